@@ -1,0 +1,98 @@
+package dns
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/treecache"
+)
+
+// Dump is the zone as nested objects of names, the document behind /cache. It
+// is meant for people and support bundles.
+//
+// Compat: the shape is that of kube-dns: the records of a ClusterIP or headless
+// Service are entries of its own node, an ExternalName is an entry of the
+// namespace's node, and SRV records stand below their protocol and port.
+func (z *Zone) Dump() ([]byte, error) {
+	top := &dumpNode{}
+	at := top
+	for labels := strings.Split(strings.Trim(z.domain, "."), "."); len(labels) > 0; labels = labels[:len(labels)-1] {
+		at = at.child(labels[len(labels)-1])
+	}
+	dumpTree(z.tree.Root(), at)
+	return json.MarshalIndent(top, "", "\t")
+}
+
+type dumpNode struct {
+	ChildNodes map[string]*dumpNode  `json:"ChildNodes"`
+	Entries    map[string]*dumpEntry `json:"Entries"`
+}
+
+type dumpEntry struct {
+	Host     string `json:"host,omitempty"`
+	Port     int    `json:"port,omitempty"`
+	Priority int    `json:"priority,omitempty"`
+	Weight   int    `json:"weight,omitempty"`
+	TTL      uint32 `json:"ttl,omitempty"`
+}
+
+func (n *dumpNode) child(label string) *dumpNode {
+	if n.ChildNodes == nil {
+		n.ChildNodes = map[string]*dumpNode{}
+	}
+	if n.ChildNodes[label] == nil {
+		n.ChildNodes[label] = &dumpNode{}
+	}
+	return n.ChildNodes[label]
+}
+
+func (n *dumpNode) entry(label, host string, port uint16) {
+	if n.Entries == nil {
+		n.Entries = map[string]*dumpEntry{}
+	}
+	n.Entries[label] = &dumpEntry{Host: host, Port: int(port), Priority: 10, Weight: 10, TTL: ttl}
+}
+
+func dumpTree(from *treecache.Node[service], to *dumpNode) {
+	for label, node := range from.Children() {
+		s := node.Value()
+		switch {
+		case s == nil:
+			dumpTree(node, to.child(label))
+		case s.alias != "":
+			to.entry(label, strings.TrimSuffix(s.alias, "."), 0)
+		case len(s.hosts) == 0:
+			to.entry(label, s.addrs[0].String(), 0)
+		default:
+			s.dump(to.child(label))
+		}
+	}
+}
+
+func (s *service) dump(to *dumpNode) {
+	for _, h := range s.hosts {
+		to.entry(h.label, joinAddrs(h.addrs), 0)
+	}
+	for _, p := range s.ports {
+		at := to.child("_" + p.protocol).child("_" + p.name)
+		for _, t := range p.targets {
+			r, label := s.srv(t), hashLabel(s.addrs[0])
+			if t.host >= 0 {
+				label = s.hosts[t.host].label
+			}
+			at.entry(label, strings.TrimSuffix(r.Host, "."), r.Port)
+		}
+	}
+}
+
+func joinAddrs(addrs []netip.Addr) string {
+	texts := make([]string, len(addrs))
+	for i, addr := range addrs {
+		texts[i] = addr.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+var _ skydns.Backend = (*Zone)(nil)

@@ -1,0 +1,80 @@
+package dns
+
+import "net/netip"
+
+// A Key names a Kubernetes object of one kind.
+type Key struct {
+	Namespace, Name string
+}
+
+// String returns namespace/name, the form that kubectl prints.
+func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+// A Service is the part of a Kubernetes Service that names depend on. The
+// sources make it; the zone keeps it. It must not change after it was handed
+// over.
+type Service struct {
+	Key
+	// Headless: spec.clusterIP is "None" and the type is not ExternalName.
+	Headless bool
+	// ClusterIPs are the addresses of a Service that is neither headless nor
+	// an ExternalName: spec.clusterIPs, else spec.clusterIP.
+	ClusterIPs []netip.Addr
+	// ExternalName is spec.externalName of a Service of that type.
+	ExternalName string
+	// Ports are the ports of spec.ports that have a name.
+	Ports []Port
+	// PublishNotReady: spec.publishNotReadyAddresses, or the annotation
+	// service.alpha.kubernetes.io/tolerate-unready-endpoints: "true".
+	PublishNotReady bool
+	// Version is metadata.resourceVersion; UID is metadata.uid.
+	Version, UID string
+}
+
+// A Port is a named port.
+type Port struct {
+	// Name and Protocol are in lower case, without underscores ("http",
+	// "tcp"). Ports without a name are left out at the door.
+	Name, Protocol string
+	Number         uint16
+}
+
+// Endpoints is one EndpointSlice, or one Endpoints object, of a Service. A
+// Service may have many.
+type Endpoints struct {
+	// Key names the object itself.
+	Key
+	// Service is the name of its Service, in the same namespace: the label
+	// kubernetes.io/service-name of a slice, the name of an Endpoints object.
+	Service string
+	// Subsets holds endpoints with the ports they share. A slice has one.
+	Subsets []Subset
+	// Dropped: the source left Subsets out because the Service did not need
+	// them (see Zone.WantsEndpoints). AnyReady is then still right.
+	Dropped bool
+	// AnyReady: at least one endpoint is ready. Federation asks for it.
+	AnyReady bool
+	// Version is metadata.resourceVersion; UID is metadata.uid.
+	Version, UID string
+}
+
+// A Subset is a set of endpoints that share ports.
+type Subset struct {
+	Ports     []Port
+	Endpoints []Endpoint
+}
+
+// An Endpoint is one address of a Service.
+type Endpoint struct {
+	Addr netip.Addr
+	// Hostname is the endpoint's own label, in lower case; may be empty.
+	Hostname string
+	Ready    bool
+}
+
+// A Location is where a node runs: the values of its labels
+// topology.kubernetes.io/zone and .../region, or of the older
+// failure-domain.beta.kubernetes.io ones. Federation names are made of it.
+type Location struct {
+	Zone, Region string
+}
