@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+
+	"github.com/spf13/pflag"
+)
+
+// Exit codes of the three commands. They are part of the contract: supervisors
+// and scripts look at them.
+const (
+	codeOK     = 0
+	codeListen = 1
+	codeUsage  = 2
+	codeFatal  = 255
+)
+
+// exitError is an error that knows the exit code it stands for.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// Usage marks err as a mistake on the command line: exit code 2. Usage(nil) is nil.
+func Usage(err error) error { return withCode(codeUsage, err) }
+
+// Listen marks err as a DNS address that cannot be opened: exit code 1.
+// Listen(nil) is nil.
+func Listen(err error) error { return withCode(codeListen, err) }
+
+// Fatal marks err as any other reason to end: exit code 255, also when err
+// carries another code already. Fatal(nil) is nil.
+func Fatal(err error) error { return withCode(codeFatal, err) }
+
+func withCode(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: code, err: err}
+}
+
+// ExitCode returns the exit code that err stands for: 0 for nil and for a
+// request for help, the code given by [Usage], [Listen] or [Fatal] (the
+// outermost one), and 255 for every other error.
+func ExitCode(err error) int {
+	if err == nil || errors.Is(err, pflag.ErrHelp) || errors.Is(err, flag.ErrHelp) {
+		return codeOK
+	}
+	if coded, ok := errors.AsType[*exitError](err); ok {
+		return coded.code
+	}
+	return codeFatal
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
+)
+
+// legacyLogFlags are the logging flags of older manifests. They are a fixed list
+// so that a newer klog does not change the command lines we accept.
+var legacyLogFlags = []string{
+	"add_dir_header", "alsologtostderr", "log_backtrace_at", "log_dir", "log_file", "log_file_max_size",
+	"logtostderr", "one_output", "skip_headers", "skip_log_headers", "stderrthreshold",
+}
+
+// AddGNUFlags registers the logging flags in the GNU form: -v, --v, --vmodule and
+// --log-flush-frequency, and hidden from the help the ones that older manifests
+// pass (--logtostderr, --log_dir and so on). It also makes fs accept underscores
+// for dashes in the name of every flag.
+//
+// Setting them changes the state of klog, which is one per process.
+func AddGNUFlags(fs *pflag.FlagSet) {
+	fs.SetNormalizeFunc(dashes)
+	logging := klogFlags()
+
+	v := pflag.PFlagFromGoFlag(logging.Lookup("v"))
+	v.Usage = "`level` of detail in the log: 0 is normal, 2 is usual in clusters, 4 is for debugging"
+	fs.AddFlag(v)
+
+	vmodule := pflag.PFlagFromGoFlag(logging.Lookup("vmodule"))
+	vmodule.Usage = "level of detail for single source files, as `pattern=level,...`; example: server=4,kube*=2"
+	fs.AddFlag(vmodule)
+
+	frequency := flushFrequency(5 * time.Second)
+	fs.Var(&frequency, "log-flush-frequency", "longest `time` that log lines wait before they are written to a log file")
+
+	for _, name := range legacyLogFlags {
+		f := pflag.PFlagFromGoFlag(logging.Lookup(name))
+		f.Hidden = true
+		fs.AddFlag(f)
+	}
+}
+
+// AddGoFlags registers the logging flags for the standard flag package, with
+// klog's names and defaults: -v, -vmodule, -logtostderr (true), -stderrthreshold
+// (2), -log_file_max_size (1800) and the others.
+//
+// Setting them changes the state of klog, which is one per process.
+func AddGoFlags(fs *flag.FlagSet) {
+	logging := klogFlags()
+	for _, name := range append([]string{"v", "vmodule"}, legacyLogFlags...) {
+		f := logging.Lookup(name)
+		fs.Var(f.Value, f.Name, f.Usage)
+	}
+}
+
+// klogFlags returns klog's flags in a set of their own: nothing is registered in
+// flag.CommandLine.
+func klogFlags() *flag.FlagSet {
+	fs := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(fs)
+	return fs
+}
+
+func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+}
+
+// ParseGNU parses args. The help text is about, which explains the command and
+// gives examples, followed by the flags. For --help it goes to stdout and the
+// result is pflag.ErrHelp, which stands for exit code 0. For a bad flag it goes to
+// stderr and the result is a [Usage] error. fs must use pflag.ContinueOnError.
+func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, stderr io.Writer) error {
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {} // called by pflag for --help; printed below
+	err := fs.Parse(args)
+	return parsed(err, about, fs.FlagUsages(), stdout, stderr)
+}
+
+// ParseGo is [ParseGNU] for the standard flag package. fs must use
+// flag.ContinueOnError.
+func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, stderr io.Writer) error {
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	err := fs.Parse(args)
+	var usages bytes.Buffer
+	fs.SetOutput(&usages)
+	fs.PrintDefaults()
+	fs.SetOutput(io.Discard)
+	return parsed(err, about, usages.String(), stdout, stderr)
+}
+
+// parsed prints the help text where the outcome of parsing calls for it.
+func parsed(err error, about, usages string, stdout, stderr io.Writer) error {
+	if err == nil {
+		return nil
+	}
+	help := strings.TrimRight(about, "\n") + "\n\nFlags:\n" + usages
+	if errors.Is(err, pflag.ErrHelp) || errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, help)
+		return pflag.ErrHelp
+	}
+	fmt.Fprint(stderr, help+"\n")
+	return Usage(err)
+}

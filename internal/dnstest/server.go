@@ -1,0 +1,113 @@
+package dnstest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// loopback is the address that servers use unless a test names another one.
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// A Server is a DNS server on one loopback address, with UDP and TCP on the same
+// port. It is safe for concurrent use.
+type Server struct {
+	addr netip.AddrPort
+	stop func()
+}
+
+// NewServer starts a server on a free port of 127.0.0.1. It stops when the test
+// ends. handler runs in many goroutines at once.
+func NewServer(t testing.TB, handler dns.Handler) *Server {
+	t.Helper()
+	return NewServerAt(t, netip.AddrPortFrom(loopback, 0), handler)
+}
+
+// NewServerAt is [NewServer] on the given address; port 0 stands for a free one. A
+// port that is taken fails the test.
+func NewServerAt(t testing.TB, addr netip.AddrPort, handler dns.Handler) *Server {
+	t.Helper()
+	udp, tcp, err := listen(addr)
+	if err != nil {
+		t.Fatalf("start DNS server: %v", err)
+	}
+	s := &Server{addr: udp.LocalAddr().(*net.UDPAddr).AddrPort()}
+	s.start(t, &dns.Server{PacketConn: udp, Handler: handler, UDPSize: dns.MaxMsgSize},
+		&dns.Server{Listener: tcp, Handler: handler, MaxTCPQueries: -1})
+	t.Cleanup(s.Close)
+	return s
+}
+
+// start runs the servers, waits until they are ready and sets how they end.
+func (s *Server) start(t testing.TB, servers ...*dns.Server) {
+	var ready, running sync.WaitGroup
+	for _, server := range servers {
+		ready.Add(1)
+		server.NotifyStartedFunc = ready.Done
+		running.Go(func() {
+			if err := server.ActivateAndServe(); err != nil {
+				t.Errorf("DNS server on %s: %v", s.addr, err)
+			}
+		})
+	}
+	ready.Wait()
+	s.stop = sync.OnceFunc(func() {
+		for _, server := range servers {
+			_ = server.Shutdown() // fails only for a server that does not run
+		}
+		running.Wait()
+	})
+}
+
+// AddrPort returns where the server listens.
+func (s *Server) AddrPort() netip.AddrPort { return s.addr }
+
+// Addr returns the same as "address:port".
+func (s *Server) Addr() string { return s.addr.String() }
+
+// Close stops the server before the end of the test: the port is closed and all
+// handlers have returned. Close may be called more than once.
+func (s *Server) Close() { s.stop() }
+
+// FreeAddr returns an address of 127.0.0.1 whose port is free for UDP and TCP, for
+// a server in another process. Another program may take it meanwhile.
+func FreeAddr(t testing.TB) netip.AddrPort {
+	t.Helper()
+	udp, tcp, err := listen(netip.AddrPortFrom(loopback, 0))
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	addr := udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	if err := errors.Join(udp.Close(), tcp.Close()); err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	return addr
+}
+
+// listen opens UDP and TCP on one port. A port that is free for one of them only
+// is tried again with another, unless the caller asked for it.
+func listen(addr netip.AddrPort) (*net.UDPConn, *net.TCPListener, error) {
+	const attempts = 20
+	var tcpErr error
+	for range attempts {
+		udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+		if err != nil {
+			return nil, nil, err
+		}
+		tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(udp.LocalAddr().(*net.UDPAddr).AddrPort()))
+		if err == nil {
+			return udp, tcp, nil
+		}
+		udp.Close()
+		tcpErr = err
+		if addr.Port() != 0 {
+			break
+		}
+	}
+	return nil, nil, fmt.Errorf("no port for both UDP and TCP: %w", tcpErr)
+}

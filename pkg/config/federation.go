@@ -1,0 +1,30 @@
+package config
+
+import "strings"
+
+// ParseFederations parses "name=domain,name=domain", as the key federations
+// and the flag --federations have it. A name is an RFC 1123 label, a domain an
+// RFC 1123 subdomain, both in lower case; blanks around them are ignored. When
+// a name stands twice the last one counts. Blank text is no federation.
+func ParseFederations(s string) (map[string]string, error) {
+	if strings.TrimSpace(s) == "" {
+		return nil, nil
+	}
+	federations := make(map[string]string)
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		name, domain, found := strings.Cut(part, "=")
+		if !found {
+			return nil, &invalidError{quote(part), "want name=domain, for example myfed=fed.example.com"}
+		}
+		name, domain = strings.TrimSpace(name), strings.TrimSpace(domain)
+		if reason := checkLabel(name); reason != "" {
+			return nil, &invalidError{quote(part), "the name " + quote(name) + " is no label: " + reason}
+		}
+		if reason := checkName(domain); reason != "" {
+			return nil, &invalidError{quote(part), "the domain " + quote(domain) + " is no domain name: " + reason}
+		}
+		federations[name] = domain
+	}
+	return federations, nil
+}

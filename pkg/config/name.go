@@ -1,0 +1,78 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Limits of RFC 1035 section 2.3.4. A name of 253 characters, without its
+// trailing dot, fills the 255 octets of the wire form.
+const (
+	maxLabel = 63
+	maxName  = 253
+)
+
+// maxQuoted bounds what error messages repeat of their text, in bytes.
+const maxQuoted = 100
+
+// An invalidError is a piece of text that a parser refuses.
+type invalidError struct {
+	part   string // what it is, quoted
+	reason string // what is wrong with it and what is accepted
+}
+
+func (e *invalidError) Error() string { return e.part + ": " + e.reason }
+
+// quote is s for an error message.
+func quote(s string) string {
+	if len(s) > maxQuoted {
+		s = s[:maxQuoted] + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// checkName says what keeps s from being an RFC 1123 subdomain in lower case
+// without a trailing dot; empty when nothing does.
+func checkName(s string) string {
+	switch {
+	case s == "":
+		return "a name must not be empty"
+	case strings.HasSuffix(s, "."):
+		return "a name is written without a trailing dot"
+	case len(s) > maxName:
+		return fmt.Sprintf("a name has at most %d characters", maxName)
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if reason := checkLabel(label); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// checkLabel is checkName for one label.
+func checkLabel(s string) string {
+	switch {
+	case s == "":
+		return "a label must not be empty"
+	case len(s) > maxLabel:
+		return fmt.Sprintf("a label has at most %d characters", maxLabel)
+	case s[0] == '-' || s[len(s)-1] == '-':
+		return "a label must not begin or end with '-'"
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return "a label (the part between dots) has only lower-case letters, digits and '-'"
+		}
+	}
+	return ""
+}
+
+// endsInNumber reports whether the last label of s consists of digits. Such a
+// name is an address gone wrong, which resolvers read in various ways: no
+// top-level domain is a number (RFC 3696 section 2).
+func endsInNumber(s string) bool {
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	return last != "" && strings.Trim(last, "0123456789") == ""
+}

@@ -1,0 +1,114 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// dnsPort is the port of a server given without one.
+const dnsPort = 53
+
+// nameserverForms says what ParseNameserver accepts.
+const nameserverForms = "want an IP address, with a port if it is not 53: " +
+	"192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353"
+
+const (
+	badPort = "a port is a number from 1 to 65535"
+	badIPv4 = "an IPv4 address is four numbers from 0 to 255 without leading zeros"
+)
+
+// ParseNameserver parses "ip", "ip:port" or "[ip6]:port". Without a port it is
+// 53. Host names, port 0, an empty port, a bracketed address without a port
+// and addresses with a scope are errors.
+func ParseNameserver(s string) (Nameserver, error) {
+	ns, reason := parseNameserver(s)
+	if reason != "" {
+		return Nameserver{}, &invalidError{quote(s), reason}
+	}
+	return ns, nil
+}
+
+// parseNameserver is ParseNameserver with the reason of a refusal alone.
+func parseNameserver(s string) (ns Nameserver, reason string) {
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		addr, err := netip.ParseAddr(s)
+		if err != nil {
+			return Nameserver{}, whyNoNameserver(s)
+		}
+		ap = netip.AddrPortFrom(addr, dnsPort)
+	}
+	if ap.Port() == 0 {
+		return Nameserver{}, badPort
+	}
+	if ap.Addr().Zone() != "" {
+		return Nameserver{}, "an address with a scope (%interface) means " +
+			"something else on every node; " + nameserverForms
+	}
+	return newNameserver(ap.Addr(), ap.Port()), ""
+}
+
+// whyNoNameserver is the reason why s, which is none of nameserverForms, is
+// refused.
+func whyNoNameserver(s string) string {
+	host := s
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		host = s[:i]
+		addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err == nil && addr.Is6() == strings.HasPrefix(host, "[") {
+			return badPort
+		}
+	}
+	if endsInNumber(host) && !strings.Contains(host, ":") {
+		return badIPv4 + "; " + nameserverForms
+	}
+	return nameserverForms
+}
+
+// ParseNameserverList parses servers as ParseNameserver takes them, separated
+// by commas, as the flag --nameservers has them. Blank text is an empty list;
+// an empty element is an error.
+func ParseNameserverList(csv string) ([]Nameserver, error) {
+	if strings.TrimSpace(csv) == "" {
+		return nil, nil
+	}
+	var list []Nameserver
+	for s := range strings.SplitSeq(csv, ",") {
+		ns, err := ParseNameserver(strings.TrimSpace(s))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, ns)
+	}
+	return list, nil
+}
+
+// newNameserver makes one value of the two spellings of an IPv4 address.
+func newNameserver(addr netip.Addr, port uint16) Nameserver {
+	return Nameserver{netip.AddrPortFrom(addr.Unmap(), port)}
+}
+
+// parseStubServer parses one server of a stub domain: what ParseNameserver
+// takes, or a host name. Without a port an address must be in its canonical
+// form (RFC 5952).
+func parseStubServer(s string) (server StubServer, reason string) {
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+		if canonical := addr.Unmap().String(); canonical != s {
+			return StubServer{}, "write this address in its canonical form, " + canonical
+		}
+	}
+	ns, refused := parseNameserver(s)
+	if refused == "" {
+		return StubServer{Nameserver: ns}, ""
+	}
+	host, _, hasPort := strings.Cut(s, ":")
+	switch {
+	case strings.ContainsAny(s, "[]%") || strings.Count(s, ":") > 1 || endsInNumber(host):
+		return StubServer{}, refused
+	case hasPort && checkName(host) == "":
+		return StubServer{}, "a server given as a host name takes no port, its port is 53"
+	case checkName(s) != "":
+		return StubServer{}, checkName(s) + "; " + nameserverForms + ", or a host name"
+	}
+	return StubServer{Host: s}, ""
+}

@@ -1,0 +1,141 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The keys of the ConfigMap, which are the file names of a directory.
+const (
+	keyFederations = "federations"
+	keyStubDomains = "stubDomains"
+	keyUpstreams   = "upstreamNameservers"
+)
+
+// MaxUpstreams is the number of upstreamNameservers that Parse accepts.
+const MaxUpstreams = 15
+
+const (
+	stubDomainsForm = `want a JSON object of domains and their servers, for example {"acme.example": ["192.0.2.1", "192.0.2.2:5353"]}`
+	upstreamsForm   = `want a JSON array of addresses, for example ["192.0.2.1", "192.0.2.2:5353"]`
+)
+
+// A KeyError says which key of a configuration is invalid, and why.
+type KeyError struct {
+	// Key is the name of the key in the ConfigMap, or of the file.
+	Key string
+	// Value is the part of the key's text that is wrong, in words for people:
+	// server "192.0.2.1:" of domain "acme.example". Empty when it is all of it.
+	Value string
+	// Reason says what is wrong and what is accepted.
+	Reason string
+}
+
+func (e *KeyError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("key %s: %s", e.Key, e.Reason)
+	}
+	return fmt.Sprintf("key %s: %s: %s", e.Key, e.Value, e.Reason)
+}
+
+// Parse makes a Config of the values of its keys. Keys that it does not know
+// are ignored; a key that is absent, blank or JSON null leaves its setting at
+// the default. The error is a *KeyError for the first key, in the order
+// federations, stubDomains, upstreamNameservers, that is invalid.
+//
+// The text comes from users: where a name stands twice in one object or list
+// of federations the last one counts, as it always did.
+func Parse(files map[string]string) (Config, error) {
+	var cfg Config
+	var err error
+	if cfg.Federations, err = ParseFederations(files[keyFederations]); err != nil {
+		return Config{}, keyError(keyFederations, err)
+	}
+	if cfg.StubDomains, err = parseStubDomains(files[keyStubDomains]); err != nil {
+		return Config{}, keyError(keyStubDomains, err)
+	}
+	if cfg.Upstreams, err = parseUpstreams(files[keyUpstreams]); err != nil {
+		return Config{}, keyError(keyUpstreams, err)
+	}
+	return cfg, nil
+}
+
+func parseStubDomains(text string) ([]StubDomain, error) {
+	var servers map[string][]string
+	if err := decode(text, &servers, stubDomainsForm); err != nil {
+		return nil, err
+	}
+	var stubs []StubDomain
+	for _, domain := range slices.Sorted(maps.Keys(servers)) {
+		if reason := checkName(domain); reason != "" {
+			return nil, &invalidError{"domain " + quote(domain), reason}
+		}
+		stub := StubDomain{Domain: domain}
+		for _, s := range servers[domain] {
+			server, reason := parseStubServer(s)
+			if reason != "" {
+				return nil, &invalidError{"server " + quote(s) + " of domain " + quote(domain), reason}
+			}
+			stub.Servers = append(stub.Servers, server)
+		}
+		stubs = append(stubs, stub)
+	}
+	return stubs, nil
+}
+
+func parseUpstreams(text string) ([]Nameserver, error) {
+	var servers []string
+	if err := decode(text, &servers, upstreamsForm); err != nil {
+		return nil, err
+	}
+	if len(servers) > MaxUpstreams {
+		return nil, fmt.Errorf("%d servers are too many: at most %d are accepted", len(servers), MaxUpstreams)
+	}
+	var list []Nameserver
+	for _, s := range servers {
+		ns, reason := parseNameserver(s)
+		if reason != "" {
+			return nil, &invalidError{"server " + quote(s), reason}
+		}
+		list = append(list, ns)
+	}
+	return list, nil
+}
+
+// decode decodes the one JSON value in text into v, which stays as it is when
+// text is blank or null.
+func decode(text string, v any, form string) error {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	err := json.Unmarshal([]byte(text), v)
+	if err == nil {
+		return nil
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("invalid JSON in line %d: %w; %s", lineAt(text, syntax.Offset), err, form)
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("a JSON %s is out of place in line %d; %s", wrong.Value, lineAt(text, wrong.Offset), form)
+	}
+	return fmt.Errorf("invalid JSON: %w; %s", err, form)
+}
+
+// lineAt is the number, from 1, of the line that the first offset bytes of
+// text end in.
+func lineAt(text string, offset int64) int {
+	offset = min(max(offset, 1), int64(len(text)))
+	return 1 + strings.Count(text[:offset-1], "\n")
+}
+
+// keyError says that err is about key.
+func keyError(key string, err error) error {
+	if invalid, ok := errors.AsType[*invalidError](err); ok {
+		return &KeyError{Key: key, Value: invalid.part, Reason: invalid.reason}
+	}
+	return &KeyError{Key: key, Reason: err.Error()}
+}

@@ -1,0 +1,80 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+)
+
+// The same file was given to dnsmasq 2.90, which took these servers (it also
+// knows lines that begin with "server", which no resolver does).
+const resolvConf = `# comment
+;nameserver 192.0.2.200
+search example.com
+options ndots:5
+nameserver 192.0.2.1
+  nameserver 192.0.2.2
+nameserver	192.0.2.3 # comment
+nameserver 192.0.2.4 192.0.2.201
+nameserver 2001:db8::1
+nameserver 2001:DB8::2
+nameserver fe80::1%eth0
+nameserver ::ffff:192.0.2.5
+nameserver 192.0.2.1
+nameserver
+nameserver 192.0.2.202#5353
+nameserver 192.0.2.203:5353
+nameserver [2001:db8::3]:53
+nameserver 010.0.0.1
+nameserver 192.0.2.204,
+nameserver ns.example.com
+nameserver 0.0.0.0
+NAMESERVER 192.0.2.205
+` + "nameserver 192.0.2.6\r\nnameserver 192.0.2.7" // no newline at the end
+
+func TestParseResolvConf(t *testing.T) {
+	want := []config.Nameserver{
+		nameserver("192.0.2.1:53"),
+		nameserver("192.0.2.2:53"),
+		nameserver("192.0.2.3:53"),
+		nameserver("192.0.2.4:53"),
+		nameserver("[2001:db8::1]:53"),
+		nameserver("[2001:db8::2]:53"),
+		nameserver("[fe80::1%eth0]:53"),
+		nameserver("192.0.2.5:53"),
+		nameserver("192.0.2.1:53"),
+		nameserver("192.0.2.6:53"),
+		nameserver("192.0.2.7:53"),
+	}
+	if diff := cmp.Diff(want, config.ParseResolvConf([]byte(resolvConf)), equateNameservers); diff != "" {
+		t.Errorf("ParseResolvConf (-want +got):\n%s", diff)
+	}
+	if got := config.ParseResolvConf(nil); len(got) != 0 {
+		t.Errorf("empty file: got %v, want none", got)
+	}
+}
+
+func TestReadResolvConf(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "resolv.conf")
+	if got, err := config.ReadResolvConf(path); got != nil || err != nil {
+		t.Errorf("missing file: got %v, error %v, want none", got, err)
+	}
+	if err := os.WriteFile(path, []byte("nameserver 192.0.2.1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.ReadResolvConf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]config.Nameserver{nameserver("192.0.2.1:53")}, got, equateNameservers); diff != "" {
+		t.Errorf("ReadResolvConf (-want +got):\n%s", diff)
+	}
+	if got, err := config.ReadResolvConf(dir); err == nil {
+		t.Errorf("a directory: got %v, want an error", got)
+	}
+}

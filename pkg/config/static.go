@@ -1,0 +1,17 @@
+package config
+
+import "context"
+
+// Static is a Source of one configuration that never changes: what the flags
+// said.
+type Static Config
+
+var _ Source = Static{}
+
+// Run implements Source: it applies s once and waits for ctx.
+func (s Static) Run(ctx context.Context, apply func(Update)) error {
+	cfg := Config(s)
+	apply(Update{Config: cfg, Version: Version(Format(cfg))})
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,36 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// manyUpstreams is the number of upstreamNameservers that every reader of the
+// ConfigMap accepts; node-local caches refuse a map with more.
+const manyUpstreams = 3
+
+// Warnings says what in cfg is valid but hardly meant, one sentence each, for
+// the log. zone is the cluster domain; letter case and a trailing dot do not
+// matter.
+func Warnings(cfg Config, zone string) []string {
+	var warnings []string
+	warn := func(format string, args ...any) {
+		warnings = append(warnings, fmt.Sprintf(format, args...))
+	}
+	zone = strings.ToLower(strings.TrimSuffix(zone, "."))
+	for _, stub := range cfg.StubDomains {
+		switch d := stub.Domain; {
+		case d == zone:
+			warn("key stubDomains: %q is the cluster domain: all names of the cluster go to its servers", d)
+		case d == "in6.arpa" || strings.HasSuffix(d, ".in6.arpa"):
+			warn("key stubDomains: %q does not exist: reverse names of IPv6 addresses end in ip6.arpa", d)
+		}
+		if len(stub.Servers) == 0 {
+			warn("key stubDomains: %q has no servers and so no effect", stub.Domain)
+		}
+	}
+	if n := len(cfg.Upstreams); n > manyUpstreams {
+		warn("key upstreamNameservers: %d servers: node-local caches that read the same map accept at most %d", n, manyUpstreams)
+	}
+	return warnings
+}

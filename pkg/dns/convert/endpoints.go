@@ -1,0 +1,144 @@
+package convert
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+// Endpoints returns the addresses of an Endpoints object, those that are not
+// ready included. Its Service is the one of its own name.
+func Endpoints(e *corev1.Endpoints) kubedns.Endpoints {
+	out := newEndpoints(&e.ObjectMeta)
+	out.Service = e.Name
+	for i := range e.Subsets {
+		s := &e.Subsets[i]
+		var subset kubedns.Subset
+		for j := range s.Ports {
+			p := &s.Ports[j]
+			if port, ok := namedPort(p.Name, p.Protocol, p.Port); ok {
+				subset.Ports = append(subset.Ports, port)
+			}
+		}
+		n := len(s.Addresses) + len(s.NotReadyAddresses)
+		subset.Endpoints = make([]kubedns.Endpoint, 0, n)
+		subset.Endpoints = appendAddresses(subset.Endpoints, s.Addresses, true)
+		subset.Endpoints = appendAddresses(subset.Endpoints, s.NotReadyAddresses, false)
+		addSubset(&out, subset)
+	}
+	return out
+}
+
+func appendAddresses(out []kubedns.Endpoint, list []corev1.EndpointAddress, ready bool) []kubedns.Endpoint {
+	for i := range list {
+		if addr, ok := address(list[i].IP); ok {
+			out = append(out, kubedns.Endpoint{
+				Addr:     addr,
+				Hostname: strings.ToLower(list[i].Hostname),
+				Ready:    ready,
+			})
+		}
+	}
+	return out
+}
+
+// Slice returns the addresses of an EndpointSlice. It reports false when the
+// slice has nothing to say: it names no Service (label
+// kubernetes.io/service-name), or its addresses are FQDNs. Then Key, UID and
+// Version are set all the same, so that an older version can be removed.
+func Slice(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
+	out := newEndpoints(&s.ObjectMeta)
+	out.Service = s.Labels[discoveryv1.LabelServiceName]
+	if out.Service == "" || s.AddressType == discoveryv1.AddressTypeFQDN {
+		return out, false
+	}
+	var subset kubedns.Subset
+	for i := range s.Ports {
+		p := &s.Ports[i]
+		if port, ok := slicePort(p.Name, p.Protocol, p.Port); ok {
+			subset.Ports = append(subset.Ports, port)
+		}
+	}
+	subset.Endpoints = make([]kubedns.Endpoint, 0, len(s.Endpoints))
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		subset.Endpoints = appendEndpoint(subset.Endpoints, e.Addresses, e.Hostname, e.Conditions.Ready)
+	}
+	addSubset(&out, subset)
+	return out, true
+}
+
+// SliceV1beta1 is Slice for the API that servers from 1.17 to 1.24 offer.
+func SliceV1beta1(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
+	out := newEndpoints(&s.ObjectMeta)
+	out.Service = s.Labels[discoveryv1beta1.LabelServiceName]
+	if out.Service == "" || s.AddressType == discoveryv1beta1.AddressTypeFQDN {
+		return out, false
+	}
+	var subset kubedns.Subset
+	for i := range s.Ports {
+		p := &s.Ports[i]
+		if port, ok := slicePort(p.Name, p.Protocol, p.Port); ok {
+			subset.Ports = append(subset.Ports, port)
+		}
+	}
+	subset.Endpoints = make([]kubedns.Endpoint, 0, len(s.Endpoints))
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		subset.Endpoints = appendEndpoint(subset.Endpoints, e.Addresses, e.Hostname, e.Conditions.Ready)
+	}
+	addSubset(&out, subset)
+	return out, true
+}
+
+// slicePort is namedPort for the optional fields of a slice. A port without a
+// number stands for all ports, which a SRV record cannot say.
+func slicePort(name *string, protocol *corev1.Protocol, number *int32) (kubedns.Port, bool) {
+	if name == nil || number == nil {
+		return kubedns.Port{}, false
+	}
+	if protocol == nil {
+		return namedPort(*name, corev1.ProtocolTCP, *number)
+	}
+	return namedPort(*name, *protocol, *number)
+}
+
+// appendEndpoint adds one endpoint of a slice, which may have several
+// addresses. A condition that is not set counts as ready, as the API documents.
+func appendEndpoint(out []kubedns.Endpoint, texts []string, hostname *string, ready *bool) []kubedns.Endpoint {
+	e := kubedns.Endpoint{Ready: ready == nil || *ready}
+	if hostname != nil {
+		e.Hostname = strings.ToLower(*hostname)
+	}
+	for _, s := range texts {
+		if addr, ok := address(s); ok {
+			e.Addr = addr
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func newEndpoints(m *metav1.ObjectMeta) kubedns.Endpoints {
+	return kubedns.Endpoints{
+		Key:     kubedns.Key{Namespace: m.Namespace, Name: m.Name},
+		Version: m.ResourceVersion,
+		UID:     string(m.UID),
+	}
+}
+
+// addSubset keeps a subset that has endpoints, and notes whether one is ready.
+func addSubset(out *kubedns.Endpoints, s kubedns.Subset) {
+	if len(s.Endpoints) == 0 {
+		return
+	}
+	out.Subsets = append(out.Subsets, s)
+	for i := range s.Endpoints {
+		out.AnyReady = out.AnyReady || s.Endpoints[i].Ready
+	}
+}

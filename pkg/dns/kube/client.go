@@ -1,0 +1,170 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/flowcontrol"
+)
+
+// A DNS server makes few calls: some lists at the start, and later one for each
+// Service that becomes headless. The limit is there for what we did not think
+// of.
+const (
+	callsPerSecond = 50
+	callsAtOnce    = 100
+)
+
+const protobuf = "application/vnd.kubernetes.protobuf"
+
+// ClientOptions say which API server to talk to, and as whom. The zero value is
+// the cluster that the process runs in, as the pod's service account.
+type ClientOptions struct {
+	// Kubeconfig is the path of a kubeconfig file (--kubecfg-file).
+	Kubeconfig string
+	// MasterURL is the URL of the API server (--kube-master-url). It overrides
+	// the one in Kubeconfig.
+	MasterURL string
+	// Version is the version of kube-dns, for the user agent.
+	Version string
+	// Log gets the API server's deprecation warnings, each text once. Nil
+	// discards them.
+	Log *slog.Logger
+}
+
+// A Client talks to one API server. It is safe for concurrent use.
+type Client struct {
+	core, slices, betaSlices rest.Interface
+	params                   kruntime.ParameterCodec
+}
+
+// NewClient reads the credentials; it does not talk to the server. An error
+// means that it never could.
+func NewClient(opts ClientOptions) (*Client, error) {
+	cfg, err := restConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	cfg.UserAgent = fmt.Sprintf("kube-dns/%s (%s/%s)", opts.Version, runtime.GOOS, runtime.GOARCH)
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
+	}
+	return newClient(cfg, httpClient, opts.Log)
+}
+
+func restConfig(opts ClientOptions) (*rest.Config, error) {
+	if opts.Kubeconfig == "" && opts.MasterURL == "" {
+		cfg, err := rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) {
+			return nil, errors.New("not in a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): " +
+				"name the API server with --kubecfg-file=FILE or --kube-master-url=URL")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("credentials of the pod's service account: %w", err)
+		}
+		return cfg, nil
+	}
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: opts.Kubeconfig},
+		&clientcmd.ConfigOverrides{ClusterInfo: clientcmdapi.Cluster{Server: opts.MasterURL}},
+	).ClientConfig()
+	switch {
+	case err == nil:
+		return cfg, nil
+	case opts.Kubeconfig != "":
+		return nil, fmt.Errorf("--kubecfg-file=%s: %w", opts.Kubeconfig, err)
+	default:
+		return nil, fmt.Errorf("--kube-master-url=%s: %w", opts.MasterURL, err)
+	}
+}
+
+// newClient makes the three REST clients of cfg over one HTTP client. They know
+// only the API groups that are used: client-go's own set of clients would link
+// and register all of Kubernetes.
+func newClient(cfg *rest.Config, httpClient *http.Client, log *slog.Logger) (*Client, error) {
+	scheme := kruntime.NewScheme()
+	for _, add := range []func(*kruntime.Scheme) error{
+		corev1.AddToScheme, discoveryv1.AddToScheme, discoveryv1beta1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("register API types: %w", err)
+		}
+	}
+	cfg = rest.CopyConfig(cfg)
+	cfg.ContentType = protobuf
+	// Protobuf costs a quarter of the processor time of JSON. A server, or
+	// something between, that cannot send it may answer in JSON.
+	cfg.AcceptContentTypes = protobuf + ",application/json"
+	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
+	cfg.WarningHandlerWithContext = newWarnings(log)
+
+	c := &Client{params: kruntime.NewParameterCodec(scheme)}
+	for _, group := range []struct {
+		version schema.GroupVersion
+		path    string
+		client  *rest.Interface
+	}{
+		{corev1.SchemeGroupVersion, "/api", &c.core},
+		{discoveryv1.SchemeGroupVersion, "/apis", &c.slices},
+		{discoveryv1beta1.SchemeGroupVersion, "/apis", &c.betaSlices},
+	} {
+		cfg.GroupVersion, cfg.APIPath = &group.version, group.path
+		client, err := rest.RESTClientForConfigAndClient(cfg, httpClient)
+		if err != nil {
+			return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
+		}
+		*group.client = client
+	}
+	return c, nil
+}
+
+// warnings logs each warning of the API server once. Servers repeat them with
+// every request.
+type warnings struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+// maxWarnings bounds what is remembered of texts that come from outside.
+const maxWarnings = 100
+
+func newWarnings(log *slog.Logger) *warnings {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &warnings{log: log, seen: map[string]bool{}}
+}
+
+// HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
+// Code 299 is the only one that Kubernetes uses.
+func (w *warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, _, text string) {
+	if code != 299 || text == "" {
+		return
+	}
+	w.mu.Lock()
+	fresh := !w.seen[text] && len(w.seen) < maxWarnings
+	if fresh {
+		w.seen[text] = true
+	}
+	w.mu.Unlock()
+	if fresh {
+		w.log.InfoContext(ctx, "warning from the API server, logged once", "warning", text)
+	}
+}

@@ -1,0 +1,189 @@
+package kube
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// A Reason is the class of an error of the API, as the label reason of metrics
+// shows it.
+type Reason string
+
+// The classes of errors. Time cannot cure those up to NotFound: somebody has to
+// change something.
+const (
+	CertificateWithoutSAN Reason = "certificate_without_san"
+	CertificateName       Reason = "certificate_name"
+	CertificateAuthority  Reason = "certificate_authority"
+	CertificateExpired    Reason = "certificate_expired"
+	CertificateWeak       Reason = "certificate_weak"
+	CertificateInvalid    Reason = "certificate_invalid"
+	ClientCertificate     Reason = "client_certificate"
+	Protocol              Reason = "protocol"
+	Credentials           Reason = "credentials"
+	Unauthorized          Reason = "unauthorized"
+	Forbidden             Reason = "forbidden"
+	NotFound              Reason = "not_found"
+
+	ConnectionRefused Reason = "connection_refused"
+	ConnectionLost    Reason = "connection_lost"
+	Unreachable       Reason = "unreachable"
+	NameResolution    Reason = "name_resolution"
+	Timeout           Reason = "timeout"
+	TooManyRequests   Reason = "too_many_requests"
+	ServerError       Reason = "server_error"
+	Other             Reason = "other"
+)
+
+// advice says what to change. A reason that is not in it may pass by itself.
+var advice = map[Reason]string{
+	CertificateWithoutSAN: "the API server's certificate names its host in the common name only, which counts no more: " +
+		"issue one with the host as a subject alternative name (SAN)",
+	CertificateName: "the API server's certificate is for other names: add the host that kube-dns calls to its subject " +
+		"alternative names, or call it by one of them (--kube-master-url, or server in the kubeconfig)",
+	CertificateAuthority: "the API server's certificate is signed by an authority that kube-dns was not told of: " +
+		"correct certificate-authority in the kubeconfig, or ca.crt of the service account",
+	CertificateExpired: "the API server's certificate is expired or not yet valid: renew it, or correct the clock of this node",
+	CertificateWeak:    "the API server's certificate has a key or signature that is too weak: issue one with a key of at least 2048 bits and SHA-256",
+	CertificateInvalid: "the API server's certificate cannot be used: issue a new one",
+	ClientCertificate:  "the API server does not accept the client certificate of the kubeconfig: renew it",
+	Protocol:           "kube-dns and the API server have no protocol in common: check http or https in the URL, and that the server offers TLS 1.2 or later",
+	Credentials:        "the credentials cannot be read: check the user of the kubeconfig, or the token of the service account",
+	Unauthorized:       "the API server does not accept the credentials: check the user of the kubeconfig, or the token of the service account",
+	Forbidden: "grant the user, or the service account, list and watch on this resource " +
+		"(ClusterRole system:kube-dns has services and endpoints)",
+	NotFound: "the server has no such API: check that --kube-master-url, or server in the kubeconfig, is a Kubernetes API server",
+}
+
+// reasonOf returns the class of err.
+func reasonOf(err error) Reason {
+	for _, class := range []func(error) (Reason, bool){answerReason, certificateReason, textReason, networkReason} {
+		if reason, ok := class(err); ok {
+			return reason
+		}
+	}
+	return Other
+}
+
+// answerReason is about what the server said.
+func answerReason(err error) (Reason, bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return "", false
+	}
+	switch code := status.Status().Code; {
+	case strings.Contains(status.Status().Message, "HTTP request to an HTTPS server"):
+		return Protocol, true
+	case code == http.StatusUnauthorized:
+		return Unauthorized, true
+	case code == http.StatusForbidden:
+		return Forbidden, true
+	case code == http.StatusNotFound:
+		return NotFound, true
+	case code == http.StatusTooManyRequests:
+		return TooManyRequests, true
+	case code == http.StatusGatewayTimeout, code == http.StatusRequestTimeout:
+		return Timeout, true
+	case code >= http.StatusInternalServerError:
+		return ServerError, true
+	}
+	return Other, true
+}
+
+// certificateReason is about the server's certificate, as crypto/x509 sees it.
+func certificateReason(err error) (Reason, bool) {
+	// An old signature or a short key comes wrapped in errors of other types.
+	for _, weak := range []string{"insecure algorithm", "keys are insecure"} {
+		if strings.Contains(err.Error(), weak) {
+			return CertificateWeak, true
+		}
+	}
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &name):
+		if c := name.Certificate; c != nil && len(c.DNSNames) == 0 && len(c.IPAddresses) == 0 {
+			return CertificateWithoutSAN, true
+		}
+		return CertificateName, true
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return CertificateExpired, true
+	case errors.As(err, &invalid):
+		return CertificateInvalid, true
+	case errors.As(err, &authority):
+		return CertificateAuthority, true
+	}
+	return "", false
+}
+
+// textReason is about errors that have no type of their own.
+func textReason(err error) (Reason, bool) {
+	text := err.Error()
+	for _, known := range []struct {
+		text   string
+		reason Reason
+	}{
+		{"x509: ", CertificateInvalid},
+		{"remote error: tls: protocol version", Protocol},
+		{"remote error: tls: handshake failure", Protocol},
+		{"remote error: tls: ", ClientCertificate},
+		{"tls: ", Protocol},
+		{"server gave HTTP response to HTTPS client", Protocol},
+		{"malformed HTTP", Protocol},
+		{"getting credentials", Credentials},
+	} {
+		if strings.Contains(text, known.text) {
+			return known.reason, true
+		}
+	}
+	return "", false
+}
+
+// networkReason is about the way to the server.
+func networkReason(err error) (Reason, bool) {
+	var name *net.DNSError
+	var network net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ConnectionRefused, true
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return Unreachable, true
+	case errors.As(err, &name):
+		return NameResolution, true
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return Timeout, true
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, errShortWatch):
+		return ConnectionLost, true
+	}
+	return "", false
+}
+
+// expired says whether the server forgot what happened since the version that
+// it was asked about. Servers up to 1.17 use either of the two reasons.
+func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
+
+// isAboutRequest says whether the server read the request and answered that it
+// does not like it, other than for who is asking, and how often.
+func isAboutRequest(err error) bool {
+	switch reason, ok := answerReason(err); reason {
+	case Unauthorized, Forbidden, NotFound, TooManyRequests, Timeout:
+		return false
+	default:
+		return ok
+	}
+}
+
+func isServerError(err error) bool {
+	reason, _ := answerReason(err)
+	return reason == ServerError
+}

@@ -1,0 +1,256 @@
+package manifest_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/manifest"
+)
+
+var update = flag.Bool("update", false, "rewrite the .want files of testdata")
+
+// TestDecodeFiles decodes each good-* and invalid-* file of testdata. What it
+// must say stands in the file of the same name with .want at the end: objects
+// and warnings, or the whole error.
+func TestDecodeFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/*-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, ".want") {
+			continue
+		}
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			objects, err := manifest.Decode(name, data)
+			if invalid := strings.HasPrefix(name, "invalid-"); invalid != (err != nil) {
+				t.Fatalf("error %v", err)
+			}
+			got := text(objects)
+			if err != nil {
+				got = err.Error() + "\n"
+			}
+			if *update {
+				if err := os.WriteFile(file+".want", []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file + ".want")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// text prints objects, one line for each thing that matters.
+func text(o manifest.Objects) string {
+	var b strings.Builder
+	for _, s := range o.Services {
+		fmt.Fprintf(&b, "Service %s", s.Key)
+		switch {
+		case s.ExternalName != "":
+			fmt.Fprintf(&b, " -> %s", s.ExternalName)
+		case s.Headless:
+			fmt.Fprint(&b, " headless")
+		default:
+			fmt.Fprintf(&b, " %s", s.ClusterIPs)
+		}
+		if s.PublishNotReady {
+			fmt.Fprint(&b, " publishes addresses that are not ready")
+		}
+		fmt.Fprintf(&b, "%s\n", ports(s.Ports))
+	}
+	for _, e := range o.Slices {
+		endpointsText(&b, "EndpointSlice", e)
+	}
+	for _, e := range o.Endpoints {
+		endpointsText(&b, "Endpoints", e)
+	}
+	for _, n := range o.Nodes {
+		fmt.Fprintf(&b, "Node %s", n.Name)
+		if n.Location != nil {
+			fmt.Fprintf(&b, " in %s of %s", n.Location.Zone, n.Location.Region)
+		}
+		fmt.Fprintln(&b)
+	}
+	fmt.Fprintf(&b, "%d ignored\n", o.Ignored)
+	for _, w := range o.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+	}
+	return b.String()
+}
+
+func endpointsText(b *strings.Builder, kind string, e *kubedns.Endpoints) {
+	fmt.Fprintf(b, "%s %s of Service %s\n", kind, e.Key, e.Service)
+	for _, s := range e.Subsets {
+		for _, p := range s.Endpoints {
+			fmt.Fprintf(b, "  %s %q ready=%v%s\n", p.Addr, p.Hostname, p.Ready, ports(s.Ports))
+		}
+	}
+}
+
+func ports(list []kubedns.Port) string {
+	var b strings.Builder
+	for _, p := range list {
+		fmt.Fprintf(&b, " %s/%s:%d", p.Name, p.Protocol, p.Number)
+	}
+	return b.String()
+}
+
+func TestDecodeManyWarnings(t *testing.T) {
+	var b strings.Builder
+	for range 1000 {
+		b.WriteString("--- {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.0.1}}\n")
+	}
+	objects, err := manifest.Decode("many.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(objects.Services) != 1 || len(objects.Warnings) != 10 {
+		t.Errorf("got %d Services and %d warnings, want 1 and 10", len(objects.Services), len(objects.Warnings))
+	}
+}
+
+// TestDecodeHostile holds what would take much memory or time if it was let.
+func TestDecodeHostile(t *testing.T) {
+	list := func(n int) string {
+		return strings.Repeat(`{"apiVersion":"v1","kind":"List","items":[`, n) + strings.Repeat("]}", n)
+	}
+	tests := []struct {
+		name, data string
+		want       string // part of the error; "" means none
+	}{
+		{"lists in lists", list(8), ""},
+		{"too many lists in lists", list(9), "hostile:1: more than 8 Lists within each other"},
+		{"a very deep list", list(100_000), "hostile:1: "},
+		{"deep brackets", strings.Repeat("[", 1_000_000), "hostile:1: this is not right YAML: exceeded max depth"},
+		{"deep dashes", strings.Repeat("- ", 100_000), "exceeded max depth"},
+		{"deep braces", strings.Repeat(`{"a":`, 1_000_000), "hostile:1: "},
+		{
+			"a long text repeated by aliases",
+			"a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 1000) + "]",
+			"the aliases (*name) of this document make 1001 MiB of it; 64 are allowed",
+		},
+		{"an alias to itself", "a: &a [*a]", "anchor 'a' value contains itself"},
+		{"an endless key", "? " + strings.Repeat("k", 1<<20), "kind is missing"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := manifest.Decode("hostile", []byte(tt.data))
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("got error %v, want none", err)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got error %.200v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzDecode: whatever the bytes, Decode returns objects that can be served,
+// or an error that begins with file and line.
+func FuzzDecode(f *testing.F) {
+	files, err := filepath.Glob("testdata/*-*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(strings.Repeat("[", 20_000)))
+	f.Add([]byte("a: &a [x]\nb: *a\n"))
+	f.Add([]byte("--- |\n---\n...\n--- >-\n  a\n%TAG ! x\n"))
+	f.Add([]byte("\xff\xfea\x00:\x00 \x00b\x00"))
+	line := regexp.MustCompile(`^fuzz:(\d+): .`)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		objects, err := manifest.Decode("fuzz", data)
+		if err == nil {
+			checkServable(t, objects)
+			return
+		}
+		m := line.FindStringSubmatch(err.Error())
+		if m == nil {
+			t.Fatalf("error %q does not begin with file and line", err)
+		}
+		if n, _ := strconv.Atoi(m[1]); n < 1 || n > 1+strings.Count(string(data), "\n") {
+			t.Errorf("error %q names a line that is not there", err)
+		}
+	})
+}
+
+func checkServable(t *testing.T, o manifest.Objects) {
+	for _, s := range o.Services {
+		if s.Name == "" || s.Namespace == "" || strings.ContainsAny(s.Name+s.Namespace, ". ") {
+			t.Errorf("Service with key %q", s.Key)
+		}
+		checkPorts(t, s.Ports)
+	}
+	for _, e := range append(o.Slices, o.Endpoints...) {
+		if e.Name == "" || e.Namespace == "" || e.Service == "" {
+			t.Errorf("endpoints with key %q of %q", e.Key, e.Service)
+		}
+		for _, s := range e.Subsets {
+			checkPorts(t, s.Ports)
+			for _, p := range s.Endpoints {
+				if !p.Addr.IsValid() || p.Addr.Zone() != "" || strings.Contains(p.Hostname, ".") {
+					t.Errorf("endpoint %v", p)
+				}
+			}
+		}
+	}
+}
+
+func checkPorts(t *testing.T, ports []kubedns.Port) {
+	for _, p := range ports {
+		if p.Name == "" || p.Number == 0 || p.Protocol == "" {
+			t.Errorf("port %v", p)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	var text, list strings.Builder
+	list.WriteString(`{"apiVersion":"v1","kind":"List","items":[`)
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: web-%d\n  namespace: shop\nspec:\n"+
+			"  clusterIP: 10.%d.%d.1\n  ports:\n  - name: http\n    port: 80\n    protocol: TCP\n", i, i/256, i%256)
+		if i > 0 {
+			list.WriteString(",\n")
+		}
+		fmt.Fprintf(&list, `{"apiVersion":"v1","kind":"Service","metadata":{"name":"web-%d","namespace":"shop"},`+
+			`"spec":{"clusterIP":"10.%d.%d.1","ports":[{"name":"http","port":80,"protocol":"TCP"}]}}`, i, i/256, i%256)
+	}
+	list.WriteString("]}")
+	for _, bm := range []struct{ name, data string }{{"yaml-10k", text.String()}, {"json-10k", list.String()}} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.SetBytes(int64(len(bm.data)))
+			for b.Loop() {
+				if _, err := manifest.Decode(bm.name, []byte(bm.data)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,18 @@
+// Package manifest feeds a zone from a directory of Kubernetes manifests
+// instead of the Kubernetes API: the offline mode of kube-dns, for development,
+// tests, and machines without an API server.
+//
+//	directory ─► tracker: which files changed ─► Decode: bytes ─► Objects, one value a file
+//	                                                                  │
+//	                    Zone ◄─ apply: the difference only ◄─ merge: all files as one view
+//
+// What counts is as with kubectl apply -f DIR: the direct children of the
+// directory named *.yaml, *.yml or *.json; links are followed, so a mounted
+// ConfigMap works, and names that begin with "." are skipped. A file may hold
+// several documents, and Lists. Services, Endpoints, EndpointSlices and Nodes
+// are read, every other kind is ignored.
+//
+// A file that cannot be used is reported with its line, and what it held
+// before stays; the other files are followed as ever. A file that goes takes
+// its objects with it.
+package manifest

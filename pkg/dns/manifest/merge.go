@@ -1,0 +1,112 @@
+package manifest
+
+import (
+	"fmt"
+	"strings"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+// A content is what one file holds.
+type content struct {
+	file string
+	Objects
+}
+
+// A view is what all files together say: the objects that count. Values are
+// shared with the files they came from and are never changed, so a value that
+// is the same pointer in two views did not change.
+type view struct {
+	services       map[kubedns.Key]*kubedns.Service
+	endpoints      map[kubedns.Key]*kubedns.Endpoints
+	location       *kubedns.Location // of the first Node, by name, that has one
+	nodes, ignored int
+}
+
+// merge makes one view of all files, which are in name order: an object that
+// is declared twice counts as the later file has it, and conflicts tells so. An
+// Endpoints object does not count where its Service has EndpointSlices: the
+// two are never mixed.
+func merge(files []content) (v view, conflicts []string) {
+	v = view{services: map[kubedns.Key]*kubedns.Service{}, endpoints: map[kubedns.Key]*kubedns.Endpoints{}}
+	from := map[string]string{} // kind and key of an object: the file that declared it
+	declare := func(file, kind, key string) {
+		id := kind + " " + key
+		if first, twice := from[id]; twice && first != file {
+			conflicts = append(conflicts, fmt.Sprintf("%s is declared in %s and in %s; %s counts", id, first, file, file))
+		}
+		from[id] = file
+	}
+	sliced := map[kubedns.Key]bool{} // Services that have slices
+	nodes := map[string]*kubedns.Location{}
+	for _, f := range files {
+		for _, s := range f.Services {
+			declare(f.file, "Service", s.Key.String())
+			v.services[s.Key] = s
+		}
+		for _, e := range f.Slices {
+			declare(f.file, "EndpointSlice", e.Key.String())
+			v.endpoints[e.Key] = e
+			sliced[kubedns.Key{Namespace: e.Namespace, Name: e.Service}] = true
+		}
+		for _, n := range f.Nodes {
+			declare(f.file, "Node", n.Name)
+			nodes[n.Name] = n.Location
+		}
+		v.ignored += f.Ignored
+	}
+	for _, f := range files {
+		for _, e := range f.Endpoints {
+			declare(f.file, "Endpoints", e.Namespace+"/"+e.Service)
+			if !sliced[kubedns.Key{Namespace: e.Namespace, Name: e.Service}] {
+				v.endpoints[e.Key] = e
+			}
+		}
+	}
+	v.nodes, v.location = len(nodes), firstLocation(nodes)
+	return v, conflicts
+}
+
+func firstLocation(nodes map[string]*kubedns.Location) *kubedns.Location {
+	var first string
+	for name, l := range nodes {
+		if l != nil && (first == "" || strings.Compare(name, first) < 0) {
+			first = name
+		}
+	}
+	return nodes[first]
+}
+
+// writer is the part of [kubedns.Zone] that a view is written to.
+type writer interface {
+	SetService(kubedns.Service)
+	DeleteService(kubedns.Key)
+	SetEndpoints(kubedns.Endpoints)
+	DeleteEndpoints(kubedns.Key)
+	Publish() (missing []kubedns.Key)
+}
+
+// apply turns the old view, which z holds, into v.
+func (v view) apply(old view, z writer) {
+	for key, s := range v.services {
+		if old.services[key] != s {
+			z.SetService(*s)
+		}
+	}
+	for key := range old.services {
+		if v.services[key] == nil {
+			z.DeleteService(key)
+		}
+	}
+	for key, e := range v.endpoints {
+		if old.endpoints[key] != e {
+			z.SetEndpoints(*e)
+		}
+	}
+	for key := range old.endpoints {
+		if v.endpoints[key] == nil {
+			z.DeleteEndpoints(key)
+		}
+	}
+	z.Publish() // nothing is missing: no endpoints were dropped
+}

@@ -1,0 +1,189 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+const (
+	defaultPeriod = 500 * time.Millisecond
+	// settleTime is how soon something that changed is looked at again: only
+	// what two looks find the same is read.
+	settleTime = 100 * time.Millisecond
+	// remindPeriod is how often a file that stays broken is logged.
+	remindPeriod = time.Minute
+)
+
+// A Source is a [kubedns.Source] that reads a directory of manifests and
+// follows its changes. Its fields must not be changed after Run was called;
+// Status may be called by anybody at any time.
+type Source struct {
+	// Dir is the directory, as the flag --manifests names it.
+	Dir string
+	// Period is the time between two looks at the directory; 0 means 500 ms.
+	Period time.Duration
+	// Log gets what changed and what is wrong; nil means nowhere.
+	Log *slog.Logger
+
+	status atomic.Pointer[Status]
+}
+
+// Status is what a Source has read, for people and metrics. It is a value of
+// its own: nothing changes it.
+type Status struct {
+	// Synced: all files were read once and what they hold is published.
+	Synced bool
+	// Changed is when the published objects last changed.
+	Changed time.Time
+	// Files are those in use, Broken those of them whose content is wrong.
+	Files, Broken int
+	// Services, Endpoints (EndpointSlices included) and Nodes are published;
+	// Ignored are objects of other kinds.
+	Services, Endpoints, Nodes, Ignored int
+	// Errors say what is wrong now: one text for each broken file, and one
+	// when the directory itself cannot be read.
+	Errors []string
+}
+
+// Status returns the state as of the last look.
+func (s *Source) Status() Status {
+	if st := s.status.Load(); st != nil {
+		return *st
+	}
+	return Status{}
+}
+
+// Run implements [kubedns.Source]. It returns an error only when the directory
+// cannot be read at the start.
+func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
+	r := &run{Source: s, zone: z, log: s.Log}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	r.tracker = newTracker(s.Dir, r.log)
+	if err := checkDir(s.Dir); err != nil {
+		return err
+	}
+	z.SetLocator(r.locate)
+	if _, _, err := r.tracker.look(time.Now(), true); err != nil {
+		return fmt.Errorf("--manifests=%s: %w", s.Dir, err)
+	}
+	r.publish()
+	z.MarkSynced()
+	r.report(true)
+	return r.follow(ctx)
+}
+
+// checkDir names the flag in what a person may have got wrong.
+func checkDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("--manifests=%s: there is no such directory", dir)
+	case err != nil:
+		return fmt.Errorf("--manifests=%s: %w", dir, err)
+	case !info.IsDir():
+		return fmt.Errorf("--manifests=%s: this is a file; name the directory it is in", dir)
+	}
+	return nil
+}
+
+// A run is the state of one Source.Run; all of it but location belongs to that
+// goroutine.
+type run struct {
+	*Source
+	zone    *kubedns.Zone
+	log     *slog.Logger
+	tracker *tracker
+	view    view
+	warned  []string // conflicts between files that were logged
+	changed time.Time
+	// location is read by queries.
+	location atomic.Pointer[kubedns.Location]
+}
+
+// follow looks at the directory until ctx is done.
+func (r *run) follow(ctx context.Context) error {
+	period := r.Period
+	if period <= 0 {
+		period = defaultPeriod
+	}
+	timer := time.NewTimer(period)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			next := period
+			if r.look() {
+				next = min(period, settleTime)
+			}
+			timer.Reset(next)
+		}
+	}
+}
+
+// look takes over what changed on disk. It says whether something is still
+// changing.
+func (r *run) look() (unsettled bool) {
+	before := r.tracker.errors()
+	changed, unsettled, _ := r.tracker.look(time.Now(), false) // the tracker logs and keeps the error
+	if changed {
+		r.publish()
+	}
+	if changed || !slices.Equal(before, r.tracker.errors()) {
+		r.report(changed)
+	}
+	return unsettled
+}
+
+// publish merges the files and gives the zone what is different from before.
+func (r *run) publish() {
+	next, conflicts := merge(r.tracker.contents())
+	for _, c := range conflicts {
+		if !slices.Contains(r.warned, c) {
+			r.log.Warn("an object is declared in two manifests", "conflict", c)
+		}
+	}
+	r.warned = conflicts
+	next.apply(r.view, r.zone)
+	r.location.Store(next.location)
+	r.view, r.changed = next, time.Now()
+}
+
+// report publishes the Status, and logs it when the objects changed.
+func (r *run) report(changed bool) {
+	st := Status{
+		Synced: true, Changed: r.changed,
+		Files: len(r.tracker.files), Errors: r.tracker.errors(),
+		Services: len(r.view.services), Endpoints: len(r.view.endpoints), Nodes: r.view.nodes, Ignored: r.view.ignored,
+	}
+	for _, f := range r.tracker.files {
+		if f.err != nil {
+			st.Broken++
+		}
+	}
+	r.status.Store(&st)
+	if changed {
+		r.log.Info("manifests applied", "dir", r.Dir, "files", st.Files, "broken", st.Broken, "services", st.Services,
+			"endpoints", st.Endpoints, "nodes", st.Nodes, "ignored", st.Ignored)
+	}
+}
+
+// locate is the zone's locator. Any goroutine may call it; it costs nothing.
+func (r *run) locate(context.Context) (kubedns.Location, error) {
+	if l := r.location.Load(); l != nil {
+		return *l, nil
+	}
+	return kubedns.Location{}, fmt.Errorf("no Node in %s has labels for both zone and region", r.Dir)
+}

@@ -1,0 +1,247 @@
+package dnsmasq
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	defaultConf       = "/etc/dnsmasq.conf"
+	defaultResolvConf = "/etc/resolv.conf"
+	defaultUser       = "nobody"
+)
+
+// A CommandLine is what dnsmasq's arguments, and the configuration files that
+// they name, say about the things that the nanny has to know.
+type CommandLine struct {
+	// Args are the arguments themselves.
+	Args []string
+	// Port is dnsmasq's port; 0 when it is not to answer DNS questions.
+	Port uint16
+	// Listen are the addresses of --listen-address. None: all of them.
+	Listen []netip.Addr
+	// User is whom dnsmasq becomes after it has opened its sockets.
+	User string
+	// Servers are the servers that are given with a domain.
+	Servers []Server
+	// DefaultServer: a server for all names is given.
+	DefaultServer bool
+	// ResolvFiles are the resolv.conf files that dnsmasq reads, at least one.
+	ResolvFiles []string
+	// ServersFile is the --servers-file that is set already; empty: none.
+	ServersFile string
+	// NamesConf: the arguments name configuration files of their own.
+	NamesConf bool
+	// Unread says which part of the configuration cannot be known before
+	// dnsmasq runs, and why; empty when all of it was read.
+	Unread string
+	// Options without a value, and whether --dns-forward-max is set.
+	NoResolv, NoPoll, Foreground, ForwardMax bool
+}
+
+// OwnUpstreams reports whether the arguments choose upstream servers of their
+// own. The nanny then adds none from resolv.conf.
+func (c CommandLine) OwnUpstreams() bool {
+	return c.NoResolv || c.NamesConf || c.DefaultServer
+}
+
+// QueryAddr is where dnsmasq can be asked from the same machine.
+func (c CommandLine) QueryAddr() netip.AddrPort {
+	addr := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if len(c.Listen) > 0 && !slices.Contains(c.Listen, addr) && !c.Listen[0].IsUnspecified() {
+		addr = c.Listen[0]
+	}
+	return netip.AddrPortFrom(addr, c.Port)
+}
+
+// Zones returns the domains whose names the arguments send to the server at
+// target, which is kube-dns; "cluster.local" when there are none.
+func (c CommandLine) Zones(target netip.AddrPort) []string {
+	var zones []string
+	for _, s := range c.Servers {
+		if s.Addr == target {
+			zones = append(zones, s.Domain)
+		}
+	}
+	if len(zones) == 0 {
+		return []string{"cluster.local"}
+	}
+	return zones
+}
+
+// ReadCommandLine reads args and the configuration files that dnsmasq would
+// read with them. With an error the result is what was understood.
+func ReadCommandLine(args []string) (CommandLine, error) {
+	r := cmdReader{cmd: CommandLine{Args: slices.Clone(args), Port: dnsPort, User: defaultUser}}
+	options, err := parseArgs(args)
+	r.apply(options)
+	r.cmd.NamesConf = r.confFile || r.confDir || r.cmd.Unread != ""
+	if !r.confFile {
+		r.read(defaultConf)
+	}
+	if len(r.cmd.ResolvFiles) == 0 {
+		r.cmd.ResolvFiles = []string{defaultResolvConf}
+	}
+	if err != nil {
+		return r.cmd, fmt.Errorf("dnsmasq's arguments: %w", err)
+	}
+	return r.cmd, nil
+}
+
+// A cmdReader collects options into a CommandLine.
+type cmdReader struct {
+	cmd               CommandLine
+	confFile, confDir bool     // such an option was given
+	seen              []string // files read, so that none is read twice
+}
+
+func (r *cmdReader) apply(options []option) {
+	for _, o := range options {
+		r.applyOne(o)
+	}
+}
+
+func (r *cmdReader) applyOne(o option) {
+	switch c := &r.cmd; o.name {
+	case "port":
+		if port, err := strconv.ParseUint(o.value, 10, 16); err == nil {
+			c.Port = uint16(port)
+		}
+	case "listen-address":
+		for text := range strings.SplitSeq(o.value, ",") {
+			if addr, err := netip.ParseAddr(strings.TrimSpace(text)); err == nil {
+				c.Listen = append(c.Listen, addr)
+			}
+		}
+	case "user":
+		if o.value != "" {
+			c.User = o.value
+		}
+	case "server", "local":
+		c.Servers = append(c.Servers, parseDomainServer(o.value)...)
+		if o.value != "" && !strings.HasPrefix(o.value, "/") || strings.HasPrefix(o.value, "/#/") {
+			c.DefaultServer = true
+		}
+	case "resolv-file":
+		if o.value != "" {
+			c.ResolvFiles = append(c.ResolvFiles, o.value)
+		}
+	case "servers-file":
+		c.ServersFile = o.value
+	case "no-resolv":
+		c.NoResolv = true
+	case "no-poll":
+		c.NoPoll = true
+	case "keep-in-foreground", "no-daemon":
+		c.Foreground = true
+	case "dns-forward-max":
+		c.ForwardMax = true
+	default:
+		r.applyConf(o)
+	}
+}
+
+// applyConf handles the options that name further configuration.
+func (r *cmdReader) applyConf(o option) {
+	switch o.name {
+	case "conf-file":
+		r.confFile = true
+		switch o.value {
+		case "":
+		case "-":
+			r.cmd.Unread = "it is read from standard input"
+		default:
+			r.read(o.value)
+		}
+	case "conf-script":
+		r.cmd.Unread = "the script " + o.value + " writes it"
+	case "conf-dir":
+		r.confDir = true
+		dir, filters, _ := strings.Cut(o.value, ",")
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			r.cmd.Unread = err.Error()
+		}
+		for _, entry := range entries {
+			if inConfDir(entry.Name(), filters) {
+				r.read(filepath.Join(dir, entry.Name()))
+			}
+		}
+	}
+}
+
+// read reads the configuration file at path. Only the default one may be
+// missing.
+func (r *cmdReader) read(path string) {
+	if slices.Contains(r.seen, path) {
+		return
+	}
+	r.seen = append(r.seen, path)
+	info, err := os.Stat(path) // of what a link points to
+	if err == nil && !info.Mode().IsRegular() {
+		return // dnsmasq skips directories; reading a pipe would take its content away
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		if path != defaultConf || !os.IsNotExist(err) {
+			r.cmd.Unread = err.Error()
+		}
+		return
+	}
+	r.apply(parseConf(b))
+}
+
+// inConfDir reports whether dnsmasq reads a file of this name in a --conf-dir
+// with these filters: "*.a" takes only names with that ending, ".a" leaves them
+// out.
+func inConfDir(name, filters string) bool {
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
+		strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") {
+		return false
+	}
+	only, match := false, false
+	for filter := range strings.SplitSeq(filters, ",") {
+		ending, isOnly := strings.CutPrefix(filter, "*")
+		switch has := strings.HasSuffix(name, ending); {
+		case filter == "":
+		case isOnly:
+			only, match = true, match || has
+		case has:
+			return false
+		}
+	}
+	return !only || match
+}
+
+// parseDomainServer reads the value of a --server or --local with one or more
+// domains between slashes. Without an address (local domains, "#" for the
+// default servers, names) there is no result.
+func parseDomainServer(value string) []Server {
+	parts := strings.Split(value, "/")
+	if len(parts) < 3 || parts[0] != "" {
+		return nil
+	}
+	last := len(parts) - 1
+	text, _, _ := strings.Cut(parts[last], "@")
+	host, portText, hasPort := strings.Cut(text, "#")
+	port := uint64(dnsPort)
+	addr, err := netip.ParseAddr(host)
+	if err == nil && hasPort {
+		port, err = strconv.ParseUint(portText, 10, 16)
+	}
+	if err != nil {
+		return nil
+	}
+	var list []Server
+	for _, domain := range parts[1:last] {
+		if domain = strings.ToLower(strings.Trim(domain, ".")); domain != "" {
+			list = append(list, Server{domain, netip.AddrPortFrom(addr, uint16(port))})
+		}
+	}
+	return list
+}

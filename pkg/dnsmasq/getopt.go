@@ -1,0 +1,246 @@
+package dnsmasq
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// An option is one option of dnsmasq as it was given.
+type option struct {
+	name  string // the long name, also when the short one was given
+	value string // empty when there was none
+}
+
+// valueRule says whether an option takes a value.
+type valueRule int
+
+const (
+	noValue valueRule = iota
+	needsValue
+	mayHaveValue // in the long form only with "="
+)
+
+// shortOptions has "x=name" for each option with a short form; "x:name" when
+// that form needs a value. Long forms have rules of their own.
+const shortOptions = `1=enable-dbus 2:no-dhcp-interface 3:bootp-dynamic 4:dhcp-mac 5=no-ping 6:dhcp-script
+7:conf-dir 8:log-facility 9=leasefile-ro 0:dns-forward-max A:address B:bogus-nxdomain C:conf-file
+D=domain-needed E=expand-hosts F:dhcp-range G:dhcp-host H:addn-hosts I:except-interface J:dhcp-ignore
+K=dhcp-authoritative L=localmx M:dhcp-boot N=no-negcache O:dhcp-option P:edns-packet-max Q:query-port
+R=no-resolv S:server T:local-ttl U:dhcp-vendorclass V:alias W:srv-host X:dhcp-lease-max Y:txt-record
+Z=read-ethers a:listen-address b=bogus-priv c:cache-size d=no-daemon e=selfmx f=filterwin2k g:group
+h=no-hosts i:interface j:dhcp-userclass k=keep-in-foreground l:dhcp-leasefile m:mx-host n=no-poll
+o=strict-order p:port q=log-queries r:resolv-file s:domain t:mx-target u:user v=version w=help x:pid-file
+y=localise-queries z=bind-interfaces`
+
+// The long options of dnsmasq 2.90. All names count, also those that the nanny
+// has no use for: they decide which abbreviations are ambiguous.
+const (
+	longNoValue = `all-servers bind-dynamic bind-interfaces bogus-priv clear-on-reload conntrack
+dhcp-authoritative dhcp-client-update dhcp-fqdn dhcp-ignore-clid dhcp-no-override dhcp-rapid-commit
+dhcp-sequential-ip dns-loop-detect dnssec dnssec-debug dnssec-no-timecheck domain-needed enable-ra
+expand-hosts filter-A filter-AAAA filterwin2k help keep-in-foreground leasefile-ro localise-queries localmx
+log-debug log-dhcp no-daemon no-hosts no-ident no-negcache no-ping no-poll no-resolv no-round-robin
+proxy-dnssec quiet-dhcp quiet-dhcp6 quiet-ra quiet-tftp read-ethers rebind-localhost-ok script-arp
+script-on-renewal selfmx stop-dns-rebind strict-order strip-mac strip-subnet test tftp-lowercase
+tftp-no-blocksize tftp-no-fail tftp-secure tftp-single-port version`
+
+	longNeedsValue = `add-cpe-id addn-hosts address alias auth-peer auth-sec-servers auth-server auth-soa auth-ttl
+auth-zone bogus-nxdomain bridge-interface caa-record cache-rr cache-size cname conf-dir conf-script
+connmark-allowlist dhcp-boot dhcp-circuitid dhcp-duid dhcp-host dhcp-hostsdir dhcp-hostsfile dhcp-ignore
+dhcp-lease dhcp-lease-max dhcp-luascript dhcp-mac dhcp-match dhcp-name-match dhcp-option dhcp-option-force
+dhcp-optsdir dhcp-optsfile dhcp-pxe-vendor dhcp-range dhcp-relay dhcp-remoteid dhcp-reply-delay dhcp-script
+dhcp-scriptuser dhcp-subscrid dhcp-ttl dhcp-userclass dhcp-vendorclass dns-forward-max dns-rr dnssec-limits
+dnssec-timestamp domain domain-suffix dumpfile dumpmask dynamic-host edns-packet-max except-interface
+filter-rr host-record hostsdir ignore-address interface interface-name ipset listen-address local local-ttl
+log-facility max-cache-ttl max-port max-tcp-connections max-ttl min-cache-ttl min-port mx-host mx-target
+naptr-record neg-ttl nftset no-dhcp-interface no-dhcpv4-interface no-dhcpv6-interface port port-limit
+ptr-record pxe-prompt pxe-service query-port ra-param rebind-domain-ok rev-server server servers-file
+shared-network srv-host synth-domain tag-if tftp-max tftp-mtu tftp-port-range tftp-root trust-anchor
+txt-record`
+
+	longMayHaveValue = `add-mac add-subnet bootp-dynamic conf-file connmark-allowlist-enable dhcp-alternate-port
+dhcp-broadcast dhcp-generate-names dhcp-ignore-names dhcp-leasefile dhcp-proxy dnssec-check-unsigned
+enable-dbus enable-tftp enable-ubus fast-dns-retry group local-service log-async log-queries pid-file
+resolv-file tftp-unique-root umbrella use-stale-cache user`
+)
+
+// A grammar is the options that dnsmasq knows.
+type grammar struct {
+	long  map[string]valueRule
+	short map[byte]shortOption
+}
+
+type shortOption struct {
+	name string
+	rule valueRule
+}
+
+func newGrammar() grammar {
+	g := grammar{long: map[string]valueRule{}, short: map[byte]shortOption{}}
+	for rule, names := range map[valueRule]string{
+		noValue: longNoValue, needsValue: longNeedsValue, mayHaveValue: longMayHaveValue,
+	} {
+		for _, name := range strings.Fields(names) {
+			g.long[name] = rule
+		}
+	}
+	for _, s := range strings.Fields(shortOptions) {
+		rule := noValue
+		if s[1] == ':' {
+			rule = needsValue
+		}
+		g.short[s[0]] = shortOption{s[2:], rule}
+	}
+	return g
+}
+
+// parseArgs reads args as dnsmasq does, with GNU getopt's rules: short options
+// may stand in one cluster with the value of the last, long ones may be cut
+// where no other begins so. With an error it returns what it understood; dnsmasq
+// itself would refuse such arguments.
+func parseArgs(args []string) ([]option, error) {
+	var options []option
+	var errs []error
+	g := newGrammar()
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		var found []option
+		var used int
+		var err error
+		switch {
+		case strings.HasPrefix(arg, "--") && len(arg) > 2:
+			found, used, err = g.parseLong(arg[2:], args)
+		case strings.HasPrefix(arg, "-") && len(arg) > 1 && arg != "--":
+			found, used, err = g.parseCluster(arg[1:], args)
+		default:
+			err = fmt.Errorf("%q is not an option", arg)
+		}
+		options = append(options, found...)
+		args = args[used:]
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return options, errs[0]
+	}
+	return options, nil
+}
+
+// parseLong reads a long option without its dashes. It returns how many of the
+// arguments behind it, rest, are its value: none or one.
+func (g grammar) parseLong(text string, rest []string) ([]option, int, error) {
+	given, value, hasValue := strings.Cut(text, "=")
+	name, err := g.complete(given)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch g.long[name] {
+	case noValue:
+		if hasValue {
+			return nil, 0, fmt.Errorf("option --%s takes no value", name)
+		}
+	case needsValue:
+		if hasValue {
+			break
+		}
+		if len(rest) == 0 {
+			return nil, 0, fmt.Errorf("option --%s needs a value", name)
+		}
+		return []option{{name, rest[0]}}, 1, nil
+	}
+	return []option{{name, value}}, 0, nil
+}
+
+// complete returns the full name of a long option that may be cut.
+func (g grammar) complete(given string) (string, error) {
+	if _, ok := g.long[given]; ok {
+		return given, nil
+	}
+	var found []string
+	for name := range g.long {
+		if strings.HasPrefix(name, given) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("option --%s is unknown", given)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("option --%s is ambiguous: --%s", given, strings.Join(found, ", --"))
+}
+
+// parseCluster reads short options without the dash; see parseLong.
+func (g grammar) parseCluster(text string, rest []string) ([]option, int, error) {
+	var options []option
+	for i := range len(text) {
+		short, ok := g.short[text[i]]
+		switch {
+		case !ok:
+			return options, 0, fmt.Errorf("option -%c is unknown", text[i])
+		case short.rule == noValue:
+			options = append(options, option{name: short.name})
+		case i+1 < len(text):
+			return append(options, option{short.name, text[i+1:]}), 0, nil
+		case len(rest) > 0:
+			return append(options, option{short.name, rest[0]}), 1, nil
+		default:
+			return options, 0, fmt.Errorf("option -%c needs a value", text[i])
+		}
+	}
+	return options, 0, nil
+}
+
+// parseConf reads a configuration file: one long option a line, spelled out and
+// without dashes. Lines that dnsmasq would refuse may be among the result.
+func parseConf(b []byte) []option {
+	var options []option
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(uncomment(line), "=")
+		name = strings.TrimSpace(name)
+		if name != "" {
+			options = append(options, option{name, unquote(strings.TrimSpace(value))})
+		}
+	}
+	return options
+}
+
+// uncomment cuts line at a "#" that stands first or after a space, outside of
+// quotes.
+func uncomment(line string) string {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == '#' && !quoted && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t'):
+			return line[:i]
+		}
+	}
+	return line
+}
+
+// unquote removes quotes, and backslashes between them.
+func unquote(s string) string {
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

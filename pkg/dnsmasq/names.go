@@ -1,0 +1,71 @@
+package dnsmasq
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// namePause is the least time between two changes of a name's addresses while
+// one of the old ones is still among the new.
+const namePause = 5 * time.Minute
+
+// names are the stub servers given by name, with the addresses in use. They
+// keep the last good ones when a look-up fails.
+type names map[string]name
+
+type name struct {
+	addrs []netip.Addr // sorted; none: never found
+	taken time.Time    // when addrs came into use
+	err   error        // of the last look-up
+}
+
+// lookup is a Lookup.
+func (n names) lookup(host string) []netip.Addr { return n[host].addrs }
+
+// keep drops all names but hosts, and adds those that are new. It reports
+// whether there are new ones.
+func (n names) keep(hosts []string) bool {
+	for host := range n {
+		if !slices.Contains(hosts, host) {
+			delete(n, host)
+		}
+	}
+	added := false
+	for _, host := range hosts {
+		if _, ok := n[host]; !ok {
+			n[host], added = name{}, true
+		}
+	}
+	return added
+}
+
+// observe takes what a look-up found at time now. It reports whether the
+// addresses in use changed: at once when there were none, or when none of them
+// is left, else not before namePause has passed since the last change.
+func (n names) observe(host string, f finding, now time.Time) bool {
+	old, ok := n[host]
+	if !ok {
+		return false // no longer wanted
+	}
+	next := name{addrs: old.addrs, taken: old.taken, err: f.err}
+	left := slices.ContainsFunc(old.addrs, func(a netip.Addr) bool { return slices.Contains(f.addrs, a) })
+	changed := f.err == nil && !slices.Equal(f.addrs, old.addrs) && (!left || now.Sub(old.taken) >= namePause)
+	if changed {
+		next.addrs, next.taken = f.addrs, now
+	}
+	n[host] = next
+	return changed
+}
+
+// unresolved returns the names without addresses, sorted.
+func (n names) unresolved() []string {
+	var hosts []string
+	for host, state := range n {
+		if len(state.addrs) == 0 {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts
+}

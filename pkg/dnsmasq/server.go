@@ -1,0 +1,109 @@
+package dnsmasq
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+)
+
+// dnsPort is the port of a server given without one.
+const dnsPort = 53
+
+// A Server is one upstream of dnsmasq: the value of one --server option.
+type Server struct {
+	// Domain is the domain whose names are asked there, without a trailing
+	// dot. Empty: a default server, for all names without a server of their own.
+	Domain string
+	// Addr is where it listens.
+	Addr netip.AddrPort
+}
+
+// String returns s as dnsmasq reads it: "192.0.2.1", "192.0.2.1#5353" or
+// "/acme.example/2001:db8::1#5353". IPv6 addresses have no brackets, which
+// dnsmasq refuses, and keep their scope; port 53 is left out.
+func (s Server) String() string {
+	text := s.Addr.Addr().String()
+	if port := s.Addr.Port(); port != dnsPort {
+		text += "#" + strconv.Itoa(int(port))
+	}
+	if s.Domain != "" {
+		text = "/" + s.Domain + "/" + text
+	}
+	return text
+}
+
+// Lookup returns the addresses of a stub server that is given by name; none
+// when they are not known.
+type Lookup func(host string) []netip.Addr
+
+// Servers returns what cfg asks for: the servers of the stub domains in the
+// order of the domains, then the upstream nameservers. Servers of one domain
+// stand in the order given, which --strict-order follows; a name stands for all
+// its addresses. A server that is listed twice counts once.
+func Servers(cfg config.Config, lookup Lookup) []Server {
+	var list []Server
+	add := func(s Server) {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	for _, stub := range cfg.StubDomains {
+		for _, server := range stub.Servers {
+			if server.Host == "" {
+				add(Server{stub.Domain, server.Nameserver.AddrPort})
+				continue
+			}
+			for _, addr := range lookup(server.Host) {
+				add(Server{stub.Domain, netip.AddrPortFrom(addr, dnsPort)})
+			}
+		}
+	}
+	for _, ns := range cfg.Upstreams {
+		add(Server{Addr: ns.AddrPort})
+	}
+	return list
+}
+
+// render returns the content of dnsmasq's servers file.
+func render(list []Server) []byte {
+	var b bytes.Buffer
+	b.WriteString("# Written by dnsmasq-nanny from its configuration. Changes made here are lost.\n")
+	for _, s := range list {
+		fmt.Fprintf(&b, "server=%s\n", s)
+	}
+	return b.Bytes()
+}
+
+// hosts returns the names among the stub servers of cfg, sorted.
+func hosts(cfg config.Config) []string {
+	var names []string
+	for _, stub := range cfg.StubDomains {
+		for _, server := range stub.Servers {
+			if server.Host != "" {
+				names = append(names, server.Host)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// addresses returns the addresses of list, each once, in order.
+func addresses(list []Server) []netip.AddrPort {
+	var addrs []netip.AddrPort
+	for _, s := range list {
+		if !slices.Contains(addrs, s.Addr) {
+			addrs = append(addrs, s.Addr)
+		}
+	}
+	return addrs
+}
+
+// defaults returns the default servers of list.
+func defaults(list []Server) []Server {
+	return slices.DeleteFunc(slices.Clone(list), func(s Server) bool { return s.Domain != "" })
+}

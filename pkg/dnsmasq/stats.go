@@ -1,0 +1,197 @@
+package dnsmasq
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// queryTimeout bounds one question to dnsmasq.
+	queryTimeout = 2 * time.Second
+	// ednsSize is the largest UDP reply that we ask for (DNS flag day 2020).
+	ednsSize = 1232
+)
+
+// Stats are dnsmasq's cache counters. All but CacheSize count from dnsmasq's
+// start and fall back to zero when it restarts.
+type Stats struct {
+	// Hits and Misses count queries answered from the cache, or forwarded.
+	Hits, Misses uint64
+	// Evictions counts entries that went before their time, to make room.
+	Evictions uint64
+	// Insertions counts entries that came into the cache.
+	Insertions uint64
+	// CacheSize is the number of entries that the cache can hold.
+	CacheSize uint64
+}
+
+// A ServerStats is one line of dnsmasq's list of upstream servers. The counters
+// fall back to zero when dnsmasq restarts; when it reloads its servers they may
+// change their server, so the difference between two values counts only when
+// there was no reload between.
+type ServerStats struct {
+	// Address of the server. One that serves several domains stands once.
+	Address netip.AddrPort
+	// Queries counts the queries sent there, Failed those without a usable
+	// answer.
+	Queries, Failed uint64
+}
+
+// A ReplyError says that dnsmasq answered, but not with what was asked for.
+type ReplyError struct {
+	// Name is the question: a name of class CHAOS and type TXT.
+	Name string
+	// Rcode of the reply; dns.RcodeNotImplemented under --no-ident.
+	Rcode int
+	// Reason says what is wrong with the reply.
+	Reason string
+}
+
+func (e *ReplyError) Error() string {
+	return fmt.Sprintf("reply to %s CH TXT: %s", e.Name, e.Reason)
+}
+
+// QueryStats asks the dnsmasq at addr ("ip:port") for its counters: five
+// questions over UDP, in the order hits, misses, evictions, insertions,
+// cachesize. Each waits at most two seconds. Unless every reply is one TXT
+// record with one decimal number there is no result but an error.
+func QueryStats(ctx context.Context, addr string) (Stats, error) {
+	var s Stats
+	for _, counter := range []struct {
+		name  string
+		value *uint64
+	}{
+		{"hits.bind.", &s.Hits},
+		{"misses.bind.", &s.Misses},
+		{"evictions.bind.", &s.Evictions},
+		{"insertions.bind.", &s.Insertions},
+		{"cachesize.bind.", &s.CacheSize},
+	} {
+		texts, err := queryTXT(ctx, addr, counter.name)
+		if err != nil {
+			return Stats{}, err
+		}
+		if *counter.value, err = parseCounter(counter.name, texts); err != nil {
+			return Stats{}, err
+		}
+	}
+	return s, nil
+}
+
+// QueryServers asks the dnsmasq at addr ("ip:port") for its upstream servers,
+// over UDP and, when the list is long, over TCP. The list leaves out servers
+// that are dnsmasq's own address, and is stale for up to a millisecond after a
+// reload. Waits at most two seconds.
+func QueryServers(ctx context.Context, addr string) ([]ServerStats, error) {
+	const name = "servers.bind."
+	texts, err := queryTXT(ctx, addr, name)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ServerStats, 0, len(texts))
+	for _, text := range texts {
+		s, err := parseServerStats(text)
+		if err != nil {
+			return nil, &ReplyError{Name: name, Reason: err.Error()}
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// QueryVersion asks the dnsmasq at addr ("ip:port") for its version: "2.90".
+// Waits at most two seconds.
+func QueryVersion(ctx context.Context, addr string) (string, error) {
+	const name = "version.bind."
+	texts, err := queryTXT(ctx, addr, name)
+	if err != nil {
+		return "", err
+	}
+	if len(texts) != 1 {
+		return "", &ReplyError{Name: name, Reason: fmt.Sprintf("%d strings, want one", len(texts))}
+	}
+	return strings.TrimPrefix(texts[0], "dnsmasq-"), nil
+}
+
+// queryTXT returns the strings of the one TXT record that answers name in class
+// CHAOS.
+func queryTXT(ctx context.Context, addr, name string) ([]string, error) {
+	reply, err := exchange(ctx, addr, name, dns.ClassCHAOS)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case reply.Rcode != dns.RcodeSuccess:
+		return nil, &ReplyError{Name: name, Rcode: reply.Rcode, Reason: dns.RcodeToString[reply.Rcode]}
+	case len(reply.Answer) != 1:
+		return nil, &ReplyError{Name: name, Reason: fmt.Sprintf("%d answers, want one", len(reply.Answer))}
+	}
+	txt, ok := reply.Answer[0].(*dns.TXT)
+	if !ok {
+		return nil, &ReplyError{Name: name, Reason: "the answer is no TXT record"}
+	}
+	return txt.Txt, nil
+}
+
+// exchange asks addr for the TXT records of name, over TCP when the reply does
+// not fit into a datagram.
+func exchange(ctx context.Context, addr, name string, class uint16) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	query := new(dns.Msg)
+	query.SetQuestion(name, dns.TypeTXT)
+	query.Question[0].Qclass = class
+	query.SetEdns0(ednsSize, false)
+	reply, _, err := (&dns.Client{Timeout: queryTimeout}).ExchangeContext(ctx, query, addr)
+	if err == nil && reply.Truncated {
+		reply, _, err = (&dns.Client{Net: "tcp", Timeout: queryTimeout}).ExchangeContext(ctx, query, addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for %s: %w", addr, name, err)
+	}
+	return reply, nil
+}
+
+// parseCounter reads the strings of a counter's record.
+func parseCounter(name string, texts []string) (uint64, error) {
+	if len(texts) != 1 {
+		return 0, &ReplyError{Name: name, Reason: fmt.Sprintf("%d strings, want one", len(texts))}
+	}
+	value, err := strconv.ParseUint(texts[0], 10, 64)
+	if err != nil {
+		return 0, &ReplyError{Name: name, Reason: fmt.Sprintf("%q is not a decimal number", texts[0])}
+	}
+	return value, nil
+}
+
+// parseServerStats reads "192.0.2.1#53 12 0".
+func parseServerStats(text string) (ServerStats, error) {
+	fields := strings.Fields(text)
+	if len(fields) < 3 {
+		return ServerStats{}, fmt.Errorf("%q has no address and two counters", text)
+	}
+	host, port, _ := strings.Cut(fields[0], "#")
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return ServerStats{}, fmt.Errorf("%q does not begin with an address", text)
+	}
+	var s ServerStats
+	portNumber, err := strconv.ParseUint(port, 10, 16)
+	if err == nil {
+		s.Queries, err = strconv.ParseUint(fields[1], 10, 64)
+	}
+	if err == nil {
+		s.Failed, err = strconv.ParseUint(fields[2], 10, 64)
+	}
+	if err != nil {
+		return ServerStats{}, fmt.Errorf("%q has no number where one should be", text)
+	}
+	s.Address = netip.AddrPortFrom(addr, uint16(portNumber))
+	return s, nil
+}

@@ -1,0 +1,57 @@
+package sidecar
+
+import (
+	"context"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// exchangeTimeout bounds each of connecting, sending and receiving.
+	exchangeTimeout = 2 * time.Second
+	// payloadSize is the UDP size probes offer (RFC 9715).
+	payloadSize = 1232
+)
+
+// An Exchange asks what a Target says, once. It returns the reply and the time
+// from sending the question to receiving it, or an error when no reply came.
+// It is called from several goroutines at once.
+type Exchange func(ctx context.Context, t Target) (*dns.Msg, time.Duration, error)
+
+// exchange is the Exchange over the network. The question carries an OPT, for
+// only then may the reply carry an Extended DNS Error (RFC 8914). A server that
+// does not know it is asked again without (RFC 6891, section 7).
+func exchange(ctx context.Context, t Target) (*dns.Msg, time.Duration, error) {
+	question := new(dns.Msg).SetQuestion(t.Name, types[t.Type])
+	question.SetEdns0(payloadSize, false)
+	reply, rtt, err := send(ctx, t, question)
+	if err != nil || reply.IsEdns0() != nil {
+		return reply, rtt, err
+	}
+	if reply.Rcode == dns.RcodeFormatError || reply.Rcode == dns.RcodeNotImplemented {
+		question.Extra = nil
+		return send(ctx, t, question)
+	}
+	return reply, rtt, nil
+}
+
+// send sends one message from a socket of its own and waits for the reply, or
+// until ctx is done.
+func send(ctx context.Context, t Target, question *dns.Msg) (*dns.Msg, time.Duration, error) {
+	client := &dns.Client{
+		Net:          t.Network,
+		DialTimeout:  exchangeTimeout,
+		ReadTimeout:  exchangeTimeout,
+		WriteTimeout: exchangeTimeout,
+	}
+	conn, err := client.DialContext(ctx, t.Server)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer conn.Close()
+	// The library does not look at ctx while it reads.
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	return client.ExchangeWithConnContext(ctx, question, conn)
+}

@@ -1,0 +1,145 @@
+package sidecar
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics are the Prometheus series of one Server.
+type Metrics struct {
+	factory   promauto.Factory
+	namespace string
+
+	duration *prometheus.HistogramVec
+	results  *prometheus.CounterVec
+	replies  *prometheus.CounterVec
+	failures *prometheus.GaugeVec
+	dnsmasq  dnsmasqMetrics
+}
+
+// NewMetrics registers the series that do not depend on the probes. Every name
+// begins with namespace and an underscore, or with neither when namespace is
+// empty. It panics when reg has series of these names already; a nil reg is
+// allowed.
+func NewMetrics(reg prometheus.Registerer, namespace string) *Metrics {
+	factory := promauto.With(reg)
+	return &Metrics{
+		factory:   factory,
+		namespace: namespace,
+		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "probe", Name: "duration_seconds",
+			Help:    "Time from a probe's question to its answer, in seconds; successful probes only.",
+			Buckets: latencyBuckets(0.25e-3),
+		}, []string{"probe"}),
+		results: factory.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "probe", Name: "results_total",
+			Help: "Probes by result: ok, not_ready (the server waits for its data) or failed.",
+		}, []string{"probe", "result"}),
+		replies: factory.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "probe", Name: "replies_total",
+			Help: "Replies to probes by response code.",
+		}, []string{"probe", "rcode"}),
+		failures: factory.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: "probe", Name: "consecutive_failures",
+			Help: "Probes since the last one that succeeded.",
+		}, []string{"probe"}),
+		dnsmasq: newDnsmasqMetrics(factory, namespace),
+	}
+}
+
+// latencyBuckets returns 16 bounds from first on, each twice the one before.
+func latencyBuckets(first float64) []float64 {
+	return prometheus.ExponentialBuckets(first, 2, 16)
+}
+
+// probeMetrics are the series of one probe.
+type probeMetrics struct {
+	latency  prometheus.Histogram // milliseconds
+	errors   prometheus.Counter
+	duration prometheus.Observer // seconds
+	results  map[State]prometheus.Counter
+	replies  *prometheus.CounterVec
+	failures prometheus.Gauge
+}
+
+// forProbe registers the series of the probe with this label.
+//
+// Compat: the label stands inside the first two names; dashboards use these.
+func (m *Metrics) forProbe(label string) *probeMetrics {
+	result := func(name string) prometheus.Counter { return m.results.WithLabelValues(label, name) }
+	return &probeMetrics{
+		latency: m.factory.NewHistogram(prometheus.HistogramOpts{
+			Namespace: m.namespace, Subsystem: "probe", Name: label + "_latency_ms",
+			Help:    "Time from a question of the probe " + label + " to its answer, in milliseconds; successful probes only.",
+			Buckets: latencyBuckets(0.25),
+		}),
+		errors: m.factory.NewCounter(prometheus.CounterOpts{
+			Namespace: m.namespace, Subsystem: "probe", Name: label + "_errors",
+			Help: "Probes " + label + " that did not succeed.",
+		}),
+		duration: m.duration.WithLabelValues(label),
+		results:  map[State]prometheus.Counter{OK: result("ok"), NotReady: result("not_ready"), Failed: result("failed")},
+		replies:  m.replies.MustCurryWith(prometheus.Labels{"probe": label}),
+		failures: m.failures.WithLabelValues(label),
+	}
+}
+
+// observe counts one more probe, which led to h.
+func (m *probeMetrics) observe(h health) {
+	m.results[h.state].Inc()
+	m.failures.Set(float64(h.failures))
+	if h.rcode != "" {
+		m.replies.WithLabelValues(h.rcode).Inc()
+	}
+	if h.state != OK {
+		m.errors.Inc()
+		return
+	}
+	m.latency.Observe(h.rtt.Seconds() * 1000)
+	m.duration.Observe(h.rtt.Seconds())
+}
+
+// dnsmasqMetrics are the series of dnsmasq's counters.
+type dnsmasqMetrics struct {
+	hits, misses, evictions, insertions prometheus.Counter
+
+	maxSize *atomic.Uint64
+	errors  prometheus.Counter
+
+	upstreamQueries, upstreamFailures *prometheus.CounterVec
+	upstreamErrors                    prometheus.Counter
+}
+
+func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetrics {
+	opts := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: namespace, Subsystem: "dnsmasq", Name: name, Help: help}
+	}
+	counter := func(name, help string) prometheus.Counter { return factory.NewCounter(opts(name, help)) }
+	m := dnsmasqMetrics{
+		hits:       counter("hits", "Queries that dnsmasq answered itself."),
+		misses:     counter("misses", "Queries that dnsmasq had to forward."),
+		evictions:  counter("evictions", "Cache entries of dnsmasq that were dropped before their time to live was over."),
+		insertions: counter("insertions", "Entries that dnsmasq put into its cache."),
+		maxSize:    new(atomic.Uint64),
+		errors:     counter("errors", "Polls of dnsmasq's counters that failed."),
+		upstreamQueries: factory.NewCounterVec(opts("upstream_queries_total",
+			"Queries that dnsmasq sent to an upstream server."), []string{"server"}),
+		upstreamFailures: factory.NewCounterVec(opts("upstream_failures_total",
+			"Queries to an upstream server that dnsmasq had to repeat or that failed."), []string{"server"}),
+		upstreamErrors: counter("upstream_poll_errors_total",
+			"Number of times that dnsmasq gave its other counters but not those of its upstream servers."),
+	}
+	// Compat: it is a counter by type, for dashboards, though it follows the
+	// size of the cache downwards too.
+	factory.NewCounterFunc(prometheus.CounterOpts(opts("max_size", "Number of entries that dnsmasq's cache can hold.")),
+		func() float64 { return float64(m.maxSize.Load()) })
+	return m
+}
+
+// dropUpstream ends the series of an upstream server that is no longer used.
+func (m *dnsmasqMetrics) dropUpstream(server string) {
+	m.upstreamQueries.DeleteLabelValues(server)
+	m.upstreamFailures.DeleteLabelValues(server)
+}

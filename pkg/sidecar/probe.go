@@ -1,0 +1,95 @@
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// A probe asks one server the same question for ever and keeps the outcome.
+type probe struct {
+	target   Target
+	exchange Exchange
+	metrics  *probeMetrics
+	log      *slog.Logger
+
+	// health is written by run alone and read by the HTTP handler.
+	health atomic.Pointer[health]
+}
+
+func newProbe(t Target, opts Options) *probe {
+	p := &probe{
+		target:   t,
+		exchange: opts.Exchange,
+		metrics:  opts.Metrics.forProbe(t.Label),
+		log:      opts.Log.With("probe", t.Label),
+	}
+	p.health.Store(&health{result: result{
+		state: Pending,
+		err:   fmt.Errorf("no probe of %s is done yet", t.Server),
+	}, since: time.Now()})
+	return p
+}
+
+// run probes until ctx is done. The first question waits a random part of the
+// interval, so that the probes of a restarted pod do not march in step.
+func (p *probe) run(ctx context.Context) {
+	pause := rand.N(p.target.Interval)
+	for sleep(ctx, pause) {
+		r := p.ask(ctx)
+		if ctx.Err() != nil {
+			return // a question cut short by the stop says nothing about the server
+		}
+		p.record(r)
+		pause = p.target.Interval - r.rtt
+	}
+}
+
+// ask puts the question once.
+func (p *probe) ask(ctx context.Context) result {
+	r := result{state: Failed}
+	reply, rtt, err := p.exchange(ctx, p.target)
+	if err != nil {
+		r.err = err
+	} else {
+		r = judge(reply, rtt)
+	}
+	if r.err != nil {
+		r.err = fmt.Errorf("%s %s at %s: %w", p.target.Name, p.target.Type, p.target.Server, r.err)
+	}
+	return r
+}
+
+// record publishes r, counts it, and logs what changed.
+func (p *probe) record(r result) {
+	before := *p.health.Load()
+	now := before.next(r, time.Now())
+	p.health.Store(&now)
+	p.metrics.observe(now)
+
+	log := p.log.With("server", p.target.Server, "state", string(now.state))
+	switch {
+	case now.state == before.state:
+		log.Debug("probe done", "rtt", r.rtt, "failures", now.failures, "err", r.err)
+	case now.state == OK:
+		log.Info("server answers", "before", string(before.state), "failures", before.failures)
+	default:
+		log.Warn("server gives no answer", "before", string(before.state), "err", r.err)
+	}
+}
+
+// sleep waits for d, or not at all when d is not positive, and reports false
+// when ctx is done first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}

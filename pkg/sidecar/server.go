@@ -1,0 +1,83 @@
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Server is the sidecar: its probes, its exporter and what it tells about
+// them over HTTP. ServeHTTP may be called at any time and from any goroutine,
+// also before, during and after Run.
+type Server struct {
+	probes   map[string]*probe // by label; not changed after New
+	exporter *exporter         // nil without dnsmasq
+
+	metricsPath    string
+	metricsHandler http.Handler
+}
+
+// New makes a Server and the metrics of its probes. Nothing is asked before
+// Run. It fails when two targets have the same label or one has no interval.
+func New(opts Options) (*Server, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		probes:         make(map[string]*probe),
+		metricsPath:    opts.MetricsPath,
+		metricsHandler: opts.MetricsHandler,
+	}
+	for _, t := range opts.Targets {
+		s.probes[t.Label] = newProbe(t, opts)
+	}
+	if opts.Stats != nil {
+		s.exporter = newExporter(opts)
+	}
+	return s, nil
+}
+
+// Run probes and polls until ctx is done, and returns nil when all of that has
+// ended. It is to be called once.
+func (s *Server) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	for _, p := range s.probes {
+		running.Go(func() { p.run(ctx) })
+	}
+	if s.exporter != nil {
+		running.Go(func() { s.exporter.run(ctx) })
+	}
+	running.Wait()
+	return nil
+}
+
+// ServeHTTP answers:
+//
+//   - /healthcheck/<label> with the state of that probe as JSON; the status is 200
+//     while the server answers or waits for its data, else 503,
+//   - /healthz with 200 as long as the process lives,
+//   - the metrics path with the metrics,
+//   - everything else with 404.
+//
+// Paths are compared as they are. A multiplexer would read patterns into a
+// metrics path that an operator chose.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	label, isHealthcheck := strings.CutPrefix(r.URL.Path, "/healthcheck/")
+	p, known := s.probes[label]
+	switch {
+	case isHealthcheck && known:
+		p.ServeHTTP(w, r)
+	case isHealthcheck:
+		http.NotFound(w, r)
+	case r.URL.Path == "/healthz":
+		fmt.Fprintf(w, "ok (%s)\n", time.Now().UTC().Format(time.RFC3339))
+	case s.metricsHandler != nil && r.URL.Path == s.metricsPath:
+		s.metricsHandler.ServeHTTP(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}

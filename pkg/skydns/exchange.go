@@ -1,0 +1,107 @@
+package skydns
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// receiveBuffers are for replies over UDP, which may be of any size.
+var receiveBuffers = sync.Pool{New: func() any { return new([maxTCPSize]byte) }}
+
+// exchangeOnce sends a query to one server and returns its reply, with the
+// query's ID. A reply to another question is not taken for one.
+func exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte, tcp bool) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	network := "udp"
+	if tcp {
+		network = "tcp"
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, server.String())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	sent := bytes.Clone(query)
+	binary.BigEndian.PutUint16(sent, newID())
+	var reply []byte
+	if tcp {
+		reply, err = roundTripTCP(conn, sent)
+	} else {
+		reply, err = roundTripUDP(conn, sent)
+	}
+	if err != nil {
+		return nil, err
+	}
+	copy(reply[:2], query[:2])
+	return reply, nil
+}
+
+func roundTripUDP(conn net.Conn, query []byte) ([]byte, error) {
+	if _, err := conn.Write(query); err != nil {
+		return nil, err
+	}
+	buf := receiveBuffers.Get().(*[maxTCPSize]byte)
+	defer receiveBuffers.Put(buf)
+	for {
+		n, err := conn.Read(buf[:])
+		if err != nil {
+			return nil, err
+		}
+		if answers(buf[:n], query) {
+			return bytes.Clone(buf[:n]), nil
+		}
+	}
+}
+
+func roundTripTCP(conn net.Conn, query []byte) ([]byte, error) {
+	framed := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(query)), uint16(len(query)))
+	if _, err := conn.Write(append(framed, query...)); err != nil {
+		return nil, err
+	}
+	reply, err := readMessage(bufio.NewReader(conn))
+	if err == nil && !answers(reply, query) {
+		err = errors.New("the reply is for another question")
+	}
+	return reply, err
+}
+
+// answers says whether reply is a response to query: with its ID and its
+// question, in whatever letter case. A server that could not read the question
+// repeats none.
+func answers(reply, query []byte) bool {
+	if len(reply) < headerSize || reply[2]&0x80 == 0 || !bytes.Equal(reply[:2], query[:2]) {
+		return false
+	}
+	if binary.BigEndian.Uint16(reply[4:]) == 0 {
+		return reply[3]&0xf != 0
+	}
+	q := question(query)
+	return q != nil && len(reply) >= headerSize+len(q) && bytes.EqualFold(reply[headerSize:headerSize+len(q)], q)
+}
+
+// question is the question section of a query whose name is not compressed.
+func question(query []byte) []byte {
+	off := headerSize
+	for off < len(query) && query[off] != 0 {
+		if query[off]&0xc0 != 0 {
+			return nil
+		}
+		off += int(query[off]) + 1
+	}
+	if off += 5; off > len(query) {
+		return nil
+	}
+	return query[headerSize:off]
+}

@@ -1,0 +1,87 @@
+package skydns
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// finish completes a reply, packs it for the client's size, and counts it.
+func (s *Server) finish(r *request, m *dns.Msg, sys system, start time.Time) []byte {
+	if len(m.Answer) > 1 {
+		m.Answer = dns.Dedup(m.Answer, nil)
+		lowestTTL(m.Answer)
+		shuffle(m.Answer)
+	}
+	// The OPT was put in first; RFC 6891 lets it stand anywhere, and people
+	// expect it last.
+	if len(m.Extra) > 1 && m.Extra[0].Header().Rrtype == dns.TypeOPT {
+		m.Extra = append(m.Extra[1:], m.Extra[0])
+	}
+	packed, err := fit(m, r.limit())
+	if err != nil {
+		s.log.Warn("a reply can not be packed", "name", r.q.Name, "err", err)
+		m = s.failure(r)
+		packed, _ = fit(m, minUDPSize)
+	}
+	s.metrics.answered(m, r, sys, len(packed), time.Since(start))
+	return packed
+}
+
+// lowestTTL gives all records the smallest TTL among them: a cache keeps the
+// answer as long as its shortest part.
+func lowestTTL(rrs []dns.RR) {
+	ttl := rrs[0].Header().Ttl
+	for _, rr := range rrs {
+		ttl = min(ttl, rr.Header().Ttl)
+	}
+	for _, rr := range rrs {
+		rr.Header().Ttl = ttl
+	}
+}
+
+// shuffle spreads clients over the records. The CNAMEs in front stay there,
+// in the order in which they lead on.
+func shuffle(rrs []dns.RR) {
+	for len(rrs) > 0 && rrs[0].Header().Rrtype == dns.TypeCNAME {
+		rrs = rrs[1:]
+	}
+	rand.Shuffle(len(rrs), func(i, j int) { rrs[i], rrs[j] = rrs[j], rrs[i] })
+}
+
+// fit packs a message into limit bytes: whole, else without the additional
+// section (which is only a courtesy, so TC stays clear), else truncated, with
+// as many answers as there is room for.
+func fit(m *dns.Msg, limit int) ([]byte, error) {
+	m.Compress = true
+	packed, err := m.Pack()
+	if err != nil || len(packed) <= limit {
+		return packed, err
+	}
+	opt := m.IsEdns0()
+	m.Extra = nil
+	if opt != nil {
+		m.Extra = []dns.RR{opt}
+	}
+	if packed, err = m.Pack(); err != nil || len(packed) <= limit {
+		return packed, err
+	}
+	m.Truncated = true
+	answers := m.Answer
+	// The most answers that fit, by bisection: low fit, high do not.
+	low, high := 0, len(answers)
+	for low+1 < high {
+		m.Answer = answers[:(low+high)/2]
+		if packed, err = m.Pack(); err != nil {
+			return nil, err
+		}
+		if len(packed) <= limit {
+			low = len(m.Answer)
+		} else {
+			high = len(m.Answer)
+		}
+	}
+	m.Answer = answers[:low]
+	return m.Pack()
+}

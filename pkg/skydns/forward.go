@@ -1,0 +1,175 @@
+package skydns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// exchangeTimeout is for a whole exchange with all servers, so that slow
+	// ones can not pile up queries; tryTimeout is for one server.
+	exchangeTimeout = 5 * time.Second
+	tryTimeout      = 2 * time.Second
+)
+
+var (
+	errNoServer = errors.New("no nameserver is configured")
+	errNoAnswer = errors.New("no nameserver answered")
+)
+
+// A Forwarder asks other servers for what is not the zone's. It is safe for
+// concurrent use; a change of servers is seen by the next query.
+type Forwarder struct {
+	routes atomic.Pointer[routes]
+	all    netip.AddrPort
+	hosts  hostCache
+}
+
+type routes struct {
+	upstreams []netip.AddrPort
+	stubs     map[string][]StubServer // by domain with trailing dot
+}
+
+// NewForwarder returns a forwarder without servers. With a valid all,
+// everything goes to that one server, also names of one label; routes are then
+// not used.
+func NewForwarder(all netip.AddrPort) *Forwarder {
+	f := &Forwarder{all: all}
+	f.SetRoutes(nil, nil)
+	return f
+}
+
+// SetRoutes replaces the servers: upstreams for all names, asked in this order,
+// and for the forwarder's own look-ups the servers of stub domains (in lower
+// case, with or without trailing dot), of which the longest match counts.
+func (f *Forwarder) SetRoutes(upstreams []netip.AddrPort, stubs map[string][]StubServer) {
+	r := &routes{upstreams: slices.Clone(upstreams), stubs: map[string][]StubServer{}}
+	for domain, servers := range stubs {
+		r.stubs[dns.Fqdn(domain)] = slices.Clone(servers)
+	}
+	f.routes.Store(r)
+}
+
+// takesAll says whether everything that is not the zone's is for one server.
+func (f *Forwarder) takesAll() bool { return f.all.IsValid() }
+
+// takes says whether a query for name can be forwarded.
+func (f *Forwarder) takes(name string) bool {
+	return f.takesAll() || strings.Count(name, ".") >= 2 && len(f.routes.Load().upstreams) > 0
+}
+
+// knows says whether there is a server to look name up at.
+func (f *Forwarder) knows(name string) bool {
+	r := f.routes.Load()
+	return f.takesAll() || len(r.upstreams) > 0 || len(r.stubFor(name)) > 0
+}
+
+// stubFor returns the servers of the longest stub domain that name is in.
+func (r *routes) stubFor(name string) []StubServer {
+	for at := name; len(r.stubs) > 0 && at != ""; _, at, _ = strings.Cut(at, ".") {
+		if servers := r.stubs[at]; len(servers) > 0 {
+			return servers
+		}
+	}
+	return nil
+}
+
+func (f *Forwarder) serversFor(ctx context.Context, name string) []netip.AddrPort {
+	if f.takesAll() {
+		return []netip.AddrPort{f.all}
+	}
+	r := f.routes.Load()
+	if stub := r.stubFor(name); len(stub) > 0 {
+		return f.addresses(ctx, stub)
+	}
+	return r.upstreams
+}
+
+// Forward sends a client's query to the upstreams as it is, over the same
+// transport, and returns the reply as it came; only the ID is ours in between.
+func (f *Forwarder) Forward(ctx context.Context, query []byte, tcp bool) ([]byte, error) {
+	servers := f.routes.Load().upstreams
+	if f.takesAll() {
+		servers = []netip.AddrPort{f.all}
+	}
+	return f.exchange(ctx, servers, query, tcp)
+}
+
+// Lookup asks for a name on our own behalf: at the servers of its stub domain,
+// else at the upstreams; over UDP with EDNS, and over TCP when truncated.
+func (f *Forwarder) Lookup(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+	return f.lookupAt(ctx, f.serversFor(ctx, name), name, qtype)
+}
+
+func (f *Forwarder) lookupAt(ctx context.Context, servers []netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
+	q := new(dns.Msg)
+	q.SetQuestion(name, qtype)
+	q.SetEdns0(ednsSize, false)
+	query, err := q.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", name, err)
+	}
+	for _, tcp := range []bool{false, true} {
+		reply, err := f.exchange(ctx, servers, query, tcp)
+		if err != nil {
+			return nil, fmt.Errorf("look up %s: %w", name, err)
+		}
+		m := new(dns.Msg)
+		if err := m.Unpack(reply); err != nil {
+			return nil, fmt.Errorf("look up %s: %w", name, err)
+		}
+		if !m.Truncated || tcp {
+			return m, nil
+		}
+	}
+	return nil, errNoAnswer
+}
+
+// exchange asks the servers in order, until one says NOERROR or NXDOMAIN. A
+// server that can not be reached is asked once more in the end, if it was the
+// first; one that answers otherwise is not. The last such answer counts when no
+// server has a better one.
+func (f *Forwarder) exchange(ctx context.Context, servers []netip.AddrPort, query []byte, tcp bool) ([]byte, error) {
+	if len(servers) == 0 {
+		return nil, errNoServer
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	var last []byte
+	err := errNoAnswer
+	spoke := make([]bool, len(servers))
+	for try := range len(servers) + 1 {
+		i := try % len(servers)
+		if spoke[i] {
+			continue
+		}
+		reply, tryErr := exchangeOnce(ctx, servers[i], query, tcp)
+		if tryErr != nil {
+			err = fmt.Errorf("%w: %s: %w", errNoAnswer, servers[i], tryErr)
+			if ctx.Err() != nil {
+				break
+			}
+			continue
+		}
+		if rcode := int(reply[3] & 0xf); rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
+			return reply, nil
+		}
+		last, spoke[i] = reply, true
+	}
+	if last != nil {
+		return last, nil
+	}
+	return nil, err
+}
+
+// newID returns an unpredictable message ID (RFC 5452 section 9.2).
+func newID() uint16 { return uint16(rand.Uint32()) }

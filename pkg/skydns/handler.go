@@ -1,0 +1,231 @@
+package skydns
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// A response is what respond has for a packet: the reply, or a function that
+// gets it and may have to wait for other servers. Neither: no reply is due.
+type response struct {
+	reply []byte
+	wait  func(context.Context) []byte
+}
+
+// respond answers a packet. It does not wait for anything.
+func (s *Server) respond(raw []byte, tcp bool) (resp response) {
+	start := time.Now()
+	req, refused := parse(raw, tcp)
+	if req == nil {
+		if refused == nil {
+			return response{}
+		}
+		packed, _ := fit(refused, minUDPSize)
+		s.metrics.response(refused, tcp)
+		return response{reply: packed}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			resp = response{reply: s.recovered(req, p)}
+		}
+	}()
+	if what := s.classify(req); what != local {
+		return s.respondElsewhere(req, what, start)
+	}
+	m, err := s.answer(s.impatient, req)
+	if errors.Is(err, context.Canceled) {
+		req.raw = nil // the packet's buffer is not ours once we return
+		return response{wait: s.guarded(req, func(ctx context.Context) []byte {
+			m, err := s.answer(ctx, req)
+			if err != nil {
+				m = s.failure(req)
+			}
+			return s.finish(req, m, systemAuth, start)
+		})}
+	}
+	return response{reply: s.finish(req, m, systemAuth, start)}
+}
+
+// respondElsewhere answers what is not for the zone's records.
+func (s *Server) respondElsewhere(req *request, what kind, start time.Time) response {
+	switch what {
+	case chaos:
+		return response{reply: s.finish(req, s.answerChaos(req), systemAuth, start)}
+	case refused:
+		m := req.reply()
+		m.Rcode = dns.RcodeRefused
+		m.RecursionDesired = m.RecursionDesired && req.q.Qtype != dns.TypeANY
+		return response{reply: s.finish(req, m, systemAuth, start)}
+	case badVersion:
+		m := req.reply()
+		m.Rcode = dns.RcodeBadVers
+		return response{reply: s.finish(req, m, systemAuth, start)}
+	case reverse:
+		if m := s.answerReverse(req); m != nil {
+			return response{reply: s.finish(req, m, systemReverse, start)}
+		}
+		return s.forward(req, systemReverse, start)
+	default:
+		return s.forward(req, systemRecursive, start)
+	}
+}
+
+// forward hands the packet to the forwarder, unchanged.
+func (s *Server) forward(req *request, sys system, start time.Time) response {
+	if !s.forwarder.takes(req.name) {
+		return response{reply: s.finish(req, s.forwardFailure(req), sys, start)}
+	}
+	raw := append([]byte(nil), req.raw...)
+	req.raw = raw
+	return response{wait: s.guarded(req, func(ctx context.Context) []byte {
+		reply, err := s.forwarder.Forward(ctx, raw, req.tcp)
+		if err != nil {
+			s.log.Debug("forwarding failed", "name", req.q.Name, "err", err)
+			return s.finish(req, s.forwardFailure(req), sys, start)
+		}
+		s.metrics.forwarded(reply, req, sys, time.Since(start))
+		return reply
+	})}
+}
+
+// guarded makes f safe against panics.
+func (s *Server) guarded(req *request, f func(context.Context) []byte) func(context.Context) []byte {
+	return func(ctx context.Context) (reply []byte) {
+		defer func() {
+			if p := recover(); p != nil {
+				reply = s.recovered(req, p)
+			}
+		}()
+		return f(ctx)
+	}
+}
+
+// recovered answers SERVFAIL after a panic, which is ours alone to worry about.
+func (s *Server) recovered(req *request, p any) []byte {
+	s.metrics.panics.Inc()
+	if s.panicLog.allow(time.Now()) {
+		s.log.Error("panic while answering", "name", req.q.Name, "type", dns.Type(req.q.Qtype).String(), "panic", p, "stack", string(debug.Stack()))
+	}
+	packed, _ := fit(s.failure(req), minUDPSize)
+	return packed
+}
+
+// overloaded answers a request for which there is no room.
+func (s *Server) overloaded(raw []byte, tcp bool) []byte {
+	s.metrics.overloads.Inc()
+	req, _ := parse(raw, tcp)
+	if req == nil {
+		return nil
+	}
+	return s.finish(req, s.failure(req), systemRecursive, time.Now())
+}
+
+// A kind says who answers a question.
+type kind int
+
+const (
+	local      kind = iota // the zone's records
+	reverse                // a reverse name: ours if we have it, else forwarded
+	outside                // another server
+	chaos                  // class CHAOS: about this server
+	refused                // nobody
+	badVersion             // an EDNS version that we do not speak
+)
+
+// classify decides by the question alone; the first rule that fits counts.
+func (s *Server) classify(r *request) kind {
+	isChaos := r.q.Qclass == dns.ClassCHAOS
+	switch {
+	case r.opt != nil && r.opt.Version() != 0:
+		return badVersion
+	case r.q.Qtype == dns.TypeANY:
+		return refused
+	case r.q.Qclass != dns.ClassINET && r.q.Qclass != dns.ClassANY && !isChaos:
+		return refused
+	case isChaos && s.forwarder.takesAll() && strings.HasSuffix(r.name, ".bind."):
+		return outside
+	case isChaos:
+		return chaos
+	case r.q.Qtype == dns.TypePTR && (strings.HasSuffix(r.name, ".in-addr.arpa.") || strings.HasSuffix(r.name, ".ip6.arpa.")):
+		return reverse
+	case !isBelow(r.name, s.domain):
+		return outside
+	}
+	return local
+}
+
+// reply is an empty reply to a request.
+func (r *request) reply() *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(r.msg)
+	m.RecursionDesired = r.msg.RecursionDesired
+	m.CheckingDisabled = r.msg.CheckingDisabled
+	if r.opt != nil {
+		m.Extra = []dns.RR{newOPT()}
+	}
+	return m
+}
+
+// authoritative is an empty reply with data of the zone to come.
+func (r *request) authoritative() *dns.Msg {
+	m := r.reply()
+	m.Authoritative, m.RecursionAvailable = true, true
+	return m
+}
+
+func newOPT() *dns.OPT {
+	opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
+	opt.SetUDPSize(ednsSize)
+	return opt
+}
+
+// failure is SERVFAIL about a name of the zone.
+func (s *Server) failure(r *request) *dns.Msg {
+	m := r.reply()
+	m.Rcode = dns.RcodeServerFailure
+	return m
+}
+
+// forwardFailure is SERVFAIL about a name for which no other server answered.
+func (s *Server) forwardFailure(r *request) *dns.Msg {
+	m := s.failure(r)
+	m.RecursionAvailable = true
+	return m
+}
+
+// notReady is SERVFAIL because there is no data yet (RFC 8914 section 4.15).
+func (s *Server) notReady(r *request) *dns.Msg {
+	m := s.failure(r)
+	if opt := m.IsEdns0(); opt != nil {
+		opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNotReady, ExtraText: "waiting for the first list of services"})
+	}
+	return m
+}
+
+// answerReverse answers a PTR question, or returns nil for a name that is not
+// ours and must be forwarded.
+func (s *Server) answerReverse(r *request) *dns.Msg {
+	if s.backend.Status() == NotReady {
+		return s.notReady(r)
+	}
+	addr, ok := reverseAddr(r.name)
+	if !ok {
+		return nil
+	}
+	rs, err := s.backend.ReverseRecords(addr)
+	if err != nil {
+		return nil
+	}
+	m := r.reply()
+	// Compat: we hold only a part of the reverse zone, so AA stays clear.
+	m.RecursionAvailable = true
+	for _, rec := range rs {
+		m.Answer = append(m.Answer, rec.rr(r.q.Name))
+	}
+	return m
+}

@@ -1,0 +1,56 @@
+package skydns
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options of a Server.
+type Options struct {
+	// Domain is the zone's apex in lower case with trailing dot. Required.
+	Domain string
+	// Backend holds the zone's data. Required.
+	Backend Backend
+	// Forwarder asks other servers. Required.
+	Forwarder *Forwarder
+	// Version is the answer to version.bind in class CHAOS.
+	Version string
+	// Registerer gets the metrics; nil: they are counted and not exported.
+	Registerer prometheus.Registerer
+	// MetricsNamespace and MetricsSubsystem begin the names of the metrics
+	// that kube-dns has always had. Both default to "skydns".
+	MetricsNamespace, MetricsSubsystem string
+	// MaxForwards bounds the queries that wait for other servers; one more gets
+	// SERVFAIL at once. 0 means 2000.
+	MaxForwards int
+	// MaxWildcards bounds the wildcard queries that run at a time, since one
+	// of them may visit every Service; one more gets SERVFAIL. 0 means 4.
+	MaxWildcards int
+	// MaxTCPConns bounds the TCP connections; one more is closed at once. 0
+	// means 8000.
+	MaxTCPConns int
+	// Logger gets what changes, not what is asked. nil discards.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if !dns.IsFqdn(o.Domain) || o.Domain == "." || dns.CanonicalName(o.Domain) != o.Domain {
+		return o, fmt.Errorf("domain %q: want a name in lower case with a trailing dot", o.Domain)
+	}
+	if o.Backend == nil || o.Forwarder == nil {
+		return o, fmt.Errorf("a server needs a backend and a forwarder")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.MetricsNamespace = cmp.Or(o.MetricsNamespace, "skydns")
+	o.MetricsSubsystem = cmp.Or(o.MetricsSubsystem, "skydns")
+	o.MaxForwards = cmp.Or(o.MaxForwards, 2000)
+	o.MaxWildcards = cmp.Or(o.MaxWildcards, 4)
+	o.MaxTCPConns = cmp.Or(o.MaxTCPConns, 8000)
+	return o, nil
+}

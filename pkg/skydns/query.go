@@ -1,0 +1,171 @@
+package skydns
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	headerSize = 12
+	// minUDPSize is what every client can take (RFC 1035 section 2.3.4), and
+	// maxUDPSize the most that we send: beyond it fragments get lost.
+	minUDPSize, maxUDPSize = 512, 4096
+	// ednsSize is the size that we announce: what fits any path unfragmented.
+	ednsSize   = 1232
+	maxTCPSize = dns.MaxMsgSize
+)
+
+// A request is a query that was understood.
+type request struct {
+	raw []byte // as it came, for the forwarder
+	msg *dns.Msg
+	// q is the one question, with the letter case of the client.
+	q dns.Question
+	// name is q.Name in the form that a Query has.
+	name string
+	// opt is the query's OPT record, nil without EDNS (RFC 6891).
+	opt *dns.OPT
+	tcp bool
+}
+
+// limit is the size of the largest reply that the client takes.
+func (r *request) limit() int {
+	switch {
+	case r.tcp:
+		return maxTCPSize
+	case r.opt == nil:
+		return minUDPSize
+	}
+	return min(max(int(r.opt.UDPSize()), minUDPSize), maxUDPSize)
+}
+
+// parse reads a packet. When it returns no request, the reply is what is left
+// to say: an error message, or nil for packets that must not be answered.
+func parse(raw []byte, tcp bool) (*request, *dns.Msg) {
+	if len(raw) < headerSize || raw[2]&0x80 != 0 {
+		return nil, nil // not even a header, or a response
+	}
+	if opcode := int(raw[2]>>3) & 0xf; opcode != dns.OpcodeQuery {
+		return nil, refusal(raw, dns.RcodeNotImplemented)
+	}
+	count := func(section int) uint16 { return binary.BigEndian.Uint16(raw[4+2*section:]) }
+	if count(0) != 1 || count(1) > 1 || count(2) > 1 || count(3) > 2 {
+		return nil, refusal(raw, dns.RcodeFormatError)
+	}
+	msg := new(dns.Msg)
+	if err := msg.Unpack(raw); err != nil || len(msg.Question) != 1 {
+		return nil, refusal(raw, dns.RcodeFormatError)
+	}
+	r := &request{raw: raw, msg: msg, q: msg.Question[0], tcp: tcp}
+	for _, rr := range msg.Extra {
+		opt, ok := rr.(*dns.OPT)
+		if !ok {
+			continue
+		}
+		if r.opt != nil || opt.Hdr.Name != "." {
+			return nil, refusal(raw, dns.RcodeFormatError) // RFC 6891 section 6.1.1
+		}
+		r.opt = opt
+	}
+	r.name = canonical(r.q.Name)
+	return r, nil
+}
+
+// refusal is the reply to a packet that is not processed: its header, and the
+// question where it can be read.
+func refusal(raw []byte, rcode int) *dns.Msg {
+	m := new(dns.Msg)
+	m.Id = binary.BigEndian.Uint16(raw)
+	m.Response = true
+	m.Opcode = int(raw[2]>>3) & 0xf
+	m.RecursionDesired = raw[2]&1 != 0
+	m.CheckingDisabled = raw[3]&0x10 != 0
+	m.Rcode = rcode
+	if binary.BigEndian.Uint16(raw[4:]) == 0 {
+		return m
+	}
+	name, off, err := dns.UnpackDomainName(raw, headerSize)
+	if err != nil || off+4 > len(raw) {
+		return m
+	}
+	m.Question = []dns.Question{{Name: name, Qtype: binary.BigEndian.Uint16(raw[off:]), Qclass: binary.BigEndian.Uint16(raw[off+2:])}}
+	return m
+}
+
+// canonical turns a name in presentation format (RFC 1035 section 5.1) into
+// lower case, and every dot inside a label into \046, so that the dots left
+// separate labels.
+func canonical(name string) string {
+	if !strings.Contains(name, `\`) {
+		return lower(name)
+	}
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		switch {
+		case name[i] != '\\' || i+1 == len(name):
+			b.WriteByte(name[i])
+		case name[i+1] == '.':
+			b.WriteString(`\046`)
+			i++
+		default:
+			b.WriteString(name[i : i+2])
+			i++
+		}
+	}
+	return lower(b.String())
+}
+
+// lower is strings.ToLower for ASCII alone, as DNS compares (RFC 4343).
+func lower(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if 'A' <= b[i] && b[i] <= 'Z' {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+// isBelow says whether name is at or below the apex of a zone.
+func isBelow(name, apex string) bool {
+	return name == apex || strings.HasSuffix(name, "."+apex)
+}
+
+// reverseAddr is the address of a complete name below in-addr.arpa (RFC 1035
+// section 3.5) or ip6.arpa (RFC 3596 section 2.5).
+func reverseAddr(name string) (netip.Addr, bool) {
+	if labels, ok := strings.CutSuffix(name, ".in-addr.arpa."); ok {
+		parts := strings.Split(labels, ".")
+		if len(parts) != 4 {
+			return netip.Addr{}, false
+		}
+		addr, err := netip.ParseAddr(parts[3] + "." + parts[2] + "." + parts[1] + "." + parts[0])
+		return addr, err == nil && addr.Is4()
+	}
+	nibbles, ok := strings.CutSuffix(name, ".ip6.arpa.")
+	if !ok || len(nibbles) != 63 {
+		return netip.Addr{}, false
+	}
+	var b [16]byte
+	for i := range 32 {
+		c := nibbles[62-2*i]
+		if i < 31 && nibbles[61-2*i] != '.' {
+			return netip.Addr{}, false
+		}
+		v, err := strconv.ParseUint(string(c), 16, 4)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		b[i/2] |= byte(v) << (4 * (1 - i%2))
+	}
+	return netip.AddrFrom16(b).Unmap(), true
+}

@@ -1,0 +1,136 @@
+package skydns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A Server answers DNS queries over UDP and TCP.
+type Server struct {
+	domain    string
+	backend   Backend
+	forwarder *Forwarder
+	version   string
+	log       *slog.Logger
+	metrics   *metrics
+
+	// impatient is a context that is done: see Backend.Records.
+	impatient context.Context
+	wildcards chan struct{} // holds one token for each wildcard query that runs
+	forwards  chan struct{} // holds one token for each reply that waits for others
+	waiting   sync.WaitGroup
+	conns     connTable
+	panicLog  everySecond
+}
+
+// New returns a server that does not listen yet.
+func New(opts Options) (*Server, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	impatient, cancel := context.WithCancel(context.Background())
+	cancel()
+	s := &Server{
+		domain:    opts.Domain,
+		backend:   opts.Backend,
+		forwarder: opts.Forwarder,
+		version:   opts.Version,
+		log:       opts.Logger,
+		metrics:   newMetrics(opts),
+		impatient: impatient,
+		wildcards: make(chan struct{}, opts.MaxWildcards),
+		forwards:  make(chan struct{}, opts.MaxForwards),
+		conns:     connTable{max: opts.MaxTCPConns, open: map[net.Conn]bool{}},
+	}
+	s.forwarder.hosts.local = s.localAddresses
+	return s, nil
+}
+
+// Sockets are what a Server listens on: one address, UDP and TCP.
+type Sockets struct {
+	udp *net.UDPConn
+	tcp net.Listener
+}
+
+// Listen binds the address host:port for UDP and TCP. An unspecified host
+// means all addresses of both families.
+func Listen(ctx context.Context, addr string) (*Sockets, error) {
+	var lc net.ListenConfig
+	// TCP first: with port 0 it chooses one, which is then free for UDP as a rule.
+	tcp, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s over TCP: %w", addr, err)
+	}
+	udp, err := lc.ListenPacket(ctx, "udp", tcp.Addr().String())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen on %s over UDP: %w", addr, err), tcp.Close())
+	}
+	return &Sockets{udp: udp.(*net.UDPConn), tcp: tcp}, nil
+}
+
+// Addr is the address that the sockets are bound to.
+func (s *Sockets) Addr() net.Addr { return s.tcp.Addr() }
+
+// Close closes the sockets of a server that does not run.
+func (s *Sockets) Close() error { return errors.Join(s.udp.Close(), s.tcp.Close()) }
+
+// Run answers until ctx is done. Then it answers what has arrived, waits for
+// what is in flight, closes the sockets and returns nil.
+func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.serveUDP(ctx, sockets.udp) })
+	g.Go(func() error { return s.serveTCP(ctx, sockets.tcp) })
+	err := g.Wait()
+	s.waiting.Wait()
+	// Each half closes its own socket, but not before the last reply.
+	return errors.Join(err, ignoreClosed(sockets.udp.Close()), ignoreClosed(sockets.tcp.Close()))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// later runs wait in a goroutine and hands its result to send, or answers
+// SERVFAIL at once when too many replies are waited for already.
+func (s *Server) later(raw []byte, tcp bool, wait func(context.Context) []byte, send func([]byte)) {
+	select {
+	case s.forwards <- struct{}{}:
+	default:
+		send(s.overloaded(raw, tcp))
+		return
+	}
+	s.waiting.Go(func() {
+		defer func() { <-s.forwards }()
+		// A reply that is on its way is waited for even when the server stops.
+		ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
+		defer cancel()
+		send(wait(ctx))
+	})
+}
+
+// everySecond lets one event a second through.
+type everySecond struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+func (e *everySecond) allow(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now.Before(e.next) {
+		return false
+	}
+	e.next = now.Add(time.Second)
+	return true
+}
