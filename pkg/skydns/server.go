@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -133,4 +134,19 @@ func (e *everySecond) allow(now time.Time) bool {
 	}
 	e.next = now.Add(time.Second)
 	return true
+}
+
+// Alive returns nil when a query for the zone's apex is answered as it should
+// be, by the same way as a client's. It depends on no other server.
+func (s *Server) Alive() error {
+	q := new(dns.Msg)
+	q.SetQuestion(s.domain, dns.TypeSOA)
+	raw, err := q.Pack()
+	if err != nil {
+		return err
+	}
+	if len(s.respond(raw, false).reply) <= headerSize {
+		return errors.New("a query for the zone's apex got no reply")
+	}
+	return nil
 }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+const resolvConf = "/etc/resolv.conf"
+
+// settings applies the operator's configuration to the zone and the forwarder.
+type settings struct {
+	source    config.Source
+	zone      *kubedns.Zone
+	forwarder *skydns.Forwarder
+	domain    string
+	log       *slog.Logger
+
+	valid   prometheus.Gauge
+	refused *prometheus.CounterVec
+	applied prometheus.Counter
+	shown   atomic.Pointer[shownConfig]
+}
+
+// shownConfig is what the status page says.
+type shownConfig struct {
+	Version, Refused string
+	Upstreams        []string
+	StubDomains      int
+	Federations      int
+}
+
+func newSettings(s *settings, reg prometheus.Registerer) *settings {
+	s.valid = prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_config_valid", Help: "1 if the configuration last read is in use, 0 if it was refused and an older one stays."})
+	s.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubedns_config_refused_total", Help: "Configurations refused, by the key that was wrong (\"read\": it could not be read)."}, []string{"key"})
+	s.applied = prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_config_applied_total", Help: "Configurations put into use."})
+	reg.MustRegister(s.valid, s.refused, s.applied)
+	return s
+}
+
+// Run follows the source until ctx is done.
+func (s *settings) Run(ctx context.Context) error { return s.source.Run(ctx, s.apply) }
+
+// apply puts a configuration into use, or says why it keeps the one it has. At
+// the start that is the default, made by useDefaults.
+func (s *settings) apply(u config.Update) {
+	if u.Err != nil {
+		key := "read"
+		if bad, ok := errors.AsType[*config.KeyError](u.Err); ok {
+			key = bad.Key
+		}
+		s.log.Error("configuration refused, the one in use stays", "key", key, "reason", u.Err)
+		s.refused.WithLabelValues(key).Inc()
+		s.valid.Set(0)
+		shown := *s.shown.Load()
+		shown.Refused = u.Err.Error()
+		s.shown.Store(&shown)
+		return
+	}
+	for _, warning := range config.Warnings(u.Config, s.domain) {
+		s.log.Warn("configuration", "warning", warning)
+	}
+	s.use(u.Config, u.Version)
+	s.valid.Set(1)
+	s.applied.Inc()
+}
+
+// useDefaults is the configuration until there is one. It fails when
+// resolv.conf exists and can not be read.
+func (s *settings) useDefaults() error {
+	if _, err := config.ReadResolvConf(resolvConf); err != nil {
+		return err
+	}
+	s.use(config.Config{}, "")
+	s.valid.Set(1)
+	return nil
+}
+
+func (s *settings) use(cfg config.Config, version string) {
+	upstreams := cfg.Upstreams
+	if len(upstreams) == 0 {
+		var err error
+		if upstreams, err = config.ReadResolvConf(resolvConf); err != nil {
+			s.log.Error("no nameservers", "reason", err)
+		}
+	}
+	stubs := map[string][]skydns.StubServer{}
+	for _, stub := range cfg.StubDomains {
+		for _, server := range stub.Servers {
+			stubs[stub.Domain] = append(stubs[stub.Domain], skydns.StubServer{Addr: server.Nameserver.AddrPort, Host: server.Host})
+		}
+	}
+	shown := &shownConfig{Version: version, StubDomains: len(stubs), Federations: len(cfg.Federations)}
+	addrs := make([]netip.AddrPort, len(upstreams))
+	for i, u := range upstreams {
+		addrs[i] = u.AddrPort
+		shown.Upstreams = append(shown.Upstreams, u.String())
+	}
+	s.forwarder.SetRoutes(addrs, stubs)
+	s.zone.SetFederations(cfg.Federations)
+	s.shown.Store(shown)
+	s.log.Info("configuration in use", "version", version, "nameservers", shown.Upstreams, "stubDomains", len(stubs), "federations", len(cfg.Federations))
+}

@@ -1,0 +1,10 @@
+// Command kube-dns answers the names of a Kubernetes cluster.
+package main
+
+import (
+	"os"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(run)) }

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/internal/httpd"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+const pprofAddr = "localhost:6060"
+
+// run is the whole command: it builds the graph and waits for it.
+//
+//	source ─► zone ─► server ─► clients
+//	configuration ─► forwarder, federations
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseFlags(args, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	if o.version.Print(stdout) {
+		return nil
+	}
+	if err := o.check(); err != nil {
+		return cli.Fatal(err)
+	}
+	log := cli.Logger()
+	log.Info("kube-dns", "version", cli.Version())
+	cli.LogFlags(o.flags, log)
+	if o.flags.Changed("federations") {
+		log.Warn("--federations is deprecated: cluster federation is")
+	}
+	draining, stop, release := cli.NotifyStop(ctx, o.lameduck, log)
+	defer release()
+	p, err := newProcess(stop, o, draining, log)
+	if err != nil {
+		return err
+	}
+	return p.Run(stop)
+}
+
+// process is the graph of one kube-dns.
+type process struct {
+	options  *options
+	log      *slog.Logger
+	registry *prometheus.Registry
+	zone     *kubedns.Zone
+	source   source
+	settings *settings
+	server   *skydns.Server
+	sockets  *skydns.Sockets
+	status   *status
+
+	metrics     metricsOptions
+	statusLn    net.Listener
+	metricsLn   net.Listener // nil: metrics are off
+	profilingLn net.Listener // nil: profiling is off
+}
+
+// newProcess builds the graph and binds the ports. An error carries the exit
+// code.
+func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *slog.Logger) (*process, error) {
+	p := &process{options: o, log: log, registry: httpd.NewRegistry(), zone: kubedns.NewZone(kubedns.Options{Domain: o.domain})}
+	var err error
+	if p.source, err = newSource(o, p.registry, log); err != nil {
+		return nil, cli.Fatal(err)
+	}
+	forwarder := skydns.NewForwarder(o.forward)
+	p.settings = newSettings(&settings{source: p.source.config, zone: p.zone, forwarder: forwarder, domain: o.domain, log: log}, p.registry)
+	if err := p.settings.useDefaults(); err != nil {
+		return nil, cli.Fatal(err)
+	}
+	p.openMetrics()
+	p.server, err = skydns.New(skydns.Options{
+		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
+		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem, Logger: log,
+	})
+	if err != nil {
+		return nil, cli.Fatal(err)
+	}
+	p.status = &status{
+		zone: p.zone, settings: p.settings, draining: draining, waitingFor: p.source.waitingFor, alive: p.server.Alive,
+		version: cli.Version(), source: p.source.name, start: time.Now(), log: log,
+	}
+	if err := p.listen(ctx); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// openMetrics binds the metrics port, if the environment names one. Trouble
+// with it is no reason to leave a cluster without DNS.
+func (p *process) openMetrics() {
+	var err error
+	if p.metrics, err = metricsFromEnv(os.Getenv); err != nil {
+		p.log.Error("no metrics", "reason", err)
+		return
+	}
+	if p.metrics.port == 0 {
+		return
+	}
+	if p.metricsLn, err = httpd.Listen(net.JoinHostPort("", strconv.Itoa(p.metrics.port))); err != nil {
+		p.log.Error("no metrics port", "PROMETHEUS_PORT", p.metrics.port, "reason", err)
+	}
+}
+
+func (p *process) listen(ctx context.Context) error {
+	o := p.options
+	var err error
+	addr := net.JoinHostPort(trimBrackets(o.bindAddress), strconv.Itoa(o.port))
+	if p.sockets, err = skydns.Listen(ctx, addr); err != nil {
+		return cli.Listen(fmt.Errorf("--dns-bind-address=%s --dns-port=%d: %w", o.bindAddress, o.port, err))
+	}
+	p.log.Info("answering", "address", p.sockets.Addr().String())
+	if p.statusLn, err = httpd.Listen(net.JoinHostPort("", strconv.Itoa(o.healthzPort))); err != nil {
+		return cli.Fatal(fmt.Errorf("--healthz-port=%d: %w", o.healthzPort, err))
+	}
+	if o.profiling {
+		if p.profilingLn, err = httpd.Listen(pprofAddr); err != nil {
+			p.log.Error("no profiles", "address", pprofAddr, "reason", err)
+		}
+	}
+	return nil
+}
+
+// trimBrackets takes an IPv6 address as it had to be given to kube-dns, which
+// put the port behind it without further ado.
+func trimBrackets(addr string) string {
+	if n := len(addr); n > 2 && addr[0] == '[' && addr[n-1] == ']' {
+		return addr[1 : n-1]
+	}
+	return addr
+}
+
+// close lets go of the ports of a process that does not run.
+func (p *process) close() {
+	if p.sockets != nil {
+		_ = p.sockets.Close()
+	}
+	for _, ln := range []net.Listener{p.statusLn, p.metricsLn, p.profilingLn} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}
+
+// Run works until ctx is done, or until one of its parts can not go on.
+func (p *process) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return cli.Fatal(p.source.Run(ctx, p.zone)) })
+	g.Go(func() error { return cli.Fatal(p.settings.Run(ctx)) })
+	g.Go(func() error { return cli.Fatal(p.server.Run(ctx, p.sockets)) })
+	g.Go(func() error { return p.status.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry) })
+	var metrics http.Handler
+	if p.metrics.port != 0 {
+		metrics = httpd.MetricsHandler(p.registry)
+	}
+	serve := func(ln net.Listener, handler http.Handler) {
+		g.Go(func() error { return cli.Fatal(httpd.Serve(ctx, ln, handler, p.log)) })
+	}
+	serve(p.statusLn, p.status.handler(metrics, p.metrics.path))
+	if p.metricsLn != nil {
+		mux := http.NewServeMux()
+		mux.Handle(p.metrics.path, metrics)
+		serve(p.metricsLn, mux)
+	}
+	if p.profilingLn != nil {
+		serve(p.profilingLn, httpd.PprofHandler())
+	}
+	return g.Wait()
+}

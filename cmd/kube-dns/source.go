@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/manifest"
+)
+
+// source is where objects and configuration come from.
+type source struct {
+	kubedns.Source
+	config config.Source
+	// name says what it is, for people.
+	name string
+	// waitingFor says in one line what the first list waits for, and why.
+	waitingFor func() string
+}
+
+// newSource chooses the sources that the flags ask for.
+func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source, error) {
+	if o.manifests != "" {
+		m := &manifest.Source{Dir: o.manifests, Log: log}
+		return source{
+			Source: m, config: localConfig(o), name: "manifests in " + o.manifests,
+			waitingFor: func() string { return fmt.Sprintf("reading the manifests in %s", o.manifests) },
+		}, nil
+	}
+	return source{}, fmt.Errorf("no API source yet")
+}
+
+// localConfig is the configuration that needs no API server.
+func localConfig(o *options) config.Source {
+	if o.configDir != "" {
+		return config.Dir{Path: o.configDir, Period: o.configPeriod}
+	}
+	return config.Static{Federations: o.federations, Upstreams: o.upstreams}
+}

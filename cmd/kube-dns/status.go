@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// status answers for the state of the process over HTTP.
+type status struct {
+	zone     *kubedns.Zone
+	settings *settings
+	draining <-chan struct{}
+	// waitingFor says in one line what the source waits for, and why.
+	waitingFor func() string
+	// alive is nil while queries are answered.
+	alive   func() error
+	version string
+	source  string
+	start   time.Time
+	log     *slog.Logger
+}
+
+// ready returns nil when queries are welcome.
+func (s *status) ready() error {
+	select {
+	case <-s.draining:
+		return errors.New("draining: this process is about to stop")
+	default:
+	}
+	if s.zone.Status() == skydns.NotReady {
+		return errors.New(s.waitingFor())
+	}
+	return nil
+}
+
+// handler serves the status port.
+func (s *status) handler(metrics http.Handler, metricsPath string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readiness", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.ready()) })
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.alive()) })
+	mux.HandleFunc("/cache", s.cache)
+	mux.HandleFunc("/{$}", s.page)
+	if metrics != nil {
+		mux.Handle(metricsPath, metrics)
+	}
+	return mux
+}
+
+func reply(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, err)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+func (s *status) cache(w http.ResponseWriter, _ *http.Request) {
+	doc, err := s.zone.Dump()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if _, err := w.Write(doc); err != nil {
+		s.log.Debug("the client of /cache went away", "err", err)
+	}
+}
+
+// page is for people: what this is, and how it is.
+func (s *status) page(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	state := "ready"
+	if err := s.ready(); err != nil {
+		state = "not ready: " + err.Error()
+	}
+	shown := s.settings.shown.Load()
+	fmt.Fprintf(w, "kube-dns %s, up %s\n\n", s.version, time.Since(s.start).Round(time.Second))
+	fmt.Fprintf(w, "state          %s\n", state)
+	fmt.Fprintf(w, "source         %s\n", s.source)
+	fmt.Fprintf(w, "configuration  %q: nameservers %v, %d stub domains, %d federations\n", shown.Version, shown.Upstreams, shown.StubDomains, shown.Federations)
+	if shown.Refused != "" {
+		fmt.Fprintf(w, "refused        %s\n", shown.Refused)
+	}
+	fmt.Fprintf(w, "\n/readiness  200 when queries are welcome\n/healthz    200 when queries are answered\n/cache      all names, as JSON\n")
+}
+
+// warnOfSlowSync says once that the first lists are late. That is no reason to
+// stop: names outside the cluster are answered meanwhile.
+func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg prometheus.Registerer) error {
+	late := prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_initial_sync_timeouts_total", Help: "1 when the first lists of Services and endpoints took longer than --initial-sync-timeout."})
+	reg.MustRegister(late)
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+		if s.zone.Status() == skydns.NotReady {
+			late.Inc()
+			s.log.Warn("no data yet: names of the cluster are answered with SERVFAIL, others are forwarded", "after", after, "reason", s.waitingFor())
+		}
+	}
+	return nil
+}
