@@ -46,7 +46,10 @@ type observer interface {
 	connected()
 	// event: a change arrived.
 	event()
-	// failed: something did not work and will be tried again.
+	// lost: changes do not arrive any more.
+	lost()
+	// failed: why, and it will be tried again. Not told of a refusal that makes
+	// a follower stop.
 	failed(err error)
 }
 
@@ -84,18 +87,8 @@ func (f *follower[T]) run(ctx context.Context) error {
 		if err == nil {
 			continue // the server closed a good watch in its time
 		}
-		if expired(err) {
-			f.log.Debug("watch fell behind, listing anew", "resource", f.resource.name, "err", err)
-			f.version = ""
-		} else {
-			f.observer.failed(err)
-		}
-		if f.isRefused(err) {
-			return errRefused
-		}
-		// An answer that stays wrong may be the fault of where we start.
-		if f.failures++; f.failures >= 3 && isAboutRequest(err) {
-			f.version = ""
+		if stop := f.onError(err); stop != nil {
+			return stop
 		}
 		if !f.backoff.wait(ctx, err) {
 			return nil
@@ -104,12 +97,32 @@ func (f *follower[T]) run(ctx context.Context) error {
 	return nil
 }
 
-// isRefused says whether it is time to give this API up.
-func (f *follower[T]) isRefused(err error) bool {
-	if !f.refusable || !(apierrors.IsForbidden(err) || apierrors.IsNotFound(err)) {
+// onError decides where to go on after err. It returns an error when that is
+// nowhere.
+func (f *follower[T]) onError(err error) error {
+	f.observer.lost()
+	refused := f.refusable && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err))
+	switch {
+	case expired(err):
+		f.log.Debug("watch fell behind, listing anew", "resource", f.resource.name, "err", err)
+		f.version = ""
+	case refused && f.refusalLasts():
+		return fmt.Errorf("%w: %w", errRefused, err)
+	case refused:
+		f.log.Debug("refused, trying again before giving up", "resource", f.resource.name, "err", err)
+	default:
 		f.refusedSince = time.Time{}
-		return false
+		f.observer.failed(err)
+		// An answer that stays wrong may be the fault of where we start.
+		if f.failures++; f.failures >= 3 && isAboutRequest(err) {
+			f.version = ""
+		}
 	}
+	return nil
+}
+
+// refusalLasts says whether it is time to give this API up.
+func (f *follower[T]) refusalLasts() bool {
 	if f.refusedSince.IsZero() {
 		f.refusedSince = time.Now()
 	}

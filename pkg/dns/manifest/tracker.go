@@ -196,7 +196,7 @@ func (t *tracker) readFile(name string) ([]byte, fs.FileInfo, error) {
 	case !info.Mode().IsRegular():
 		return nil, nil, errors.New("this is no regular file")
 	case info.Size() > maxFileSize:
-		return nil, nil, fmt.Errorf("%d MiB are too much for one file: divide it, %d MiB are allowed", info.Size()>>20, maxFileSize>>20)
+		return nil, nil, fmt.Errorf("%d bytes are too many for one file: divide it, %d are allowed", info.Size(), maxFileSize)
 	}
 	f, err := os.Open(path)
 	if err != nil {

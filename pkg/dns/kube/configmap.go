@@ -1,0 +1,213 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+// firstReadTimeout bounds the first reading of a ConfigMap: a server starts
+// with defaults rather than late.
+const firstReadTimeout = 3 * time.Second
+
+// ConfigMapOptions configure a ConfigMap.
+type ConfigMapOptions struct {
+	// Client is required.
+	Client *Client
+	// Namespace and Name of the object. An empty namespace is kube-system.
+	Namespace, Name string
+	// Log is told about the watch in debug mode. Errors go to who applies the
+	// configuration. Nil discards.
+	Log *slog.Logger
+	// Metrics count it. Nil counts for nobody.
+	Metrics *Metrics
+}
+
+// A ConfigMap reads the configuration from one ConfigMap of the API, and from
+// no other. It implements config.Source: it needs the right to get, list and
+// watch that object.
+type ConfigMap struct {
+	client  *Client
+	key     kubedns.Key
+	log     *slog.Logger
+	metrics *Metrics
+}
+
+// NewConfigMap returns a source. Run starts it.
+func NewConfigMap(opts ConfigMapOptions) (*ConfigMap, error) {
+	if opts.Client == nil {
+		return nil, errors.New("config map: no client")
+	}
+	if opts.Name == "" {
+		return nil, errors.New("config map: no name")
+	}
+	c := &ConfigMap{
+		client:  opts.Client,
+		key:     kubedns.Key{Namespace: cmp.Or(opts.Namespace, "kube-system"), Name: opts.Name},
+		log:     opts.Log,
+		metrics: opts.Metrics,
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.metrics == nil {
+		c.metrics = NewMetrics(nil)
+	}
+	return c, nil
+}
+
+// Run implements config.Source. While the API server cannot be read for longer,
+// it says so with an error every minute.
+func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
+	r := &configReader{ConfigMap: c, apply: apply}
+	if !r.first(ctx) {
+		return nil
+	}
+	f := follower[configMap]{
+		resource: c.resource(), sink: r, observer: r, log: c.log, metrics: c.metrics,
+	}
+	return f.run(ctx)
+}
+
+// A configMap is what we keep of a ConfigMap.
+type configMap struct {
+	key     kubedns.Key
+	version string
+	data    map[string]string
+}
+
+func newConfigMap(m *corev1.ConfigMap) configMap {
+	return configMap{
+		key:     kubedns.Key{Namespace: m.Namespace, Name: m.Name},
+		version: m.ResourceVersion,
+		data:    m.Data,
+	}
+}
+
+func (c *ConfigMap) resource() resource[configMap] {
+	all := resource[configMap]{
+		name: "configmaps", api: c.client.core, params: c.client.params,
+		newList: func() kruntime.Object { return &corev1.ConfigMapList{} },
+		convert: func(o kruntime.Object) (configMap, bool) {
+			m, ok := o.(*corev1.ConfigMap)
+			if !ok {
+				return configMap{}, false
+			}
+			return newConfigMap(m), true
+		},
+	}
+	return all.where(selector{namespace: c.key.Namespace, fields: "metadata.name=" + c.key.Name})
+}
+
+// A configReader is one run of a ConfigMap: the sink and the observer of its
+// follower.
+type configReader struct {
+	*ConfigMap
+	apply func(config.Update)
+
+	have bool          // last is set
+	last config.Update // the last that was read
+	good time.Time     // when reading last worked, or its failure was last told
+	told bool          // that reading fails
+}
+
+// first reads the object once, without waiting for long. It reports false when
+// ctx is done.
+func (r *configReader) first(ctx context.Context) bool {
+	short, cancel := context.WithTimeout(ctx, firstReadTimeout)
+	defer cancel()
+	var m corev1.ConfigMap
+	err := r.client.core.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
+		MaxRetries(0).Do(short).Into(&m)
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case apierrors.IsNotFound(err):
+		r.read(configMap{})
+	case err != nil:
+		r.tell(err)
+	default:
+		r.read(newConfigMap(&m))
+	}
+	return true
+}
+
+// read applies what the object says, unless that is known. The zero value
+// stands for an absent object: the defaults.
+func (r *configReader) read(m configMap) {
+	r.good = time.Now()
+	if len(m.data) == 0 {
+		m.version = ""
+	}
+	if r.have && !r.told && r.last.Version == m.version {
+		return
+	}
+	r.have, r.told = true, false
+	r.last = config.Update{Version: m.version}
+	if r.last.Config, r.last.Err = config.Parse(m.data); r.last.Err != nil {
+		r.last.Err = fmt.Errorf("config map %s: %w", r.key, r.last.Err)
+	}
+	r.apply(r.last)
+}
+
+// tell applies a failure to read.
+func (r *configReader) tell(err error) {
+	r.good, r.told = time.Now(), true
+	err = fmt.Errorf("read config map %s: %w", r.key, err)
+	if hint := advice[reasonOf(err)]; hint != "" {
+		err = fmt.Errorf("%w (%s)", err, hint)
+	}
+	r.apply(config.Update{Err: err})
+}
+
+func (r *configReader) replace(_ context.Context, all []configMap) {
+	for _, m := range all {
+		if m.key == r.key {
+			r.read(m)
+			return
+		}
+	}
+	r.read(configMap{})
+}
+
+func (r *configReader) set(_ context.Context, m configMap) {
+	if m.key == r.key {
+		r.read(m)
+	}
+}
+
+func (r *configReader) remove(_ context.Context, m configMap) {
+	if m.key == r.key {
+		r.read(configMap{})
+	}
+}
+
+// connected tells that reading works again: what was read last still counts.
+func (r *configReader) connected() {
+	r.good = time.Now()
+	if r.told && r.have {
+		r.told = false
+		r.apply(r.last)
+	}
+}
+
+func (r *configReader) event() { r.good = time.Now() }
+func (r *configReader) lost()  {}
+
+// failed tells of a failure that lasts. A server that restarts is none.
+func (r *configReader) failed(err error) {
+	r.metrics.errors.WithLabelValues("configmaps", string(reasonOf(err))).Inc()
+	if time.Since(r.good) >= logEvery {
+		r.tell(err)
+	}
+}

@@ -1,0 +1,89 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/convert"
+)
+
+const (
+	// Without a labelled node, nodes are listed no more often than this.
+	locateEvery = time.Minute
+	// A query waits for the answer.
+	locateTimeout = 4 * time.Second
+	// A Node carries the names of all its images.
+	nodesPerPage = 50
+)
+
+var errNoLocation = errors.New("no node has the labels topology.kubernetes.io/zone and topology.kubernetes.io/region, " +
+	"of which the names of federated clusters are made")
+
+// A locator finds out where the cluster is, from the labels of its nodes. It is
+// safe for concurrent use: one caller asks, the others wait for it.
+type locator struct {
+	nodes resource[kubedns.Location]
+	turn  chan struct{} // of capacity one; who has sent to it owns the fields below
+	found kubedns.Location
+	err   error
+	tried time.Time
+}
+
+func (c *Client) locator() *locator {
+	return &locator{
+		turn: make(chan struct{}, 1),
+		nodes: resource[kubedns.Location]{
+			name: "nodes", api: c.core, params: c.params,
+			newList: func() kruntime.Object { return &corev1.NodeList{} },
+			convert: func(o kruntime.Object) (kubedns.Location, bool) {
+				n, ok := o.(*corev1.Node)
+				if !ok {
+					return kubedns.Location{}, false
+				}
+				return convert.Location(n)
+			},
+		},
+	}
+}
+
+// locate returns the location of the first node that has one. Once found it is
+// remembered for good, and an error for a minute.
+func (l *locator) locate(ctx context.Context) (kubedns.Location, error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return kubedns.Location{}, ctx.Err()
+	}
+	if l.tried.IsZero() || l.err != nil && time.Since(l.tried) >= locateEvery {
+		l.found, l.err = l.ask(ctx)
+		l.tried = time.Now()
+	}
+	return l.found, l.err
+}
+
+// ask lists nodes up to the first that has a location. It is not ended by the
+// query that happens to ask first: others wait for the same answer.
+func (l *locator) ask(ctx context.Context) (kubedns.Location, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), locateTimeout)
+	defer cancel()
+	var found kubedns.Location
+	err := errNoLocation
+	_, listErr := l.nodes.pages(ctx, nodesPerPage, func(page []kubedns.Location) bool {
+		if len(page) == 0 {
+			return true
+		}
+		found, err = page[0], nil
+		return false
+	})
+	if listErr != nil {
+		return kubedns.Location{}, fmt.Errorf("find out the cluster's zone and region: %w", listErr)
+	}
+	return found, err
+}

@@ -1,0 +1,48 @@
+package kube
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics of everything that reads from the API server.
+type Metrics struct {
+	errors       *prometheus.CounterVec // resource, reason
+	lists        *prometheus.CounterVec // resource, mode
+	fetches      *prometheus.CounterVec // result
+	streamingOff *prometheus.CounterVec // reason
+	fallbacks    prometheus.Counter
+	connected    *prometheus.GaugeVec // resource
+	lastEvent    *prometheus.GaugeVec // resource
+}
+
+// NewMetrics returns metrics that are registered with reg. Without one they
+// count for nobody.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	const namespace, subsystem = "kubedns", "api"
+	make := promauto.With(reg)
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return make.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return make.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+	}
+	return &Metrics{
+		errors: counter("errors_total",
+			"Requests to the API server that failed, by resource and by class of error.", "resource", "reason"),
+		lists: counter("lists_total",
+			"Complete lists that were read, by resource; more than one each says that a watch missed something. Mode is streamed or paged.", "resource", "mode"),
+		fetches: counter("endpoints_fetches_total",
+			"Times the endpoints of a single Service were read because they were not kept before. Result is ok or error.", "result"),
+		streamingOff: counter("streaming_off_total",
+			"1 when the API server turned out not to stream its lists, although its version says so. Reason is silent or refused.", "reason"),
+		fallbacks: make.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "endpoints_fallbacks_total",
+			Help: "1 when EndpointSlices are missing or forbidden, and Endpoints are read instead.",
+		}),
+		connected: gauge("watch_connected",
+			"Whether changes of the resource arrive: 1 while its watch is open.", "resource"),
+		lastEvent: gauge("last_event_timestamp_seconds",
+			"When the last change or bookmark of the resource arrived, as Unix time.", "resource"),
+	}
+}

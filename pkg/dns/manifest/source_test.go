@@ -1,0 +1,309 @@
+package manifest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/manifest"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// followed is how soon a change on disk must be answered.
+const followed = time.Second
+
+// service is a manifest of one Service.
+func service(name, ip string) string {
+	return fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata:\n  name: %s\nspec:\n  clusterIP: %q\n", name, ip)
+}
+
+// A world is a Source at work on a directory. The time is fake.
+type world struct {
+	t      *testing.T
+	dir    string
+	zone   *kubedns.Zone
+	source *manifest.Source
+	log    *logBuffer
+}
+
+// inWorld runs test beside a Source that follows a directory of files.
+func inWorld(t *testing.T, files map[string]string, test func(w *world)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, dir: dir, zone: kubedns.NewZone(kubedns.Options{}), log: &logBuffer{}}
+		for name, content := range files {
+			w.write(name, content)
+		}
+		w.source = &manifest.Source{Dir: dir, Log: slog.New(slog.NewTextHandler(w.log, nil))}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.source.Run(ctx, w.zone) }()
+		synctest.Wait()
+		test(w)
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run returned %v, want nil", err)
+		}
+	})
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *world) write(name, content string) {
+	w.t.Helper()
+	if err := os.WriteFile(w.path(name), []byte(content), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// want asks for the address of a Service; "" means that it does not exist.
+func (w *world) want(step, service, addr string) {
+	w.t.Helper()
+	a, err := w.zone.Records(w.t.Context(), skydns.Query{Name: service + ".default.svc.cluster.local.", Type: skydns.TypeA, Limit: 10})
+	got := ""
+	switch {
+	case err == nil && len(a.Records) == 1:
+		got = a.Records[0].Addr.String()
+	case !errors.Is(err, skydns.ErrNotFound):
+		got = fmt.Sprint(a, err)
+	}
+	if got != addr {
+		w.t.Errorf("%s: address of %s is %q, want %q", step, service, got, addr)
+	}
+}
+
+func (w *world) wantErrors(step string, want ...string) {
+	w.t.Helper()
+	if diff := cmp.Diff(want, w.source.Status().Errors); diff != "" {
+		w.t.Errorf("%s: errors -want +got:\n%s", step, diff)
+	}
+}
+
+// logBuffer is safe for the test and the Source.
+type logBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Buffer.Write(p)
+}
+
+func (l *logBuffer) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.String(), text)
+}
+
+func TestSourceFollowsFiles(t *testing.T) {
+	files := map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yml": service("db", "10.96.0.2"), "notes.txt": "no manifest"}
+	inWorld(t, files, func(w *world) {
+		if !w.zone.HasSynced() {
+			t.Error("not synced after the first look")
+		}
+		w.want("start", "web", "10.96.0.1")
+		w.want("start", "db", "10.96.0.2")
+
+		w.write("a.yaml", service("web", "10.96.0.3"))
+		time.Sleep(followed)
+		w.want("written in place", "web", "10.96.0.3")
+
+		w.write(".new", service("web", "10.96.0.4"))
+		w.must(os.Rename(w.path(".new"), w.path("a.yaml")))
+		time.Sleep(followed)
+		w.want("renamed into place", "web", "10.96.0.4")
+
+		w.write("c.json", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"new"},"spec":{"clusterIP":"10.96.0.5"}}`)
+		time.Sleep(followed)
+		w.want("added", "new", "10.96.0.5")
+
+		w.must(os.Remove(w.path("a.yaml")))
+		time.Sleep(followed)
+		w.want("removed", "web", "")
+		w.want("removed another", "db", "10.96.0.2")
+		st := w.source.Status()
+		if st.Files != 2 || st.Services != 2 || st.Broken != 0 || !st.Synced {
+			t.Errorf("status is %+v", st)
+		}
+	})
+}
+
+func TestSourceKeepsWhatWasGood(t *testing.T) {
+	files := map[string]string{
+		"good.yaml":   service("web", "10.96.0.1"),
+		"broken.yaml": service("db", "10.96.0.2") + service("queue", "10.96.0.3"),
+		"never.yaml":  "hello\n",
+	}
+	inWorld(t, files, func(w *world) {
+		const never = "never.yaml:1: want an object (key: value), got the text \"hello\""
+		w.want("start", "web", "10.96.0.1")
+		w.wantErrors("start", never)
+
+		w.write("broken.yaml", service("db", "10.96.0.4")+service("queue", "10.96.0.300"))
+		w.write("good.yaml", service("web", "10.96.0.5"))
+		time.Sleep(followed)
+		w.want("broken", "db", "10.96.0.2")
+		w.want("broken", "queue", "10.96.0.3")
+		w.want("broken another", "web", "10.96.0.5")
+		const broken = `broken.yaml:14: Service queue: spec.clusterIP: "10.96.0.300" is no IP address`
+		w.wantErrors("broken", broken, never)
+		if st := w.source.Status(); st.Broken != 2 || st.Files != 3 {
+			t.Errorf("status is %+v, want 2 of 3 files broken", st)
+		}
+
+		time.Sleep(30 * time.Second)
+		if n := w.log.count("broken.yaml:14"); n != 1 {
+			t.Errorf("logged %d times in half a minute, want once", n)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := w.log.count("broken.yaml:14"); n < 9 || n > 12 {
+			t.Errorf("logged %d times in ten minutes, want about 11", n)
+		}
+
+		w.write("broken.yaml", service("db", "10.96.0.6"))
+		time.Sleep(followed)
+		w.want("mended", "db", "10.96.0.6")
+		w.want("mended", "queue", "")
+		w.wantErrors("mended", never)
+	})
+}
+
+func TestSourceWithoutDirectory(t *testing.T) {
+	inWorld(t, map[string]string{"a.yaml": service("web", "10.96.0.1")}, func(w *world) {
+		w.must(os.Rename(w.dir, w.dir+".away"))
+		time.Sleep(followed)
+		w.want("away", "web", "10.96.0.1")
+		w.wantErrors("away", "open "+w.dir+": no such file or directory")
+		time.Sleep(followed)
+		if n := w.log.count("cannot read the manifests"); n != 1 {
+			t.Errorf("logged %d times, want once", n)
+		}
+
+		w.must(os.Rename(w.dir+".away", w.dir))
+		w.write("a.yaml", service("web", "10.96.0.2"))
+		time.Sleep(followed)
+		w.want("back", "web", "10.96.0.2")
+		w.wantErrors("back")
+	})
+}
+
+// TestSourceConfigMapVolume changes a directory as the kubelet does: the files
+// are links through ..data, which is a link that changes by one rename.
+func TestSourceConfigMapVolume(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		for i, version := range []string{"..v1", "..v2", "..v3"} {
+			w.must(os.Mkdir(w.path(version), 0o755))
+			w.write(version+"/web.yaml", service("web", fmt.Sprintf("10.96.0.%d", i+1)))
+			w.must(os.Symlink(version, w.path("..tmp")))
+			w.must(os.Rename(w.path("..tmp"), w.path("..data")))
+			if i == 0 {
+				w.must(os.Symlink("..data/web.yaml", w.path("web.yaml")))
+			}
+			time.Sleep(followed)
+			w.want(version, "web", fmt.Sprintf("10.96.0.%d", i+1))
+		}
+	})
+}
+
+func TestSourceConflict(t *testing.T) {
+	inWorld(t, map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yaml": service("web", "10.96.0.2")}, func(w *world) {
+		w.want("start", "web", "10.96.0.2")
+		w.write("a.yaml", service("web", "10.96.0.3"))
+		time.Sleep(followed)
+		w.want("the other one changed", "web", "10.96.0.2")
+		if n := w.log.count("Service default/web is declared in a.yaml and in b.yaml; b.yaml counts"); n != 1 {
+			t.Errorf("warned %d times, want once", n)
+		}
+		w.must(os.Remove(w.path("b.yaml")))
+		time.Sleep(followed)
+		w.want("the later one is gone", "web", "10.96.0.3")
+	})
+}
+
+func TestSourceEndpointsAndNodes(t *testing.T) {
+	files := map[string]string{
+		"a.yaml": service("web", "None") + "---\napiVersion: v1\nkind: Endpoints\nmetadata: {name: web}\nsubsets:\n- addresses: [{ip: 10.244.0.1}]\n",
+		"b.yaml": "apiVersion: v1\nkind: Node\nmetadata: {name: node-1, labels: {topology.kubernetes.io/zone: z, topology.kubernetes.io/region: r}}\n",
+	}
+	inWorld(t, files, func(w *world) {
+		w.want("Endpoints", "web", "10.244.0.1")
+		w.write("slice.yaml", "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web, labels: {kubernetes.io/service-name: web}}\n"+
+			"addressType: IPv4\nendpoints: [{addresses: [10.244.0.2]}]\n")
+		time.Sleep(followed)
+		w.want("a slice", "web", "10.244.0.2")
+		w.must(os.Remove(w.path("slice.yaml")))
+		time.Sleep(followed)
+		w.want("no slice", "web", "10.244.0.1")
+
+		w.zone.SetFederations(map[string]string{"fed": "example.com"})
+		a, err := w.zone.Records(t.Context(), skydns.Query{Name: "svc.ns.fed.svc.cluster.local.", Type: skydns.TypeA, Limit: 10})
+		if err != nil || len(a.Records) != 1 || a.Records[0].Host != "svc.ns.fed.svc.z.r.example.com." {
+			t.Errorf("got %v, %v, want an alias made of the Node's zone and region", a, err)
+		}
+	})
+}
+
+// TestSourceLeavesOthersAlone: a change of one file does not touch the names
+// of the others, not even for a moment.
+func TestSourceLeavesOthersAlone(t *testing.T) {
+	inWorld(t, map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yaml": service("db", "10.96.0.2")}, func(w *world) {
+		for i := range 20 {
+			w.write("b.yaml", service("db", fmt.Sprintf("10.96.1.%d", i)))
+			time.Sleep(50 * time.Millisecond)
+			w.want("changing", "web", "10.96.0.1")
+			rs, err := w.zone.ReverseRecords(netip.MustParseAddr("10.96.0.1"))
+			if err != nil || len(rs) != 1 {
+				t.Errorf("reverse name: got %v, %v", rs, err)
+			}
+		}
+		time.Sleep(followed)
+		w.want("the last change", "db", "10.96.1.19")
+	})
+}
+
+func TestSourceCannotStart(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "web.yaml")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, dir, want string }{
+		{"no such directory", dir + "/missing", "--manifests=" + dir + "/missing: there is no such directory"},
+		{"a file", file, "--manifests=" + file + ": this is a file; name the directory it is in"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			zone := kubedns.NewZone(kubedns.Options{})
+			err := (&manifest.Source{Dir: tt.dir}).Run(t.Context(), zone)
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+			if zone.HasSynced() {
+				t.Error("the zone is synced")
+			}
+		})
+	}
+}

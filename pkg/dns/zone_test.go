@@ -1,0 +1,447 @@
+package dns_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+const unlimited = 1 << 16
+
+// ask returns the records behind a name of the zone as sorted lines, or the
+// word for their absence.
+func ask(t *testing.T, z *dns.Zone, name string, rrtype uint16) []string {
+	t.Helper()
+	a, err := z.Records(t.Context(), skydns.Query{Name: name + ".cluster.local.", Type: rrtype, Limit: unlimited})
+	switch {
+	case errors.Is(err, skydns.ErrNotFound):
+		return []string{"NXDOMAIN"}
+	case err != nil:
+		return []string{"error: " + err.Error()}
+	case len(a.Records) == 0:
+		return []string{"NODATA"}
+	}
+	return lines(a.Records)
+}
+
+func lines(rs []skydns.Record) []string {
+	var out []string
+	for _, r := range rs {
+		switch r.Type {
+		case skydns.TypeA, skydns.TypeAAAA:
+			out = append(out, r.Addr.String())
+		case skydns.TypeSRV:
+			out = append(out, fmt.Sprintf("%s:%d %v", r.Host, r.Port, r.Addrs))
+		case skydns.TypeTXT:
+			out = append(out, r.Text)
+		default:
+			out = append(out, r.Host)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func reverse(z *dns.Zone, addr string) []string {
+	rs, err := z.ReverseRecords(netip.MustParseAddr(addr))
+	if err != nil {
+		return nil
+	}
+	return lines(rs)
+}
+
+func addrs(texts ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, text := range texts {
+		out = append(out, netip.MustParseAddr(text))
+	}
+	return out
+}
+
+func key(text string) dns.Key {
+	namespace, name, _ := strings.Cut(text, "/")
+	return dns.Key{Namespace: namespace, Name: name}
+}
+
+func clusterIP(k string, ips ...string) dns.Service {
+	return dns.Service{Key: key(k), ClusterIPs: addrs(ips...), Ports: []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}}}
+}
+
+func headless(k string) dns.Service { return dns.Service{Key: key(k), Headless: true} }
+
+// slice makes an EndpointSlice of endpoints "ip" or "ip=hostname", of which
+// those that begin with "!" are not ready.
+func slice(k, service string, endpoints ...string) dns.Endpoints {
+	e := dns.Endpoints{Key: key(k), Service: service}
+	sub := dns.Subset{Ports: []dns.Port{{Name: "http", Protocol: "tcp", Number: 8080}}}
+	for _, text := range endpoints {
+		text, unready := strings.CutPrefix(text, "!")
+		ip, host, _ := strings.Cut(text, "=")
+		sub.Endpoints = append(sub.Endpoints, dns.Endpoint{Addr: netip.MustParseAddr(ip), Hostname: host, Ready: !unready})
+		e.AnyReady = e.AnyReady || !unready
+	}
+	e.Subsets = []dns.Subset{sub}
+	return e
+}
+
+func want(t *testing.T, z *dns.Zone, name string, rrtype uint16, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	if diff := cmp.Diff(want, ask(t, z, name, rrtype)); diff != "" {
+		t.Errorf("%s, type %d: want -, got +:\n%s", name, rrtype, diff)
+	}
+}
+
+func wantReverse(t *testing.T, z *dns.Zone, addr string, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, reverse(z, addr)); diff != "" {
+		t.Errorf("reverse of %s: want -, got +:\n%s", addr, diff)
+	}
+}
+
+func TestHeadlessOfSeveralSlices(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	z.SetService(headless("ns/set"))
+	// One endpoint is in two slices at once, as while a controller moves it.
+	z.SetEndpoints(slice("ns/set-1", "set", "10.0.0.1=a", "10.0.0.2"))
+	z.SetEndpoints(slice("ns/set-2", "set", "10.0.0.1=a", "!10.0.0.3=c", "fd00::1=a"))
+	z.Publish()
+	want(t, z, "set.ns.svc", skydns.TypeA, "10.0.0.1", "10.0.0.2")
+	want(t, z, "set.ns.svc", skydns.TypeAAAA, "fd00::1")
+	want(t, z, "a.set.ns.svc", skydns.TypeA, "10.0.0.1")
+	want(t, z, "c.set.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "a._http._tcp.set.ns.svc", skydns.TypeSRV, "a.set.ns.svc.cluster.local.:8080 [10.0.0.1 fd00::1]")
+	want(t, z, "none._http._tcp.set.ns.svc", skydns.TypeSRV, "NXDOMAIN")
+	want(t, z, "_tcp.set.ns.svc", skydns.TypeSRV, "NODATA")
+	want(t, z, "_udp.set.ns.svc", skydns.TypeSRV, "NXDOMAIN")
+	wantReverse(t, z, "10.0.0.1", "a.set.ns.svc.cluster.local.")
+	wantReverse(t, z, "fd00::1", "a.set.ns.svc.cluster.local.")
+	wantReverse(t, z, "10.0.0.2")
+	wantReverse(t, z, "10.0.0.3")
+
+	z.DeleteEndpoints(key("ns/set-1"))
+	z.Publish()
+	want(t, z, "set.ns.svc", skydns.TypeA, "10.0.0.1")
+}
+
+func TestPublishNotReady(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	svc := headless("ns/set")
+	svc.PublishNotReady = true
+	z.SetService(svc)
+	z.SetEndpoints(slice("ns/set-1", "set", "!10.0.0.3=c"))
+	z.Publish()
+	want(t, z, "set.ns.svc", skydns.TypeA, "10.0.0.3")
+	svc.PublishNotReady = false
+	z.SetService(svc)
+	z.Publish()
+	want(t, z, "set.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "ns.svc", skydns.TypeA, "NXDOMAIN")
+}
+
+func TestReverseClaims(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	z.SetService(headless("a/one"))
+	z.SetService(headless("b/two"))
+	z.SetEndpoints(slice("a/one-1", "one", "10.0.0.1=x"))
+	z.SetEndpoints(slice("b/two-1", "two", "10.0.0.1=y"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "x.one.a.svc.cluster.local.", "y.two.b.svc.cluster.local.")
+
+	// A ClusterIP belongs to its Service, whatever endpoints say.
+	z.SetService(clusterIP("c/web", "10.0.0.1"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "web.c.svc.cluster.local.")
+
+	z.SetService(clusterIP("c/web", "10.0.0.9"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "x.one.a.svc.cluster.local.", "y.two.b.svc.cluster.local.")
+	wantReverse(t, z, "10.0.0.9", "web.c.svc.cluster.local.")
+
+	// The Service goes first, its endpoints later or never.
+	z.DeleteService(key("a/one"))
+	z.DeleteService(key("c/web"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "y.two.b.svc.cluster.local.")
+	wantReverse(t, z, "10.0.0.9")
+}
+
+func TestBecomingHeadless(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	web := clusterIP("ns/web", "10.0.0.9")
+	z.SetService(web)
+	if z.WantsEndpoints(web.Key) {
+		t.Error("endpoints of a ClusterIP Service are wanted")
+	}
+	z.SetEndpoints(dns.Endpoints{Key: key("ns/web-1"), Service: "web", Dropped: true, AnyReady: true})
+	if missing := z.Publish(); len(missing) > 0 {
+		t.Errorf("missing %v", missing)
+	}
+	z.SetService(headless("ns/web"))
+	if missing := z.Publish(); !slices.Equal(missing, []dns.Key{web.Key}) {
+		t.Errorf("missing %v", missing)
+	}
+	if !z.WantsEndpoints(web.Key) {
+		t.Error("endpoints of a headless Service are not wanted")
+	}
+	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.9") // until the endpoints are here
+	z.SetEndpoints(slice("ns/web-1", "web", "10.1.0.1"))
+	if missing := z.Publish(); len(missing) > 0 {
+		t.Errorf("still missing %v", missing)
+	}
+	want(t, z, "web.ns.svc", skydns.TypeA, "10.1.0.1")
+	wantReverse(t, z, "10.0.0.9")
+
+	// Without any endpoints there is nothing to wait for.
+	z.SetService(clusterIP("ns/db", "10.0.0.8"))
+	z.Publish()
+	z.SetService(headless("ns/db"))
+	z.Publish()
+	want(t, z, "db.ns.svc", skydns.TypeA, "NXDOMAIN")
+}
+
+func TestReplace(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	z.SetService(clusterIP("ns/a", "10.0.0.1"))
+	z.SetService(headless("ns/set"))
+	z.SetEndpoints(slice("ns/set-1", "set", "10.0.0.2=x"))
+	z.Publish()
+	z.ReplaceServices([]dns.Service{clusterIP("ns/b", "10.0.0.3"), headless("ns/set")})
+	z.ReplaceEndpoints(nil)
+	z.Publish()
+	want(t, z, "a.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "b.ns.svc", skydns.TypeA, "10.0.0.3")
+	want(t, z, "set.ns.svc", skydns.TypeA, "NXDOMAIN")
+	wantReverse(t, z, "10.0.0.2")
+}
+
+func TestSliceMovesToAnotherService(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	z.SetService(headless("ns/a"))
+	z.SetService(headless("ns/b"))
+	z.SetEndpoints(slice("ns/s", "a", "10.0.0.1"))
+	z.Publish()
+	z.SetEndpoints(slice("ns/s", "b", "10.0.0.1"))
+	z.Publish()
+	want(t, z, "a.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "b.ns.svc", skydns.TypeA, "10.0.0.1")
+}
+
+// In whatever order events come, the names are the same in the end.
+func TestOrderDoesNotMatter(t *testing.T) {
+	events := []func(*dns.Zone){
+		func(z *dns.Zone) { z.SetService(clusterIP("ns/web", "10.0.0.1", "fd00::1")) },
+		func(z *dns.Zone) { z.SetService(headless("ns/set")) },
+		func(z *dns.Zone) { z.SetService(dns.Service{Key: key("ns/ext"), ExternalName: "Example.COM"}) },
+		func(z *dns.Zone) { z.SetEndpoints(slice("ns/set-1", "set", "10.1.0.1=a", "10.1.0.2=b")) },
+		func(z *dns.Zone) { z.SetEndpoints(slice("ns/set-2", "set", "10.1.0.3=a")) },
+		func(z *dns.Zone) { z.SetEndpoints(slice("ns/web-1", "web", "10.1.0.1=a")) },
+		func(z *dns.Zone) { z.DeleteService(key("ns/gone")) },
+		func(z *dns.Zone) { z.Publish() },
+		func(z *dns.Zone) { z.Publish() },
+	}
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		rnd.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		z := dns.NewZone(dns.Options{})
+		for _, event := range events {
+			event(z)
+		}
+		z.Publish()
+		want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.1")
+		want(t, z, "web.ns.svc", skydns.TypeAAAA, "fd00::1")
+		want(t, z, "set.ns.svc", skydns.TypeA, "10.1.0.1", "10.1.0.2", "10.1.0.3")
+		want(t, z, "a.set.ns.svc", skydns.TypeA, "10.1.0.1", "10.1.0.3")
+		want(t, z, "ext.ns.svc", skydns.TypeCNAME, "example.com.")
+		wantReverse(t, z, "10.1.0.1", "a.set.ns.svc.cluster.local.")
+		wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// Random changes leave a zone that says what a new one says of the same
+// objects.
+func TestZoneAgainstANewOne(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 8))
+	z := dns.NewZone(dns.Options{})
+	services, endpoints := map[dns.Key]dns.Service{}, map[dns.Key]dns.Endpoints{}
+	names := []string{"a", "b", "c"}
+	for step := range 3000 {
+		name := names[rnd.IntN(3)]
+		switch rnd.IntN(6) {
+		case 0:
+			z.DeleteService(key("ns/" + name))
+			delete(services, key("ns/"+name))
+		case 1, 2:
+			svc := headless("ns/" + name)
+			if rnd.IntN(3) == 0 {
+				svc = clusterIP("ns/"+name, fmt.Sprintf("10.0.0.%d", rnd.IntN(4)))
+			}
+			z.SetService(svc)
+			services[svc.Key] = svc
+		case 3:
+			k := key(fmt.Sprintf("ns/%s-%d", name, rnd.IntN(2)))
+			z.DeleteEndpoints(k)
+			delete(endpoints, k)
+		default:
+			e := slice(fmt.Sprintf("ns/%s-%d", name, rnd.IntN(2)), name, fmt.Sprintf("10.0.0.%d=h%d", rnd.IntN(6), rnd.IntN(3)))
+			z.SetEndpoints(e)
+			endpoints[e.Key] = e
+		}
+		if rnd.IntN(3) > 0 {
+			continue
+		}
+		z.Publish()
+		fresh := dns.NewZone(dns.Options{})
+		for _, svc := range services {
+			fresh.SetService(svc)
+		}
+		for _, e := range endpoints {
+			fresh.SetEndpoints(e)
+		}
+		fresh.Publish()
+		for _, name := range names {
+			for _, q := range []string{name + ".ns.svc", "h0." + name + ".ns.svc", "_http._tcp." + name + ".ns.svc"} {
+				for _, rrtype := range []uint16{skydns.TypeA, skydns.TypeSRV} {
+					if diff := cmp.Diff(ask(t, fresh, q, rrtype), ask(t, z, q, rrtype)); diff != "" {
+						t.Fatalf("step %d: %s: %s", step, q, diff)
+					}
+				}
+			}
+		}
+		for i := range 6 {
+			addr := fmt.Sprintf("10.0.0.%d", i)
+			if diff := cmp.Diff(reverse(fresh, addr), reverse(z, addr)); diff != "" {
+				t.Fatalf("step %d: reverse of %s: %s", step, addr, diff)
+			}
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	z.SetService(clusterIP("ns/web", "10.0.0.1"))
+	z.SetService(clusterIP("kube-system/kube-dns", "10.0.0.10", "fd00::10"))
+	z.SetService(dns.Service{Key: key("ns/num"), ExternalName: "192.0.2.1"})
+	z.SetService(dns.Service{Key: key("ns/ext"), ExternalName: "a.example."})
+	z.SetService(dns.Service{Key: key("ns/pending")})
+	z.Publish()
+	tests := []struct {
+		name string
+		typ  uint16
+		want []string
+	}{
+		{"ns.dns", skydns.TypeA, []string{"10.0.0.10"}},
+		{"ns.dns", skydns.TypeAAAA, []string{"fd00::10"}},
+		{"ns.dns", skydns.TypeSRV, []string{"NODATA"}},
+		{"dns", skydns.TypeA, []string{"NODATA"}},
+		{"local.dns", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"dns-version", skydns.TypeTXT, []string{"1.1.0"}},
+		{"x.dns-version", skydns.TypeTXT, []string{"NXDOMAIN"}},
+		{"num.ns.svc", skydns.TypeA, []string{"192.0.2.1"}},
+		{"num.ns.svc", skydns.TypeCNAME, []string{"NODATA"}},
+		{"num.ns.svc", skydns.TypeSRV, []string{"num.ns.svc.cluster.local.:0 [192.0.2.1]"}},
+		{"x.num.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"ext.ns.svc", skydns.TypeA, []string{"a.example."}},
+		{"*.ext.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"pending.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"web.ns.svc", 65, []string{"NODATA"}},
+		{"*", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"*.svc", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"*.pod", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"1-2-3-4.ns.pod", skydns.TypeA, []string{"1.2.3.4"}},
+		{"01-2-3-4.ns.pod", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"--1.ns.pod", skydns.TypeAAAA, []string{"::1"}},
+		{"1-2--3.ns.pod", skydns.TypeAAAA, []string{"1:2::3"}},
+		{"1.2.3.4.ns.pod", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"fe80--1%eth0.ns.pod", skydns.TypeAAAA, []string{"NXDOMAIN"}},
+		{"web.*.*", skydns.TypeA, []string{"10.0.0.1"}},
+		{"ns.*", skydns.TypeA, []string{"NODATA"}},
+		{"*._http._tcp.*.*.svc", skydns.TypeSRV, []string{
+			"kube-dns.kube-system.svc.cluster.local.:80 [10.0.0.10 fd00::10]", "web.ns.svc.cluster.local.:80 [10.0.0.1]"}},
+		{"*.*.web.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
+	}
+	for _, tt := range tests {
+		want(t, z, tt.name, tt.typ, tt.want...)
+	}
+	if _, err := z.Records(t.Context(), skydns.Query{Name: "web.ns.svc.other."}); !errors.Is(err, skydns.ErrNotFound) {
+		t.Errorf("a name of another zone: %v", err)
+	}
+}
+
+func TestWildcardIsBounded(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	for i := range 300 {
+		z.SetService(clusterIP(fmt.Sprintf("ns%d/web", i), fmt.Sprintf("10.0.%d.%d", i/256, i%256)))
+	}
+	z.Publish()
+	for _, rrtype := range []uint16{skydns.TypeA, skydns.TypeSRV} {
+		a, err := z.Records(t.Context(), skydns.Query{Name: "_http._tcp.web.*.svc.cluster.local.", Type: rrtype, Limit: 33})
+		if err != nil || len(a.Records) > 33 {
+			t.Errorf("%d records, %v", len(a.Records), err)
+		}
+		if rrtype == skydns.TypeSRV && a.Total != 300 {
+			t.Errorf("%d in all", a.Total)
+		}
+	}
+}
+
+func TestFederation(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	z.SetFederations(map[string]string{"acme": "fed.example"})
+	z.SetService(clusterIP("ns/ready", "10.0.0.1"))
+	z.SetService(clusterIP("ns/idle", "10.0.0.2"))
+	z.SetEndpoints(dns.Endpoints{Key: key("ns/ready-1"), Service: "ready", Dropped: true, AnyReady: true})
+	z.Publish()
+	want(t, z, "ready.ns.acme.svc", skydns.TypeA, "ready.ns.svc.cluster.local.")
+	if got := ask(t, z, "idle.ns.acme.svc", skydns.TypeA); !strings.HasPrefix(got[0], "error") {
+		t.Errorf("without a location: %v", got)
+	}
+	calls := 0
+	z.SetLocator(func(context.Context) (dns.Location, error) {
+		calls++
+		return dns.Location{Zone: "z1", Region: "r1"}, nil
+	})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := z.Records(over, skydns.Query{Name: "idle.ns.acme.svc.cluster.local.", Type: skydns.TypeA}); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that is done: %v", err)
+	}
+	want(t, z, "idle.ns.acme.svc", skydns.TypeA, "idle.ns.acme.svc.z1.r1.fed.example.")
+	want(t, z, "idle.ns.acme.svc", skydns.TypeCNAME, "NXDOMAIN")
+	want(t, z, "idle.ns.acme.svc", skydns.TypeTXT, "NODATA")
+	want(t, z, "1dle.ns.acme.svc", skydns.TypeA, "NXDOMAIN")
+	if _, err := z.Records(over, skydns.Query{Name: "idle.ns.acme.svc.cluster.local.", Type: skydns.TypeA}); err != nil || calls != 1 {
+		t.Errorf("a location that is known: %v after %d calls", err, calls)
+	}
+}
+
+func TestDump(t *testing.T) {
+	z := dns.NewZone(dns.Options{})
+	z.SetService(clusterIP("ns/web", "10.0.0.1"))
+	z.SetService(dns.Service{Key: key("ns/ext"), ExternalName: "a.example"})
+	z.SetService(headless("ns/set"))
+	z.SetEndpoints(slice("ns/set-1", "set", "10.1.0.1=a"))
+	z.Publish()
+	doc, err := z.Dump()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{`"ext": {`, `"host": "a.example"`, `"a": {`, `"host": "10.1.0.1"`, `"_http": {`, `"ChildNodes"`} {
+		if !strings.Contains(string(doc), text) {
+			t.Errorf("%s is not in\n%s", text, doc)
+		}
+	}
+}
