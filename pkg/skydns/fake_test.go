@@ -1,0 +1,120 @@
+package skydns_test
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// fake is a backend of a few names. Its fields must not change while it is
+// asked.
+type fake struct {
+	status  skydns.Status
+	names   map[string][]skydns.Record // by name without the zone; an empty list is NODATA
+	reverse map[netip.Addr]string
+	err     error
+	panics  bool
+}
+
+func (f *fake) Status() skydns.Status { return f.status }
+
+func (f *fake) Records(_ context.Context, q skydns.Query) (skydns.Answer, error) {
+	if f.panics {
+		panic("a bug")
+	}
+	if f.err != nil {
+		return skydns.Answer{}, f.err
+	}
+	rs, ok := f.names[strings.TrimSuffix(q.Name, ".cluster.local.")]
+	if !ok {
+		return skydns.Answer{}, skydns.ErrNotFound
+	}
+	a := skydns.Answer{}
+	for _, r := range rs {
+		if r.Type == q.Type || r.Type == skydns.TypeCNAME {
+			if a.Total++; len(a.Records) < q.Limit {
+				a.Records = append(a.Records, r)
+			}
+		}
+	}
+	return a, nil
+}
+
+func (f *fake) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
+	name, ok := f.reverse[addr]
+	if !ok {
+		return nil, skydns.ErrNotFound
+	}
+	return []skydns.Record{{Type: skydns.TypePTR, TTL: 30, Host: name}}, nil
+}
+
+func a(addr string) skydns.Record {
+	return skydns.Record{Type: skydns.TypeA, TTL: 30, Addr: netip.MustParseAddr(addr)}
+}
+
+func alias(host string) skydns.Record {
+	return skydns.Record{Type: skydns.TypeCNAME, TTL: 30, Host: host}
+}
+
+func srv(host string, port uint16, addrs ...string) skydns.Record {
+	r := skydns.Record{Type: skydns.TypeSRV, TTL: 30, Host: host, Port: port}
+	for _, addr := range addrs {
+		r.Addrs = append(r.Addrs, netip.MustParseAddr(addr))
+	}
+	return r
+}
+
+// serve runs a server on a free port and returns its address.
+func serve(t testing.TB, opts skydns.Options) string {
+	t.Helper()
+	opts.Domain = "cluster.local."
+	if opts.Forwarder == nil {
+		opts.Forwarder = skydns.NewForwarder(netip.AddrPort{})
+	}
+	s, err := skydns.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets, err := skydns.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Run(ctx, sockets) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-stopped; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	})
+	return sockets.Addr().String()
+}
+
+// upstream runs another server, and returns a forwarder that knows it.
+func upstream(t testing.TB, handler dns.HandlerFunc) *skydns.Forwarder {
+	t.Helper()
+	f := skydns.NewForwarder(netip.AddrPort{})
+	f.SetRoutes([]netip.AddrPort{dnstest.NewServer(t, handler).AddrPort()}, nil)
+	return f
+}
+
+// answerWith makes a handler that answers every question with zone text.
+func answerWith(t testing.TB, zone string) dns.HandlerFunc {
+	rrs := dnstest.Records(t, zone)
+	return func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		m.Answer = rrs
+		_ = w.WriteMsg(m)
+	}
+}
+
+func rcode(code int) dns.HandlerFunc {
+	return func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetRcode(q, code)) }
+}
