@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -14,14 +16,54 @@ import (
 // callDepth is the number of stack frames between a call of a slog.Logger method
 // and klog's look-up of the calling file, less those klog expects by itself.
 // Without it --vmodule would match the files of log/slog instead of ours.
-const callDepth = 3
+const callDepth = 4
 
 // Logger returns a logger that writes klog's line format under klog's flags: a
 // record of level -n is shown at --v=n, so slog.LevelInfo always and
 // slog.LevelDebug at --v=4. Warnings and errors are always shown. It is safe for
 // concurrent use.
 func Logger() *slog.Logger {
-	return slog.New(logr.ToSlogHandler(klog.NewKlogr().WithCallDepth(callDepth)))
+	return slog.New(&handler{Handler: logr.ToSlogHandler(klog.NewKlogr().WithCallDepth(callDepth))})
+}
+
+// A handler keeps the attributes that slog.Logger.With adds. klog's own handler
+// loses them.
+type handler struct {
+	slog.Handler
+	attrs []slog.Attr
+	group string // prefix of keys, with a dot
+}
+
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	if len(h.attrs) == 0 && h.group == "" {
+		return h.Handler.Handle(ctx, r)
+	}
+	with := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	with.AddAttrs(h.attrs...)
+	r.Attrs(func(a slog.Attr) bool {
+		a.Key = h.group + a.Key
+		with.AddAttrs(a)
+		return true
+	})
+	return h.Handler.Handle(ctx, with)
+}
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	next.attrs = slices.Clip(next.attrs)
+	for _, a := range attrs {
+		a.Key = h.group + a.Key
+		next.attrs = append(next.attrs, a)
+	}
+	return &next
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	next := *h
+	if name != "" {
+		next.group += name + "."
+	}
+	return &next
 }
 
 // LogFlags logs every flag with its value, one line each. Flags that are hidden

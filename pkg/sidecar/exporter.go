@@ -3,7 +3,7 @@ package sidecar
 import (
 	"context"
 	"log/slog"
-	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
@@ -17,10 +17,10 @@ type exporter struct {
 	metrics   *dnsmasqMetrics
 	log       *slog.Logger
 
-	// What follows belongs to run: what the last good poll gave, by server, and
-	// whether the last poll was a good one.
+	// What follows belongs to run.
 	last          dnsmasq.Stats
-	lastUpstreams map[netip.AddrPort]dnsmasq.ServerStats
+	lastUpstreams []dnsmasq.ServerStats // nil before the first
+	happened      event                 // to dnsmasq since lastUpstreams
 	failing       bool
 	upstreamsFail bool
 }
@@ -54,24 +54,24 @@ func (e *exporter) poll(ctx context.Context) {
 		e.metrics.errors.Inc()
 		return
 	}
-	grown, restarted := increase(e.last, now)
+	grown, happened := increase(e.last, now)
 	e.last = now
 	e.metrics.hits.Add(float64(grown.Hits))
 	e.metrics.misses.Add(float64(grown.Misses))
 	e.metrics.evictions.Add(float64(grown.Evictions))
 	e.metrics.insertions.Add(float64(grown.Insertions))
 	e.metrics.maxSize.Store(grown.CacheSize)
-	if restarted {
+	if happened == restart {
 		e.log.Info("dnsmasq was restarted: its counters began again")
-		e.lastUpstreams = nil
 	}
+	e.happened = max(e.happened, happened)
 	if e.upstreams != nil {
 		e.pollUpstreams(ctx)
 	}
 }
 
-// pollUpstreams reads the counters of the upstream servers. A server that is no
-// longer in use loses its series.
+// pollUpstreams reads the counters of the upstream servers and adds what they
+// grew. A server that is no longer in use loses its series.
 func (e *exporter) pollUpstreams(ctx context.Context) {
 	servers, err := e.upstreams(ctx)
 	if ctx.Err() != nil {
@@ -82,26 +82,15 @@ func (e *exporter) pollUpstreams(ctx context.Context) {
 		e.metrics.upstreamErrors.Inc()
 		return
 	}
-	now := make(map[netip.AddrPort]dnsmasq.ServerStats, len(servers))
-	for _, s := range servers {
-		now[s.Address] = s
-		before, label := e.lastUpstreams[s.Address], s.Address.String()
-		e.metrics.upstreamQueries.WithLabelValues(label).Add(upstreamGrowth(before.Queries, s.Queries))
-		e.metrics.upstreamFailures.WithLabelValues(label).Add(upstreamGrowth(before.Failed, s.Failed))
-	}
-	for address := range e.lastUpstreams {
-		if _, used := now[address]; !used {
-			e.metrics.dropUpstream(address.String())
+	for _, old := range e.lastUpstreams {
+		if !slices.ContainsFunc(servers, func(s dnsmasq.ServerStats) bool { return sameServer(s, old) }) {
+			e.metrics.dropUpstream(old.Address.String())
 		}
 	}
-	e.lastUpstreams = now
-}
-
-// upstreamGrowth is the difference between two values of an upstream server's
-// counter within one life of dnsmasq. It goes down there when one of several
-// domains that use the server is gone: the rest was counted before.
-func upstreamGrowth(before, now uint64) float64 {
-	return float64(max(now, before) - before)
+	for i, grown := range upstreamGrowth(e.lastUpstreams, servers, e.happened) {
+		e.metrics.addUpstream(servers[i].Address.String(), grown)
+	}
+	e.lastUpstreams, e.happened = servers, nothing
 }
 
 // note logs the first of a series of failures and its end, the others at

@@ -73,41 +73,65 @@ func TestExporter(t *testing.T) {
 			join(legacy(13, 52, 6, 45, 150, 2), map[string]float64{queries(one): 36, failures(one): 4, queries(two): 7}),
 		},
 		{
-			"reload: a server is gone, one serves fewer domains",
+			"growth after it",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 3, Misses: 31, Evictions: 0, Insertions: 0, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 8, 0)},
+				stats:   dnsmasq.Stats{Hits: 3, Misses: 31, Evictions: 1, Insertions: 4, CacheSize: 150},
+				servers: []dnsmasq.ServerStats{upstream(one, 21, 1), upstream(two, 1, 0)},
 			},
-			join(legacy(14, 53, 6, 45, 150, 2), map[string]float64{queries(one): 36, failures(one): 4, queries(two): -1, failures(two): -1}),
+			join(legacy(14, 53, 7, 48, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): 7}),
+		},
+		{
+			"reload: the counters of the servers may have changed places",
+			fakeDnsmasq{
+				stats:   dnsmasq.Stats{Hits: 4, Misses: 32, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []dnsmasq.ServerStats{upstream(one, 1, 0), upstream(two, 22, 1)},
+			},
+			join(legacy(15, 54, 7, 50, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): 7}),
+		},
+		{
+			"one query more",
+			fakeDnsmasq{
+				stats:   dnsmasq.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []dnsmasq.ServerStats{upstream(one, 1, 0), upstream(two, 23, 1)},
+			},
+			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, queries(two): 8}),
+		},
+		{
+			"a server is gone, which only the list shows",
+			fakeDnsmasq{
+				stats:   dnsmasq.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []dnsmasq.ServerStats{upstream(one, 24, 1)},
+			},
+			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): -1, failures(two): -1}),
 		},
 		{
 			"the server is used again",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 4, Misses: 32, Evictions: 0, Insertions: 0, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 10, 0), upstream(two, 1, 0)},
+				stats:   dnsmasq.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []dnsmasq.ServerStats{upstream(one, 24, 1), upstream(two, 0, 0)},
 			},
-			join(legacy(15, 54, 6, 45, 150, 2), map[string]float64{queries(one): 38, queries(two): 1}),
+			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, queries(two): 0}),
 		},
 		{
 			"only the upstream servers fail",
 			fakeDnsmasq{
-				stats:      dnsmasq.Stats{Hits: 5, Misses: 32, Evictions: 0, Insertions: 0, CacheSize: 150},
+				stats:      dnsmasq.Stats{Hits: 5, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
 				serversErr: errors.New("NOTIMP"),
 			},
-			join(legacy(16, 54, 6, 45, 150, 2), map[string]float64{queries(one): 38, queries(two): 1, "kubedns_dnsmasq_upstream_poll_errors_total": 1}),
+			join(legacy(16, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, "kubedns_dnsmasq_upstream_poll_errors_total": 1}),
 		},
 		{
-			"restart seen while the upstream servers fail",
+			"restart seen while they fail",
 			fakeDnsmasq{stats: dnsmasq.Stats{Hits: 1, CacheSize: 150}, serversErr: errors.New("NOTIMP")},
-			join(legacy(17, 54, 6, 45, 150, 2), map[string]float64{"kubedns_dnsmasq_upstream_poll_errors_total": 2}),
+			join(legacy(17, 55, 7, 50, 150, 2), map[string]float64{"kubedns_dnsmasq_upstream_poll_errors_total": 2}),
 		},
 		{
-			"and their counters after it",
+			"their counters after it; one is no longer in use",
 			fakeDnsmasq{
 				stats:   dnsmasq.Stats{Hits: 1, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 12, 0)},
+				servers: []dnsmasq.ServerStats{upstream(one, 30, 0)},
 			},
-			join(legacy(17, 54, 6, 45, 150, 2), map[string]float64{queries(one): 50}),
+			join(legacy(17, 55, 7, 50, 150, 2), map[string]float64{queries(one): 67, queries(two): -1}),
 		},
 	}
 	synctest.Test(t, func(t *testing.T) {

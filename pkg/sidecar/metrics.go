@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
 
 // Metrics are the Prometheus series of one Server.
@@ -136,6 +138,13 @@ func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetric
 	factory.NewCounterFunc(prometheus.CounterOpts(opts("max_size", "Number of entries that dnsmasq's cache can hold.")),
 		func() float64 { return float64(m.maxSize.Load()) })
 	return m
+}
+
+// addUpstream adds to the series of an upstream server, also when that is zero:
+// the series is there from the first time that the server is seen.
+func (m *dnsmasqMetrics) addUpstream(server string, grown dnsmasq.ServerStats) {
+	m.upstreamQueries.WithLabelValues(server).Add(float64(grown.Queries))
+	m.upstreamFailures.WithLabelValues(server).Add(float64(grown.Failed))
 }
 
 // dropUpstream ends the series of an upstream server that is no longer used.

@@ -25,7 +25,7 @@ func newProbe(t Target, opts Options) *probe {
 		target:   t,
 		exchange: opts.Exchange,
 		metrics:  opts.Metrics.forProbe(t.Label),
-		log:      opts.Log.With("probe", t.Label),
+		log:      opts.Log,
 	}
 	p.health.Store(&health{result: result{
 		state: Pending,
@@ -50,11 +50,9 @@ func (p *probe) run(ctx context.Context) {
 
 // ask puts the question once.
 func (p *probe) ask(ctx context.Context) result {
-	r := result{state: Failed}
 	reply, rtt, err := p.exchange(ctx, p.target)
-	if err != nil {
-		r.err = err
-	} else {
+	r := result{state: Failed, err: err}
+	if err == nil {
 		r = judge(reply, rtt)
 	}
 	if r.err != nil {
@@ -70,14 +68,16 @@ func (p *probe) record(r result) {
 	p.health.Store(&now)
 	p.metrics.observe(now)
 
-	log := p.log.With("server", p.target.Server, "state", string(now.state))
+	attrs := []any{"probe", p.target.Label, "server", p.target.Server, "state", string(now.state)}
 	switch {
-	case now.state == before.state:
-		log.Debug("probe done", "rtt", r.rtt, "failures", now.failures, "err", r.err)
+	case now.state == OK && before.state == OK:
+		p.log.Debug("server answers as before", append(attrs, "rtt", r.rtt)...)
 	case now.state == OK:
-		log.Info("server answers", "before", string(before.state), "failures", before.failures)
+		p.log.Info("server answers", append(attrs, "before", string(before.state), "failures", before.failures)...)
+	case now.state == before.state:
+		p.log.Debug("server still gives no answer", append(attrs, "failures", now.failures, "err", r.err)...)
 	default:
-		log.Warn("server gives no answer", "before", string(before.state), "err", r.err)
+		p.log.Warn("server gives no answer", append(attrs, "before", string(before.state), "err", r.err)...)
 	}
 }
 

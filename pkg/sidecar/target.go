@@ -55,7 +55,7 @@ var types = map[string]uint16{
 func ParseTarget(text string) (Target, error) {
 	fields := strings.Split(text, ",")
 	if len(fields) < 3 || len(fields) > 5 {
-		return Target{}, fmt.Errorf("%d fields instead of label,server,name[,interval[,type]]", len(fields))
+		return Target{}, errors.New("must have 3 to 5 fields: label,server,name[,interval[,type]]")
 	}
 	t := Target{Label: fields[0], Interval: defaultInterval, Type: "ANY"}
 	if !labelPattern.MatchString(t.Label) {

@@ -76,9 +76,9 @@ func TestParseTargetErrors(t *testing.T) {
 		text string
 		want string // a part of the error that names the mistake
 	}{
-		{"empty", "", "1 fields"},
-		{"two fields", "a,1.2.3.4", "2 fields"},
-		{"six fields", "a,1.2.3.4,b.test,5,SRV,x", "6 fields"},
+		{"empty", "", "3 to 5 fields"},
+		{"two fields", "a,1.2.3.4", "3 to 5 fields"},
+		{"six fields", "a,1.2.3.4,b.test,5,SRV,x", "3 to 5 fields"},
 		{"no label", ",1.2.3.4,b.test", `label ""`},
 		{"dash in label", "kube-dns,1.2.3.4,b.test", `label "kube-dns"`},
 		{"newline in label", "a\n,1.2.3.4,b.test", "label"},

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kube-dns/kube-dns/pkg/sidecar"
+)
+
+// probeFlag is the value of the repeatable flag --probe. It is a pflag.Value.
+type probeFlag []sidecar.Target
+
+// Set adds one probe. A label can be used once: it names the metrics.
+func (f *probeFlag) Set(text string) error {
+	t, err := sidecar.ParseTarget(text)
+	if err != nil {
+		return err
+	}
+	for _, other := range *f {
+		if other.Label == t.Label {
+			return fmt.Errorf("label %q is already taken by the probe %s: give each probe a label of its own", t.Label, other)
+		}
+	}
+	*f = append(*f, t)
+	return nil
+}
+
+// String returns the probes with all their fields, separated by blanks.
+func (f *probeFlag) String() string {
+	texts := make([]string, len(*f))
+	for i, t := range *f {
+		texts[i] = t.String()
+	}
+	return strings.Join(texts, " ")
+}
+
+// Type names the kind of value in the help text.
+func (f *probeFlag) Type() string { return "probe" }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/sidecar"
+)
+
+// run is the whole command. Everything goes on while it drains: the platform
+// looks at the probes until the pod is gone.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f, fs := newFlags()
+	if err := cli.ParseGNU(fs, args, about, stdout, stderr); err != nil {
+		return err
+	}
+	if f.version.Print(stdout) {
+		return nil
+	}
+	log := cli.Logger()
+	log.Info("sidecar starts", "version", cli.Version())
+	cli.LogFlags(fs, log)
+
+	_, ctx, release := cli.NotifyStop(ctx, f.lameduck, log)
+	defer release()
+	return cli.Fatal(serve(ctx, f, log))
+}
+
+// serve runs the sidecar until ctx is done.
+func serve(ctx context.Context, f *flags, log *slog.Logger) error {
+	reg := httpd.NewRegistry()
+	dnsmasqAddr := address(f.dnsmasqAddr, f.dnsmasqPort)
+	server, err := sidecar.New(sidecar.Options{
+		Targets: f.probes,
+		Stats: func(ctx context.Context) (dnsmasq.Stats, error) {
+			return dnsmasq.QueryStats(ctx, dnsmasqAddr)
+		},
+		Upstreams: func(ctx context.Context) ([]dnsmasq.ServerStats, error) {
+			return dnsmasq.QueryServers(ctx, dnsmasqAddr)
+		},
+		PollInterval:   f.pollInterval(),
+		Metrics:        sidecar.NewMetrics(reg, f.prometheusNamespace),
+		MetricsPath:    f.prometheusPath,
+		MetricsHandler: httpd.MetricsHandler(reg),
+		Log:            log,
+	})
+	if err != nil {
+		return err
+	}
+	ln, err := httpd.Listen(address(f.prometheusAddr, f.prometheusPort))
+	if err != nil {
+		return fmt.Errorf("%w (--prometheus-addr, --prometheus-port)", err)
+	}
+	log.Info("serving HTTP", "address", ln.Addr().String(), "probes", len(f.probes), "dnsmasq", dnsmasqAddr)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return httpd.Serve(ctx, ln, server, log) })
+	group.Go(func() error { return server.Run(ctx) })
+	return group.Wait()
+}
+
+// address joins a host and a port. An IPv6 address may stand in brackets.
+func address(host string, port int) string {
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
