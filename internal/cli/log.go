@@ -34,6 +34,12 @@ type handler struct {
 	group string // prefix of keys, with a dot
 }
 
+// Enabled is not promoted but written out: the frame counts, see callDepth.
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.Handler.Enabled(ctx, level)
+}
+
+// Handle adds what With added before.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if len(h.attrs) == 0 && h.group == "" {
 		return h.Handler.Handle(ctx, r)
@@ -48,6 +54,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, with)
 }
 
+// WithAttrs returns a handler that adds attrs to each record.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *h
 	next.attrs = slices.Clip(next.attrs)
@@ -58,6 +65,7 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &next
 }
 
+// WithGroup returns a handler that puts name and a dot before later keys.
 func (h *handler) WithGroup(name string) slog.Handler {
 	next := *h
 	if name != "" {
