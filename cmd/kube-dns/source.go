@@ -6,8 +6,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 	"github.com/kube-dns/kube-dns/pkg/dns/manifest"
 )
 
@@ -30,7 +32,20 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 			waitingFor: func() string { return fmt.Sprintf("reading the manifests in %s", o.manifests) },
 		}, nil
 	}
-	return source{}, fmt.Errorf("no API source yet")
+	client, err := kube.NewClient(kube.ClientOptions{Kubeconfig: o.kubeconfig, MasterURL: o.masterURL, Version: cli.Version(), Log: log})
+	if err != nil {
+		return source{}, err
+	}
+	metrics := kube.NewMetrics(reg)
+	api, err := kube.NewSource(kube.SourceOptions{Client: client, Log: log, Metrics: metrics})
+	if err != nil {
+		return source{}, err
+	}
+	s := source{Source: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() }}
+	if o.configMap != "" {
+		s.config, err = kube.NewConfigMap(kube.ConfigMapOptions{Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics})
+	}
+	return s, err
 }
 
 // localConfig is the configuration that needs no API server.
