@@ -1,29 +1,17 @@
 package main
 
 import (
-	"errors"
-	"flag"
-	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kube-dns/kube-dns/internal/clitest"
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sidecar": main})
@@ -45,7 +33,6 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			http := dnstest.FreeAddr(t)
-			env.Setenv("GOLDEN", testdata)
 			env.Setenv("DNS", server.Addr())
 			env.Setenv("DNSPORT", strconv.Itoa(int(server.AddrPort().Port())))
 			env.Setenv("CLOSED", dnstest.FreeAddr(t).String())
@@ -53,12 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HTTPPORT", strconv.Itoa(int(http.Port())))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits":  cmdExits,
-			"get":    cmdGet,
-			"golden": cmdGolden,
-			"term":   cmdTerm,
-		},
+		Cmds: clitest.Commands(testdata),
 	})
 }
 
@@ -92,90 +74,4 @@ func answer(w dns.ResponseWriter, q *dns.Msg) {
 		})
 	}
 	_ = w.WriteMsg(m)
-}
-
-// cmdExits runs a command that must end with the given code:
-//
-//	exits CODE command [args...]
-func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits code command [args...]")
-	}
-	got, err := 0, ts.Exec(args[1], args[2:]...)
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if want := args[0]; strconv.Itoa(got) != want {
-		ts.Fatalf("exit code %d, want %s", got, want)
-	}
-}
-
-// cmdGet asks for a URL until the status is right and every pattern matches the
-// body, which becomes the output:
-//
-//	get STATUS URL [pattern...]
-func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: get status url [pattern...]")
-	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		status, body, err := fetch(args[1])
-		missing := ""
-		for _, pattern := range args[2:] {
-			if !regexp.MustCompile("(?m)" + pattern).MatchString(body) {
-				missing = pattern
-			}
-		}
-		if err == nil && strconv.Itoa(status) == args[0] && missing == "" {
-			fmt.Fprint(ts.Stdout(), body)
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("status %d, error %v, no match for %q in\n%s", status, err, missing, body)
-		}
-	}
-}
-
-func fetch(url string) (status int, body string, err error) {
-	client := http.Client{Timeout: 10 * time.Second}
-	defer client.CloseIdleConnections()
-	resp, err := client.Get(url)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(text), err
-}
-
-// cmdGolden compares a file, or stdout, with one in testdata. Lines that match
-// the pattern are left out:
-//
-//	golden FILE GOLDEN [pattern]
-func cmdGolden(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: golden file golden [pattern]")
-	}
-	got := ts.ReadFile(args[0])
-	if len(args) > 2 {
-		got = regexp.MustCompile("(?m)^.*"+args[2]+".*\n").ReplaceAllString(got, "")
-	}
-	golden := filepath.Join(ts.Getenv("GOLDEN"), args[1])
-	if *update {
-		ts.Check(os.WriteFile(golden, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(golden)
-	ts.Check(err)
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		ts.Fatalf("%s differs (-want +got); go test -update rewrites it if this is meant:\n%s", golden, diff)
-	}
-}
-
-// cmdTerm sends SIGTERM to what runs in the background.
-func cmdTerm(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, cmd := range ts.BackgroundCmds() {
-		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
-	}
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+)
+
+const about = `Runs dnsmasq for a kube-dns pod and keeps it running. The stub domains and
+upstream nameservers in the configuration directory become dnsmasq's servers;
+when they change, dnsmasq reads them again without losing a query.
+
+Usage:
+  dnsmasq-nanny [flags] -- [dnsmasq's arguments]
+
+Everything after the first -- goes to dnsmasq. A flag has one dash or two, and
+a flag that is on or off needs = before its value: -restartDnsmasq=true.
+
+The configuration directory has one file for each key of the ConfigMap kube-dns:
+  stubDomains           {"acme.example": ["192.0.2.1", "192.0.2.2:5353"]}
+  upstreamNameservers   ["192.0.2.3", "[2001:db8::3]:53"]
+
+Signals: SIGTERM makes /readiness say 503 at once and ends dnsmasq after the
+time of -lameduck; SIGINT or a second SIGTERM ends it at once.
+
+Exit codes: 0 after a stop, 2 for a bad flag, 255 when dnsmasq cannot run.
+
+Examples:
+  The usual pod:
+    dnsmasq-nanny -v=2 -configDir=/etc/k8s/dns/dnsmasq-nanny -restartDnsmasq=true -- \
+      -k --cache-size=1000 --no-negcache --dns-loop-detect --log-facility=- \
+      --server=/cluster.local/127.0.0.1#10053 \
+      --server=/in-addr.arpa/127.0.0.1#10053 --server=/ip6.arpa/127.0.0.1#10053
+  On a workstation, with metrics at http://127.0.0.1:8080/metrics:
+    dnsmasq-nanny -v=1 -configDir=./config -restartDnsmasq=true -lameduck=0s \
+      -httpAddr=127.0.0.1:8080 -- -k --port=5353 --log-facility=- --pid-file=`
+
+// flags are the values of the command line.
+type flags struct {
+	exec         string
+	restart      bool
+	configDir    string
+	syncInterval time.Duration
+	kubeDNS      hostPort
+	logInterval  time.Duration
+	stateDir     string
+	httpAddr     hostPort
+	lameduck     time.Duration
+	version      bool
+
+	dnsmasq []string // what follows "--"
+}
+
+// newFlags returns the flags with their defaults, and the set that parses them.
+func newFlags() (*flags, *flag.FlagSet) {
+	f := &flags{kubeDNS: hostPort{text: "127.0.0.1:10053", defaultPort: "53"}}
+	fs := flag.NewFlagSet("dnsmasq-nanny", flag.ContinueOnError)
+	fs.StringVar(&f.exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
+	fs.BoolVar(&f.restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a reload or, where that cannot work, a restart; false: changes are only noted in the log")
+	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file for each key")
+	fs.DurationVar(&f.syncInterval, "syncInterval", 10*time.Second, "`time` between two readings of the configuration; 0: it is read once")
+	fs.Var(&f.kubeDNS, "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a name in the cluster")
+	fs.DurationVar(&f.logInterval, "logInterval", 0, "`time` between two requests to dnsmasq to log its statistics; 0: never")
+	fs.StringVar(&f.stateDir, "stateDir", "", "`directory` for the file with dnsmasq's servers and for the last valid configuration; dnsmasq's user must be able to enter it (default a directory below the system's temporary directory)")
+	fs.Var(&f.httpAddr, "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 (default none)")
+	fs.DurationVar(&f.lameduck, "lameduck", 25*time.Second, "`time` from SIGTERM to the end of dnsmasq, in which it goes on answering")
+	fs.BoolVar(&f.version, "version", false, "print the version and exit")
+	cli.AddGoFlags(fs)
+	return f, fs
+}
+
+// split divides args at the first "--".
+func split(args []string) (own, dnsmasq []string) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:]
+	}
+	return args, nil
+}
+
+// hostPort is a flag's value: an address and a port.
+type hostPort struct {
+	text        string
+	defaultPort string // empty: the port must be given
+}
+
+// Set implements flag.Value.
+func (h *hostPort) Set(text string) error {
+	if _, _, err := net.SplitHostPort(text); err != nil {
+		if h.defaultPort == "" || text == "" {
+			return errors.New("want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
+		}
+		text = net.JoinHostPort(strings.Trim(text, "[]"), h.defaultPort)
+	}
+	h.text = text
+	return nil
+}
+
+// String implements flag.Value.
+func (h *hostPort) String() string { return h.text }

@@ -1,0 +1,11 @@
+// Command dnsmasq-nanny runs dnsmasq and keeps it running, and gives it the stub
+// domains and upstream nameservers of the ConfigMap kube-dns as they change.
+package main
+
+import (
+	"os"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(run)) }

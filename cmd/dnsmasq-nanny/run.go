@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+)
+
+// clusterDNSVariable holds the address of the Service kube-dns in pods of its
+// namespace.
+const clusterDNSVariable = "KUBE_DNS_SERVICE_HOST"
+
+// run is the whole command.
+//
+// SIGCONT has no effect, as it never had: images that stop with it have dnsmasq
+// answer until SIGKILL.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f, fs := newFlags()
+	own, forDnsmasq := split(args)
+	if err := cli.ParseGo(fs, own, about, stdout, stderr); err != nil {
+		return err
+	}
+	f.dnsmasq = forDnsmasq
+	if f.version {
+		fmt.Fprintf(stdout, "Kube-DNS %s\n", cli.Version())
+		return nil
+	}
+	log := cli.Logger()
+	log.Info("dnsmasq-nanny starts", "version", cli.Version(), "arguments", args)
+	if fs.NArg() > 0 {
+		// Compat: these have always been accepted and never had an effect.
+		log.Warn("arguments before -- that are no flags have no effect, nor have flags behind them; a flag that is on or off needs =", "arguments", fs.Args())
+	}
+	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log)
+	defer release()
+	return cli.Fatal(serve(ctx, f, draining, log))
+}
+
+// serve runs the nanny, and its HTTP server if there is to be one, until ctx is
+// done.
+func serve(ctx context.Context, f *flags, draining <-chan struct{}, log *slog.Logger) error {
+	reg := httpd.NewRegistry()
+	nanny, err := dnsmasq.New(options(f, draining, dnsmasq.NewMetrics(reg), log))
+	if err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	if f.httpAddr.text != "" {
+		ln, err := httpd.Listen(f.httpAddr.text)
+		if err != nil {
+			return fmt.Errorf("%w (-httpAddr)", err)
+		}
+		mux := http.NewServeMux()
+		mux.HandleFunc("/readiness", nanny.Readiness)
+		mux.HandleFunc("/healthz", nanny.Healthz)
+		mux.Handle("/metrics", httpd.MetricsHandler(reg))
+		log.Info("serving HTTP", "address", ln.Addr().String())
+		group.Go(func() error { return httpd.Serve(groupCtx, ln, mux, log) })
+	}
+	group.Go(func() error { return nanny.Run(groupCtx) })
+	return group.Wait()
+}
+
+// options are the nanny's options for these flags.
+func options(f *flags, draining <-chan struct{}, metrics *dnsmasq.Metrics, log *slog.Logger) dnsmasq.Options {
+	clusterDNS, err := netip.ParseAddr(os.Getenv(clusterDNSVariable))
+	if err != nil {
+		clusterDNS = netip.Addr{} // not in a pod
+	}
+	return dnsmasq.Options{
+		Exec:        f.exec,
+		Args:        f.dnsmasq,
+		Config:      config.Dir{Path: f.configDir, Period: f.syncInterval},
+		ConfigName:  f.configDir,
+		Restart:     f.restart,
+		KubeDNS:     f.kubeDNS.text,
+		NamePeriod:  f.syncInterval,
+		LogInterval: f.logInterval,
+		StateDir:    f.stateDir,
+		ClusterDNS:  clusterDNS,
+		Draining:    draining,
+		ReapOrphans: true,
+		Metrics:     metrics,
+		Log:         log,
+	}
+}

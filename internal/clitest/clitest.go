@@ -1,0 +1,154 @@
+// Package clitest has the words in which the stories of the commands are told:
+// commands for testscript, over and above its own.
+//
+//	exits CODE command [args...]      runs a command that must end with that code
+//	get STATUS URL [pattern...]       asks until status and patterns are right
+//	ask SERVER NAME TYPE [pattern...] asks a name server until the reply matches
+//	golden FILE GOLDEN [pattern]      compares with a file; lines with the pattern are left out
+//	term                              sends SIGTERM to what runs in the background
+//
+// get and ask leave what they got in stdout. They wait long, since tests do not
+// measure time.
+package clitest
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// patience is how long get and ask try.
+const patience = 30 * time.Second
+
+// Commands returns the commands. golden looks for its files in dir.
+func Commands(dir string) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	usage := func(n int, text string, f func(ts *testscript.TestScript, args []string)) func(*testscript.TestScript, bool, []string) {
+		return func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg || len(args) < n {
+				ts.Fatalf("usage: %s", text)
+			}
+			f(ts, args)
+		}
+	}
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"exits":  usage(2, "exits code command [args...]", exits),
+		"get":    usage(2, "get status url [pattern...]", get),
+		"ask":    usage(3, "ask server name type [pattern...]", ask),
+		"golden": usage(2, "golden file golden [pattern]", func(ts *testscript.TestScript, args []string) { golden(ts, dir, args) }),
+		"term":   usage(0, "term", term),
+	}
+}
+
+func exits(ts *testscript.TestScript, args []string) {
+	got, err := 0, ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if want := args[0]; strconv.Itoa(got) != want {
+		ts.Fatalf("exit code %d, want %s", got, want)
+	}
+}
+
+func get(ts *testscript.TestScript, args []string) {
+	until(ts, args[2:], func() (string, error) {
+		status, body, err := fetch(args[1])
+		if err == nil && strconv.Itoa(status) != args[0] {
+			err = fmt.Errorf("status %d", status)
+		}
+		return body, err
+	})
+}
+
+func fetch(url string) (status int, body string, err error) {
+	client := http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+func ask(ts *testscript.TestScript, args []string) {
+	qtype, ok := dns.StringToType[args[2]]
+	if !ok {
+		ts.Fatalf("%s is no type", args[2])
+	}
+	until(ts, args[3:], func() (string, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		q := dnstest.Query(args[1], qtype)
+		q.SetEdns0(1232, false)
+		m, err := dnstest.TryExchange(ctx, args[0], q, false)
+		if err != nil {
+			return "", err
+		}
+		return dnstest.MessageText(m), nil
+	})
+}
+
+// until calls f until there is no error and each pattern matches, and leaves
+// the text in stdout.
+func until(ts *testscript.TestScript, patterns []string, f func() (string, error)) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		text, err := f()
+		missing := ""
+		for _, pattern := range patterns {
+			if !regexp.MustCompile("(?m)" + pattern).MatchString(text) {
+				missing = pattern
+			}
+		}
+		if err == nil && missing == "" {
+			fmt.Fprint(ts.Stdout(), text)
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("error %v, no match for %q in\n%s", err, missing, text)
+		}
+	}
+}
+
+func golden(ts *testscript.TestScript, dir string, args []string) {
+	got := ts.ReadFile(args[0])
+	if len(args) > 2 {
+		got = regexp.MustCompile("(?m)^.*"+strings.Join(args[2:], " ")+".*\n").ReplaceAllString(got, "")
+	}
+	path := filepath.Join(dir, args[1])
+	if *update {
+		ts.Check(os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	ts.Check(err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		ts.Fatalf("%s differs (-want +got); go test -update rewrites it if this is meant:\n%s", path, diff)
+	}
+}
+
+func term(ts *testscript.TestScript, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}

@@ -1,0 +1,195 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// askTimeout bounds one exchange. It is longer than the time a server may take
+// to give up on its own servers.
+const askTimeout = 6 * time.Second
+
+// ErrNoReply: nothing came within the time limit.
+var ErrNoReply = errors.New("no reply within " + askTimeout.String())
+
+// headerSize is the size of the header of a message (RFC 1035 section 4.1.1).
+const headerSize = 12
+
+// A Reply is what came back for a question.
+type Reply struct {
+	// Sent and Wire are the messages as they went over the wire.
+	Sent, Wire []byte
+	// Msg is Wire, unpacked.
+	Msg *dns.Msg
+}
+
+// Ask sends the question to a server (ip:port) once, as it is written, from a
+// socket of its own, and reads one reply. The error is ErrNoReply when none
+// came; a reply that is no well-formed message is an error, too.
+func Ask(ctx context.Context, server string, q Query) (Reply, error) {
+	sent, err := q.pack(uint16(rand.Uint32()))
+	if err != nil {
+		return Reply{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	wire, err := exchange(ctx, server, sent, q.TCP)
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return Reply{}, ErrNoReply
+	}
+	if err != nil {
+		return Reply{}, fmt.Errorf("ask %s: %w", server, err)
+	}
+	msg, err := unpack(wire)
+	if err != nil {
+		return Reply{}, fmt.Errorf("reply is not well formed: %w\n%s", err, hex.Dump(wire))
+	}
+	return Reply{Sent: sent, Wire: wire, Msg: msg}, nil
+}
+
+// pack returns the question as a message. Names keep their letter case.
+func (q Query) pack(id uint16) ([]byte, error) {
+	qtype, ok := dns.StringToType[q.Type]
+	if !ok {
+		return nil, fmt.Errorf("unknown type %q", q.Type)
+	}
+	class := uint16(dns.ClassINET)
+	if q.Class != "" {
+		if class, ok = dns.StringToClass[q.Class]; !ok {
+			return nil, fmt.Errorf("unknown class %q", q.Class)
+		}
+	}
+	msg := dns.Msg{Question: []dns.Question{{Name: dns.Fqdn(q.Name), Qtype: qtype, Qclass: class}}}
+	msg.Id = id
+	msg.RecursionDesired = q.RD == nil || *q.RD
+	msg.CheckingDisabled = q.CD
+	if q.EDNS != nil {
+		opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
+		opt.SetUDPSize(q.EDNS.Size)
+		opt.SetVersion(q.EDNS.Version)
+		opt.SetDo(q.EDNS.DO)
+		msg.Extra = []dns.RR{opt}
+	}
+	wire, err := msg.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("pack %s: %w", q.Name, err)
+	}
+	return wire, nil
+}
+
+func exchange(ctx context.Context, server string, sent []byte, tcp bool) ([]byte, error) {
+	network := "udp"
+	if tcp {
+		network = "tcp"
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, server)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	// The caller's own end comes earlier than the deadline.
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if tcp {
+		return exchangeTCP(conn, sent)
+	}
+	if _, err := conn.Write(sent); err != nil {
+		return nil, err
+	}
+	buf := make([]byte, 1<<16)
+	n, err := conn.Read(buf)
+	return buf[:n], err
+}
+
+// exchangeTCP puts the length before the message (RFC 1035 section 4.2.2).
+func exchangeTCP(conn io.ReadWriter, sent []byte) ([]byte, error) {
+	framed := binary.BigEndian.AppendUint16(nil, uint16(len(sent)))
+	if _, err := conn.Write(append(framed, sent...)); err != nil {
+		return nil, err
+	}
+	var size [2]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, err
+	}
+	wire := make([]byte, binary.BigEndian.Uint16(size[:]))
+	_, err := io.ReadFull(conn, wire)
+	return wire, err
+}
+
+// unpack reads a whole message. It is stricter than the library, which
+// forgives wrong counts in the header and bytes after the last record.
+func unpack(wire []byte) (*dns.Msg, error) {
+	if len(wire) < headerSize {
+		return nil, fmt.Errorf("%d bytes are less than a header", len(wire))
+	}
+	off := headerSize
+	for range binary.BigEndian.Uint16(wire[4:]) {
+		_, next, err := dns.UnpackDomainName(wire, off)
+		if err != nil {
+			return nil, fmt.Errorf("question: %w", err)
+		}
+		off = next + 4
+	}
+	for section := 6; section < headerSize; section += 2 {
+		for range binary.BigEndian.Uint16(wire[section:]) {
+			if off >= len(wire) {
+				return nil, errors.New("fewer records than the header counts")
+			}
+			_, next, err := dns.UnpackRR(wire, off)
+			if err != nil {
+				return nil, fmt.Errorf("record at byte %d: %w", off, err)
+			}
+			off = next
+		}
+	}
+	if off != len(wire) {
+		return nil, fmt.Errorf("message ends at byte %d of %d", off, len(wire))
+	}
+	msg := new(dns.Msg)
+	return msg, msg.Unpack(wire)
+}
+
+// checkRepeats checks that the message is a response to the one that was sent:
+// same id, opcode and question, byte for byte.
+func (r Reply) checkRepeats() string {
+	if len(r.Sent) < headerSize {
+		return "nothing was sent"
+	}
+	sentID, gotID := binary.BigEndian.Uint16(r.Sent), r.Msg.Id
+	question := r.Sent[headerSize:questionEnd(r.Sent)]
+	switch {
+	case !r.Msg.Response:
+		return "reply has no QR bit"
+	case sentID != gotID:
+		return fmt.Sprintf("reply has id %d, not %d", gotID, sentID)
+	case r.Msg.Opcode != dns.OpcodeQuery:
+		return fmt.Sprintf("reply has opcode %d, not %d", r.Msg.Opcode, dns.OpcodeQuery)
+	case len(r.Msg.Question) != 1 || !bytes.HasPrefix(r.Wire[headerSize:], question):
+		return "reply does not repeat the question"
+	}
+	return ""
+}
+
+// questionEnd returns where the question of a message of ours ends.
+func questionEnd(wire []byte) int {
+	_, off, err := dns.UnpackDomainName(wire, headerSize)
+	if err != nil {
+		return len(wire)
+	}
+	return min(off+4, len(wire))
+}

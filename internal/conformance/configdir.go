@@ -1,0 +1,73 @@
+package conformance
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// Names that the kubelet uses in a ConfigMap volume.
+const (
+	dataLink      = "..data"
+	dataDirPrefix = "..version-"
+)
+
+// WriteConfigDir makes a directory hold exactly these files (key to content),
+// in the way of a ConfigMap volume: the files are links through ..data, and
+// all of them change at once when that link is replaced. While a key comes or
+// goes its link leads nowhere, so that a reader sees the old files, the new
+// files, or an error; never some of each.
+func WriteConfigDir(dir string, files map[string]string) error {
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	version, err := os.MkdirTemp(dir, dataDirPrefix)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(version, 0o755); err != nil {
+		return err
+	}
+	for key, content := range files {
+		if err := os.WriteFile(filepath.Join(version, key), []byte(content), 0o644); err != nil {
+			return err
+		}
+		err := os.Symlink(filepath.Join(dataLink, key), filepath.Join(dir, key))
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	if err := replaceLink(filepath.Join(dir, dataLink), filepath.Base(version)); err != nil {
+		return err
+	}
+	for _, entry := range old {
+		_, wanted := files[entry.Name()]
+		if wanted || entry.Name() == dataLink {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceLink makes path a link to target in one step.
+func replaceLink(path, target string) error {
+	temporary := path + ".new"
+	if err := os.Symlink(target, temporary); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+// replaceFile writes a file in one step: a reader sees the old content or the
+// new one.
+func replaceFile(path string, data []byte) error {
+	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.WriteFile(temporary, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}

@@ -1,0 +1,73 @@
+package conformance_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/kube-dns/kube-dns/internal/conformance"
+)
+
+// TestKubeDNS plays all vectors against the real kube-dns, which reads its
+// objects from files: Endpoints as they are, the EndpointSlices that stand for
+// them, and both with the slow path of the server alone.
+func TestKubeDNS(t *testing.T) {
+	binary := buildKubeDNS(t)
+	files, err := conformance.Vectors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := []struct {
+		name      string
+		endpoints conformance.EndpointsMode
+		args      []string
+	}{
+		{"endpoints", conformance.EndpointsAsIs, nil},
+		{"slices", conformance.EndpointsAsSlices, nil},
+		{"without fast path", conformance.EndpointsAndSlices, []string{"--fast-path=false"}},
+	}
+	// They mostly wait, so all run at once, however few processors there are.
+	var group sync.WaitGroup
+	defer group.Wait()
+	for _, run := range runs {
+		group.Go(func() {
+			t.Run(run.name, func(t *testing.T) {
+				suite := conformance.Suite{
+					Target:    conformance.NewManifestTarget(t, binary, run.args...),
+					Resolver:  conformance.StartResolver(t),
+					Endpoints: run.endpoints,
+					Features:  []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices},
+				}
+				suite.Run(t, files)
+			})
+		})
+	}
+}
+
+// buildKubeDNS builds the command and returns the path of the binary.
+func buildKubeDNS(t *testing.T) string {
+	t.Helper()
+	// The result of a test is cached, and what a compiler reads is not known
+	// to the cache: looking at the directories ties the result to them.
+	const module = "../.."
+	for _, dir := range []string{"cmd/kube-dns", "pkg", "internal"} {
+		err := filepath.WalkDir(filepath.Join(module, dir), func(_ string, _ fs.DirEntry, err error) error { return err })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.ReadFile(filepath.Join(module, "go.mod")); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(t.TempDir(), "kube-dns")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/kube-dns")
+	build.Dir = module
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build kube-dns: %v\n%s", err, strings.TrimSpace(string(output)))
+	}
+	return binary
+}

@@ -1,0 +1,240 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Zone is the zone that the vectors are written for.
+const Zone = "cluster.local."
+
+// Expect is what a reply has to be. A key that is absent is not checked;
+// testdata/README.md has the meaning of each.
+type Expect struct {
+	// Rcode is one name or several joined by |.
+	Rcode  string   `json:"rcode,omitempty"`
+	Answer []Record `json:"answer,omitzero"`
+	// Order of Answer and AnswerAnyOf: any (also when empty) or strict.
+	Order              string          `json:"order,omitempty"`
+	AnswerContains     []Record        `json:"answer_contains,omitzero"`
+	AnswerSubset       []Record        `json:"answer_subset,omitzero"`
+	AnswerAnyOf        [][]Record      `json:"answer_any_of,omitzero"`
+	AnswerCount        *int            `json:"answer_count,omitempty"`
+	AnswerMin          *int            `json:"answer_min,omitempty"`
+	Authority          *Authority      `json:"authority,omitempty"`
+	Additional         []Record        `json:"additional,omitzero"`
+	AdditionalContains []Record        `json:"additional_contains,omitzero"`
+	Flags              map[string]bool `json:"flags,omitempty"`
+	OPT                *bool           `json:"opt,omitempty"`
+	// OwnerCase exact: every owner in the answer section is spelled as the
+	// question's name.
+	OwnerCase string `json:"owner_case,omitempty"`
+	// MaxSize is the largest message in bytes.
+	MaxSize int `json:"max_size,omitempty"`
+	// NoReply: nothing comes within the time limit.
+	NoReply bool `json:"no_reply,omitempty"`
+}
+
+// records returns all lists of records.
+func (e Expect) records() [][]Record {
+	lists := [][]Record{e.Answer, e.AnswerContains, e.AnswerSubset, e.Additional, e.AdditionalContains}
+	if e.Authority != nil {
+		lists = append(lists, e.Authority.Records)
+	}
+	return append(lists, e.AnswerAnyOf...)
+}
+
+var flagNames = []string{"aa", "tc", "rd", "ra", "ad", "cd"}
+
+// Check compares what came back for the question, reply or err of [Ask], with
+// what is expected, and returns each difference in words; nil when there is
+// none. now is the time the
+// serial of the SOA record is compared with. The question has no macros.
+func (q Query) Check(reply Reply, err error, now time.Time) []string {
+	switch {
+	case q.NoReply && errors.Is(err, ErrNoReply):
+		return nil
+	case err != nil:
+		return []string{err.Error()}
+	case q.NoReply:
+		return []string{"there is a reply; none is expected"}
+	}
+	checks := slices.Concat([]string{
+		reply.checkRepeats(),
+		q.checkRcode(reply.Msg.Rcode),
+		q.checkOPT(reply.Msg),
+		q.checkOwnerCase(reply.Msg.Answer),
+		q.checkAuthority(reply.Msg.Ns, now),
+		q.checkSize(len(reply.Wire)),
+	}, q.checkFlags(reply.Msg), q.checkAnswer(reply.Msg.Answer), q.checkAdditional(reply.Msg.Extra))
+	var problems []string
+	for _, problem := range checks {
+		if problem != "" {
+			problems = append(problems, problem)
+		}
+	}
+	return problems
+}
+
+func (e Expect) checkRcode(got int) string {
+	want, err := rcodes(e.Rcode)
+	if err != nil {
+		return err.Error()
+	}
+	if slices.Contains(want, got) {
+		return ""
+	}
+	return fmt.Sprintf("rcode is %s, not %s", rcodeName(got), e.Rcode)
+}
+
+// rcodeBadVers is RFC 6891's name for 16, which the library calls BADSIG.
+const rcodeBadVers = "BADVERS"
+
+// rcodes reads names of rcodes joined by |.
+func rcodes(text string) ([]int, error) {
+	var list []int
+	for name := range strings.SplitSeq(text, "|") {
+		code, ok := dns.StringToRcode[name]
+		if name == rcodeBadVers {
+			code, ok = dns.RcodeBadVers, true
+		}
+		if !ok {
+			return nil, fmt.Errorf("rcode: unknown name %q", name)
+		}
+		list = append(list, code)
+	}
+	return list, nil
+}
+
+func rcodeName(code int) string {
+	if code == dns.RcodeBadVers {
+		return rcodeBadVers
+	}
+	if name, ok := dns.RcodeToString[code]; ok {
+		return name
+	}
+	return fmt.Sprint(code)
+}
+
+func (e Expect) checkFlags(m *dns.Msg) []string {
+	got := map[string]bool{
+		"aa": m.Authoritative, "tc": m.Truncated, "rd": m.RecursionDesired,
+		"ra": m.RecursionAvailable, "ad": m.AuthenticatedData, "cd": m.CheckingDisabled,
+	}
+	var problems []string
+	for _, flag := range flagNames {
+		if want, ok := e.Flags[flag]; ok && want != got[flag] {
+			problems = append(problems, fmt.Sprintf("flag %s is %t, not %t", flag, got[flag], want))
+		}
+	}
+	return problems
+}
+
+func (e Expect) checkOPT(m *dns.Msg) string {
+	if e.OPT == nil || *e.OPT == (m.IsEdns0() != nil) {
+		return ""
+	}
+	if *e.OPT {
+		return "the reply has no OPT"
+	}
+	return "the reply has an OPT"
+}
+
+func (q Query) checkOwnerCase(answer []dns.RR) string {
+	if q.OwnerCase == "" {
+		return ""
+	}
+	for _, rr := range answer {
+		if rr.Header().Name != dns.Fqdn(q.Name) {
+			return fmt.Sprintf("owner %s is not spelled as the question %s", rr.Header().Name, dns.Fqdn(q.Name))
+		}
+	}
+	return ""
+}
+
+func (e Expect) checkSize(size int) string {
+	if e.MaxSize == 0 || size <= e.MaxSize {
+		return ""
+	}
+	return fmt.Sprintf("reply has %d bytes, more than %d", size, e.MaxSize)
+}
+
+func (e Expect) checkAnswer(got []dns.RR) []string {
+	var problems []string
+	add := func(problem string) { problems = append(problems, problem) }
+	if e.Answer != nil {
+		add(compare("answer", e.Answer, got, e.Order == "strict"))
+	}
+	if e.AnswerAnyOf != nil && !slices.ContainsFunc(e.AnswerAnyOf, func(alternative []Record) bool {
+		return compare("answer", alternative, got, e.Order == "strict") == ""
+	}) {
+		add("answer is none of the alternatives")
+	}
+	if e.AnswerContains != nil {
+		add(contains("answer", e.AnswerContains, got))
+	}
+	if e.AnswerSubset != nil {
+		add(within("answer", e.AnswerSubset, got))
+	}
+	if e.AnswerCount != nil && len(got) != *e.AnswerCount {
+		add(fmt.Sprintf("answer has %d records, not %d", len(got), *e.AnswerCount))
+	}
+	if e.AnswerMin != nil && len(got) < *e.AnswerMin {
+		add(fmt.Sprintf("answer has %d records, fewer than %d", len(got), *e.AnswerMin))
+	}
+	return problems
+}
+
+func (e Expect) checkAdditional(extra []dns.RR) []string {
+	var got []dns.RR
+	for _, rr := range extra {
+		if rr.Header().Rrtype != dns.TypeOPT {
+			got = append(got, rr)
+		}
+	}
+	var problems []string
+	if e.Additional != nil {
+		problems = append(problems, compare("additional", e.Additional, got, false))
+	}
+	if e.AdditionalContains != nil {
+		problems = append(problems, contains("additional", e.AdditionalContains, got))
+	}
+	return problems
+}
+
+func (e Expect) checkAuthority(got []dns.RR, now time.Time) string {
+	switch {
+	case e.Authority == nil:
+		return ""
+	case e.Authority.SOA:
+		return checkNegativeSOA(got, now)
+	}
+	return compare("authority", e.Authority.Records, got, false)
+}
+
+// checkNegativeSOA checks the authority section of a negative reply of the
+// zone: its SOA record alone, with the TTL that RFC 2308 section 3 gives it
+// and a full hour as serial.
+func checkNegativeSOA(got []dns.RR, now time.Time) string {
+	ttl := uint32(60)
+	want := Record{
+		Owner: Zone, Type: "SOA", TTL: &ttl,
+		Rdata: "ns.dns." + Zone + " hostmaster." + Zone + " * 28800 7200 604800 60",
+	}
+	if problem := compare("authority", []Record{want}, got, false); problem != "" {
+		return problem
+	}
+	serial := int64(got[0].(*dns.SOA).Serial)
+	if serial%3600 != 0 {
+		return fmt.Sprintf("authority: serial %d is not the Unix time of a full hour", serial)
+	}
+	if off := now.Sub(time.Unix(serial, 0)).Abs(); off > 2*time.Hour {
+		return fmt.Sprintf("authority: serial %d is %s away from now", serial, off.Round(time.Second))
+	}
+	return ""
+}

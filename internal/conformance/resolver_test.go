@@ -1,0 +1,98 @@
+package conformance_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/conformance"
+)
+
+func TestResolver(t *testing.T) {
+	resolver := conformance.StartResolver(t)
+	err := resolver.Set(conformance.ResolverData{
+		Records: []string{
+			"www.example. 300 IN A 192.0.2.1",
+			"www.example. 300 IN A 192.0.2.2",
+			"go.example. 300 IN CNAME www.example.",
+			"far.example. 300 IN CNAME go.example.",
+			"dangling.example. 300 IN CNAME nothing.example.",
+			"ping.example. 300 IN CNAME pong.example.",
+			"pong.example. 300 IN CNAME ping.example.",
+			"big.example. 300 IN A 192.0.2.3",
+		},
+		Servfail: []string{"sick.example"},
+		Drop:     []string{"mute.example"},
+		Truncate: []string{"big.example"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	negative := "authority: [{owner: resolver.test, type: SOA, ttl: 60, rdata: ns.resolver.test. root.resolver.test. 1 7200 900 86400 60}], "
+	always := "flags: {aa: false, ra: true, rd: true}, "
+	cases := []struct{ name, query string }{
+		{"known", "name: www.example, type: A, rcode: NOERROR, opt: false, authority: [], additional: [], answer_count: 2, answer_contains: [{owner: www.example, type: A, rdata: 192.0.2.2, ttl: 300}]"},
+		{"other case", "name: WWW.example, type: A, rcode: NOERROR, answer_count: 2"},
+		{"over TCP", "name: www.example, type: A, tcp: true, rcode: NOERROR, answer_count: 2"},
+		{"opt", "name: www.example, type: A, edns: {size: 1232}, opt: true, rcode: NOERROR"},
+		{"cname", "name: far.example, type: A, order: strict, rcode: NOERROR, authority: [], answer: [{owner: far.example, type: CNAME, rdata: go.example}, {owner: go.example, type: CNAME, rdata: www.example}, {owner: www.example, type: A, rdata: 192.0.2.1}, {owner: www.example, type: A, rdata: 192.0.2.2}]"},
+		{"cname itself", "name: go.example, type: CNAME, rcode: NOERROR, answer: [{owner: go.example, type: CNAME, rdata: www.example}]"},
+		{"cname without such type", negative + "name: go.example, type: AAAA, rcode: NOERROR, answer: [{owner: go.example, type: CNAME, rdata: www.example}]"},
+		{"cname to nowhere", negative + "name: dangling.example, type: A, rcode: NXDOMAIN, answer_count: 1"},
+		{"loop", "name: ping.example, type: A, rcode: NOERROR, answer_min: 2"},
+		{"no such type", negative + "name: www.example, type: AAAA, rcode: NOERROR, answer: []"},
+		{"no such name", negative + "name: nothing.example, type: A, rcode: NXDOMAIN, answer: []"},
+		{"servfail", "name: sick.example, type: A, rcode: SERVFAIL, answer: [], authority: []"},
+		{"truncated", "name: big.example, type: A, rcode: NOERROR, answer: [], authority: []"},
+		{"not over TCP", "name: big.example, type: A, tcp: true, rcode: NOERROR, answer_count: 1"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			q := query(t, always+c.query)
+			reply, err := conformance.Ask(t.Context(), resolver.Addr().String(), q)
+			if problems := q.Check(reply, err, now); problems != nil {
+				t.Error(strings.Join(problems, "\n"))
+			}
+			if reply.Msg != nil && reply.Msg.Truncated != (c.name == "truncated") {
+				t.Errorf("tc is %t", reply.Msg.Truncated)
+			}
+		})
+	}
+	t.Run("drop", func(t *testing.T) {
+		ctx, cancel := shortly(t)
+		defer cancel()
+		if _, err := conformance.Ask(ctx, resolver.Addr().String(), query(t, "name: mute.example, type: A, rcode: NOERROR")); err != conformance.ErrNoReply {
+			t.Errorf("got %v, want %v", err, conformance.ErrNoReply)
+		}
+	})
+}
+
+// Set replaces everything; refused data changes nothing.
+func TestResolverSet(t *testing.T) {
+	resolver := conformance.StartResolver(t)
+	rcode := func() string {
+		t.Helper()
+		reply, err := conformance.Ask(t.Context(), resolver.Addr().String(), query(t, "name: a.example, type: A, rcode: NOERROR"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dns.RcodeToString[reply.Msg.Rcode]
+	}
+	got := []string{rcode()}
+	for _, data := range []conformance.ResolverData{
+		{Records: []string{"a.example. 1 IN A 192.0.2.1"}},
+		{Records: []string{"a.example. 1 IN A nowhere"}},
+		{Servfail: []string{"a.example."}},
+		{},
+	} {
+		if err := resolver.Set(data); (err != nil) != (len(data.Records) > 0 && strings.Contains(data.Records[0], "nowhere")) {
+			t.Errorf("set %+v: %v", data, err)
+		}
+		got = append(got, rcode())
+	}
+	if diff := cmp.Diff([]string{"NXDOMAIN", "NOERROR", "NOERROR", "SERVFAIL", "NXDOMAIN"}, got); diff != "" {
+		t.Errorf("rcodes (-want +got):\n%s", diff)
+	}
+}
