@@ -1,0 +1,131 @@
+package layout
+
+// mayImport is the picture of the module: each package with the packages of this
+// module that it may import. A package that is not in it has no place yet.
+var mayImport = map[string][]string{
+	"cmd/kube-dns": {
+		"internal/cli", "internal/httpd",
+		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/skydns",
+	},
+	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "pkg/config", "pkg/dnsmasq"},
+	"cmd/sidecar":       {"internal/cli", "internal/httpd", "pkg/dnsmasq", "pkg/sidecar"},
+
+	"pkg/dns":          {"pkg/skydns", "pkg/treecache"},
+	"pkg/dns/convert":  {"pkg/dns"},
+	"pkg/dns/kube":     {"pkg/config", "pkg/dns", "pkg/dns/convert"},
+	"pkg/dns/manifest": {"pkg/dns", "pkg/dns/convert"},
+	"pkg/dnsmasq":      {"pkg/config"},
+	"pkg/sidecar":      {"pkg/dnsmasq"},
+	"pkg/skydns":       {"pkg/skydns/internal/fastpath", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
+
+	"pkg/skydns/internal/fastpath": {"pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
+
+	// Leaves: they import nothing of this module.
+	"hack/selfcheck":               {},
+	"internal/cli":                 {},
+	"internal/conformance":         {},
+	"internal/dnstest":             {},
+	"internal/httpd":               {},
+	"internal/layout":              {},
+	"pkg/config":                   {},
+	"pkg/skydns/internal/udpbatch": {},
+	"pkg/skydns/internal/wire":     {},
+	"pkg/treecache":                {},
+}
+
+// stdOnly are the packages that import nothing but the standard library: they are
+// the easiest to test and to reuse, and stay so.
+var stdOnly = []string{"hack/selfcheck", "pkg/config", "pkg/skydns/internal/wire", "pkg/treecache"}
+
+// kept says where certain imports may stand. A trailing "/..." covers everything
+// below; files, where given, narrows it to files of that name.
+var kept = []struct {
+	imports []string
+	in      []string
+	files   []string
+	why     string
+}{
+	{
+		imports: []string{"k8s.io/client-go/..."},
+		in:      []string{"pkg/dns/kube"},
+		why:     "one package talks to the API server",
+	},
+	{
+		imports: []string{"k8s.io/api/...", "k8s.io/apimachinery/..."},
+		in:      []string{"pkg/dns/convert", "pkg/dns/kube", "pkg/dns/manifest"},
+		why:     "API types end at the door: the rest sees the objects of pkg/dns",
+	},
+	{
+		imports: []string{"github.com/miekg/dns/..."},
+		in:      []string{"internal/conformance", "internal/dnstest", "pkg/dnsmasq", "pkg/sidecar", "pkg/skydns/..."},
+		why:     "a move to the library's successor must stay small",
+	},
+	{
+		imports: []string{"k8s.io/klog/...", "github.com/go-logr/..."},
+		in:      []string{"internal/cli"},
+		why:     "packages take a *slog.Logger",
+	},
+	{
+		imports: []string{"log"},
+		why:     "packages take a *slog.Logger",
+	},
+	{
+		imports: []string{"flag", "github.com/spf13/pflag"},
+		in:      []string{"cmd/...", "hack/...", "internal/cli"},
+		why:     "packages take an Options struct; only commands have flags",
+	},
+	{
+		imports: []string{"github.com/prometheus/..."},
+		in:      []string{"cmd/...", "internal/httpd", "pkg/..."},
+		why:     "metrics reach other packages as a Registerer",
+	},
+	{
+		imports: []string{"github.com/prometheus/..."},
+		in:      []string{"pkg/..."},
+		files:   []string{"exporter.go", "metrics.go", "options.go"},
+		why:     "what a package measures stands in one file",
+	},
+	{
+		imports: []string{"testing", "github.com/google/go-cmp/...", "github.com/rogpeppe/...", "go.uber.org/goleak"},
+		in:      []string{"internal/conformance", "internal/dnstest"},
+		why:     "tests and what serves them are not linked into commands",
+	},
+}
+
+// pure are packages without sockets, files and logs, and what they therefore do
+// not import.
+var pure = []struct {
+	in      []string
+	imports []string
+}{
+	{
+		in:      []string{"pkg/dns", "pkg/skydns/internal/wire", "pkg/treecache"},
+		imports: []string{"log/slog", "net", "net/http", "os", "os/exec"},
+	},
+}
+
+// notLinked says what a command must not contain, not even through others.
+var notLinked = []struct {
+	commands []string
+	deps     []string
+	why      string
+}{
+	{
+		commands: []string{"cmd/dnsmasq-nanny", "cmd/sidecar"},
+		deps:     []string{"k8s.io/api/...", "k8s.io/apimachinery/...", "k8s.io/client-go/..."},
+		why:      "a supervisor and a prober stay small",
+	},
+	{
+		commands: []string{"cmd/dnsmasq-nanny", "cmd/kube-dns", "cmd/sidecar"},
+		deps:     []string{"testing", module + "/internal/conformance", module + "/internal/dnstest"},
+		why:      "tests and what serves them are not linked into commands",
+	},
+}
+
+// badNames are package names that say nothing about what is inside.
+var badNames = []string{
+	"common", "helper", "helpers", "manager", "misc", "test", "tests", "types", "util", "utils",
+}
+
+// maxLines is how long a file may be.
+const maxLines = 400
