@@ -158,7 +158,7 @@ func TestSourceKeepsWhatWasGood(t *testing.T) {
 		"never.yaml":  "hello\n",
 	}
 	inWorld(t, files, func(w *world) {
-		const never = "never.yaml:1: want an object (key: value), got the text \"hello\""
+		never := w.path("never.yaml") + ":1: want an object (key: value), got the text \"hello\""
 		w.want("start", "web", "10.96.0.1")
 		w.wantErrors("start", never)
 
@@ -168,7 +168,7 @@ func TestSourceKeepsWhatWasGood(t *testing.T) {
 		w.want("broken", "db", "10.96.0.2")
 		w.want("broken", "queue", "10.96.0.3")
 		w.want("broken another", "web", "10.96.0.5")
-		const broken = `broken.yaml:14: Service queue: spec.clusterIP: "10.96.0.300" is no IP address`
+		broken := w.path("broken.yaml") + `:14: Service queue: spec.clusterIP: "10.96.0.300" is no IP address`
 		w.wantErrors("broken", broken, never)
 		if st := w.source.Status(); st.Broken != 2 || st.Files != 3 {
 			t.Errorf("status is %+v, want 2 of 3 files broken", st)
@@ -234,7 +234,7 @@ func TestSourceConflict(t *testing.T) {
 		w.write("a.yaml", service("web", "10.96.0.3"))
 		time.Sleep(followed)
 		w.want("the other one changed", "web", "10.96.0.2")
-		if n := w.log.count("Service default/web is declared in a.yaml and in b.yaml; b.yaml counts"); n != 1 {
+		if n := w.log.count(fmt.Sprintf("Service default/web is declared in %s and in %[2]s; %[2]s counts", w.path("a.yaml"), w.path("b.yaml"))); n != 1 {
 			t.Errorf("warned %d times, want once", n)
 		}
 		w.must(os.Remove(w.path("b.yaml")))
@@ -305,5 +305,23 @@ func TestSourceCannotStart(t *testing.T) {
 				t.Error("the zone is synced")
 			}
 		})
+	}
+}
+
+// TestExamples: what a new user reads first has to be right.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../../examples/cluster/*")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no examples", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := manifest.Decode(filepath.Base(file), data)
+		if err != nil || len(objects.Warnings) > 0 || objects.Ignored > 0 {
+			t.Errorf("%s: got error %v, warnings %q and %d ignored objects, want none", file, err, objects.Warnings, objects.Ignored)
+		}
 	}
 }

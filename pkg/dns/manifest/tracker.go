@@ -83,7 +83,7 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 		case f.stale(now):
 			changed = t.reload(name, f, now) || changed
 		}
-		t.remind(name, f, now)
+		t.remind(f, now)
 	}
 	for name, f := range t.files {
 		switch {
@@ -92,7 +92,7 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 			f.seen, unsettled = nil, true
 		default:
 			delete(t.files, name)
-			t.log.Info("manifest is gone, and its objects with it", "file", name)
+			t.log.Info("manifest is gone, and its objects with it", "file", filepath.Join(t.dir, name))
 			changed = true
 		}
 	}
@@ -160,10 +160,11 @@ func (f *file) stale(now time.Time) bool {
 // reload reads a file and decodes it if its content changed. It says whether
 // its objects changed.
 func (t *tracker) reload(name string, f *file, now time.Time) bool {
-	data, info, err := t.readFile(name)
+	path := filepath.Join(t.dir, name)
+	data, info, err := readFile(path)
 	if err != nil {
 		f.read, f.sum = nil, [sha256.Size]byte{} // to be tried again at every look
-		t.broken(name, f, fmt.Errorf("%s: %w", name, err), now)
+		t.broken(f, fmt.Errorf("%s: %w", path, err), now)
 		return false
 	}
 	sum := sha256.Sum256(data)
@@ -172,23 +173,22 @@ func (t *tracker) reload(name string, f *file, now time.Time) bool {
 		return false
 	}
 	f.sum = sum
-	objects, err := Decode(name, data)
+	objects, err := Decode(path, data)
 	if err != nil {
-		t.broken(name, f, err, now)
+		t.broken(f, err, now)
 		return false
 	}
 	for _, w := range objects.Warnings {
 		t.log.Warn("questionable manifest", "where", w)
 	}
-	t.log.Debug("manifest read", "file", name, "services", len(objects.Services),
+	t.log.Debug("manifest read", "file", path, "services", len(objects.Services),
 		"endpoints", len(objects.Slices)+len(objects.Endpoints), "ignored", objects.Ignored)
 	f.good, f.err = objects, nil
 	return true
 }
 
 // readFile returns the content of a file, and its FileInfo of before.
-func (t *tracker) readFile(name string) ([]byte, fs.FileInfo, error) {
-	path := filepath.Join(t.dir, name)
+func readFile(path string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -220,20 +220,20 @@ func reason(err error) error {
 }
 
 // broken notes and logs why a file cannot be used.
-func (t *tracker) broken(name string, f *file, err error, now time.Time) {
+func (t *tracker) broken(f *file, err error, now time.Time) {
 	if f.err != nil && f.err.Error() == err.Error() {
 		f.err = err
 		return
 	}
 	f.err, f.warnAt = err, now.Add(remindPeriod)
-	t.log.Error("manifest cannot be used; what it said before stays", "file", name, "err", err)
+	t.log.Error("manifest cannot be used; what it said before stays", "err", err)
 }
 
 // remind logs a file that stays broken once in a while.
-func (t *tracker) remind(name string, f *file, now time.Time) {
+func (t *tracker) remind(f *file, now time.Time) {
 	if f.err != nil && now.After(f.warnAt) {
 		f.warnAt = now.Add(remindPeriod)
-		t.log.Error("manifest still cannot be used", "file", name, "err", f.err)
+		t.log.Error("manifest still cannot be used", "err", f.err)
 	}
 }
 
@@ -241,7 +241,7 @@ func (t *tracker) remind(name string, f *file, now time.Time) {
 func (t *tracker) contents() []content {
 	all := make([]content, 0, len(t.files))
 	for _, name := range slices.Sorted(maps.Keys(t.files)) {
-		all = append(all, content{file: name, Objects: t.files[name].good})
+		all = append(all, content{file: filepath.Join(t.dir, name), Objects: t.files[name].good})
 	}
 	return all
 }

@@ -119,16 +119,16 @@ func TestTrackerFiles(t *testing.T) {
 	}
 	var got []string
 	for _, c := range d.contents() {
-		got = append(got, c.file)
+		got = append(got, filepath.Base(c.file))
 	}
 	want := []string{"a.yaml", "b.yml", "c.json", "large.yaml", "link.yaml", "pipe.yaml"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files -want +got:\n%s", diff)
 	}
 	wantErrors := []string{
-		"large.yaml: 67108865 bytes are too many for one file: divide it, 67108864 are allowed",
-		"link.yaml: no such file or directory",
-		"pipe.yaml: this is no regular file",
+		filepath.Join(d.dir, "large.yaml") + ": 67108865 bytes are too many for one file: divide it, 67108864 are allowed",
+		filepath.Join(d.dir, "link.yaml") + ": no such file or directory",
+		filepath.Join(d.dir, "pipe.yaml") + ": this is no regular file",
 	}
 	if diff := cmp.Diff(wantErrors, d.errors()); diff != "" {
 		t.Errorf("errors -want +got:\n%s", diff)
