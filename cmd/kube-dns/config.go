@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kube-dns/kube-dns/internal/atomicfile"
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
@@ -22,12 +27,15 @@ type settings struct {
 	zone      *kubedns.Zone
 	forwarder *skydns.Forwarder
 	domain    string
-	log       *slog.Logger
+	// lastGood is a file that keeps the last valid configuration; "" is none.
+	lastGood string
+	log      *slog.Logger
 
 	valid   prometheus.Gauge
 	refused *prometheus.CounterVec
 	applied prometheus.Counter
 	shown   atomic.Pointer[shownConfig]
+	started bool // a configuration was read before; of the applying goroutine
 }
 
 // shownConfig is what the status page says.
@@ -50,9 +58,14 @@ func newSettings(s *settings, reg prometheus.Registerer) *settings {
 func (s *settings) Run(ctx context.Context) error { return s.source.Run(ctx, s.apply) }
 
 // apply puts a configuration into use, or says why it keeps the one it has. At
-// the start that is the default, made by useDefaults.
+// the start that is the last good one of an earlier run, or the default.
 func (s *settings) apply(u config.Update) {
+	first := !s.started
+	s.started = true
 	if u.Err != nil {
+		if first {
+			s.useLastGood()
+		}
 		key := "read"
 		if bad, ok := errors.AsType[*config.KeyError](u.Err); ok {
 			key = bad.Key
@@ -71,6 +84,43 @@ func (s *settings) apply(u config.Update) {
 	s.use(u.Config, u.Version)
 	s.valid.Set(1)
 	s.applied.Inc()
+	s.saveLastGood(u.Config)
+}
+
+// useLastGood takes the configuration of an earlier run: a mistake in the
+// ConfigMap and a restart together must not drop every setting.
+func (s *settings) useLastGood() {
+	if s.lastGood == "" {
+		return
+	}
+	data, err := os.ReadFile(s.lastGood)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var files map[string]string
+	if err == nil {
+		err = json.Unmarshal(data, &files)
+	}
+	var cfg config.Config
+	if err == nil {
+		cfg, err = config.Parse(files)
+	}
+	if err != nil {
+		s.log.Error("the last good configuration can not be used", "file", s.lastGood, "reason", err)
+		return
+	}
+	s.log.Warn("using the last good configuration of an earlier run", "file", s.lastGood)
+	s.use(cfg, "last good: "+config.Version(files))
+}
+
+func (s *settings) saveLastGood(cfg config.Config) {
+	if s.lastGood == "" {
+		return
+	}
+	err := atomicfile.Write(s.lastGood, 0o600, func(w io.Writer) error { return json.NewEncoder(w).Encode(config.Format(cfg)) })
+	if err != nil {
+		s.log.Error("the configuration can not be kept for the next start", "reason", err)
+	}
 }
 
 // useDefaults is the configuration until there is one. It fails when

@@ -85,7 +85,7 @@ func newFlags() (*pflag.FlagSet, *options) {
 	fs.DurationVar(&o.syncTimeout, "initial-sync-timeout", time.Minute, "`time` after which a missing first list of Services and endpoints is warned about; kube-dns goes on trying")
 	fs.BoolVar(&o.profiling, "profiling", false, "serve profiles on http://localhost:6060/debug/pprof/")
 	fs.StringVar(&o.manifests, "manifests", "", "`directory` of Kubernetes manifests (YAML or JSON) to take the objects from, instead of an API server")
-	fs.StringVar(&o.snapshot, "snapshot", "", "`file` to keep the objects in, so that a restart without API server answers from it; empty: none")
+	fs.StringVar(&o.snapshot, "snapshot", "", "`file` to keep the objects in, so that a restart without API server answers from it; beside it, as FILE.config, the last valid configuration. Empty: none")
 	fs.DurationVar(&o.snapshotMaxAge, "snapshot-max-age", 24*time.Hour, "`age` beyond which a --snapshot is not used")
 	fs.DurationVar(&o.lameduck, "lameduck", 28*time.Second, "`time` to go on answering after SIGTERM, while clients are led elsewhere; less than the pod's grace period")
 	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward", "`ip[:port]` of the one server for everything that is not the cluster's, one-label names and *.bind included; with it kube-dns can stand on port 53, in front of dnsmasq")
@@ -113,6 +113,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--federations excludes --config-map and --config-dir: put the key federations into the configuration")
 	case o.manifests != "" && (o.kubeconfig != "" || o.masterURL != ""):
 		return fmt.Errorf("--manifests=%s excludes --kubecfg-file and --kube-master-url: the objects come from the directory or from an API server", o.manifests)
+	case o.manifests != "" && o.snapshot != "":
+		return fmt.Errorf("--snapshot=%s is for objects of an API server, and --manifests=%s are on disk already: leave one of them out", o.snapshot, o.manifests)
 	case o.manifests != "" && o.configMap != "":
 		return fmt.Errorf("--config-map=%s needs an API server, and --manifests=%s means that there is none: use --config-dir", o.configMap, o.manifests)
 	}

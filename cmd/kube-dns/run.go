@@ -17,6 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/internal/httpd"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
@@ -63,6 +64,7 @@ type process struct {
 	server   *skydns.Server
 	sockets  *skydns.Sockets
 	status   *status
+	keeper   *snapshot.Keeper // nil: no snapshot
 
 	metrics     metricsOptions
 	statusLn    net.Listener
@@ -83,6 +85,12 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	if err := p.settings.useDefaults(); err != nil {
 		return nil, cli.Fatal(err)
 	}
+	if o.snapshot != "" {
+		if p.keeper, err = p.newKeeper(); err != nil {
+			return nil, cli.Fatal(err)
+		}
+		p.settings.lastGood = o.snapshot + ".config"
+	}
 	p.openMetrics()
 	p.server, err = skydns.New(skydns.Options{
 		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
@@ -93,13 +101,20 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	}
 	p.status = &status{
 		zone: p.zone, settings: p.settings, draining: draining, waitingFor: p.source.waitingFor, alive: p.server.Alive,
-		version: cli.Version(), source: p.source.name, start: time.Now(), log: log,
+		version: cli.Version(), source: p.source.name, start: time.Now(), log: log, keeper: p.keeper,
 	}
 	if err := p.listen(ctx); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
+}
+
+func (p *process) newKeeper() (*snapshot.Keeper, error) {
+	return snapshot.New(snapshot.Options{
+		Path: p.options.snapshot, Zone: p.zone, Domain: p.options.domain, MaxAge: p.options.snapshotMaxAge,
+		Failing: p.source.failing, Confirmed: p.source.confirmed, Log: p.log, Metrics: snapshot.NewMetrics(p.registry),
+	})
 }
 
 // openMetrics binds the metrics port, if the environment names one. Trouble
@@ -163,6 +178,9 @@ func (p *process) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return cli.Fatal(p.source.Run(ctx, p.zone)) })
 	g.Go(func() error { return cli.Fatal(p.settings.Run(ctx)) })
+	if p.keeper != nil {
+		g.Go(func() error { return cli.Fatal(p.keeper.Run(ctx)) })
+	}
 	g.Go(func() error { return cli.Fatal(p.server.Run(ctx, p.sockets)) })
 	g.Go(func() error { return p.status.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry) })
 	var metrics http.Handler

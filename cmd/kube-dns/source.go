@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +22,10 @@ type source struct {
 	name string
 	// waitingFor says in one line what the first list waits for, and why.
 	waitingFor func() string
+	// failing says that nothing can be listed at the moment, and confirmed when
+	// the source was followed last. Both are nil for what is on disk.
+	failing   func() bool
+	confirmed func(now time.Time) time.Time
 }
 
 // newSource chooses the sources that the flags ask for.
@@ -41,7 +46,11 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 	if err != nil {
 		return source{}, err
 	}
-	s := source{Source: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() }}
+	s := source{
+		Source: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() },
+		failing:   func() bool { return api.Status().Problem != nil },
+		confirmed: func(now time.Time) time.Time { return api.Status().Confirmed(now) },
+	}
 	if o.configMap != "" {
 		s.config, err = kube.NewConfigMap(kube.ConfigMapOptions{Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
@@ -26,27 +27,43 @@ type status struct {
 	version string
 	source  string
 	start   time.Time
+	keeper  *snapshot.Keeper // nil: no snapshot
 	log     *slog.Logger
 }
 
-// ready returns nil when queries are welcome.
-func (s *status) ready() error {
+// ready says that queries are welcome, or why not.
+func (s *status) ready() (string, error) {
 	select {
 	case <-s.draining:
-		return errors.New("draining: this process is about to stop")
+		return "", errors.New("draining: this process is about to stop")
 	default:
 	}
-	if s.zone.Status() == skydns.NotReady {
-		return errors.New(s.waitingFor())
+	switch s.zone.Status() {
+	case skydns.NotReady:
+		return "", errors.New(s.waitingFor())
+	case skydns.Stale:
+		if since, ok := s.staleSince(); ok {
+			return fmt.Sprintf("ok (stale since %s)", since.UTC().Format(time.RFC3339)), nil
+		}
 	}
-	return nil
+	return "ok", nil
+}
+
+func (s *status) staleSince() (time.Time, bool) {
+	if s.keeper == nil {
+		return time.Time{}, false
+	}
+	return s.keeper.StaleSince()
 }
 
 // handler serves the status port.
 func (s *status) handler(metrics http.Handler, metricsPath string) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/readiness", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.ready()) })
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.alive()) })
+	mux.HandleFunc("/readiness", func(w http.ResponseWriter, _ *http.Request) {
+		text, err := s.ready()
+		reply(w, text, err)
+	})
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, "ok", s.alive()) })
 	mux.HandleFunc("/cache", s.cache)
 	mux.HandleFunc("/{$}", s.page)
 	if metrics != nil {
@@ -55,14 +72,14 @@ func (s *status) handler(metrics http.Handler, metricsPath string) http.Handler 
 	return mux
 }
 
-func reply(w http.ResponseWriter, err error) {
+func reply(w http.ResponseWriter, text string, err error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, err)
 		return
 	}
-	fmt.Fprintln(w, "ok")
+	fmt.Fprintln(w, text)
 }
 
 func (s *status) cache(w http.ResponseWriter, _ *http.Request) {
@@ -80,8 +97,8 @@ func (s *status) cache(w http.ResponseWriter, _ *http.Request) {
 // page is for people: what this is, and how it is.
 func (s *status) page(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	state := "ready"
-	if err := s.ready(); err != nil {
+	state, err := s.ready()
+	if err != nil {
 		state = "not ready: " + err.Error()
 	}
 	shown := s.settings.shown.Load()

@@ -19,6 +19,9 @@ const (
 
 // Records implements skydns.Backend for names at or below the zone's apex.
 func (z *Zone) Records(ctx context.Context, q skydns.Query) (skydns.Answer, error) {
+	if z = z.answering(); z == nil {
+		return skydns.Answer{}, errNoData
+	}
 	rest, ok := strings.CutSuffix(q.Name, "."+z.domain)
 	if !ok && q.Name != z.domain {
 		return skydns.Answer{}, skydns.ErrNotFound
@@ -77,6 +80,9 @@ func (z *Zone) nameServer(q skydns.Query) skydns.Answer {
 func (z *Zone) lookup(q skydns.Query) (skydns.Answer, error) {
 	n, rest := z.tree.Lookup(q.Name)
 	if s := n.Value(); s != nil {
+		if z.tooOld(s) {
+			return skydns.Answer{}, errTooOld
+		}
 		if rs, total, exists := s.records(rest, q.Type, q.Limit); exists {
 			return skydns.Answer{Records: rs, Total: total}, nil
 		}
@@ -93,7 +99,7 @@ func (z *Zone) lookup(q skydns.Query) (skydns.Answer, error) {
 // question are counted on, since their weight depends on the number.
 func (z *Zone) match(q skydns.Query) (skydns.Answer, error) {
 	var a skydns.Answer
-	var found bool
+	var found, tooOld bool
 	z.tree.Match(q.Name, func(n *treecache.Node[service], rest string) bool {
 		s := n.Value()
 		if s == nil {
@@ -101,13 +107,17 @@ func (z *Zone) match(q skydns.Query) (skydns.Answer, error) {
 			found = found || rest == ""
 			return true
 		}
+		tooOld = tooOld || z.tooOld(s)
 		rs, total, exists := s.records(rest, q.Type, max(0, q.Limit-len(a.Records)))
 		found = found || exists
 		a.Records = append(a.Records, rs...)
 		a.Total += total
 		return q.Type == skydns.TypeSRV || len(a.Records) < q.Limit
 	})
-	if !found {
+	switch {
+	case tooOld:
+		return skydns.Answer{}, errTooOld
+	case !found:
 		return skydns.Answer{}, skydns.ErrNotFound
 	}
 	if q.Type != skydns.TypeSRV {
@@ -135,20 +145,28 @@ func withoutMixedAliases(rs []skydns.Record) []skydns.Record {
 // address. An address that is a ClusterIP belongs to that Service alone: an
 // endpoint, which any user of a namespace can write, must not speak for it.
 func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
+	if z = z.answering(); z == nil {
+		return nil, errNoData
+	}
 	nodes := z.reverse.Get(addr)
 	if nodes == nil {
 		return nil, skydns.ErrNotFound
 	}
 	var owners, endpoints []string
+	var tooOld bool
 	for _, n := range *nodes {
 		s := n.Value()
 		switch {
 		case s == nil:
 		case s.headless:
+			tooOld = tooOld || z.tooOld(s)
 			endpoints = append(endpoints, s.reverse(addr)...)
 		default:
 			owners = append(owners, s.reverse(addr)...)
 		}
+	}
+	if len(owners) == 0 && tooOld {
+		return nil, errTooOld
 	}
 	if len(owners) == 0 {
 		owners = endpoints

@@ -18,7 +18,7 @@ func FuzzRecords(f *testing.F) {
 		f.Add(name, uint16(1))
 		f.Add(name, uint16(33))
 	}
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetFederations(map[string]string{"acme": "fed.example"})
 	z.SetService(clusterIP("ns/web", "10.0.0.1", "fd00::1"))
 	z.SetService(headless("ns/set"))

@@ -100,8 +100,7 @@ func (s *service) buildClusterIPs(svc *Service) {
 func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	s.headless, s.usable = true, true
 	byLabel := map[string]*host{}
-	type place struct{ name, protocol string }
-	byPort := map[place]map[target]bool{}
+	byPort := map[portKey]map[target]bool{}
 	labels := map[string]int{}
 	for _, sub := range subsets(endpoints) {
 		for _, e := range sub.Endpoints {
@@ -121,7 +120,7 @@ func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 			}
 			h.addrs = append(h.addrs, e.Addr)
 			for _, p := range sub.Ports {
-				at := place{p.Name, p.Protocol}
+				at := portKey{p.Name, p.Protocol}
 				if byPort[at] == nil {
 					byPort[at] = map[target]bool{}
 				}
@@ -130,7 +129,15 @@ func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 		}
 	}
 	s.addrs = distinct(s.addrs)
-	index := s.setHosts(byLabel, labels)
+	s.setPorts(byPort, s.setHosts(byLabel, labels))
+}
+
+// portKey is what a port is asked by.
+type portKey struct{ name, protocol string }
+
+// setPorts puts the ports into order. index says where setHosts has put the host
+// of a target.
+func (s *service) setPorts(byPort map[portKey]map[target]bool, index []int) {
 	for at, targets := range byPort {
 		p := port{name: at.name, protocol: at.protocol, targets: make([]target, 0, len(targets))}
 		for t := range targets {

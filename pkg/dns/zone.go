@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/treecache"
@@ -38,7 +39,12 @@ type Zone struct {
 	published map[Key]*published
 	dirty     map[Key]bool
 
-	status      atomic.Int32
+	synced     atomic.Bool
+	generation atomic.Uint64
+	stale      atomic.Pointer[stale]
+	// endpointsUntil is set in a zone of old data, before it is published.
+	endpointsUntil time.Time
+
 	federations atomic.Pointer[map[string]string]
 	locate      atomic.Pointer[func(context.Context) (Location, error)]
 	known       atomic.Pointer[Location]
@@ -190,6 +196,9 @@ func (z *Zone) Publish() (missing []Key) {
 		}
 		z.publish(k, build(svc, held, z.domain))
 	}
+	if len(z.dirty) > 0 {
+		z.generation.Add(1)
+	}
 	clear(z.dirty)
 	return missing
 }
@@ -258,13 +267,28 @@ func (z *Zone) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
 
 // MarkSynced says that the first complete lists were published: from now on
 // what is not in the zone does not exist.
-func (z *Zone) MarkSynced() { z.status.Store(int32(skydns.Ready)) }
+func (z *Zone) MarkSynced() {
+	z.synced.Store(true)
+	z.stale.Store(nil)
+}
 
 // HasSynced says whether MarkSynced was called.
-func (z *Zone) HasSynced() bool { return z.Status() == skydns.Ready }
+func (z *Zone) HasSynced() bool { return z.synced.Load() }
+
+// Generation is a number that grows with every change that was published.
+func (z *Zone) Generation() uint64 { return z.generation.Load() }
 
 // Status implements skydns.Backend.
-func (z *Zone) Status() skydns.Status { return skydns.Status(z.status.Load()) }
+func (z *Zone) Status() skydns.Status {
+	switch z.answering() {
+	case z:
+		return skydns.Ready
+	case nil:
+		return skydns.NotReady
+	default:
+		return skydns.Stale
+	}
+}
 
 // WantsEndpoints says whether the endpoints of a Service matter: whether it is
 // known to be headless. Sources use it to drop the others before they are
@@ -276,6 +300,9 @@ func (z *Zone) WantsEndpoints(k Key) bool { return z.headless.Get(k) != nil }
 func (z *Zone) SetFederations(federations map[string]string) {
 	federations = maps.Clone(federations)
 	z.federations.Store(&federations)
+	if old := z.stale.Load(); old != nil {
+		old.zone.federations.Store(&federations)
+	}
 }
 
 // SetLocator sets the function that tells where the cluster is. Queries for

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,6 +18,13 @@ import (
 )
 
 const unlimited = 1 << 16
+
+// newZone returns an empty zone that has its first lists.
+func newZone() *dns.Zone {
+	z := dns.NewZone(dns.Options{})
+	z.MarkSynced()
+	return z
+}
 
 // ask returns the records behind a name of the zone as sorted lines, or the
 // word for their absence.
@@ -110,7 +118,7 @@ func wantReverse(t *testing.T, z *dns.Zone, addr string, want ...string) {
 }
 
 func TestHeadlessOfSeveralSlices(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetService(headless("ns/set"))
 	// One endpoint is in two slices at once, as while a controller moves it.
 	z.SetEndpoints(slice("ns/set-1", "set", "10.0.0.1=a", "10.0.0.2"))
@@ -135,7 +143,7 @@ func TestHeadlessOfSeveralSlices(t *testing.T) {
 }
 
 func TestPublishNotReady(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	svc := headless("ns/set")
 	svc.PublishNotReady = true
 	z.SetService(svc)
@@ -150,7 +158,7 @@ func TestPublishNotReady(t *testing.T) {
 }
 
 func TestReverseClaims(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetService(headless("a/one"))
 	z.SetService(headless("b/two"))
 	z.SetEndpoints(slice("a/one-1", "one", "10.0.0.1=x"))
@@ -177,7 +185,7 @@ func TestReverseClaims(t *testing.T) {
 }
 
 func TestBecomingHeadless(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	web := clusterIP("ns/web", "10.0.0.9")
 	z.SetService(web)
 	if z.WantsEndpoints(web.Key) {
@@ -211,7 +219,7 @@ func TestBecomingHeadless(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetService(clusterIP("ns/a", "10.0.0.1"))
 	z.SetService(headless("ns/set"))
 	z.SetEndpoints(slice("ns/set-1", "set", "10.0.0.2=x"))
@@ -226,7 +234,7 @@ func TestReplace(t *testing.T) {
 }
 
 func TestSliceMovesToAnotherService(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetService(headless("ns/a"))
 	z.SetService(headless("ns/b"))
 	z.SetEndpoints(slice("ns/s", "a", "10.0.0.1"))
@@ -253,7 +261,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	for range 200 {
 		rnd.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-		z := dns.NewZone(dns.Options{})
+		z := newZone()
 		for _, event := range events {
 			event(z)
 		}
@@ -275,7 +283,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 // objects.
 func TestZoneAgainstANewOne(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	services, endpoints := map[dns.Key]dns.Service{}, map[dns.Key]dns.Endpoints{}
 	names := []string{"a", "b", "c"}
 	for step := range 3000 {
@@ -304,7 +312,7 @@ func TestZoneAgainstANewOne(t *testing.T) {
 			continue
 		}
 		z.Publish()
-		fresh := dns.NewZone(dns.Options{})
+		fresh := newZone()
 		for _, svc := range services {
 			fresh.SetService(svc)
 		}
@@ -331,7 +339,7 @@ func TestZoneAgainstANewOne(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetService(clusterIP("ns/web", "10.0.0.1"))
 	z.SetService(clusterIP("kube-system/kube-dns", "10.0.0.10", "fd00::10"))
 	z.SetService(dns.Service{Key: key("ns/num"), ExternalName: "192.0.2.1"})
@@ -382,7 +390,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestWildcardIsBounded(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	for i := range 300 {
 		z.SetService(clusterIP(fmt.Sprintf("ns%d/web", i), fmt.Sprintf("10.0.%d.%d", i/256, i%256)))
 	}
@@ -399,7 +407,7 @@ func TestWildcardIsBounded(t *testing.T) {
 }
 
 func TestFederation(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetFederations(map[string]string{"acme": "fed.example"})
 	z.SetService(clusterIP("ns/ready", "10.0.0.1"))
 	z.SetService(clusterIP("ns/idle", "10.0.0.2"))
@@ -429,7 +437,7 @@ func TestFederation(t *testing.T) {
 }
 
 func TestDump(t *testing.T) {
-	z := dns.NewZone(dns.Options{})
+	z := newZone()
 	z.SetService(clusterIP("ns/web", "10.0.0.1"))
 	z.SetService(dns.Service{Key: key("ns/ext"), ExternalName: "a.example"})
 	z.SetService(headless("ns/set"))
@@ -443,5 +451,105 @@ func TestDump(t *testing.T) {
 		if !strings.Contains(string(doc), text) {
 			t.Errorf("%s is not in\n%s", text, doc)
 		}
+	}
+}
+
+func TestStale(t *testing.T) {
+	old := dns.NewZone(dns.Options{})
+	old.SetService(clusterIP("ns/web", "10.0.0.1"))
+	old.SetService(headless("ns/set"))
+	old.SetEndpoints(slice("ns/set-1", "set", "10.1.0.1=a"))
+	old.Publish()
+
+	z := dns.NewZone(dns.Options{})
+	if got := z.Status(); got != skydns.NotReady {
+		t.Errorf("status %v without data", got)
+	}
+	if got := ask(t, z, "web.ns.svc", skydns.TypeA); !strings.HasPrefix(got[0], "error") {
+		t.Errorf("without data: %v", got)
+	}
+	now := time.Now()
+	z.ServeStale(old, now.Add(time.Hour), now.Add(time.Hour))
+	if got := z.Status(); got != skydns.Stale {
+		t.Errorf("status %v with old data", got)
+	}
+	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.1")
+	want(t, z, "set.ns.svc", skydns.TypeA, "10.1.0.1")
+	want(t, z, "none.ns.svc", skydns.TypeA, "NXDOMAIN")
+	wantReverse(t, z, "10.1.0.1", "a.set.ns.svc.cluster.local.")
+
+	// What the source writes is not seen before it is complete.
+	z.SetService(clusterIP("ns/new", "10.0.0.2"))
+	z.Publish()
+	want(t, z, "new.ns.svc", skydns.TypeA, "NXDOMAIN")
+	z.MarkSynced()
+	if got := z.Status(); got != skydns.Ready {
+		t.Errorf("status %v with new data", got)
+	}
+	want(t, z, "new.ns.svc", skydns.TypeA, "10.0.0.2")
+	want(t, z, "web.ns.svc", skydns.TypeA, "NXDOMAIN")
+}
+
+func TestStaleForTooLong(t *testing.T) {
+	old := dns.NewZone(dns.Options{})
+	old.SetService(clusterIP("ns/web", "10.0.0.1"))
+	old.SetService(headless("ns/set"))
+	old.SetEndpoints(slice("ns/set-1", "set", "10.1.0.1=a"))
+	old.Publish()
+	z := dns.NewZone(dns.Options{})
+	now := time.Now()
+	z.ServeStale(old, now.Add(time.Hour), now.Add(-time.Second))
+	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.1")
+	for _, name := range []string{"set.ns.svc", "a.set.ns.svc", "set.*.svc"} {
+		if got := ask(t, z, name, skydns.TypeA); !strings.HasPrefix(got[0], "error") {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if _, err := z.ReverseRecords(netip.MustParseAddr("10.1.0.1")); err == nil || errors.Is(err, skydns.ErrNotFound) {
+		t.Errorf("reverse: %v", err)
+	}
+	z.ServeStale(old, now.Add(-time.Second), now.Add(-time.Second))
+	if got := z.Status(); got != skydns.NotReady {
+		t.Errorf("status %v", got)
+	}
+}
+
+// What is exported makes the same names again.
+func TestExport(t *testing.T) {
+	z := newZone()
+	z.SetService(clusterIP("ns/web", "10.0.0.1", "fd00::1"))
+	z.SetEndpoints(dns.Endpoints{Key: key("ns/web-1"), Service: "web", Dropped: true, AnyReady: true})
+	z.SetService(clusterIP("b/idle", "10.0.0.2"))
+	z.SetService(headless("ns/set"))
+	z.SetEndpoints(slice("ns/set-1", "set", "10.1.0.1=a", "10.1.0.2"))
+	z.SetEndpoints(slice("ns/set-2", "set", "10.1.0.3=a", "!10.1.0.4"))
+	z.SetEndpoints(dns.Endpoints{Key: key("ns/set-3"), Service: "set", Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{{Addr: netip.MustParseAddr("10.1.0.5"), Ready: true}}}}})
+	z.SetService(dns.Service{Key: key("ns/ext"), ExternalName: "a.example"})
+	z.SetService(dns.Service{Key: key("ns/num"), ExternalName: "192.0.2.1"})
+	z.Publish()
+	copied := newZone()
+	for svc, endpoints := range z.Export() {
+		copied.SetService(svc)
+		for _, e := range endpoints {
+			copied.SetEndpoints(e)
+		}
+	}
+	copied.Publish()
+	first, err := z.Dump()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := copied.Dump()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(first), string(second)); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+	for _, zone := range []*dns.Zone{z, copied} {
+		zone.SetFederations(map[string]string{"acme": "fed.example"})
+		want(t, zone, "web.ns.acme.svc", skydns.TypeA, "web.ns.svc.cluster.local.")
+		wantReverse(t, zone, "10.1.0.3", "a.set.ns.svc.cluster.local.")
+		wantReverse(t, zone, "10.1.0.2")
 	}
 }

@@ -25,9 +25,11 @@ const (
 // it would have to wait longer than that.
 func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
 	s.metrics.cacheMisses.Inc()
-	if s.backend.Status() == NotReady {
+	status := s.backend.Status()
+	if status == NotReady {
 		return s.notReady(r), nil
 	}
+	r.stale = status == Stale
 	if r.q.Qtype == dns.TypeSOA && r.name == s.domain {
 		m := r.authoritative()
 		m.Answer = []dns.RR{s.soa(soaTTL)}

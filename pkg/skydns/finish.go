@@ -19,6 +19,10 @@ func (s *Server) finish(r *request, m *dns.Msg, sys system, start time.Time) []b
 	if len(m.Extra) > 1 && m.Extra[0].Header().Rrtype == dns.TypeOPT {
 		m.Extra = append(m.Extra[1:], m.Extra[0])
 	}
+	if r.stale {
+		markStale(m)
+		s.metrics.stale.Inc()
+	}
 	packed, err := fit(m, r.limit())
 	if err != nil {
 		s.log.Warn("a reply can not be packed", "name", r.q.Name, "err", err)
@@ -27,6 +31,27 @@ func (s *Server) finish(r *request, m *dns.Msg, sys system, start time.Time) []b
 	}
 	s.metrics.answered(m, r, sys, len(packed), time.Since(start))
 	return packed
+}
+
+// staleTTL is the longest that answers from old data are kept by others.
+const staleTTL = 5
+
+// markStale makes a reply from old data short-lived, and says what it is (RFC
+// 8914 section 4.4).
+func markStale(m *dns.Msg) {
+	for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
+		for _, rr := range section {
+			if h := rr.Header(); h.Rrtype != dns.TypeOPT {
+				h.Ttl = min(h.Ttl, staleTTL)
+			}
+			if soa, ok := rr.(*dns.SOA); ok {
+				soa.Minttl = min(soa.Minttl, staleTTL)
+			}
+		}
+	}
+	if opt := m.IsEdns0(); opt != nil && (m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError) {
+		opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeStaleAnswer, ExtraText: "waiting for the API server"})
+	}
 }
 
 // lowestTTL gives all records the smallest TTL among them: a cache keeps the

@@ -210,16 +210,21 @@ func (s *Server) notReady(r *request) *dns.Msg {
 // answerReverse answers a PTR question, or returns nil for a name that is not
 // ours and must be forwarded.
 func (s *Server) answerReverse(r *request) *dns.Msg {
-	if s.backend.Status() == NotReady {
+	status := s.backend.Status()
+	if status == NotReady {
 		return s.notReady(r)
 	}
+	r.stale = status == Stale
 	addr, ok := reverseAddr(r.name)
 	if !ok {
 		return nil
 	}
 	rs, err := s.backend.ReverseRecords(addr)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil
+	case err != nil:
+		return s.failure(r)
 	}
 	m := r.reply()
 	// Compat: we hold only a part of the reverse zone, so AA stays clear.

@@ -29,6 +29,7 @@ type metrics struct {
 	responses    *prometheus.CounterVec
 	panics       prometheus.Counter
 	overloads    prometheus.Counter
+	stale        prometheus.Counter
 	sendErrors   prometheus.Counter
 	conns        prometheus.Gauge
 	connsRefused prometheus.Counter
@@ -63,6 +64,7 @@ func newMetrics(opts Options) *metrics {
 		responses:    counter("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", "proto", "type", "rcode"),
 		panics:       prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_panics_total", Help: "Panics while a query was handled; each was answered with SERVFAIL."}),
 		overloads:    prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_overload_total", Help: "Queries answered with SERVFAIL because too many waited for other servers, or too many wildcards ran."}),
+		stale:        prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_stale_answers_total", Help: "Answers from the data of an earlier run, while the first lists are waited for."}),
 		sendErrors:   prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_send_errors_total", Help: "Replies over UDP that could not be sent."}),
 		conns:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_dns_tcp_connections", Help: "Open TCP connections of clients."}),
 		connsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_tcp_connections_refused_total", Help: "TCP connections closed at once because there were too many."}),
@@ -70,7 +72,7 @@ func newMetrics(opts Options) *metrics {
 	m.cacheMisses = lazyCounter{get: sync.OnceValue(func() prometheus.Counter { return m.misses.WithLabelValues("response") })}
 	if opts.Registerer != nil {
 		opts.Registerer.MustRegister(m.requests, m.durations, m.sizes, m.errors, m.misses,
-			m.responses, m.panics, m.overloads, m.sendErrors, m.conns, m.connsRefused)
+			m.responses, m.panics, m.overloads, m.stale, m.sendErrors, m.conns, m.connsRefused)
 	}
 	return m
 }

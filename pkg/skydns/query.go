@@ -30,6 +30,8 @@ type request struct {
 	// opt is the query's OPT record, nil without EDNS (RFC 6891).
 	opt *dns.OPT
 	tcp bool
+	// stale: the answer comes from data of an earlier run.
+	stale bool
 }
 
 // limit is the size of the largest reply that the client takes.

@@ -37,7 +37,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	impatient, cancel := context.WithCancel(context.Background())
+	impatient, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // it is cancelled in the next line
 	cancel()
 	s := &Server{
 		domain:    opts.Domain,
@@ -114,7 +114,7 @@ func (s *Server) later(raw []byte, tcp bool, wait func(context.Context) []byte, 
 	s.waiting.Go(func() {
 		defer func() { <-s.forwards }()
 		// A reply that is on its way is waited for even when the server stops.
-		ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout) //nolint:forbidigo // see above
 		defer cancel()
 		send(wait(ctx))
 	})

@@ -154,6 +154,25 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
+func TestStaleAnswers(t *testing.T) {
+	b := zone()
+	b.status = skydns.Stale
+	addr := serve(t, skydns.Options{Backend: b})
+	for name, qtype := range map[string]uint16{"web.cluster.local": dns.TypeA, "no.cluster.local": dns.TypeA, "1.0.0.10.in-addr.arpa": dns.TypePTR} {
+		q := dnstest.Query(name, qtype)
+		q.SetEdns0(1232, false)
+		m := dnstest.Exchange(t, addr, q, false)
+		for _, rr := range append(m.Answer, m.Ns...) {
+			if rr.Header().Ttl > 5 {
+				t.Errorf("%s: %v", name, rr)
+			}
+		}
+		if options := m.IsEdns0().Option; len(options) != 1 || options[0].(*dns.EDNS0_EDE).InfoCode != dns.ExtendedErrorCodeStaleAnswer {
+			t.Errorf("%s: options %v", name, options)
+		}
+	}
+}
+
 func TestPanicIsAnswered(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	addr := serve(t, skydns.Options{Backend: &fake{status: skydns.Ready, panics: true}, Registerer: reg})

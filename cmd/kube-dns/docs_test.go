@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/internal/docs"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// TestDocs compares what is written about kube-dns with what it is.
+func TestDocs(t *testing.T) {
+	fs, _ := newFlags()
+	docs.CheckFlags(t, "kube-dns", docs.GNUFlags(fs), append([]string{
+		"domain", "nameservers", "kubecfg-file", "kube-master-url", "healthz-port", "dns-bind-address", "dns-port",
+		"config-map", "config-map-namespace", "config-dir", "config-period", "federations", "initial-sync-timeout",
+		"profiling", "version", "v", "vmodule", "log-flush-frequency",
+	}, docs.LegacyLogFlags...), []string{"fast-path", "forward", "lameduck", "manifests", "snapshot", "snapshot-max-age"})
+
+	metrics := recordMetrics(t)
+	docs.CheckMetrics(t, "kube-dns", metrics,
+		"skydns_skydns_dns_cachemiss_count_total", "skydns_skydns_dns_error_count_total", "skydns_skydns_dns_request_count_total",
+		"skydns_skydns_dns_request_duration_seconds", "skydns_skydns_dns_response_size_bytes")
+	for _, name := range processMetrics(t) {
+		if !slices.ContainsFunc(metrics, func(m docs.Metric) bool { return m.Name == name }) {
+			t.Errorf("kube-dns measures %s, and recordMetrics does not know of it", name)
+		}
+	}
+}
+
+// recordMetrics makes everything in kube-dns that measures something.
+func recordMetrics(t *testing.T) []docs.Metric {
+	t.Helper()
+	rec := docs.NewRecorder()
+	zone := kubedns.NewZone(kubedns.Options{})
+	kube.NewMetrics(rec)
+	newSettings(&settings{}, rec)
+	if _, err := skydns.New(skydns.Options{
+		Domain: "cluster.local.", Backend: zone, Forwarder: skydns.NewForwarder(noServer), Registerer: rec,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (&status{zone: zone}).warnOfSlowSync(done, time.Hour, rec); err != nil {
+		t.Fatal(err)
+	}
+	return rec.Metrics(t)
+}
+
+// noServer means that --forward was not given.
+var noServer = options{}.forward
+
+var nameInDesc = regexp.MustCompile(`fqName: "((?:kubedns|skydns)_[^"]*)"`)
+
+// processMetrics returns the names of the metrics that a whole kube-dns begins
+// with.
+func processMetrics(t *testing.T) []string {
+	t.Helper()
+	fs, o := newFlags()
+	err := fs.Parse([]string{"--kube-master-url=http://127.0.0.1:9", "--dns-bind-address=127.0.0.1", "--dns-port=0", "--healthz-port=0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newProcess(t.Context(), o, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.close()
+	descs := make(chan *prometheus.Desc, 1000)
+	p.registry.Describe(descs)
+	close(descs)
+	var names []string
+	for desc := range descs {
+		if m := nameInDesc.FindStringSubmatch(desc.String()); m != nil {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) == 0 {
+		t.Fatal("no metric at all")
+	}
+	return names
+}

@@ -1,0 +1,209 @@
+// Package snapshot keeps the objects of a zone in a file, so that a process
+// that starts while its API server is away answers from it.
+//
+// It covers restarts of a container and of a node, where the file survives; a
+// new pod has none.
+package snapshot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/kube-dns/kube-dns/internal/atomicfile"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+const (
+	// grace is how long a start waits for the source before it answers from
+	// the file.
+	grace = 2 * time.Second
+	// endpointsMaxAge is how long addresses of headless Services are told: pod
+	// addresses are given to other pods.
+	endpointsMaxAge = time.Hour
+	// writeInterval is the shortest time between two writes; a write that took
+	// long is followed by a pause writeShare times as long.
+	writeInterval = 10 * time.Second
+	writeShare    = 100
+	// touchInterval is how often the file is confirmed without being written.
+	touchInterval = time.Minute
+	lookInterval  = 250 * time.Millisecond
+)
+
+// Options of a Keeper.
+type Options struct {
+	// Path of the file. Required.
+	Path string
+	// Zone to keep, and its apex. Required.
+	Zone   *kubedns.Zone
+	Domain string
+	// MaxAge is how old a file may be. 0 means 24 hours.
+	MaxAge time.Duration
+	// Failing says that the source can not list at the moment. nil: it is not
+	// known.
+	Failing func() bool
+	// Confirmed is the last moment at which the source was known to be
+	// followed. nil: always now.
+	Confirmed func(now time.Time) time.Time
+	// Log gets what is not so every time; nil discards. Metrics may be nil.
+	Log     *slog.Logger
+	Metrics *Metrics
+}
+
+// A Keeper reads the file at a start, and writes it while the zone changes.
+type Keeper struct {
+	Options
+	since atomic.Pointer[time.Time] // of the stale data that is served
+
+	generation uint64 // written last
+	nextWrite  time.Time
+	nextTouch  time.Time
+	lastError  string
+}
+
+// New returns a keeper. Run starts it.
+func New(opts Options) (*Keeper, error) {
+	if opts.Path == "" || opts.Zone == nil || opts.Domain == "" {
+		return nil, errors.New("a snapshot needs a path, a zone and its domain")
+	}
+	opts.MaxAge = cmp.Or(opts.MaxAge, 24*time.Hour)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Metrics == nil {
+		opts.Metrics = NewMetrics(nil)
+	}
+	return &Keeper{Options: opts}, nil
+}
+
+// StaleSince is the age of the data that is served in place of the source's:
+// the moment when it was confirmed last. False when it is the source's.
+func (k *Keeper) StaleSince() (time.Time, bool) {
+	if since := k.since.Load(); since != nil && !k.Zone.HasSynced() {
+		return *since, true
+	}
+	return time.Time{}, false
+}
+
+// Run reads and keeps the file until ctx is done. Trouble with the file is
+// logged and counted: it is never a reason to stop.
+func (k *Keeper) Run(ctx context.Context) error {
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	old, confirmed := k.load()
+	loaded := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			k.keep(time.Now(), true)
+			return nil
+		case now := <-ticker.C:
+			if k.Zone.HasSynced() {
+				old = nil
+				k.keep(now, false)
+				continue
+			}
+			if old != nil && (now.Sub(loaded) >= grace || k.Failing != nil && k.Failing()) {
+				k.serve(old, confirmed)
+				old = nil
+			}
+		}
+	}
+}
+
+// load reads the file, if it can be used.
+func (k *Keeper) load() (*kubedns.Zone, time.Time) {
+	z, confirmed, err := read(k.Path, k.Domain)
+	switch age := time.Since(confirmed); {
+	case errors.Is(err, fs.ErrNotExist):
+		k.Log.Info("no snapshot yet", "file", k.Path)
+		return nil, confirmed
+	case err == nil && age > k.MaxAge:
+		err = fmt.Errorf("it was confirmed last %s ago, and --snapshot-max-age is %s", age.Round(time.Second), k.MaxAge)
+	}
+	if err != nil {
+		k.Log.Warn("the snapshot is not used", "file", k.Path, "reason", err)
+		k.Metrics.ignored.Inc()
+		return nil, confirmed
+	}
+	return z, confirmed
+}
+
+// serve answers from the data of an earlier run until there is newer.
+func (k *Keeper) serve(old *kubedns.Zone, confirmed time.Time) {
+	k.since.Store(&confirmed)
+	k.Zone.ServeStale(old, confirmed.Add(k.MaxAge), confirmed.Add(endpointsMaxAge))
+	k.Log.Warn("no list from the API server yet: answering from the snapshot", "file", k.Path, "confirmed", confirmed.UTC().Format(time.RFC3339))
+}
+
+// keep writes the file when the zone changed, and confirms it when it did not.
+// The last time, it does not wait.
+func (k *Keeper) keep(now time.Time, last bool) {
+	if !k.Zone.HasSynced() {
+		return
+	}
+	if generation := k.Zone.Generation(); generation != k.generation && (last || !now.Before(k.nextWrite)) {
+		k.write(now, generation)
+		return
+	}
+	if k.generation != 0 && (last || !now.Before(k.nextTouch)) {
+		k.nextTouch = now.Add(touchInterval)
+		k.report(os.Chtimes(k.Path, now, k.confirmed(now)))
+	}
+}
+
+func (k *Keeper) write(now time.Time, generation uint64) {
+	err := atomicfile.Write(k.Path, 0o600, func(w io.Writer) error { return Encode(w, k.Zone, k.Domain, now) })
+	if err == nil {
+		k.generation = generation
+		err = os.Chtimes(k.Path, now, k.confirmed(now))
+		k.Metrics.written.Set(float64(now.Unix()))
+	}
+	pause := max(writeInterval, writeShare*time.Since(now))
+	k.nextWrite, k.nextTouch = now.Add(pause), now.Add(touchInterval)
+	k.report(err)
+}
+
+func (k *Keeper) confirmed(now time.Time) time.Time {
+	if k.Confirmed == nil {
+		return now
+	}
+	if at := k.Confirmed(now); !at.IsZero() {
+		return at
+	}
+	return now
+}
+
+// report says what is wrong with the file, once for each kind of trouble.
+func (k *Keeper) report(err error) {
+	if err == nil {
+		if k.lastError != "" {
+			k.Log.Info("the snapshot can be written again", "file", k.Path)
+		}
+		k.lastError = ""
+		return
+	}
+	k.Metrics.failed.Inc()
+	if reason := cause(err); reason != k.lastError {
+		k.lastError = reason
+		k.Log.Error("the snapshot can not be written: a restart without API server would answer from an older one, or none", "file", k.Path, "reason", err)
+	}
+}
+
+// cause is the innermost error: the outer ones name temporary files.
+func cause(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}

@@ -1,0 +1,220 @@
+package snapshot_test
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+const domain = "cluster.local."
+
+// fill puts one Service of each kind into a zone.
+func fill(z *kubedns.Zone) {
+	key := func(name string) kubedns.Key { return kubedns.Key{Namespace: "ns", Name: name} }
+	port := func(name string, n uint16) kubedns.Port { return kubedns.Port{Name: name, Protocol: "tcp", Number: n} }
+	addr := netip.MustParseAddr
+	z.SetService(kubedns.Service{Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1"), addr("fd00::1")}, Ports: []kubedns.Port{port("http", 80)}})
+	z.SetEndpoints(kubedns.Endpoints{Key: key("web-1"), Service: "web", Dropped: true, AnyReady: true})
+	z.SetService(kubedns.Service{Key: key("ext"), ExternalName: "a.example"})
+	z.SetService(kubedns.Service{Key: key("num"), ExternalName: "192.0.2.1"})
+	z.SetService(kubedns.Service{Key: key("set"), Headless: true})
+	z.SetEndpoints(kubedns.Endpoints{Key: key("set-1"), Service: "set", AnyReady: true, Subsets: []kubedns.Subset{
+		{Ports: []kubedns.Port{port("peer", 1), port("api", 2)}, Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.1"), Hostname: "a", Ready: true}, {Addr: addr("fd00:1::1"), Hostname: "a", Ready: true}}},
+		{Ports: []kubedns.Port{port("peer", 3)}, Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.2"), Ready: true}, {Addr: addr("10.1.0.3"), Ready: false}}},
+	}})
+	z.Publish()
+}
+
+func encoded(t testing.TB) []byte {
+	t.Helper()
+	z := kubedns.NewZone(kubedns.Options{})
+	fill(z)
+	var b bytes.Buffer
+	if err := snapshot.Encode(&b, z, domain, time.Unix(1700000000, 0)); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func dump(t *testing.T, z *kubedns.Zone) string {
+	t.Helper()
+	doc, err := z.Dump()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(doc)
+}
+
+func TestRoundTrip(t *testing.T) {
+	data := encoded(t)
+	z, written, err := snapshot.Decode(data, domain)
+	if err != nil || written.Unix() != 1700000000 {
+		t.Fatalf("%v, %v", written, err)
+	}
+	want := kubedns.NewZone(kubedns.Options{})
+	fill(want)
+	if diff := cmp.Diff(dump(t, want), dump(t, z)); diff != "" {
+		t.Errorf("want -, got +:\n%s\n%s", diff, data)
+	}
+	var again bytes.Buffer
+	if err := snapshot.Encode(&again, z, domain, written); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(data), again.String()); diff != "" {
+		t.Errorf("written again: %s", diff)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good := string(encoded(t))
+	for name, tt := range map[string]struct{ data, zone, want string }{
+		"empty":        {"", domain, "torn"},
+		"torn":         {good[:len(good)/2], domain, "torn"},
+		"last byte":    {good[:len(good)-1], domain, "torn"},
+		"changed":      {strings.Replace(good, "10.0.0.1", "10.0.0.2", 1), domain, "checksum is wrong"},
+		"another zone": {good, "other.zone.", "of the zone cluster.local., not other.zone."},
+		"other file":   {"kind: List\n", domain, "torn"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := snapshot.Decode([]byte(tt.data), tt.zone); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	good := encoded(f)
+	f.Add(good)
+	f.Add(good[:100])
+	f.Add([]byte("# kube-dns snapshot 1 zone=cluster.local. written=x\n# sha256=00\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if z, _, err := snapshot.Decode(data, domain); (z == nil) != (err != nil) {
+			t.Errorf("zone %v, error %v", z, err)
+		}
+	})
+}
+
+// keep runs a keeper in the bubble of a test for a while.
+func keep(t *testing.T, opts snapshot.Options, whilst func(*snapshot.Keeper)) {
+	t.Helper()
+	k, err := snapshot.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- k.Run(ctx) }()
+	whilst(k)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKeeper(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "snapshot")
+	synctest.Test(t, func(t *testing.T) {
+		// A first run writes the file, soon after its lists are there.
+		z := kubedns.NewZone(kubedns.Options{})
+		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(*snapshot.Keeper) {
+			time.Sleep(5 * time.Second)
+			if _, err := os.Stat(path); err == nil {
+				t.Error("a file without data")
+			}
+			fill(z)
+			z.MarkSynced()
+			time.Sleep(time.Second)
+			if _, err := os.Stat(path); err != nil {
+				t.Error(err)
+			}
+			// A change is not written at once.
+			before, _ := os.ReadFile(path)
+			z.DeleteService(kubedns.Key{Namespace: "ns", Name: "web"})
+			z.Publish()
+			time.Sleep(time.Second)
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("written twice in a second")
+			}
+			time.Sleep(time.Minute)
+			if after, _ := os.ReadFile(path); bytes.Equal(before, after) {
+				t.Error("a change was not written")
+			}
+			// Without changes it is confirmed.
+			time.Sleep(10 * time.Minute)
+			if info, err := os.Stat(path); err != nil || time.Since(info.ModTime()) > 2*time.Minute {
+				t.Errorf("confirmed %v, %v", info.ModTime(), err)
+			}
+		})
+
+		// The next run answers from it when the source says nothing for 2 s.
+		z = kubedns.NewZone(kubedns.Options{})
+		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(k *snapshot.Keeper) {
+			time.Sleep(time.Second)
+			if got := z.Status(); got != skydns.NotReady {
+				t.Errorf("status %v after a second", got)
+			}
+			time.Sleep(2 * time.Second)
+			if _, stale := k.StaleSince(); z.Status() != skydns.Stale || !stale {
+				t.Errorf("status %v after three seconds", z.Status())
+			}
+			a, err := z.Records(t.Context(), skydns.Query{Name: "set.ns.svc." + domain, Type: skydns.TypeA, Limit: 100})
+			if err != nil || len(a.Records) != 2 {
+				t.Errorf("%v, %v", a.Records, err)
+			}
+			z.MarkSynced()
+			if _, stale := k.StaleSince(); z.Status() != skydns.Ready || stale {
+				t.Error("still stale")
+			}
+		})
+
+		// Too old for endpoints, then too old for all.
+		z = kubedns.NewZone(kubedns.Options{})
+		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
+			time.Sleep(time.Second)
+			if got := z.Status(); got != skydns.Stale {
+				t.Errorf("status %v when the source fails", got)
+			}
+			time.Sleep(2 * time.Hour)
+			if _, err := z.Records(t.Context(), skydns.Query{Name: "set.ns.svc." + domain, Type: skydns.TypeA, Limit: 100}); err == nil {
+				t.Error("endpoints of two hours ago")
+			}
+			if a, err := z.Records(t.Context(), skydns.Query{Name: "num.ns.svc." + domain, Type: skydns.TypeA, Limit: 100}); err != nil || len(a.Records) != 1 {
+				t.Errorf("%v, %v", a.Records, err)
+			}
+			time.Sleep(24 * time.Hour)
+			if got := z.Status(); got != skydns.NotReady {
+				t.Errorf("status %v after a day", got)
+			}
+		})
+		z = kubedns.NewZone(kubedns.Options{})
+		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
+			time.Sleep(time.Second)
+			if got := z.Status(); got != skydns.NotReady {
+				t.Errorf("status %v with a file of yesterday", got)
+			}
+		})
+	})
+}
+
+func TestKeeperWithoutAPlaceToWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "no", "snapshot")
+	synctest.Test(t, func(t *testing.T) {
+		z := kubedns.NewZone(kubedns.Options{})
+		fill(z)
+		z.MarkSynced()
+		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(*snapshot.Keeper) { time.Sleep(time.Minute) })
+	})
+}

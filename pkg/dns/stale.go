@@ -1,0 +1,48 @@
+package dns
+
+import (
+	"errors"
+	"time"
+)
+
+// A stale zone answers in the place of one that has no data yet.
+type stale struct {
+	zone *Zone
+	// until is when its data is too old for any answer, endpointsUntil when
+	// it is for the addresses of headless Services: pod addresses are given to
+	// other pods before long.
+	until, endpointsUntil time.Time
+}
+
+var (
+	errNoData = errors.New("no data yet")
+	errTooOld = errors.New("the data of an earlier run is too old")
+)
+
+// ServeStale makes the zone answer from old, the data of an earlier run, until
+// its own source has listed everything. Whoever asks learns of it by Status.
+// Any goroutine may call it; nobody may write to old any more.
+func (z *Zone) ServeStale(old *Zone, until, endpointsUntil time.Time) {
+	old.MarkSynced()
+	old.federations.Store(z.federations.Load())
+	old.locate.Store(z.locate.Load())
+	old.endpointsUntil = endpointsUntil
+	z.stale.Store(&stale{zone: old, until: until, endpointsUntil: endpointsUntil})
+}
+
+// answering returns the zone to answer from: z itself, or a stale one while z
+// waits for its first lists; nil while there is none.
+func (z *Zone) answering() *Zone {
+	if z.synced.Load() {
+		return z
+	}
+	if s := z.stale.Load(); s != nil && time.Now().Before(s.until) {
+		return s.zone
+	}
+	return nil
+}
+
+// tooOld says whether the endpoints of s must not be told any more.
+func (z *Zone) tooOld(s *service) bool {
+	return s.headless && !z.endpointsUntil.IsZero() && time.Now().After(z.endpointsUntil)
+}
