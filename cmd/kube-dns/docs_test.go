@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/docs"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
+	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
@@ -42,6 +44,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	rec := docs.NewRecorder()
 	zone := kubedns.NewZone(kubedns.Options{})
 	kube.NewMetrics(rec)
+	snapshot.NewMetrics(rec)
 	newSettings(&settings{}, rec)
 	if _, err := skydns.New(skydns.Options{
 		Domain: "cluster.local.", Backend: zone, Forwarder: skydns.NewForwarder(noServer), Registerer: rec,
@@ -66,7 +69,10 @@ var nameInDesc = regexp.MustCompile(`fqName: "((?:kubedns|skydns)_[^"]*)"`)
 func processMetrics(t *testing.T) []string {
 	t.Helper()
 	fs, o := newFlags()
-	err := fs.Parse([]string{"--kube-master-url=http://127.0.0.1:9", "--dns-bind-address=127.0.0.1", "--dns-port=0", "--healthz-port=0"})
+	err := fs.Parse([]string{
+		"--kube-master-url=http://127.0.0.1:9", "--dns-bind-address=127.0.0.1", "--dns-port=0", "--healthz-port=0",
+		"--snapshot=" + filepath.Join(t.TempDir(), "snapshot"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

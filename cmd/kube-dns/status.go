@@ -23,7 +23,7 @@ type status struct {
 	// waitingFor says in one line what the source waits for, and why.
 	waitingFor func() string
 	// alive is nil while queries are answered.
-	alive   func() error
+	alive   func(context.Context) error
 	version string
 	source  string
 	start   time.Time
@@ -63,7 +63,7 @@ func (s *status) handler(metrics http.Handler, metricsPath string) http.Handler 
 		text, err := s.ready()
 		reply(w, text, err)
 	})
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, "ok", s.alive()) })
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) { reply(w, "ok", s.alive(r.Context())) })
 	mux.HandleFunc("/cache", s.cache)
 	mux.HandleFunc("/{$}", s.page)
 	if metrics != nil {

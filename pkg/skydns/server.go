@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -29,6 +31,7 @@ type Server struct {
 	waiting   sync.WaitGroup
 	conns     connTable
 	panicLog  everySecond
+	addr      atomic.Pointer[netip.AddrPort] // of the sockets, while it runs
 }
 
 // New returns a server that does not listen yet.
@@ -86,6 +89,9 @@ func (s *Sockets) Close() error { return errors.Join(s.udp.Close(), s.tcp.Close(
 // Run answers until ctx is done. Then it answers what has arrived, waits for
 // what is in flight, closes the sockets and returns nil.
 func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
+	addr := reachable(sockets.udp.LocalAddr())
+	s.addr.Store(&addr)
+	defer s.addr.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.serveUDP(ctx, sockets.udp) })
 	g.Go(func() error { return s.serveTCP(ctx, sockets.tcp) })
@@ -136,17 +142,35 @@ func (e *everySecond) allow(now time.Time) bool {
 	return true
 }
 
-// Alive returns nil when a query for the zone's apex is answered as it should
-// be, by the same way as a client's. It depends on no other server.
-func (s *Server) Alive() error {
-	q := new(dns.Msg)
-	q.SetQuestion(s.domain, dns.TypeSOA)
-	raw, err := q.Pack()
+// aliveTimeout is how long a server that is well may take for its own query.
+const aliveTimeout = time.Second
+
+// Alive returns nil when the server answers a query for the zone's apex that
+// comes in by its own UDP socket, as a client's does. It depends on no other
+// server.
+func (s *Server) Alive(ctx context.Context) error {
+	addr := s.addr.Load()
+	if addr == nil {
+		return errors.New("not answering yet, or no more")
+	}
+	query, err := new(dns.Msg).SetQuestion(s.domain, dns.TypeSOA).Pack()
 	if err != nil {
 		return err
 	}
-	if len(s.respond(raw, false).reply) <= headerSize {
-		return errors.New("a query for the zone's apex got no reply")
+	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
+	defer cancel()
+	if _, err := exchangeOnce(ctx, *addr, query, false); err != nil {
+		return fmt.Errorf("a query to ourselves, at %s: %w", addr, err)
 	}
 	return nil
+}
+
+// reachable is an address by which a socket's own process gets to it.
+func reachable(addr net.Addr) netip.AddrPort {
+	at := addr.(*net.UDPAddr).AddrPort()
+	if ip := at.Addr().Unmap(); ip.IsUnspecified() {
+		// A socket for both families shows the IPv6 address, and takes IPv4.
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	return at
 }

@@ -532,3 +532,62 @@ skydns_skydns_dns_cachemiss_count_total{cache="response"} 3
 		t.Error(err)
 	}
 }
+
+func TestAlive(t *testing.T) {
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Alive(t.Context()) == nil {
+		t.Error("alive before it runs")
+	}
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", "::1"} {
+		sockets, err := skydns.Listen(t.Context(), net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Run(ctx, sockets) }()
+		for err = s.Alive(ctx); err != nil && t.Context().Err() == nil; err = s.Alive(ctx) {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if s.Alive(t.Context()) == nil {
+			t.Error("alive after the end")
+		}
+	}
+}
+
+// A socket for all addresses answers from the one that was asked.
+func TestReplyComesFromTheAddressAsked(t *testing.T) {
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets, err := skydns.Listen(t.Context(), "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Run(ctx, sockets) }()
+	_, port, err := net.SplitHostPort(sockets.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "127.1.2.3", "::1"} {
+		// A connected socket takes replies from nowhere else.
+		m := dnstest.Exchange(t, net.JoinHostPort(host, port), dnstest.Query("web.cluster.local", dns.TypeA), false)
+		if len(m.Answer) != 1 {
+			t.Errorf("%s: %v", host, m)
+		}
+	}
+	cancel()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
