@@ -88,8 +88,6 @@ type slicePort struct {
 	port     *int32
 }
 
-func ptr[T any](v T) *T { return &v }
-
 var ofWeb = map[string]string{"kubernetes.io/service-name": "web"}
 
 var sliceCases = []sliceCase{
@@ -98,16 +96,16 @@ var sliceCases = []sliceCase{
 		labels:      ofWeb,
 		addressType: "IPv4",
 		endpoints: []sliceEndpoint{
-			{addresses: []string{"10.1.0.1"}, hostname: ptr("Web-0"), ready: ptr(true)},
-			{addresses: []string{"10.1.0.2"}, ready: ptr(false)},
+			{addresses: []string{"10.1.0.1"}, hostname: new("Web-0"), ready: new(true)},
+			{addresses: []string{"10.1.0.2"}, ready: new(false)},
 			{addresses: []string{"10.1.0.3"}},
 		},
 		ports: []slicePort{
-			{name: ptr("http"), port: ptr[int32](8080)},
-			{name: ptr("dns"), protocol: ptr(corev1.ProtocolUDP), port: ptr[int32](53)},
-			{name: ptr(""), port: ptr[int32](1)},
-			{port: ptr[int32](2)},
-			{name: ptr("all-ports")},
+			{name: new("http"), port: new(int32(8080))},
+			{name: new("dns"), protocol: new(corev1.ProtocolUDP), port: new(int32(53))},
+			{name: new(""), port: new(int32(1))},
+			{port: new(int32(2))},
+			{name: new("all-ports")},
 		},
 		want: kubedns.Endpoints{
 			Service: "web",
@@ -130,7 +128,7 @@ var sliceCases = []sliceCase{
 		name:        "all addresses of an endpoint, without those that are none",
 		labels:      ofWeb,
 		addressType: "IPv6",
-		endpoints:   []sliceEndpoint{{addresses: []string{"2001:db8::1", "bogus", "2001:DB8::2"}, ready: ptr(false)}},
+		endpoints:   []sliceEndpoint{{addresses: []string{"2001:db8::1", "bogus", "2001:DB8::2"}, ready: new(false)}},
 		want: kubedns.Endpoints{
 			Service: "web",
 			Subsets: []kubedns.Subset{{Endpoints: []kubedns.Endpoint{

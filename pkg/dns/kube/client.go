@@ -50,7 +50,11 @@ type ClientOptions struct {
 type Client struct {
 	core, slices, betaSlices rest.Interface
 	params                   kruntime.ParameterCodec
+	http                     *http.Client
 }
+
+// CloseIdleConnections ends the connections that wait for another request.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // NewClient reads the credentials; it does not talk to the server. An error
 // means that it never could.
@@ -114,7 +118,7 @@ func newClient(cfg *rest.Config, httpClient *http.Client, log *slog.Logger) (*Cl
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandlerWithContext = newWarnings(log)
 
-	c := &Client{params: kruntime.NewParameterCodec(scheme)}
+	c := &Client{params: kruntime.NewParameterCodec(scheme), http: httpClient}
 	for _, group := range []struct {
 		version schema.GroupVersion
 		path    string

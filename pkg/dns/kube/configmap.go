@@ -97,6 +97,7 @@ func newConfigMap(m *corev1.ConfigMap) configMap {
 func (c *ConfigMap) resource() resource[configMap] {
 	all := resource[configMap]{
 		name: "configmaps", api: c.client.core, params: c.client.params,
+		key:     func(m configMap) kubedns.Key { return m.key },
 		newList: func() kruntime.Object { return &corev1.ConfigMapList{} },
 		convert: func(o kruntime.Object) (configMap, bool) {
 			m, ok := o.(*corev1.ConfigMap)
@@ -117,8 +118,9 @@ type configReader struct {
 
 	have bool          // last is set
 	last config.Update // the last that was read
-	good time.Time     // when reading last worked, or its failure was last told
-	told bool          // that reading fails
+	up   bool          // the watch is open
+	bad  time.Time     // when reading stopped working, or that was last told
+	told bool          // that reading does not work
 }
 
 // first reads the object once, without waiting for long. It reports false when
@@ -145,7 +147,6 @@ func (r *configReader) first(ctx context.Context) bool {
 // read applies what the object says, unless that is known. The zero value
 // stands for an absent object: the defaults.
 func (r *configReader) read(m configMap) {
-	r.good = time.Now()
 	if len(m.data) == 0 {
 		m.version = ""
 	}
@@ -162,9 +163,9 @@ func (r *configReader) read(m configMap) {
 
 // tell applies a failure to read.
 func (r *configReader) tell(err error) {
-	r.good, r.told = time.Now(), true
+	r.bad, r.told = time.Now(), true
 	err = fmt.Errorf("read config map %s: %w", r.key, err)
-	if hint := advice[reasonOf(err)]; hint != "" {
+	if hint := adviceFor(reasonOf(err), "configmaps"); hint != "" {
 		err = fmt.Errorf("%w (%s)", err, hint)
 	}
 	r.apply(config.Update{Err: err})
@@ -194,20 +195,25 @@ func (r *configReader) remove(_ context.Context, m configMap) {
 
 // connected tells that reading works again: what was read last still counts.
 func (r *configReader) connected() {
-	r.good = time.Now()
+	r.up = true
 	if r.told && r.have {
 		r.told = false
 		r.apply(r.last)
 	}
 }
 
-func (r *configReader) event() { r.good = time.Now() }
-func (r *configReader) lost()  {}
+func (r *configReader) event() {}
+
+func (r *configReader) lost() {
+	if r.up {
+		r.up, r.bad = false, time.Now()
+	}
+}
 
 // failed tells of a failure that lasts. A server that restarts is none.
 func (r *configReader) failed(err error) {
 	r.metrics.errors.WithLabelValues("configmaps", string(reasonOf(err))).Inc()
-	if time.Since(r.good) >= logEvery {
+	if time.Since(r.bad) >= logEvery {
 		r.tell(err)
 	}
 }

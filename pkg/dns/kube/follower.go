@@ -69,7 +69,8 @@ type follower[T any] struct {
 	// refusable: run ends with errRefused when the API is missing or forbidden.
 	refusable bool
 
-	listed       bool
+	listed       bool // ever
+	listedAt     time.Time
 	version      string // where the next watch starts; empty: list first
 	failures     int    // in a row, without progress
 	refusedSince time.Time
@@ -106,6 +107,9 @@ func (f *follower[T]) onError(err error) error {
 	case expired(err):
 		f.log.Debug("watch fell behind, listing anew", "resource", f.resource.name, "err", err)
 		f.version = ""
+		if time.Since(f.listedAt) >= goodWatch {
+			f.backoff.reset() // the server answers, and this is the way to go on
+		}
 	case refused && f.refusalLasts():
 		return fmt.Errorf("%w: %w", errRefused, err)
 	case refused:
@@ -161,7 +165,8 @@ func (f *follower[T]) list(ctx context.Context) (*watcher, error) {
 	mode := "streamed"
 	if f.streaming.isOn() {
 		items, version, w, err = stream(ctx, f.small())
-		if err != nil && !f.streaming.tryPages(f.resource.name, err) {
+		// Pages are also a way around a server that fails again and again.
+		if err != nil && !f.streaming.tryPages(f.resource.name, err) && (f.failures < 3 || !isAnswer(err)) {
 			return nil, err
 		}
 	}
@@ -173,7 +178,7 @@ func (f *follower[T]) list(ctx context.Context) (*watcher, error) {
 	}
 	f.metrics.lists.WithLabelValues(f.resource.name, mode).Inc()
 	f.log.Debug("listed", "resource", f.resource.name, "objects", len(items), "mode", mode, "version", version)
-	f.listed, f.version = true, version
+	f.listed, f.listedAt, f.version = true, time.Now(), version
 	f.sink.replace(ctx, items)
 	return w, nil
 }

@@ -7,10 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // A Reason is the class of an error of the API, as the label reason of metrics
@@ -43,7 +45,7 @@ const (
 	Other             Reason = "other"
 )
 
-// advice says what to change. A reason that is not in it may pass by itself.
+// advice says what to change; RESOURCE stands for what cannot be read. A reason that is not in it may pass by itself.
 var advice = map[Reason]string{
 	CertificateWithoutSAN: "the API server's certificate names its host in the common name only, which counts no more: " +
 		"issue one with the host as a subject alternative name (SAN)",
@@ -58,9 +60,15 @@ var advice = map[Reason]string{
 	Protocol:           "kube-dns and the API server have no protocol in common: check http or https in the URL, and that the server offers TLS 1.2 or later",
 	Credentials:        "the credentials cannot be read: check the user of the kubeconfig, or the token of the service account",
 	Unauthorized:       "the API server does not accept the credentials: check the user of the kubeconfig, or the token of the service account",
-	Forbidden: "grant the user, or the service account, list and watch on this resource " +
-		"(ClusterRole system:kube-dns has services and endpoints)",
+	Forbidden: "allow the user of the kubeconfig, or the service account, to list and watch RESOURCE " +
+		"(ClusterRole system:kube-dns allows services and endpoints)",
 	NotFound: "the server has no such API: check that --kube-master-url, or server in the kubeconfig, is a Kubernetes API server",
+}
+
+// adviceFor returns what to change about an error with a resource; nothing when
+// it may pass by itself.
+func adviceFor(reason Reason, resource string) string {
+	return strings.ReplaceAll(advice[reason], "RESOURCE", resource)
 }
 
 // reasonOf returns the class of err.
@@ -80,7 +88,7 @@ func answerReason(err error) (Reason, bool) {
 		return "", false
 	}
 	switch code := status.Status().Code; {
-	case strings.Contains(status.Status().Message, "HTTP request to an HTTPS server"):
+	case saysHTTPS(status.Status()):
 		return Protocol, true
 	case code == http.StatusUnauthorized:
 		return Unauthorized, true
@@ -96,6 +104,17 @@ func answerReason(err error) (Reason, bool) {
 		return ServerError, true
 	}
 	return Other, true
+}
+
+// saysHTTPS says whether the answer is the one of Go's servers, and so of API
+// servers, to a request in clear text on a port for TLS.
+func saysHTTPS(s metav1.Status) bool {
+	if s.Code != http.StatusBadRequest || s.Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool {
+		return strings.Contains(c.Message, "HTTP request to an HTTPS server")
+	})
 }
 
 // certificateReason is about the server's certificate, as crypto/x509 sees it.
@@ -171,6 +190,12 @@ func networkReason(err error) (Reason, bool) {
 // expired says whether the server forgot what happened since the version that
 // it was asked about. Servers up to 1.17 use either of the two reasons.
 func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
+
+// isAnswer says whether the server was reached.
+func isAnswer(err error) bool {
+	_, ok := answerReason(err)
+	return ok
+}
 
 // isAboutRequest says whether the server read the request and answered that it
 // does not like it, other than for who is asking, and how often.

@@ -31,6 +31,7 @@ type resource[T any] struct {
 	params   kruntime.ParameterCodec
 	newList  func() kruntime.Object
 	convert  func(kruntime.Object) (T, bool)
+	key      func(T) kubedns.Key
 	selector selector
 }
 
@@ -45,6 +46,7 @@ func (c *Client) services() resource[kubedns.Service] {
 	names := newInterner()
 	return resource[kubedns.Service]{
 		name: "services", api: c.core, params: c.params,
+		key:     func(s kubedns.Service) kubedns.Key { return s.Key },
 		newList: func() kruntime.Object { return &corev1.ServiceList{} },
 		convert: func(o kruntime.Object) (kubedns.Service, bool) {
 			s, ok := o.(*corev1.Service)
@@ -59,7 +61,7 @@ func (c *Client) services() resource[kubedns.Service] {
 func (c *Client) endpoints() resource[kubedns.Endpoints] {
 	names := newInterner()
 	return resource[kubedns.Endpoints]{
-		name: "endpoints", api: c.core, params: c.params,
+		name: "endpoints", api: c.core, params: c.params, key: endpointsKey,
 		newList: func() kruntime.Object { return &corev1.EndpointsList{} },
 		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
 			e, ok := o.(*corev1.Endpoints)
@@ -74,7 +76,7 @@ func (c *Client) endpoints() resource[kubedns.Endpoints] {
 func (c *Client) endpointSlices() resource[kubedns.Endpoints] {
 	names := newInterner()
 	return resource[kubedns.Endpoints]{
-		name: "endpointslices", api: c.slices, params: c.params,
+		name: "endpointslices", api: c.slices, params: c.params, key: endpointsKey,
 		newList: func() kruntime.Object { return &discoveryv1.EndpointSliceList{} },
 		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
 			s, ok := o.(*discoveryv1.EndpointSlice)
@@ -90,7 +92,7 @@ func (c *Client) endpointSlices() resource[kubedns.Endpoints] {
 func (c *Client) betaEndpointSlices() resource[kubedns.Endpoints] {
 	names := newInterner()
 	return resource[kubedns.Endpoints]{
-		name: "endpointslices", api: c.betaSlices, params: c.params,
+		name: "endpointslices", api: c.betaSlices, params: c.params, key: endpointsKey,
 		newList: func() kruntime.Object { return &discoveryv1beta1.EndpointSliceList{} },
 		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
 			s, ok := o.(*discoveryv1beta1.EndpointSlice)
@@ -102,6 +104,8 @@ func (c *Client) betaEndpointSlices() resource[kubedns.Endpoints] {
 		},
 	}
 }
+
+func endpointsKey(e kubedns.Endpoints) kubedns.Key { return e.Key }
 
 // where returns the resource restricted to what s selects.
 func (r resource[T]) where(s selector) resource[T] {

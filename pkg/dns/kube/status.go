@@ -155,14 +155,16 @@ func (t *tracker) setServer(v serverVersion) {
 	t.server = v.String()
 }
 
-// published notes that the first complete list of a role can be asked for; api
-// is where it came from.
-func (t *tracker) published(role, api string) {
+// published notes what can be asked for: Services, and the endpoints of api
+// when it is not nil.
+func (t *tracker) published(services bool, api *endpointsAPI) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waiting = slices.DeleteFunc(t.waiting, func(s string) bool { return s == role })
-	if role == roleEndpoints {
-		t.api = api
+	t.waiting = slices.DeleteFunc(t.waiting, func(role string) bool {
+		return role == roleServices && services || role == roleEndpoints && api != nil
+	})
+	if api != nil {
+		t.api = api.name
 	}
 }
 
@@ -217,7 +219,7 @@ func (t trackedRole) failed(err error) {
 // report counts and logs an error.
 func (t *tracker) report(role string, err error) *Problem {
 	reason := reasonOf(err)
-	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: advice[reason], At: time.Now()}
+	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: adviceFor(reason, role), At: time.Now()}
 	t.metrics.errors.WithLabelValues(role, string(reason)).Inc()
 	t.mu.Lock()
 	due := t.due(reason, p.At)

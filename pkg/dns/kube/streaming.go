@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -13,9 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-
-	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
 const (
@@ -99,8 +97,7 @@ func stream[T any](ctx context.Context, r resource[T]) (items []T, version strin
 }
 
 // initialObjects reads up to the bookmark that ends a streamed list.
-func initialObjects[T any](ctx context.Context, r resource[T], w *watcher, silence *time.Timer) ([]T, string, error) {
-	held := map[kubedns.Key]T{}
+func initialObjects[T any](ctx context.Context, r resource[T], w *watcher, silence *time.Timer) (items []T, version string, err error) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -113,23 +110,31 @@ func initialObjects[T any](ctx context.Context, r resource[T], w *watcher, silen
 			if e.Type == watch.Error {
 				return nil, "", fmt.Errorf("watch %s: %w", r.name, apierrors.FromObject(e.Object))
 			}
-			m, err := meta.Accessor(e.Object)
-			if err != nil {
-				continue
+			if e.Type == watch.Bookmark && endsList(e.Object) {
+				return items, versionOf(e.Object), nil
 			}
-			if e.Type == watch.Bookmark {
-				if m.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
-					return slices.Collect(maps.Values(held)), m.GetResourceVersion(), nil
-				}
-				continue
-			}
-			k := kubedns.Key{Namespace: m.GetNamespace(), Name: m.GetName()}
-			v, ok := r.convert(e.Object)
-			if e.Type == watch.Deleted || !ok {
-				delete(held, k)
-				continue
-			}
-			held[k] = v
+			items = applyInitial(r, items, e)
 		}
 	}
+}
+
+// applyInitial adds an object to those of a list. That it was there before, or
+// goes away, happens while the list is under way, but rarely.
+func applyInitial[T any](r resource[T], items []T, e watch.Event) []T {
+	if e.Type == watch.Bookmark {
+		return items
+	}
+	v, ok := r.convert(e.Object)
+	if e.Type != watch.Added {
+		items = slices.DeleteFunc(items, func(old T) bool { return r.key(old) == r.key(v) })
+	}
+	if ok && e.Type != watch.Deleted {
+		items = append(items, v)
+	}
+	return items
+}
+
+func endsList(bookmark kruntime.Object) bool {
+	m, err := meta.Accessor(bookmark)
+	return err == nil && m.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
 }

@@ -33,8 +33,6 @@ func (v serverVersion) String() string {
 	return v.text
 }
 
-func (v serverVersion) known() bool { return v.major > 0 }
-
 func (v serverVersion) atLeast(major, minor int) bool {
 	return v.major > major || v.major == major && v.minor >= minor
 }

@@ -182,17 +182,15 @@ func (w *writer) nextFetch() (chan<- fetch, fetch) {
 	return w.source.jobs, f
 }
 
+// publish makes the changes visible, and asks for what turned out to be missing.
 func (w *writer) publish() {
 	for _, k := range w.zone.Publish() {
 		w.merge.want(k)
 	}
-	if w.synced || !w.hasServices {
-		return
-	}
-	w.source.tracker.published(roleServices, "")
-	if w.api != nil {
+	if !w.synced && w.hasServices && w.api != nil {
 		w.synced = true
 		w.zone.MarkSynced()
-		w.source.tracker.published(roleEndpoints, w.api.name)
+		w.source.log.Info("all names are known", "endpoints", w.api.name)
 	}
+	w.source.tracker.published(w.hasServices, w.api)
 }

@@ -1,0 +1,346 @@
+package kube_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/dns/kube"
+)
+
+func TestServerAwayAtStart(t *testing.T) {
+	api := newFakeAPI("36")
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+	api.down = true
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		started := time.Now()
+		time.Sleep(time.Hour)
+		if r.zone.HasSynced() {
+			t.Error("synced without a server")
+		}
+		status := r.src.Status()
+		got := status.String()
+		for _, want := range []string{"waiting for services and endpoints", started.UTC().Format(time.RFC3339), "connection_refused", "dial tcp"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("Status = %q, want it to contain %q", got, want)
+			}
+		}
+		if !status.Confirmed(time.Now()).IsZero() {
+			t.Errorf("Confirmed = %v, want never", status.Confirmed(time.Now()))
+		}
+		if n := r.log.lines("WARN", ""); n < 45 || n > 61 {
+			t.Errorf("%d warnings in an hour, want about one a minute", n)
+		}
+		api.change(func() { api.down = false })
+		time.Sleep(10 * time.Second)
+		r.want("db", "10.1.0.1")
+		if status := r.src.Status(); status.String() != "" || status.Problem != nil || !status.Streaming {
+			t.Errorf("Status = %+v, want all well and streaming", status)
+		}
+	})
+}
+
+func TestServerLostLater(t *testing.T) {
+	api := newFakeAPI("36")
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(time.Hour)
+		lost := time.Now()
+		api.change(func() { api.down = true })
+		time.Sleep(time.Hour)
+		r.want("db", "10.1.0.1")
+		status := r.src.Status()
+		if !r.zone.HasSynced() || status.String() != "" {
+			t.Errorf("not ready: %q", status)
+		}
+		if status.Problem == nil || status.Problem.Reason != kube.ConnectionRefused {
+			t.Errorf("Problem = %+v, want connection refused", status.Problem)
+		}
+		if got := status.Confirmed(time.Now()); !got.Equal(lost) {
+			t.Errorf("Confirmed = %v, want %v", got, lost)
+		}
+		if got := r.metric("kubedns_api_watch_connected"); got != 0 {
+			t.Errorf("%v watches connected, want none", got)
+		}
+		api.change(func() { api.down = false })
+		time.Sleep(10 * time.Second)
+		api.put(slice("db", "a", "10.1.0.2"))
+		r.want("db", "10.1.0.2")
+		if got := r.metric("kubedns_api_watch_connected"); got != 2 {
+			t.Errorf("%v watches connected, want 2", got)
+		}
+		if n := r.log.lines("INFO", "watching the API server again"); n != 2 {
+			t.Errorf("%d lines about the return, want one for each watch", n)
+		}
+	})
+}
+
+// What time cannot cure is named, with what to change.
+func TestForbiddenForAll(t *testing.T) {
+	api := newFakeAPI("36")
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+	api.refuse = map[string]int{servicesPath: 403, slicesPath: 403, endpointsPath: 403}
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(time.Minute)
+		for _, want := range []string{"forbidden: ", "services: the fake says 403", "list and watch services", "ClusterRole system:kube-dns"} {
+			if got := r.src.Status().String(); !strings.Contains(got, want) {
+				t.Errorf("Status = %q, want it to contain %q", got, want)
+			}
+		}
+		if got := r.metric("kubedns_api_errors_total", "resource=services", "reason=forbidden"); got < 5 {
+			t.Errorf("%v errors counted, want some", got)
+		}
+		if n := r.log.lines("ERROR", "reason=forbidden"); n < 1 || n > 2 {
+			t.Errorf("%d lines in a minute, want one", n)
+		}
+		// The role for Services comes, then the one for endpoints.
+		api.change(func() { delete(api.refuse, servicesPath) })
+		time.Sleep(time.Minute)
+		if got := r.src.Status().String(); !strings.Contains(got, "waiting for endpoints of") {
+			t.Errorf("Status = %q, want waiting for endpoints alone", got)
+		}
+		api.change(func() { delete(api.refuse, slicesPath) })
+		time.Sleep(time.Minute)
+		r.want("db", "10.1.0.1")
+		if n := r.log.lines("INFO", "reading Endpoints"); n != 1 {
+			t.Errorf("%d lines about the fallback, want 1", n)
+		}
+	})
+}
+
+func TestUnauthorized(t *testing.T) {
+	api := newFakeAPI("36")
+	api.refuse["/version"] = 401
+	api.refuse[servicesPath] = 401
+	api.put(clusterIP("web", "10.0.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(10 * time.Second)
+		if got := r.src.Status().String(); !strings.Contains(got, "unauthorized") || !strings.Contains(got, "check the user") {
+			t.Errorf("Status = %q, want unauthorized and advice", got)
+		}
+		api.change(func() { clear(api.refuse) })
+		time.Sleep(10 * time.Second)
+		r.want("web", "10.0.0.1")
+		if !r.src.Status().Streaming {
+			t.Error("streaming is off, though the server's version could be read later")
+		}
+	})
+}
+
+// Servers before 1.27, and some proxies, do not know of streamed lists: they
+// send what there is, and then say nothing for ever.
+func TestStreamingIgnored(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*fakeAPI)
+	}{
+		{"parameter ignored", func(a *fakeAPI) { a.ignoresStream = true }},
+		{"closing bookmark lost", func(a *fakeAPI) { a.losesBookmark = true }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			api := newFakeAPI("36")
+			tt.change(api)
+			api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+			inBubble(t, api, func(t *testing.T, r *rig) {
+				time.Sleep(9900 * time.Millisecond)
+				if r.zone.HasSynced() {
+					t.Error("synced before the streamed list was given up")
+				}
+				time.Sleep(200 * time.Millisecond)
+				r.want("db", "10.1.0.1")
+				if n := r.count(func(q request) bool { return q.Streamed }); n != 1 {
+					t.Errorf("%d streamed requests, want 1 in the life of the process", n)
+				}
+				if got := r.metric("kubedns_api_streaming_off_total", "reason=silent"); got != 1 {
+					t.Errorf("streaming_off = %v, want 1", got)
+				}
+				if n := r.log.lines("INFO", "does not stream lists"); n != 1 {
+					t.Errorf("%d lines about it, want 1", n)
+				}
+				// Also when it lists again.
+				api.forget()
+				api.cut()
+				api.put(slice("db", "a", "10.1.0.2"))
+				api.forget()
+				time.Sleep(5 * time.Second)
+				r.want("db", "10.1.0.2")
+				if n := r.count(func(q request) bool { return q.Streamed }); n != 1 {
+					t.Errorf("%d streamed requests, want 1 in the life of the process", n)
+				}
+			})
+		})
+	}
+}
+
+// Where changes go on arriving, there is no silence to notice.
+func TestStreamingIgnoredBusy(t *testing.T) {
+	api := newFakeAPI("36")
+	api.losesBookmark = true
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		for range 13 {
+			api.put(headless("db"))
+			time.Sleep(5 * time.Second)
+		}
+		r.want("db", "10.1.0.1")
+		if !r.zone.HasSynced() {
+			t.Error("not synced after a minute")
+		}
+	})
+}
+
+func TestStreamingRefused(t *testing.T) {
+	for _, status := range []int{422, 400} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			api := newFakeAPI("36")
+			api.refusesStream = status
+			api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+			inBubble(t, api, func(t *testing.T, r *rig) {
+				r.want("db", "10.1.0.1")
+				if got := r.metric("kubedns_api_streaming_off_total", "reason=refused"); got != 1 {
+					t.Errorf("streaming_off = %v, want 1", got)
+				}
+				if n := r.count(func(q request) bool { return q.Streamed }); n != 1 {
+					t.Errorf("%d streamed requests, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// A server that fails at streaming alone is read in pages after some tries.
+func TestStreamingFails(t *testing.T) {
+	api := newFakeAPI("36")
+	api.refusesStream = 500
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(20 * time.Second)
+		r.want("db", "10.1.0.1")
+		if !r.src.Status().Streaming {
+			t.Error("streaming is off for good, though the server did not say that it cannot")
+		}
+	})
+}
+
+// A watch that is refused later leads to Endpoints, which are read to the end
+// before they replace anything, and stay.
+func TestSlicesRefusedLater(t *testing.T) {
+	for _, status := range []int{403, 404} {
+		api := newFakeAPI("36")
+		api.put(
+			headless("db"), slice("db", "a", "10.1.0.1"), endpoints("db", "10.1.0.9"),
+			headless("lone"), slice("lone", "a", "10.1.1.1"), // without Endpoints
+		)
+		inBubble(t, api, func(t *testing.T, r *rig) {
+			release := make(chan struct{})
+			api.change(func() {
+				api.refuse[slicesPath] = status
+				api.before = func(q request) {
+					if q.Path == endpointsPath && q.Verb != "watch" || q.Path == endpointsPath && q.Streamed {
+						<-release
+					}
+				}
+				api.cuts++
+			})
+			time.Sleep(20 * time.Second)
+			// Endpoints are being listed; what was known before is served.
+			if n := r.count(func(q request) bool { return q.Path == endpointsPath }); n == 0 {
+				t.Fatal("Endpoints were not asked for")
+			}
+			r.want("db", "10.1.0.1", "lone", "10.1.1.1")
+			close(release)
+			time.Sleep(10 * time.Second)
+			r.want("db", "10.1.0.9", "lone", notFound)
+
+			api.change(func() { api.refuse = map[string]int{} })
+			api.cut()
+			time.Sleep(time.Hour)
+			api.put(slice("db", "a", "10.1.0.2"))
+			r.want("db", "10.1.0.9", "lone", notFound)
+			if got := r.src.Status().Endpoints; got != "endpoints/v1" {
+				t.Errorf("endpoints from %s, want endpoints/v1 up to the next start", got)
+			}
+			if n := r.log.lines("INFO", "reading Endpoints"); n != 1 {
+				t.Errorf("%d lines about the fallback, want 1", n)
+			}
+			if n := r.log.lines("ERROR", ""); n != 0 {
+				t.Errorf("%d errors, want none", n)
+			}
+		})
+	}
+}
+
+// A server that comes up may refuse everything for a moment.
+func TestSlicesRefusedShortly(t *testing.T) {
+	api := newFakeAPI("36")
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"), endpoints("db", "10.1.0.9"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		for _, ip := range []string{"10.1.0.2", "10.1.0.3"} {
+			time.Sleep(time.Hour)
+			api.change(func() { api.refuse[slicesPath] = 403; api.cuts++ })
+			time.Sleep(3 * time.Second)
+			api.change(func() { clear(api.refuse) })
+			time.Sleep(10 * time.Second)
+			api.put(slice("db", "a", ip))
+			r.want("db", ip)
+		}
+		if got := r.metric("kubedns_api_endpoints_fallbacks_total"); got != 0 {
+			t.Errorf("fallbacks = %v, want none", got)
+		}
+	})
+}
+
+// A user that may list but not watch must not be answered with endless lists.
+func TestWatchForbidden(t *testing.T) {
+	api := newFakeAPI("30")
+	api.refuseWatch[servicesPath] = 403
+	api.put(clusterIP("web", "10.0.0.1"), headless("db"), slice("db", "a", "10.1.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		r.want("web", "10.0.0.1", "db", "10.1.0.1")
+		time.Sleep(time.Hour)
+		if n := r.count(func(q request) bool { return q.Path == servicesPath && q.Verb == "list" }); n != 1 {
+			t.Errorf("%d lists of Services, want 1", n)
+		}
+		if got := r.src.Status().Problem; got == nil || got.Reason != kube.Forbidden || got.Advice == "" {
+			t.Errorf("Problem = %+v, want forbidden, with advice", got)
+		}
+		api.change(func() { clear(api.refuseWatch) })
+		time.Sleep(10 * time.Second)
+		api.put(clusterIP("web", "10.0.0.2"))
+		r.want("web", "10.0.0.2")
+	})
+}
+
+// A server that answers a watch with errors is asked for a list after a while:
+// the version that we start from may be the cause.
+func TestWatchBroken(t *testing.T) {
+	api := newFakeAPI("30")
+	api.refuseWatch[servicesPath] = 500
+	api.put(clusterIP("web", "10.0.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(time.Minute)
+		api.put(clusterIP("web", "10.0.0.2"))
+		time.Sleep(time.Minute)
+		r.want("web", "10.0.0.2")
+		if n := r.count(func(q request) bool { return q.Path == servicesPath && q.Verb == "list" }); n < 2 || n > 40 {
+			t.Errorf("%d lists of Services in two minutes, want a few", n)
+		}
+	})
+}
+
+func TestDeprecationIsLoggedOnce(t *testing.T) {
+	api := newFakeAPI("36")
+	api.warning = `299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"`
+	api.refuse[slicesPath] = 404
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		for range 3 {
+			api.cut()
+			time.Sleep(time.Minute)
+		}
+		if n := r.log.lines("INFO", "Endpoints is deprecated"); n != 1 {
+			t.Errorf("%d lines, want 1", n)
+		}
+	})
+}
