@@ -77,11 +77,17 @@ func (c CommandLine) Zones(target netip.AddrPort) []string {
 // ReadCommandLine reads args and the configuration files that dnsmasq would
 // read with them. With an error the result is what was understood.
 func ReadCommandLine(args []string) (CommandLine, error) {
+	return readCommandLine(args, defaultConf)
+}
+
+// readCommandLine is ReadCommandLine with the path of the file that dnsmasq
+// reads when the arguments name none; it may be missing.
+func readCommandLine(args []string, defaultConf string) (CommandLine, error) {
 	r := cmdReader{cmd: CommandLine{Args: slices.Clone(args), Port: dnsPort, User: defaultUser}}
 	options, err := parseArgs(args)
 	r.apply(options)
 	r.cmd.NamesConf = r.confFile || r.confDir || r.cmd.Unread != ""
-	if !r.confFile {
+	if _, err := os.Stat(defaultConf); err == nil && !r.confFile {
 		r.read(defaultConf)
 	}
 	if len(r.cmd.ResolvFiles) == 0 {
@@ -175,8 +181,7 @@ func (r *cmdReader) applyConf(o option) {
 	}
 }
 
-// read reads the configuration file at path. Only the default one may be
-// missing.
+// read reads the configuration file at path.
 func (r *cmdReader) read(path string) {
 	if slices.Contains(r.seen, path) {
 		return
@@ -188,9 +193,7 @@ func (r *cmdReader) read(path string) {
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		if path != defaultConf || !os.IsNotExist(err) {
-			r.cmd.Unread = err.Error()
-		}
+		r.cmd.Unread = err.Error()
 		return
 	}
 	r.apply(parseConf(b))

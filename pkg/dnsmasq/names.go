@@ -18,6 +18,7 @@ type name struct {
 	addrs []netip.Addr // sorted; none: never found
 	taken time.Time    // when addrs came into use
 	err   error        // of the last look-up
+	tried bool         // looked up at least once
 }
 
 // lookup is a Lookup.
@@ -48,7 +49,7 @@ func (n names) observe(host string, f finding, now time.Time) bool {
 	if !ok {
 		return false // no longer wanted
 	}
-	next := name{addrs: old.addrs, taken: old.taken, err: f.err}
+	next := name{addrs: old.addrs, taken: old.taken, err: f.err, tried: true}
 	left := slices.ContainsFunc(old.addrs, func(a netip.Addr) bool { return slices.Contains(f.addrs, a) })
 	changed := f.err == nil && !slices.Equal(f.addrs, old.addrs) && (!left || now.Sub(old.taken) >= namePause)
 	if changed {
@@ -56,6 +57,16 @@ func (n names) observe(host string, f finding, now time.Time) bool {
 	}
 	n[host] = next
 	return changed
+}
+
+// waiting reports whether a name has never been looked up.
+func (n names) waiting() bool {
+	for _, state := range n {
+		if !state.tried {
+			return true
+		}
+	}
+	return false
 }
 
 // unresolved returns the names without addresses, sorted.

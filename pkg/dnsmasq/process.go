@@ -88,6 +88,7 @@ var exitCodes = map[int]string{
 // two seconds later. The caller must call Wait.
 func Start(ctx context.Context, opts ProcessOptions) (*Process, error) {
 	p := &Process{opts: opts, ctx: ctx, cmd: exec.CommandContext(ctx, opts.Path, opts.Args...)}
+	p.cmd.Env = append(os.Environ(), "LANGUAGE=en") // its messages are read, see classify
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Cancel = func() error { return p.signalGroup(syscall.SIGTERM) }
 	p.cmd.WaitDelay = stopGrace
@@ -194,7 +195,7 @@ func (p *Process) readLines(name string, stream io.Reader) {
 }
 
 func (p *Process) onLine(line string) {
-	p.opts.Log.Log(p.ctx, levelOutput, line)
+	p.opts.Log.Log(p.ctx, levelOutput, "dnsmasq", "line", line)
 	p.mu.Lock()
 	p.tail = append(p.tail, line)
 	if len(p.tail) > tailLines {

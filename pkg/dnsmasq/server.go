@@ -107,3 +107,12 @@ func addresses(list []Server) []netip.AddrPort {
 func defaults(list []Server) []Server {
 	return slices.DeleteFunc(slices.Clone(list), func(s Server) bool { return s.Domain != "" })
 }
+
+// texts returns list for the log.
+func texts(list []Server) []string {
+	out := make([]string, 0, len(list))
+	for _, s := range list {
+		out = append(out, s.String())
+	}
+	return out
+}

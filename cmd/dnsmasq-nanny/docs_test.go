@@ -1,0 +1,22 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/kube-dns/kube-dns/internal/docs"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+)
+
+// TestDocs compares what is written about the nanny with what it is.
+func TestDocs(t *testing.T) {
+	_, fs := newFlags()
+	docs.CheckFlags(t, "dnsmasq-nanny", docs.GoFlags(fs), []string{
+		"dnsmasqExec", "restartDnsmasq", "configDir", "syncInterval", "kubednsServer", "logInterval",
+		"v", "vmodule", "logtostderr", "alsologtostderr", "stderrthreshold", "log_dir", "log_file", "log_file_max_size",
+		"log_backtrace_at", "add_dir_header", "skip_headers", "skip_log_headers", "one_output",
+	}, []string{"httpAddr", "lameduck", "stateDir", "version"})
+
+	rec := docs.NewRecorder()
+	dnsmasq.NewMetrics(rec)
+	docs.CheckMetrics(t, "dnsmasq-nanny", rec.Metrics(t)) // the one it comes after has none
+}

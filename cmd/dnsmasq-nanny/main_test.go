@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// patience is how long a story waits for what must happen.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"dnsmasq-nanny": main})
+}
+
+// TestScripts runs the stories in testdata against the real command and the real
+// dnsmasq. They know these variables:
+//
+//   - DNS and PORT: where dnsmasq is to listen
+//   - HTTP: a free address
+//   - ONE, TWO, KUBE: servers whose every A record is 192.0.2.1, 192.0.2.2 and
+//     192.0.2.10; ONE_ARG and so on are the same as dnsmasq writes them
+//   - STATE: a directory that every user can enter
+func TestScripts(t *testing.T) {
+	if _, err := os.Stat("/usr/sbin/dnsmasq"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("dnsmasq must be installed for the tests: %v", err)
+		}
+		t.Skipf("dnsmasq is not installed (Debian: dnsmasq-base): %v", err)
+	}
+	servers := map[string]*dnstest.Server{
+		"ONE": server(t, "192.0.2.1"), "TWO": server(t, "192.0.2.2"), "KUBE": server(t, "192.0.2.10"),
+	}
+	golden, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			free := dnstest.FreeAddr(t)
+			env.Setenv("GOLDEN", golden)
+			env.Setenv("DNS", free.String())
+			env.Setenv("PORT", strconv.Itoa(int(free.Port())))
+			env.Setenv("HTTP", dnstest.FreeAddr(t).String())
+			for name, s := range servers {
+				env.Setenv(name, s.Addr())
+				env.Setenv(name+"_ARG", strings.Replace(s.Addr(), ":", "#", 1))
+			}
+			state, err := os.MkdirTemp("", "nanny-test-")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { os.RemoveAll(state) })
+			env.Setenv("STATE", state)
+			return os.Chmod(state, 0o755)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"ask":    cmdAsk,
+			"exits":  cmdExits,
+			"get":    cmdGet,
+			"golden": cmdGolden,
+			"signal": cmdSignal,
+			"until":  cmdUntil,
+		},
+	})
+}
+
+// server answers every A question with address.
+func server(t *testing.T, address string) *dnstest.Server {
+	return dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		if q.Question[0].Qtype == dns.TypeA {
+			m.Answer = append(m.Answer, &dns.A{
+				Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET},
+				A:   netip.MustParseAddr(address).AsSlice(),
+			})
+		}
+		_ = w.WriteMsg(m)
+	}))
+}
+
+// cmdAsk asks dnsmasq for an A record until the answer is right. The answer
+// "closed" means that nobody listens.
+//
+//	ask NAME ADDRESS
+func cmdAsk(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ask name address")
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		got := answer(ts.Getenv("DNS"), args[0])
+		if got == args[1] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+		}
+	}
+}
+
+func answer(addr, name string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	reply, err := dnstest.TryExchange(ctx, addr, dnstest.Query(dns.Fqdn(name), dns.TypeA), false)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "closed"
+	case err != nil:
+		return err.Error()
+	}
+	for _, rr := range reply.Answer {
+		if a, ok := rr.(*dns.A); ok {
+			return a.A.String()
+		}
+	}
+	return dns.RcodeToString[reply.Rcode]
+}
+
+// cmdExits runs a command that must end with the given code:
+//
+//	exits CODE command [args...]
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command [args...]")
+	}
+	got, err := 0, ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if want := args[0]; strconv.Itoa(got) != want {
+		ts.Fatalf("exit code %d, want %s", got, want)
+	}
+}
+
+// cmdGet asks for a URL until the status is right and the pattern matches:
+//
+//	get STATUS URL [pattern]
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: get status url [pattern]")
+	}
+	pattern := regexp.MustCompile("(?m)" + strings.Join(args[2:], " "))
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		status, body, err := fetch(args[1])
+		if err == nil && strconv.Itoa(status) == args[0] && pattern.MatchString(body) {
+			fmt.Fprint(ts.Stdout(), body)
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("status %d, error %v, want %s and %q in\n%s", status, err, args[0], pattern, body)
+		}
+	}
+}
+
+func fetch(url string) (status int, body string, err error) {
+	client := http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// cmdGolden compares a file, or stdout, with one in testdata:
+//
+//	golden FILE GOLDEN
+func cmdGolden(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: golden file golden")
+	}
+	got := ts.ReadFile(args[0])
+	golden := filepath.Join(ts.Getenv("GOLDEN"), args[1])
+	if *update {
+		ts.Check(os.WriteFile(golden, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	ts.Check(err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		ts.Fatalf("%s differs (-want +got); go test -update rewrites it if this is meant:\n%s", golden, diff)
+	}
+}
+
+// cmdSignal sends a signal to what runs in the background:
+//
+//	signal TERM|INT|CONT
+func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
+	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "CONT": syscall.SIGCONT}[args[0]]
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(sig))
+	}
+}
+
+// cmdUntil waits until a file has a line that matches:
+//
+//	until FILE PATTERN
+func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile("(?m)" + args[1])
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		if pattern.Match(b) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no line matches %q (%v) in\n%s", pattern, err, b)
+		}
+	}
+}

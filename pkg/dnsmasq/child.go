@@ -1,0 +1,267 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxDeaths within deathTime are too many: the platform's back-off is next.
+	maxDeaths = 5
+	deathTime = time.Minute
+	// deathPause lies between a death and the next start, times the deaths
+	// before: the first is followed by a start at once.
+	deathPause = 100 * time.Millisecond
+	// firstPause lies between questions until the first answer, pollPeriod
+	// between those after it.
+	firstPause = 20 * time.Millisecond
+	pollPeriod = 5 * time.Second
+)
+
+// A child is a dnsmasq that runs.
+type child struct {
+	*Process
+	args     []string
+	started  time.Time
+	cancel   context.CancelFunc // ends it
+	ready    bool               // it has answered: it may be signalled
+	stopping bool               // its end is our wish
+
+	exit   chan Exit   // its end; sent once
+	answer chan string // its first answer, with its version; sent once at most
+}
+
+// exits is the channel with the child's end; nil without a child.
+func (c *child) exits() <-chan Exit {
+	if c == nil {
+		return nil
+	}
+	return c.exit
+}
+
+// answers is the channel with the child's first answer; nil without a child.
+func (c *child) answers() <-chan string {
+	if c == nil {
+		return nil
+	}
+	return c.answer
+}
+
+// launchWhenDue starts dnsmasq, unless it is too early. Where servers are
+// arguments it waits for the first look-up of their names.
+func (s *supervisor) launchWhenDue(ctx context.Context, now time.Time) error {
+	if left := s.startAt.Sub(now); left > 0 {
+		s.wake.Reset(left)
+		return nil
+	}
+	if !s.fileWay && s.names.waiting() {
+		return nil // until onFound
+	}
+	return s.launch(ctx, now)
+}
+
+func (s *supervisor) launch(ctx context.Context, now time.Time) error {
+	s.changed, s.check = time.Time{}, nil
+	s.disabled.reset(s.metrics)
+	s.forgetAlarms()
+	if s.fileWay {
+		s.roll = begin(s.servers())
+		if err := s.state.writeServers(s.roll.content); err != nil {
+			s.stepBack(err.Error())
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c := &child{args: s.args(), started: now, cancel: cancel, exit: make(chan Exit, 1), answer: make(chan string, 1)}
+	p, err := s.reaper.start(func() (*Process, error) {
+		return Start(ctx, ProcessOptions{Path: s.opts.Exec, Args: c.args, OnLine: s.onLine, Log: s.log})
+	})
+	if err != nil {
+		cancel()
+		return err
+	}
+	c.Process = p
+	s.child = c
+	s.group.Go(func() error {
+		c.exit <- c.Wait()
+		cancel()
+		return nil
+	})
+	s.group.Go(func() error {
+		s.watch(ctx, c.answer)
+		return nil
+	})
+	s.metrics.starts.WithLabelValues(s.reason).Inc()
+	setBool(s.metrics.pending, false)
+	s.log.Info("dnsmasq started", "pid", c.Pid(), "reason", s.reason, "path", s.opts.Exec, "args", c.args)
+	s.reason = "died"
+	return nil
+}
+
+// restart ends dnsmasq; onExit starts the next one.
+func (s *supervisor) restart() {
+	if s.reason != "fallback" {
+		s.reason = "change"
+	}
+	s.log.Info("restarting dnsmasq", "reason", s.reason)
+	s.child.stopping = true
+	s.child.cancel()
+}
+
+// stepBack gives dnsmasq its servers as arguments from now on.
+func (s *supervisor) stepBack(why string) {
+	s.log.Warn("dnsmasq gets its servers as arguments from now on: a change of them restarts it", "reason", why)
+	s.fileWay, s.check, s.reason = false, nil, "fallback"
+	setBool(s.metrics.serversFile, false)
+	s.wake.Reset(0) // act restarts dnsmasq
+}
+
+// onExit decides what follows the end of dnsmasq.
+func (s *supervisor) onExit(exit Exit) error {
+	c := s.child
+	s.child, s.check = nil, nil
+	s.tally.restart()
+	setBool(s.metrics.ready, false)
+	now := time.Now()
+	s.status.wait("waiting for dnsmasq's first answer", now)
+	s.startAt = now
+	if c.stopping {
+		return nil
+	}
+	s.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exit.String(), "uptime", exit.Uptime)
+	if code := exit.Code; !c.ready && (code == 1 || code == 3 || code == 5) {
+		return fmt.Errorf("dnsmasq does not start: %s: %s", exit, strings.Join(exit.Tail, "\n"))
+	}
+	s.deaths = append(s.deaths, now)
+	for now.Sub(s.deaths[0]) >= deathTime {
+		s.deaths = s.deaths[1:]
+	}
+	if len(s.deaths) >= maxDeaths {
+		return fmt.Errorf("dnsmasq ended %d times within %v, the last time with %s: %s",
+			len(s.deaths), deathTime, exit, strings.Join(exit.Tail, "\n"))
+	}
+	s.startAt = now.Add(time.Duration(len(s.deaths)-1) * deathPause)
+	return nil
+}
+
+// stopChild ends dnsmasq and waits for it.
+func (s *supervisor) stopChild() {
+	if s.child == nil {
+		return
+	}
+	s.child.cancel()
+	exit := <-s.child.exit
+	s.log.Info("dnsmasq stopped", "status", exit.String())
+}
+
+// watch asks dnsmasq about itself until ctx is done: often until the first
+// answer, of whatever kind, then from time to time for its servers.
+func (s *supervisor) watch(ctx context.Context, answer chan<- string) {
+	version, err := QueryVersion(ctx, s.addr)
+	for !isAnswer(err) {
+		if !sleep(ctx, firstPause) {
+			return
+		}
+		version, err = QueryVersion(ctx, s.addr)
+	}
+	answer <- version
+	for sleep(ctx, pollPeriod) {
+		servers, err := QueryServers(ctx, s.addr)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case !isAnswer(err):
+			s.status.unanswered()
+			setBool(s.metrics.ready, s.status.reason(time.Now()) == "")
+			continue
+		case err == nil:
+			s.metrics.count(s.tally.add(servers), nil)
+		}
+		s.status.answered(time.Now())
+		setBool(s.metrics.ready, true)
+	}
+}
+
+// isAnswer reports whether a query with this error got a reply: a refusal is
+// one too.
+func isAnswer(err error) bool {
+	_, refused := errors.AsType[*ReplyError](err)
+	return err == nil || refused
+}
+
+// sleep waits for d; it returns false when ctx is done first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// onAnswer notes that dnsmasq is there.
+func (s *supervisor) onAnswer(version string) {
+	s.child.ready = true
+	s.status.answered(time.Now())
+	setBool(s.metrics.ready, true)
+	if version != "" {
+		setOne(s.metrics.info, version)
+	}
+	s.log.Info("dnsmasq answers", "version", version, "address", s.addr)
+	if s.fileWay {
+		s.checkStart()
+	}
+}
+
+// onLine reads a line of dnsmasq's log. It runs in the readers' goroutines.
+func (s *supervisor) onLine(line string) {
+	file := ""
+	if s.state != nil {
+		file = s.state.serversPath()
+	}
+	switch kind, server := classify(line, file); kind {
+	case lineRefused:
+		select {
+		case s.alarms <- struct{}{}:
+		default: // there is one already
+		}
+	case lineOverload:
+		s.metrics.overload.Inc()
+	case lineLoop:
+		s.disabled.add(s.metrics, server, "loop", s.log.Warn)
+	case lineLocal:
+		s.disabled.add(s.metrics, server, "local", s.log.Warn)
+	case lineOther:
+	}
+}
+
+// disabledServers are those that dnsmasq said it does not use. Safe for
+// concurrent use.
+type disabledServers struct {
+	mu   sync.Mutex
+	seen map[netip.AddrPort]bool
+}
+
+// add names a server in the log and in the metrics, once.
+func (d *disabledServers) add(m *Metrics, server netip.AddrPort, reason string, warn func(string, ...any)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.seen[server] {
+		return
+	}
+	d.seen[server] = true
+	m.disable(server, reason)
+	warn("dnsmasq does not use a server: it leads back to dnsmasq itself", "server", server, "reason", reason)
+}
+
+// reset forgets all: dnsmasq names them again whenever it reads its servers.
+func (d *disabledServers) reset(m *Metrics) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = map[netip.AddrPort]bool{}
+	m.disabled.Reset()
+}

@@ -1,0 +1,118 @@
+package dnsmasq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+)
+
+var sameAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
+// clusterDNS answers for dns.acme.svc.cluster.test; everything else does not
+// exist, but names that begin with "silent" get no reply.
+func clusterDNS(t *testing.T) dns.Handler {
+	return dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		switch name := q.Question[0].Name; {
+		case strings.HasPrefix(name, "silent."):
+			return
+		case name == "dns.acme.svc.cluster.test." && q.Question[0].Qtype == dns.TypeA:
+			m.Answer = dnstest.Records(t, "dns.acme.svc.cluster.test. 30 A 192.0.2.9\ndns.acme.svc.cluster.test. 30 A 192.0.2.8")
+		case name == "dns.acme.svc.cluster.test.":
+			m.Answer = dnstest.Records(t, "dns.acme.svc.cluster.test. 30 AAAA 2001:db8::8")
+		default:
+			m.Rcode = dns.RcodeNameError
+		}
+		_ = w.WriteMsg(m)
+	})
+}
+
+func TestLookupAtKubeDNS(t *testing.T) {
+	server := dnstest.NewServer(t, clusterDNS(t))
+	r := Resolver{KubeDNS: server.Addr(), Zones: []string{"other.test", "cluster.test"}}
+	got, err := r.Lookup(t.Context(), "dns.acme.svc.cluster.test")
+	if diff := cmp.Diff(addrs("192.0.2.8 192.0.2.9 2001:db8::8"), got, sameAddr); diff != "" || err != nil {
+		t.Errorf("error %v, addresses (-want +got):\n%s", err, diff)
+	}
+	if got, err := r.Lookup(t.Context(), "none.acme.svc.cluster.test"); err == nil || !strings.Contains(err.Error(), server.Addr()) {
+		t.Errorf("got %v, %v; want an error that names %s", got, err, server.Addr())
+	}
+}
+
+func TestLookupEndsWithContext(t *testing.T) {
+	server := dnstest.NewServer(t, clusterDNS(t))
+	r := Resolver{KubeDNS: server.Addr(), Zones: []string{"cluster.test"}}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := r.Lookup(ctx, "silent.cluster.test"); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestInZones(t *testing.T) {
+	r := Resolver{Zones: []string{"cluster.local"}}
+	for host, want := range map[string]bool{
+		"cluster.local": true, "dns.acme.svc.cluster.local": true, "mycluster.local": false, "local": false, "cluster.local.test": false,
+	} {
+		if got := r.inZones(host); got != want {
+			t.Errorf("inZones(%q) = %v, want %v", host, got, want)
+		}
+	}
+}
+
+func TestLookupSystem(t *testing.T) {
+	// "localhost" comes from the hosts file: no network is needed.
+	got, err := Resolver{}.Lookup(t.Context(), "localhost")
+	if err != nil || len(got) == 0 || !got[0].IsLoopback() {
+		t.Errorf("localhost is %v, %v; want loopback addresses", got, err)
+	}
+}
+
+func TestFollowNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		start := time.Now()
+		var asked []string
+		lookup := func(_ context.Context, host string) ([]netip.Addr, error) {
+			asked = append(asked, fmt.Sprintf("%v %s", time.Since(start), host))
+			if host == "bad.test" {
+				return nil, errors.New("NXDOMAIN")
+			}
+			return addrs("192.0.2.1"), nil
+		}
+		hosts, found := make(chan []string, 1), make(chan map[string]finding)
+		done := make(chan error)
+		go func() { done <- followNames(ctx, lookup, 10*time.Second, hosts, found) }()
+
+		time.Sleep(25 * time.Second) // nothing to look up
+		hosts <- []string{"a.test"}
+		if got := <-found; len(got) != 1 || got["a.test"].err != nil {
+			t.Errorf("found %v", got)
+		}
+		<-found
+		hosts <- []string{"bad.test"}
+		if got := <-found; got["bad.test"].err == nil {
+			t.Errorf("found %v, want an error", got)
+		}
+		hosts <- nil
+		time.Sleep(time.Minute)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		want := []string{"25s a.test", "30s a.test", "30s bad.test"}
+		if diff := cmp.Diff(want, asked); diff != "" {
+			t.Errorf("look-ups (-want +got):\n%s", diff)
+		}
+	})
+}

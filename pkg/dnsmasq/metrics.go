@@ -1,0 +1,116 @@
+package dnsmasq
+
+import (
+	"net/netip"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics are the Prometheus series of one Nanny.
+type Metrics struct {
+	starts       *prometheus.CounterVec
+	reloads      *prometheus.CounterVec
+	configErrors prometheus.Counter
+	configInfo   *prometheus.GaugeVec
+	refused      *prometheus.GaugeVec
+	pending      prometheus.Gauge
+	serversFile  prometheus.Gauge
+	ready        prometheus.Gauge
+	info         *prometheus.GaugeVec
+	overload     prometheus.Counter
+	disabled     *prometheus.GaugeVec
+	loops        *prometheus.GaugeVec
+	unresolved   prometheus.Gauge
+	queries      *prometheus.CounterVec
+	failures     *prometheus.CounterVec
+}
+
+// NewMetrics registers the series; a nil reg is allowed. It panics when reg has
+// series of these names already.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "kubedns", Subsystem: "nanny", Name: name, Help: help}
+	}
+	gauge := func(name, help string) prometheus.GaugeOpts {
+		return prometheus.GaugeOpts{Namespace: "kubedns", Subsystem: "nanny", Name: name, Help: help}
+	}
+	return &Metrics{
+		starts: f.NewCounterVec(counter("dnsmasq_starts_total",
+			"Starts of dnsmasq by reason: first, died, change (could not be taken while running) or fallback (the servers file does not work)."), []string{"reason"}),
+		reloads: f.NewCounterVec(counter("reloads_total",
+			"Changes of servers taken without a restart, by result: confirmed, unconfirmed or rolled_back."), []string{"result"}),
+		configErrors: f.NewCounter(counter("config_errors_total",
+			"Readings of the configuration that failed or were invalid.")),
+		configInfo: f.NewGaugeVec(gauge("config_info",
+			"Always 1. Version is a hash of the configuration in use, source is directory, last_good or default."), []string{"version", "source"}),
+		refused: f.NewGaugeVec(gauge("config_refused",
+			"1 while the newest configuration is not in use, by reason: the invalid key, read (it cannot be read) or rolled_back (dnsmasq did not take it)."), []string{"reason"}),
+		pending: f.NewGauge(gauge("config_pending",
+			"1 while dnsmasq runs with older servers than the configuration has, because restarts are off.")),
+		serversFile: f.NewGauge(gauge("servers_file",
+			"1 when servers change without a restart, 0 when they are arguments of dnsmasq.")),
+		ready: f.NewGauge(gauge("dnsmasq_up",
+			"1 while dnsmasq answers questions about itself.")),
+		info: f.NewGaugeVec(gauge("dnsmasq_info",
+			"Always 1. The version of the dnsmasq that is running."), []string{"version"}),
+		overload: f.NewCounter(counter("dnsmasq_overload_lines_total",
+			"Complaints of dnsmasq that too many queries wait for upstream servers (--dns-forward-max).")),
+		disabled: f.NewGaugeVec(gauge("disabled_servers",
+			"1 for each server that dnsmasq does not use, by reason: loop or local."), []string{"server", "reason"}),
+		loops: f.NewGaugeVec(gauge("upstream_loop",
+			"1 for each upstream nameserver that leads back to dnsmasq."), []string{"server"}),
+		unresolved: f.NewGauge(gauge("unresolved_names",
+			"Stub servers given by name that have never been resolved and are left out.")),
+		queries: f.NewCounterVec(counter("upstream_queries_total",
+			"Queries that dnsmasq sent, by server."), []string{"server"}),
+		failures: f.NewCounterVec(counter("upstream_failures_total",
+			"Queries without a usable answer, by server."), []string{"server"}),
+	}
+}
+
+// setOne makes series with these label values the only one of vec.
+func setOne(vec *prometheus.GaugeVec, labels ...string) {
+	vec.Reset()
+	vec.WithLabelValues(labels...).Set(1)
+}
+
+// setLoops makes found the only servers that lead back.
+func (m *Metrics) setLoops(found map[netip.AddrPort]string) {
+	m.loops.Reset()
+	for server := range found {
+		m.loops.WithLabelValues(server.String()).Set(1)
+	}
+}
+
+// disable marks a server that dnsmasq does not use.
+func (m *Metrics) disable(server netip.AddrPort, reason string) {
+	text := server.String()
+	if server.Port() == 0 {
+		text = server.Addr().String()
+	}
+	m.disabled.WithLabelValues(text, reason).Set(1)
+}
+
+// count adds what servers were asked since the last time. Servers that have
+// gone lose their series.
+func (m *Metrics) count(added []ServerStats, gone []netip.AddrPort) {
+	for _, s := range added {
+		label := s.Address.String()
+		m.queries.WithLabelValues(label).Add(float64(s.Queries))
+		m.failures.WithLabelValues(label).Add(float64(s.Failed))
+	}
+	for _, a := range gone {
+		m.queries.DeleteLabelValues(a.String())
+		m.failures.DeleteLabelValues(a.String())
+	}
+}
+
+// setBool sets a gauge that says yes or no.
+func setBool(g prometheus.Gauge, yes bool) {
+	g.Set(0)
+	if yes {
+		g.Set(1)
+	}
+}

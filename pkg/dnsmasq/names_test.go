@@ -1,0 +1,86 @@
+package dnsmasq
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func addrs(text string) []netip.Addr {
+	var list []netip.Addr
+	for word := range strings.FieldsSeq(text) {
+		list = append(list, netip.MustParseAddr(word))
+	}
+	return list
+}
+
+func TestNames(t *testing.T) {
+	type step struct {
+		after   time.Duration
+		found   string // nothing: an error
+		want    string
+		changed bool
+	}
+	tests := map[string][]step{
+		"found":              {{0, "192.0.2.1", "192.0.2.1", true}},
+		"never found":        {{0, "", "", false}, {time.Hour, "", "", false}},
+		"found in the end":   {{0, "", "", false}, {time.Second, "192.0.2.1", "192.0.2.1", true}},
+		"the last good stay": {{0, "192.0.2.1", "192.0.2.1", true}, {time.Hour, "", "192.0.2.1", false}},
+		"the same":           {{0, "192.0.2.1", "192.0.2.1", true}, {time.Hour, "192.0.2.1", "192.0.2.1", false}},
+		"none of the old is left: at once": {
+			{0, "192.0.2.1", "192.0.2.1", true}, {time.Second, "192.0.2.2", "192.0.2.2", true},
+		},
+		"some are left: not within five minutes": {
+			{0, "192.0.2.1 192.0.2.2", "192.0.2.1 192.0.2.2", true},
+			{4 * time.Minute, "192.0.2.2 192.0.2.3", "192.0.2.1 192.0.2.2", false},
+			{time.Minute, "192.0.2.2 192.0.2.3", "192.0.2.2 192.0.2.3", true},
+			{time.Minute, "192.0.2.3 192.0.2.4", "192.0.2.2 192.0.2.3", false},
+		},
+	}
+	for name, steps := range tests {
+		t.Run(name, func(t *testing.T) {
+			now := time.Unix(1000, 0)
+			n := names{}
+			if !n.keep([]string{"dns.test"}) || !n.waiting() {
+				t.Fatal("a new name is not waited for")
+			}
+			for i, step := range steps {
+				now = now.Add(step.after)
+				f := finding{addrs: addrs(step.found)}
+				if step.found == "" {
+					f.err = errors.New("NXDOMAIN")
+				}
+				if changed := n.observe("dns.test", f, now); changed != step.changed {
+					t.Errorf("step %d: changed %v, want %v", i+1, changed, step.changed)
+				}
+				if got := n.lookup("dns.test"); !slices.Equal(got, addrs(step.want)) {
+					t.Errorf("step %d: %v, want %s", i+1, got, step.want)
+				}
+				if n.waiting() {
+					t.Errorf("step %d: still waiting", i+1)
+				}
+			}
+		})
+	}
+}
+
+func TestNamesKeep(t *testing.T) {
+	n := names{}
+	n.keep([]string{"a.test", "b.test"})
+	n.observe("a.test", finding{addrs: addrs("192.0.2.1")}, time.Unix(1000, 0))
+	if n.keep([]string{"a.test"}) {
+		t.Error("a name that was there is new")
+	}
+	if n.observe("b.test", finding{addrs: addrs("192.0.2.2")}, time.Unix(1000, 0)) {
+		t.Error("a name that is no longer wanted changed")
+	}
+	if got := n.lookup("a.test"); len(got) != 1 {
+		t.Errorf("a.test has %v, want its address", got)
+	}
+	if got := n.unresolved(); len(got) != 0 {
+		t.Errorf("unresolved %q, want none", got)
+	}
+}

@@ -1,0 +1,71 @@
+package dnsmasq
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+)
+
+// defaultNamePeriod is how often names are looked up when Options do not say.
+const defaultNamePeriod = 10 * time.Second
+
+// Options configure a Nanny.
+type Options struct {
+	// Exec is the path of dnsmasq. Required.
+	Exec string
+	// Args are dnsmasq's arguments, to which the nanny adds its own.
+	Args []string
+	// Config delivers the configuration. Required.
+	Config config.Source
+	// ConfigName tells one Config from another, such as the path of its
+	// directory: a configuration that was good is used again only with the same
+	// name. Empty: it is not kept.
+	ConfigName string
+	// Restart allows the nanny to change the servers of a running dnsmasq, by a
+	// reload or a restart. If not, changes are only noted.
+	Restart bool
+	// KubeDNS ("ip:port") resolves stub servers whose names are in the cluster's
+	// domain. Required.
+	KubeDNS string
+	// NamePeriod is the time between two look-ups of names. Zero or less: 10 s.
+	NamePeriod time.Duration
+	// LogInterval is the time between two requests to dnsmasq to log its
+	// statistics. Zero or less: never.
+	LogInterval time.Duration
+	// StateDir is where the servers file and the last good configuration are
+	// kept. Empty: a directory below the system's temporary directory.
+	StateDir string
+	// ClusterDNS is the address of the cluster's DNS service, which must not be
+	// an upstream nameserver. The zero value: not known.
+	ClusterDNS netip.Addr
+	// Draining is closed when the process is about to stop; see Nanny.Readiness.
+	// Nil: never.
+	Draining <-chan struct{}
+	// ReapOrphans makes the nanny the parent of all processes that its children
+	// leave behind. Only for a process that starts no other children.
+	ReapOrphans bool
+	// Metrics count what the nanny does. Nil: they are not exposed.
+	Metrics *Metrics
+	// Log gets what the nanny does, and dnsmasq's lines at verbosity 1. Nil: nothing is
+	// logged.
+	Log *slog.Logger
+}
+
+// Validate says what keeps New from working with o.
+func (o Options) Validate() error {
+	switch {
+	case o.Exec == "":
+		return errors.New("the path of dnsmasq is empty")
+	case o.Config == nil:
+		return errors.New("there is no source of configurations")
+	}
+	if _, _, err := net.SplitHostPort(o.KubeDNS); err != nil {
+		return fmt.Errorf("the address of kube-dns %q is no host:port, such as 127.0.0.1:10053: %w", o.KubeDNS, err)
+	}
+	return nil
+}

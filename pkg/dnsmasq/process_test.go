@@ -1,0 +1,168 @@
+package dnsmasq
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+)
+
+// testLog writes to the test's output.
+func testLog(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// startFake starts a process that plays script. Its lines are collected.
+func startFake(ctx context.Context, t *testing.T, script string) (p *Process, lines func() []string) {
+	t.Helper()
+	path, args := faked(t, script)
+	var mu sync.Mutex
+	var seen []string
+	p, err := Start(ctx, ProcessOptions{Path: path, Args: append(args, "-x", "y"), Log: testLog(t), OnLine: func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, line)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+}
+
+func TestProcessEnds(t *testing.T) {
+	tests := map[string]struct {
+		script string
+		want   string
+		tail   []string
+	}{
+		"by itself":           {"args", "exit code 0", []string{"-x y"}},
+		"exit code":           {"say=bad exit=1", "exit code 1 (bad configuration)", []string{"bad"}},
+		"other exit code":     {"exit=42", "exit code 42", nil},
+		"signal":              {"kill=9", "signal 9 (killed)", nil},
+		"only the last lines": {"say=1 say=2 say=3 say=4 say=5 say=6 say=7 say=8 say=9 say=10 say=11 say=12", "exit code 0", strings.Fields("3 4 5 6 7 8 9 10 11 12")},
+		"a line without end":  {"long say=next", "exit code 0", []string{strings.Repeat("x", maxLine), "next"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, lines := startFake(t.Context(), t, tt.script)
+			exit := p.Wait()
+			if got := exit.String(); got != tt.want {
+				t.Errorf("exit %q, want %q", got, tt.want)
+			}
+			if diff := cmp.Diff(tt.tail, exit.Tail); diff != "" {
+				t.Errorf("tail (-want +got):\n%s", diff)
+			}
+			if got := lines(); len(got) < len(tt.tail) {
+				t.Errorf("only %d lines seen", len(got))
+			}
+			p.Signal(syscall.SIGHUP) // to nobody: no harm
+		})
+	}
+}
+
+func TestProcessCannotStart(t *testing.T) {
+	_, err := Start(t.Context(), ProcessOptions{Path: "/nonexistent/dnsmasq", Log: testLog(t)})
+	if want := "start dnsmasq: fork/exec /nonexistent/dnsmasq: no such file or directory"; errText(err) != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestProcessStops(t *testing.T) {
+	tests := map[string]struct{ script, want string }{
+		"at SIGTERM":                         {"say=ready sleep=60s", "signal 15 (terminated)"},
+		"at SIGKILL when it ignores SIGTERM": {"ignore-term say=ready sleep=60s", "signal 9 (killed)"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			p, lines := startFake(ctx, t, tt.script)
+			stop := time.AfterFunc(0, func() {
+				for len(lines()) == 0 {
+					time.Sleep(time.Millisecond)
+				}
+				cancel()
+			})
+			defer stop.Stop()
+			if got := p.Wait().String(); got != tt.want {
+				t.Errorf("exit %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestProcessLeavesNobody: a child that the process forked, which holds its port
+// and its output, has gone when Wait returns.
+func TestProcessLeavesNobody(t *testing.T) {
+	for name, end := range map[string]string{"at its own end": "exit=7", "when it is killed": "kill=9"} {
+		t.Run(name, func(t *testing.T) {
+			addr := dnstest.FreeAddr(t).String()
+			p, _ := startFake(t.Context(), t, "listen="+addr+" "+end)
+			p.Wait()
+			ln, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Fatalf("the port is still taken: %v", err)
+			}
+			ln.Close()
+		})
+	}
+}
+
+// TestReaper runs a process that plays the init process of a container.
+func TestReaper(t *testing.T) {
+	if os.Getenv("TEST_REAPER") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestReaper$", "-test.v")
+		cmd.Env = append(os.Environ(), "TEST_REAPER=1")
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var r reaper
+	done := make(chan error)
+	go func() { done <- r.run(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	// A process that the reaper must leave to us, and that leaves one behind.
+	p, err := r.start(func() (*Process, error) {
+		return Start(t.Context(), ProcessOptions{
+			Path: "/bin/sh", Args: []string{"-c", `setsid sleep 0.2 >/dev/null 2>&1 & echo $!; sleep 0.1; exit 3`}, Log: testLog(t),
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit := p.Wait()
+	if exit.Code != 3 || len(exit.Tail) != 1 {
+		t.Fatalf("exit %+v, want code 3 and one line", exit)
+	}
+	orphan := exit.Tail[0]
+	for range 1000 {
+		if _, err := os.Stat("/proc/" + orphan); os.IsNotExist(err) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b, _ := os.ReadFile("/proc/" + orphan + "/stat")
+	t.Errorf("the orphan was not reaped: %s", b)
+}

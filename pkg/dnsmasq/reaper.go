@@ -1,0 +1,92 @@
+package dnsmasq
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// reapPeriod is how often a reaper looks around without being told: when two
+// children end at once there may be only one SIGCHLD.
+const reapPeriod = 10 * time.Second
+
+// A reaper takes the exit status of children that we inherited, as the init
+// process of a container must. There may be one in a process, and only if no
+// other code waits for children that it started by itself.
+type reaper struct {
+	mu    sync.Mutex
+	spare int // the child that os/exec waits for
+}
+
+// start runs start, whose process is not the reaper's to take.
+func (r *reaper) start(start func() (*Process, error)) (*Process, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := start()
+	if err == nil {
+		r.spare = p.Pid()
+	}
+	return p, err
+}
+
+// run reaps until ctx is done.
+func (r *reaper) run(ctx context.Context) error {
+	adoptOrphans()
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGCHLD)
+	defer signal.Stop(ended)
+	ticker := time.NewTicker(reapPeriod)
+	defer ticker.Stop()
+	for {
+		r.reap()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ended:
+		case <-ticker.C:
+		}
+	}
+}
+
+func (r *reaper) reap() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has gone
+		}
+		if pid, ok := zombieOf(os.Getpid(), string(b)); ok && pid != r.spare {
+			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil) // tried again at the next signal
+		}
+	}
+}
+
+// zombieOf returns the process id in the text of /proc/<pid>/stat when it is an
+// ended child of parent (proc(5)).
+func zombieOf(parent int, stat string) (pid int, ok bool) {
+	head, rest, found := cutLast(stat, ") ") // the name may hold anything
+	fields := strings.Fields(rest)
+	if !found || len(fields) < 2 || fields[0] != "Z" || fields[1] != strconv.Itoa(parent) {
+		return 0, false
+	}
+	text, _, _ := strings.Cut(head, " ")
+	pid, err := strconv.Atoi(text)
+	return pid, err == nil
+}
+
+// cutLast is strings.Cut at the last sep.
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}

@@ -1,0 +1,125 @@
+package dnsmasq
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// servers reads a list of words as --server takes them.
+func servers(t testing.TB, text string) []Server {
+	t.Helper()
+	var list []Server
+	for word := range strings.FieldsSeq(text) {
+		if strings.HasPrefix(word, "/") {
+			list = append(list, parseDomainServer(word)...)
+			continue
+		}
+		list = append(list, parseDomainServer("/x/"+word)...)
+		list[len(list)-1].Domain = ""
+	}
+	return list
+}
+
+func lines(r rollout) string { return strings.Join(texts(r.lines), " ") }
+
+func TestRollout(t *testing.T) {
+	type step struct {
+		after time.Duration // since the step before
+		offer string
+		want  string
+		due   time.Duration // from this step on; 0: nothing leaves
+	}
+	const s = time.Second
+	tests := map[string]struct {
+		begin string
+		steps []step
+	}{
+		"nothing changes": {"192.0.2.1", []step{{0, "192.0.2.1", "192.0.2.1", 0}}},
+		"new servers are there at once": {"192.0.2.1", []step{
+			{0, "/a/192.0.2.2 192.0.2.1 192.0.2.3", "/a/192.0.2.2 192.0.2.1 192.0.2.3", 0},
+		}},
+		"old servers stay behind the new ones for six seconds": {"192.0.2.1 192.0.2.2", []step{
+			{0, "192.0.2.3", "192.0.2.3 192.0.2.1 192.0.2.2", 6 * s},
+			{5 * s, "192.0.2.3", "192.0.2.3 192.0.2.1 192.0.2.2", 1 * s},
+			{1 * s, "192.0.2.3", "192.0.2.3", 0},
+		}},
+		"a server of one domain is not that of another": {"/a/192.0.2.1", []step{
+			{0, "/b/192.0.2.1", "/b/192.0.2.1 /a/192.0.2.1", 6 * s},
+			{6 * s, "/b/192.0.2.1", "/b/192.0.2.1", 0},
+		}},
+		"each leaves at its own time": {"192.0.2.1", []step{
+			{0, "192.0.2.2", "192.0.2.2 192.0.2.1", 6 * s},
+			{2 * s, "192.0.2.3", "192.0.2.3 192.0.2.2 192.0.2.1", 4 * s},
+			{4 * s, "192.0.2.3", "192.0.2.3 192.0.2.2", 2 * s},
+			{2 * s, "192.0.2.3", "192.0.2.3", 0},
+		}},
+		"a server that comes back stays": {"192.0.2.1", []step{
+			{0, "192.0.2.2", "192.0.2.2 192.0.2.1", 6 * s},
+			{1 * s, "192.0.2.1", "192.0.2.1 192.0.2.2", 6 * s},
+			{6 * s, "192.0.2.1", "192.0.2.1", 0},
+		}},
+		"another order is a change": {"192.0.2.1 192.0.2.2", []step{
+			{0, "192.0.2.2 192.0.2.1", "192.0.2.2 192.0.2.1", 0},
+		}},
+		"everything goes": {"192.0.2.1", []step{
+			{0, "", "192.0.2.1", 6 * s},
+			{6 * s, "", "", 0},
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			now := time.Unix(1000, 0)
+			r := begin(servers(t, tt.begin))
+			for i, step := range tt.steps {
+				now = now.Add(step.after)
+				next := r.offer(servers(t, step.offer), now)
+				if got := lines(next); got != step.want {
+					t.Errorf("step %d: lines %q, want %q", i+1, got, step.want)
+				}
+				var want time.Time
+				if step.due > 0 {
+					want = now.Add(step.due)
+				}
+				if got := next.due(); !got.Equal(want) {
+					t.Errorf("step %d: due %v, want %v", i+1, got, want)
+				}
+				r = next
+			}
+		})
+	}
+}
+
+func TestRolloutRefused(t *testing.T) {
+	now := time.Unix(1000, 0)
+	old := begin(servers(t, "192.0.2.1"))
+	bad := old.offer(servers(t, "192.0.2.2"), now)
+	back := old.refuse(bad)
+	if got, want := lines(back), "192.0.2.1"; got != want || string(back.content) != string(old.content) {
+		t.Errorf("after a refusal %q, want %q", got, want)
+	}
+	again := back.offer(servers(t, "192.0.2.2"), now)
+	if !again.same(back) {
+		t.Errorf("a refused list was offered again: %q", lines(again))
+	}
+	other := again.offer(servers(t, "192.0.2.2 192.0.2.3"), now)
+	if got, want := lines(other), "192.0.2.2 192.0.2.3 192.0.2.1"; got != want {
+		t.Errorf("another list %q, want %q", got, want)
+	}
+	retry := other.offer(servers(t, "192.0.2.2"), now)
+	if got, want := lines(retry), "192.0.2.2 192.0.2.3 192.0.2.1"; got != want {
+		t.Errorf("the refused list after another one %q, want %q", got, want)
+	}
+}
+
+func TestRolloutAdded(t *testing.T) {
+	old := begin(servers(t, "/a/192.0.2.1 192.0.2.2"))
+	next := old.offer(servers(t, "/b/192.0.2.1 192.0.2.3#5353 /c/192.0.2.3#5353"), time.Unix(1000, 0))
+	want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.3:5353")}
+	if diff := cmp.Diff(want, old.added(next), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		t.Errorf("added (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,202 @@
+package dnsmasq
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+const (
+	serversName  = "servers.conf"
+	lastGoodName = "last-good.json"
+	lockName     = "lock"
+)
+
+// A stateDir is the directory in which a nanny keeps dnsmasq's servers file and
+// its own last good configuration. It belongs to one nanny at a time.
+type stateDir struct {
+	path string
+	lock *os.File
+	temp bool // made for this process alone
+}
+
+// openStateDir makes and locks the directory at path. With an empty path it
+// chooses one below the system's temporary directory, by dnsmasq's port; when
+// that is not safe or in use, one of its own, which goes with the process.
+func openStateDir(path string, port uint16) (*stateDir, error) {
+	if path != "" {
+		return lockStateDir(path)
+	}
+	path = filepath.Join(os.TempDir(), "dnsmasq-nanny-"+strconv.Itoa(int(port)))
+	err := os.Mkdir(path, 0o755)
+	if err == nil || errors.Is(err, fs.ErrExist) && ours(path) {
+		if d, err := lockStateDir(path); err == nil {
+			return d, nil
+		}
+	}
+	path, err = os.MkdirTemp("", "dnsmasq-nanny-")
+	if err != nil {
+		return nil, err // names the path
+	}
+	d, err := lockStateDir(path)
+	if err != nil {
+		return nil, err
+	}
+	d.temp = true
+	return d, nil
+}
+
+// lockStateDir makes the directory at path, if need be, and takes it.
+func lockStateDir(path string) (*stateDir, error) {
+	path, err := filepath.Abs(path) // dnsmasq leaves the working directory
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, err
+	}
+	// A file that nobody may write, so that nobody else is confused by it.
+	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("%s is in use by another process: %w", path, err)
+	}
+	d := &stateDir{path: path, lock: lock}
+	if err := d.writable(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// ours reports whether path is a directory that only we can write to: in a
+// directory for everybody others could have put one there before us.
+func ours(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
+}
+
+// writable makes sure that files can be written, and are open to dnsmasq's user.
+func (d *stateDir) writable() error {
+	info, err := os.Stat(d.path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o055 != 0o055 {
+		// Ours to open, or it fails: enterableBy says so then.
+		_ = os.Chmod(d.path, info.Mode().Perm()|0o055)
+	}
+	probe, err := os.CreateTemp(d.path, "probe-")
+	if err != nil {
+		return err
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+// close gives the directory free.
+func (d *stateDir) close() {
+	d.lock.Close() // unlocks
+	if d.temp {
+		_ = os.RemoveAll(d.path) // what remains is small and below the temporary directory
+	}
+}
+
+// serversPath is the path of the servers file.
+func (d *stateDir) serversPath() string { return filepath.Join(d.path, serversName) }
+
+// enterableBy says why the user with this name cannot reach the directory; nil
+// when it can. dnsmasq reads the file again long after it has become that user,
+// and is left without any server when it cannot.
+func (d *stateDir) enterableBy(name string) error {
+	uid := os.Geteuid() // dnsmasq cannot change its user unless it is root
+	if uid == 0 {
+		uid = -1 // an unknown user: what holds for others
+		if u, err := user.Lookup(name); err == nil {
+			if uid, err = strconv.Atoi(u.Uid); err != nil {
+				return fmt.Errorf("user %s: %w", name, err)
+			}
+		}
+	}
+	for dir := d.path; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		bit := fs.FileMode(0o001)
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) == uid {
+			bit = 0o100
+		}
+		if info.Mode().Perm()&bit == 0 {
+			return fmt.Errorf("dnsmasq's user %s cannot enter %s (mode %04o)", name, dir, info.Mode().Perm())
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
+// writeServers replaces the servers file in one step.
+func (d *stateDir) writeServers(content []byte) error {
+	return d.replace(serversName, content)
+}
+
+// A lastGood is a configuration that was valid, as the file has it.
+type lastGood struct {
+	// Source says where it came from: it is of no use for another source.
+	Source string            `json:"source"`
+	Files  map[string]string `json:"files"`
+}
+
+// saveLastGood keeps files as the last good configuration of source.
+func (d *stateDir) saveLastGood(source string, files map[string]string) error {
+	b, err := json.MarshalIndent(lastGood{source, files}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return d.replace(lastGoodName, append(b, '\n'))
+}
+
+// loadLastGood returns the last good configuration of source; ok is false when
+// there is none.
+func (d *stateDir) loadLastGood(source string) (files map[string]string, ok bool) {
+	b, err := os.ReadFile(filepath.Join(d.path, lastGoodName))
+	if err != nil {
+		return nil, false
+	}
+	var kept lastGood
+	if json.Unmarshal(b, &kept) != nil || kept.Source != source || kept.Files == nil {
+		return nil, false
+	}
+	return kept.Files, true
+}
+
+// replace writes a file beside the one of that name and renames it into its
+// place, so that a reader sees the old content or the new one. It is readable
+// for everybody, whatever the umask.
+func (d *stateDir) replace(name string, content []byte) error {
+	f, err := os.CreateTemp(d.path, "."+name+"-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails after the rename
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(d.path, name))
+}

@@ -1,0 +1,54 @@
+package dnsmasq
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// silentPolls is the number of questions in a row that dnsmasq may leave
+// unanswered before it counts as not ready: one may get lost.
+const silentPolls = 3
+
+// A status says whether dnsmasq answers. It is safe for concurrent use.
+type status struct {
+	mu     sync.Mutex
+	why    string    // what is being waited for; empty: it answers
+	since  time.Time // since when why holds, or of the last answer
+	silent int       // questions without an answer since then
+}
+
+// wait says that something has to happen first.
+func (s *status) wait(why string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why, s.since, s.silent = why, now, 0
+}
+
+// answered says that dnsmasq has answered.
+func (s *status) answered(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.why, s.since, s.silent = "", now, 0
+}
+
+// unanswered says that dnsmasq has left a question unanswered.
+func (s *status) unanswered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent++
+}
+
+// reason returns why dnsmasq is not ready at time now; empty when it is.
+func (s *status) reason(now time.Time) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	age := now.Sub(s.since).Round(time.Second)
+	switch {
+	case s.why != "":
+		return fmt.Sprintf("%s (for %v)", s.why, age)
+	case s.silent >= silentPolls:
+		return fmt.Sprintf("dnsmasq has not answered for %v", age)
+	}
+	return ""
+}
