@@ -1,0 +1,81 @@
+//go:build chaos
+
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// diskFull leaves no room in the directories for state and snapshot, or makes
+// them read-only, from the start or later, and changes the configuration.
+func (c *chaos) diskFull(t *testing.T) {
+	if !c.root(t, "state directories that are full or read-only") {
+		return
+	}
+	for _, tt := range []struct {
+		harm string
+		// start and later are commands in the directory's mount namespace.
+		start, later string
+	}{
+		{"state directory full from the start, then 2 changes", "dd if=/dev/zero of=$DIR/fill bs=4k 2>/dev/null || true", ""},
+		{"state directory full later, then 2 changes", "", "dd if=/dev/zero of=$DIR/fill bs=4k 2>/dev/null || true"},
+		{"state directory read-only from the start, then 2 changes", "mount -o remount,ro $DIR", ""},
+		{"state directory read-only later, then 2 changes", "", "mount -o remount,ro $DIR"},
+	} {
+		t.Run(tt.harm, func(t *testing.T) {
+			one, two := startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay)
+			start := func(name, commands string) *pod {
+				dir := stateDir(t)
+				wrap := wrapper(t, name, "DIR="+dir, "mount -t tmpfs -o size=32k,mode=0755 none $DIR", "mkdir $DIR/nanny", commands)
+				p := c.startPod(t, podOptions{
+					config: upstreams(one), wrap: wrap, state: filepath.Join(dir, "nanny"),
+					kubeDNS: []string{"--snapshot=" + filepath.Join(dir, "snapshot.yaml")},
+				})
+				p.dir = dir
+				p.warm(t)
+				return p
+			}
+			p, control := start("small", tt.start), start("control", "")
+			harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 14*time.Second, func() {
+				if tt.later != "" {
+					p.inNamespace(t, "DIR="+p.dir+"; "+tt.later)
+				}
+				// A change empties dnsmasq's cache, so the new server is asked at
+				// once.
+				p.configure(t, upstreams(two))
+				time.Sleep(5 * time.Second)
+				if two.queries.Load() == 0 {
+					t.Error("the first change was not taken: the new upstream was never asked")
+				}
+				before := one.queries.Load()
+				p.configure(t, upstreams(one))
+				time.Sleep(5 * time.Second)
+				if one.queries.Load() == before {
+					t.Error("the second change was not taken: the new upstream was never asked")
+				}
+			})
+			c.record(t, row{harm: tt.harm, scope: "all", target: shortGap, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)
+			for _, proc := range []*process{p.kubeDNS, p.nanny} {
+				if err := proc.running(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// inNamespace runs a command where the pod's processes have their mounts.
+func (p *pod) inNamespace(t *testing.T, command string) {
+	t.Helper()
+	for _, proc := range []*process{p.kubeDNS, p.nanny} {
+		mounts := fmt.Sprintf("--mount=/proc/%d/ns/mnt", proc.cmd.Process.Pid)
+		out, err := exec.CommandContext(t.Context(), "nsenter", mounts, "sh", "-c", command).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v: %s", command, err, out)
+		}
+	}
+}

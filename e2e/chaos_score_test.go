@@ -1,0 +1,160 @@
+//go:build chaos
+
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A score is the account of a load.
+type score struct {
+	tallies map[class]*tally
+	events  []event
+	dropped int // events that were not kept
+	// stall is the longest pause between two ticks of the load itself: a gap
+	// that is not longer says nothing.
+	stall time.Duration
+	ended time.Duration
+}
+
+// A tally counts what became of the queries of one class.
+type tally struct {
+	count [wrong + 1]int
+	// rights are the times of right answers, since the load began.
+	rights  []time.Duration
+	slowest time.Duration // of all answers
+}
+
+// An event is a query that was not answered rightly.
+type event struct {
+	at   time.Duration
+	name string
+	class
+	outcome
+	why string
+}
+
+func newScore() *score { return &score{tallies: map[class]*tally{}} }
+
+// add counts a query that was sent at a time and took so long.
+func (s *score) add(q *asked, at, took time.Duration, out outcome, why string) {
+	t := s.tallies[q.class]
+	if t == nil {
+		t = &tally{}
+		s.tallies[q.class] = t
+	}
+	t.count[out]++
+	if out != lost && out != nobody {
+		t.slowest = max(t.slowest, took)
+	}
+	if out == right {
+		t.rights = append(t.rights, at+took)
+		return
+	}
+	if len(s.events) >= 2000 {
+		s.dropped++
+		return
+	}
+	s.events = append(s.events, event{at, q.name, q.class, out, why})
+}
+
+// close puts the account in order.
+func (s *score) close() {
+	slices.SortFunc(s.events, func(a, b event) int { return int(a.at - b.at) })
+}
+
+// A summary is an account of some classes in one line.
+type summary struct {
+	sent, lost, refused, nobody, failed, wrong int
+	gap, slowest                               time.Duration
+	gapAt                                      time.Duration
+}
+
+// of sums up classes; with none, those of the UDP load.
+func (s *score) of(classes ...class) summary {
+	if len(classes) == 0 {
+		classes = append(slices.Clone(clusterClasses), classOutside)
+	}
+	var sum summary
+	var rights []time.Duration
+	for _, c := range classes {
+		t := s.tallies[c]
+		if t == nil {
+			continue
+		}
+		for _, n := range t.count {
+			sum.sent += n
+		}
+		sum.lost += t.count[lost]
+		sum.refused += t.count[refused]
+		sum.nobody += t.count[nobody]
+		sum.failed += t.count[failed]
+		sum.wrong += t.count[wrong]
+		sum.slowest = max(sum.slowest, t.slowest)
+		rights = append(rights, t.rights...)
+	}
+	slices.Sort(rights)
+	var last time.Duration
+	for _, at := range append(rights, s.ended) {
+		if at-last > sum.gap {
+			sum.gap, sum.gapAt = at-last, last
+		}
+		last = max(last, at)
+	}
+	return sum
+}
+
+// bad is all that a client would complain about.
+func (s summary) bad() int { return s.lost + s.refused + s.nobody + s.failed + s.wrong }
+
+func (s summary) String() string {
+	return fmt.Sprintf("sent %d, lost %d, refused %d, nobody there %d, failed %d, wrong %d, longest gap %v at %v, slowest %v",
+		s.sent, s.lost, s.refused, s.nobody, s.failed, s.wrong, ms(s.gap), ms(s.gapAt), ms(s.slowest))
+}
+
+func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+// trouble lists what went wrong, by second, class and outcome, with an example.
+func (s *score) trouble() string {
+	type key struct {
+		second int
+		class
+		outcome
+	}
+	count, example := map[key]int{}, map[key]event{}
+	var keys []key
+	for _, e := range s.events {
+		k := key{int(e.at.Seconds()), e.class, e.outcome}
+		if count[k] == 0 {
+			keys, example[k] = append(keys, k), e
+		}
+		count[k]++
+	}
+	var b strings.Builder
+	for i, k := range keys {
+		if i == 40 {
+			fmt.Fprintf(&b, "  and more\n")
+			break
+		}
+		e := example[k]
+		fmt.Fprintf(&b, "  %7.3f s: %d x %s %v, such as %s %s\n", e.at.Seconds(), count[k], k.class, k.outcome, e.name, e.why)
+	}
+	if s.dropped > 0 {
+		fmt.Fprintf(&b, "  %d more were not kept\n", s.dropped)
+	}
+	return b.String()
+}
+
+// plus adds up two runs; gaps and times are the longest.
+func (s summary) plus(o summary) summary {
+	s.sent, s.lost, s.refused, s.nobody = s.sent+o.sent, s.lost+o.lost, s.refused+o.refused, s.nobody+o.nobody
+	s.failed, s.wrong = s.failed+o.failed, s.wrong+o.wrong
+	if o.gap > s.gap {
+		s.gap, s.gapAt = o.gap, o.gapAt
+	}
+	s.slowest = max(s.slowest, o.slowest)
+	return s
+}

@@ -1,0 +1,219 @@
+//go:build chaos
+
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+var (
+	onlyCases    = flag.String("cases", "", "chaos: run these cases only, as `number,...`; empty: all")
+	updateReport = flag.Bool("update", false, "chaos: put the table into "+reportFile)
+)
+
+// TestChaos does harm to a pod while it is asked, and compares what becomes of
+// the queries with a control run: the same load for the same time, without the
+// harm. Where the harm is no work for the machine the control run is another
+// pod at the same time, else it is before the harm.
+//
+//	go test -tags chaos -timeout 20m -run TestChaos -v .
+//	go test -tags chaos -timeout 20m -run TestChaos -v . -cases=1,9
+//	go test -tags chaos -timeout 20m -run TestChaos -v . -update
+func TestChaos(t *testing.T) {
+	c := newChaos(t)
+	cases := []struct {
+		number, name string
+		run          func(*chaos, *testing.T)
+	}{
+		{"1", "configuration changes", (*chaos).configChanges},
+		{"2", "invalid configuration", (*chaos).invalidConfig},
+		{"3", "stub servers by name", (*chaos).stubNames},
+		{"4", "kube-dns restarts", (*chaos).restarts},
+		{"5", "API server away", (*chaos).apiAway},
+		{"6", "etcd stopped", (*chaos).etcdStopped},
+		{"7", "watches cut", (*chaos).watchesCut},
+		{"9", "dnsmasq killed", (*chaos).dnsmasqKilled},
+		{"10", "disk full", (*chaos).diskFull},
+		{"11", "idle TCP clients", (*chaos).idleClients},
+		{"12", "dead upstreams", (*chaos).deadUpstreams},
+		{"13", "flood", (*chaos).flood},
+		{"14", "drain", (*chaos).drain},
+	}
+	only := strings.FieldsFunc(*onlyCases, func(r rune) bool { return r == ',' })
+	wanted := func(number string) bool { return len(only) == 0 || slices.Contains(only, number) }
+	var liveness func(*testing.T)
+	if wanted("8") {
+		liveness = c.liveness(t) // goes on beside the others
+	}
+	for _, tt := range cases {
+		if wanted(tt.number) {
+			c.number = tt.number
+			t.Run(tt.name, func(t *testing.T) { tt.run(c, t) })
+		}
+	}
+	if liveness != nil {
+		c.number = "8"
+		t.Run("liveness", liveness)
+	}
+	c.report(t)
+}
+
+// A chaos is what the cases have in common.
+type chaos struct {
+	id      identity
+	cluster map[class][]*asked
+	outside []*asked
+	number  string // of the running case
+	rows    []row
+	began   time.Time
+}
+
+func newChaos(t *testing.T) *chaos {
+	c := &chaos{began: time.Now(), cluster: map[class][]*asked{}, id: rig.cluster.kubeDNSIdentity(t, true, false)}
+	for n := range outsideNames {
+		q := outsideQuestion(n)
+		c.outside = append(c.outside, q)
+		c.cluster[classMiss] = append(c.cluster[classMiss],
+			newAsked(classMiss, q.name+"chaos.svc.cluster.local", dns.TypeA, dns.RcodeNameError))
+	}
+	c.makeServices(t)
+	return c
+}
+
+const (
+	// chaosNamespace has the Services that loads ask for: so many with an
+	// address, and headless ones with so many endpoints.
+	chaosNamespace   = "chaos"
+	plainServices    = 100
+	headlessServices = 20
+	endpointsEach    = 5
+)
+
+// makeServices makes the Services, and the questions for them.
+func (c *chaos) makeServices(t *testing.T) {
+	t.Helper()
+	objects := &apiTarget{objects: rig.cluster.objects}
+	for i := range plainServices {
+		name := fmt.Sprintf("web-%d", i)
+		port := int64(8000 + i)
+		ip := c.applyService(t, objects, service(chaosNamespace, name, map[string]any{
+			"ports": []any{map[string]any{"name": "http", "port": port, "protocol": "TCP"}},
+		}))
+		full := name + "." + chaosNamespace + ".svc.cluster.local"
+		reverse, err := dns.ReverseAddr(ip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.add(newAsked(classA, full, dns.TypeA, dns.RcodeSuccess, ip))
+		c.add(newAsked(classSRV, "_http._tcp."+full, dns.TypeSRV, dns.RcodeSuccess, fmt.Sprintf("%d %s.", port, full)))
+		c.add(newAsked(classPTR, reverse, dns.TypePTR, dns.RcodeSuccess, full+"."))
+	}
+	for i := range headlessServices {
+		name := fmt.Sprintf("set-%d", i)
+		c.applyService(t, objects, service(chaosNamespace, name, map[string]any{"clusterIP": "None"}))
+		var addrs []string
+		for j := range endpointsEach {
+			addrs = append(addrs, fmt.Sprintf("10.244.%d.%d", 100+i, 1+j))
+		}
+		object := slice("v1", chaosNamespace, name, addrs...)
+		if _, err := objects.apply(t.Context(), &unstructured.Unstructured{Object: object}); err != nil {
+			t.Fatal(err)
+		}
+		c.add(newAsked(classA, name+"."+chaosNamespace+".svc.cluster.local", dns.TypeA, dns.RcodeSuccess, addrs...))
+	}
+}
+
+func (c *chaos) add(q *asked) { c.cluster[q.class] = append(c.cluster[q.class], q) }
+
+// applyService makes a Service and returns its address.
+func (c *chaos) applyService(t *testing.T, objects *apiTarget, object map[string]any) string {
+	t.Helper()
+	got, err := objects.apply(t.Context(), &unstructured.Unstructured{Object: object})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ip, _, _ := unstructured.NestedString(got.Object, "spec", "clusterIP")
+	return ip
+}
+
+// mix is what clients of a cluster ask: mostly through search lists.
+func (c *chaos) mix() []share {
+	return []share{
+		{weight: 30, list: c.outside},
+		{weight: 25, list: c.cluster[classMiss]},
+		{weight: 25, list: c.cluster[classA]},
+		{weight: 8, list: c.cluster[classSRV]},
+		{weight: 7, fresh: podName},
+		{weight: 5, list: c.cluster[classPTR]},
+	}
+}
+
+// rate is what each of two pods is asked at the same time, fullRate what one
+// alone is.
+const rate, fullRate = 1000, 3000
+
+// load is the usual load for a pod.
+func (c *chaos) load(p *pod, rate int) loadOptions {
+	return loadOptions{server: p.dns, rate: rate, mix: c.mix()}
+}
+
+// beside puts the same load on two pods for a time, and does harm to the first
+// one second after the beginning.
+func (c *chaos) beside(t *testing.T, harmed, control loadOptions, d time.Duration, harm func()) (with, without *score) {
+	t.Helper()
+	a, b := startLoad(t, harmed), startLoad(t, control)
+	end := time.Now().Add(d)
+	time.Sleep(time.Second)
+	harm()
+	time.Sleep(time.Until(end))
+	// Both stop asking before either is waited for.
+	a.stop()
+	b.stop()
+	return a.finish(t), b.finish(t)
+}
+
+// inTurn puts the same load on a pod twice for a time: first without, then with
+// the harm, which begins after one second.
+func (c *chaos) inTurn(t *testing.T, opts loadOptions, d time.Duration, harm func()) (with, without *score) {
+	t.Helper()
+	control := startLoad(t, opts)
+	time.Sleep(d)
+	without = control.finish(t)
+	harmed := startLoad(t, opts)
+	end := time.Now().Add(d)
+	time.Sleep(time.Second)
+	harm()
+	time.Sleep(time.Until(end))
+	return harmed.finish(t), without
+}
+
+// root reports whether this process may use port 53 and mount; else it says in
+// the report what was left out.
+func (c *chaos) root(t *testing.T, what string) bool {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return true
+	}
+	t.Logf("left out, since it needs root: %s", what)
+	c.rows = append(c.rows, row{number: c.number, harm: what, scope: "not run: needs root"})
+	return false
+}
+
+// median returns the median of the bad queries with (0) or without (1) harm.
+func median(pairs [][2]int, which int) int {
+	var list []int
+	for _, p := range pairs {
+		list = append(list, p[which])
+	}
+	slices.Sort(list)
+	return list[len(list)/2]
+}

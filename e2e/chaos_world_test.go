@@ -1,0 +1,172 @@
+//go:build chaos
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// outsideNames is how many names the world has that loads ask for.
+	outsideNames = 1000
+	// worldTTL is longer than any case: what is cached stays so.
+	worldTTL = 600
+	// farDelay is how far away the world is.
+	farDelay = 50 * time.Millisecond
+)
+
+// A mode is how a server of the world behaves.
+type mode int32
+
+const (
+	answers mode = iota
+	silent
+	servfails
+)
+
+// A farServer is a name server of the world. All of them know the same names:
+// below any domain n0 to n999, and f followed by a number, which stands for
+// names that nobody asks for twice.
+type farServer struct {
+	addr    netip.AddrPort
+	mode    atomic.Int32
+	queries atomic.Int64
+	// hosts, when set, says which other names have addresses.
+	hosts func(name string) []netip.Addr
+
+	conn    *net.UDPConn
+	delay   time.Duration
+	late    chan lateReply
+	running sync.WaitGroup
+	once    sync.Once
+}
+
+type lateReply struct {
+	due  time.Time
+	to   netip.AddrPort
+	wire []byte
+}
+
+// startFarServer starts a server at an address, for example "127.0.0.1:0", that
+// answers after a delay.
+func startFarServer(t *testing.T, addr string, delay time.Duration) *farServer {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+	if err != nil {
+		t.Fatalf("listen for a server of the world: %v", err)
+	}
+	_ = conn.SetReadBuffer(4 << 20) // less only makes it a worse server
+	s := &farServer{
+		conn: conn, delay: delay, late: make(chan lateReply, 1<<15),
+		addr: conn.LocalAddr().(*net.UDPAddr).AddrPort(),
+	}
+	s.running.Go(s.read)
+	s.running.Go(s.write)
+	t.Cleanup(s.close)
+	return s
+}
+
+// close frees the port: who asks there is told so.
+func (s *farServer) close() {
+	s.once.Do(func() { s.conn.Close() })
+	s.running.Wait()
+}
+
+func (s *farServer) set(m mode) { s.mode.Store(int32(m)) }
+
+func (s *farServer) read() {
+	defer close(s.late)
+	buf := make([]byte, 4096)
+	for {
+		n, from, err := s.conn.ReadFromUDPAddrPort(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		s.queries.Add(1)
+		if mode(s.mode.Load()) == silent {
+			continue
+		}
+		if wire := s.reply(buf[:n]); wire != nil {
+			s.late <- lateReply{time.Now().Add(s.delay), from, wire}
+		}
+	}
+}
+
+// write sends replies when they are due. All wait for as long, so the oldest
+// is always the next.
+func (s *farServer) write() {
+	for r := range s.late {
+		time.Sleep(time.Until(r.due))
+		_, _ = s.conn.WriteToUDPAddrPort(r.wire, r.to) // who asked may have gone
+	}
+}
+
+func (s *farServer) reply(query []byte) []byte {
+	var m dns.Msg
+	if err := m.Unpack(query); err != nil || len(m.Question) != 1 {
+		return nil
+	}
+	q := m.Question[0]
+	r := new(dns.Msg).SetReply(&m)
+	r.RecursionAvailable = true
+	if mode(s.mode.Load()) == servfails {
+		r.Rcode = dns.RcodeServerFailure
+	} else if addrs, ok := s.addresses(q.Name); !ok {
+		r.Rcode = dns.RcodeNameError
+	} else if q.Qtype == dns.TypeA {
+		for _, a := range addrs {
+			r.Answer = append(r.Answer, &dns.A{
+				Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: worldTTL}, A: a.AsSlice(),
+			})
+		}
+	}
+	wire, err := r.Pack()
+	if err != nil {
+		return nil
+	}
+	return wire
+}
+
+func (s *farServer) addresses(name string) ([]netip.Addr, bool) {
+	label, _, _ := strings.Cut(name, ".")
+	if len(label) > 1 && (label[0] == 'n' || label[0] == 'f') {
+		if n, err := strconv.Atoi(label[1:]); err == nil {
+			return []netip.Addr{worldAddr(n)}, true
+		}
+	}
+	if s.hosts != nil {
+		if addrs := s.hosts(strings.ToLower(name)); addrs != nil {
+			return addrs, true
+		}
+	}
+	return nil, false
+}
+
+// worldAddr is the address of name n, of the range for benchmarks (RFC 2544).
+func worldAddr(n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{198, 18 + byte(n>>16&1), byte(n >> 8), byte(n)})
+}
+
+// outsideQuestion is one of the names that loads ask the world for. Each tenth
+// is below partner.example, which gets servers of its own at times.
+func outsideQuestion(n int) *asked {
+	domain := "outside.example"
+	if n%10 == 0 {
+		domain = "partner.example"
+	}
+	return newAsked(classOutside, fmt.Sprintf("n%d.%s", n, domain), dns.TypeA, dns.RcodeSuccess, worldAddr(n).String())
+}

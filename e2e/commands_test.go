@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// A kubeDNS is a running kube-dns.
+type kubeDNS struct {
+	*process
+	// dns is where it answers; status and metrics are URLs without a path.
+	dns, status, metrics string
+	config               *configDir
+}
+
+// startKubeDNS runs kube-dns as the manifests do, on loopback ports, with a
+// kubeconfig instead of the pod's token. It does not wait for its data. A nil
+// config is no configuration directory.
+func startKubeDNS(t *testing.T, kubeconfig string, config map[string]string, more ...string) *kubeDNS {
+	t.Helper()
+	dnsPort, statusPort, metricsPort := freePort(t), freePort(t), freePort(t)
+	k := &kubeDNS{
+		dns:     fmt.Sprintf("127.0.0.1:%d", dnsPort),
+		status:  fmt.Sprintf("http://127.0.0.1:%d", statusPort),
+		metrics: fmt.Sprintf("http://127.0.0.1:%d", metricsPort),
+	}
+	args := []string{
+		"--domain=cluster.local.", "--dns-bind-address=127.0.0.1", "--dns-port=" + strconv.Itoa(dnsPort),
+		"--healthz-port=" + strconv.Itoa(statusPort), "--kubecfg-file=" + kubeconfig, "--v=2",
+	}
+	if config != nil {
+		k.config = newConfigDir(t, config)
+		args = append(args, "--config-dir="+k.config.dir, "--config-period=200ms")
+	}
+	k.process = start(t, "kube-dns", []string{"PROMETHEUS_PORT=" + strconv.Itoa(metricsPort)}, append(args, more...)...)
+	return k
+}
+
+// waitReady waits until kube-dns has its data.
+func (k *kubeDNS) waitReady(t *testing.T, limit time.Duration) {
+	t.Helper()
+	eventually(t, limit, func() error {
+		if err := k.running(); err != nil {
+			return err
+		}
+		_, err := get(k.status+"/readiness", 200)
+		return err
+	})
+}
+
+// A front is dnsmasq under its nanny and the sidecar that probes both.
+type front struct {
+	nanny, sidecar *process
+	// dns is dnsmasq's address; status is the sidecar's URL without a path.
+	dns, status string
+}
+
+// startFront runs what stands in front of kube-dns in the pod, with the
+// arguments of the manifests, on unprivileged loopback ports.
+func startFront(t *testing.T, k *kubeDNS) *front {
+	t.Helper()
+	port, statusPort := freePort(t), freePort(t)
+	f := &front{
+		dns:    fmt.Sprintf("127.0.0.1:%d", port),
+		status: fmt.Sprintf("http://127.0.0.1:%d", statusPort),
+	}
+	behind := "127.0.0.1#" + k.dns[len("127.0.0.1:"):]
+	f.nanny = start(t, "dnsmasq-nanny", nil,
+		"-v=2", "-configDir="+k.config.dir, "-syncInterval=200ms", "-restartDnsmasq=true",
+		"-kubednsServer="+k.dns, "-stateDir="+stateDir(t), "--",
+		"-k", "--cache-size=1000", "--no-negcache", "--dns-loop-detect", "--log-facility=-",
+		"--server=/cluster.local/"+behind, "--server=/in-addr.arpa/"+behind, "--server=/ip6.arpa/"+behind,
+		// What differs from the pod: an unprivileged port on loopback, and no
+		// files of this machine.
+		"--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
+		"--user="+userName(), "--pid-file=", "--no-hosts")
+	f.sidecar = start(t, "sidecar", nil,
+		"--v=2", "--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(statusPort),
+		"--dnsmasq-port="+strconv.Itoa(port), "--dnsmasq-poll-interval-ms=500",
+		"--probe=kubedns,"+k.dns+",kubernetes.default.svc.cluster.local,1,SRV",
+		"--probe=dnsmasq,"+f.dns+",kubernetes.default.svc.cluster.local,1,SRV")
+	return f
+}
+
+// userName keeps dnsmasq from changing to a user that this machine may not have.
+func userName() string {
+	if os.Geteuid() == 0 {
+		return "root"
+	}
+	return ""
+}
+
+// stateDir is a directory that every user may enter.
+func stateDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(rig.dir, "state-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A configDir is a directory with one file per key that changes as a ConfigMap
+// volume does: the files are links into a directory that a link names, and one
+// rename changes them all.
+type configDir struct {
+	dir     string
+	version int
+}
+
+func newConfigDir(t *testing.T, config map[string]string) *configDir {
+	t.Helper()
+	c := &configDir{dir: t.TempDir()}
+	if err := c.set(config); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// set makes config the only content of the directory.
+func (c *configDir) set(config map[string]string) error {
+	c.version++
+	version := fmt.Sprintf("..version-%d", c.version)
+	if err := os.Mkdir(filepath.Join(c.dir, version), 0o755); err != nil {
+		return err
+	}
+	for key, value := range config {
+		if err := os.WriteFile(filepath.Join(c.dir, version, key), []byte(value), 0o644); err != nil {
+			return err
+		}
+	}
+	data := filepath.Join(c.dir, "..data")
+	if err := os.Symlink(version, data+".new"); err != nil {
+		return err
+	}
+	if err := os.Rename(data+".new", data); err != nil {
+		return err
+	}
+	for key := range config {
+		err := os.Symlink(filepath.Join("..data", key), filepath.Join(c.dir, key))
+		if err != nil && !os.IsExist(err) {
+			return err
+		}
+	}
+	links, err := os.ReadDir(c.dir)
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		if _, wanted := config[link.Name()]; wanted || link.Name()[0] == '.' {
+			continue
+		}
+		if err := os.Remove(filepath.Join(c.dir, link.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

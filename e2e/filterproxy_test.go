@@ -1,0 +1,185 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+)
+
+const discoveryGroup = "discovery.k8s.io"
+
+// A filterProxy stands in front of the API server and takes away parts of it,
+// or all of it. Callers prove who they are to the API server behind it.
+type filterProxy struct {
+	// hideDiscovery makes it an API server that does not know EndpointSlices.
+	// Set it before the first request.
+	hideDiscovery bool
+	// Watches from this version or an older one get "too old resource
+	// version", so that clients have to list again; expired counts them.
+	expireUpTo, expired atomic.Int64
+
+	to    identity
+	addr  string
+	proxy *httputil.ReverseProxy
+
+	mu      sync.Mutex
+	server  *httptest.Server // nil while down
+	watches map[string]int   // by resource
+}
+
+// startFilterProxy starts a proxy to the API server that id names.
+func startFilterProxy(t *testing.T, id identity) *filterProxy {
+	t.Helper()
+	target, err := url.Parse(id.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := rest.TransportFor(&rest.Config{Host: id.url, TLSClientConfig: rest.TLSClientConfig{CAData: id.ca}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &filterProxy{
+		to:      id,
+		addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t))),
+		watches: map[string]int{},
+	}
+	p.proxy = &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:      transport,
+		FlushInterval:  -1, // watch events have to pass at once
+		ModifyResponse: p.modifyResponse,
+		// Requests that the client or down cut off are no news.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	p.up(t)
+	t.Cleanup(func() { p.down(t) })
+	return p
+}
+
+// up makes the proxy reachable, always at the same address.
+func (p *filterProxy) up(t *testing.T) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server != nil {
+		return
+	}
+	listener, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		t.Fatalf("listen for the filter proxy: %v", err)
+	}
+	p.server = httptest.NewUnstartedServer(p)
+	_ = p.server.Listener.Close()
+	p.server.Listener = listener
+	p.server.Config.ErrorLog = p.proxy.ErrorLog
+	p.server.EnableHTTP2 = true
+	p.server.StartTLS()
+}
+
+// down ends all connections and refuses new ones.
+func (p *filterProxy) down(t *testing.T) {
+	t.Helper()
+	p.mu.Lock()
+	server := p.server
+	p.server = nil
+	p.mu.Unlock()
+	if server != nil {
+		server.CloseClientConnections()
+		server.Close()
+	}
+}
+
+// identity is the caller's identity with the proxy as its API server. The
+// proxy must be up.
+func (p *filterProxy) identity() identity {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
+	return identity{token: p.to.token, ca: ca, url: p.server.URL}
+}
+
+// watched returns how many watches of a resource have been asked for.
+func (p *filterProxy) watched(resource string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.watches[resource]
+}
+
+func (p *filterProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	if watch := query.Get("watch"); watch == "true" || watch == "1" {
+		p.mu.Lock()
+		p.watches[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]++
+		p.mu.Unlock()
+		version, err := strconv.ParseInt(query.Get("resourceVersion"), 10, 64)
+		if err == nil && version > 0 && version <= p.expireUpTo.Load() && !query.Has("sendInitialEvents") {
+			p.expired.Add(1)
+			writeStatus(w, http.StatusGone, metav1.StatusReasonExpired, fmt.Sprintf("too old resource version: %d", version))
+			return
+		}
+	}
+	if p.hideDiscovery {
+		if strings.HasPrefix(r.URL.Path, "/apis/"+discoveryGroup) {
+			writeStatus(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
+			return
+		}
+		if r.URL.Path == "/apis" {
+			// The plain list is the one that modifyResponse can read.
+			r.Header.Set("Accept", "application/json")
+			r.Header.Del("Accept-Encoding")
+		}
+	}
+	p.proxy.ServeHTTP(w, r)
+}
+
+// modifyResponse takes the group of EndpointSlices out of the list of groups.
+func (p *filterProxy) modifyResponse(resp *http.Response) error {
+	if !p.hideDiscovery || resp.Request.URL.Path != "/apis" || resp.StatusCode != http.StatusOK {
+		return nil
+	}
+	var groups metav1.APIGroupList
+	if err := json.NewDecoder(resp.Body).Decode(&groups); err != nil {
+		return err
+	}
+	kept := groups.Groups[:0]
+	for _, group := range groups.Groups {
+		if group.Name != discoveryGroup {
+			kept = append(kept, group)
+		}
+	}
+	groups.Groups = kept
+	body, err := json.Marshal(groups)
+	if err != nil {
+		return err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.ContentLength = int64(len(body))
+	resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	return nil
+}
+
+// writeStatus writes an error as the API server does.
+func writeStatus(w http.ResponseWriter, code int, reason metav1.StatusReason, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message,
+	})
+}

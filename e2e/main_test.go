@@ -1,0 +1,35 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+// dirVariable tells the second process where the supervisor keeps everything.
+const dirVariable = "KUBE_DNS_E2E_DIR"
+
+// rig is what the supervisor prepared for all tests.
+var rig struct {
+	// dir holds bin (the three commands), cluster and log.
+	dir     string
+	cluster *controlPlane
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.list"); f != nil && f.Value.String() != "" {
+		os.Exit(m.Run())
+	}
+	rig.dir = os.Getenv(dirVariable)
+	if rig.dir == "" {
+		os.Exit(supervise())
+	}
+	var err error
+	if rig.cluster, err = openControlPlane(rig.dir + "/cluster"); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}

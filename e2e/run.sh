@@ -1,0 +1,31 @@
+#!/bin/bash
+# Runs the end-to-end tests: the three commands against a real control plane,
+# asked through a real dnsmasq, all on loopback.
+#
+#   run.sh [go test flags]        for example: run.sh -run 'TestConformance/slices'
+#
+# The first run builds the control plane (cluster/build.sh: 4 to 10 minutes on
+# two cores, once); after that it takes about four minutes.
+# Needs Go, dnsmasq, openssl and curl; not root. Environment, all optional:
+#
+#   KUBE_DNS_E2E_KEEP=1           keep logs and configuration, not only after a failure
+#   KUBE_DNS_E2E_BUILDFLAGS=-race flags for building the three commands
+set -euo pipefail
+
+cd "$(dirname "$0")"
+case ${1:-} in
+-h | --help)
+	sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' run.sh
+	exit 0
+	;;
+esac
+missing=()
+for tool in go dnsmasq openssl curl; do
+	PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || missing+=("$tool")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	echo "e2e: not installed: ${missing[*]} (Debian: apt-get install dnsmasq-base openssl curl)" >&2
+	exit 1
+fi
+cluster/build.sh >/dev/null
+exec env PATH="$PATH:/usr/sbin" go test -count=1 -v -timeout=20m "$@" .

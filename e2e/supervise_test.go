@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// supervise prepares the rig, runs the tests in a second process of the same
+// binary and takes everything down. It returns the exit code.
+func supervise() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// Whatever outlives its parent becomes our child, so that nothing can be
+	// left behind, however the tests end.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		progress("become the reaper of orphans: %v", err)
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "kube-dns-e2e-")
+	if err != nil {
+		progress("%v", err)
+		return 1
+	}
+	code, err := runTests(ctx, dir)
+	if err != nil {
+		progress("%v", err)
+		code = 1
+	}
+	interrupted := ctx.Err() != nil
+	stop() // a second Ctrl-C ends us at once
+	if err := command(context.Background(), nil, "cluster/down.sh", dir+"/cluster").Run(); err != nil {
+		progress("stop the control plane: %v", err)
+	}
+	left := killChildren()
+	if len(left) > 0 && !interrupted && err == nil {
+		progress("the tests left processes behind: %s", strings.Join(left, ", "))
+		code = max(code, 1)
+	}
+	if code == 0 && os.Getenv("KUBE_DNS_E2E_KEEP") == "" {
+		os.RemoveAll(dir)
+	} else if !interrupted {
+		os.RemoveAll(dir + "/cluster/etcd")
+		progress("logs and configuration are kept in %s", dir)
+	} else {
+		os.RemoveAll(dir)
+	}
+	return code
+}
+
+// runTests builds, starts the control plane and runs the tests. The exit code
+// is the second process's.
+func runTests(ctx context.Context, dir string) (int, error) {
+	for _, tool := range []string{"dnsmasq", "bash", "go"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return 1, fmt.Errorf("%s is not installed (Debian: apt-get install dnsmasq-base): %w", tool, err)
+		}
+	}
+	var out strings.Builder
+	if err := command(ctx, &out, "cluster/build.sh").Run(); err != nil {
+		return 1, fmt.Errorf("build kubebox: %w", err)
+	}
+	began := time.Now()
+	build := []string{"build", "-o", dir + "/bin/"}
+	build = append(build, strings.Fields(os.Getenv("KUBE_DNS_E2E_BUILDFLAGS"))...)
+	build = append(build, "./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar")
+	cmd := command(ctx, os.Stderr, "go", build...)
+	cmd.Dir = ".."
+	if err := cmd.Run(); err != nil {
+		return 1, fmt.Errorf("go %s: %w", strings.Join(build, " "), err)
+	}
+	progress("commands built in %.1f s", time.Since(began).Seconds())
+
+	cmd = command(ctx, os.Stderr, "cluster/up.sh", dir+"/cluster")
+	cmd.Env = append(os.Environ(), "CLUSTER_BIN="+strings.TrimSpace(out.String()))
+	if err := cmd.Run(); err != nil {
+		return 1, fmt.Errorf("start the control plane: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	cmd = command(ctx, os.Stdout, self, os.Args[1:]...)
+	cmd.Env = append(os.Environ(), dirVariable+"="+dir)
+	err = cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() >= 0 {
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return 1, fmt.Errorf("run the tests: %w", err)
+	}
+	return 0, nil
+}
+
+// command is a child that gets SIGINT when ctx ends, and is killed 10 s later.
+func command(ctx context.Context, stdout io.Writer, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05")+" e2e: "+format+"\n", args...)
+}
+
+// killChildren kills and reaps every child, and those that become ours by
+// that, and returns the names of those that were still running.
+func killChildren() (running []string) {
+	for range 100 {
+		children := childProcesses(os.Getpid())
+		if len(children) == 0 {
+			return running
+		}
+		for _, c := range children {
+			if c.state != "Z" {
+				running = append(running, fmt.Sprintf("%s (pid %d)", c.name, c.pid))
+				syscall.Kill(c.pid, syscall.SIGKILL)
+			}
+			syscall.Wait4(c.pid, nil, 0, nil)
+		}
+	}
+	return running
+}
+
+type child struct {
+	pid         int
+	name, state string
+}
+
+// childProcesses lists the children of a process, from /proc.
+func childProcesses(parent int) []child {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var list []child
+	for _, file := range stats {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // ended meanwhile
+		}
+		// pid (name) state ppid ...; the name may hold anything.
+		text := string(b)
+		open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+		if open < 0 || end < open {
+			continue
+		}
+		rest := strings.Fields(text[end+1:])
+		if len(rest) < 2 || rest[1] != strconv.Itoa(parent) {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(text[:open]))
+		if err == nil {
+			list = append(list, child{pid, text[open+1 : end], rest[0]})
+		}
+	}
+	return list
+}
