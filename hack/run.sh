@@ -135,22 +135,6 @@ find_go() {
 	command -v go >/dev/null || fail "there is no go command: install Go (https://go.dev/dl), at least the version that go.mod names"
 }
 
-find_dnsmasq() {
-	dnsmasq=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v dnsmasq) && return
-	local sudo=()
-	if ((EUID != 0)); then
-		sudo=(sudo -n)
-	fi
-	if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
-		fail "dnsmasq is missing: install it (Debian: sudo apt-get install dnsmasq-base), then try again"
-	fi
-	say "installing dnsmasq (package dnsmasq-base)..."
-	"${sudo[@]}" apt-get update -qq || true # the lists may be good enough
-	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dnsmasq-base >/dev/null ||
-		fail "dnsmasq cannot be installed: see above, then install the package dnsmasq-base by hand"
-	dnsmasq=$(PATH=$PATH:/usr/sbin command -v dnsmasq) || fail "dnsmasq was installed, but there is no such command"
-}
-
 build() {
 	say "building kube-dns, dnsmasq-nanny and sidecar (the first time takes a minute or two)..."
 	mkdir -p "$bin"
@@ -267,7 +251,7 @@ END
 [[ -d $manifests ]] || fail "MANIFESTS=$manifests: there is no such directory"
 [[ -d $config ]] || fail "CONFIG=$config: there is no such directory"
 find_go
-find_dnsmasq
+dnsmasq=$("$root/hack/dnsmasq.sh")
 build
 check_ports
 trap '' PIPE # Ctrl-C ends a pager that reads this, too: stop in order all the same

@@ -20,7 +20,7 @@ import (
 // to give up on its own servers.
 const askTimeout = 6 * time.Second
 
-// ErrNoReply: nothing came within the time limit.
+// ErrNoReply says that nothing came within the time limit.
 var ErrNoReply = errors.New("no reply within " + askTimeout.String())
 
 // headerSize is the size of the header of a message (RFC 1035 section 4.1.1).
@@ -104,7 +104,7 @@ func exchange(ctx context.Context, server string, sent []byte, tcp bool) ([]byte
 		return nil, err
 	}
 	// The caller's own end comes earlier than the deadline.
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if tcp {
 		return exchangeTCP(conn, sent)
 	}

@@ -120,17 +120,18 @@ func writeSection(b *strings.Builder, name string, records []dns.RR) {
 func isOPT(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT }
 
 func optText(opt *dns.OPT) string {
-	text := fmt.Sprintf("opt: version %d size %d", opt.Version(), opt.UDPSize())
+	var text strings.Builder
+	fmt.Fprintf(&text, "opt: version %d size %d", opt.Version(), opt.UDPSize())
 	if opt.Do() {
-		text += " do"
+		text.WriteString(" do")
 	}
-	text += "\n"
+	text.WriteString("\n")
 	for _, option := range opt.Option {
 		if ede, ok := option.(*dns.EDNS0_EDE); ok {
-			text += fmt.Sprintf("extended error: %d %q\n", ede.InfoCode, ede.ExtraText)
+			fmt.Fprintf(&text, "extended error: %d %q\n", ede.InfoCode, ede.ExtraText)
 			continue
 		}
-		text += fmt.Sprintf("option %d: %s\n", option.Option(), option)
+		fmt.Fprintf(&text, "option %d: %s\n", option.Option(), option)
 	}
-	return text
+	return text.String()
 }

@@ -159,7 +159,9 @@ func TestPanicEndsOnlyItsRequest(t *testing.T) {
 		t.Errorf("got %q, %v", body, err)
 	}
 	r.stop()
-	<-r.done
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "bad day") {
 		t.Errorf("log = %s, want a warning about the panic", log.String())
 	}

@@ -62,7 +62,7 @@ func load(t *testing.T) []pkg {
 // not notice a new package.
 func openFolders(t *testing.T, root string) {
 	t.Helper()
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && (d.Name() == ".git" || d.Name() == "bin" || d.Name() == "testdata") {
 			return fs.SkipDir
 		}

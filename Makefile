@@ -1,0 +1,109 @@
+# What developers run. `make` alone prints the list below.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Where Go and dnsmasq may be without being in everyone's PATH.
+export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/usr/local/sbin
+
+# The modules whose code is ours and quick to build.
+MODULES := . e2e
+
+# A release is named by its tag; else the commands find out by themselves.
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
+LDFLAGS = -s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$(VERSION)
+
+.PHONY: help
+help: ## Print this list
+	@echo "Usage: make TARGET [VARIABLE=value ...]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 } \
+		/^## / { printf "  %-10s   %s\n", "", substr($$0, 4) }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## Run kube-dns, dnsmasq and the sidecar on this machine, without a cluster
+## hack/run.sh -h names its variables, for example: MANIFESTS=~/my-cluster V=2 make run
+	@hack/run.sh
+
+.PHONY: test
+test: go ## Vet and test everything but e2e (a few minutes, the first time more)
+	@hack/dnsmasq.sh >/dev/null
+	go vet ./...
+	go test $(RACE) -shuffle=on ./...
+
+.PHONY: e2e
+e2e: go ## Test the three commands against a real control plane (e2e/README.md)
+	@hack/dnsmasq.sh >/dev/null
+	@e2e/run.sh
+
+.PHONY: build
+build: go ## Build the commands into bin/, for any Linux of this architecture
+## VERSION=v1.2.3 is what they call themselves (default: the tag, else the revision)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
+
+.PHONY: lint
+lint: go bin/tools/golangci-lint ## Check house style: .golangci.yml, and shellcheck where it is installed
+	@for module in $(MODULES); do \
+		echo "golangci-lint run ($$module)"; \
+		(cd $$module && $(CURDIR)/bin/tools/golangci-lint run ./...); \
+	done
+	@if command -v shellcheck >/dev/null; then \
+		echo shellcheck; \
+		shellcheck -x -P SCRIPTDIR $(SCRIPTS); \
+	else \
+		echo "shellcheck is not installed: the shell scripts are not checked"; \
+	fi
+
+.PHONY: verify
+verify: go ## Check what is committed with the code: formatting, go.mod, generated documents
+	@echo "gofmt -l"; test -z "$$(gofmt -l $(GO_FILES) | tee /dev/stderr)" || { echo "run gofmt -w on these files"; exit 1; }
+	@for module in $(MODULES); do \
+		echo "go vet, go mod tidy -diff ($$module)"; \
+		go -C $$module vet ./...; \
+		go -C $$module mod tidy -diff; \
+	done
+	go test ./internal/layout
+	go test ./cmd/... -run='^TestDocs$$'
+
+.PHONY: fuzz
+fuzz: go ## Run each fuzz target for a while
+## FUZZTIME=20s for each; PKG=./pkg/skydns only there
+	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh $(PKG)
+
+.PHONY: bench
+bench: go bin/tools/benchstat ## Run the benchmarks and compare with the run before
+## BENCH=Lookup only these; PKG=./pkg/treecache only there; COUNT=6 runs of each
+	@mkdir -p bench/out
+	@if [ -f bench/out/new.txt ]; then mv bench/out/new.txt bench/out/old.txt; fi
+	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) $(PKG) | tee bench/out/new.txt
+	@if [ -f bench/out/old.txt ]; then bin/tools/benchstat bench/out/old.txt bench/out/new.txt; fi
+
+.PHONY: vulncheck
+vulncheck: go bin/tools/govulncheck ## Look for known vulnerabilities (asks a database on the network)
+	bin/tools/govulncheck ./...
+
+.PHONY: clean
+clean: ## Remove what was built here (not Go's caches, nor the control plane of e2e)
+	rm -rf bin bench/out
+
+FUZZTIME ?= 20s
+BENCH ?= .
+COUNT ?= 6
+PKG ?= ./...
+
+# The race detector needs cgo and a C compiler.
+RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compiler: testing without the race detector))
+
+GO_FILES = $(shell git ls-files -co --exclude-standard '*.go')
+SCRIPTS = $(shell git ls-files -co --exclude-standard '*.sh' .ci/run)
+
+.PHONY: go
+go:
+	@command -v go >/dev/null || { echo "there is no go command: install Go (https://go.dev/dl), at least the version that go.mod names" >&2; exit 1; }
+
+# The tools are a module of their own: what they need never enters ours.
+bin/tools/%: tools/go.mod tools/go.sum
+	@echo "building $* (golangci-lint takes about four minutes, once)"
+	@go build -C tools -o $(CURDIR)/$@ "$$(go -C tools list tool | grep '/$*$$')"

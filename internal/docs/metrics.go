@@ -1,0 +1,144 @@
+package docs
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxLabels is more labels than any metric has.
+const maxLabels = 8
+
+// A Recorder is a prometheus.Registerer that knows of what was registered, also
+// of metrics without a series.
+type Recorder struct{ registry *prometheus.Registry }
+
+// NewRecorder returns an empty Recorder.
+func NewRecorder() *Recorder { return &Recorder{registry: prometheus.NewRegistry()} }
+
+// Register implements prometheus.Registerer.
+func (r *Recorder) Register(c prometheus.Collector) error {
+	addSeries(c)
+	return r.registry.Register(c)
+}
+
+// MustRegister implements prometheus.Registerer.
+func (r *Recorder) MustRegister(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		addSeries(c)
+	}
+	r.registry.MustRegister(cs...)
+}
+
+// Unregister implements prometheus.Registerer.
+func (r *Recorder) Unregister(c prometheus.Collector) bool { return r.registry.Unregister(c) }
+
+// addSeries gives a metric with labels a series, without which it does not show.
+func addSeries(c prometheus.Collector) {
+	var vec *prometheus.MetricVec
+	switch c := c.(type) {
+	case *prometheus.CounterVec:
+		vec = c.MetricVec
+	case *prometheus.GaugeVec:
+		vec = c.MetricVec
+	case *prometheus.HistogramVec:
+		vec = c.MetricVec
+	default:
+		return
+	}
+	for n := range maxLabels {
+		if _, err := vec.GetMetricWithLabelValues(make([]string, n)...); err == nil {
+			return // the number of labels was right
+		}
+	}
+}
+
+// A Metric is what is known of one metric.
+type Metric struct {
+	Name, Type, Help string
+	Labels           []string
+	// Buckets are the upper bounds of a histogram's buckets.
+	Buckets []float64
+}
+
+// Metrics returns what was registered, in the order of the names.
+func (r *Recorder) Metrics(t *testing.T) []Metric {
+	t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []Metric
+	for _, f := range families {
+		m := Metric{Name: f.GetName(), Type: strings.ToLower(f.GetType().String()), Help: f.GetHelp()}
+		series := f.GetMetric()[0]
+		for _, label := range series.GetLabel() {
+			m.Labels = append(m.Labels, label.GetName())
+		}
+		for _, bucket := range series.GetHistogram().GetBucket() {
+			if !math.IsInf(bucket.GetUpperBound(), 1) {
+				m.Buckets = append(m.Buckets, bucket.GetUpperBound())
+			}
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// CheckMetrics compares a command's section of docs/metrics.md with what it
+// measures. Each of legacy is the name of a metric that upstream's command has:
+// dashboards contain them, so all of them have to be there.
+func CheckMetrics(t *testing.T, command string, metrics []Metric, legacy ...string) {
+	t.Helper()
+	var old, fresh []Metric
+	for _, m := range metrics {
+		if slices.Contains(legacy, m.Name) {
+			old = append(old, m)
+		} else {
+			fresh = append(fresh, m)
+		}
+	}
+	for _, name := range legacy {
+		if !slices.ContainsFunc(old, func(m Metric) bool { return m.Name == name }) {
+			t.Errorf("%s has lost its metric %s", command, name)
+		}
+	}
+	text := "\n"
+	if len(old) > 0 {
+		text += "Metrics as they have always been:\n\n" + metricTable(old) + "\nNew:\n\n"
+	}
+	Check(t, "metrics.md", command, text+metricTable(fresh)+"\n")
+}
+
+func metricTable(metrics []Metric) string {
+	t := newTable("metric", "type", "labels", "meaning")
+	for _, m := range metrics {
+		meaning := prose(m.Help)
+		if len(m.Buckets) > 0 {
+			meaning += " Buckets: " + bounds(m.Buckets) + "."
+		}
+		labels := make([]string, len(m.Labels))
+		for i, label := range m.Labels {
+			labels[i] = code(label)
+		}
+		t.row(code(m.Name), m.Type, strings.Join(labels, " "), meaning)
+	}
+	return t.String()
+}
+
+// bounds names the upper bounds of buckets: all of a few, the ends of many.
+func bounds(buckets []float64) string {
+	texts := make([]string, len(buckets))
+	for i, b := range buckets {
+		texts[i] = strconv.FormatFloat(b, 'g', -1, 64)
+	}
+	if n := len(texts); n > 8 {
+		return fmt.Sprintf("%d from %s, %s, %s to %s", n, texts[0], texts[1], texts[2], texts[n-1])
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,122 @@
+package docs
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// folder is where the pages are, seen from the folder of a command.
+const folder = "../../docs"
+
+// Check compares a section of a page, such as "flags.md", with what it should
+// say. With the flag -update of the test binary it writes it instead.
+func Check(t *testing.T, page, section, want string) {
+	t.Helper()
+	path := filepath.Join(folder, page)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := cutSection(string(text), section)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	diff := cmp.Diff(got, want)
+	switch {
+	case diff == "":
+	case !updating():
+		t.Errorf("docs/%s is stale: run \"go test ./cmd/... -run TestDocs -update\" (-page +command):\n%s", page, diff)
+	default:
+		if err := rewrite(path, section, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// updating looks at the flag -update, which another package of the test binary
+// defines for its own golden files.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
+}
+
+// rewrite replaces a section of the page at path. The tests of several commands
+// may do so at once.
+func rewrite(path, section, want string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	begin, end := marks(section)
+	before, rest, _ := strings.Cut(string(text), begin)
+	_, after, _ := strings.Cut(rest, end)
+	next := before + begin + want + end + after
+	_, err = f.WriteAt([]byte(next), 0)
+	return errors.Join(err, f.Truncate(int64(len(next))))
+}
+
+// cutSection returns what stands between the marks of a section.
+func cutSection(text, section string) (string, error) {
+	begin, end := marks(section)
+	_, rest, found := strings.Cut(text, begin)
+	got, _, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		return "", errors.New("the lines " + strings.TrimSpace(begin) + " and " + strings.TrimSpace(end) + " are missing")
+	}
+	return got, nil
+}
+
+func marks(section string) (begin, end string) {
+	return "<!-- " + section + ": generated, do not edit -->\n", "<!-- " + section + ": end -->\n"
+}
+
+// A table is a Markdown table.
+type table struct{ strings.Builder }
+
+func newTable(columns ...string) *table {
+	t := &table{}
+	t.row(columns...)
+	t.row(make([]string, len(columns))...)
+	return t
+}
+
+// row adds a row. An empty row after the head is the line below it.
+func (t *table) row(cells ...string) {
+	for _, cell := range cells {
+		if cell == "" && t.lines() == 1 {
+			cell = "---"
+		}
+		t.WriteString("| " + cell + " ")
+	}
+	t.WriteString("|\n")
+}
+
+func (t *table) lines() int { return strings.Count(t.String(), "\n") }
+
+var escaper = strings.NewReplacer("|", `\|`, "<", `\<`, "*", `\*`, "\n", " ")
+
+// prose makes text that is no Markdown into Markdown.
+func prose(text string) string { return escaper.Replace(text) }
+
+// code quotes text that is not empty. In a table a bar ends a cell, even there.
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + strings.ReplaceAll(text, "|", `\|`) + "`"
+}
