@@ -123,7 +123,7 @@ func TestRealDnsmasq(t *testing.T) {
 	d.start(t)
 	await(t, reg, map[string]float64{hits: before[hits] + 1})
 	d.ask(t, "second", 40)
-	after := await(t, reg, map[string]float64{misses: 70, insertions: 70, queries: 70, hits: before[hits] + 40})
+	await(t, reg, map[string]float64{misses: 70, insertions: 70, queries: 70, hits: before[hits] + 40})
 
 	// A reload: dnsmasq sets only the counters of the cache to zero.
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -142,7 +142,7 @@ func TestRealDnsmasq(t *testing.T) {
 		}
 	}
 	d.ask(t, "third", 5)
-	after = await(t, reg, map[string]float64{misses: 75, insertions: 75})
+	after := await(t, reg, map[string]float64{misses: 75, insertions: 75})
 	for name, want := range map[string]float64{misses: 75, insertions: 75, size: 100} {
 		if after[name] != want {
 			t.Errorf("%s is %v, want %v", name, after[name], want)

@@ -2,6 +2,7 @@ package sidecar_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 
@@ -53,8 +54,8 @@ func TestExchangeQuestion(t *testing.T) {
 			if got := <-via; got != network {
 				t.Errorf("asked over %s, want %s", got, network)
 			}
-			got, opt := <-questions, (*dns.OPT)(nil)
-			if opt = got.IsEdns0(); opt == nil || opt.UDPSize() != 1232 || opt.Version() != 0 {
+			got := <-questions
+			if opt := got.IsEdns0(); opt == nil || opt.UDPSize() != 1232 || opt.Version() != 0 {
 				t.Errorf("OPT is %v, want version 0 and size 1232", opt)
 			}
 			want := dns.Question{Name: "web.test.", Qtype: dns.TypeSRV, Qclass: dns.ClassINET}
@@ -147,7 +148,7 @@ func TestExchangeStops(t *testing.T) {
 	}
 	cancel()
 	err = <-done
-	if timeout, ok := err.(net.Error); err == nil || ok && timeout.Timeout() {
+	if timeout, ok := errors.AsType[net.Error](err); err == nil || ok && timeout.Timeout() {
 		t.Errorf("got %v, want the end of the connection before its timeout", err)
 	}
 }

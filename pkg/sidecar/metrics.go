@@ -135,7 +135,7 @@ func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetric
 	}
 	// Compat: it is a counter by type, for dashboards, though it follows the
 	// size of the cache downwards too.
-	factory.NewCounterFunc(prometheus.CounterOpts(opts("max_size", "Number of entries that dnsmasq's cache can hold.")),
+	factory.NewCounterFunc(opts("max_size", "Number of entries that dnsmasq's cache can hold."),
 		func() float64 { return float64(m.maxSize.Load()) })
 	return m
 }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kube-dns/kube-dns/internal/docs"
+	"github.com/kube-dns/kube-dns/pkg/sidecar"
+)
+
+// TestDocs compares what is written about the sidecar with what it is.
+func TestDocs(t *testing.T) {
+	_, fs := newFlags()
+	docs.CheckFlags(t, "sidecar", docs.GNUFlags(fs), append([]string{
+		"dnsmasq-addr", "dnsmasq-port", "dnsmasq-poll-interval-ms", "probe",
+		"prometheus-addr", "prometheus-namespace", "prometheus-path", "prometheus-port",
+		"version", "v", "vmodule", "log-flush-frequency",
+	}, docs.LegacyLogFlags...), []string{"lameduck"})
+
+	rec := docs.NewRecorder()
+	// LABEL is what the page says for the label of a probe.
+	_, err := sidecar.New(sidecar.Options{
+		Targets: []sidecar.Target{{Label: "LABEL", Interval: time.Hour}},
+		Metrics: sidecar.NewMetrics(rec, "kubedns"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs.CheckMetrics(t, "sidecar", rec.Metrics(t),
+		"kubedns_dnsmasq_errors", "kubedns_dnsmasq_evictions", "kubedns_dnsmasq_hits", "kubedns_dnsmasq_insertions",
+		"kubedns_dnsmasq_max_size", "kubedns_dnsmasq_misses",
+		"kubedns_probe_LABEL_errors", "kubedns_probe_LABEL_latency_ms")
+}
