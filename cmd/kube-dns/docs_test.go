@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/internal/docs"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
@@ -43,20 +45,41 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	t.Helper()
 	rec := docs.NewRecorder()
 	zone := kubedns.NewZone(kubedns.Options{})
+	zone.MarkSynced()
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
 	newSettings(&settings{}, rec)
-	if _, err := skydns.New(skydns.Options{
+	server, err := skydns.New(skydns.Options{
 		Domain: "cluster.local.", Backend: zone, Forwarder: skydns.NewForwarder(noServer), Registerer: rec,
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
+	askOnce(t, server)
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := (&status{zone: zone}).warnOfSlowSync(done, time.Hour, rec); err != nil {
 		t.Fatal(err)
 	}
 	return rec.Metrics(t)
+}
+
+// askOnce asks the server for a name that does not exist: then it has something
+// of everything that it counts.
+func askOnce(t *testing.T, server *skydns.Server) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	sockets, err := skydns.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running errgroup.Group
+	running.Go(func() error { return server.Run(ctx, sockets) })
+	dnstest.Exchange(t, sockets.Addr().String(), dnstest.Query("no.such.name.cluster.local.", skydns.TypeA), false)
+	cancel()
+	if err := running.Wait(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // noServer means that --forward was not given.

@@ -68,14 +68,14 @@ type options struct {
 
 func newFlags() (*pflag.FlagSet, *options) {
 	fs := pflag.NewFlagSet("kube-dns", pflag.ContinueOnError)
-	o := &options{flags: fs, domain: "cluster.local."}
+	o := &options{flags: fs, domain: "cluster.local.", healthzPort: 8081, port: 53}
 	fs.Var(parsed(&o.domain, parseDomain, "domain"), "domain", "`zone` of the cluster; a trailing dot is optional")
 	fs.StringVar(&o.nameservers, "nameservers", "", "other name servers, as `ip[:port],...`; used when neither --config-dir nor --config-map is given. Empty: those of /etc/resolv.conf")
 	fs.StringVar(&o.kubeconfig, "kubecfg-file", "", "kubeconfig `file`; default: the pod's service account")
 	fs.Var(parsed(&o.masterURL, parseURL, "url"), "kube-master-url", "`URL` of the API server, instead of the kubeconfig's; $VARIABLES are expanded")
-	fs.IntVar(&o.healthzPort, "healthz-port", 8081, "`port` of /readiness, /healthz and /cache, on all addresses")
+	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port", "`port` of /readiness, /healthz and /cache, on all addresses")
 	fs.StringVar(&o.bindAddress, "dns-bind-address", "0.0.0.0", "`address` to answer at, over UDP and TCP; 0.0.0.0 means all, IPv6 included")
-	fs.IntVar(&o.port, "dns-port", 53, "`port` to answer at")
+	fs.Var(parsed(&o.port, parsePort, "int"), "dns-port", "`port` to answer at")
 	fs.StringVar(&o.configMap, "config-map", "", "`name` of a ConfigMap to follow through the API; excludes --config-dir")
 	fs.StringVar(&o.configMapNamespace, "config-map-namespace", "kube-system", "`namespace` of the --config-map")
 	fs.StringVar(&o.configDir, "config-dir", "", "`directory` with a file for each key of the configuration, such as a mounted ConfigMap")
@@ -118,11 +118,6 @@ func (o *options) check() error {
 	case o.manifests != "" && o.configMap != "":
 		return fmt.Errorf("--config-map=%s needs an API server, and --manifests=%s means that there is none: use --config-dir", o.configMap, o.manifests)
 	}
-	for flag, port := range map[string]int{"--dns-port": o.port, "--healthz-port": o.healthzPort} {
-		if port < 0 || port > 65535 {
-			return fmt.Errorf("%s=%d: a port is a number from 0 to 65535", flag, port)
-		}
-	}
 	// Compat: with another source of configuration the flag is not looked at.
 	if o.configMap == "" && o.configDir == "" {
 		var err error
@@ -143,8 +138,11 @@ type parsedFlag[T any] struct {
 
 func parsed[T any](to *T, parse func(string) (T, error), name string) pflag.Value {
 	p := &parsedFlag[T]{to: to, parse: parse, name: name}
-	if text, ok := any(*to).(string); ok {
-		p.text = text
+	switch v := any(*to).(type) {
+	case string:
+		p.text = v
+	case int:
+		p.text = strconv.Itoa(v)
 	}
 	return p
 }
@@ -187,6 +185,14 @@ func parseURL(text string) (string, error) {
 		return "", fmt.Errorf("%q needs a scheme and a host, such as https://10.0.0.1:6443", expanded)
 	}
 	return expanded, nil
+}
+
+func parsePort(text string) (int, error) {
+	port, err := strconv.ParseUint(text, 0, 16)
+	if err != nil {
+		return 0, errors.New("a port is a number from 0 to 65535")
+	}
+	return int(port), nil
 }
 
 func parseFederations(text string) (map[string]string, error) { return config.ParseFederations(text) }

@@ -94,7 +94,8 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	p.openMetrics()
 	p.server, err = skydns.New(skydns.Options{
 		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
-		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem, Logger: log,
+		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem,
+		NoFastPath: !o.fastPath, Logger: log,
 	})
 	if err != nil {
 		return nil, cli.Fatal(err)

@@ -15,7 +15,7 @@ import (
 const maxLabels = 8
 
 // A Recorder is a prometheus.Registerer that knows of what was registered, also
-// of metrics without a series.
+// of vectors without a series. Other collectors have to have something to show.
 type Recorder struct{ registry *prometheus.Registry }
 
 // NewRecorder returns an empty Recorder.

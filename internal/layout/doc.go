@@ -3,6 +3,6 @@
 // ended, how long a file may be. `go test ./internal/layout` names each breach
 // and the rule.
 //
-// What counts is what is compiled into the commands: test files may do as they
-// like. The tables are in rules_test.go. A new package gets a row in mayImport.
+// Test files, and packages that consist of nothing else, may do as they like. The
+// tables are in rules_test.go. A new package gets a row in mayImport.
 package layout

@@ -105,7 +105,9 @@ func decode(out []byte) ([]pkg, error) {
 			}
 			p.files = append(p.files, f)
 		}
-		pkgs = append(pkgs, p)
+		if len(p.files) > 0 {
+			pkgs = append(pkgs, p)
+		}
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 // Service are entries of its own node, an ExternalName is an entry of the
 // namespace's node, and SRV records stand below their protocol and port.
 func (z *Zone) Dump() ([]byte, error) {
+	if answering := z.answering(); answering != nil {
+		z = answering
+	}
 	top := &dumpNode{}
 	at := top
 	for labels := strings.Split(strings.Trim(z.domain, "."), "."); len(labels) > 0; labels = labels[:len(labels)-1] {

@@ -75,8 +75,8 @@ func (s *service) all(rrtype uint16, limit int) ([]skydns.Record, int) {
 }
 
 func (s *service) hostRecords(label string, rrtype uint16) ([]skydns.Record, int, bool) {
-	i, ok := slices.BinarySearchFunc(s.hosts, label, func(h host, label string) int { return strings.Compare(h.label, label) })
-	if !ok {
+	i := s.hostIndex(label)
+	if i < 0 {
 		return nil, 0, false
 	}
 	if rrtype == skydns.TypeSRV {
@@ -86,11 +86,32 @@ func (s *service) hostRecords(label string, rrtype uint16) ([]skydns.Record, int
 	return rs, len(rs), true
 }
 
+// hostIndex returns the index of the host with that label, or -1.
+func (s *service) hostIndex(label string) int {
+	i, ok := slices.BinarySearchFunc(s.hosts, label, func(h host, label string) int { return strings.Compare(h.label, label) })
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+// portIndex returns the index of the port with these labels, each of which
+// begins with "_", or -1.
+func (s *service) portIndex(name, protocol string) int {
+	for i := range s.ports {
+		p := &s.ports[i]
+		if len(name) == len(p.name)+1 && name[0] == '_' && name[1:] == p.name && len(protocol) == len(p.protocol)+1 && protocol[0] == '_' && protocol[1:] == p.protocol {
+			return i
+		}
+	}
+	return -1
+}
+
 // portRecords answers for _name._protocol, the place, and with a host in front
 // of it: a label of hosts, or "*" for any.
 func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]skydns.Record, int, bool) {
 	name, protocol := cutFirst(place)
-	i := slices.IndexFunc(s.ports, func(p port) bool { return "_"+p.name == name && "_"+p.protocol == protocol })
+	i := s.portIndex(name, protocol)
 	if i < 0 {
 		return nil, 0, false
 	}

@@ -72,6 +72,12 @@ type Endpoint struct {
 	Ready    bool
 }
 
+// An ObjectVersion says in which state an object was read from the API.
+type ObjectVersion struct {
+	// UID is metadata.uid; Version is metadata.resourceVersion.
+	UID, Version string
+}
+
 // A Location is where a node runs: the values of its labels
 // topology.kubernetes.io/zone and .../region, or of the older
 // failure-domain.beta.kubernetes.io ones. Federation names are made of it.

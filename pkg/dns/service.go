@@ -31,6 +31,11 @@ type service struct {
 	headless bool
 	// usable: federation may answer with this Service.
 	usable bool
+	// six is the index of the first IPv6 address in addrs.
+	six int
+	// slots keep packed answers to SRV questions: the first those for the
+	// Service itself, the others those for its ports.
+	slots []skydns.Slot
 }
 
 // A host is a name for addresses, one label below the Service.
@@ -70,6 +75,8 @@ func build(svc *Service, endpoints []*Endpoints, zone string) *service {
 	if len(s.addrs) == 0 && s.alias == "" {
 		return nil
 	}
+	s.six = firstSix(s.addrs)
+	s.slots = make([]skydns.Slot, 1+len(s.ports))
 	return s
 }
 
@@ -204,6 +211,27 @@ func (s *service) reverse(addr netip.Addr) []string {
 	return names
 }
 
+// reverseLabel is reverse for an address with one name, which it returns as
+// the label to the left of the owner, or none. It does not allocate.
+func (s *service) reverseLabel(addr netip.Addr) (string, bool) {
+	if !s.headless {
+		return "", slices.Contains(s.addrs, addr) && s.alias == "" && len(s.hosts) > 0
+	}
+	found := -1
+	for i := range s.hosts {
+		if h := &s.hosts[i]; !h.hashed && slices.Contains(h.addrs, addr) {
+			if found >= 0 {
+				return "", false
+			}
+			found = i
+		}
+	}
+	if found < 0 {
+		return "", false
+	}
+	return s.hosts[found].label, true
+}
+
 // claims returns the addresses for which reverse has an answer.
 func (s *service) claims() []netip.Addr {
 	if s == nil || s.alias != "" || len(s.hosts) == 0 {
@@ -221,12 +249,19 @@ func (s *service) claims() []netip.Addr {
 	return distinct(addrs)
 }
 
+// firstSix returns the index of the first IPv6 address; those of IPv4 stand in
+// front.
+func firstSix(addrs []netip.Addr) int {
+	i := 0
+	for i < len(addrs) && addrs[i].Is4() {
+		i++
+	}
+	return i
+}
+
 // addressRecords returns the records of one family, A or AAAA.
 func addressRecords(addrs []netip.Addr, rrtype uint16) []skydns.Record {
-	six := 0
-	for six < len(addrs) && addrs[six].Is4() {
-		six++
-	}
+	six := firstSix(addrs)
 	switch rrtype {
 	case skydns.TypeA:
 		addrs = addrs[:six]

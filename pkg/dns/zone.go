@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"maps"
 	"net/netip"
 	"reflect"
@@ -19,8 +20,8 @@ import (
 
 // A Zone holds the objects of a cluster and the names that follow from them.
 //
-// The methods that write, from SetService to MarkSynced, belong to one
-// goroutine, the source's. They only mark Services as dirty; Publish builds
+// The methods from SetService to MarkSynced belong to one goroutine, the
+// source's. Those that write only mark Services as dirty; Publish builds
 // the new values and makes them visible, so a burst of changes to one Service
 // is one build. All other methods may be called by anybody.
 type Zone struct {
@@ -174,6 +175,29 @@ func (z *Zone) ReplaceEndpoints(list []Endpoints) {
 	for k := range z.endpoints {
 		if !keep[k] {
 			z.DeleteEndpoints(k)
+		}
+	}
+}
+
+// ServiceVersions yields the Services that are set, published or not, in no
+// order. It belongs to the source's goroutine, like the methods that write.
+func (z *Zone) ServiceVersions() iter.Seq2[Key, ObjectVersion] {
+	return func(yield func(Key, ObjectVersion) bool) {
+		for k, s := range z.services {
+			if !yield(k, ObjectVersion{UID: s.UID, Version: s.Version}) {
+				return
+			}
+		}
+	}
+}
+
+// EndpointsVersions is ServiceVersions for EndpointSlices or Endpoints objects.
+func (z *Zone) EndpointsVersions() iter.Seq2[Key, ObjectVersion] {
+	return func(yield func(Key, ObjectVersion) bool) {
+		for k, e := range z.endpoints {
+			if !yield(k, ObjectVersion{UID: e.UID, Version: e.Version}) {
+				return
+			}
 		}
 	}
 }

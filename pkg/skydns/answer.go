@@ -24,7 +24,7 @@ const (
 // answer answers a question about the zone. The error is the context's, when
 // it would have to wait longer than that.
 func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
-	s.metrics.cacheMisses.Inc()
+	s.metrics.shared.misses.Add(1)
 	status := s.backend.Status()
 	if status == NotReady {
 		return s.notReady(r), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 )
 
 // ErrNotFound is what a Backend returns (possibly wrapped) for a name that
@@ -63,3 +64,44 @@ const (
 	// Ready: data of the source.
 	Ready
 )
+
+// A PlainBackend can answer common questions without making records. What it
+// says is what Records and ReverseRecords would.
+type PlainBackend interface {
+	Backend
+	// Plain answers a question for a name in lower case. It does not allocate,
+	// and does not keep name, which is valid during the call only.
+	Plain(name string, qtype uint16) Plain
+	// PlainReverse returns the one name of an address, in two parts: the first
+	// label may be empty. False when there is not just one name.
+	PlainReverse(addr netip.Addr) (label, name string, ttl uint32, ok bool)
+}
+
+// Plain is an answer in the form that needs the least work.
+type Plain struct {
+	Kind PlainKind
+	// Addrs are the addresses of a PlainAddresses, all of the family asked
+	// for. They are shared: nobody changes them.
+	Addrs []netip.Addr
+	TTL   uint32
+	// Slot is where the packed answer of a PlainPacked is kept.
+	Slot *Slot
+}
+
+// PlainKind says what a Plain is.
+type PlainKind int
+
+// The kinds of plain answers.
+const (
+	PlainUnknown   PlainKind = iota // ask Records
+	PlainNotFound                   // NXDOMAIN
+	PlainNoData                     // NODATA
+	PlainAddresses                  // Addrs, at least one
+	PlainPacked                     // records that are packed once, by the server, and kept in Slot
+)
+
+// A Slot keeps packed answers beside the data that they were made of, so that
+// they go when it goes. The zero value is empty.
+type Slot struct {
+	packed atomic.Pointer[packedAnswer]
+}

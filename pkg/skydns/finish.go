@@ -9,11 +9,8 @@ import (
 
 // finish completes a reply, packs it for the client's size, and counts it.
 func (s *Server) finish(r *request, m *dns.Msg, sys system, start time.Time) []byte {
-	if len(m.Answer) > 1 {
-		m.Answer = dns.Dedup(m.Answer, nil)
-		lowestTTL(m.Answer)
-		shuffle(m.Answer)
-	}
+	complete(m)
+	shuffle(m.Answer)
 	// The OPT was put in first; RFC 6891 lets it stand anywhere, and people
 	// expect it last.
 	if len(m.Extra) > 1 && m.Extra[0].Header().Rrtype == dns.TypeOPT {
@@ -31,6 +28,15 @@ func (s *Server) finish(r *request, m *dns.Msg, sys system, start time.Time) []b
 	}
 	s.metrics.answered(m, r, sys, len(packed), time.Since(start))
 	return packed
+}
+
+// complete makes an answer section what it has to be: no record twice, one TTL
+// for all.
+func complete(m *dns.Msg) {
+	if len(m.Answer) > 1 {
+		m.Answer = dns.Dedup(m.Answer, nil)
+		lowestTTL(m.Answer)
+	}
 }
 
 // staleTTL is the longest that answers from old data are kept by others.

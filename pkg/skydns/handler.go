@@ -1,6 +1,7 @@
 package skydns
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"runtime/debug"
@@ -20,27 +21,28 @@ type response struct {
 // respond answers a packet. It does not wait for anything.
 func (s *Server) respond(raw []byte, tcp bool) (resp response) {
 	start := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			resp = response{reply: s.recovered(raw, p)}
+		}
+	}()
 	req, refused := parse(raw, tcp)
 	if req == nil {
 		if refused == nil {
 			return response{}
 		}
 		packed, _ := fit(refused, minUDPSize)
-		s.metrics.response(refused, tcp)
+		s.metrics.refused(refused, tcp)
 		return response{reply: packed}
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			resp = response{reply: s.recovered(req, p)}
-		}
-	}()
 	if what := s.classify(req); what != local {
 		return s.respondElsewhere(req, what, start)
 	}
 	m, err := s.answer(s.impatient, req)
 	if errors.Is(err, context.Canceled) {
-		req.raw = nil // the packet's buffer is not ours once we return
-		return response{wait: s.guarded(req, func(ctx context.Context) []byte {
+		// The packet's buffer is not ours once we return.
+		req.raw = bytes.Clone(raw)
+		return response{wait: s.guarded(req.raw, func(ctx context.Context) []byte {
 			m, err := s.answer(ctx, req)
 			if err != nil {
 				m = s.failure(req)
@@ -80,9 +82,9 @@ func (s *Server) forward(req *request, sys system, start time.Time) response {
 	if !s.forwarder.takes(req.name) {
 		return response{reply: s.finish(req, s.forwardFailure(req), sys, start)}
 	}
-	raw := append([]byte(nil), req.raw...)
+	raw := bytes.Clone(req.raw)
 	req.raw = raw
-	return response{wait: s.guarded(req, func(ctx context.Context) []byte {
+	return response{wait: s.guarded(raw, func(ctx context.Context) []byte {
 		reply, err := s.forwarder.Forward(ctx, raw, req.tcp)
 		if err != nil {
 			s.log.Debug("forwarding failed", "name", req.q.Name, "err", err)
@@ -93,12 +95,12 @@ func (s *Server) forward(req *request, sys system, start time.Time) response {
 	})}
 }
 
-// guarded makes f safe against panics.
-func (s *Server) guarded(req *request, f func(context.Context) []byte) func(context.Context) []byte {
+// guarded makes f, which answers the packet raw, safe against panics.
+func (s *Server) guarded(raw []byte, f func(context.Context) []byte) func(context.Context) []byte {
 	return func(ctx context.Context) (reply []byte) {
 		defer func() {
 			if p := recover(); p != nil {
-				reply = s.recovered(req, p)
+				reply = s.recovered(raw, p)
 			}
 		}()
 		return f(ctx)
@@ -106,12 +108,17 @@ func (s *Server) guarded(req *request, f func(context.Context) []byte) func(cont
 }
 
 // recovered answers SERVFAIL after a panic, which is ours alone to worry about.
-func (s *Server) recovered(req *request, p any) []byte {
+func (s *Server) recovered(raw []byte, p any) []byte {
 	s.metrics.panics.Inc()
+	m := refusal(raw, dns.RcodeServerFailure)
 	if s.panicLog.allow(time.Now()) {
-		s.log.Error("panic while answering", "name", req.q.Name, "type", dns.Type(req.q.Qtype).String(), "panic", p, "stack", string(debug.Stack()))
+		question := "?"
+		if len(m.Question) > 0 {
+			question = m.Question[0].String()
+		}
+		s.log.Error("panic while answering", "question", question, "panic", p, "stack", string(debug.Stack()))
 	}
-	packed, _ := fit(s.failure(req), minUDPSize)
+	packed, _ := fit(m, minUDPSize)
 	return packed
 }
 

@@ -2,31 +2,19 @@ package skydns
 
 import (
 	"encoding/binary"
-	"sync"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A system is the part of the server that answered, a label of the metrics
-// that kube-dns has always had.
-type system string
-
-const (
-	systemAuth      system = "auth"
-	systemRecursive system = "recursive"
-	systemReverse   system = "reverse"
-)
-
 type metrics struct {
-	requests  *prometheus.CounterVec
-	durations *prometheus.HistogramVec
-	sizes     *prometheus.HistogramVec
-	errors    *prometheus.CounterVec
-	misses    *prometheus.CounterVec
+	// shared counts for all goroutines that have no counters of their own.
+	shared *counters
+	all    []*counters
 
-	responses    *prometheus.CounterVec
 	panics       prometheus.Counter
 	overloads    prometheus.Counter
 	stale        prometheus.Counter
@@ -34,105 +22,133 @@ type metrics struct {
 	conns        prometheus.Gauge
 	connsRefused prometheus.Counter
 
-	cacheMisses lazyCounter
+	requests, durations, sizes, errors, misses, responses *prometheus.Desc
 }
 
-// A lazyCounter makes its series when it is first counted.
-type lazyCounter struct{ get func() prometheus.Counter }
-
-func (l lazyCounter) Inc() { l.get().Inc() }
-
-func newMetrics(opts Options) *metrics {
-	legacy := func(name string) string {
-		return prometheus.BuildFQName(opts.MetricsNamespace, opts.MetricsSubsystem, name)
+// newMetrics makes the metrics of a server in which workers goroutines read
+// packets.
+func newMetrics(opts Options, workers int) *metrics {
+	legacy := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(opts.MetricsNamespace, opts.MetricsSubsystem, name), help, labels, nil)
 	}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		requests: counter(legacy("dns_request_count_total"), "Counter of DNS requests made.", "system"),
-		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: legacy("dns_request_duration_seconds"), Help: "Histogram of the time (in seconds) each request took to resolve.",
-			Buckets: []float64{0.001, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
-		}, []string{"system"}),
-		sizes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: legacy("dns_response_size_bytes"), Help: "Size of the returned response in bytes.",
-			Buckets: append([]float64{0, 512, 1024, 1500, 2048}, prometheus.LinearBuckets(4096, 4096, 16)...),
-		}, []string{"system"}),
-		errors:       counter(legacy("dns_error_count_total"), "Counter of DNS requests resulting in an error.", "system", "cause"),
-		misses:       counter(legacy("dns_cachemiss_count_total"), "Counter of DNS requests that result in a cache miss.", "cache"),
-		responses:    counter("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", "proto", "type", "rcode"),
-		panics:       prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_panics_total", Help: "Panics while a query was handled; each was answered with SERVFAIL."}),
-		overloads:    prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_overload_total", Help: "Queries answered with SERVFAIL because too many waited for other servers, or too many wildcards ran."}),
-		stale:        prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_stale_answers_total", Help: "Answers from the data of an earlier run, while the first lists are waited for."}),
-		sendErrors:   prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_send_errors_total", Help: "Replies over UDP that could not be sent."}),
+		shared:       new(counters),
+		panics:       counter("kubedns_dns_panics_total", "Panics while a query was handled; each was answered with SERVFAIL."),
+		overloads:    counter("kubedns_dns_overload_total", "Queries answered with SERVFAIL because too many waited for other servers, or too many wildcards ran."),
+		stale:        counter("kubedns_dns_stale_answers_total", "Answers from the data of an earlier run, while the first lists are waited for."),
+		sendErrors:   counter("kubedns_dns_send_errors_total", "Replies over UDP that could not be sent."),
 		conns:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_dns_tcp_connections", Help: "Open TCP connections of clients."}),
-		connsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_dns_tcp_connections_refused_total", Help: "TCP connections closed at once because there were too many."}),
+		connsRefused: counter("kubedns_dns_tcp_connections_refused_total", "TCP connections closed at once because there were too many."),
+
+		requests:  legacy("dns_request_count_total", "Counter of DNS requests made.", "system"),
+		durations: legacy("dns_request_duration_seconds", "Histogram of the time (in seconds) each request took to resolve.", "system"),
+		sizes:     legacy("dns_response_size_bytes", "Size of the returned response in bytes.", "system"),
+		errors:    legacy("dns_error_count_total", "Counter of DNS requests resulting in an error.", "system", "cause"),
+		misses:    legacy("dns_cachemiss_count_total", "Counter of DNS requests that result in a cache miss.", "cache"),
+		responses: prometheus.NewDesc("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", []string{"proto", "type", "rcode"}, nil),
 	}
-	m.cacheMisses = lazyCounter{get: sync.OnceValue(func() prometheus.Counter { return m.misses.WithLabelValues("response") })}
+	m.all = []*counters{m.shared}
+	for range workers {
+		m.all = append(m.all, new(counters))
+	}
 	if opts.Registerer != nil {
-		opts.Registerer.MustRegister(m.requests, m.durations, m.sizes, m.errors, m.misses,
-			m.responses, m.panics, m.overloads, m.stale, m.sendErrors, m.conns, m.connsRefused)
+		opts.Registerer.MustRegister(m, m.panics, m.overloads, m.stale, m.sendErrors, m.conns, m.connsRefused)
 	}
 	return m
 }
 
-func proto(tcp bool) string {
-	if tcp {
-		return "tcp"
-	}
-	return "udp"
-}
+// ofWorker returns the counters of one goroutine.
+func (m *metrics) ofWorker(i int) *counters { return m.all[1+i] }
 
-// knownType keeps the number of series bounded, whatever clients ask for.
-func knownType(qtype uint16) string {
-	switch qtype {
-	case dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR, dns.TypeCNAME, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeMX, dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY:
-		return dns.TypeToString[qtype]
-	}
-	return "other"
-}
-
-func rcodeText(rcode int) string {
-	if text, ok := dns.RcodeToString[rcode]; ok {
-		return text
-	}
-	return "other"
-}
-
-// response counts a reply to a packet that could not be processed.
-func (m *metrics) response(reply *dns.Msg, tcp bool) {
-	m.responses.WithLabelValues(proto(tcp), "other", rcodeText(reply.Rcode)).Inc()
-}
+// refused counts a reply to a packet that could not be processed.
+func (m *metrics) refused(reply *dns.Msg, tcp bool) { m.shared.countResponse(tcp, 0, reply.Rcode) }
 
 // answered counts a reply of ours, as it is sent.
 func (m *metrics) answered(reply *dns.Msg, r *request, sys system, size int, took time.Duration) {
-	m.count(r, sys, reply.Rcode, size, took)
-	if reply.Truncated {
-		m.errors.WithLabelValues(string(sys), "truncated").Inc()
-	}
+	m.shared.count(sys, r.tcp, r.q.Qtype, reply.Rcode, size, reply.Truncated, took)
 }
 
 // forwarded counts another server's reply that is passed on.
 func (m *metrics) forwarded(reply []byte, r *request, sys system, took time.Duration) {
-	m.count(r, sys, int(binary.BigEndian.Uint16(reply[2:])&0xf), len(reply), took)
+	m.shared.count(sys, r.tcp, r.q.Qtype, int(binary.BigEndian.Uint16(reply[2:])&0xf), len(reply), false, took)
 }
 
-func (m *metrics) count(r *request, sys system, rcode, size int, took time.Duration) {
-	m.requests.WithLabelValues(string(sys)).Inc()
-	m.durations.WithLabelValues(string(sys)).Observe(took.Seconds())
-	m.sizes.WithLabelValues(string(sys)).Observe(float64(size))
-	m.responses.WithLabelValues(proto(r.tcp), knownType(r.q.Qtype), rcodeText(rcode)).Inc()
-	var cause string
-	switch rcode {
-	case dns.RcodeNameError:
-		cause = "nxdomain"
-	case dns.RcodeRefused:
-		cause = "refused"
-	case dns.RcodeServerFailure:
-		cause = "servfail"
-	default:
-		return
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.requests, m.durations, m.sizes, m.errors, m.misses, m.responses} {
+		out <- d
 	}
-	m.errors.WithLabelValues(string(sys), cause).Inc()
+}
+
+// Collect implements prometheus.Collector. Compat: a series appears when it is
+// first counted.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	sum := func(get func(*counters) *atomic.Uint64) uint64 {
+		var n uint64
+		for _, c := range m.all {
+			n += get(c).Load()
+		}
+		return n
+	}
+	emit := func(d *prometheus.Desc, n uint64, labels ...string) {
+		if n > 0 {
+			out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+		}
+	}
+	for sys := range systems {
+		name := systemNames[sys]
+		n := sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].requests })
+		if n == 0 {
+			continue
+		}
+		emit(m.requests, n, name)
+		for why := range causes {
+			emit(m.errors, sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].causes[why] }), name, causeNames[why])
+		}
+		m.collectHistograms(out, sys, sum)
+	}
+	emit(m.misses, sum(func(c *counters) *atomic.Uint64 { return &c.misses }), "response")
+	for p, proto := range []string{"udp", "tcp"} {
+		for t, qtype := range typeNames {
+			for rcode := range rcodes {
+				emit(m.responses, sum(func(c *counters) *atomic.Uint64 { return &c.responses[p][t][rcode] }), proto, qtype, rcodeText(rcode))
+			}
+		}
+	}
+}
+
+func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys system, sum func(func(*counters) *atomic.Uint64) uint64) {
+	buckets, seen := map[float64]uint64{}, uint64(0)
+	for i, bound := range durationBounds {
+		seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].durations[i] })
+		buckets[bound.Seconds()] = seen
+	}
+	seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].durations[len(durationBounds)] })
+	total := time.Duration(sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].nanos }))
+	out <- prometheus.MustNewConstHistogram(m.durations, seen, total.Seconds(), buckets, systemNames[sys])
+
+	buckets, seen = map[float64]uint64{}, 0
+	for i, bound := range sizeBounds {
+		seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].sizes[i] })
+		buckets[float64(bound)] = seen
+	}
+	seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].sizes[len(sizeBounds)] })
+	bytes := sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].bytes })
+	out <- prometheus.MustNewConstHistogram(m.sizes, seen, float64(bytes), buckets, systemNames[sys])
+}
+
+func rcodeText(rcode int) string {
+	switch rcode {
+	case rcodes - 1:
+		return "other"
+	case dns.RcodeBadVers: // the library knows the number as that of TSIG
+		return "BADVERS"
+	}
+	if text, ok := dns.RcodeToString[rcode]; ok {
+		return text
+	}
+	return strconv.Itoa(rcode)
 }

@@ -33,6 +33,9 @@ type Options struct {
 	// MaxTCPConns bounds the TCP connections; one more is closed at once. 0
 	// means 8000.
 	MaxTCPConns int
+	// NoFastPath leaves all questions to the handler, and reads one packet at
+	// a time.
+	NoFastPath bool
 	// Logger gets what changes, not what is asked. nil discards.
 	Logger *slog.Logger
 }

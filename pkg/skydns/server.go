@@ -21,6 +21,7 @@ type Server struct {
 	backend   Backend
 	forwarder *Forwarder
 	version   string
+	fast      bool
 	log       *slog.Logger
 	metrics   *metrics
 
@@ -47,8 +48,9 @@ func New(opts Options) (*Server, error) {
 		backend:   opts.Backend,
 		forwarder: opts.Forwarder,
 		version:   opts.Version,
+		fast:      !opts.NoFastPath,
 		log:       opts.Logger,
-		metrics:   newMetrics(opts),
+		metrics:   newMetrics(opts, maxSockets),
 		impatient: impatient,
 		wildcards: make(chan struct{}, opts.MaxWildcards),
 		forwards:  make(chan struct{}, opts.MaxForwards),
@@ -58,54 +60,20 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Sockets are what a Server listens on: one address, UDP and TCP.
-type Sockets struct {
-	udp *net.UDPConn
-	tcp net.Listener
-}
-
-// Listen binds the address host:port for UDP and TCP. An unspecified host
-// means all addresses of both families.
-func Listen(ctx context.Context, addr string) (*Sockets, error) {
-	var lc net.ListenConfig
-	// TCP first: with port 0 it chooses one, which is then free for UDP as a rule.
-	tcp, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s over TCP: %w", addr, err)
-	}
-	udp, err := lc.ListenPacket(ctx, "udp", tcp.Addr().String())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen on %s over UDP: %w", addr, err), tcp.Close())
-	}
-	return &Sockets{udp: udp.(*net.UDPConn), tcp: tcp}, nil
-}
-
-// Addr is the address that the sockets are bound to.
-func (s *Sockets) Addr() net.Addr { return s.tcp.Addr() }
-
-// Close closes the sockets of a server that does not run.
-func (s *Sockets) Close() error { return errors.Join(s.udp.Close(), s.tcp.Close()) }
-
 // Run answers until ctx is done. Then it answers what has arrived, waits for
 // what is in flight, closes the sockets and returns nil.
 func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
-	addr := reachable(sockets.udp.LocalAddr())
+	addr := reachable(sockets.udp[0].LocalAddr())
 	s.addr.Store(&addr)
 	defer s.addr.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.serveUDP(ctx, sockets.udp) })
+	for i, conn := range sockets.udp {
+		g.Go(func() error { return s.serveUDP(ctx, conn, s.metrics.ofWorker(i)) })
+	}
 	g.Go(func() error { return s.serveTCP(ctx, sockets.tcp) })
 	err := g.Wait()
 	s.waiting.Wait()
-	// Each half closes its own socket, but not before the last reply.
-	return errors.Join(err, ignoreClosed(sockets.udp.Close()), ignoreClosed(sockets.tcp.Close()))
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	return errors.Join(err, sockets.Close()) // not before the last reply
 }
 
 // later runs wait in a goroutine and hands its result to send, or answers

@@ -12,24 +12,104 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
 // serveUDP reads until ctx is done and the socket's queue is empty.
-func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn) error {
-	withOOB := conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() && wantDestination(conn)
+func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn, c *counters) error {
 	stop := context.AfterFunc(ctx, func() {
 		// Not at once: what the kernel has queued is still answered.
 		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	})
 	defer stop()
+	var err error
+	if batches := s.newBatches(conn, c); batches != nil {
+		err = batches.serve()
+	} else {
+		err = s.readUDP(conn)
+	}
+	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// batches is a socket that is served many packets at a time.
+type batches struct {
+	server *Server
+	conn   *udpbatch.Conn
+	fast   *fastPath // nil: the backend does not do its part
+}
+
+// newBatches returns nil where that is not wanted, or not possible.
+func (s *Server) newBatches(conn *net.UDPConn, c *counters) *batches {
+	if !s.fast {
+		return nil
+	}
+	batched, err := udpbatch.New(conn)
+	if err != nil {
+		if !errors.Is(err, udpbatch.ErrUnsupported) {
+			s.log.Warn("reading one packet at a time", "reason", err)
+		}
+		return nil
+	}
+	return &batches{server: s, conn: batched, fast: s.newFastPath(c)}
+}
+
+func (b *batches) serve() error {
+	handle := b.handle
+	for {
+		if b.fast != nil {
+			b.fast.now = time.Time{}
+		}
+		failed, err := b.conn.Serve(handle)
+		if failed > 0 {
+			b.server.metrics.sendErrors.Add(float64(failed))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (b *batches) handle(p *udpbatch.Packet) (reply []byte) {
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			reply = b.server.recovered(p.Data, trouble)
+		}
+	}()
+	if b.fast != nil {
+		if b.fast.now.IsZero() {
+			b.fast.now = time.Now()
+		}
+		if reply := b.fast.answer(p.Data, p.Room); reply != nil {
+			return reply
+		}
+	}
+	resp := b.server.respond(p.Data, false)
+	if resp.wait != nil {
+		route := p.Route
+		b.server.later(p.Data, false, resp.wait, func(reply []byte) {
+			if err := b.conn.Send(&route, reply); err != nil {
+				b.server.metrics.sendErrors.Inc()
+			}
+		})
+	}
+	return resp.reply
+}
+
+// readUDP reads one packet at a time, in as many goroutines as can run.
+func (s *Server) readUDP(conn *net.UDPConn) error {
+	withOOB := conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() && wantDestination(conn)
 	var g errgroup.Group
 	for range runtime.GOMAXPROCS(0) {
-		g.Go(func() error { return s.readUDP(ctx, conn, withOOB) })
+		g.Go(func() error { return s.readPackets(conn, withOOB) })
 	}
 	return g.Wait()
 }
 
-func (s *Server) readUDP(ctx context.Context, conn *net.UDPConn, withOOB bool) error {
+func (s *Server) readPackets(conn *net.UDPConn, withOOB bool) error {
 	buf := make([]byte, maxUDPSize)
 	var oob []byte
 	if withOOB {
@@ -39,9 +119,7 @@ func (s *Server) readUDP(ctx context.Context, conn *net.UDPConn, withOOB bool) e
 		n, oobn, _, from, err := conn.ReadMsgUDPAddrPort(buf, oob)
 		switch {
 		case err == nil:
-		case ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded):
-			return nil
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
 			return err
 		default:
 			continue // an error of one packet, such as an ICMP message

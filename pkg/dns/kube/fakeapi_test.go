@@ -281,10 +281,11 @@ func statusObject(code int) *metav1.Status {
 		401: metav1.StatusReasonUnauthorized, 403: metav1.StatusReasonForbidden, 404: metav1.StatusReasonNotFound,
 		410: metav1.StatusReasonExpired, 422: metav1.StatusReasonInvalid, 500: metav1.StatusReasonInternalError,
 	}[code]
-	return &metav1.Status{
-		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-		Status:   "Failure", Code: int32(code), Reason: reason, Message: fmt.Sprintf("the fake says %d", code),
+	s := &metav1.Status{Status: "Failure", Code: int32(code), Reason: reason, Message: fmt.Sprintf("the fake says %d", code)}
+	if code == 429 {
+		s.Details = &metav1.StatusDetails{RetryAfterSeconds: 30}
 	}
+	return s
 }
 
 func (a *fakeAPI) answer(status int, body any) *http.Response {

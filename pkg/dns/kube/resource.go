@@ -83,7 +83,7 @@ func (c *Client) endpointSlices() resource[kubedns.Endpoints] {
 			if !ok {
 				return kubedns.Endpoints{}, false
 			}
-			e, ok := convert.Slice(s)
+			e, ok := heldSlice(convert.Slice(s))
 			return names.endpoints(e), ok
 		},
 	}
@@ -99,10 +99,17 @@ func (c *Client) betaEndpointSlices() resource[kubedns.Endpoints] {
 			if !ok {
 				return kubedns.Endpoints{}, false
 			}
-			e, ok := convert.SliceV1beta1(s)
+			e, ok := heldSlice(convert.SliceV1beta1(s))
 			return names.endpoints(e), ok
 		},
 	}
+}
+
+// heldSlice keeps a slice of a Service also when it has nothing to say, since
+// its addresses are FQDNs: its metadata does not tell it from one that we missed
+// (see auditor).
+func heldSlice(e kubedns.Endpoints, ok bool) (kubedns.Endpoints, bool) {
+	return e, ok || e.Service != ""
 }
 
 func endpointsKey(e kubedns.Endpoints) kubedns.Key { return e.Key }

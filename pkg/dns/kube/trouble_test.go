@@ -344,3 +344,20 @@ func TestDeprecationIsLoggedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A server that asks for patience gets it.
+func TestTooManyRequests(t *testing.T) {
+	api := newFakeAPI("30")
+	api.refuse[servicesPath] = 429
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		isList := func(q request) bool { return q.Path == servicesPath && q.Verb == "list" }
+		time.Sleep(29 * time.Second)
+		if n := r.count(isList); n != 1 {
+			t.Errorf("%d lists, want 1 within the 30 s that the server asked for", n)
+		}
+		time.Sleep(2 * time.Second)
+		if n := r.count(isList); n != 2 {
+			t.Errorf("%d lists, want another one after that", n)
+		}
+	})
+}

@@ -117,21 +117,22 @@ func open(data []byte, domain string) (body []byte, written time.Time, err error
 }
 
 // read is Decode for a file. confirmed is the last moment at which its source
-// was known to agree with it: the time of the file, which touch sets.
-func read(path, domain string) (z *kubedns.Zone, confirmed time.Time, err error) {
+// was known to agree with it: the time of the file, which the keeper sets.
+func read(path, domain string) (z *kubedns.Zone, written, confirmed time.Time, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, confirmed, err
+		return nil, written, confirmed, err
 	}
+	confirmed = info.ModTime()
 	if info.Size() > maxSize {
-		return nil, confirmed, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxSize)
+		return nil, written, confirmed, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxSize)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, confirmed, err
+		return nil, written, confirmed, err
 	}
-	z, _, err = Decode(data, domain)
-	return z, info.ModTime(), err
+	z, written, err = Decode(data, domain)
+	return z, written, confirmed, err
 }
 
 type meta struct {

@@ -120,7 +120,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // load reads the file, if it can be used.
 func (k *Keeper) load() (*kubedns.Zone, time.Time) {
-	z, confirmed, err := read(k.Path, k.Domain)
+	z, written, confirmed, err := read(k.Path, k.Domain)
 	switch age := time.Since(confirmed); {
 	case errors.Is(err, fs.ErrNotExist):
 		k.Log.Info("no snapshot yet", "file", k.Path)
@@ -133,6 +133,7 @@ func (k *Keeper) load() (*kubedns.Zone, time.Time) {
 		k.Metrics.ignored.Inc()
 		return nil, confirmed
 	}
+	k.Metrics.written.Set(float64(written.Unix()))
 	return z, confirmed
 }
 

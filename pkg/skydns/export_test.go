@@ -1,0 +1,20 @@
+package skydns
+
+import (
+	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
+)
+
+// FastForTest returns the fast path alone: nil where it has no answer.
+func (s *Server) FastForTest() func(packet []byte) []byte {
+	f := s.newFastPath(s.metrics.ofWorker(0))
+	f.now = time.Now()
+	room := make([]byte, 0, udpbatch.MaxPacket)
+	return func(packet []byte) []byte { return f.answer(packet, room) }
+}
+
+// SlowForTest returns the handler alone, for packets over UDP.
+func (s *Server) SlowForTest() func(packet []byte) []byte {
+	return func(packet []byte) []byte { return s.respond(packet, false).reply }
+}

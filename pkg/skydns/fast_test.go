@@ -1,0 +1,219 @@
+package skydns_test
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// twinZone has a Service of every kind.
+func twinZone() *kubedns.Zone {
+	z := kubedns.NewZone(kubedns.Options{})
+	key := func(name string) kubedns.Key { return kubedns.Key{Namespace: "ns", Name: name} }
+	addr := netip.MustParseAddr
+	port := func(name string, n uint16) kubedns.Port { return kubedns.Port{Name: name, Protocol: "tcp", Number: n} }
+	z.SetService(kubedns.Service{Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1")}, Ports: []kubedns.Port{port("http", 80), port("x", 81)}})
+	z.SetService(kubedns.Service{Key: key("dual"), ClusterIPs: []netip.Addr{addr("10.0.0.2"), addr("fd00::2")}, Ports: []kubedns.Port{port("http", 80)}})
+	z.SetService(kubedns.Service{Key: key("ext"), ExternalName: "web.ns.svc.cluster.local"})
+	z.SetService(kubedns.Service{Key: key("num"), ExternalName: "192.0.2.1"})
+	z.SetService(kubedns.Service{Key: key("idle"), Headless: true})
+	for name, n := range map[string]int{"two": 2, "ten": 10, "many": 300} {
+		z.SetService(kubedns.Service{Key: key(name), Headless: true})
+		e := kubedns.Endpoints{Key: key(name), Service: name, Subsets: []kubedns.Subset{{Ports: []kubedns.Port{port("peer", 7)}}}}
+		for i := range n {
+			at := kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(n), byte(i >> 8), byte(i)}), Ready: true}
+			if i%2 == 0 {
+				at.Hostname = "h" + string(rune('a'+i%26)) + string(rune('a'+i/26))
+			}
+			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints, at)
+		}
+		z.SetEndpoints(e)
+	}
+	z.Publish()
+	z.MarkSynced()
+	return z
+}
+
+var twinNames = []string{
+	"web.ns.svc.cluster.local.", "dual.ns.svc.cluster.local.", "ext.ns.svc.cluster.local.", "num.ns.svc.cluster.local.", "idle.ns.svc.cluster.local.",
+	"two.ns.svc.cluster.local.", "ten.ns.svc.cluster.local.", "many.ns.svc.cluster.local.", "_peer._tcp.two.ns.svc.cluster.local.", "_peer._tcp.ten.ns.svc.cluster.local.",
+	"_peer._tcp.many.ns.svc.cluster.local.", "haa.two.ns.svc.cluster.local.", "haa._peer._tcp.two.ns.svc.cluster.local.", "_http._tcp.web.ns.svc.cluster.local.",
+	"_http._tcp.dual.ns.svc.cluster.local.", "_tcp.web.ns.svc.cluster.local.", "_udp.web.ns.svc.cluster.local.", "_no._tcp.web.ns.svc.cluster.local.", "x.web.ns.svc.cluster.local.",
+	"x.y.web.ns.svc.cluster.local.", "none.ns.svc.cluster.local.", "ns.svc.cluster.local.", "svc.cluster.local.", "cluster.local.", "none.cluster.local.", "x.dns.cluster.local.",
+	"xdns.cluster.local.", "hostmaster.cluster.local.", "x.hostmaster.cluster.local.", "ns.dns.cluster.local.", "dns-version.cluster.local.", "1-2-3-4.ns.pod.cluster.local.",
+	"www.example.com.ns.svc.cluster.local.", "WEB.Ns.svc.cluster.local.", "None.ns.svc.cluster.local.", "none.ns.svc.Cluster.local.", "_Peer._tcp.two.ns.svc.cluster.local.",
+	"_PEER._TCP.TWO.NS.SVC.CLUSTER.LOCAL.", "*.web.ns.svc.cluster.local.", "x.ext.ns.svc.cluster.local.", "notcluster.local.", "www.example.", ".",
+	"1.0.0.10.in-addr.arpa.", "0.0.2.10.in-addr.arpa.", "1.0.2.10.in-addr.arpa.", "01.0.0.10.in-addr.arpa.", "1.0.0.10.IN-ADDR.arpa.", "0.0.10.in-addr.arpa.", "256.0.0.10.in-addr.arpa.",
+	"2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.",
+}
+
+// twin is a server twice: with the fast path, and the handler alone.
+type twin struct{ fast, slow func(packet []byte) []byte }
+
+func newTwin(t testing.TB) twin {
+	t.Helper()
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: twinZone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return twin{fast: s.FastForTest(), slow: s.SlowForTest()}
+}
+
+// check compares the two for one packet. It reports whether the fast path had
+// an answer.
+func (tw twin) check(t testing.TB, packet []byte) bool {
+	t.Helper()
+	fast := tw.fast(packet)
+	if fast == nil {
+		return false
+	}
+	slow := tw.slow(packet)
+	if bytes.Equal(fast, slow) {
+		return true
+	}
+	f, s := new(dns.Msg), new(dns.Msg)
+	if err := f.Unpack(fast); err != nil {
+		t.Fatalf("packet %x: the fast reply %x can not be read: %v", packet, fast, err)
+	}
+	if err := s.Unpack(slow); err != nil {
+		t.Fatalf("packet %x: the reply %x can not be read: %v", packet, slow, err)
+	}
+	// Apart from the order of records, that is, and from which of them are left
+	// when not all fit.
+	if len(fast) != len(slow) || f.MsgHdr != s.MsgHdr || len(f.Answer) != len(s.Answer) || len(f.Answer) < 2 || !f.Truncated && !sameRecords(f, s) {
+		t.Fatalf("packet %x\nfast %x\n%v\nslow %x\n%v", packet, fast, f, slow, s)
+	}
+	return true
+}
+
+func sameRecords(a, b *dns.Msg) bool {
+	count := map[string]int{}
+	for i, m := range []*dns.Msg{a, b} {
+		for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
+			for _, rr := range section {
+				count[rr.String()] += 1 - 2*i
+			}
+		}
+	}
+	for _, n := range count {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// twinQueries are all names with all kinds of types, sizes and bits.
+func twinQueries(t testing.TB) [][]byte {
+	var out [][]byte
+	for _, name := range twinNames {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR, dns.TypeMX, dns.TypeHTTPS, dns.TypeCNAME, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeANY, dns.TypeAXFR, 0, 65535} {
+			for variant := range 8 {
+				q := new(dns.Msg).SetQuestion(name, qtype)
+				q.Id = uint16(variant)
+				q.RecursionDesired = variant%2 == 0
+				q.CheckingDisabled, q.AuthenticatedData, q.Zero = variant == 1, variant == 2, variant == 3
+				if sizes := []uint16{0, 0, 100, 512, 1232, 4096, 65535, 1232}; sizes[variant] > 0 {
+					q.SetEdns0(sizes[variant], variant == 4)
+				}
+				if variant == 7 {
+					q.IsEdns0().Option = []dns.EDNS0{
+						&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"},
+						&dns.EDNS0_PADDING{Padding: make([]byte, 20)},
+					}
+				}
+				raw, err := q.Pack()
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, raw)
+			}
+		}
+	}
+	return out
+}
+
+// For every question the fast path says what the handler says, or nothing.
+func TestFastPathIsTheHandlersTwin(t *testing.T) {
+	tw := newTwin(t)
+	answered := 0
+	queries := twinQueries(t)
+	for range 3 { // packed answers are made at the first round, and come in several orders
+		for _, packet := range queries {
+			if tw.check(t, packet) {
+				answered++
+			}
+		}
+	}
+	if share := float64(answered) / float64(3*len(queries)); share < 0.3 {
+		t.Errorf("the fast path answered %.0f %%", 100*share)
+	}
+}
+
+func FuzzTwin(f *testing.F) {
+	for i, packet := range twinQueries(f) {
+		if i%5 == 0 {
+			f.Add(packet)
+		}
+	}
+	tw := newTwin(f)
+	f.Fuzz(func(t *testing.T, packet []byte) { tw.check(t, packet) })
+}
+
+func TestFastPathAllocatesNothing(t *testing.T) {
+	tw := newTwin(t)
+	for _, q := range []struct {
+		name  string
+		qtype uint16
+	}{
+		{"web.ns.svc.cluster.local.", dns.TypeA}, {"web.ns.svc.cluster.local.", dns.TypeAAAA}, {"ten.ns.svc.cluster.local.", dns.TypeA},
+		{"_http._tcp.web.ns.svc.cluster.local.", dns.TypeSRV}, {"ten.ns.svc.cluster.local.", dns.TypeSRV}, {"none.ns.svc.cluster.local.", dns.TypeA},
+		{"www.example.com.ns.svc.cluster.local.", dns.TypeA}, {"1.0.0.10.in-addr.arpa.", dns.TypePTR}, {"0.0.2.10.in-addr.arpa.", dns.TypePTR},
+	} {
+		msg := new(dns.Msg).SetQuestion(q.name, q.qtype)
+		msg.SetEdns0(4096, false)
+		raw, err := msg.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tw.fast(raw) == nil {
+			t.Errorf("%s is not answered by the fast path", q.name)
+			continue
+		}
+		if allocs := testing.AllocsPerRun(100, func() { tw.fast(raw) }); allocs != 0 {
+			t.Errorf("%s: %v allocations", q.name, allocs)
+		}
+	}
+}
+
+func BenchmarkAnswer(b *testing.B) {
+	tw := newTwin(b)
+	for _, q := range []struct {
+		label, name string
+		qtype       uint16
+	}{
+		{"A", "web.ns.svc.cluster.local.", dns.TypeA}, {"SRV", "_http._tcp.web.ns.svc.cluster.local.", dns.TypeSRV},
+		{"headless10", "ten.ns.svc.cluster.local.", dns.TypeA}, {"PTR", "1.0.0.10.in-addr.arpa.", dns.TypePTR}, {"NXDOMAIN", "none.ns.svc.cluster.local.", dns.TypeA},
+	} {
+		raw, err := new(dns.Msg).SetQuestion(q.name, q.qtype).Pack()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, way := range []struct {
+			name   string
+			answer func([]byte) []byte
+		}{{"fast", tw.fast}, {"handler", tw.slow}} {
+			b.Run(q.label+"/"+way.name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					way.answer(raw)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package udpbatch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+)
+
+// echo serves a socket until the test ends; each reply is the packet twice.
+func echo(t testing.TB, addr string) *net.UDPConn {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := pc.(*net.UDPConn)
+	c, err := New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			_, err := c.Serve(func(p *Packet) []byte {
+				if string(p.Data) == "later" {
+					route := p.Route
+					go func() { _ = c.Send(&route, []byte("now")) }()
+					return nil
+				}
+				return append(append(p.Room, p.Data...), p.Data...)
+			})
+			if err != nil {
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error(err)
+				}
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = conn.SetReadDeadline(time.Now())
+		<-done
+		_ = conn.Close()
+	})
+	return conn
+}
+
+func exchange(t testing.TB, conn net.Conn, text string) string {
+	t.Helper()
+	if _, err := conn.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	buf := make([]byte, 9000)
+	n, err := conn.Read(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(buf[:n])
+}
+
+// A connected client takes replies only from the address that it asked.
+func TestReplyFromTheAddressAsked(t *testing.T) {
+	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"} {
+		port := echo(t, listen).LocalAddr().(*net.UDPAddr).Port
+		for _, ask := range []string{"127.0.0.1", "127.9.8.7", "::1"} {
+			if host, _, _ := net.SplitHostPort(listen); netip.MustParseAddr(host) != netip.MustParseAddr(ask) && !netip.MustParseAddr(host).IsUnspecified() {
+				continue
+			}
+			conn, err := net.Dial("udp", net.JoinHostPort(ask, fmt.Sprint(port)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := exchange(t, conn, "x"); got != "xx" {
+				t.Errorf("%s asked at %s: %q", listen, ask, got)
+			}
+			if got := exchange(t, conn, "later"); got != "now" {
+				t.Errorf("%s asked at %s: %q", listen, ask, got)
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
+func TestManyPackets(t *testing.T) {
+	server := echo(t, "127.0.0.1:0")
+	conn, err := net.Dial("udp", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	want := map[string]bool{}
+	for round := range 20 {
+		for i := range 3 * Size {
+			text := fmt.Sprintf("%d.%d;", round, i)
+			want[text+text] = true
+			if _, err := conn.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		buf := make([]byte, 100)
+		for range 3 * Size {
+			n, err := conn.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			delete(want, string(buf[:n]))
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("%d replies are missing", len(want))
+	}
+}
+
+// A client that has gone (its port is closed) does no harm to the others.
+func TestClientsThatGo(t *testing.T) {
+	server := echo(t, "127.0.0.1:0")
+	for range 50 {
+		gone, err := net.Dial("udp", server.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = gone.Write([]byte("x"))
+		_ = gone.Close()
+	}
+	conn, err := net.Dial("udp", server.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got := exchange(t, conn, "x"); got != "xx" {
+		t.Errorf("got %q", got)
+	}
+	if got := exchange(t, conn, string(bytes.Repeat([]byte("a"), 2000))); len(got) != 4000 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+func TestServeAllocatesNothing(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	c, err := New(pc.(*net.UDPConn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("udp", net.JoinHostPort("127.0.0.1", fmt.Sprint(pc.LocalAddr().(*net.UDPAddr).Port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	query, buf := []byte("x"), make([]byte, 100)
+	handle := func(p *Packet) []byte { return append(p.Room, p.Data...) }
+	allocs := testing.AllocsPerRun(100, func() {
+		if _, err := client.Write(query); err != nil {
+			t.Fatal(err)
+		}
+		if failed, err := c.Serve(handle); failed != 0 || err != nil {
+			t.Fatal(failed, err)
+		}
+		if _, err := client.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations a packet", allocs)
+	}
+}

@@ -1,0 +1,25 @@
+// Package udpbatch serves a UDP socket many packets at a time: one system call
+// receives what has arrived, one sends all replies. Each reply leaves from the
+// address that its query was sent to.
+//
+// The arrays that the kernel fills and reads are made once. Waiting is left to
+// Go's poller: the calls themselves never block.
+package udpbatch
+
+import "errors"
+
+const (
+	// Size is how many packets are received at a time.
+	Size = 32
+	// MaxPacket is the size of the largest packet that is received whole, and
+	// of the room for a reply.
+	MaxPacket = 4096
+)
+
+// ErrUnsupported is what New returns on systems without these calls.
+var ErrUnsupported = errors.New("no batches of packets on this system")
+
+// A Handler answers one packet: it returns the reply, which may be in
+// p.Room or elsewhere, or nil when none is due now. Neither p nor what it holds
+// may be kept; a reply that comes later is sent to a copy of p.Route.
+type Handler func(p *Packet) []byte

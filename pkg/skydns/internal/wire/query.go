@@ -1,0 +1,139 @@
+// Package wire reads plain DNS queries and writes their replies as bytes,
+// without allocating. What is not plain it leaves to the library: a caller that
+// gets false from Parse loses nothing but time.
+package wire
+
+import "encoding/binary"
+
+const (
+	headerSize = 12
+	maxName    = 255 // RFC 1035 section 2.3.4, on the wire
+	classIN    = 1
+	typeOPT    = 41
+	// OPTSize is the size of an OPT record without options.
+	OPTSize = 11
+)
+
+// A Query is a plain query: one question of class IN whose name has only
+// letters, digits, "-" and "_", and at most one OPT record of EDNS version 0.
+// It is reused for one packet after the other.
+type Query struct {
+	// Name is the name in lower case with trailing dot, in text. It is valid
+	// until the next Parse.
+	Name []byte
+	// Type is the type asked for.
+	Type uint16
+	// End is where the question section ends in the packet.
+	End int
+	// OPT says that the query has an OPT record, and Size the size of the
+	// largest reply over UDP that it allows; without OPT it is 512.
+	OPT  bool
+	Size int
+	// LastUpper is the offset in the packet of the last letter in upper case
+	// of the name, 0 when there is none.
+	LastUpper int
+
+	text [maxName + 1]byte
+}
+
+// lowered maps each byte that a plain name may have to lower case, and all
+// others to 0.
+var lowered = func() (t [256]byte) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = byte(c)
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = byte(c), byte(c)
+	}
+	t['-'], t['_'] = '-', '_'
+	return t
+}()
+
+// Parse reads a packet, and says whether it is a plain query.
+func (q *Query) Parse(packet []byte) bool {
+	if len(packet) < headerSize+5 || packet[2]&0xf8 != 0 { // a response, or another opcode
+		return false
+	}
+	// One question, no answer, no authority, at most one additional record.
+	if binary.BigEndian.Uint32(packet[4:]) != 1<<16 || binary.BigEndian.Uint16(packet[8:]) != 0 || packet[10] != 0 || packet[11] > 1 {
+		return false
+	}
+	off := q.parseName(packet)
+	if off == 0 || off+4 > len(packet) || binary.BigEndian.Uint16(packet[off+2:]) != classIN {
+		return false
+	}
+	q.Type = binary.BigEndian.Uint16(packet[off:])
+	q.End = off + 4
+	q.OPT, q.Size = packet[11] == 1, 512
+	if !q.OPT {
+		return q.End == len(packet)
+	}
+	return q.parseOPT(packet[q.End:])
+}
+
+// parseName reads the name of the question, and returns the offset behind it;
+// 0 when it is not plain.
+func (q *Query) parseName(packet []byte) int {
+	q.LastUpper = 0
+	off, n := headerSize, 0
+	for off < len(packet) {
+		size := int(packet[off])
+		off++
+		if size == 0 {
+			if n == 0 {
+				q.text[0], n = '.', 1
+			}
+			q.Name = q.text[:n]
+			return off
+		}
+		// A length over 63 is a pointer. The text has as many bytes as the
+		// wire has, less the root's.
+		if size > 63 || off+size > len(packet) || n+size+1 > maxName-1 {
+			return 0
+		}
+		for i := range size {
+			c := packet[off+i]
+			low := lowered[c]
+			if low == 0 {
+				return 0
+			}
+			if low != c {
+				q.LastUpper = off + i
+			}
+			q.text[n+i] = low
+		}
+		q.text[n+size] = '.'
+		n += size + 1
+		off += size
+	}
+	return 0
+}
+
+// parseOPT reads an OPT record that has to end the packet (RFC 6891 section
+// 6.1.2). Options that a library might find fault with are left to it.
+func (q *Query) parseOPT(rr []byte) bool {
+	if len(rr) < OPTSize || rr[0] != 0 || binary.BigEndian.Uint16(rr[1:]) != typeOPT || rr[6] != 0 {
+		return false
+	}
+	q.Size = max(512, int(binary.BigEndian.Uint16(rr[3:])))
+	options := rr[OPTSize:]
+	if int(binary.BigEndian.Uint16(rr[9:])) != len(options) {
+		return false
+	}
+	for len(options) > 0 {
+		if len(options) < 4 {
+			return false
+		}
+		code, size := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
+		switch code {
+		case 3, 10, 12: // NSID, COOKIE, PADDING: any bytes
+		default:
+			return false
+		}
+		if 4+size > len(options) {
+			return false
+		}
+		options = options[4+size:]
+	}
+	return true
+}

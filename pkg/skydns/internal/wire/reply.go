@@ -1,0 +1,161 @@
+package wire
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Response codes of replies that are written here.
+const (
+	Success   = 0
+	NameError = 3
+)
+
+// A Reply is written piece by piece behind the question of a query.
+type Reply struct {
+	// Buf is the reply so far.
+	Buf []byte
+}
+
+// Begin starts a reply in dst, which is overwritten: the query's header and
+// question, with AA and RA set, RD and CD copied, and no records counted yet.
+func (r *Reply) Begin(dst, packet []byte, q *Query, rcode byte) {
+	r.Buf = append(dst[:0], packet[:q.End]...)
+	r.Buf[2] = 0x84 | packet[2]&1
+	r.Buf[3] = 0x80 | packet[3]&0x10 | rcode
+	clear(r.Buf[6:headerSize])
+}
+
+// Answers sets the number of records in the answer section.
+func (r *Reply) Answers(n int) { binary.BigEndian.PutUint16(r.Buf[6:], uint16(n)) }
+
+// NotAuthoritative clears AA.
+func (r *Reply) NotAuthoritative() { r.Buf[2] &^= 4 }
+
+// Truncate sets TC.
+func (r *Reply) Truncate() { r.Buf[2] |= 2 }
+
+// owner is a pointer to the name of the question.
+const owner = 0xc000 | headerSize
+
+// Addresses appends n address records of the question's name, beginning with
+// the one at first and going round.
+func (r *Reply) Addresses(addrs []netip.Addr, first, n int, ttl uint32) {
+	for i := range n {
+		at := first + i
+		if at >= len(addrs) {
+			at -= len(addrs)
+		}
+		r.Address(addrs[at], ttl)
+	}
+}
+
+// Address appends an A or AAAA record of the question's name.
+func (r *Reply) Address(addr netip.Addr, ttl uint32) {
+	b := binary.BigEndian.AppendUint16(r.Buf, owner)
+	if addr.Is4() {
+		b = append(b, 0, 1, 0, classIN)
+		b = binary.BigEndian.AppendUint32(b, ttl)
+		ip := addr.As4()
+		b = append(b, 0, 4)
+		r.Buf = append(b, ip[:]...)
+		return
+	}
+	b = append(b, 0, 28, 0, classIN)
+	b = binary.BigEndian.AppendUint32(b, ttl)
+	ip := addr.As16()
+	b = append(b, 0, 16)
+	r.Buf = append(b, ip[:]...)
+}
+
+// Name appends a record of the question's name whose data is a name in two
+// parts, in text, uncompressed. The first is a label, or empty; the second ends
+// with a dot.
+func (r *Reply) Name(rrtype uint16, ttl uint32, left, right string) {
+	b := binary.BigEndian.AppendUint16(r.Buf, owner)
+	b = binary.BigEndian.AppendUint16(b, rrtype)
+	b = append(b, 0, classIN)
+	b = binary.BigEndian.AppendUint32(b, ttl)
+	size := len(right) + 1
+	if left != "" {
+		size += len(left) + 1
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(size))
+	b = appendLabels(b, left)
+	r.Buf = append(appendLabels(b, right), 0)
+}
+
+// appendLabels appends the labels of a name, less the root. The text has no
+// escapes.
+func appendLabels(b []byte, name string) []byte {
+	for len(name) > 0 {
+		size := 0
+		for size < len(name) && name[size] != '.' {
+			size++
+		}
+		b = append(b, byte(size))
+		b = append(b, name[:size]...)
+		name = name[min(size+1, len(name)):]
+	}
+	return b
+}
+
+// OPT appends an OPT record that announces size, and counts it (RFC 6891
+// section 6.1.2).
+func (r *Reply) OPT(size uint16) {
+	r.Buf = append(r.Buf, 0, 0, typeOPT, byte(size>>8), byte(size), 0, 0, 0, 0, 0, 0)
+	binary.BigEndian.PutUint16(r.Buf[10:], binary.BigEndian.Uint16(r.Buf[10:])+1)
+}
+
+// A SOA is the zone's SOA record for the authority section of negative replies
+// (RFC 2308 section 3), all but its serial.
+type SOA struct {
+	apex  string
+	ttl   uint32
+	tail  [20]byte // serial, refresh, retry, expire, minimum
+	names []byte   // ns.dns and hostmaster, for an apex at offset 0
+	at    [2]int   // where in names the pointers to the apex are
+}
+
+// NewSOA makes the record of a zone. apex is its name in text with trailing
+// dot.
+func NewSOA(apex string, ttl, refresh, retry, expire, minimum uint32) *SOA {
+	s := &SOA{apex: apex, ttl: ttl}
+	for i, v := range []uint32{0, refresh, retry, expire, minimum} {
+		binary.BigEndian.PutUint32(s.tail[4*i:], v)
+	}
+	s.names = append(s.names, "\x02ns\x03dns\x00\x00"...)
+	s.at[0] = len(s.names) - 2
+	s.names = append(s.names, "\x0ahostmaster\x00\x00"...)
+	s.at[1] = len(s.names) - 2
+	return s
+}
+
+// SOA appends the record of a zone that the question is in. The apex is the end
+// of the question's name, so that a pointer to it does; its letters must be in
+// lower case there.
+func (r *Reply) SOA(s *SOA, q *Query, serial uint32) {
+	apex := 0xc000 | uint16(headerSize+len(q.Name)-len(s.apex))
+	b := binary.BigEndian.AppendUint16(r.Buf, apex)
+	b = append(b, 0, 6, 0, classIN)
+	b = binary.BigEndian.AppendUint32(b, s.ttl)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.names)+len(s.tail)))
+	names := len(b)
+	b = append(b, s.names...)
+	for _, at := range s.at {
+		binary.BigEndian.PutUint16(b[names+at:], apex)
+	}
+	tail := len(b)
+	b = append(b, s.tail[:]...)
+	binary.BigEndian.PutUint32(b[tail:], serial)
+	r.Buf = b
+	binary.BigEndian.PutUint16(b[8:], 1)
+}
+
+// Packed replaces all behind the question by what a packed message with the
+// same question has there.
+func (r *Reply) Packed(message []byte, q *Query) {
+	copy(r.Buf[6:headerSize], message[6:headerSize])
+	r.Buf[2] |= message[2] & 2 // TC
+	r.Buf = append(r.Buf, message[q.End:]...)
+}

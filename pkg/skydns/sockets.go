@@ -1,0 +1,99 @@
+package skydns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+)
+
+// maxSockets bounds the sockets for UDP, each of which has a goroutine of its
+// own.
+const maxSockets = 64
+
+// Sockets are what a Server listens on: one address, UDP and TCP.
+type Sockets struct {
+	udp []*net.UDPConn // the kernel spreads clients over them
+	tcp net.Listener
+}
+
+// Listen binds the address host:port for UDP and TCP. An unspecified host
+// means all addresses of both families. For UDP it opens a socket for each
+// processor, where the system can spread packets over them.
+func Listen(ctx context.Context, addr string) (*Sockets, error) {
+	var lc net.ListenConfig
+	// TCP first: with port 0 it chooses one, which is then free for UDP as a rule.
+	tcp, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s over TCP: %w", addr, err)
+	}
+	s := &Sockets{tcp: tcp}
+	if s.udp, err = listenUDP(ctx, tcp.Addr().String()); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen on %s over UDP: %w", addr, err), tcp.Close())
+	}
+	return s, nil
+}
+
+func listenUDP(ctx context.Context, addr string) ([]*net.UDPConn, error) {
+	var lc net.ListenConfig
+	alone, err := lc.ListenPacket(ctx, "udp", addr)
+	if err != nil {
+		return nil, err
+	}
+	n := min(runtime.GOMAXPROCS(0), maxSockets)
+	if n == 1 || reusePort == nil {
+		return prepare([]net.PacketConn{alone}), nil
+	}
+	// Sockets that share a port would share it with another process, too. That
+	// the first could be bound alone shows that there is none.
+	if err := alone.Close(); err != nil {
+		return nil, err
+	}
+	lc.Control = reusePort
+	var conns []net.PacketConn
+	for range n {
+		conn, err := lc.ListenPacket(ctx, "udp", addr)
+		if err != nil {
+			for _, c := range conns {
+				err = errors.Join(err, c.Close())
+			}
+			return nil, err
+		}
+		conns = append(conns, conn)
+	}
+	return prepare(conns), nil
+}
+
+// receiveBuffer is what a socket should hold while we are not scheduled. The
+// kernel gives what it allows.
+const receiveBuffer = 4 << 20
+
+func prepare(conns []net.PacketConn) []*net.UDPConn {
+	var out []*net.UDPConn
+	for _, conn := range conns {
+		udp := conn.(*net.UDPConn)
+		_ = udp.SetReadBuffer(receiveBuffer)
+		out = append(out, udp)
+	}
+	return out
+}
+
+// Addr is the address that the sockets are bound to.
+func (s *Sockets) Addr() net.Addr { return s.tcp.Addr() }
+
+// Close closes the sockets.
+func (s *Sockets) Close() error {
+	err := ignoreClosed(s.tcp.Close())
+	for _, conn := range s.udp {
+		err = errors.Join(err, ignoreClosed(conn.Close()))
+	}
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
