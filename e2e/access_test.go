@@ -9,7 +9,6 @@ import (
 
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -86,13 +85,8 @@ func (c *controlPlane) stranger(t *testing.T, like identity) identity {
 // --config-map: the named ConfigMap and no other one, also after a change.
 func TestConfigMap(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
-	role := &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: "e2e:kube-dns-configmaps"},
-		Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"},
-		}},
-	}
-	rig.cluster.setRole(t, role, true)
+	role, binding := kubeDNSRole("e2e:kube-dns-configmaps", "configmaps", "get", "list", "watch")
+	rig.cluster.setRole(t, role, binding, true)
 	client := id.client(t)
 	rig.cluster.waitAccess(t, "configmaps", true, func(ctx context.Context, opts metav1.ListOptions) error {
 		_, err := client.CoreV1().ConfigMaps("kube-system").List(ctx, opts)

@@ -117,6 +117,53 @@ func TestAPIServerKilled(t *testing.T) {
 	eventually(t, 60*time.Second, check)
 }
 
+// A kube-dns that restarts while the API server is away answers from what its
+// predecessor knew, and says so.
+func TestRestartWithoutAPIServer(t *testing.T) {
+	id := rig.cluster.kubeDNSIdentity(t, true, false)
+	proxy := startFilterProxy(t, id)
+	kubeconfig := proxy.identity().write(t)
+	config, snapshot := upstream(startResolver(t)), "--snapshot="+stateDir(t)+"/snapshot"
+	k := startKubeDNS(t, kubeconfig, config, snapshot)
+	k.waitReady(t, 30*time.Second)
+	target := &apiTarget{objects: rig.cluster.objects, server: k.dns, endpoints: "EndpointSlice"}
+	change(t, target, []map[string]any{
+		service("kept", "web", map[string]any{"clusterIP": "10.96.77.1"}),
+		service("kept", "set", map[string]any{"clusterIP": "None"}),
+		slice("v1", "kept", "set", "10.244.77.1"),
+	})
+	k.stop(t)
+
+	proxy.down(t)
+	k = startKubeDNS(t, kubeconfig, config, snapshot)
+	web := question{name: "web.kept.svc.cluster.local", qtype: dns.TypeA}
+	mustAnswer(t, k.dns, web, dns.RcodeSuccess, "A 10.96.77.1")
+	mustAnswer(t, k.dns, question{name: "set.kept.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess, "A 10.244.77.1")
+	reply, err := ask(k.dns, web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ttl := reply.Answer[0].Header().Ttl; ttl > 5 || extendedError(reply) != int(dns.ExtendedErrorCodeStaleAnswer) {
+		t.Errorf("stale answer: got TTL %d and extended error %d, want at most 5 and %d",
+			ttl, extendedError(reply), dns.ExtendedErrorCodeStaleAnswer)
+	}
+	if text, err := get(k.status+"/readiness", 200); err != nil || !strings.HasPrefix(text, "ok (stale since ") {
+		t.Errorf("/readiness: got %q, %v, want how old the data is", text, err)
+	}
+
+	proxy.up(t)
+	eventually(t, 45*time.Second, func() error {
+		text, err := get(k.status+"/readiness", 200)
+		if err == nil && text != "ok\n" {
+			err = fmt.Errorf("/readiness: got %q, want ok", text)
+		}
+		return err
+	})
+	if reply, err = ask(k.dns, web); err != nil || len(reply.Answer) != 1 || reply.Answer[0].Header().Ttl != 30 {
+		t.Errorf("once the API server is back: got %v, %v, want one record with TTL 30", reply, err)
+	}
+}
+
 // What is deleted while the watches are down is gone when they are back,
 // whether they go on where they were or have to list again.
 func TestDeletedWhileWatchIsDown(t *testing.T) {

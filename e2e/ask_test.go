@@ -66,19 +66,24 @@ func wantNotReady(server string, q question) error {
 	if err != nil {
 		return err
 	}
-	code := -1
-	if opt := reply.IsEdns0(); opt != nil {
-		for _, option := range opt.Option {
-			if ede, ok := option.(*dns.EDNS0_EDE); ok {
-				code = int(ede.InfoCode)
-			}
-		}
-	}
+	code := extendedError(reply)
 	if reply.Rcode != dns.RcodeServerFailure || code != int(dns.ExtendedErrorCodeNotReady) {
 		return fmt.Errorf("%s: got %s with extended error %d, want SERVFAIL with %d (not ready)",
 			q.name, dns.RcodeToString[reply.Rcode], code, dns.ExtendedErrorCodeNotReady)
 	}
 	return nil
+}
+
+// extendedError returns the code of the reply's Extended DNS Error, or -1.
+func extendedError(m *dns.Msg) int {
+	if opt := m.IsEdns0(); opt != nil {
+		for _, option := range opt.Option {
+			if ede, ok := option.(*dns.EDNS0_EDE); ok {
+				return int(ede.InfoCode)
+			}
+		}
+	}
+	return -1
 }
 
 // get reads a URL and checks its status.

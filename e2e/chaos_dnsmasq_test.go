@@ -160,14 +160,13 @@ func (c *chaos) drain(t *testing.T) {
 	control := c.startPod(t, podOptions{config: upstreams(one)})
 	p.warm(t)
 	control.warm(t)
-	var ends []string
-	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 11*time.Second, func() {
-		began := time.Now()
-		ends = p.terminate(t)
-		t.Logf("all had ended %v after SIGTERM", ms(time.Since(began)))
+	var rest func() []string
+	// The load ends soon after the last process that it could reach.
+	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 6500*time.Millisecond, func() {
+		rest = p.terminate(t)
 	})
-	if want := "dnsmasq-nanny"; len(ends) != 3 || ends[0] != want {
-		t.Errorf("order in which the processes ended: got %q, want %s first", ends, want)
+	if ends := rest(); len(ends) != 3 || ends[0] != p.nanny.name {
+		t.Errorf("order in which the processes ended: got %q, want %s first", ends, p.nanny.name)
 	}
 	with := harmed.of()
 	c.record(t, row{
@@ -176,9 +175,10 @@ func (c *chaos) drain(t *testing.T) {
 	}, harmed, undisturbed)
 }
 
-// terminate sends SIGTERM to all processes and returns their names in the order
-// in which they end. Each has to end with exit code 0.
-func (p *pod) terminate(t *testing.T) []string {
+// terminate sends SIGTERM to all processes. The function that it returns waits
+// for them and returns their names in the order in which they ended. Each has to
+// end with exit code 0.
+func (p *pod) terminate(t *testing.T) func() []string {
 	t.Helper()
 	var waiting sync.WaitGroup
 	ended := make(chan string, 3)
@@ -191,10 +191,10 @@ func (p *pod) terminate(t *testing.T) []string {
 		waiting.Go(func() {
 			select {
 			case <-proc.ended:
+				ended <- proc.name
 				if code := proc.cmd.ProcessState.ExitCode(); code != 0 {
 					t.Errorf("%s after SIGTERM: got %v, want exit code 0", proc.name, proc.cmd.ProcessState)
 				}
-				ended <- proc.name
 			case <-time.After(2 * stopTime):
 				t.Errorf("%s did not stop within %v of SIGTERM", proc.name, 2*stopTime)
 				_ = proc.cmd.Process.Kill()
@@ -204,11 +204,13 @@ func (p *pod) terminate(t *testing.T) []string {
 	if _, err := get(p.status+"/readiness", 503); err != nil {
 		t.Errorf("readiness after SIGTERM: %v", err)
 	}
-	waiting.Wait()
-	close(ended)
-	var names []string
-	for name := range ended {
-		names = append(names, name)
+	return func() []string {
+		waiting.Wait()
+		close(ended)
+		var names []string
+		for name := range ended {
+			names = append(names, name)
+		}
+		return names
 	}
-	return names
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -100,7 +101,7 @@ func (p *pod) startNanny(t *testing.T, port, back int) {
 		"--server=/cluster.local/"+behind, "--server=/in-addr.arpa/"+behind, "--server=/ip6.arpa/"+behind,
 		"--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
 		"--user="+userName(), "--pid-file=", "--no-hosts")
-	p.nanny = start(t, p.opts.wrap+"dnsmasq-nanny", nil, append(args, p.opts.dnsmasq...)...)
+	p.nanny = start(t, p.opts.wrap+"dnsmasq-nanny", nil, slices.Concat(args, p.opts.dnsmasq, strings.Fields(*dnsmasqArgs))...)
 }
 
 // waitPod waits until a pod answers.

@@ -153,8 +153,8 @@ func (c *chaos) report(t *testing.T) {
 	if !*updateReport {
 		return
 	}
-	if *onlyCases != "" {
-		t.Error("-update needs all cases: leave -cases out")
+	if *onlyCases != "" || *dnsmasqArgs != "" {
+		t.Error("-update is for all cases as they are: leave -cases and -dnsmasq out")
 		return
 	}
 	b, err := os.ReadFile(reportFile)

@@ -9,11 +9,15 @@ import (
 	"time"
 )
 
+// maxEvents bounds what is kept of each outcome, to show it.
+const maxEvents = 500
+
 // A score is the account of a load.
 type score struct {
 	tallies map[class]*tally
 	events  []event
-	dropped int // events that were not kept
+	// kept counts events by outcome; of each only the first are kept.
+	kept [wrong + 1]int
 	// stall is the longest pause between two ticks of the load itself: a gap
 	// that is not longer says nothing.
 	stall time.Duration
@@ -54,8 +58,7 @@ func (s *score) add(q *asked, at, took time.Duration, out outcome, why string) {
 		t.rights = append(t.rights, at+took)
 		return
 	}
-	if len(s.events) >= 2000 {
-		s.dropped++
+	if s.kept[out]++; s.kept[out] > maxEvents {
 		return
 	}
 	s.events = append(s.events, event{at, q.name, q.class, out, why})
@@ -142,8 +145,10 @@ func (s *score) trouble() string {
 		e := example[k]
 		fmt.Fprintf(&b, "  %7.3f s: %d x %s %v, such as %s %s\n", e.at.Seconds(), count[k], k.class, k.outcome, e.name, e.why)
 	}
-	if s.dropped > 0 {
-		fmt.Fprintf(&b, "  %d more were not kept\n", s.dropped)
+	for out, n := range s.kept {
+		if n > maxEvents {
+			fmt.Fprintf(&b, "  %d more that were %v are not counted here\n", n-maxEvents, outcome(out))
+		}
 	}
 	return b.String()
 }

@@ -17,6 +17,7 @@ import (
 
 var (
 	onlyCases    = flag.String("cases", "", "chaos: run these cases only, as `number,...`; empty: all")
+	dnsmasqArgs  = flag.String("dnsmasq", "", "chaos: more `arguments` for dnsmasq, to try them")
 	updateReport = flag.Bool("update", false, "chaos: put the table into "+reportFile)
 )
 

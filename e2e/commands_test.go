@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,9 +19,10 @@ type kubeDNS struct {
 	config               *configDir
 }
 
-// startKubeDNS runs kube-dns as the manifests do, on loopback ports, with a
-// kubeconfig instead of the pod's token. It does not wait for its data. A nil
-// config is no configuration directory.
+// startKubeDNS runs kube-dns with the arguments of the manifests, on loopback
+// ports, with a kubeconfig instead of the pod's token. It does not wait for its
+// data. A nil config is no configuration directory. Of a flag that comes twice
+// the later one counts, so more may replace any of them.
 func startKubeDNS(t *testing.T, kubeconfig string, config map[string]string, more ...string) *kubeDNS {
 	t.Helper()
 	dnsPort, statusPort, metricsPort := freePort(t), freePort(t), freePort(t)
@@ -27,15 +30,18 @@ func startKubeDNS(t *testing.T, kubeconfig string, config map[string]string, mor
 		dns:     fmt.Sprintf("127.0.0.1:%d", dnsPort),
 		status:  fmt.Sprintf("http://127.0.0.1:%d", statusPort),
 		metrics: fmt.Sprintf("http://127.0.0.1:%d", metricsPort),
+		config:  newConfigDir(t, config),
 	}
-	args := []string{
-		"--domain=cluster.local.", "--dns-bind-address=127.0.0.1", "--dns-port=" + strconv.Itoa(dnsPort),
-		"--healthz-port=" + strconv.Itoa(statusPort), "--kubecfg-file=" + kubeconfig, "--v=2",
+	configDir := k.config.dir
+	if config == nil {
+		configDir = ""
 	}
-	if config != nil {
-		k.config = newConfigDir(t, config)
-		args = append(args, "--config-dir="+k.config.dir, "--config-period=200ms")
-	}
+	args := manifestArgs(t, "kubedns",
+		"--dns-port=10053", "--dns-port="+strconv.Itoa(dnsPort),
+		"--config-dir=/kube-dns-config", "--config-dir="+configDir,
+		"=/var/lib/kube-dns", "="+stateDir(t))
+	args = append(args, "--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort),
+		"--kubecfg-file="+kubeconfig, "--config-period=200ms")
 	k.process = start(t, "kube-dns", []string{"PROMETHEUS_PORT=" + strconv.Itoa(metricsPort)}, append(args, more...)...)
 	return k
 }
@@ -68,21 +74,22 @@ func startFront(t *testing.T, k *kubeDNS) *front {
 		dns:    fmt.Sprintf("127.0.0.1:%d", port),
 		status: fmt.Sprintf("http://127.0.0.1:%d", statusPort),
 	}
-	behind := "127.0.0.1#" + k.dns[len("127.0.0.1:"):]
-	f.nanny = start(t, "dnsmasq-nanny", nil,
-		"-v=2", "-configDir="+k.config.dir, "-syncInterval=200ms", "-restartDnsmasq=true",
-		"-kubednsServer="+k.dns, "-stateDir="+stateDir(t), "--",
-		"-k", "--cache-size=1000", "--no-negcache", "--dns-loop-detect", "--log-facility=-",
-		"--server=/cluster.local/"+behind, "--server=/in-addr.arpa/"+behind, "--server=/ip6.arpa/"+behind,
-		// What differs from the pod: an unprivileged port on loopback, and no
-		// files of this machine.
-		"--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
+	nanny := manifestArgs(t, "dnsmasq",
+		"=/etc/k8s/dns/dnsmasq-nanny", "="+k.config.dir,
+		"=/var/lib/dnsmasq-nanny", "="+stateDir(t),
+		"/127.0.0.1#10053", "/"+strings.Replace(k.dns, ":", "#", 1))
+	end := slices.Index(nanny, "--")
+	own, dnsmasq := slices.Clone(nanny[:end]), nanny[end+1:]
+	own = append(own, "-syncInterval=200ms", "-kubednsServer="+k.dns, "--")
+	// What differs from the pod: an unprivileged port on loopback, and no
+	// files of this machine.
+	dnsmasq = append(dnsmasq, "--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
 		"--user="+userName(), "--pid-file=", "--no-hosts")
-	f.sidecar = start(t, "sidecar", nil,
-		"--v=2", "--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(statusPort),
-		"--dnsmasq-port="+strconv.Itoa(port), "--dnsmasq-poll-interval-ms=500",
-		"--probe=kubedns,"+k.dns+",kubernetes.default.svc.cluster.local,1,SRV",
-		"--probe=dnsmasq,"+f.dns+",kubernetes.default.svc.cluster.local,1,SRV")
+	f.nanny = start(t, "dnsmasq-nanny", nil, append(own, dnsmasq...)...)
+	sidecar := manifestArgs(t, "sidecar", ",127.0.0.1:10053,", ","+k.dns+",", ",127.0.0.1:53,", ","+f.dns+",", ",5,", ",1,")
+	f.sidecar = start(t, "sidecar", nil, append(sidecar,
+		"--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(statusPort),
+		"--dnsmasq-port="+strconv.Itoa(port), "--dnsmasq-poll-interval-ms=500")...)
 	return f
 }
 

@@ -114,13 +114,10 @@ func (c *controlPlane) kubeDNSIdentity(t *testing.T, slices, nodes bool) identit
 	}
 	id := identity{token: c.token(t, "kube-dns"), ca: ca, url: c.admin.Host}
 
-	sliceRole := sliceRole(t)
-	nodeRole := &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: "e2e:kube-dns-nodes"},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"list"}}},
-	}
-	c.setRole(t, sliceRole, slices)
-	c.setRole(t, nodeRole, nodes)
+	role, binding := sliceRole(t)
+	c.setRole(t, role, binding, slices)
+	role, binding = kubeDNSRole("e2e:kube-dns-nodes", "nodes", "list")
+	c.setRole(t, role, binding, nodes)
 	client := id.client(t)
 	c.waitAccess(t, "endpointslices", slices, func(ctx context.Context, opts metav1.ListOptions) error {
 		_, err := client.DiscoveryV1().EndpointSlices("").List(ctx, opts)
@@ -151,28 +148,35 @@ func (c *controlPlane) token(t *testing.T, account string) string {
 	return token.Status.Token
 }
 
-// setRole binds role to the service account, or takes that away.
-func (c *controlPlane) setRole(t *testing.T, role *rbacv1.ClusterRole, bound bool) {
+// kubeDNSRole is a role for one resource of the core API, bound to kube-dns.
+func kubeDNSRole(name, resource string, verbs ...string) (*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding) {
+	metadata := metav1.ObjectMeta{Name: name}
+	return &rbacv1.ClusterRole{
+			ObjectMeta: metadata,
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{resource}, Verbs: verbs}},
+		}, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metadata,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "kube-system", Name: "kube-dns"}},
+		}
+}
+
+// setRole makes a role and its binding, or takes the binding away.
+func (c *controlPlane) setRole(t *testing.T, role *rbacv1.ClusterRole, binding *rbacv1.ClusterRoleBinding, bound bool) {
 	t.Helper()
 	ctx := t.Context()
-	_, err := c.client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		t.Fatalf("create the role %s: %v", role.Name, err)
-	}
 	bindings := c.client.RbacV1().ClusterRoleBindings()
 	if !bound {
-		if err := bindings.Delete(ctx, role.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			t.Fatalf("delete the role binding %s: %v", role.Name, err)
+		if err := bindings.Delete(ctx, binding.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			t.Fatalf("delete the role binding %s: %v", binding.Name, err)
 		}
 		return
 	}
-	_, err = bindings.Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "kube-system", Name: "kube-dns"}},
-	}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		t.Fatalf("create the role binding %s: %v", role.Name, err)
+	if _, err := c.client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatalf("create the role %s: %v", role.Name, err)
+	}
+	if _, err := bindings.Create(ctx, binding, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatalf("create the role binding %s: %v", binding.Name, err)
 	}
 }
 
@@ -184,8 +188,10 @@ func (c *controlPlane) waitAccess(t *testing.T, what string, allowed bool, list 
 		switch {
 		case allowed && err != nil:
 			return fmt.Errorf("%s are not allowed yet: %w", what, err)
+		case !allowed && err == nil:
+			return fmt.Errorf("%s are still allowed", what)
 		case !allowed && !apierrors.IsForbidden(err):
-			return fmt.Errorf("list of %s: got %v, want forbidden", what, err)
+			return fmt.Errorf("list %s: %w", what, err)
 		}
 		return nil
 	})

@@ -109,9 +109,9 @@ func TestEndpointsOfControllers(t *testing.T) {
 	makePod(t, "db-0", "10.244.74.1", "fd00:10:244::1", true)
 	makePod(t, "db-1", "10.244.74.2", "fd00:10:244::2", false)
 	// Not through the target, which would forbid the mirroring.
-	hand := &corev1.Endpoints{ //nolint:staticcheck // deprecated, and what is tested here
+	hand := &corev1.Endpoints{
 		ObjectMeta: metav1.ObjectMeta{Name: "hand"},
-		Subsets:    []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "10.244.74.9"}}}}, //nolint:staticcheck // as above
+		Subsets:    []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "10.244.74.9"}}}},
 	}
 	if _, err := rig.cluster.client.CoreV1().Endpoints("made").Create(t.Context(), hand, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

@@ -38,9 +38,8 @@ type filterProxy struct {
 	addr  string
 	proxy *httputil.ReverseProxy
 
-	mu      sync.Mutex
-	server  *httptest.Server // nil while down
-	watches map[string]int   // by resource
+	mu     sync.Mutex
+	server *httptest.Server // nil while down
 }
 
 // startFilterProxy starts a proxy to the API server that id names.
@@ -55,9 +54,8 @@ func startFilterProxy(t *testing.T, id identity) *filterProxy {
 		t.Fatal(err)
 	}
 	p := &filterProxy{
-		to:      id,
-		addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t))),
-		watches: map[string]int{},
+		to:   id,
+		addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t))),
 	}
 	p.proxy = &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -114,19 +112,9 @@ func (p *filterProxy) identity() identity {
 	return identity{token: p.to.token, ca: ca, url: p.server.URL}
 }
 
-// watched returns how many watches of a resource have been asked for.
-func (p *filterProxy) watched(resource string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.watches[resource]
-}
-
 func (p *filterProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	if watch := query.Get("watch"); watch == "true" || watch == "1" {
-		p.mu.Lock()
-		p.watches[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]++
-		p.mu.Unlock()
 		version, err := strconv.ParseInt(query.Get("resourceVersion"), 10, 64)
 		if err == nil && version > 0 && version <= p.expireUpTo.Load() && !query.Has("sendInitialEvents") {
 			p.expired.Add(1)

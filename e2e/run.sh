@@ -5,7 +5,7 @@
 #   run.sh [go test flags]        for example: run.sh -run 'TestConformance/slices'
 #
 # The first run builds the control plane (cluster/build.sh: 4 to 10 minutes on
-# two cores, once); after that it takes about four minutes.
+# two cores, once); after that it takes about two and a half minutes.
 # Needs Go, dnsmasq, openssl and curl; not root. Environment, all optional:
 #
 #   KUBE_DNS_E2E_KEEP=1           keep logs and configuration, not only after a failure
@@ -20,12 +20,13 @@ case ${1:-} in
 	;;
 esac
 missing=()
-for tool in go dnsmasq openssl curl; do
-	PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || missing+=("$tool")
+for tool in go openssl curl; do
+	command -v "$tool" >/dev/null || missing+=("$tool")
 done
+[ -x /usr/sbin/dnsmasq ] || missing+=(/usr/sbin/dnsmasq)
 if [ ${#missing[@]} -gt 0 ]; then
 	echo "e2e: not installed: ${missing[*]} (Debian: apt-get install dnsmasq-base openssl curl)" >&2
 	exit 1
 fi
 cluster/build.sh >/dev/null
-exec env PATH="$PATH:/usr/sbin" go test -count=1 -v -timeout=20m "$@" .
+exec go test -count=1 -v -timeout=20m "$@" .

@@ -39,7 +39,7 @@ func supervise() int {
 		code = 1
 	}
 	interrupted := ctx.Err() != nil
-	stop() // a second Ctrl-C ends us at once
+	// From here on Ctrl-C does nothing: this takes some seconds only.
 	if err := command(context.Background(), nil, "cluster/down.sh", dir+"/cluster").Run(); err != nil {
 		progress("stop the control plane: %v", err)
 	}
@@ -48,13 +48,13 @@ func supervise() int {
 		progress("the tests left processes behind: %s", strings.Join(left, ", "))
 		code = max(code, 1)
 	}
-	if code == 0 && os.Getenv("KUBE_DNS_E2E_KEEP") == "" {
-		os.RemoveAll(dir)
-	} else if !interrupted {
-		os.RemoveAll(dir + "/cluster/etcd")
-		progress("logs and configuration are kept in %s", dir)
-	} else {
-		os.RemoveAll(dir)
+	keep := code != 0 || os.Getenv("KUBE_DNS_E2E_KEEP") != ""
+	if keep && !interrupted {
+		dir = filepath.Join(dir, "cluster", "etcd") // of no use to people
+		progress("logs and configuration are kept in %s", filepath.Dir(filepath.Dir(dir)))
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		progress("%v", err)
 	}
 	return code
 }
@@ -62,10 +62,8 @@ func supervise() int {
 // runTests builds, starts the control plane and runs the tests. The exit code
 // is the second process's.
 func runTests(ctx context.Context, dir string) (int, error) {
-	for _, tool := range []string{"dnsmasq", "bash", "go"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return 1, fmt.Errorf("%s is not installed (Debian: apt-get install dnsmasq-base): %w", tool, err)
-		}
+	if _, err := os.Stat("/usr/sbin/dnsmasq"); err != nil {
+		return 1, fmt.Errorf("dnsmasq is not installed (Debian: apt-get install dnsmasq-base): %w", err)
 	}
 	var out strings.Builder
 	if err := command(ctx, &out, "cluster/build.sh").Run(); err != nil {
@@ -127,9 +125,9 @@ func killChildren() (running []string) {
 		for _, c := range children {
 			if c.state != "Z" {
 				running = append(running, fmt.Sprintf("%s (pid %d)", c.name, c.pid))
-				syscall.Kill(c.pid, syscall.SIGKILL)
+				_ = syscall.Kill(c.pid, syscall.SIGKILL)
 			}
-			syscall.Wait4(c.pid, nil, 0, nil)
+			_, _ = syscall.Wait4(c.pid, nil, 0, nil)
 		}
 	}
 	return running

@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// What users deploy is what is tested: arguments and rights come from here.
+const manifests = "../manifests/base/"
+
+// manifest decodes the object of a kind from a file of the manifests.
+func manifest[T any](t *testing.T, file, kind string) *T {
+	t.Helper()
+	b, err := os.ReadFile(manifests + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for doc := range strings.SplitSeq(string(b), "\n---") {
+		var header struct{ Kind string }
+		if err := yaml.Unmarshal([]byte(doc), &header); err != nil {
+			t.Fatalf("%s%s: %v", manifests, file, err)
+		}
+		if header.Kind != kind {
+			continue
+		}
+		object := new(T)
+		if err := yaml.Unmarshal([]byte(doc), object); err != nil {
+			t.Fatalf("%s%s: %v", manifests, file, err)
+		}
+		return object
+	}
+	t.Fatalf("%s%s: has no %s", manifests, file, kind)
+	return nil
+}
+
+// sliceRole is the role that the manifests give kube-dns for EndpointSlices.
+func sliceRole(t *testing.T) (*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding) {
+	t.Helper()
+	return manifest[rbacv1.ClusterRole](t, "rbac.yaml", "ClusterRole"),
+		manifest[rbacv1.ClusterRoleBinding](t, "rbac.yaml", "ClusterRoleBinding")
+}
+
+// manifestArgs returns the arguments of a container of the Deployment, with
+// changes of text for this machine: pairs of what is there and what to put in
+// its place. A change that fits nothing fails the test, since the manifest has
+// moved on then.
+func manifestArgs(t *testing.T, container string, changes ...string) []string {
+	t.Helper()
+	deployment := manifest[appsv1.Deployment](t, "deployment.yaml", "Deployment")
+	for _, c := range deployment.Spec.Template.Spec.Containers {
+		if c.Name != container {
+			continue
+		}
+		all := strings.Join(c.Args, "\n")
+		for pair := range slices.Chunk(changes, 2) {
+			if !strings.Contains(all, pair[0]) {
+				t.Fatalf("%sdeployment.yaml: container %s has no argument with %q", manifests, container, pair[0])
+			}
+		}
+		return strings.Split(strings.NewReplacer(changes...).Replace(all), "\n")
+	}
+	t.Fatalf("%sdeployment.yaml: has no container %s", manifests, container)
+	return nil
+}
