@@ -23,6 +23,14 @@ const (
 	pollPeriod = 5 * time.Second
 )
 
+// Reasons of a start, as labels.
+const (
+	reasonFirst    = "first"
+	reasonDied     = "died"
+	reasonChange   = "change"   // it could not be taken at run time
+	reasonFallback = "fallback" // the servers file does not work
+)
+
 // A child is a dnsmasq that runs.
 type child struct {
 	*Process
@@ -53,13 +61,14 @@ func (c *child) answers() <-chan string {
 }
 
 // launchWhenDue starts dnsmasq, unless it is too early. Where servers are
-// arguments it waits for the first look-up of their names.
+// arguments the first start waits for the look-up of their names; later ones do
+// not, since there is nobody who answers meanwhile.
 func (s *supervisor) launchWhenDue(ctx context.Context, now time.Time) error {
 	if left := s.startAt.Sub(now); left > 0 {
 		s.wake.Reset(left)
 		return nil
 	}
-	if !s.fileWay && s.names.waiting() {
+	if s.reason == reasonFirst && !s.fileWay && s.names.waiting() {
 		return nil // until onFound
 	}
 	return s.launch(ctx, now)
@@ -98,14 +107,14 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 	s.metrics.starts.WithLabelValues(s.reason).Inc()
 	setBool(s.metrics.pending, false)
 	s.log.Info("dnsmasq started", "pid", c.Pid(), "reason", s.reason, "path", s.opts.Exec, "args", c.args)
-	s.reason = "died"
+	s.reason = reasonDied
 	return nil
 }
 
 // restart ends dnsmasq; onExit starts the next one.
 func (s *supervisor) restart() {
-	if s.reason != "fallback" {
-		s.reason = "change"
+	if s.reason != reasonFallback {
+		s.reason = reasonChange
 	}
 	s.log.Info("restarting dnsmasq", "reason", s.reason)
 	s.child.stopping = true
@@ -115,15 +124,19 @@ func (s *supervisor) restart() {
 // stepBack gives dnsmasq its servers as arguments from now on.
 func (s *supervisor) stepBack(why string) {
 	s.log.Warn("dnsmasq gets its servers as arguments from now on: a change of them restarts it", "reason", why)
-	s.fileWay, s.check, s.reason = false, nil, "fallback"
+	s.fileWay, s.check, s.reason = false, nil, reasonFallback
 	setBool(s.metrics.serversFile, false)
 	s.wake.Reset(0) // act restarts dnsmasq
 }
 
 // onExit decides what follows the end of dnsmasq.
-func (s *supervisor) onExit(exit Exit) error {
+func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 	c := s.child
 	s.child, s.check = nil, nil
+	if ctx.Err() != nil {
+		s.logStopped(exit)
+		return nil
+	}
 	s.tally.restart()
 	setBool(s.metrics.ready, false)
 	now := time.Now()
@@ -154,7 +167,10 @@ func (s *supervisor) stopChild() {
 		return
 	}
 	s.child.cancel()
-	exit := <-s.child.exit
+	s.logStopped(<-s.child.exit)
+}
+
+func (s *supervisor) logStopped(exit Exit) {
 	s.log.Info("dnsmasq stopped", "status", exit.String())
 }
 

@@ -79,9 +79,8 @@ func (s *supervisor) use(cfg config.Config, version, source string) {
 		s.status.wait("waiting for dnsmasq's first answer", time.Now())
 	}
 	s.cfg, s.configured = cfg, true
-	if s.names.keep(hosts(cfg)) {
-		replace(s.hosts, hosts(cfg))
-	}
+	s.names.keep(hosts(cfg))
+	replace(s.hosts, hosts(cfg))
 	s.metrics.unresolved.Set(float64(len(s.names.unresolved())))
 	if s.followsResolvConf() && s.cmd.NoPoll {
 		s.resolv, _, _ = s.resolvConf.read() // an error is no news: the old list stays

@@ -81,11 +81,11 @@ func newGrammar() grammar {
 	for rule, names := range map[valueRule]string{
 		noValue: longNoValue, needsValue: longNeedsValue, mayHaveValue: longMayHaveValue,
 	} {
-		for _, name := range strings.Fields(names) {
+		for name := range strings.FieldsSeq(names) {
 			g.long[name] = rule
 		}
 	}
-	for _, s := range strings.Fields(shortOptions) {
+	for s := range strings.FieldsSeq(shortOptions) {
 		rule := noValue
 		if s[1] == ':' {
 			rule = needsValue

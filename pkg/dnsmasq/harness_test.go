@@ -114,7 +114,7 @@ func startNanny(t *testing.T, args string, change func(o *Options)) *running {
 		r.err = r.nanny.Run(ctx)
 	}()
 	t.Cleanup(func() {
-		r.stop()
+		_ = r.stop()
 		if t.Failed() {
 			t.Logf("log of the nanny:\n%s", r.log)
 		}
@@ -232,16 +232,20 @@ type upstream struct {
 	*dnstest.Server
 	mu    sync.Mutex
 	asked map[string]int
-	delay time.Duration
 }
 
 func newUpstream(t *testing.T, address string) *upstream {
+	t.Helper()
+	return newSlowUpstream(t, address, 0)
+}
+
+// newSlowUpstream takes its time before it answers.
+func newSlowUpstream(t *testing.T, address string, delay time.Duration) *upstream {
 	t.Helper()
 	u := &upstream{asked: map[string]int{}}
 	u.Server = dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		u.mu.Lock()
 		u.asked[q.Question[0].Name]++
-		delay := u.delay
 		u.mu.Unlock()
 		time.Sleep(delay)
 		m := new(dns.Msg).SetReply(q)

@@ -9,10 +9,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// lookupTimeout bounds the look-up of one name.
-const lookupTimeout = 2 * time.Second
+const (
+	// lookupTimeout bounds the look-up of one name.
+	lookupTimeout = 2 * time.Second
+	// maxLookups bounds how many run at a time.
+	maxLookups = 32
+)
 
 // A Resolver looks up stub servers that are given by name. The zero value asks
 // the system's resolver for all of them. It is safe for concurrent use.
@@ -62,20 +68,22 @@ type finding struct {
 // lookupFunc is Resolver.Lookup.
 type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 
-// lookupAll looks up hosts at the same time.
+// lookupAll looks up hosts, many at a time.
 func lookupAll(ctx context.Context, lookup lookupFunc, hosts []string) map[string]finding {
-	var running sync.WaitGroup
+	var running errgroup.Group
+	running.SetLimit(maxLookups)
 	var mu sync.Mutex
 	findings := make(map[string]finding, len(hosts))
 	for _, host := range hosts {
-		running.Go(func() {
+		running.Go(func() error {
 			addrs, err := lookup(ctx, host)
 			mu.Lock()
 			defer mu.Unlock()
 			findings[host] = finding{addrs, err}
+			return nil
 		})
 	}
-	running.Wait()
+	_ = running.Wait() // errors are among the findings
 	return findings
 }
 

@@ -24,21 +24,18 @@ type name struct {
 // lookup is a Lookup.
 func (n names) lookup(host string) []netip.Addr { return n[host].addrs }
 
-// keep drops all names but hosts, and adds those that are new. It reports
-// whether there are new ones.
-func (n names) keep(hosts []string) bool {
+// keep drops all names but hosts, and adds those that are new.
+func (n names) keep(hosts []string) {
 	for host := range n {
 		if !slices.Contains(hosts, host) {
 			delete(n, host)
 		}
 	}
-	added := false
 	for _, host := range hosts {
 		if _, ok := n[host]; !ok {
-			n[host], added = name{}, true
+			n[host] = name{}
 		}
 	}
-	return added
 }
 
 // observe takes what a look-up found at time now. It reports whether the

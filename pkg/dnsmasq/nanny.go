@@ -45,12 +45,8 @@ func New(opts Options) (*Nanny, error) {
 // It can be called once.
 func (n *Nanny) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	s, err := newSupervisor(n, group)
-	if err != nil {
-		return err
-	}
+	s := newSupervisor(n, group)
 	defer s.close()
-	group.Go(func() error { return s.run(ctx) })
 	group.Go(func() error {
 		return n.opts.Config.Run(ctx, func(u config.Update) { send(ctx, s.updates, u) })
 	})
@@ -64,6 +60,7 @@ func (n *Nanny) Run(ctx context.Context) error {
 	if n.opts.ReapOrphans {
 		group.Go(func() error { return s.reaper.run(ctx) })
 	}
+	group.Go(func() error { return s.run(ctx) }) // its state is its own from here on
 	return group.Wait()
 }
 

@@ -141,7 +141,9 @@ func TestReaper(t *testing.T) {
 	go func() { done <- r.run(ctx) }()
 	defer func() {
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}()
 	// A process that the reaper must leave to us, and that leaves one behind.
 	p, err := r.start(func() (*Process, error) {

@@ -149,8 +149,8 @@ func (s *supervisor) rollBack(c *check, why string) {
 	s.check = nil
 	s.metrics.reloads.WithLabelValues(refusedRollback).Inc()
 	s.metrics.refused.WithLabelValues(refusedRollback).Set(1)
-	s.log.Error("new servers taken back", "reason", why, "servers", texts(c.next.wanted))
 	s.tell(c.before.refuse(c.next))
+	s.log.Error("new servers taken back", "reason", why, "servers", texts(c.next.wanted))
 }
 
 // own returns which of addrs dnsmasq will leave out, because they are itself.

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/kube-dns/kube-dns/internal/atomicfile"
 )
 
 const (
@@ -184,19 +187,11 @@ func (d *stateDir) loadLastGood(source string) (files map[string]string, ok bool
 	return kept.Files, true
 }
 
-// replace writes a file beside the one of that name and renames it into its
-// place, so that a reader sees the old content or the new one. It is readable
-// for everybody, whatever the umask.
+// replace replaces the file of that name, readable for everybody whatever the
+// umask.
 func (d *stateDir) replace(name string, content []byte) error {
-	f, err := os.CreateTemp(d.path, "."+name+"-")
-	if err != nil {
+	return atomicfile.Write(filepath.Join(d.path, name), 0o644, func(w io.Writer) error {
+		_, err := w.Write(content)
 		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(d.path, name))
+	})
 }

@@ -70,7 +70,7 @@ type supervisor struct {
 	wake       *time.Timer
 }
 
-func newSupervisor(n *Nanny, group *errgroup.Group) (*supervisor, error) {
+func newSupervisor(n *Nanny, group *errgroup.Group) *supervisor {
 	cmd, cmdErr := ReadCommandLine(n.opts.Args)
 	target, _ := netip.ParseAddrPort(n.opts.KubeDNS) // a host name is nobody's target
 	s := &supervisor{
@@ -87,7 +87,7 @@ func newSupervisor(n *Nanny, group *errgroup.Group) (*supervisor, error) {
 		alarms:      make(chan struct{}, 1),
 		names:       names{},
 		resolvConf:  resolvConf{paths: cmd.ResolvFiles},
-		reason:      "first",
+		reason:      reasonFirst,
 		wake:        time.NewTimer(0),
 	}
 	var stateErr error
@@ -99,7 +99,7 @@ func newSupervisor(n *Nanny, group *errgroup.Group) (*supervisor, error) {
 	if !cmd.Foreground {
 		s.log.Warn("dnsmasq's arguments have neither -k nor --keep-in-foreground: it will leave and look as if it had ended")
 	}
-	return s, nil
+	return s
 }
 
 // chooseWay decides how dnsmasq gets its servers.
@@ -176,7 +176,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		case list := <-s.resolvLists:
 			s.onResolvConf(list)
 		case exit := <-s.child.exits():
-			err = s.onExit(exit)
+			err = s.onExit(ctx, exit)
 		case version := <-s.child.answers():
 			s.onAnswer(version)
 		case c := <-s.outcomes:
@@ -189,10 +189,10 @@ func (s *supervisor) run(ctx context.Context) error {
 			close(ping)
 		case <-s.wake.C:
 		}
-		if err == nil {
+		if err == nil && ctx.Err() == nil {
 			err = s.act(ctx, time.Now())
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 	}

@@ -43,7 +43,8 @@ type outcome struct {
 // Being listed is what counts; other servers in the list do not matter. When
 // ctx is done it is unconfirmed.
 func verify(ctx context.Context, query func(context.Context) ([]ServerStats, error), want, fresh []netip.AddrPort) outcome {
-	ctx, cancel := context.WithTimeout(ctx, verifyTime)
+	deadline := time.Now().Add(verifyTime)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	last := outcome{verdict: unconfirmed, err: errors.New("dnsmasq was not asked in time")}
 	pause := alarmTime
@@ -54,9 +55,11 @@ func verify(ctx context.Context, query func(context.Context) ([]ServerStats, err
 		case <-time.After(pause):
 		}
 		pause = verifyPause
-		if o := judge(ctx, query, want, fresh); ctx.Err() == nil {
-			last = o
+		o := judge(ctx, query, want, fresh)
+		if o.err != nil && !time.Now().Before(deadline) {
+			return last // cut off: the answer before counts
 		}
+		last = o
 		if last.verdict == confirmed {
 			return last
 		}

@@ -67,6 +67,25 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyCutOff: a question that is cut off by the end of the time does not
+// hide what was answered before.
+func TestVerifyCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		query := func(ctx context.Context) ([]ServerStats, error) {
+			if time.Since(start) < verifyTime-verifyPause {
+				return []ServerStats{}, nil
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		want := addresses(servers(t, "192.0.2.1"))
+		if got := verify(t.Context(), query, want, want); got.verdict != absent {
+			t.Errorf("verdict %v, want absent", got.verdict)
+		}
+	})
+}
+
 func TestVerifyStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

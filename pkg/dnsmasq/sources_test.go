@@ -1,0 +1,224 @@
+package dnsmasq
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/config"
+)
+
+// TestResolvConfFollowed: without upstreams of the configuration those of
+// resolv.conf are rendered, and followed; switching needs no restart.
+func TestResolvConfFollowed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(publicDir(t), "resolv.conf")
+	put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.2\n", 0)
+	r := startNanny(t, "", func(o *Options) { o.Args = append(o.Args[:len(o.Args)-1], "-r"+path) })
+	r.configure()
+	r.waitLog(1, answersLine)
+	steps := []struct {
+		do   func()
+		want string
+	}{
+		{func() {}, "192.0.2.1 192.0.2.2"},
+		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3 192.0.2.2"},
+		{func() { r.configure(upstreams, `["192.0.2.9"]`) }, "192.0.2.9 192.0.2.1 192.0.2.3 192.0.2.2"},
+		{func() { r.configure() }, "192.0.2.1 192.0.2.3 192.0.2.9 192.0.2.2"},
+	}
+	for i, step := range steps {
+		step.do()
+		r.wait(fmt.Sprintf("step %d: %s", i+1, step.want), func() bool { return r.serversFile() == step.want })
+		r.waitLog(i, confirmedLine)
+	}
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
+	}
+}
+
+// TestOwnUpstreams: arguments with a server of their own keep dnsmasq's reading
+// of resolv.conf; upstreams of the configuration need a restart then.
+func TestOwnUpstreams(t *testing.T) {
+	t.Parallel()
+	own, other := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
+	r := startNanny(t, "--strict-order -S"+own.text(), nil)
+	r.configure()
+	r.waitAnswer("x.test.", "192.0.2.1")
+	if got := r.serversFile(); got != "" {
+		t.Errorf("servers file %q, want none", got)
+	}
+	if n := r.logged(`"?--no-resolv`); n != 0 {
+		t.Error("dnsmasq was started with --no-resolv")
+	}
+	r.configure(upstreams, fmt.Sprintf(`["%s"]`, other.Addr()))
+	r.waitLog(2, answersLine)
+	if n := r.logged(`started.*--no-resolv`); n != 1 {
+		t.Errorf("%d starts with --no-resolv, want one", n)
+	}
+	r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="change"} 1`)
+}
+
+// TestNamedStubServer: a stub server given by name comes in when kube-dns knows
+// it, and follows its address.
+func TestNamedStubServer(t *testing.T) {
+	t.Parallel()
+	kubeDNS := dnstest.NewServer(t, clusterDNS(t))
+	r := startNanny(t, "--server=/cluster.test/"+Server{Addr: kubeDNS.AddrPort()}.String(), func(o *Options) {
+		o.KubeDNS = kubeDNS.Addr()
+		o.NamePeriod = 20 * time.Millisecond
+	})
+	r.configure(stubs, `{"acme.test":["dns.acme.svc.cluster.test"],"widget.test":["none.acme.svc.cluster.test","192.0.2.1"]}`)
+	const want = "/acme.test/192.0.2.8 /acme.test/192.0.2.9 /acme.test/2001:db8::8 /widget.test/192.0.2.1"
+	r.wait("the addresses", func() bool { return r.serversFile() == want })
+	r.waitLog(1, `stub server left out.*name=none.acme.svc.cluster.test`)
+	r.waitMetric("kubedns_nanny_unresolved_names 1")
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
+	}
+}
+
+// TestNamedStubServerAsArgument: where servers are arguments, the first start
+// waits for the look-up of their names.
+func TestNamedStubServerAsArgument(t *testing.T) {
+	t.Parallel()
+	kubeDNS := dnstest.NewServer(t, clusterDNS(t))
+	r := startNanny(t, "--server=/cluster.test/"+Server{Addr: kubeDNS.AddrPort()}.String(), func(o *Options) {
+		o.KubeDNS, o.Restart = kubeDNS.Addr(), false
+	})
+	r.configure(stubs, `{"acme.test":["dns.acme.svc.cluster.test"]}`)
+	r.waitLog(1, `using nameserver 2001:db8::8#53 for domain acme.test`)
+}
+
+// TestLastGoodConfiguration: an invalid configuration at the start does not drop
+// the stub domains of the last one that was valid.
+func TestLastGoodConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := publicDir(t)
+	named := func(o *Options) { o.ConfigName, o.StateDir = "/config", dir }
+	r := startNanny(t, "", named)
+	r.configure(stubs, `{"acme.test":["192.0.2.1"]}`)
+	r.waitLog(1, answersLine)
+	invalid := config.Update{Version: "2", Err: &config.KeyError{Key: stubs, Reason: "bad"}}
+	r.update(invalid)
+	r.waitMetric(`kubedns_nanny_config_refused{reason="stubDomains"} 1`)
+	_ = r.stop()
+
+	r = startNanny(t, "", named)
+	r.dir = dir
+	r.update(invalid)
+	r.waitLog(1, answersLine)
+	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
+		t.Errorf("servers %q, want %q", got, want)
+	}
+	r.waitMetric(`kubedns_nanny_config_info{source="last_good",version="` + config.Version(config.Format(parse(t, stubs, `{"acme.test":["192.0.2.1"]}`))) + `"} 1`)
+	r.waitMetric(`kubedns_nanny_config_refused{reason="stubDomains"} 1`)
+	r.configure()
+	r.waitLog(1, "configuration changed")
+	r.wait("no refusal", func() bool { return !strings.Contains(scrape(t, r.metrics), "config_refused{") })
+	_ = r.stop()
+
+	// A directory that is missing is no mistake: it stands for no configuration.
+	r = startNanny(t, "", named)
+	r.dir = dir
+	r.update(config.Update{Err: fmt.Errorf("read config directory: %w", os.ErrNotExist)})
+	r.waitLog(1, answersLine)
+	if got := r.serversFile(); got != "" {
+		t.Errorf("servers %q, want none", got)
+	}
+}
+
+var errRead = errors.New("input/output error")
+
+// TestReadErrorLater: a directory that cannot be read changes nothing.
+func TestReadErrorLater(t *testing.T) {
+	t.Parallel()
+	r := startNanny(t, "", nil)
+	r.configure(stubs, `{"acme.test":["192.0.2.1"]}`)
+	r.waitLog(1, answersLine)
+	r.update(config.Update{Err: errRead})
+	r.update(config.Update{Err: errRead})
+	r.waitLog(2, "configuration refused, going on with the one in use")
+	r.waitMetric(`kubedns_nanny_config_refused{reason="read"} 1`)
+	r.waitMetric("kubedns_nanny_config_errors_total 2")
+	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
+		t.Errorf("servers %q, want %q", got, want)
+	}
+}
+
+// TestStepsBack: where the servers file cannot work, servers are arguments, and
+// one line says why.
+func TestStepsBack(t *testing.T) {
+	t.Parallel()
+	dir := publicDir(t)
+	writeFiles(t, dir, map[string]string{"servers": "", "own.conf": "servers-file=" + dir + "/servers\n", "file": ""})
+	closed := filepath.Join(dir, "closed")
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		args   string
+		change func(*Options)
+		why    string
+	}{
+		"a servers file in the arguments":  {"--servers-file=" + dir + "/servers", nil, "has a --servers-file already: " + dir + "/servers"},
+		"a servers file, cut":              {"--servers " + dir + "/servers", nil, "has a --servers-file already"},
+		"a servers file in another file":   {"-C" + dir + "/own.conf", nil, "has a --servers-file already"},
+		"no state directory":               {"", func(o *Options) { o.StateDir = dir + "/file/x" }, "no state directory: mkdir"},
+		"a directory dnsmasq cannot enter": {"", func(o *Options) { o.StateDir = closed + "/x" }, "dnsmasq's user nobody cannot enter " + closed},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if strings.Contains(tt.why, "cannot enter") && os.Geteuid() != 0 {
+				t.Skip("dnsmasq changes its user only for root")
+			}
+			a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
+			r := startNanny(t, tt.args, tt.change)
+			r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
+			r.waitAnswer("x.acme.test.", "192.0.2.1")
+			r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, b.Addr()))
+			r.waitAnswer("x.acme.test.", "192.0.2.2")
+			if n := r.logged(`msg="dnsmasq gets its servers as arguments.*` + tt.why); n != 1 {
+				t.Errorf("%d log lines say why, want one", n)
+			}
+			r.waitMetric("kubedns_nanny_servers_file 0")
+			r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="change"} 1`)
+		})
+	}
+}
+
+// TestServersFileNotTaken: a dnsmasq that does not read the servers file when it
+// starts gets its servers as arguments.
+func TestServersFileNotTaken(t *testing.T) {
+	t.Parallel()
+	a := newUpstream(t, "192.0.2.1")
+	r := startNanny(t, "", func(o *Options) {
+		o.Exec = wrapped(t, `for a; do shift; case $a in --servers-file=*) ;; *) set -- "$@" "$a" ;; esac; done`)
+	})
+	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.waitAnswer("x.test.", "192.0.2.1")
+	r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="fallback"} 1`)
+	r.waitMetric("kubedns_nanny_servers_file 0")
+	if n := r.logged("gets its servers as arguments from now on.*did not take the servers file at its start"); n != 1 {
+		t.Errorf("%d log lines say so, want one", n)
+	}
+	if n := r.logged("restarting dnsmasq"); n != 1 {
+		t.Errorf("restarted %d times, want once", n)
+	}
+}
+
+// wrapped writes a program that runs the real dnsmasq behind a piece of shell
+// script.
+func wrapped(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(publicDir(t), "dnsmasq")
+	if err := os.WriteFile(path, []byte("#!/bin/bash\n"+script+"\nexec "+dnsmasqPath(t)+" \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
