@@ -66,8 +66,8 @@ func dumpTree(from *treecache.Node[service], to *dumpNode) {
 			dumpTree(node, to.child(label))
 		case s.alias != "":
 			to.entry(label, strings.TrimSuffix(s.alias, "."), 0)
-		case len(s.hosts) == 0:
-			to.entry(label, s.addrs[0].String(), 0)
+		case len(s.members) == 0:
+			to.entry(label, s.addr(0).String(), 0)
 		default:
 			s.dump(to.child(label))
 		}
@@ -75,17 +75,18 @@ func dumpTree(from *treecache.Node[service], to *dumpNode) {
 }
 
 func (s *service) dump(to *dumpNode) {
-	for _, h := range s.hosts {
-		to.entry(h.label, joinAddrs(h.addrs), 0)
+	for members := range s.hosts {
+		to.entry(s.label(members[0]), joinAddrs(s.addrsOf(members)), 0)
 	}
 	for _, p := range s.ports {
-		at := to.child("_" + p.protocol).child("_" + p.name)
-		for _, t := range p.targets {
-			r, label := s.srv(t), hashLabel(s.addrs[0])
-			if t.host >= 0 {
-				label = s.hosts[t.host].label
-			}
-			at.entry(label, strings.TrimSuffix(r.Host, "."), r.Port)
+		at := to.child("_" + p.Protocol).child("_" + p.Name)
+		if !s.headless {
+			at.entry(s.label(s.members[0]), strings.TrimSuffix(s.owner, "."), p.Number)
+			continue
+		}
+		for _, t := range s.targets(p, s.members) {
+			label := s.label(t.member)
+			at.entry(label, label+"."+strings.TrimSuffix(s.owner, "."), t.number)
 		}
 	}
 }

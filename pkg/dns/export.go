@@ -31,45 +31,31 @@ func (s *service) export(k Key) (Service, []Endpoints) {
 	switch {
 	case s.alias != "":
 		svc.ExternalName = strings.TrimSuffix(s.alias, ".")
-	case len(s.hosts) == 0:
-		svc.ExternalName = s.addrs[0].String()
+	case len(s.members) == 0:
+		svc.ExternalName = s.addr(0).String()
 	case s.headless:
 		return svc, s.exportEndpoints(k)
 	default:
-		svc.ClusterIPs = s.addrs
-		for _, p := range s.ports {
-			svc.Ports = append(svc.Ports, Port{Name: p.name, Protocol: p.protocol, Number: p.targets[0].number})
-		}
+		svc.ClusterIPs, svc.Ports = s.allAddrs(), s.ports
 		if s.usable {
 			// All that is kept of the endpoints is that one of them is ready.
-			return svc, []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: []Subset{{Endpoints: []Endpoint{{Addr: s.addrs[0], Ready: true}}}}}}
+			return svc, []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: []Subset{{Endpoints: []Endpoint{{Addr: s.addr(0), Ready: true}}}}}}
 		}
 	}
 	return svc, nil
 }
 
-// exportEndpoints groups the hosts by the ports that they have.
+// exportEndpoints makes a subset of each set of ports.
 func (s *service) exportEndpoints(k Key) []Endpoints {
-	ports := make([][]Port, len(s.hosts))
-	for _, p := range s.ports {
-		for _, t := range p.targets {
-			ports[t.host] = append(ports[t.host], Port{Name: p.name, Protocol: p.protocol, Number: t.number})
+	bySet := make([]Subset, len(s.portSets))
+	for _, m := range s.members {
+		at := Endpoint{Addr: s.addr(int(m.addr)), Ready: true}
+		if m.host != 0 {
+			at.Hostname = s.hostnames[m.host-1]
 		}
+		bySet[m.ports].Ports = s.portSets[m.ports]
+		bySet[m.ports].Endpoints = append(bySet[m.ports].Endpoints, at)
 	}
-	e := Endpoints{Key: k, Service: k.Name, AnyReady: true}
-	for i, h := range s.hosts {
-		at := slices.IndexFunc(e.Subsets, func(sub Subset) bool { return slices.Equal(sub.Ports, ports[i]) })
-		if at < 0 {
-			at = len(e.Subsets)
-			e.Subsets = append(e.Subsets, Subset{Ports: ports[i]})
-		}
-		hostname := h.label
-		if h.hashed {
-			hostname = ""
-		}
-		for _, addr := range h.addrs {
-			e.Subsets[at].Endpoints = append(e.Subsets[at].Endpoints, Endpoint{Addr: addr, Hostname: hostname, Ready: true})
-		}
-	}
-	return []Endpoints{e}
+	bySet = slices.DeleteFunc(bySet, func(sub Subset) bool { return len(sub.Endpoints) == 0 })
+	return []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: bySet}}
 }

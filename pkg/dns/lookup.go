@@ -2,7 +2,6 @@ package dns
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
@@ -23,7 +22,7 @@ import (
 // A "*" in the leftmost place means the name to the right of it, where that is
 // the Service or a port.
 func (s *service) records(rest string, rrtype uint16, limit int) (rs []skydns.Record, n int, exists bool) {
-	if s.alias != "" || len(s.hosts) == 0 {
+	if len(s.members) == 0 {
 		// Compat: nothing exists below an ExternalName, not even "*".
 		if rest != "" {
 			return nil, 0, false
@@ -36,7 +35,7 @@ func (s *service) records(rest string, rrtype uint16, limit int) (rs []skydns.Re
 		rs, n = s.all(rrtype, limit)
 		return rs, n, true
 	case labels == 1 && rest[0] == '_':
-		return nil, 0, slices.ContainsFunc(s.ports, func(p port) bool { return "_"+p.protocol == rest })
+		return nil, 0, s.hasProtocol(rest)
 	case labels == 1:
 		return s.hostRecords(rest, rrtype)
 	case labels == 2:
@@ -54,9 +53,9 @@ func (s *service) external(rrtype uint16) []skydns.Record {
 	case s.alias != "":
 		return []skydns.Record{{Type: skydns.TypeCNAME, TTL: ttl, Host: s.alias}}
 	case rrtype == skydns.TypeSRV:
-		return []skydns.Record{{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Addrs: s.addrs}}
+		return []skydns.Record{{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Addrs: s.allAddrs()}}
 	default:
-		return addressRecords(s.addrs, rrtype)
+		return addressRecords(s.allAddrs(), rrtype)
 	}
 }
 
@@ -64,83 +63,78 @@ func (s *service) external(rrtype uint16) []skydns.Record {
 // without a port.
 func (s *service) all(rrtype uint16, limit int) ([]skydns.Record, int) {
 	if rrtype != skydns.TypeSRV {
-		rs := addressRecords(s.addrs, rrtype)
+		rs := addressRecords(s.allAddrs(), rrtype)
 		return rs, len(rs)
 	}
-	rs := make([]skydns.Record, 0, min(limit, len(s.hosts)))
-	for i := range s.hosts[:min(limit, len(s.hosts))] {
-		rs = append(rs, s.srv(target{host: i}))
+	var rs []skydns.Record
+	n := 0
+	for members := range s.hosts {
+		if n++; len(rs) < limit {
+			rs = append(rs, s.srv(members, 0))
+		}
 	}
-	return rs, len(s.hosts)
+	return rs, n
 }
 
 func (s *service) hostRecords(label string, rrtype uint16) ([]skydns.Record, int, bool) {
-	i := s.hostIndex(label)
-	if i < 0 {
+	members := s.host(label)
+	if len(members) == 0 {
 		return nil, 0, false
 	}
 	if rrtype == skydns.TypeSRV {
-		return []skydns.Record{s.srv(target{host: i})}, 1, true
+		return []skydns.Record{s.srv(members, 0)}, 1, true
 	}
-	rs := addressRecords(s.hosts[i].addrs, rrtype)
+	rs := addressRecords(s.addrsOf(members), rrtype)
 	return rs, len(rs), true
-}
-
-// hostIndex returns the index of the host with that label, or -1.
-func (s *service) hostIndex(label string) int {
-	i, ok := slices.BinarySearchFunc(s.hosts, label, func(h host, label string) int { return strings.Compare(h.label, label) })
-	if !ok {
-		return -1
-	}
-	return i
-}
-
-// portIndex returns the index of the port with these labels, each of which
-// begins with "_", or -1.
-func (s *service) portIndex(name, protocol string) int {
-	for i := range s.ports {
-		p := &s.ports[i]
-		if len(name) == len(p.name)+1 && name[0] == '_' && name[1:] == p.name && len(protocol) == len(p.protocol)+1 && protocol[0] == '_' && protocol[1:] == p.protocol {
-			return i
-		}
-	}
-	return -1
 }
 
 // portRecords answers for _name._protocol, the place, and with a host in front
 // of it: a label of hosts, or "*" for any.
 func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]skydns.Record, int, bool) {
-	name, protocol := cutFirst(place)
-	i := s.portIndex(name, protocol)
+	i := s.portIndex(cutFirst(place))
 	if i < 0 {
 		return nil, 0, false
 	}
-	targets := s.ports[i].targets
-	if label != "" && label != "*" {
-		targets = slices.DeleteFunc(slices.Clone(targets), func(t target) bool {
-			return t.host < 0 || s.hosts[t.host].label != label
-		})
-		if len(targets) == 0 {
+	one := label != "" && label != "*"
+	if !s.headless {
+		// A ClusterIP is one target: the Service.
+		if one {
 			return nil, 0, false
 		}
+		if rrtype != skydns.TypeSRV {
+			return nil, 0, true
+		}
+		if limit == 0 {
+			return nil, 1, true
+		}
+		return []skydns.Record{{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Port: s.ports[i].Number, Addrs: s.allAddrs()}}, 1, true
+	}
+	members := s.members
+	if one {
+		members = s.host(label)
+	}
+	targets := s.targets(s.ports[i], members)
+	if len(targets) == 0 {
+		return nil, 0, false
 	}
 	if rrtype != skydns.TypeSRV {
 		return nil, 0, true
 	}
-	rs := make([]skydns.Record, 0, min(limit, len(targets)))
+	var rs []skydns.Record
 	for _, t := range targets[:min(limit, len(targets))] {
-		rs = append(rs, s.srv(t))
+		rs = append(rs, s.srv(s.sameName(t.member), t.number))
 	}
 	return rs, len(targets), true
 }
 
-func (s *service) srv(t target) skydns.Record {
-	r := skydns.Record{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Port: t.number, Addrs: s.addrs}
-	if t.host >= 0 {
-		h := s.hosts[t.host]
-		r.Host, r.Addrs = h.label+"."+s.owner, h.addrs
+// sameName returns all members with the name of m.
+func (s *service) sameName(m member) []member { return s.host(s.label(m)) }
+
+// srv points to the name of these members.
+func (s *service) srv(members []member, port uint16) skydns.Record {
+	return skydns.Record{
+		Type: skydns.TypeSRV, TTL: ttl, Host: s.label(members[0]) + "." + s.owner, Port: port, Addrs: s.addrsOf(members),
 	}
-	return r
 }
 
 // podRecords answers for the names below pod.<zone>: labels is what stands to

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"encoding/hex"
-	"hash/fnv"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -11,12 +10,39 @@ import (
 // hashLabel is the label of an address that has no name of its own.
 //
 // Compat: clients store these names, so they must be the ones that kube-dns
-// has always made: the FNV-1a hash of the printed record, in hexadecimal, and
-// that text once more in hexadecimal.
-func hashLabel(addr netip.Addr) string {
-	h := fnv.New32a()
-	h.Write([]byte("&{" + addr.String() + " 0 10 10  false 30 0  }"))
-	return hex.EncodeToString(strconv.AppendUint(nil, uint64(h.Sum32()), 16))
+// has always made: the hash in hexadecimal, and that text once more in
+// hexadecimal.
+func hashLabel(hash uint32) string {
+	return hex.EncodeToString(strconv.AppendUint(nil, uint64(hash), 16))
+}
+
+// parseHashLabel is the inverse of hashLabel. It does not allocate.
+func parseHashLabel(label string) (uint32, bool) {
+	if len(label) == 0 || len(label) > 16 || len(label)%2 != 0 {
+		return 0, false
+	}
+	var hash uint32
+	for i := 0; i < len(label); i += 2 {
+		high, ok1 := hexDigit(label[i])
+		low, ok2 := hexDigit(label[i+1])
+		digit, ok3 := hexDigit(high<<4 | low)
+		if !ok1 || !ok2 || !ok3 || i == 0 && digit == 0 && len(label) > 2 {
+			return 0, false
+		}
+		hash = hash<<4 | uint32(digit)
+	}
+	return hash, true
+}
+
+// hexDigit is the value of a lower-case hexadecimal digit.
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10, true
+	}
+	return 0, false
 }
 
 // podAddr parses the first label of a pod name: the pod's address with dashes

@@ -44,28 +44,17 @@ func (z *Zone) maybeFederated(name string) bool {
 }
 
 func (s *service) plain(rest string, qtype uint16) skydns.Plain {
-	if s.alias != "" || len(s.hosts) == 0 {
-		if rest != "" {
-			return skydns.Plain{Kind: skydns.PlainNotFound}
-		}
+	switch {
+	case len(s.members) == 0 && rest != "":
+		return skydns.Plain{Kind: skydns.PlainNotFound}
+	case len(s.members) == 0:
 		return skydns.Plain{}
-	}
-	if rest == "" {
-		if qtype == skydns.TypeSRV {
-			return skydns.Plain{Kind: skydns.PlainPacked, Slot: &s.slots[0]}
-		}
-		return plainAddresses(s.addrs, s.six, qtype)
-	}
-	if rest[0] != '_' {
-		i := s.hostIndex(rest)
-		switch {
-		case i >= 0 && qtype == skydns.TypeSRV, strings.Contains(rest, "."):
-			return skydns.Plain{}
-		case i < 0:
-			return skydns.Plain{Kind: skydns.PlainNotFound}
-		}
-		addrs := s.hosts[i].addrs
-		return plainAddresses(addrs, firstSix(addrs), qtype)
+	case rest == "" && qtype == skydns.TypeSRV:
+		return skydns.Plain{Kind: skydns.PlainPacked, Slot: &s.slots[0]}
+	case rest == "":
+		return plainAddresses(s.raw(qtype))
+	case rest[0] != '_':
+		return s.plainHost(rest, qtype)
 	}
 	name, protocol, ok := strings.Cut(rest, ".")
 	if !ok || strings.Contains(protocol, ".") {
@@ -81,19 +70,31 @@ func (s *service) plain(rest string, qtype uint16) skydns.Plain {
 	return skydns.Plain{Kind: skydns.PlainNoData}
 }
 
-func plainAddresses(addrs []netip.Addr, six int, qtype uint16) skydns.Plain {
-	switch qtype {
-	case skydns.TypeA:
-		addrs = addrs[:six]
-	case skydns.TypeAAAA:
-		addrs = addrs[six:]
-	default:
-		addrs = nil
+// plainHost answers for a name one label below the Service, when it has one
+// address.
+func (s *service) plainHost(label string, qtype uint16) skydns.Plain {
+	if strings.Contains(label, ".") {
+		return skydns.Plain{}
 	}
-	if len(addrs) == 0 {
+	members := s.host(label)
+	switch {
+	case len(members) == 0:
+		return skydns.Plain{Kind: skydns.PlainNotFound}
+	case qtype == skydns.TypeSRV || len(members) > 1:
+		return skydns.Plain{}
+	}
+	addr := int(members[0].addr)
+	if four := addr < s.fours; four && qtype != skydns.TypeA || !four && qtype != skydns.TypeAAAA {
 		return skydns.Plain{Kind: skydns.PlainNoData}
 	}
-	return skydns.Plain{Kind: skydns.PlainAddresses, Addrs: addrs, TTL: ttl}
+	return plainAddresses(s.rawAddr(addr))
+}
+
+func plainAddresses(raw []byte) skydns.Plain {
+	if len(raw) == 0 {
+		return skydns.Plain{Kind: skydns.PlainNoData}
+	}
+	return skydns.Plain{Kind: skydns.PlainAddresses, Addrs: raw, TTL: ttl}
 }
 
 // PlainReverse implements skydns.PlainBackend for addresses that one Service

@@ -12,57 +12,53 @@ import (
 // ttl of every record of a Service, in seconds.
 const ttl = 30
 
-// A service is all that the zone says about one Service. It is immutable and
-// replaced whole.
+// A service is all that the zone says about one Service. It is immutable, but
+// for the packed answers in its slots, and replaced whole. There is one for
+// each Service of the cluster, so it is built to be small.
 type service struct {
 	// owner is the Service's own name, absolute.
 	owner string
-	// addrs are the distinct addresses of the Service: its ClusterIPs, or its
-	// published endpoints; first those of IPv4, then those of IPv6.
-	addrs []netip.Addr
-	// hosts are the names one label below the owner, by label.
-	hosts []host
-	// ports are the named ports, by protocol and name.
-	ports []port
-	// alias is the target of an ExternalName Service, absolute.
+	// alias is the target of an ExternalName Service, absolute; then nothing
+	// else is set.
 	alias string
+	// addrs are the distinct addresses, in network order and sorted: fours of
+	// IPv4, then those of IPv6. They are the ClusterIPs, or the endpoints that
+	// are published, or the one address of an ExternalName that is one.
+	addrs []byte
+	fours int
+	// members are the endpoints, and the ClusterIPs, as names below the Service.
+	// Those with a hostname stand first, by name; the others by hash.
+	members []member
+	// hostnames are sorted; members refer to them.
+	hostnames []string
+	// ports are the named ports, sorted by protocol and name. The numbers count
+	// for a ClusterIP only.
+	ports []Port
+	// portSets are the ports of headless endpoints; members refer to them.
+	portSets [][]Port
+	// slots keep packed answers to SRV questions: the first those for the
+	// Service itself, the others those for its ports.
+	slots []skydns.Slot
 	// headless: the addresses are endpoints, and only those with a hostname
 	// have a reverse name.
 	headless bool
 	// usable: federation may answer with this Service.
 	usable bool
-	// six is the index of the first IPv6 address in addrs.
-	six int
-	// slots keep packed answers to SRV questions: the first those for the
-	// Service itself, the others those for its ports.
-	slots []skydns.Slot
 }
 
-// A host is a name for addresses, one label below the Service.
-type host struct {
-	label string
-	addrs []netip.Addr
-	// hashed: the label was made from the address, so there is no reverse name.
-	hashed bool
-}
-
-// A port is a named port and where it is found.
-type port struct {
-	name, protocol string
-	targets        []target
-}
-
-// A target is where an SRV record of a port points to.
-type target struct {
-	host   int // index in hosts, or -1 for the Service itself
-	number uint16
+// A member is one address under one name.
+type member struct {
+	addr  uint32 // index of the address
+	hash  uint32 // of the address; it is the name when there is no hostname
+	host  uint32 // index in hostnames, plus one; 0: none
+	ports uint32 // index in portSets
 }
 
 // build makes the value of a Service from its objects. It returns nil when
 // there is no record to be had, as for a headless Service of which no endpoint
 // is ready: then the name does not exist.
 func build(svc *Service, endpoints []*Endpoints, zone string) *service {
-	s := &service{owner: svc.Name + "." + svc.Namespace + ".svc." + zone}
+	s := &service{owner: svc.owner(zone)}
 	switch {
 	case svc.ExternalName != "":
 		s.buildExternal(svc.ExternalName)
@@ -75,8 +71,9 @@ func build(svc *Service, endpoints []*Endpoints, zone string) *service {
 	if len(s.addrs) == 0 && s.alias == "" {
 		return nil
 	}
-	s.six = firstSix(s.addrs)
-	s.slots = make([]skydns.Slot, 1+len(s.ports))
+	if len(s.members) > 0 {
+		s.slots = make([]skydns.Slot, 1+len(s.ports))
+	}
 	return s
 }
 
@@ -84,7 +81,7 @@ func build(svc *Service, endpoints []*Endpoints, zone string) *service {
 // API allows it, and clients in the field use it.
 func (s *service) buildExternal(name string) {
 	if addr, err := netip.ParseAddr(name); err == nil && addr.Zone() == "" {
-		s.addrs = []netip.Addr{addr.Unmap()}
+		s.setAddrs([]netip.Addr{addr.Unmap()})
 		return
 	}
 	s.alias = strings.TrimSuffix(strings.ToLower(name), ".") + "."
@@ -92,187 +89,367 @@ func (s *service) buildExternal(name string) {
 }
 
 func (s *service) buildClusterIPs(svc *Service) {
-	s.addrs = distinct(svc.ClusterIPs)
-	for _, addr := range s.addrs {
-		s.hosts = append(s.hosts, host{label: hashLabel(addr), addrs: []netip.Addr{addr}, hashed: true})
+	for i, addr := range s.setAddrs(slices.Clone(svc.ClusterIPs)) {
+		s.members = append(s.members, member{addr: uint32(i), hash: hashOf(addr)})
 	}
-	slices.SortFunc(s.hosts, func(a, b host) int { return strings.Compare(a.label, b.label) })
-	for _, p := range svc.Ports {
-		s.ports = append(s.ports, port{name: p.Name, protocol: p.Protocol, targets: []target{{host: -1, number: p.Number}}})
+	s.sortMembers()
+	s.ports = svc.Ports
+	if !slices.IsSortedFunc(s.ports, comparePorts) {
+		s.ports = slices.SortedStableFunc(slices.Values(s.ports), comparePorts)
 	}
-	slices.SortFunc(s.ports, comparePorts)
-	s.ports = slices.CompactFunc(s.ports, func(a, b port) bool { return comparePorts(a, b) == 0 })
+	s.ports = slices.CompactFunc(slices.Clip(s.ports), func(a, b Port) bool { return comparePorts(a, b) == 0 })
 }
 
 func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	s.headless, s.usable = true, true
-	byLabel := map[string]*host{}
-	byPort := map[portKey]map[target]bool{}
-	labels := map[string]int{}
-	for _, sub := range subsets(endpoints) {
-		for _, e := range sub.Endpoints {
-			if !e.Ready && !all {
-				continue
-			}
-			s.addrs = append(s.addrs, e.Addr)
-			label := e.Hostname
-			if label == "" {
-				label = hashLabel(e.Addr)
-			}
-			h := byLabel[label]
-			if h == nil {
-				h = &host{label: label, hashed: e.Hostname == ""}
-				byLabel[label] = h
-				labels[label] = len(labels)
-			}
-			h.addrs = append(h.addrs, e.Addr)
-			for _, p := range sub.Ports {
-				at := portKey{p.Name, p.Protocol}
-				if byPort[at] == nil {
-					byPort[at] = map[target]bool{}
+	type published struct {
+		Endpoint
+		ports uint32
+	}
+	var found []published
+	var addrs []netip.Addr
+	for _, e := range endpoints {
+		for _, sub := range e.Subsets {
+			for _, at := range sub.Endpoints {
+				if at.Ready || all {
+					found = append(found, published{at, uint32(len(s.portSets))})
+					addrs = append(addrs, at.Addr)
+					if at.Hostname != "" {
+						s.hostnames = append(s.hostnames, at.Hostname)
+					}
 				}
-				byPort[at][target{host: labels[label], number: p.Number}] = true
 			}
+			s.portSets = append(s.portSets, sub.Ports)
 		}
 	}
-	s.addrs = distinct(s.addrs)
-	s.setPorts(byPort, s.setHosts(byLabel, labels))
+	addrs = s.setAddrs(addrs)
+	slices.Sort(s.hostnames)
+	s.hostnames = slices.Clip(slices.Compact(s.hostnames))
+	s.members = make([]member, 0, len(found))
+	for _, at := range found {
+		i, _ := slices.BinarySearchFunc(addrs, at.Addr, netip.Addr.Compare)
+		m := member{addr: uint32(i), hash: hashOf(at.Addr), ports: at.ports}
+		if at.Hostname != "" {
+			host, _ := slices.BinarySearch(s.hostnames, at.Hostname)
+			m.host = uint32(host) + 1
+		}
+		s.members = append(s.members, m)
+	}
+	s.sortMembers()
+	s.collectPorts()
 }
 
-// portKey is what a port is asked by.
-type portKey struct{ name, protocol string }
-
-// setPorts puts the ports into order. index says where setHosts has put the host
-// of a target.
-func (s *service) setPorts(byPort map[portKey]map[target]bool, index []int) {
-	for at, targets := range byPort {
-		p := port{name: at.name, protocol: at.protocol, targets: make([]target, 0, len(targets))}
-		for t := range targets {
-			p.targets = append(p.targets, target{host: index[t.host], number: t.number})
+// collectPorts fills in the ports that any member has.
+func (s *service) collectPorts() {
+	used := make([]bool, len(s.portSets))
+	for _, m := range s.members {
+		used[m.ports] = true
+	}
+	for i, ports := range s.portSets {
+		if used[i] {
+			s.ports = append(s.ports, ports...)
 		}
-		slices.SortFunc(p.targets, func(a, b target) int {
-			return cmp.Or(cmp.Compare(a.host, b.host), cmp.Compare(a.number, b.number))
-		})
-		s.ports = append(s.ports, p)
 	}
 	slices.SortFunc(s.ports, comparePorts)
+	s.ports = slices.Clip(slices.CompactFunc(s.ports, func(a, b Port) bool { return comparePorts(a, b) == 0 }))
 }
 
-// setHosts puts the hosts into label order, and returns where each went: the
-// new index for the order of appearance in labels.
-func (s *service) setHosts(byLabel map[string]*host, labels map[string]int) []int {
-	s.hosts = make([]host, 0, len(byLabel))
-	for _, h := range byLabel {
-		h.addrs = distinct(h.addrs)
-		s.hosts = append(s.hosts, *h)
+// setAddrs sorts the addresses, keeps each once, and returns them so.
+func (s *service) setAddrs(addrs []netip.Addr) []netip.Addr {
+	slices.SortFunc(addrs, netip.Addr.Compare) // IPv4 before IPv6
+	addrs = slices.Compact(addrs)
+	size := 0
+	for _, addr := range addrs {
+		size += addr.BitLen() / 8
 	}
-	slices.SortFunc(s.hosts, func(a, b host) int { return strings.Compare(a.label, b.label) })
-	index := make([]int, len(labels))
-	for i, h := range s.hosts {
-		index[labels[h.label]] = i
+	s.addrs = make([]byte, 0, size)
+	for _, addr := range addrs {
+		if addr.Is4() {
+			s.fours++
+			ip := addr.As4()
+			s.addrs = append(s.addrs, ip[:]...)
+		} else {
+			ip := addr.As16()
+			s.addrs = append(s.addrs, ip[:]...)
+		}
 	}
-	return index
+	return addrs
 }
 
-func subsets(endpoints []*Endpoints) []Subset {
-	var all []Subset
-	for _, e := range endpoints {
-		all = append(all, e.Subsets...)
+func (s *service) sortMembers() {
+	slices.SortFunc(s.members, func(a, b member) int {
+		// Without a hostname, 0 turns into the largest number.
+		return cmp.Or(cmp.Compare(a.host-1, b.host-1), compareHashes(a, b), cmp.Compare(a.addr, b.addr), cmp.Compare(a.ports, b.ports))
+	})
+	s.members = slices.Clip(slices.Compact(s.members))
+}
+
+func compareHashes(a, b member) int {
+	if a.host != 0 {
+		return 0 // they have a name: their addresses come in order
 	}
-	return all
+	return cmp.Compare(a.hash, b.hash)
 }
 
-// distinct returns the addresses without duplicates, IPv4 before IPv6.
-func distinct(addrs []netip.Addr) []netip.Addr {
-	sorted := slices.Clone(addrs)
-	slices.SortFunc(sorted, netip.Addr.Compare)
-	return slices.Clip(slices.Compact(sorted))
+func comparePorts(a, b Port) int {
+	return cmp.Or(strings.Compare(a.Protocol, b.Protocol), strings.Compare(a.Name, b.Name))
 }
 
-func comparePorts(a, b port) int {
-	return cmp.Or(strings.Compare(a.protocol, b.protocol), strings.Compare(a.name, b.name))
+// addr returns the address with that index.
+func (s *service) addr(i int) netip.Addr {
+	if i < s.fours {
+		return netip.AddrFrom4([4]byte(s.addrs[4*i:]))
+	}
+	return netip.AddrFrom16([16]byte(s.addrs[4*s.fours+16*(i-s.fours):]))
+}
+
+// addrCount is the number of addresses.
+func (s *service) addrCount() int { return s.fours + (len(s.addrs)-4*s.fours)/16 }
+
+// allAddrs returns all addresses.
+func (s *service) allAddrs() []netip.Addr {
+	addrs := make([]netip.Addr, s.addrCount())
+	for i := range addrs {
+		addrs[i] = s.addr(i)
+	}
+	return addrs
+}
+
+// addrIndex returns the index of an address, or -1. It does not allocate.
+func (s *service) addrIndex(addr netip.Addr) int {
+	low, high := 0, s.addrCount()
+	for low < high {
+		switch middle := (low + high) / 2; s.addr(middle).Compare(addr) {
+		case 0:
+			return middle
+		case -1:
+			low = middle + 1
+		default:
+			high = middle
+		}
+	}
+	return -1
+}
+
+// sameHost says whether two members have one name.
+func sameHost(a, b member) bool { return a.host == b.host && (a.host != 0 || a.hash == b.hash) }
+
+// hosts calls yield for the members of each name below the Service.
+func (s *service) hosts(yield func(members []member) bool) {
+	for rest := s.members; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && sameHost(rest[0], rest[n]) {
+			n++
+		}
+		if !yield(rest[:n]) {
+			return
+		}
+		rest = rest[n:]
+	}
+}
+
+// host returns the members of the name with that label, none when there is no
+// such name. It does not allocate.
+func (s *service) host(label string) []member {
+	want := member{}
+	if i, ok := slices.BinarySearch(s.hostnames, label); ok {
+		want.host = uint32(i) + 1
+	} else if want.hash, ok = parseHashLabel(label); !ok {
+		return nil
+	}
+	first, ok := slices.BinarySearchFunc(s.members, want, func(m, want member) int {
+		return cmp.Or(cmp.Compare(m.host-1, want.host-1), compareHashes(m, want))
+	})
+	if !ok {
+		return nil
+	}
+	// The search finds the first of them.
+	n := first
+	for n < len(s.members) && sameHost(s.members[n], want) {
+		n++
+	}
+	return s.members[first:n]
+}
+
+// label is the label of a member's name.
+func (s *service) label(m member) string {
+	if m.host != 0 {
+		return s.hostnames[m.host-1]
+	}
+	return hashLabel(m.hash)
+}
+
+// addrsOf returns the distinct addresses of members of one name.
+func (s *service) addrsOf(members []member) []netip.Addr {
+	addrs := make([]netip.Addr, 0, len(members))
+	for i, m := range members {
+		if i == 0 || m.addr != members[i-1].addr {
+			addrs = append(addrs, s.addr(int(m.addr)))
+		}
+	}
+	return addrs
+}
+
+// portIndex returns the index of the port with these labels, each of which
+// begins with "_", or -1. It does not allocate.
+func (s *service) portIndex(name, protocol string) int {
+	for i := range s.ports {
+		p := &s.ports[i]
+		if len(name) > 0 && name[0] == '_' && name[1:] == p.Name && len(protocol) > 0 && protocol[0] == '_' && protocol[1:] == p.Protocol {
+			return i
+		}
+	}
+	return -1
+}
+
+// hasProtocol says whether there is a port of _protocol.
+func (s *service) hasProtocol(label string) bool {
+	return slices.ContainsFunc(s.ports, func(p Port) bool { return "_"+p.Protocol == label })
+}
+
+// targets returns the hosts of a port, or one of them, with the numbers that
+// they have it at, each pair once.
+func (s *service) targets(p Port, hosts []member) []target {
+	var found []target
+	for _, m := range hosts {
+		for _, q := range s.portSets[m.ports] {
+			if comparePorts(p, q) != 0 {
+				continue
+			}
+			// Members of one name stand side by side.
+			t := target{m, q.Number}
+			same := func(u target) bool { return sameHost(u.member, m) && u.number == t.number }
+			known := false
+			for i := len(found) - 1; i >= 0 && sameHost(found[i].member, m) && !known; i-- {
+				known = same(found[i])
+			}
+			if !known {
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}
+
+// A target is where an SRV record points to.
+type target struct {
+	member
+	number uint16
 }
 
 // reverse returns the names that the Service gives to one of its addresses.
 // Compat: an endpoint without hostname has no reverse name.
 func (s *service) reverse(addr netip.Addr) []string {
-	if !s.headless {
-		if slices.Contains(s.addrs, addr) && s.alias == "" && len(s.hosts) > 0 {
-			return []string{s.owner}
-		}
+	if len(s.members) == 0 {
 		return nil
 	}
+	i := s.addrIndex(addr)
+	if i < 0 {
+		return nil
+	}
+	if !s.headless {
+		return []string{s.owner}
+	}
 	var names []string
-	for _, h := range s.hosts {
-		if !h.hashed && slices.Contains(h.addrs, addr) {
-			names = append(names, h.label+"."+s.owner)
+	for _, m := range s.members {
+		if m.host != 0 && int(m.addr) == i {
+			names = append(names, s.hostnames[m.host-1]+"."+s.owner)
 		}
 	}
-	return names
+	return slices.Compact(names) // by name, as the members are
 }
 
 // reverseLabel is reverse for an address with one name, which it returns as
 // the label to the left of the owner, or none. It does not allocate.
 func (s *service) reverseLabel(addr netip.Addr) (string, bool) {
-	if !s.headless {
-		return "", slices.Contains(s.addrs, addr) && s.alias == "" && len(s.hosts) > 0
-	}
-	found := -1
-	for i := range s.hosts {
-		if h := &s.hosts[i]; !h.hashed && slices.Contains(h.addrs, addr) {
-			if found >= 0 {
-				return "", false
-			}
-			found = i
-		}
-	}
-	if found < 0 {
+	i := s.addrIndex(addr)
+	if i < 0 || len(s.members) == 0 {
 		return "", false
 	}
-	return s.hosts[found].label, true
+	if !s.headless {
+		return "", true
+	}
+	var host uint32
+	for j := range s.members {
+		m := &s.members[j]
+		if m.host == 0 || int(m.addr) != i || m.host == host {
+			continue
+		}
+		if host != 0 {
+			return "", false
+		}
+		host = m.host
+	}
+	if host == 0 {
+		return "", false
+	}
+	return s.hostnames[host-1], true
 }
 
-// claims returns the addresses for which reverse has an answer.
+// claims returns the addresses for which reverse has an answer, sorted.
 func (s *service) claims() []netip.Addr {
-	if s == nil || s.alias != "" || len(s.hosts) == 0 {
+	if s == nil || len(s.members) == 0 {
 		return nil
 	}
 	if !s.headless {
-		return s.addrs
+		return s.allAddrs()
 	}
-	var addrs []netip.Addr
-	for _, h := range s.hosts {
-		if !h.hashed {
-			addrs = append(addrs, h.addrs...)
+	var named []uint32
+	for _, m := range s.members {
+		if m.host != 0 {
+			named = append(named, m.addr)
 		}
 	}
-	return distinct(addrs)
+	slices.Sort(named)
+	named = slices.Compact(named)
+	addrs := make([]netip.Addr, len(named))
+	for i, at := range named {
+		addrs[i] = s.addr(int(at))
+	}
+	return addrs
 }
 
-// firstSix returns the index of the first IPv6 address; those of IPv4 stand in
-// front.
-func firstSix(addrs []netip.Addr) int {
-	i := 0
-	for i < len(addrs) && addrs[i].Is4() {
-		i++
+// raw returns the addresses of one family, A or AAAA, in network order.
+func (s *service) raw(rrtype uint16) []byte {
+	switch rrtype {
+	case skydns.TypeA:
+		return s.addrs[:4*s.fours]
+	case skydns.TypeAAAA:
+		return s.addrs[4*s.fours:]
 	}
-	return i
+	return nil
+}
+
+// rawAddr returns one address in network order.
+func (s *service) rawAddr(i int) []byte {
+	if i < s.fours {
+		return s.addrs[4*i : 4*i+4]
+	}
+	at := 4*s.fours + 16*(i-s.fours)
+	return s.addrs[at : at+16]
 }
 
 // addressRecords returns the records of one family, A or AAAA.
 func addressRecords(addrs []netip.Addr, rrtype uint16) []skydns.Record {
-	six := firstSix(addrs)
-	switch rrtype {
-	case skydns.TypeA:
-		addrs = addrs[:six]
-	case skydns.TypeAAAA:
-		addrs = addrs[six:]
-	default:
-		return nil
-	}
-	records := make([]skydns.Record, len(addrs))
-	for i, addr := range addrs {
-		records[i] = skydns.Record{Type: rrtype, TTL: ttl, Addr: addr}
+	var records []skydns.Record
+	for _, addr := range addrs {
+		if rrtype == skydns.TypeA && addr.Is4() || rrtype == skydns.TypeAAAA && addr.Is6() {
+			records = append(records, skydns.Record{Type: rrtype, TTL: ttl, Addr: addr})
+		}
 	}
 	return records
+}
+
+// hashOf is the number behind the label of an address without a name of its
+// own: the FNV-1a hash of the record, as kube-dns has always printed it.
+func hashOf(addr netip.Addr) uint32 {
+	const prime = 16777619
+	var text [64]byte
+	b := append(text[:0], "&{"...)
+	b = append(addr.AppendTo(b), " 0 10 10  false 30 0  }"...)
+	h := uint32(2166136261)
+	for _, c := range b {
+		h = (h ^ uint32(c)) * prime
+	}
+	return h
 }

@@ -80,9 +80,10 @@ type PlainBackend interface {
 // Plain is an answer in the form that needs the least work.
 type Plain struct {
 	Kind PlainKind
-	// Addrs are the addresses of a PlainAddresses, all of the family asked
-	// for. They are shared: nobody changes them.
-	Addrs []netip.Addr
+	// Addrs are the addresses of a PlainAddresses, in network order one after
+	// the other, all of the family asked for. They are shared: nobody changes
+	// them.
+	Addrs []byte
 	TTL   uint32
 	// Slot is where the packed answer of a PlainPacked is kept.
 	Slot *Slot

@@ -89,23 +89,23 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 }
 
 func (f *fastPath) answerAddresses(packet, room []byte, plain Plain) []byte {
-	size := 16
+	size := 4
 	if f.query.Type == dns.TypeAAAA {
-		size = 28
+		size = 16
 	}
 	f.reply.Begin(room, packet, &f.query, wire.Success)
-	n := min(len(plain.Addrs), (f.limit()-len(f.reply.Buf))/size)
+	count := len(plain.Addrs) / size
+	n := min(count, (f.limit()-len(f.reply.Buf))/(wire.AddressOverhead+size))
 	first := 0
-	if len(plain.Addrs) > 1 {
-		first = int(f.random.Uint64() % uint64(len(plain.Addrs)))
+	if count > 1 {
+		first = int(f.random.Uint64() % uint64(count))
 	}
 	f.reply.Answers(n)
-	f.reply.Addresses(plain.Addrs, first, n, plain.TTL)
-	truncated := n < len(plain.Addrs)
-	if truncated {
+	f.reply.Addresses(f.query.Type, plain.TTL, plain.Addrs, size, first, n)
+	if n < count {
 		f.reply.Truncate()
 	}
-	return f.done(systemAuth, wire.Success, truncated)
+	return f.done(systemAuth, wire.Success, n < count)
 }
 
 // answerNegative points to the question's end for the name of the zone, so its

@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"encoding/binary"
-	"net/netip"
-)
+import "encoding/binary"
 
 // Response codes of replies that are written here.
 const (
@@ -38,34 +35,28 @@ func (r *Reply) Truncate() { r.Buf[2] |= 2 }
 // owner is a pointer to the name of the question.
 const owner = 0xc000 | headerSize
 
-// Addresses appends n address records of the question's name, beginning with
-// the one at first and going round.
-func (r *Reply) Addresses(addrs []netip.Addr, first, n int, ttl uint32) {
-	for i := range n {
-		at := first + i
-		if at >= len(addrs) {
-			at -= len(addrs)
-		}
-		r.Address(addrs[at], ttl)
-	}
-}
+// AddressOverhead is what an address record needs beside its address.
+const AddressOverhead = 12
 
-// Address appends an A or AAAA record of the question's name.
-func (r *Reply) Address(addr netip.Addr, ttl uint32) {
-	b := binary.BigEndian.AppendUint16(r.Buf, owner)
-	if addr.Is4() {
-		b = append(b, 0, 1, 0, classIN)
-		b = binary.BigEndian.AppendUint32(b, ttl)
-		ip := addr.As4()
-		b = append(b, 0, 4)
-		r.Buf = append(b, ip[:]...)
-		return
+// Addresses appends n address records of the question's name. addrs are
+// addresses of size bytes, one after the other; the first record has the one at
+// index first, and it goes round.
+func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs []byte, size, first, n int) {
+	var head [AddressOverhead]byte
+	binary.BigEndian.PutUint16(head[0:], owner)
+	binary.BigEndian.PutUint16(head[2:], rrtype)
+	head[5] = classIN
+	binary.BigEndian.PutUint32(head[6:], ttl)
+	head[11] = byte(size)
+	b := r.Buf
+	for at := first * size; n > 0; n-- {
+		b = append(b, head[:]...)
+		b = append(b, addrs[at:at+size]...)
+		if at += size; at == len(addrs) {
+			at = 0
+		}
 	}
-	b = append(b, 0, 28, 0, classIN)
-	b = binary.BigEndian.AppendUint32(b, ttl)
-	ip := addr.As16()
-	b = append(b, 0, 16)
-	r.Buf = append(b, ip[:]...)
+	r.Buf = b
 }
 
 // Name appends a record of the question's name whose data is a name in two
