@@ -148,13 +148,17 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	if z = z.answering(); z == nil {
 		return nil, errNoData
 	}
-	nodes := z.reverse.Get(addr)
-	if nodes == nil {
+	first := z.reverse.Get(addr)
+	if first == nil {
 		return nil, skydns.ErrNotFound
+	}
+	nodes := []*treecache.Node[service]{first}
+	if others := z.shared.Get(addr); others != nil {
+		nodes = append(nodes, *others...)
 	}
 	var owners, endpoints []string
 	var tooOld bool
-	for _, n := range *nodes {
+	for _, n := range nodes {
 		s := n.Value()
 		switch {
 		case s == nil:

@@ -47,13 +47,13 @@ func (s *service) export(k Key) (Service, []Endpoints) {
 
 // exportEndpoints makes a subset of each set of ports.
 func (s *service) exportEndpoints(k Key) []Endpoints {
-	bySet := make([]Subset, len(s.portSets))
+	bySet := make([]Subset, len(s.endpoints.portSets))
 	for _, m := range s.members {
 		at := Endpoint{Addr: s.addr(int(m.addr)), Ready: true}
 		if m.host != 0 {
-			at.Hostname = s.hostnames[m.host-1]
+			at.Hostname = s.endpoints.hostnames[m.host-1]
 		}
-		bySet[m.ports].Ports = s.portSets[m.ports]
+		bySet[m.ports].Ports = s.endpoints.portSets[m.ports]
 		bySet[m.ports].Endpoints = append(bySet[m.ports].Endpoints, at)
 	}
 	bySet = slices.DeleteFunc(bySet, func(sub Subset) bool { return len(sub.Endpoints) == 0 })

@@ -50,7 +50,7 @@ func (s *service) plain(rest string, qtype uint16) skydns.Plain {
 	case len(s.members) == 0:
 		return skydns.Plain{}
 	case rest == "" && qtype == skydns.TypeSRV:
-		return skydns.Plain{Kind: skydns.PlainPacked, Slot: &s.slots[0]}
+		return skydns.Plain{Kind: skydns.PlainPacked, Slot: s.slot(-1)}
 	case rest == "":
 		return plainAddresses(s.raw(qtype))
 	case rest[0] != '_':
@@ -65,7 +65,7 @@ func (s *service) plain(rest string, qtype uint16) skydns.Plain {
 	case i < 0:
 		return skydns.Plain{Kind: skydns.PlainNotFound}
 	case qtype == skydns.TypeSRV:
-		return skydns.Plain{Kind: skydns.PlainPacked, Slot: &s.slots[1+i]}
+		return skydns.Plain{Kind: skydns.PlainPacked, Slot: s.slot(i)}
 	}
 	return skydns.Plain{Kind: skydns.PlainNoData}
 }
@@ -103,11 +103,11 @@ func (z *Zone) PlainReverse(addr netip.Addr) (label, name string, seconds uint32
 	if !z.synced.Load() {
 		return "", "", 0, false
 	}
-	nodes := z.reverse.Get(addr)
-	if nodes == nil || len(*nodes) != 1 {
+	n := z.reverse.Get(addr)
+	if n == nil || z.shared.Get(addr) != nil {
 		return "", "", 0, false
 	}
-	s := (*nodes)[0].Value()
+	s := n.Value()
 	if s == nil {
 		return "", "", 0, false
 	}

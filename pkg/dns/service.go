@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
@@ -29,21 +30,24 @@ type service struct {
 	// members are the endpoints, and the ClusterIPs, as names below the Service.
 	// Those with a hostname stand first, by name; the others by hash.
 	members []member
-	// hostnames are sorted; members refer to them.
-	hostnames []string
 	// ports are the named ports, sorted by protocol and name. The numbers count
 	// for a ClusterIP only.
 	ports []Port
-	// portSets are the ports of headless endpoints; members refer to them.
-	portSets [][]Port
-	// slots keep packed answers to SRV questions: the first those for the
-	// Service itself, the others those for its ports.
-	slots []skydns.Slot
+	// endpoints is what only a headless Service has; nil for others.
+	endpoints *endpointNames
+	// slots keep packed answers to SRV questions; made when there is the first.
+	slots atomic.Pointer[[]skydns.Slot]
 	// headless: the addresses are endpoints, and only those with a hostname
 	// have a reverse name.
 	headless bool
 	// usable: federation may answer with this Service.
 	usable bool
+}
+
+// endpointNames are what the members of a headless Service refer to.
+type endpointNames struct {
+	hostnames []string // sorted
+	portSets  [][]Port
 }
 
 // A member is one address under one name.
@@ -71,10 +75,19 @@ func build(svc *Service, endpoints []*Endpoints, zone string) *service {
 	if len(s.addrs) == 0 && s.alias == "" {
 		return nil
 	}
-	if len(s.members) > 0 {
-		s.slots = make([]skydns.Slot, 1+len(s.ports))
-	}
 	return s
+}
+
+// slot returns the place for packed answers about a port, or with -1 about the
+// Service itself. It allocates the first time.
+func (s *service) slot(port int) *skydns.Slot {
+	slots := s.slots.Load()
+	if slots == nil {
+		made := make([]skydns.Slot, 1+len(s.ports))
+		s.slots.CompareAndSwap(nil, &made)
+		slots = s.slots.Load()
+	}
+	return &(*slots)[1+port]
 }
 
 // Compat: an externalName that is an IP address gives an address record. The
@@ -102,6 +115,7 @@ func (s *service) buildClusterIPs(svc *Service) {
 
 func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	s.headless, s.usable = true, true
+	s.endpoints = &endpointNames{}
 	type published struct {
 		Endpoint
 		ports uint32
@@ -112,25 +126,25 @@ func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 		for _, sub := range e.Subsets {
 			for _, at := range sub.Endpoints {
 				if at.Ready || all {
-					found = append(found, published{at, uint32(len(s.portSets))})
+					found = append(found, published{at, uint32(len(s.endpoints.portSets))})
 					addrs = append(addrs, at.Addr)
 					if at.Hostname != "" {
-						s.hostnames = append(s.hostnames, at.Hostname)
+						s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
 					}
 				}
 			}
-			s.portSets = append(s.portSets, sub.Ports)
+			s.endpoints.portSets = append(s.endpoints.portSets, sub.Ports)
 		}
 	}
 	addrs = s.setAddrs(addrs)
-	slices.Sort(s.hostnames)
-	s.hostnames = slices.Clip(slices.Compact(s.hostnames))
+	slices.Sort(s.endpoints.hostnames)
+	s.endpoints.hostnames = slices.Clip(slices.Compact(s.endpoints.hostnames))
 	s.members = make([]member, 0, len(found))
 	for _, at := range found {
 		i, _ := slices.BinarySearchFunc(addrs, at.Addr, netip.Addr.Compare)
 		m := member{addr: uint32(i), hash: hashOf(at.Addr), ports: at.ports}
 		if at.Hostname != "" {
-			host, _ := slices.BinarySearch(s.hostnames, at.Hostname)
+			host, _ := slices.BinarySearch(s.endpoints.hostnames, at.Hostname)
 			m.host = uint32(host) + 1
 		}
 		s.members = append(s.members, m)
@@ -141,11 +155,11 @@ func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 
 // collectPorts fills in the ports that any member has.
 func (s *service) collectPorts() {
-	used := make([]bool, len(s.portSets))
+	used := make([]bool, len(s.endpoints.portSets))
 	for _, m := range s.members {
 		used[m.ports] = true
 	}
-	for i, ports := range s.portSets {
+	for i, ports := range s.endpoints.portSets {
 		if used[i] {
 			s.ports = append(s.ports, ports...)
 		}
@@ -154,279 +168,8 @@ func (s *service) collectPorts() {
 	s.ports = slices.Clip(slices.CompactFunc(s.ports, func(a, b Port) bool { return comparePorts(a, b) == 0 }))
 }
 
-// setAddrs sorts the addresses, keeps each once, and returns them so.
-func (s *service) setAddrs(addrs []netip.Addr) []netip.Addr {
-	slices.SortFunc(addrs, netip.Addr.Compare) // IPv4 before IPv6
-	addrs = slices.Compact(addrs)
-	size := 0
-	for _, addr := range addrs {
-		size += addr.BitLen() / 8
-	}
-	s.addrs = make([]byte, 0, size)
-	for _, addr := range addrs {
-		if addr.Is4() {
-			s.fours++
-			ip := addr.As4()
-			s.addrs = append(s.addrs, ip[:]...)
-		} else {
-			ip := addr.As16()
-			s.addrs = append(s.addrs, ip[:]...)
-		}
-	}
-	return addrs
-}
-
-func (s *service) sortMembers() {
-	slices.SortFunc(s.members, func(a, b member) int {
-		// Without a hostname, 0 turns into the largest number.
-		return cmp.Or(cmp.Compare(a.host-1, b.host-1), compareHashes(a, b), cmp.Compare(a.addr, b.addr), cmp.Compare(a.ports, b.ports))
-	})
-	s.members = slices.Clip(slices.Compact(s.members))
-}
-
-func compareHashes(a, b member) int {
-	if a.host != 0 {
-		return 0 // they have a name: their addresses come in order
-	}
-	return cmp.Compare(a.hash, b.hash)
-}
-
 func comparePorts(a, b Port) int {
 	return cmp.Or(strings.Compare(a.Protocol, b.Protocol), strings.Compare(a.Name, b.Name))
-}
-
-// addr returns the address with that index.
-func (s *service) addr(i int) netip.Addr {
-	if i < s.fours {
-		return netip.AddrFrom4([4]byte(s.addrs[4*i:]))
-	}
-	return netip.AddrFrom16([16]byte(s.addrs[4*s.fours+16*(i-s.fours):]))
-}
-
-// addrCount is the number of addresses.
-func (s *service) addrCount() int { return s.fours + (len(s.addrs)-4*s.fours)/16 }
-
-// allAddrs returns all addresses.
-func (s *service) allAddrs() []netip.Addr {
-	addrs := make([]netip.Addr, s.addrCount())
-	for i := range addrs {
-		addrs[i] = s.addr(i)
-	}
-	return addrs
-}
-
-// addrIndex returns the index of an address, or -1. It does not allocate.
-func (s *service) addrIndex(addr netip.Addr) int {
-	low, high := 0, s.addrCount()
-	for low < high {
-		switch middle := (low + high) / 2; s.addr(middle).Compare(addr) {
-		case 0:
-			return middle
-		case -1:
-			low = middle + 1
-		default:
-			high = middle
-		}
-	}
-	return -1
-}
-
-// sameHost says whether two members have one name.
-func sameHost(a, b member) bool { return a.host == b.host && (a.host != 0 || a.hash == b.hash) }
-
-// hosts calls yield for the members of each name below the Service.
-func (s *service) hosts(yield func(members []member) bool) {
-	for rest := s.members; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && sameHost(rest[0], rest[n]) {
-			n++
-		}
-		if !yield(rest[:n]) {
-			return
-		}
-		rest = rest[n:]
-	}
-}
-
-// host returns the members of the name with that label, none when there is no
-// such name. It does not allocate.
-func (s *service) host(label string) []member {
-	want := member{}
-	if i, ok := slices.BinarySearch(s.hostnames, label); ok {
-		want.host = uint32(i) + 1
-	} else if want.hash, ok = parseHashLabel(label); !ok {
-		return nil
-	}
-	first, ok := slices.BinarySearchFunc(s.members, want, func(m, want member) int {
-		return cmp.Or(cmp.Compare(m.host-1, want.host-1), compareHashes(m, want))
-	})
-	if !ok {
-		return nil
-	}
-	// The search finds the first of them.
-	n := first
-	for n < len(s.members) && sameHost(s.members[n], want) {
-		n++
-	}
-	return s.members[first:n]
-}
-
-// label is the label of a member's name.
-func (s *service) label(m member) string {
-	if m.host != 0 {
-		return s.hostnames[m.host-1]
-	}
-	return hashLabel(m.hash)
-}
-
-// addrsOf returns the distinct addresses of members of one name.
-func (s *service) addrsOf(members []member) []netip.Addr {
-	addrs := make([]netip.Addr, 0, len(members))
-	for i, m := range members {
-		if i == 0 || m.addr != members[i-1].addr {
-			addrs = append(addrs, s.addr(int(m.addr)))
-		}
-	}
-	return addrs
-}
-
-// portIndex returns the index of the port with these labels, each of which
-// begins with "_", or -1. It does not allocate.
-func (s *service) portIndex(name, protocol string) int {
-	for i := range s.ports {
-		p := &s.ports[i]
-		if len(name) > 0 && name[0] == '_' && name[1:] == p.Name && len(protocol) > 0 && protocol[0] == '_' && protocol[1:] == p.Protocol {
-			return i
-		}
-	}
-	return -1
-}
-
-// hasProtocol says whether there is a port of _protocol.
-func (s *service) hasProtocol(label string) bool {
-	return slices.ContainsFunc(s.ports, func(p Port) bool { return "_"+p.Protocol == label })
-}
-
-// targets returns the hosts of a port, or one of them, with the numbers that
-// they have it at, each pair once.
-func (s *service) targets(p Port, hosts []member) []target {
-	var found []target
-	for _, m := range hosts {
-		for _, q := range s.portSets[m.ports] {
-			if comparePorts(p, q) != 0 {
-				continue
-			}
-			// Members of one name stand side by side.
-			t := target{m, q.Number}
-			same := func(u target) bool { return sameHost(u.member, m) && u.number == t.number }
-			known := false
-			for i := len(found) - 1; i >= 0 && sameHost(found[i].member, m) && !known; i-- {
-				known = same(found[i])
-			}
-			if !known {
-				found = append(found, t)
-			}
-		}
-	}
-	return found
-}
-
-// A target is where an SRV record points to.
-type target struct {
-	member
-	number uint16
-}
-
-// reverse returns the names that the Service gives to one of its addresses.
-// Compat: an endpoint without hostname has no reverse name.
-func (s *service) reverse(addr netip.Addr) []string {
-	if len(s.members) == 0 {
-		return nil
-	}
-	i := s.addrIndex(addr)
-	if i < 0 {
-		return nil
-	}
-	if !s.headless {
-		return []string{s.owner}
-	}
-	var names []string
-	for _, m := range s.members {
-		if m.host != 0 && int(m.addr) == i {
-			names = append(names, s.hostnames[m.host-1]+"."+s.owner)
-		}
-	}
-	return slices.Compact(names) // by name, as the members are
-}
-
-// reverseLabel is reverse for an address with one name, which it returns as
-// the label to the left of the owner, or none. It does not allocate.
-func (s *service) reverseLabel(addr netip.Addr) (string, bool) {
-	i := s.addrIndex(addr)
-	if i < 0 || len(s.members) == 0 {
-		return "", false
-	}
-	if !s.headless {
-		return "", true
-	}
-	var host uint32
-	for j := range s.members {
-		m := &s.members[j]
-		if m.host == 0 || int(m.addr) != i || m.host == host {
-			continue
-		}
-		if host != 0 {
-			return "", false
-		}
-		host = m.host
-	}
-	if host == 0 {
-		return "", false
-	}
-	return s.hostnames[host-1], true
-}
-
-// claims returns the addresses for which reverse has an answer, sorted.
-func (s *service) claims() []netip.Addr {
-	if s == nil || len(s.members) == 0 {
-		return nil
-	}
-	if !s.headless {
-		return s.allAddrs()
-	}
-	var named []uint32
-	for _, m := range s.members {
-		if m.host != 0 {
-			named = append(named, m.addr)
-		}
-	}
-	slices.Sort(named)
-	named = slices.Compact(named)
-	addrs := make([]netip.Addr, len(named))
-	for i, at := range named {
-		addrs[i] = s.addr(int(at))
-	}
-	return addrs
-}
-
-// raw returns the addresses of one family, A or AAAA, in network order.
-func (s *service) raw(rrtype uint16) []byte {
-	switch rrtype {
-	case skydns.TypeA:
-		return s.addrs[:4*s.fours]
-	case skydns.TypeAAAA:
-		return s.addrs[4*s.fours:]
-	}
-	return nil
-}
-
-// rawAddr returns one address in network order.
-func (s *service) rawAddr(i int) []byte {
-	if i < s.fours {
-		return s.addrs[4*i : 4*i+4]
-	}
-	at := 4*s.fours + 16*(i-s.fours)
-	return s.addrs[at : at+16]
 }
 
 // addressRecords returns the records of one family, A or AAAA.

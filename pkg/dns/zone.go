@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"iter"
 	"maps"
 	"net/netip"
 	"reflect"
@@ -27,17 +26,16 @@ import (
 type Zone struct {
 	domain string // with trailing dot
 	tree   *treecache.Tree[service]
-	// reverse says which nodes may claim an address; what they say about it is
-	// read from their values.
-	reverse *treecache.Map[netip.Addr, claimants]
+	// reverse says which node may claim an address, and shared which others;
+	// what they say about it is read from their values.
+	reverse *treecache.Map[netip.Addr, treecache.Node[service]]
+	shared  *treecache.Map[netip.Addr, []*treecache.Node[service]]
 	// headless holds the keys of all headless Services, published or not.
 	headless *treecache.Map[Key, struct{}]
 
 	// The writer's own.
-	services  map[Key]*Service
-	endpoints map[Key]*Endpoints            // by the object's own key
-	byService map[Key]map[string]*Endpoints // by the Service's key and the object's name
-	published map[Key]*published
+	records   map[Key]*record    // by the Service's key
+	endpoints map[Key]*Endpoints // by the object's own key
 	dirty     map[Key]bool
 
 	synced     atomic.Bool
@@ -51,12 +49,16 @@ type Zone struct {
 	known       atomic.Pointer[Location]
 }
 
-type claimants []*treecache.Node[service]
-
-type published struct {
+// A record is all that the writer holds of one Service.
+type record struct {
+	service   *Service     // nil: there are only endpoints
+	endpoints []*Endpoints // by name
+	// What is published, if anything is.
 	node  *treecache.Node[service]
 	value *service
 }
+
+func (r *record) empty() bool { return r.service == nil && len(r.endpoints) == 0 && r.value == nil }
 
 // Options of a Zone.
 type Options struct {
@@ -69,34 +71,44 @@ type Options struct {
 func NewZone(opts Options) *Zone {
 	domain := cmp.Or(opts.Domain, "cluster.local.")
 	seed := maphash.MakeSeed()
+	byAddr := func(a netip.Addr) uint64 { b := a.As16(); return maphash.Bytes(seed, b[:]) }
 	return &Zone{
 		domain:  domain,
 		tree:    treecache.New[service](domain),
-		reverse: treecache.NewMap[netip.Addr, claimants](func(a netip.Addr) uint64 { b := a.As16(); return maphash.Bytes(seed, b[:]) }),
+		reverse: treecache.NewMap[netip.Addr, treecache.Node[service]](byAddr),
+		shared:  treecache.NewMap[netip.Addr, []*treecache.Node[service]](byAddr),
 		headless: treecache.NewMap[Key, struct{}](func(k Key) uint64 {
 			return maphash.String(seed, k.Namespace) ^ 31*maphash.String(seed, k.Name)
 		}),
-		services:  map[Key]*Service{},
+		records:   map[Key]*record{},
 		endpoints: map[Key]*Endpoints{},
-		byService: map[Key]map[string]*Endpoints{},
-		published: map[Key]*published{},
 		dirty:     map[Key]bool{},
 	}
 }
 
+// touch returns the record of a Service, and marks it as dirty.
+func (z *Zone) touch(k Key) *record {
+	r := z.records[k]
+	if r == nil {
+		r = &record{}
+		z.records[k] = r
+	}
+	z.dirty[k] = true
+	return r
+}
+
 // SetService adds or replaces a Service.
 func (z *Zone) SetService(s Service) {
-	if old := z.services[s.Key]; old != nil {
+	if r := z.records[s.Key]; r != nil && r.service != nil {
 		// Most updates of an object change nothing that we keep of it.
-		same := *old
+		same := *r.service
 		same.Version, same.UID = s.Version, s.UID
 		if reflect.DeepEqual(same, s) {
-			*old = s
+			*r.service = s
 			return
 		}
 	}
-	z.services[s.Key] = &s
-	z.dirty[s.Key] = true
+	z.touch(s.Key).service = &s
 	if s.Headless {
 		z.headless.Put(s.Key, &struct{}{})
 	} else {
@@ -106,10 +118,9 @@ func (z *Zone) SetService(s Service) {
 
 // DeleteService removes a Service, if it is there.
 func (z *Zone) DeleteService(k Key) {
-	if z.services[k] != nil {
-		delete(z.services, k)
+	if r := z.records[k]; r != nil && r.service != nil {
+		z.touch(k).service = nil
 		z.headless.Delete(k)
-		z.dirty[k] = true
 	}
 }
 
@@ -120,7 +131,7 @@ func (z *Zone) ReplaceServices(list []Service) {
 		keep[s.Key] = true
 		z.SetService(s)
 	}
-	for k := range z.services {
+	for k := range z.records {
 		if !keep[k] {
 			z.DeleteService(k)
 		}
@@ -129,9 +140,8 @@ func (z *Zone) ReplaceServices(list []Service) {
 
 // SetEndpoints adds or replaces one EndpointSlice or Endpoints object.
 func (z *Zone) SetEndpoints(e Endpoints) {
-	owner := Key{e.Namespace, e.Service}
 	if old := z.endpoints[e.Key]; old != nil {
-		if was := (Key{old.Namespace, old.Service}); was != owner {
+		if old.Service != e.Service {
 			z.DeleteEndpoints(e.Key)
 		} else if sameEndpoints(old, &e) {
 			old.Version, old.UID = e.Version, e.UID
@@ -139,11 +149,20 @@ func (z *Zone) SetEndpoints(e Endpoints) {
 		}
 	}
 	z.endpoints[e.Key] = &e
-	if z.byService[owner] == nil {
-		z.byService[owner] = map[string]*Endpoints{}
+	r := z.touch(e.owner())
+	i, found := r.find(e.Name)
+	if found {
+		r.endpoints[i] = &e
+	} else {
+		r.endpoints = slices.Insert(r.endpoints, i, &e)
 	}
-	z.byService[owner][e.Name] = &e
-	z.dirty[owner] = true
+}
+
+// owner is the key of the Service that the endpoints belong to.
+func (e *Endpoints) owner() Key { return Key{e.Namespace, e.Service} }
+
+func (r *record) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(r.endpoints, name, func(e *Endpoints, name string) int { return strings.Compare(e.Name, name) })
 }
 
 func sameEndpoints(a, b *Endpoints) bool {
@@ -156,13 +175,11 @@ func (z *Zone) DeleteEndpoints(k Key) {
 	if e == nil {
 		return
 	}
-	owner := Key{e.Namespace, e.Service}
 	delete(z.endpoints, k)
-	delete(z.byService[owner], e.Name)
-	if len(z.byService[owner]) == 0 {
-		delete(z.byService, owner)
+	r := z.touch(e.owner())
+	if i, found := r.find(e.Name); found {
+		r.endpoints = slices.Delete(r.endpoints, i, i+1)
 	}
-	z.dirty[owner] = true
 }
 
 // ReplaceEndpoints makes list all the EndpointSlices or Endpoints there are.
@@ -179,46 +196,24 @@ func (z *Zone) ReplaceEndpoints(list []Endpoints) {
 	}
 }
 
-// ServiceVersions yields the Services that are set, published or not, in no
-// order. It belongs to the source's goroutine, like the methods that write.
-func (z *Zone) ServiceVersions() iter.Seq2[Key, ObjectVersion] {
-	return func(yield func(Key, ObjectVersion) bool) {
-		for k, s := range z.services {
-			if !yield(k, ObjectVersion{UID: s.UID, Version: s.Version}) {
-				return
-			}
-		}
-	}
-}
-
-// EndpointsVersions is ServiceVersions for EndpointSlices or Endpoints objects.
-func (z *Zone) EndpointsVersions() iter.Seq2[Key, ObjectVersion] {
-	return func(yield func(Key, ObjectVersion) bool) {
-		for k, e := range z.endpoints {
-			if !yield(k, ObjectVersion{UID: e.UID, Version: e.Version}) {
-				return
-			}
-		}
-	}
-}
-
 // Publish makes all changes since the last Publish visible to queries. It
 // returns the headless Services of which endpoints are missing because the
 // source dropped them (see Endpoints.Dropped): the source has to fetch those
 // and set them; until then what was published of these Services stays.
 func (z *Zone) Publish() (missing []Key) {
 	for k := range z.dirty {
-		svc := z.services[k]
-		if svc == nil {
-			z.publish(k, nil)
-			continue
-		}
-		held := slices.SortedFunc(maps.Values(z.byService[k]), func(a, b *Endpoints) int { return strings.Compare(a.Name, b.Name) })
-		if svc.Headless && slices.ContainsFunc(held, func(e *Endpoints) bool { return e.Dropped }) {
+		r := z.records[k]
+		switch {
+		case r.service == nil:
+			z.publish(r, nil)
+		case r.service.Headless && slices.ContainsFunc(r.endpoints, func(e *Endpoints) bool { return e.Dropped }):
 			missing = append(missing, k)
-			continue
+		default:
+			z.publish(r, build(r.service, r.endpoints, z.domain))
 		}
-		z.publish(k, build(svc, held, z.domain))
+		if r.empty() {
+			delete(z.records, k)
+		}
 	}
 	if len(z.dirty) > 0 {
 		z.generation.Add(1)
@@ -228,26 +223,19 @@ func (z *Zone) Publish() (missing []Key) {
 }
 
 // publish makes value, which may be nil, what queries see of a Service.
-func (z *Zone) publish(k Key, value *service) {
-	p := z.published[k]
+func (z *Zone) publish(r *record, value *service) {
+	was, is := r.value.claims(), value.claims()
 	switch {
-	case value == nil && p == nil:
-		return
-	case value == nil:
-		z.tree.Delete(k.owner(z.domain))
-		z.unclaim(p.node, p.value.claims())
-		delete(z.published, k)
-	case p == nil:
-		node := z.tree.Set(value.owner, value)
-		z.claim(node, value.claims())
-		z.published[k] = &published{node: node, value: value}
-	default:
-		z.tree.Set(value.owner, value)
-		was, is := p.value.claims(), value.claims()
-		z.claim(p.node, without(is, was))
-		z.unclaim(p.node, without(was, is))
-		p.value = value
+	case value != nil:
+		r.node = z.tree.Set(value.owner, value)
+		z.claim(r.node, without(is, was))
+		z.unclaim(r.node, without(was, is))
+	case r.value != nil:
+		z.tree.Delete(r.value.owner)
+		z.unclaim(r.node, was)
+		r.node = nil
 	}
+	r.value = value
 }
 
 func (k Key) owner(zone string) string { return k.Name + "." + k.Namespace + ".svc." + zone }
@@ -263,29 +251,41 @@ func without(a, b []netip.Addr) []netip.Addr {
 	return out
 }
 
+// claim and unclaim keep the reverse index. Most addresses have one claimant.
 func (z *Zone) claim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		var nodes claimants
-		if held := z.reverse.Get(addr); held != nil {
-			nodes = slices.Clone(*held)
+		if z.reverse.Get(addr) == nil {
+			z.reverse.Put(addr, node)
+			continue
 		}
-		nodes = append(nodes, node)
-		z.reverse.Put(addr, &nodes)
+		var others []*treecache.Node[service]
+		if held := z.shared.Get(addr); held != nil {
+			others = slices.Clone(*held)
+		}
+		others = append(others, node)
+		z.shared.Put(addr, &others)
 	}
 }
 
 func (z *Zone) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		held := z.reverse.Get(addr)
-		if held == nil {
-			continue
+		var others []*treecache.Node[service]
+		if held := z.shared.Get(addr); held != nil {
+			others = slices.DeleteFunc(slices.Clone(*held), func(n *treecache.Node[service]) bool { return n == node })
 		}
-		nodes := slices.DeleteFunc(slices.Clone(*held), func(n *treecache.Node[service]) bool { return n == node })
-		if len(nodes) == 0 {
-			z.reverse.Delete(addr)
-			continue
+		if z.reverse.Get(addr) == node {
+			if len(others) == 0 {
+				z.reverse.Delete(addr)
+			} else {
+				z.reverse.Put(addr, others[0])
+				others = others[1:]
+			}
 		}
-		z.reverse.Put(addr, &nodes)
+		if len(others) == 0 {
+			z.shared.Delete(addr)
+		} else {
+			z.shared.Put(addr, &others)
+		}
 	}
 }
 

@@ -51,6 +51,8 @@ type fakeAPI struct {
 	expireAfter   int            // this many continue tokens are answered with 410
 	warning       string         // header of each answer
 
+	metadata metadataAPI
+
 	ignoresSelectors bool
 	hangs            bool // takes requests and never answers
 
@@ -131,15 +133,19 @@ func (a *fakeAPI) store(o kruntime.Object) {
 func (a *fakeAPI) remove(objects ...kruntime.Object) {
 	a.change(func() {
 		for _, o := range objects {
-			path, key := pathOf(o), objectKey(o)
-			if old := a.held[path][key]; old != nil {
-				delete(a.held[path], key)
-				old = old.DeepCopyObject()
-				a.stamp(old)
-				a.history = append(a.history, change{path, a.revision, watch.Deleted, old})
-			}
+			a.drop(o)
 		}
 	})
+}
+
+func (a *fakeAPI) drop(o kruntime.Object) {
+	path, key := pathOf(o), objectKey(o)
+	if old := a.held[path][key]; old != nil {
+		delete(a.held[path], key)
+		old = old.DeepCopyObject()
+		a.stamp(old)
+		a.history = append(a.history, change{path, a.revision, watch.Deleted, old})
+	}
 }
 
 func (a *fakeAPI) stamp(o kruntime.Object) {
@@ -198,6 +204,8 @@ func (a *fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 		req.Verb = "get"
 	case q.Get("watch") != "":
 		req.Verb = "watch"
+	case r.Header.Get("Accept") == metadataAlone:
+		req.Verb = "metadata"
 	}
 	a.mu.Lock()
 	a.requests = append(a.requests, req)
@@ -243,6 +251,8 @@ func (a *fakeAPI) handle(r *http.Request, req request, namespace, name string) (
 		return a.answer(404, statusObject(404)), nil
 	case req.Verb == "watch":
 		return a.watch(r.Context(), req, sel), nil
+	case req.Verb == "metadata":
+		return a.listMetadata(sel), a.afterList
 	default:
 		return a.list(q.Get("limit"), q.Get("continue"), sel), a.afterList
 	}

@@ -96,6 +96,31 @@ func hold(q request, release chan struct{}) {
 	}
 }
 
+// While a fetch is under way, its Service stops being headless for a moment. A
+// slice that changes then comes without addresses, and newer than the fetch: so
+// there has to be another one.
+func TestFetchIsOlderThanDropped(t *testing.T) {
+	api := newFakeAPI("36")
+	api.put(clusterIP("db", "10.0.0.1"), slice("db", "a", "10.1.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		release := make(chan struct{})
+		api.change(func() { api.afterList = func(q request) { hold(q, release) } })
+		api.put(headless("db"))
+		synctest.Wait() // the answer is made, and on its way
+		api.put(clusterIP("db", "10.0.0.1"))
+		synctest.Wait()
+		api.put(slice("db", "a", "10.1.0.2"))
+		synctest.Wait()
+		api.put(headless("db"))
+		r.want("db", "10.0.0.1")
+		close(release)
+		r.want("db", "10.1.0.2")
+		if n := r.count(isFetch); n != 2 {
+			t.Errorf("%d fetches, want 2", n)
+		}
+	})
+}
+
 // A fetch can also be newer than what the watch brings next.
 func TestFetchIsNewerThanWatch(t *testing.T) {
 	api := newFakeAPI("36")

@@ -66,6 +66,8 @@ type follower[T any] struct {
 	shrink func(T) T
 	// streaming says whether lists may be streamed. Nil: never.
 	streaming *streaming
+	// position tells others how far this is. Nil: nobody asks.
+	position *position
 	// refusable: run ends with errRefused when the API is missing or forbidden.
 	refusable bool
 
@@ -180,6 +182,7 @@ func (f *follower[T]) list(ctx context.Context) (*watcher, error) {
 	f.log.Debug("listed", "resource", f.resource.name, "objects", len(items), "mode", mode, "version", version)
 	f.listed, f.listedAt, f.version = true, time.Now(), version
 	f.sink.replace(ctx, items)
+	f.position.listed(version)
 	return w, nil
 }
 
@@ -200,6 +203,9 @@ func (f *follower[T]) follow(ctx context.Context, w watch.Interface) error {
 	for {
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-f.position.relists():
+			f.version = ""
 			return nil
 		case e, ok := <-w.ResultChan():
 			switch {
@@ -232,14 +238,14 @@ func (f *follower[T]) deliver(ctx context.Context, e watch.Event) {
 		f.version = version
 	}
 	f.observer.event()
-	if e.Type == watch.Bookmark {
-		return
+	if e.Type != watch.Bookmark {
+		v, ok := f.resource.convert(e.Object)
+		switch {
+		case e.Type == watch.Deleted, !ok:
+			f.sink.remove(ctx, v)
+		case e.Type == watch.Added, e.Type == watch.Modified:
+			f.sink.set(ctx, v)
+		}
 	}
-	v, ok := f.resource.convert(e.Object)
-	switch {
-	case e.Type == watch.Deleted, !ok:
-		f.sink.remove(ctx, v)
-	case e.Type == watch.Added, e.Type == watch.Modified:
-		f.sink.set(ctx, v)
-	}
+	f.position.reached(f.version)
 }

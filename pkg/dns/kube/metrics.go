@@ -12,8 +12,10 @@ type Metrics struct {
 	fetches      *prometheus.CounterVec // result
 	streamingOff *prometheus.CounterVec // reason
 	fallbacks    prometheus.Counter
-	connected    *prometheus.GaugeVec // resource
-	lastEvent    *prometheus.GaugeVec // resource
+	connected    *prometheus.GaugeVec   // resource
+	lastEvent    *prometheus.GaugeVec   // resource
+	audits       *prometheus.CounterVec // resource, result
+	differences  *prometheus.CounterVec // resource
 }
 
 // NewMetrics returns metrics that are registered with reg. Without one they
@@ -44,5 +46,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Whether changes of the resource arrive: 1 while its watch is open.", "resource"),
 		lastEvent: gauge("last_event_timestamp_seconds",
 			"When the last change or bookmark of the resource arrived, as Unix time.", "resource"),
+		audits: counter("audits_total",
+			"Comparisons of the objects that are held with those that the API server shows. Result is ok, different, unclear (the watch was behind), "+
+				"unsupported (the server does not list metadata alone), skipped (a watch was not open) or error.", "resource", "result"),
+		differences: counter("audit_differences_total",
+			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that were missed.", "resource"),
 	}
 }

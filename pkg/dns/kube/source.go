@@ -3,9 +3,11 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
@@ -35,9 +37,15 @@ type Source struct {
 	endpoints chan delta[kubedns.Endpoints] // from the follower of endpoints
 	jobs      chan fetch                    // from the writer to the fetchers
 	fetched   chan fetch                    // from the fetchers to the writer
+	questions chan question                 // from the auditor to the writer
 	// kind is the API that endpoints are read from. Set before its follower
 	// starts.
 	kind atomic.Pointer[endpointsAPI]
+	// servicesAt is how far the follower of Services is.
+	servicesAt *position
+	// since is when the writer took the first of the changes that it has not
+	// published yet; nil when there are none.
+	since atomic.Pointer[time.Time]
 }
 
 // queueLength is how many changes wait for the writer at most. It takes them
@@ -57,15 +65,17 @@ func NewSource(opts SourceOptions) (*Source, error) {
 		metrics = NewMetrics(nil)
 	}
 	return &Source{
-		client:    opts.Client,
-		log:       log,
-		metrics:   metrics,
-		tracker:   newTracker(log, metrics),
-		streaming: &streaming{log: log, metrics: metrics},
-		services:  make(chan delta[kubedns.Service], queueLength),
-		endpoints: make(chan delta[kubedns.Endpoints], queueLength),
-		jobs:      make(chan fetch),
-		fetched:   make(chan fetch),
+		client:     opts.Client,
+		log:        log,
+		metrics:    metrics,
+		tracker:    newTracker(log, metrics),
+		streaming:  &streaming{log: log, metrics: metrics},
+		services:   make(chan delta[kubedns.Service], queueLength),
+		endpoints:  make(chan delta[kubedns.Endpoints], queueLength),
+		jobs:       make(chan fetch),
+		fetched:    make(chan fetch),
+		questions:  make(chan question),
+		servicesAt: newPosition(),
 	}, nil
 }
 
@@ -74,6 +84,22 @@ func (s *Source) Status() Status {
 	status := s.tracker.status()
 	status.Streaming = s.streaming.isOn()
 	return status
+}
+
+// maxUnpublished is how long changes may wait for the writer. It takes at most a
+// few seconds, for the first lists of a large cluster.
+const maxUnpublished = 30 * time.Second
+
+// Alive returns an error when changes have waited for more than 30 seconds to
+// be published: the process does not do its work, and a restart may help. It
+// does not depend on the API server: without changes there is nothing to do. It
+// may be called at any time.
+func (s *Source) Alive(now time.Time) error {
+	since := s.since.Load()
+	if since == nil || now.Sub(*since) <= maxUnpublished {
+		return nil
+	}
+	return fmt.Errorf("changes of the API server have waited for %v to be published", now.Sub(*since).Round(time.Second))
 }
 
 // Run implements dns.Source. It returns nil when ctx is done, and then all its
@@ -91,6 +117,7 @@ func (s *Source) run(ctx context.Context, z zone) error {
 	for range fetchers {
 		group.Go(func() { s.fetchAll(ctx) })
 	}
+	group.Go(func() { newAuditor(s).run(ctx) })
 	w.run(ctx)
 	return nil
 }
@@ -114,6 +141,7 @@ func (s *Source) follow(ctx context.Context, z zone, servicesKnown <-chan struct
 	services := follower[kubedns.Service]{
 		resource: s.client.services(), sink: queue[kubedns.Service]{to: s.services},
 		observer: s.tracker.of(roleServices), log: s.log, metrics: s.metrics, streaming: s.streaming,
+		position: s.servicesAt,
 	}
 	_ = services.run(ctx) // it cannot be refused
 }
@@ -146,8 +174,11 @@ func (s *Source) serverVersion(ctx context.Context) (serverVersion, bool) {
 type endpointsAPI struct {
 	name     string // for people
 	resource resource[kubedns.Endpoints]
+	// all selects the objects that are held when they are read.
+	all selector
 	// of selects the objects of one Service.
 	of func(kubedns.Key) selector
+	at *position // of its follower
 }
 
 func (c *Client) endpointsAPIs(v serverVersion) []*endpointsAPI {
@@ -157,13 +188,15 @@ func (c *Client) endpointsAPIs(v serverVersion) []*endpointsAPI {
 	byName := func(k kubedns.Key) selector {
 		return selector{namespace: k.Namespace, fields: "metadata.name=" + k.Name}
 	}
-	apis := []*endpointsAPI{{"endpointslices.discovery.k8s.io/v1", c.endpointSlices(), bySlice}}
+	// There are slices of no Service.
+	owned := selector{labels: "kubernetes.io/service-name,kubernetes.io/service-name!="}
+	apis := []*endpointsAPI{{"endpointslices.discovery.k8s.io/v1", c.endpointSlices(), owned, bySlice, newPosition()}}
 	// Hand-made Endpoints are mirrored into slices from 1.19 on; v1beta1 ended
 	// with 1.24.
 	if v.atLeast(1, 19) && !v.atLeast(1, 25) {
-		apis = append(apis, &endpointsAPI{"endpointslices.discovery.k8s.io/v1beta1", c.betaEndpointSlices(), bySlice})
+		apis = append(apis, &endpointsAPI{"endpointslices.discovery.k8s.io/v1beta1", c.betaEndpointSlices(), owned, bySlice, newPosition()})
 	}
-	return append(apis, &endpointsAPI{"endpoints/v1", c.endpoints(), byName})
+	return append(apis, &endpointsAPI{"endpoints/v1", c.endpoints(), selector{}, byName, newPosition()})
 }
 
 // followEndpoints follows the first API that works. From then on it only steps
@@ -216,6 +249,6 @@ func (s *Source) endpointsFollower(z zone, api *endpointsAPI) *follower[kubedns.
 		sink:     queue[kubedns.Endpoints]{to: s.endpoints, from: api},
 		observer: s.tracker.of(roleEndpoints), log: s.log, metrics: s.metrics,
 		shrink:    func(e kubedns.Endpoints) kubedns.Endpoints { return dropUnwanted(z, e) },
-		streaming: s.streaming, refusable: true,
+		streaming: s.streaming, position: api.at, refusable: true,
 	}
 }

@@ -2,6 +2,8 @@ package kube
 
 import (
 	"context"
+	"iter"
+	"time"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
@@ -15,6 +17,8 @@ type zone interface {
 	SetEndpoints(kubedns.Endpoints)
 	DeleteEndpoints(kubedns.Key)
 	ReplaceEndpoints([]kubedns.Endpoints)
+	ServiceVersions() iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
+	EndpointsVersions() iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
 	Publish() (missing []kubedns.Key)
 	MarkSynced()
 	WantsEndpoints(kubedns.Key) bool
@@ -96,6 +100,8 @@ func (w *writer) run(ctx context.Context) {
 			w.onEndpoints(d)
 		case f := <-w.source.fetched:
 			w.onFetched(f)
+		case q := <-w.source.questions:
+			w.onQuestion(q)
 		case jobs <- next:
 			w.merge.begin()
 			continue
@@ -130,7 +136,16 @@ func (w *writer) drainEndpoints() {
 	}
 }
 
+// taken notes that there is something to publish.
+func (w *writer) taken() {
+	if w.source.since.Load() == nil {
+		now := time.Now()
+		w.source.since.Store(&now)
+	}
+}
+
 func (w *writer) onService(d delta[kubedns.Service]) {
+	w.taken()
 	switch d.op {
 	case set:
 		w.zone.SetService(d.obj)
@@ -146,6 +161,7 @@ func (w *writer) onService(d delta[kubedns.Service]) {
 }
 
 func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
+	w.taken()
 	switch d.op {
 	case set:
 		e := dropUnwanted(w.zone, d.obj)
@@ -166,9 +182,24 @@ func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
 // onFetched takes the endpoints of one Service. They are of no use when all
 // endpoints were listed since they were asked for.
 func (w *writer) onFetched(f fetch) {
+	w.taken()
 	for _, e := range w.merge.end(f) {
 		w.zone.SetEndpoints(e)
 	}
+}
+
+// onQuestion compares what the server shows with what is held. How far the watch
+// is has to be read first: then all that it brought up to there is in the
+// queues, and is taken before the comparison.
+func (w *writer) onQuestion(q question) {
+	passed := q.kind.at.version.Load()
+	w.drainServices()
+	w.drainEndpoints()
+	if q.kind.api != nil && q.kind.api != w.api {
+		q.answer <- comparison{other: true}
+		return
+	}
+	q.answer <- comparison{passed: passed, differences: compare(q.shown, q.kind.held(w.zone))}
 }
 
 // nextFetch returns what to offer to the fetchers: nothing while the API is
@@ -193,4 +224,5 @@ func (w *writer) publish() {
 		w.source.log.Info("all names are known", "endpoints", w.api.name)
 	}
 	w.source.tracker.published(w.hasServices, w.api)
+	w.source.since.Store(nil)
 }

@@ -1,0 +1,215 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+const (
+	// Between two audits is a time between the half and the whole of this, so
+	// that many DNS servers do not ask at once.
+	auditTime = 30 * time.Minute
+	// auditPause is the time between the two looks of an audit. It is longer
+	// than the minute in which a server brings a quiet watch up to date by a
+	// bookmark.
+	auditPause = 70 * time.Second
+	// relistPause is the least time between two relists of a kind for what
+	// audits find. What a relist does not cure is not cured by another one.
+	relistPause = time.Hour
+	// namedDifferences is how many differences a log line names.
+	namedDifferences = 5
+)
+
+// How an audit ended, as the label result of the metric says it.
+const (
+	auditOK          = "ok"
+	auditDifferent   = "different"
+	auditUnclear     = "unclear"
+	auditUnsupported = "unsupported"
+	auditSkipped     = "skipped"
+	auditError       = "error"
+)
+
+// An auditor finds changes that a watch has missed without a sign: now and then
+// it asks the server in which states the objects are, and compares these with
+// what the writer holds. Two states that differ prove nothing, since the watch,
+// or the server's cache, may be on its way. So a difference counts when it is
+// still the same after a pause, and the watch has passed the version that the
+// server shows. It also counts when the server shows an older version than we
+// hold: then its data was restored from a backup, and a watch from a version
+// that lies in its future is silent.
+type auditor struct {
+	source   *Source
+	relisted map[string]time.Time // by kind: when a relist was last asked for
+	told     bool                 // that the server does not list metadata alone
+}
+
+func newAuditor(s *Source) *auditor {
+	return &auditor{source: s, relisted: map[string]time.Time{}}
+}
+
+// An auditKind is one kind of object that is audited.
+type auditKind struct {
+	name string            // of the resource
+	role string            // as in a Status
+	at   *position         // of its follower
+	api  *endpointsAPI     // nil for Services
+	list metadataList      // what the server shows
+	held func(zone) states // what the writer holds
+}
+
+type (
+	states       = iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
+	metadataList func(context.Context) (shownState, error)
+)
+
+// run audits until ctx is done.
+func (a *auditor) run(ctx context.Context) {
+	for sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
+		for _, k := range a.kinds() {
+			result, err := a.audit(ctx, k)
+			if ctx.Err() != nil {
+				return
+			}
+			a.source.metrics.audits.WithLabelValues(k.name, result).Inc()
+			a.source.log.Debug("audited", "resource", k.name, "result", result)
+			a.tell(k, err)
+		}
+	}
+}
+
+// kinds returns Services, and endpoints of the API that they are read from.
+func (a *auditor) kinds() []auditKind {
+	services := a.source.client.services()
+	kinds := []auditKind{{
+		name: services.name, role: roleServices, at: a.source.servicesAt,
+		list: services.states, held: zone.ServiceVersions,
+	}}
+	if api := a.source.kind.Load(); api != nil {
+		kinds = append(kinds, auditKind{
+			name: api.resource.name, role: roleEndpoints, at: api.at, api: api,
+			list: api.resource.where(api.all).states, held: zone.EndpointsVersions,
+		})
+	}
+	return kinds
+}
+
+// audit looks at one kind, and once more when there are differences. The error
+// is for the results unsupported and error.
+func (a *auditor) audit(ctx context.Context, k auditKind) (result string, err error) {
+	a.source.metrics.differences.WithLabelValues(k.name).Add(0) // so that the first one is an increase
+	first, result, err := a.look(ctx, k)
+	if result != auditOK || len(first.differences) == 0 {
+		return result, err
+	}
+	if !sleep(ctx, auditPause) {
+		return auditSkipped, nil
+	}
+	second, result, err := a.look(ctx, k)
+	if result != auditOK {
+		return result, err
+	}
+	missed, unclear := lasting(first, second)
+	switch {
+	case len(missed) > 0:
+		a.onMissed(k, missed)
+		return auditDifferent, nil
+	case unclear:
+		return auditUnclear, nil
+	}
+	return auditOK, nil
+}
+
+// look compares what the server shows of a kind with what the writer holds.
+func (a *auditor) look(ctx context.Context, k auditKind) (comparison, string, error) {
+	if !a.watching() {
+		return comparison{}, auditSkipped, nil
+	}
+	shown, err := k.list(ctx)
+	switch {
+	case errors.Is(err, errNoMetadata):
+		return comparison{}, auditUnsupported, err
+	case err != nil:
+		return comparison{}, auditError, err
+	}
+	c, ok := a.ask(ctx, question{kind: k, shown: shown.objects, answer: make(chan comparison, 1)})
+	if !ok || c.other || !a.watching() {
+		return comparison{}, auditSkipped, nil
+	}
+	c.version = shown.version
+	return c, auditOK, nil
+}
+
+// watching says whether all objects are known, and changes of all arrive.
+func (a *auditor) watching() bool {
+	status := a.source.tracker.status()
+	for _, w := range status.Watches {
+		if !w.Connected {
+			return false
+		}
+	}
+	return len(status.Waiting) == 0
+}
+
+// ask has the writer compare. It reports false when ctx is done.
+func (a *auditor) ask(ctx context.Context, q question) (comparison, bool) {
+	select {
+	case <-ctx.Done():
+		return comparison{}, false
+	case a.source.questions <- q:
+	}
+	select {
+	case <-ctx.Done():
+		return comparison{}, false
+	case c := <-q.answer:
+		return c, true
+	}
+}
+
+// onMissed counts and logs what the watch has missed, and has it listed anew.
+func (a *auditor) onMissed(k auditKind, missed []difference) {
+	a.source.metrics.differences.WithLabelValues(k.name).Add(float64(len(missed)))
+	last, before := a.relisted[k.name]
+	relist := !before || time.Since(last) >= relistPause
+	if relist {
+		a.relisted[k.name] = time.Now()
+		k.at.relist()
+	}
+	var named []string
+	for _, d := range missed[:min(len(missed), namedDifferences)] {
+		named = append(named, d.String())
+	}
+	a.source.log.Error("the watch of the API server has missed changes", "resource", k.name,
+		"objects", len(missed), "first", strings.Join(named, "; "), "relist", relist)
+}
+
+// tell says why an audit was not possible. That the server cannot do it is said
+// once; it may learn to when it is upgraded.
+func (a *auditor) tell(k auditKind, err error) {
+	switch {
+	case err == nil:
+	case !errors.Is(err, errNoMetadata):
+		a.source.tracker.report(k.role, err)
+	case !a.told:
+		a.told = true
+		a.source.log.Info("the API server does not list metadata alone: what is held is not compared with it", "resource", k.name, "err", err)
+	}
+}
+
+// sleep waits for d. It reports false when ctx is done before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,57 @@
+package dns_test
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+// large fills a zone as a large cluster does: Services with a ClusterIP, each
+// with a slice that is not kept, and headless ones with 50 endpoints each.
+func large(z *dns.Zone, services, headlessServices int) {
+	port := []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}}
+	uid := "12345678-1234-1234-1234-123456789abc"
+	for i := range services {
+		k := dns.Key{Namespace: fmt.Sprint("namespace-", i%50), Name: fmt.Sprint("service-", i)}
+		version := fmt.Sprint(1000 + i)
+		z.SetService(dns.Service{Key: k, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)})}, Ports: port, Version: version, UID: fmt.Sprint(uid, i)})
+		z.SetEndpoints(dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, Dropped: true, AnyReady: true, Version: version, UID: fmt.Sprint(uid, i)})
+	}
+	for i := range headlessServices {
+		k := dns.Key{Namespace: fmt.Sprint("namespace-", i%50), Name: fmt.Sprint("headless-", i)}
+		z.SetService(dns.Service{Key: k, Headless: true, UID: fmt.Sprint(uid, i)})
+		e := dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, AnyReady: true, UID: fmt.Sprint(uid, i), Subsets: []dns.Subset{{Ports: port}}}
+		for j := range 50 {
+			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints, dns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}), Ready: true})
+		}
+		z.SetEndpoints(e)
+	}
+	z.Publish()
+	z.MarkSynced()
+}
+
+// BenchmarkMemory reports what a large cluster takes, in bytes of live heap.
+func BenchmarkMemory(b *testing.B) {
+	for _, size := range []struct{ services, headless int }{{10_000, 0}, {0, 1000}, {10_000, 1000}} {
+		b.Run(fmt.Sprintf("services=%d/headless=%dx50", size.services, size.headless), func(b *testing.B) {
+			for b.Loop() {
+				before := heap()
+				z := dns.NewZone(dns.Options{})
+				large(z, size.services, size.headless)
+				b.ReportMetric(float64(heap()-before), "B")
+				runtime.KeepAlive(z)
+			}
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
