@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log := cli.Logger()
 	log.Info("kube-dns", "version", cli.Version())
 	cli.LogFlags(o.flags, log)
+	tuneMemory(log)
 	if o.flags.Changed("federations") {
 		log.Warn("--federations is deprecated: cluster federation is")
 	}
@@ -184,6 +185,7 @@ func (p *process) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return cli.Fatal(p.server.Run(ctx, p.sockets)) })
 	g.Go(func() error { return p.status.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry) })
+	g.Go(func() error { return returnMemory(ctx, p.zone) })
 	var metrics http.Handler
 	if p.metrics.port != 0 {
 		metrics = httpd.MetricsHandler(p.registry)
