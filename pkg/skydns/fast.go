@@ -18,6 +18,7 @@ type fastPath struct {
 	server   *Server
 	backend  PlainBackend
 	counters *counters
+	tcp      bool
 	soa      *wire.SOA
 	query    wire.Query
 	reply    wire.Reply
@@ -26,21 +27,21 @@ type fastPath struct {
 }
 
 // newFastPath returns nil when the backend can not do its part.
-func (s *Server) newFastPath(c *counters) *fastPath {
+func (s *Server) newFastPath(c *counters, tcp bool) *fastPath {
 	backend, ok := s.backend.(PlainBackend)
-	if !ok {
+	if !ok || !s.fast {
 		return nil
 	}
 	soa := s.soa(negativeTTL)
 	return &fastPath{
-		server: s, backend: backend, counters: c,
+		server: s, backend: backend, counters: c, tcp: tcp,
 		soa:    wire.NewSOA(s.domain, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
 		random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
 	}
 }
 
-// answer returns the reply to a packet over UDP, in room, or nil when the
-// handler has to answer.
+// answer returns the reply to a packet, in room if it fits there, or nil when
+// the handler has to answer.
 func (f *fastPath) answer(packet, room []byte) []byte {
 	q := &f.query
 	if !q.Parse(packet) || q.Type == dns.TypeANY || q.Type == dns.TypeSOA || q.Type == dns.TypeNS || q.Type == dns.TypeTXT {
@@ -70,6 +71,9 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 // limit is the size of the largest reply, less an OPT record.
 func (f *fastPath) limit() int {
 	limit := min(f.query.Size, maxUDPSize)
+	if f.tcp {
+		limit = maxTCPSize
+	}
 	if f.query.OPT {
 		limit -= wire.OPTSize
 	}
@@ -84,7 +88,7 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	if sys == systemAuth {
 		f.counters.misses.Add(1)
 	}
-	f.counters.count(sys, false, f.query.Type, rcode, len(f.reply.Buf), truncated, time.Since(f.now))
+	f.counters.count(sys, f.tcp, f.query.Type, rcode, len(f.reply.Buf), truncated, time.Since(f.now))
 	return f.reply.Buf
 }
 

@@ -55,13 +55,13 @@ var twinNames = []string{
 // twin is a server twice: with the fast path, and the handler alone.
 type twin struct{ fast, slow func(packet []byte) []byte }
 
-func newTwin(t testing.TB) twin {
+func newTwin(t testing.TB, tcp bool) twin {
 	t.Helper()
 	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: twinZone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return twin{fast: s.FastForTest(), slow: s.SlowForTest()}
+	return twin{fast: s.FastForTest(tcp), slow: s.SlowForTest(tcp)}
 }
 
 // check compares the two for one packet. It reports whether the fast path had
@@ -140,18 +140,20 @@ func twinQueries(t testing.TB) [][]byte {
 
 // For every question the fast path says what the handler says, or nothing.
 func TestFastPathIsTheHandlersTwin(t *testing.T) {
-	tw := newTwin(t)
-	answered := 0
 	queries := twinQueries(t)
-	for range 3 { // packed answers are made at the first round, and come in several orders
-		for _, packet := range queries {
-			if tw.check(t, packet) {
-				answered++
+	for _, tcp := range []bool{false, true} {
+		tw := newTwin(t, tcp)
+		answered := 0
+		for range 3 { // packed answers are made at the first round, and come in several orders
+			for _, packet := range queries {
+				if tw.check(t, packet) {
+					answered++
+				}
 			}
 		}
-	}
-	if share := float64(answered) / float64(3*len(queries)); share < 0.3 {
-		t.Errorf("the fast path answered %.0f %%", 100*share)
+		if share := float64(answered) / float64(3*len(queries)); share < 0.3 {
+			t.Errorf("the fast path answered %.0f %%", 100*share)
+		}
 	}
 }
 
@@ -161,12 +163,15 @@ func FuzzTwin(f *testing.F) {
 			f.Add(packet)
 		}
 	}
-	tw := newTwin(f)
-	f.Fuzz(func(t *testing.T, packet []byte) { tw.check(t, packet) })
+	udp, tcp := newTwin(f, false), newTwin(f, true)
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		udp.check(t, packet)
+		tcp.check(t, packet)
+	})
 }
 
 func TestFastPathAllocatesNothing(t *testing.T) {
-	tw := newTwin(t)
+	tw := newTwin(t, false)
 	for _, q := range []struct {
 		name  string
 		qtype uint16
@@ -192,7 +197,7 @@ func TestFastPathAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkAnswer(b *testing.B) {
-	tw := newTwin(b)
+	tw := newTwin(b, false)
 	for _, q := range []struct {
 		label, name string
 		qtype       uint16

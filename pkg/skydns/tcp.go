@@ -90,17 +90,30 @@ func (s *Server) serveTCP(ctx context.Context, ln net.Listener) error {
 		conns.Go(func() {
 			defer s.metrics.conns.Dec()
 			defer s.conns.remove(conn)
-			s.serveConn(ctx, &tcpConn{Conn: conn, w: bufio.NewWriterSize(conn, 4096)})
+			s.serveConn(ctx, newTCPConn(conn, s.newFastPath(s.metrics.shared, true)))
 		})
 	}
 }
 
-// A tcpConn is one client. Replies are written by several goroutines.
+// A tcpConn is one client. One goroutine reads; replies are written by several.
 type tcpConn struct {
 	net.Conn
+	r      *bufio.Reader
+	unread int       // bytes of the last query, still in r's buffer
+	until  time.Time // the deadline for reading
+	fast   *fastPath // nil: there is none
+
 	mu     sync.Mutex
 	w      *bufio.Writer
+	sendBy time.Time // the deadline for writing
 	failed bool
+}
+
+// connBuffer is the size of the buffers of a connection, each way.
+const connBuffer = 2048
+
+func newTCPConn(conn net.Conn, fast *fastPath) *tcpConn {
+	return &tcpConn{Conn: conn, r: bufio.NewReaderSize(conn, connBuffer), w: bufio.NewWriterSize(conn, connBuffer), fast: fast}
 }
 
 // serveConn answers the queries of one connection: those for the zone at once,
@@ -111,17 +124,12 @@ func (s *Server) serveConn(ctx context.Context, conn *tcpConn) {
 	defer func() { _ = conn.Close() }()
 	defer pending.Wait()
 	slots := make(chan struct{}, maxPipelined)
-	r := bufio.NewReaderSize(conn, 4096)
-	for timeout := firstTimeout; ; timeout = idleTimeout {
-		if err := conn.SetReadDeadline(time.Now().Add(timeout)); err != nil || ctx.Err() != nil && r.Buffered() == 0 {
-			return
-		}
-		// A buffer of its own: the query outlives the next one.
-		raw, err := readMessage(r)
+	for timeout := firstTimeout; !conn.broken(); timeout = idleTimeout {
+		raw, err := conn.next(ctx, timeout)
 		if err != nil {
 			return
 		}
-		resp := s.respond(raw, true)
+		resp := s.respondFast(conn.fast, raw)
 		switch {
 		case resp.wait != nil:
 			conn.flush() // what was answered need not wait for a slot
@@ -133,12 +141,64 @@ func (s *Server) serveConn(ctx context.Context, conn *tcpConn) {
 				pending.Done()
 			})
 		case resp.reply != nil:
-			conn.send(resp.reply, r.Buffered() == 0)
-		}
-		if conn.broken() {
-			return
+			// Replies to queries that are here already go out together.
+			conn.send(resp.reply, conn.r.Buffered() == conn.unread)
 		}
 	}
+}
+
+// respondFast is respond over TCP, by the fast path where that will do.
+func (s *Server) respondFast(fast *fastPath, raw []byte) (resp response) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp = response{reply: s.recovered(raw, p)}
+		}
+	}()
+	if fast != nil {
+		fast.now = time.Now()
+		if reply := fast.answer(raw, fast.reply.Buf[:0]); reply != nil {
+			return response{reply: reply}
+		}
+	}
+	return s.respond(raw, true)
+}
+
+// next reads a message behind its length (RFC 1035 section 4.2.2). It is valid
+// until the next call.
+func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, error) {
+	_, _ = c.r.Discard(c.unread)
+	c.unread = 0
+	if err := c.await(timeout); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil && c.r.Buffered() == 0 {
+		return nil, err // it was stopped before the deadline was set
+	}
+	head, err := c.r.Peek(2)
+	if err != nil {
+		return nil, err
+	}
+	size := 2 + int(binary.BigEndian.Uint16(head))
+	if size <= c.r.Size() {
+		framed, err := c.r.Peek(size)
+		if err != nil {
+			return nil, err
+		}
+		c.unread = size
+		return framed[2:], nil
+	}
+	return readMessage(c.r)
+}
+
+// await sets the deadline for the next query. Setting it costs something, so a
+// deadline that is about right stays.
+func (c *tcpConn) await(timeout time.Duration) error {
+	until := time.Now().Add(timeout)
+	if until.Sub(c.until) < timeout/8 {
+		return nil
+	}
+	c.until = until
+	return c.SetReadDeadline(until)
 }
 
 // readMessage reads a message behind its length (RFC 1035 section 4.2.2).
@@ -163,10 +223,9 @@ func (c *tcpConn) send(reply []byte, flush bool) {
 	if c.failed {
 		return
 	}
-	_ = c.SetWriteDeadline(time.Now().Add(sendTimeout))
-	var size [2]byte
-	binary.BigEndian.PutUint16(size[:], uint16(len(reply)))
-	_, _ = c.w.Write(size[:])
+	c.awaitSend()
+	_ = c.w.WriteByte(byte(len(reply) >> 8))
+	_ = c.w.WriteByte(byte(len(reply)))
 	_, err := c.w.Write(reply)
 	if err == nil && flush {
 		err = c.w.Flush()
@@ -180,8 +239,16 @@ func (c *tcpConn) flush() {
 	if c.failed || c.w.Buffered() == 0 {
 		return
 	}
-	_ = c.SetWriteDeadline(time.Now().Add(sendTimeout))
+	c.awaitSend()
 	c.fail(c.w.Flush())
+}
+
+// awaitSend sets the deadline for what is written next; see await.
+func (c *tcpConn) awaitSend() {
+	if until := time.Now().Add(sendTimeout); until.Sub(c.sendBy) > sendTimeout/8 {
+		c.sendBy = until
+		_ = c.SetWriteDeadline(until)
+	}
 }
 
 func (c *tcpConn) fail(err error) {

@@ -54,7 +54,7 @@ func (s *Server) newBatches(conn *net.UDPConn, c *counters) *batches {
 		}
 		return nil
 	}
-	return &batches{server: s, conn: batched, fast: s.newFastPath(c)}
+	return &batches{server: s, conn: batched, fast: s.newFastPath(c, false)}
 }
 
 func (b *batches) serve() error {
