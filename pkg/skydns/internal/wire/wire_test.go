@@ -1,0 +1,101 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+func pack(t testing.TB, q *dns.Msg) []byte {
+	t.Helper()
+	raw, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestParse(t *testing.T) {
+	query := func(name string, change func(*dns.Msg)) []byte {
+		q := new(dns.Msg).SetQuestion(name, dns.TypeA)
+		change(q)
+		return pack(t, q)
+	}
+	plain := func(*dns.Msg) {}
+	edns := func(size uint16, options ...dns.EDNS0) func(*dns.Msg) {
+		return func(q *dns.Msg) {
+			q.SetEdns0(size, true)
+			q.IsEdns0().Option = options
+		}
+	}
+	longest := strings.Repeat(strings.Repeat("a", 63)+".", 3) + strings.Repeat("b", 61) + "."
+	tests := []struct {
+		name   string
+		packet []byte
+		want   string // the name; empty: not plain
+		size   int
+	}{
+		{"plain", query("Web.Default.svc.", plain), "web.default.svc.", 512},
+		{"the root", query(".", plain), ".", 512},
+		{"underscores", query("_http._tcp.web.", plain), "_http._tcp.web.", 512},
+		{"the longest name", query(longest, plain), longest, 512},
+		{"EDNS", query("web.", edns(1232)), "web.", 1232},
+		{"EDNS, tiny", query("web.", edns(100)), "web.", 512},
+		{"a cookie", query("web.", edns(1232, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"})), "web.", 1232},
+		{"a client subnet", query("web.", edns(1232, &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: []byte{10, 0, 0, 0}})), "", 0},
+		{"a wildcard", query("*.web.", plain), "", 0},
+		{"an escaped dot", query(`a\.b.web.`, plain), "", 0},
+		{"another class", query("web.", func(q *dns.Msg) { q.Question[0].Qclass = dns.ClassCHAOS }), "", 0},
+		{"a response", query("web.", func(q *dns.Msg) { q.Response = true }), "", 0},
+		{"another opcode", query("web.", func(q *dns.Msg) { q.Opcode = dns.OpcodeNotify }), "", 0},
+		{"another version of EDNS", query("web.", func(q *dns.Msg) { q.SetEdns0(1232, false); q.IsEdns0().SetVersion(1) }), "", 0},
+		{"bytes behind", append(query("web.", plain), 0), "", 0},
+		{"cut", query("web.", plain)[:18], "", 0},
+		{"a header", make([]byte, 12), "", 0},
+		{"nothing", nil, "", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var q Query
+			ok := q.Parse(tt.packet)
+			if ok != (tt.want != "") {
+				t.Fatalf("plain: %v", ok)
+			}
+			if ok && (string(q.Name) != tt.want || q.Size != tt.size || q.Type != dns.TypeA) {
+				t.Errorf("name %q, size %d, type %d", q.Name, q.Size, q.Type)
+			}
+		})
+	}
+}
+
+// What is plain here the library reads in the same way.
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"web.default.svc.cluster.local.", ".", "_HTTP._tcp.Web.", "*.x."} {
+		q := new(dns.Msg).SetQuestion(name, dns.TypeSRV)
+		f.Add(pack(f, q))
+		q.SetEdns0(1232, true)
+		f.Add(pack(f, q))
+	}
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		var q Query
+		if !q.Parse(packet) {
+			return
+		}
+		m := new(dns.Msg)
+		if err := m.Unpack(packet); err != nil {
+			t.Fatalf("%x is plain, and the library says %v", packet, err)
+		}
+		if len(m.Question) != 1 || !strings.EqualFold(m.Question[0].Name, string(q.Name)) || m.Question[0].Qtype != q.Type || m.Question[0].Qclass != dns.ClassINET {
+			t.Errorf("%x: %q, type %d; the library has %v", packet, q.Name, q.Type, m.Question)
+		}
+		opt := m.IsEdns0()
+		if (opt != nil) != q.OPT || opt != nil && int(max(opt.UDPSize(), 512)) != q.Size {
+			t.Errorf("%x: OPT %v, size %d; the library has %v", packet, q.OPT, q.Size, opt)
+		}
+		if lower := bytes.ToLower(q.Name); !bytes.Equal(lower, q.Name) || (q.LastUpper > 0) != (string(lower) != m.Question[0].Name) {
+			t.Errorf("%x: letter case of %q, last at %d", packet, m.Question[0].Name, q.LastUpper)
+		}
+	})
+}

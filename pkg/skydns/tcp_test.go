@@ -1,0 +1,111 @@
+package skydns_test
+
+import (
+	"bufio"
+	"encoding/binary"
+	"net"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// framed is a query as it is sent over TCP.
+func framed(t testing.TB, q *dns.Msg) []byte {
+	t.Helper()
+	raw, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(raw))), raw...)
+}
+
+// A client that asks and does not read holds up nobody else.
+func TestSlowReader(t *testing.T) {
+	addr := serve(t, skydns.Options{Backend: twinZone()})
+	slow, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	query := framed(t, dnstest.Query("many.ns.svc.cluster.local", dns.TypeA))
+	written := make(chan struct{})
+	go func() { // until the server, whose buffers are full, reads no more
+		defer close(written)
+		for range 20_000 {
+			if _, err := slow.Write(query); err != nil {
+				return
+			}
+		}
+	}()
+	for range 200 {
+		for _, tcp := range []bool{false, true} {
+			m := dnstest.Exchange(t, addr, dnstest.Query("web.ns.svc.cluster.local", dns.TypeA), tcp)
+			if len(m.Answer) != 1 {
+				t.Fatal(m)
+			}
+		}
+	}
+	_ = slow.Close()
+	<-written
+}
+
+// Connections that say nothing stay open for a while and cost little; others
+// are served beside them.
+func TestIdleConnections(t *testing.T) {
+	addr := serve(t, skydns.Options{Backend: twinZone()})
+	for range 500 {
+		idle, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer idle.Close()
+	}
+	for range 20 {
+		if m := dnstest.Exchange(t, addr, dnstest.Query("web.ns.svc.cluster.local", dns.TypeA), true); len(m.Answer) != 1 {
+			t.Fatal(m)
+		}
+	}
+}
+
+// Queries come in any pieces, and replies are whole.
+func TestQueriesInPieces(t *testing.T) {
+	conn, err := net.Dial("tcp", serve(t, skydns.Options{Backend: twinZone()}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var stream []byte
+	const n = 40
+	for i := range n {
+		q := dnstest.Query("web.ns.svc.cluster.local", dns.TypeA)
+		if i%3 == 0 {
+			// Larger than the server's buffer.
+			q.SetEdns0(4096, false)
+			q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, 3000)}}
+		}
+		q.Id = uint16(i)
+		stream = append(stream, framed(t, q)...)
+	}
+	// An empty message is none, and gets no reply.
+	stream = append(stream, 0, 0)
+	stream = append(stream, framed(t, dnstest.Query("none.ns.svc.cluster.local", dns.TypeA))...)
+	go func() {
+		for size := 1; len(stream) > 0; size = size*7%1013 + 1 {
+			size = min(size, len(stream))
+			if _, err := conn.Write(stream[:size]); err != nil {
+				return
+			}
+			stream = stream[size:]
+		}
+	}()
+	r := bufio.NewReader(conn)
+	for i := range n {
+		if id := readID(t, r); id != uint16(i) {
+			t.Fatalf("reply %d has the ID %d", i, id)
+		}
+	}
+	readID(t, r)
+}
