@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/usr/local/sbin
 
 # The modules whose code is ours and quick to build.
-MODULES := . e2e
+MODULES := . e2e bench
 
 # A release is named by its tag; else the commands find out by themselves.
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
@@ -43,6 +43,11 @@ build: go ## Build the commands into bin/, for any Linux of this architecture
 ## VERSION=v1.2.3 is what they call themselves (default: the tag, else the revision)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
 
+.PHONY: images
+images: go ## Pack the commands into container images, dist/images/*.tar, without a container engine
+## VERSION=v1.2.3, REGISTRY=registry.example/dns (localhost), TAG (VERSION, else dev)
+	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' TAG='$(TAG)' images/build.sh
+
 .PHONY: lint
 lint: go bin/tools/golangci-lint ## Check house style: .golangci.yml, and shellcheck where it is installed
 	@for module in $(MODULES); do \
@@ -73,7 +78,12 @@ fuzz: go ## Run each fuzz target for a while
 	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh $(PKG)
 
 .PHONY: bench
-bench: go bin/tools/benchstat ## Run the benchmarks and compare with the run before
+bench: go ## Measure kube-dns beside CoreDNS, NSD and Knot DNS on a real API server (bench/README.md)
+## QUICK=1 a few minutes instead of an hour; PEERS=kube-dns,coredns only these; PAGE=1 rewrites docs/performance.md
+	@QUICK='$(QUICK)' PEERS='$(PEERS)' PAGE='$(PAGE)' bench/run.sh
+
+.PHONY: microbench
+microbench: go bin/tools/benchstat ## Run the benchmarks of the packages and compare with the run before
 ## BENCH=Lookup only these; PKG=./pkg/treecache only there; COUNT=6 runs of each
 	@mkdir -p bench/out
 	@if [ -f bench/out/new.txt ]; then mv bench/out/new.txt bench/out/old.txt; fi
@@ -86,7 +96,7 @@ vulncheck: go bin/tools/govulncheck ## Look for known vulnerabilities (asks a da
 
 .PHONY: clean
 clean: ## Remove what was built here (not Go's caches, nor the control plane of e2e)
-	rm -rf bin bench/out
+	rm -rf bin dist bench/out
 
 FUZZTIME ?= 20s
 BENCH ?= .
@@ -96,8 +106,9 @@ PKG ?= ./...
 # The race detector needs cgo and a C compiler.
 RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compiler: testing without the race detector))
 
-GO_FILES = $(shell git ls-files -co --exclude-standard '*.go')
-SCRIPTS = $(shell git ls-files -co --exclude-standard '*.sh' .ci/run)
+# Also what is not committed yet.
+GO_FILES = $(wildcard $(shell git ls-files -co --exclude-standard '*.go'))
+SCRIPTS = $(wildcard $(shell git ls-files -co --exclude-standard '*.sh' .ci/run))
 
 .PHONY: go
 go:
@@ -105,5 +116,5 @@ go:
 
 # The tools are a module of their own: what they need never enters ours.
 bin/tools/%: tools/go.mod tools/go.sum
-	@echo "building $* (golangci-lint takes about four minutes, once)"
+	@echo "building $@ (once; golangci-lint takes two to four minutes)"
 	@go build -C tools -o $(CURDIR)/$@ "$$(go -C tools list tool | grep '/$*$$')"

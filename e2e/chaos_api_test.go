@@ -114,13 +114,10 @@ func (m *moves) next(t *testing.T) []*asked {
 	full := func(name string) string { return name + "." + movingNamespace + ".svc.cluster.local" }
 	ip, _, _ := unstructured.NestedString(apply(service(movingNamespace, name(m.round), map[string]any{})).Object, "spec", "clusterIP")
 	addr := fmt.Sprintf("10.244.90.%d", m.round%250)
-	if m.round == 1 {
-		apply(service(movingNamespace, "set", map[string]any{"clusterIP": "None"}))
-	} else {
-		old := conformance.Ref{Kind: "Service", Namespace: movingNamespace, Name: name(m.round - 1)}
-		if err := m.objects.delete(t.Context(), old); err != nil {
-			t.Fatal(err)
-		}
+	apply(service(movingNamespace, "set", map[string]any{"clusterIP": "None"}))
+	old := conformance.Ref{Kind: "Service", Namespace: movingNamespace, Name: name(m.round - 1)}
+	if err := m.objects.delete(t.Context(), old); err != nil {
+		t.Fatal(err)
 	}
 	apply(slice("v1", movingNamespace, "set", addr))
 	return []*asked{

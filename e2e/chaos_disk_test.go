@@ -16,15 +16,20 @@ func (c *chaos) diskFull(t *testing.T) {
 	if !c.root(t, "state directories that are full or read-only") {
 		return
 	}
+	const (
+		fill = "dd if=/dev/zero of=$DIR/fill bs=4k 2>/dev/null || true"
+		// A second mount over the first, which may have open files.
+		readOnly = "mount --bind $DIR $DIR && mount -o remount,bind,ro $DIR"
+	)
 	for _, tt := range []struct {
 		harm string
 		// start and later are commands in the directory's mount namespace.
 		start, later string
 	}{
-		{"state directory full from the start, then 2 changes", "dd if=/dev/zero of=$DIR/fill bs=4k 2>/dev/null || true", ""},
-		{"state directory full later, then 2 changes", "", "dd if=/dev/zero of=$DIR/fill bs=4k 2>/dev/null || true"},
-		{"state directory read-only from the start, then 2 changes", "mount -o remount,ro $DIR", ""},
-		{"state directory read-only later, then 2 changes", "", "mount -o remount,ro $DIR"},
+		{"state directory full from the start, then 2 changes", fill, ""},
+		{"state directory full later, then 2 changes", "", fill},
+		{"state directory read-only from the start, then 2 changes", readOnly, ""},
+		{"state directory read-only later, then 2 changes", "", readOnly},
 	} {
 		t.Run(tt.harm, func(t *testing.T) {
 			one, two := startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay)

@@ -33,7 +33,7 @@ func (c *chaos) dnsmasqKilled(t *testing.T) {
 	control := c.startPod(t, podOptions{config: upstreams(one)})
 	for _, pod := range []*pod{p, control} {
 		pod.warm(t)
-		idleConnections(t, pod.dns, 20, true)
+		idleConnections(t, pod.dns, 20)
 	}
 	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), kills*killPause, func() {
 		for range kills {
@@ -47,9 +47,9 @@ func (c *chaos) dnsmasqKilled(t *testing.T) {
 	}, harmed, undisturbed)
 }
 
-// idleConnections connects TCP clients to a server until the test ends. Those
-// that are cut connect again if stubborn. Each asks once, to be a client.
-func idleConnections(t *testing.T, server string, n int, stubborn bool) *atomic.Int64 {
+// idleConnections connects TCP clients that ask nothing to a server, until the
+// test ends. Those that are cut connect again. It returns how many there are.
+func idleConnections(t *testing.T, server string, n int) *atomic.Int64 {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
@@ -58,9 +58,6 @@ func idleConnections(t *testing.T, server string, n int, stubborn bool) *atomic.
 		clients.Go(func() {
 			for ctx.Err() == nil {
 				hold(ctx, server, &connected)
-				if !stubborn {
-					return
-				}
 				select {
 				case <-ctx.Done():
 				case <-time.After(100 * time.Millisecond):
@@ -92,11 +89,12 @@ func (c *chaos) idleClients(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		clients int
-		back    bool // at kube-dns
+		back    bool   // at kube-dns
+		tcp     target // for other TCP clients
 	}{
-		{"25 idle TCP clients at port 53", 25, false},
-		{"2000 idle TCP clients at port 53", 2000, false},
-		{"2000 idle TCP clients at kube-dns itself", 2000, true},
+		{"25 idle TCP clients at port 53", 25, false, asControl},
+		{"2000 idle TCP clients at port 53", 2000, false, noTarget},
+		{"2000 idle TCP clients at kube-dns itself", 2000, true, asControl},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -112,16 +110,15 @@ func (c *chaos) idleClients(t *testing.T) {
 				return o
 			}
 			harmed, undisturbed := c.beside(t, load(p), load(control), 12*time.Second, func() {
-				connected := idleConnections(t, load(p).server, tt.clients, true)
+				connected := idleConnections(t, load(p).server, tt.clients)
 				time.Sleep(5 * time.Second)
 				t.Logf("%d of %d clients are connected", connected.Load(), tt.clients)
 			})
 			c.record(t, row{harm: tt.name, scope: "all over UDP", target: asControl, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)
-			over := row{harm: tt.name, scope: "over TCP", with: harmed.of(classTCP), without: undisturbed.of(classTCP)}
-			if tt.back {
-				over.target = asControl
-			}
-			c.record(t, over, nil, nil)
+			c.record(t, row{
+				harm: tt.name, scope: "over TCP", target: tt.tcp,
+				with: harmed.of(classTCP), without: undisturbed.of(classTCP),
+			}, nil, nil)
 		})
 	}
 }
@@ -147,10 +144,10 @@ func (c *chaos) flood(t *testing.T) {
 		time.Sleep(13 * time.Second)
 		flooding = flood.finish(t)
 	})
-	t.Logf("the flood itself: %v", flooding.of())
 	what := fmt.Sprintf("%d names a second that nobody asks for twice", 2*rate)
 	c.record(t, row{harm: what, scope: "cluster", target: asControl, with: harmed.of(clusterClasses...), without: undisturbed.of(clusterClasses...)}, harmed, undisturbed)
 	c.record(t, row{harm: what, scope: "outside", target: asControl, with: harmed.of(classOutside), without: undisturbed.of(classOutside)}, nil, nil)
+	c.record(t, row{harm: what, scope: "the flood itself", with: flooding.of()}, flooding, nil)
 }
 
 // drain stops the pod as kubelet does: all processes get SIGTERM at once.
@@ -168,11 +165,17 @@ func (c *chaos) drain(t *testing.T) {
 	if ends := rest(); len(ends) != 3 || ends[0] != p.nanny.name {
 		t.Errorf("order in which the processes ended: got %q, want %s first", ends, p.nanny.name)
 	}
-	with := harmed.of()
-	c.record(t, row{
-		harm: "SIGTERM to all three processes", scope: "all", target: noneLost, with: with, without: undisturbed.of(),
-		note: fmt.Sprintf("(refused: %d sent after the socket had closed)", with.nobody),
-	}, harmed, undisturbed)
+	for _, scope := range []struct {
+		name    string
+		classes []class
+	}{{"cluster", clusterClasses}, {"outside", []class{classOutside}}} {
+		with := harmed.of(scope.classes...)
+		c.record(t, row{
+			harm: "SIGTERM to all three processes", scope: scope.name, target: noneLost,
+			with: with, without: undisturbed.of(scope.classes...),
+			note: fmt.Sprintf("(refused: %d sent after the socket had closed)", with.nobody),
+		}, harmed, undisturbed)
+	}
 }
 
 // terminate sends SIGTERM to all processes. The function that it returns waits

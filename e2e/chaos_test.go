@@ -24,7 +24,7 @@ var (
 // TestChaos does harm to a pod while it is asked, and compares what becomes of
 // the queries with a control run: the same load for the same time, without the
 // harm. Where the harm is no work for the machine the control run is another
-// pod at the same time, else it is before the harm.
+// pod at the same time, else it comes after the harm.
 //
 //	go test -tags chaos -timeout 20m -run TestChaos -v .
 //	go test -tags chaos -timeout 20m -run TestChaos -v . -cases=1,9
@@ -182,19 +182,21 @@ func (c *chaos) beside(t *testing.T, harmed, control loadOptions, d time.Duratio
 	return a.finish(t), b.finish(t)
 }
 
-// inTurn puts the same load on a pod twice for a time: first without, then with
-// the harm, which begins after one second.
+// inTurn puts the same load on a pod twice: first with the harm, which begins
+// after one second, for a time or as long as the harm takes; then without it, for
+// as long.
 func (c *chaos) inTurn(t *testing.T, opts loadOptions, d time.Duration, harm func()) (with, without *score) {
 	t.Helper()
-	control := startLoad(t, opts)
-	time.Sleep(d)
-	without = control.finish(t)
+	began := time.Now()
 	harmed := startLoad(t, opts)
-	end := time.Now().Add(d)
 	time.Sleep(time.Second)
 	harm()
-	time.Sleep(time.Until(end))
-	return harmed.finish(t), without
+	time.Sleep(time.Until(began.Add(d)))
+	took := time.Since(began)
+	with = harmed.finish(t)
+	control := startLoad(t, opts)
+	time.Sleep(took)
+	return with, control.finish(t)
 }
 
 // root reports whether this process may use port 53 and mount; else it says in

@@ -2,7 +2,7 @@ package kube_test
 
 import (
 	"context"
-	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,78 +11,140 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 )
 
-// A stuckZone is one whose Publish waits for free, if that is set.
+// A stuckZone is one whose Publish waits while it is stuck.
 type stuckZone struct {
 	*kubedns.Zone
-	free chan struct{}
+	gate atomic.Pointer[chan struct{}]
 }
 
 func (z *stuckZone) Publish() []kubedns.Key {
-	if z.free != nil {
-		<-z.free
+	if gate := z.gate.Load(); gate != nil {
+		<-*gate
 	}
 	return z.Zone.Publish()
 }
 
+func (z *stuckZone) block() {
+	gate := make(chan struct{})
+	z.gate.Store(&gate)
+}
+
+func (z *stuckZone) free() { close(*z.gate.Swap(nil)) }
+
+// startStuck runs a source into a zone that can be stuck.
+func startStuck(t *testing.T, api *fakeAPI) (*kube.Source, *stuckZone) {
+	t.Helper()
+	client, err := kube.NewClientOver(api, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := kube.NewSource(kube.SourceOptions{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone := &stuckZone{Zone: kubedns.NewZone(kubedns.Options{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = src.RunInto(ctx, zone)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return src, zone
+}
+
 func TestAlive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		api := newFakeAPI("36")
-		api.put(clusterIP("web", "10.0.0.1"))
-		log := slog.New(slog.DiscardHandler)
-		client, err := kube.NewClientOver(api, log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		src, err := kube.NewSource(kube.SourceOptions{Client: client})
-		if err != nil {
-			t.Fatal(err)
-		}
-		zone := &stuckZone{Zone: kubedns.NewZone(kubedns.Options{})}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			_ = src.RunInto(ctx, zone)
-		}()
-		defer func() { cancel(); <-done }()
-		alive := func(when string, want bool) {
-			t.Helper()
-			synctest.Wait()
-			if err := src.Alive(time.Now()); (err == nil) != want {
-				t.Errorf("%s: Alive = %v, want alive: %t", when, err, want)
-			}
-		}
+	tests := []struct {
+		name   string
+		change func(api *fakeAPI, zone *stuckZone) // and stuck with it
+		want   string                              // the answer for db in the end
+	}{
+		{
+			name: "Service",
+			change: func(api *fakeAPI, zone *stuckZone) {
+				zone.block()
+				api.put(clusterIP("db", "10.0.0.2"))
+			},
+			want: "10.0.0.2",
+		},
+		{
+			name: "slice",
+			change: func(api *fakeAPI, zone *stuckZone) {
+				zone.block()
+				api.put(slice("web", "a", "10.1.0.2"))
+			},
+			want: "10.0.0.1",
+		},
+		{
+			name: "endpoints that had to be fetched",
+			change: func(api *fakeAPI, zone *stuckZone) {
+				api.change(func() {
+					api.afterList = func(q request) {
+						if isFetch(q) {
+							zone.block()
+						}
+					}
+				})
+				api.put(headless("db"))
+			},
+			want: "10.1.0.1",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := newFakeAPI("36")
+				api.put(clusterIP("db", "10.0.0.1"), slice("db", "a", "10.1.0.1"), headless("web"))
+				src, zone := startStuck(t, api)
+				alive := func(when string, want bool) {
+					t.Helper()
+					synctest.Wait()
+					if err := src.Alive(time.Now()); (err == nil) != want {
+						t.Errorf("%s: Alive = %v, want alive: %t", when, err, want)
+					}
+				}
+				alive("in the beginning", true)
+				time.Sleep(time.Hour)
+				alive("after an hour in which nothing changed", true)
+				api.change(func() { api.down = true })
+				time.Sleep(time.Hour)
+				alive("after an hour without API server", true)
+				api.change(func() { api.down = false })
+				time.Sleep(time.Minute)
 
-		alive("in the beginning", true)
-		time.Sleep(time.Hour)
-		alive("after an hour in which nothing changed", true)
-		api.change(func() { api.down = true })
-		time.Sleep(time.Hour)
-		alive("after an hour without API server", true)
-		api.change(func() { api.down = false })
-		time.Sleep(time.Minute)
+				tt.change(api, zone)
+				time.Sleep(20 * time.Second)
+				api.put(clusterIP("other", "10.0.0.3"))
+				time.Sleep(10 * time.Second)
+				alive("stuck for 30 s", true)
+				time.Sleep(time.Second)
+				alive("stuck for 31 s", false)
+				zone.free()
+				alive("free again", true)
+				if got := lookup(t, zone.Zone, "db"); got != tt.want {
+					t.Errorf("db = %q, want %q", got, tt.want)
+				}
+				if got := lookup(t, zone.Zone, "other"); got != "10.0.0.3" {
+					t.Errorf("other = %q, want what came last", got)
+				}
+				time.Sleep(time.Hour)
+				alive("an hour later", true)
+			})
+		})
+	}
+}
 
-		zone.free = make(chan struct{}) // the writer waits for changes, and does not look at it
-		api.put(clusterIP("web", "10.0.0.2"))
-		synctest.Wait()
-		stuck := time.Now()
-		time.Sleep(20 * time.Second)
-		api.put(clusterIP("web", "10.0.0.3"))
-		time.Sleep(10 * time.Second)
-		alive("stuck for 30 s", true)
-		time.Sleep(time.Second)
-		alive("stuck for 31 s", false)
-		if err := src.Alive(stuck); err != nil {
-			t.Errorf("Alive of an earlier moment = %v", err)
-		}
-		free := zone.free
-		zone.free = nil
-		close(free)
-		alive("free again", true)
-		if got := lookup(t, zone.Zone, "web"); got != "10.0.0.3" {
-			t.Errorf("web = %q, want what came last", got)
-		}
-		time.Sleep(time.Hour)
-		alive("an hour later", true)
-	})
+// A source that was never run waits for nothing.
+func TestAliveBeforeRun(t *testing.T) {
+	client, err := kube.NewClientOver(newFakeAPI("36"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := kube.NewSource(kube.SourceOptions{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := src.Alive(time.Now()); err != nil {
+		t.Errorf("Alive = %v", err)
+	}
 }

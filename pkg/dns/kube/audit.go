@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,37 +139,36 @@ func (a *auditor) look(ctx context.Context, k auditKind) (comparison, string, er
 	case err != nil:
 		return comparison{}, auditError, err
 	}
-	c, ok := a.ask(ctx, question{kind: k, shown: shown.objects, answer: make(chan comparison, 1)})
-	if !ok || c.other || !a.watching() {
+	// Everything up to here was handed to the writer, which takes it before it
+	// answers.
+	c := comparison{version: shown.version, passed: k.at.version.Load()}
+	found := a.ask(ctx, question{kind: k, shown: shown.objects, answer: make(chan answer, 1)})
+	if !found.ok {
 		return comparison{}, auditSkipped, nil
 	}
-	c.version = shown.version
+	c.differences = found.differences
 	return c, auditOK, nil
 }
 
-// watching says whether all objects are known, and changes of all arrive.
+// watching says whether changes of all objects arrive. Watches are open only
+// when their lists are complete.
 func (a *auditor) watching() bool {
-	status := a.source.tracker.status()
-	for _, w := range status.Watches {
-		if !w.Connected {
-			return false
-		}
-	}
-	return len(status.Waiting) == 0
+	watches := a.source.tracker.status().Watches
+	return !slices.ContainsFunc(watches, func(w Watch) bool { return !w.Connected })
 }
 
-// ask has the writer compare. It reports false when ctx is done.
-func (a *auditor) ask(ctx context.Context, q question) (comparison, bool) {
+// ask has the writer compare.
+func (a *auditor) ask(ctx context.Context, q question) answer {
 	select {
 	case <-ctx.Done():
-		return comparison{}, false
+		return answer{}
 	case a.source.questions <- q:
 	}
 	select {
 	case <-ctx.Done():
-		return comparison{}, false
-	case c := <-q.answer:
-		return c, true
+		return answer{}
+	case found := <-q.answer:
+		return found
 	}
 }
 

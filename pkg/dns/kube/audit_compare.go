@@ -13,7 +13,12 @@ import (
 type question struct {
 	kind   auditKind
 	shown  map[kubedns.Key]kubedns.ObjectVersion
-	answer chan comparison // takes one without waiting
+	answer chan answer // takes one without waiting
+}
+
+type answer struct {
+	differences []difference
+	ok          bool // false when endpoints come from another API by now
 }
 
 // A comparison is the result of one look.
@@ -22,8 +27,6 @@ type comparison struct {
 	// passed is how far the watch was, version the version of what the server
 	// showed; 0 when it is no number.
 	passed, version uint64
-	// other: endpoints are of another API by now.
-	other bool
 }
 
 // A difference is an object that the server shows in one state and we hold in

@@ -112,29 +112,30 @@ func TestReadMetadataRefuses(t *testing.T) {
 	envelope := func(fields ...string) string { return "k8s\x00" + strings.Join(fields, "") }
 	typed := string(encoded(t, other)[4:]) // up to the list
 	typed = typed[:2+int(typed[1])]
+	const notMetadata, invalid, cutOff = "the answer is not metadata", "the answer is not valid protobuf", "unexpected EOF"
 	tests := []struct {
 		name, body string
-		noMetadata bool
+		want       string
 	}{
-		{"JSON", `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1"}`, true},
-		{"whole objects", string(whole), true},
-		{"no type", envelope("\x12\x00"), true},
-		{"no list", envelope(typed), false},
-		{"type too large", envelope("\x0a\xff\xff\xff\xff\x0f"), false},
-		{"type is no message", envelope("\x0a\x01\xff"), false},
-		{"size out of range", envelope(typed, "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), false},
-		{"object larger than the list", envelope(typed, "\x12\x03\x12\x7f\x00"), false},
-		{"size larger than the list", envelope(typed, "\x12\x02\x12\xff\x01"), false},
-		{"object is no message", envelope(typed, "\x12\x03\x12\x01\xff"), false},
-		{"number that does not end", envelope(typed, "\x12\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), false},
-		{"field of unknown kind", envelope(typed, "\x12\x01\x0f"), false},
-		{"fixed field larger than the list", envelope(typed, "\x12\x03\x09\x00\x00"), false},
+		{"JSON", `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1"}`, notMetadata},
+		{"whole objects", string(whole), notMetadata + " but ServiceList of v1"},
+		{"no type", envelope("\x12\x00"), notMetadata},
+		{"no list", envelope(typed), cutOff},
+		{"type too large", envelope("\x0a\xff\xff\xff\xff\x0f"), invalid},
+		{"type is no message", envelope("\x0a\x01\xff"), invalid},
+		{"size out of range", envelope(typed, "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), invalid},
+		{"object larger than the list", envelope(typed, "\x12\x03\x12\x7f\x00"), invalid},
+		{"size beyond the end of the list", envelope(typed, "\x12\x02\x12\xff\x01"), cutOff},
+		{"object is no message", envelope(typed, "\x12\x03\x12\x01\xff"), invalid},
+		{"number that does not end", envelope(typed, "\x12\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "binary: varint overflows"},
+		{"field of unknown kind", envelope(typed, "\x12\x01\x0f"), invalid},
+		{"fixed field larger than the list", envelope(typed, "\x12\x03\x09\x00\x00", "\x1a\x06abcdef"), invalid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			items, _, err := readAll(strings.NewReader(tt.body))
-			if err == nil || errors.Is(err, kube.ErrNoMetadata) != tt.noMetadata {
-				t.Errorf("%d objects, error %v, want an error; that it is not metadata: %t", len(items), err, tt.noMetadata)
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || errors.Is(err, kube.ErrNoMetadata) != strings.HasPrefix(tt.want, notMetadata) {
+				t.Errorf("%d objects, error %v, want %s", len(items), err, tt.want)
 			}
 		})
 	}

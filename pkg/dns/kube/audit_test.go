@@ -273,6 +273,41 @@ func TestAuditRelistsOnceAnHour(t *testing.T) {
 	})
 }
 
+// A list that comes about for another reason at that moment is as good.
+func TestAuditRelistIsDoneOnce(t *testing.T) {
+	api := newFakeAPI("20")
+	api.put(clusterIP("web", "10.0.0.1"))
+	api.metadata.edit = phantom(servicesPath, "90")
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		looks := 0
+		api.change(func() {
+			api.before = func(q request) {
+				if q.Verb == "list" && q.Path == servicesPath {
+					time.Sleep(10 * time.Second)
+				}
+			}
+			api.afterList = func(q request) {
+				if !isMetadata(q) || q.Path != servicesPath {
+					return
+				}
+				if looks++; looks == 2 {
+					api.change(func() { // so that a watch cannot go on
+						api.revision++
+						api.forgotten = api.revision
+						api.cuts++
+					})
+					time.Sleep(time.Second) // now they are being listed
+				}
+			}
+		})
+		time.Sleep(oneAudit)
+		if n := r.log.lines("ERROR", "relist=true"); n != 1 {
+			t.Errorf("%d relists logged, want 1", n)
+		}
+		r.wantLists("services", 2)
+	})
+}
+
 // Versions that are no numbers cannot be compared.
 func TestAuditOfOpaqueVersions(t *testing.T) {
 	api := newFakeAPI("36")

@@ -18,6 +18,10 @@
 // some of its errors; how long we wait for what, and why, is what /readiness
 // has to say.
 //
+// A watch that missed a change would be the bug that nobody sees. So an auditor
+// compares UIDs and versions with those of the server every 15 to 30 minutes,
+// and has a kind listed again of which something was missed.
+//
 // No error of the API server ends anything here: it is counted, logged at most
 // once a minute, told in Status, and tried again.
 package kube

@@ -35,5 +35,5 @@ func ReasonOf(err error) Reason { return reasonOf(err) }
 // ParseVersion returns the text of a version, and whether it is at least 1.32.
 func ParseVersion(body []byte) (string, bool) {
 	v, _ := parseVersion(body)
-	return v.String(), v.atLeast(1, 32)
+	return v.String(), v.atLeast(32)
 }

@@ -65,7 +65,7 @@ func metadataOf(o kruntime.Object) metav1.PartialObjectMetadata {
 	}}
 	p.ManagedFields = []metav1.ManagedFieldsEntry{{
 		Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, FieldsType: "FieldsV1",
-		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)},
+		FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`),
 	}}
 	return p
 }

@@ -22,12 +22,12 @@ type Metrics struct {
 // count for nobody.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	const namespace, subsystem = "kubedns", "api"
-	make := promauto.With(reg)
+	factory := promauto.With(reg)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return make.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+		return factory.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
 	}
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return make.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+		return factory.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
 	}
 	return &Metrics{
 		errors: counter("errors_total",
@@ -38,7 +38,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Times the endpoints of a single Service were read because they were not kept before. Result is ok or error.", "result"),
 		streamingOff: counter("streaming_off_total",
 			"1 when the API server turned out not to stream its lists, although its version says so. Reason is silent or refused.", "reason"),
-		fallbacks: make.NewCounter(prometheus.CounterOpts{
+		fallbacks: factory.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "endpoints_fallbacks_total",
 			Help: "1 when EndpointSlices are missing or forbidden, and Endpoints are read instead.",
 		}),

@@ -159,7 +159,7 @@ func (s *Source) serverVersion(ctx context.Context) (serverVersion, bool) {
 			s.tracker.setServer(version)
 			// Lists are streamed from 1.32 on. Older servers ignore the
 			// request, and then there is no end to wait for.
-			s.streaming.on.Store(version.atLeast(1, 32))
+			s.streaming.on.Store(version.atLeast(32))
 			s.log.Info("found the API server", "version", version.String(), "streaming", s.streaming.isOn())
 			return version, true
 		}
@@ -193,7 +193,7 @@ func (c *Client) endpointsAPIs(v serverVersion) []*endpointsAPI {
 	apis := []*endpointsAPI{{"endpointslices.discovery.k8s.io/v1", c.endpointSlices(), owned, bySlice, newPosition()}}
 	// Hand-made Endpoints are mirrored into slices from 1.19 on; v1beta1 ended
 	// with 1.24.
-	if v.atLeast(1, 19) && !v.atLeast(1, 25) {
+	if v.atLeast(19) && !v.atLeast(25) {
 		apis = append(apis, &endpointsAPI{"endpointslices.discovery.k8s.io/v1beta1", c.betaEndpointSlices(), owned, bySlice, newPosition()})
 	}
 	return append(apis, &endpointsAPI{"endpoints/v1", c.endpoints(), selector{}, byName, newPosition()})

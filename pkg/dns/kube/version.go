@@ -33,8 +33,9 @@ func (v serverVersion) String() string {
 	return v.text
 }
 
-func (v serverVersion) atLeast(major, minor int) bool {
-	return v.major > major || v.major == major && v.minor >= minor
+// atLeast says whether it is 1.minor or later.
+func (v serverVersion) atLeast(minor int) bool {
+	return v.major > 1 || v.major == 1 && v.minor >= minor
 }
 
 // version asks for the server's version. When there is no error, asking again

@@ -89,6 +89,7 @@ func newWriter(z zone, s *Source) *writer {
 // run changes the zone until ctx is done.
 func (w *writer) run(ctx context.Context) {
 	for {
+		var asked *question
 		jobs, next := w.nextFetch()
 		select {
 		case <-ctx.Done():
@@ -101,7 +102,7 @@ func (w *writer) run(ctx context.Context) {
 		case f := <-w.source.fetched:
 			w.onFetched(f)
 		case q := <-w.source.questions:
-			w.onQuestion(q)
+			asked = &q
 		case jobs <- next:
 			w.merge.begin()
 			continue
@@ -109,6 +110,9 @@ func (w *writer) run(ctx context.Context) {
 		w.drainServices()
 		w.drainEndpoints()
 		w.publish()
+		if asked != nil {
+			w.onQuestion(*asked)
+		}
 	}
 }
 
@@ -188,18 +192,14 @@ func (w *writer) onFetched(f fetch) {
 	}
 }
 
-// onQuestion compares what the server shows with what is held. How far the watch
-// is has to be read first: then all that it brought up to there is in the
-// queues, and is taken before the comparison.
+// onQuestion compares what the server shows with what is held, after the queues
+// were emptied.
 func (w *writer) onQuestion(q question) {
-	passed := q.kind.at.version.Load()
-	w.drainServices()
-	w.drainEndpoints()
 	if q.kind.api != nil && q.kind.api != w.api {
-		q.answer <- comparison{other: true}
+		q.answer <- answer{}
 		return
 	}
-	q.answer <- comparison{passed: passed, differences: compare(q.shown, q.kind.held(w.zone))}
+	q.answer <- answer{differences: compare(q.shown, q.kind.held(w.zone)), ok: true}
 }
 
 // nextFetch returns what to offer to the fetchers: nothing while the API is

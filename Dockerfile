@@ -1,0 +1,100 @@
+# The three images, with a container engine. `make images` makes the same without one.
+#
+#   docker buildx build --target kube-dns --platform linux/amd64,linux/arm64 \
+#     --build-arg VERSION=v1.0.0 --build-arg REVISION=$(git rev-parse HEAD) \
+#     -t registry.example/dns/k8s-dns-kube-dns:v1.0.0 --push .
+#
+# Targets: kube-dns, dnsmasq-nanny, sidecar. The commands are static and run on
+# nothing; dnsmasq is Debian's, with its libraries and without the rest of Debian.
+
+ARG GO=golang:1.26-bookworm
+ARG DEBIAN=debian:bookworm-slim
+
+# The commands, built where the engine runs, for where they will run.
+FROM --platform=$BUILDPLATFORM ${GO} AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG TARGETOS=linux TARGETARCH VERSION=devel SOURCE_DATE_EPOCH=0
+ENV CGO_ENABLED=0 GOFLAGS=-buildvcs=false
+RUN mkdir /out /tools && \
+    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -o /out/ \
+      -ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$VERSION" \
+      ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar && \
+    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -o /tools/ ./images/debroot && \
+    go build -o /usr/local/bin/ ./images/sbom
+RUN images/root.sh static /static
+# What every image carries: version, license texts, list of contents.
+RUN for command in kube-dns dnsmasq-nanny sidecar; do \
+      share=/top/$command/usr/share/kube-dns; \
+      mkdir -p $share && cp /out/$command /top/$command/ && cp LICENSE $share/ && \
+      echo "$command $VERSION" >$share/version && \
+      images/licenses.sh ./cmd/$command $share/licenses || exit 1; \
+    done
+
+# dnsmasq, for where it will run.
+FROM ${DEBIAN} AS debian
+RUN apt-get update && apt-get install -y --no-install-recommends dnsmasq-base
+COPY --from=build /tools/debroot /usr/local/bin/
+COPY images/root.sh /usr/local/bin/
+RUN debroot -o /root.dnsmasq /usr/sbin/dnsmasq && root.sh nanny /root.dnsmasq
+
+# The lists of contents.
+FROM build AS listed
+ARG VERSION=devel SOURCE_DATE_EPOCH=0
+COPY --from=debian /root.dnsmasq /root.dnsmasq
+RUN for command in kube-dns sidecar; do \
+      sbom -name k8s-dns-$command -version "$VERSION" -created "$SOURCE_DATE_EPOCH" \
+        /top/$command >/sbom.json && \
+      mv /sbom.json /top/$command/usr/share/kube-dns/sbom.spdx.json || exit 1; \
+    done
+RUN cp -r /top/dnsmasq-nanny /all && cp -r /root.dnsmasq/. /all/ && \
+    sbom -name k8s-dns-dnsmasq-nanny -version "$VERSION" -created "$SOURCE_DATE_EPOCH" \
+      /all >/top/dnsmasq-nanny/usr/share/kube-dns/sbom.spdx.json && \
+    echo "dnsmasq $(sed -n 's/^Version: //p' /all/var/lib/dpkg/status.d/dnsmasq-base)" \
+      >>/top/dnsmasq-nanny/usr/share/kube-dns/version
+RUN mkdir -m 1777 -p /static/tmp /root.dnsmasq/tmp && chmod 1777 /static/tmp /root.dnsmasq/tmp
+
+FROM scratch AS kube-dns
+COPY --from=listed /static/ /
+COPY --from=listed /top/kube-dns/ /
+ARG VERSION=devel REVISION=unknown
+LABEL org.opencontainers.image.title="k8s-dns-kube-dns" \
+      org.opencontainers.image.description="Answers DNS queries for the Services, endpoints and pods of a cluster" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="https://github.com/kube-dns/kube-dns" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/kube-dns"]
+
+# As root, with which manifests of old expect to open port 53; the pod may say
+# otherwise (runAsUser, and net.ipv4.ip_unprivileged_port_start).
+FROM scratch AS dnsmasq-nanny
+COPY --from=listed /root.dnsmasq/ /
+COPY --from=listed /top/dnsmasq-nanny/ /
+ARG VERSION=devel REVISION=unknown
+LABEL org.opencontainers.image.title="k8s-dns-dnsmasq-nanny" \
+      org.opencontainers.image.description="Runs dnsmasq in front of kube-dns and keeps it running" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="https://github.com/kube-dns/kube-dns" \
+      org.opencontainers.image.licenses="Apache-2.0"
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/dnsmasq-nanny"]
+
+FROM scratch AS sidecar
+COPY --from=listed /static/ /
+COPY --from=listed /top/sidecar/ /
+ARG VERSION=devel REVISION=unknown
+LABEL org.opencontainers.image.title="k8s-dns-sidecar" \
+      org.opencontainers.image.description="Probes the DNS servers of a kube-dns pod and exports their metrics" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="https://github.com/kube-dns/kube-dns" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/sidecar"]

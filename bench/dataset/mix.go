@@ -1,0 +1,162 @@
+package dataset
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// A Question is one line of a mix.
+type Question struct {
+	Name string // without trailing dot
+	Type string
+}
+
+// A Mix is a list of questions that is asked over and over.
+type Mix struct {
+	// Name is its key in results.
+	Name string
+	// Title is what the report calls it.
+	Title string
+	// EDNS: the questions carry an OPT record.
+	EDNS bool
+	// TCP: it is asked over TCP.
+	TCP bool
+	// Questions in the order they are asked.
+	Questions []Question
+}
+
+// The names of the mixes.
+const (
+	MixA     = "a"
+	MixSRV   = "srv"
+	MixTen   = "headless10"
+	MixFifty = "headless50"
+	MixPTR   = "ptr"
+	MixNX    = "nxdomain"
+	MixReal  = "search"
+	MixTCP   = "tcp"
+)
+
+// Mixes are all mixes of the set, always the same ones in the same order.
+func (s Set) Mixes() []Mix {
+	rng := rand.New(rand.NewPCG(7, 7))
+	a, srv, ptr := s.clusterIPQuestions()
+	mixes := []Mix{
+		{Name: MixA, Title: "A", Questions: shuffled(rng, a)},
+		{Name: MixSRV, Title: "SRV", Questions: shuffled(rng, srv)},
+	}
+	if g, ok := s.Group(10); ok {
+		mixes = append(mixes, Mix{Name: MixTen, Title: "A, headless, 10 addresses", Questions: shuffled(rng, g.questions())})
+	}
+	if g, ok := s.Group(50); ok {
+		mixes = append(mixes, Mix{Name: MixFifty, Title: "A, headless, 50 addresses, EDNS", EDNS: true, Questions: shuffled(rng, g.questions())})
+	}
+	return append(mixes,
+		Mix{Name: MixPTR, Title: "PTR", Questions: shuffled(rng, ptr)},
+		Mix{Name: MixNX, Title: "NXDOMAIN", Questions: shuffled(rng, s.absentQuestions())},
+		Mix{Name: MixReal, Title: "search path", Questions: s.searchQuestions(rng)},
+		Mix{Name: MixTCP, Title: "A over TCP", TCP: true, Questions: shuffled(rng, a)},
+	)
+}
+
+func (s Set) clusterIPQuestions() (a, srv, ptr []Question) {
+	for i := range s.Services {
+		name := s.Service(i)
+		a = append(a, Question{name, "A"})
+		srv = append(srv, Question{"_http._tcp." + name, "SRV"})
+		ptr = append(ptr, Question{ReverseName(s.ClusterIP(i)), "PTR"})
+	}
+	return a, srv, ptr
+}
+
+func (g Group) questions() []Question {
+	var out []Question
+	for i := range g.Services {
+		out = append(out, Question{g.Service(i), "A"})
+	}
+	return out
+}
+
+// absentQuestions ask for what a search path makes of names of the internet.
+func (s Set) absentQuestions() []Question {
+	var out []Question
+	for i := range 10_000 {
+		suffix := [...]string{s.namespace(i) + ".svc." + Zone, "svc." + Zone, Zone}[i%3]
+		out = append(out, Question{fmt.Sprintf("www.host%d.com.%s", i, suffix), "A"})
+	}
+	return out
+}
+
+// searchQuestions are what pods with "options ndots:5" and the usual search
+// path ask, A and AAAA together, some Services far more often than others. The
+// last try of a name of the internet, which leaves the cluster, is left out.
+func (s Set) searchQuestions(rng *rand.Rand) []Question {
+	popular := rand.NewZipf(rng, 1.1, 4, uint64(s.Services-1))
+	external := rand.NewZipf(rng, 1.2, 2, 999)
+	order := rng.Perm(s.Services)
+	var out []Question
+	for range 12_000 {
+		i := order[popular.Uint64()]
+		own, full := s.namespace(rng.IntN(s.Namespaces)), s.Service(i)
+		var names []string
+		switch x := rng.IntN(100); {
+		case x < 40: // a Service of the pod's own namespace: the first try
+			names = []string{full}
+		case x < 65: // service.namespace of another: the second try
+			names = []string{fmt.Sprintf("svc-%d.%s.%s.svc.%s", i, s.namespace(i), own, Zone), full}
+		case x < 75: // the full name without the last dot: the fourth try
+			names = []string{full + "." + own + ".svc." + Zone, full + ".svc." + Zone, full + "." + Zone, full}
+		default:
+			name := fmt.Sprintf("api.ext%d.com", external.Uint64())
+			names = []string{name + "." + own + ".svc." + Zone, name + ".svc." + Zone, name + "." + Zone}
+		}
+		for _, name := range names {
+			out = append(out, Question{name, "A"}, Question{name, "AAAA"})
+		}
+	}
+	return out
+}
+
+// ReverseName is the name of an IPv4 address's PTR record.
+func ReverseName(a netip.Addr) string {
+	b := a.As4()
+	return fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa", b[3], b[2], b[1], b[0])
+}
+
+func shuffled(rng *rand.Rand, qs []Question) []Question {
+	out := append([]Question(nil), qs...)
+	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// WriteQuestions writes them in dnsperf's format: a name and a type a line.
+func WriteQuestions(path string, qs []Question) error {
+	var b strings.Builder
+	for _, q := range qs {
+		b.WriteString(q.Name + " " + q.Type + "\n")
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// ReadQuestions reads what WriteQuestions wrote.
+func ReadQuestions(path string) ([]Question, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var out []Question
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		w := strings.Fields(lines.Text())
+		if len(w) != 2 {
+			return nil, fmt.Errorf("%s:%d: want a name and a type, not %q", path, n, lines.Text())
+		}
+		out = append(out, Question{w[0], w[1]})
+	}
+	return out, lines.Err()
+}

@@ -1,0 +1,220 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// maxRate bounds a load: it has to leave the machine to those that are tested.
+const maxRate = 1000
+
+// LoadOptions say what to ask.
+type LoadOptions struct {
+	// Server is "ip:port".
+	Server string
+	// Rate is in queries a second, 1 to 1000; over TCP, 0 for none.
+	Rate, TCPRate int
+	// Questions are asked in turn.
+	Questions []Question
+	// Limit is when the load ends by itself, in seconds; 0: after 900.
+	Limit int
+}
+
+// A Question has one right answer.
+type Question struct {
+	Name, Type string
+	// Rcode is what is right; empty: NOERROR.
+	Rcode string
+	// Record must be among the answers ("A 192.0.2.1"); empty: none is looked for.
+	Record string
+}
+
+// Account is what became of the queries of a load. Each was sent once, from a
+// socket of its own, and waited five seconds for its answer.
+type Account struct {
+	Sent, Right int
+	// Lost got no answer. Refused found nobody at the port.
+	Lost, Refused int
+	// Wrong holds the number of each answer that was not right, by what it was.
+	Wrong map[string]int
+	// Gap is the longest time without a right answer, Slowest the longest wait
+	// for one; in milliseconds.
+	Gap, Slowest int64
+	// Times of the queries that were not answered right, in milliseconds since
+	// the load began; the first hundred.
+	Times []int64
+}
+
+// Bad is the number of queries that were not answered right.
+func (a *Account) Bad() int { return a.Sent - a.Right }
+
+func (a *Account) String() string {
+	s := fmt.Sprintf("%d queries, %d right, %d lost, %d refused, longest gap %d ms, slowest %d ms",
+		a.Sent, a.Right, a.Lost, a.Refused, a.Gap, a.Slowest)
+	if len(a.Wrong) > 0 {
+		s += fmt.Sprintf(", wrong %v", a.Wrong)
+	}
+	if len(a.Times) > 0 {
+		s += fmt.Sprintf(", bad at %v ms", a.Times)
+	}
+	return s
+}
+
+// A load asks at a fixed pace, whatever comes back.
+type load struct {
+	opts  LoadOptions
+	wire  [][]byte
+	begun time.Time
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+
+	mu      sync.Mutex
+	account Account
+	last    time.Duration // of the last right answer
+}
+
+func newLoad(opts LoadOptions) (*load, error) {
+	if opts.Rate < 1 || opts.Rate > maxRate || opts.TCPRate < 0 || opts.TCPRate > maxRate {
+		return nil, fmt.Errorf("Rate %d, TCPRate %d: want 1 to %d and 0 to %d", opts.Rate, opts.TCPRate, maxRate, maxRate)
+	}
+	if len(opts.Questions) == 0 {
+		return nil, errors.New("no Questions")
+	}
+	if opts.Limit == 0 {
+		opts.Limit = 900
+	}
+	l := &load{opts: opts, begun: time.Now()}
+	for _, q := range opts.Questions {
+		m := new(dns.Msg).SetQuestion(dns.Fqdn(q.Name), dns.StringToType[q.Type])
+		b, err := m.Pack()
+		if err != nil {
+			return nil, fmt.Errorf("question %s %s: %w", q.Name, q.Type, err)
+		}
+		l.wire = append(l.wire, b)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Duration(opts.Limit)*time.Second)
+	l.stop = stop
+	l.work.Go(func() { l.send(ctx, "udp", opts.Rate) })
+	if opts.TCPRate > 0 {
+		l.work.Go(func() { l.send(ctx, "tcp", opts.TCPRate) })
+	}
+	return l, nil
+}
+
+// finish stops asking, waits for what is on its way, and returns the account.
+func (l *load) finish() Account {
+	l.stop()
+	l.work.Wait()
+	return l.account
+}
+
+func (l *load) send(ctx context.Context, network string, rate int) {
+	ticker := time.NewTicker(time.Second / time.Duration(rate))
+	defer ticker.Stop()
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		waiting.Go(func() { l.ask(network, n) })
+	}
+}
+
+func (l *load) ask(network string, n int) {
+	i := n % len(l.wire)
+	began := time.Since(l.begun)
+	what := l.exchange(network, uint16(n), i)
+	now := time.Since(l.begun)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := &l.account
+	a.Sent++
+	switch what {
+	case "":
+		a.Right++
+		a.Gap = max(a.Gap, (now - l.last).Milliseconds())
+		a.Slowest = max(a.Slowest, (now - began).Milliseconds())
+		l.last = max(l.last, now)
+		return
+	case "lost":
+		a.Lost++
+	case "refused":
+		a.Refused++
+	default:
+		if a.Wrong == nil {
+			a.Wrong = map[string]int{}
+		}
+		a.Wrong[what]++
+	}
+	if len(a.Times) < 100 {
+		a.Times = append(a.Times, began.Milliseconds())
+	}
+}
+
+// exchange returns what became of a query; nothing when it was answered right.
+func (l *load) exchange(network string, id uint16, i int) string {
+	conn, err := net.DialTimeout(network, l.opts.Server, askTimeout)
+	if err != nil {
+		return kind(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(askTimeout)); err != nil {
+		return err.Error()
+	}
+	query := slices.Clone(l.wire[i])
+	query[0], query[1] = byte(id>>8), byte(id)
+	c := &dns.Conn{Conn: conn, UDPSize: 4096}
+	if _, err := c.Write(query); err != nil {
+		return kind(err)
+	}
+	for {
+		m, err := c.ReadMsg()
+		if err != nil {
+			return kind(err)
+		}
+		if m.Id == id {
+			return l.opts.Questions[i].judge(m)
+		}
+	}
+}
+
+func kind(err error) string {
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+		return "refused"
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return "lost"
+	}
+	return err.Error()
+}
+
+func (q Question) judge(m *dns.Msg) string {
+	want := q.Rcode
+	if want == "" {
+		want = "NOERROR"
+	}
+	if got := dns.RcodeToString[m.Rcode]; got != want {
+		return fmt.Sprintf("%s %s: %s", q.Name, q.Type, got)
+	}
+	if q.Record == "" {
+		return ""
+	}
+	for _, rr := range m.Answer {
+		if record(rr) == q.Record {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s %s: without %s", q.Name, q.Type, q.Record)
+}

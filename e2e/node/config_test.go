@@ -1,0 +1,124 @@
+//go:build node
+
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kube-dns/kube-dns/e2e/node/agent"
+)
+
+// volumeTime is how long a ConfigMap may take to the files of a pod: the
+// kubelet looks once in its syncFrequency, kube-dns and the nanny every 10 s.
+const volumeTime = 2 * time.Minute
+
+// setConfig edits the ConfigMap with kubectl, as an operator does; nil empties it.
+func (c *cluster) setConfig(t *testing.T, data map[string]string) {
+	t.Helper()
+	value, err := json.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.mustKubectl(t, "-n", "kube-system", "patch", "configmap", "kube-dns", "--type=json", "-p",
+		`[{"op":"add","path":"/data","value":`+string(value)+`}]`)
+}
+
+// wantAnswered waits until both pods of kube-dns send a question to the name
+// server of that name; nobody: no such name.
+func (c *cluster) wantAnswered(t *testing.T, question, server string) {
+	t.Helper()
+	began := time.Now()
+	for _, p := range c.dnsPods(t) {
+		eventually(t, volumeTime, func() error {
+			a, err := c.shop.ask(p.Status.PodIP+":53", question, "TXT", false)
+			if err != nil {
+				return err
+			}
+			if server == "nobody" && a.Rcode == "NXDOMAIN" {
+				return nil
+			}
+			if len(a.Records) != 1 || a.Records[0] != `TXT "`+server+`"` {
+				return fmt.Errorf("%s at pod %s: answered %s %q, want it from the %s name server", question, p.Name, a.Rcode, a.Records, server)
+			}
+			return nil
+		})
+	}
+	progress(t, "%s is answered by %s after %.1f s", question, server, time.Since(began).Seconds())
+}
+
+// load is what is asked while the pods are disturbed: names of the cluster,
+// outside names, reverse names, over UDP and TCP, each from a new socket, so
+// that kube-proxy chooses a pod for each. Every answer stays the same
+// throughout.
+func (c *cluster) load(t *testing.T) agent.LoadOptions {
+	t.Helper()
+	web := c.service(t, "shop", "web")
+	return agent.LoadOptions{
+		Server: clusterDNS, Rate: 150, TCPRate: 10,
+		Questions: []agent.Question{
+			{Name: "web.shop" + zone, Type: "A", Record: "A " + web[0]},
+			{Name: "web.shop" + zone, Type: "AAAA", Record: "AAAA " + web[1]},
+			{Name: "www.example.test", Type: "A", Record: "A 192.0.2.80"},
+			{Name: "web.shop" + zone + ".shop" + zone, Type: "A", Rcode: "NXDOMAIN"},
+			{Name: "outside.shop" + zone, Type: "A", Record: "A 192.0.2.80"},
+			{Name: reverse(web[0]), Type: "PTR", Record: "PTR web.shop" + zone + "."},
+			{Name: "foo.example.test", Type: "A", Record: "A 192.0.2.81"},
+			{Name: "_http._tcp.web.shop" + zone, Type: "SRV", Record: "SRV 10 100 80 web.shop" + zone + "."},
+			{Name: "missing.example.test", Type: "A", Rcode: "NXDOMAIN"},
+		},
+	}
+}
+
+// configuration edits the ConfigMap while the pods are asked: each edit takes
+// effect, nothing restarts, and no query is lost.
+func (c *cluster) configuration(t *testing.T) {
+	before := c.containers(t)
+	c.wantAnswered(t, "who.example.test", "upstream")
+	t.Cleanup(func() { c.setConfig(t, nil) })
+	stub, second := nodeIP+":5301", nodeIP+":5302"
+	began := time.Now()
+	account := c.during(t, c.load(t), func() {
+		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]}`})
+		c.wantAnswered(t, "who.stub.test", "stub")
+		eventually(t, patience, func() error {
+			return c.shop.want("office.shop"+zone, "A", "NOERROR", "CNAME printer.stub.test.", "A 192.0.2.83")
+		})
+		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]}`, "upstreamNameservers": `["` + second + `"]`})
+		c.wantAnswered(t, "who.example.test", "second")
+		c.wantAnswered(t, "who.stub.test", "stub")
+
+		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]`, "upstreamNameservers": `["` + nodeIP + `"]`})
+		c.wantRefused(t)
+		c.wantAnswered(t, "who.example.test", "second")
+		c.wantAnswered(t, "who.stub.test", "stub")
+
+		c.setConfig(t, nil)
+		c.wantAnswered(t, "who.example.test", "upstream")
+	})
+	progress(t, "four edits in %.0f s: %v", time.Since(began).Seconds(), &account)
+	if account.Bad() > 0 {
+		t.Errorf("%d queries were not answered right while the configuration changed: %v", account.Bad(), &account)
+	}
+	if err := sameContainers(before, c.containers(t)); err != nil {
+		t.Errorf("a change of the configuration restarted something: %v", err)
+	}
+}
+
+// wantRefused waits until every pod says that it refuses the configuration.
+func (c *cluster) wantRefused(t *testing.T) {
+	t.Helper()
+	for _, p := range c.dnsPods(t) {
+		eventually(t, volumeTime, func() error {
+			out, err := c.kubectl("-n", "kube-system", "logs", p.Name, "--all-containers", "--since=2m", "--prefix")
+			if err != nil {
+				return err
+			}
+			return errors.Join(wantLine(out, "/kubedns]", "stubDomains"), wantLine(out, "/dnsmasq]", "stubDomains"))
+		})
+	}
+	progress(t, "the invalid configuration is refused")
+}

@@ -1,0 +1,50 @@
+//go:build node
+
+package node
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+// dirVariable is where run.sh says which node to use.
+const dirVariable = "KUBE_DNS_NODE_DIR"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.list"); f != nil && f.Value.String() != "" {
+		os.Exit(m.Run())
+	}
+	if os.Getenv(dirVariable) == "" {
+		fmt.Fprintln(os.Stderr, "these tests need a node: use run.sh, which starts one")
+		os.Exit(2)
+	}
+	os.Exit(m.Run())
+}
+
+// TestNode has an order: first what leaves the cluster as it was, then what
+// disturbs the DNS pods, at last what loads and breaks the cluster.
+func TestNode(t *testing.T) {
+	c := newCluster(t)
+	for _, tt := range []struct {
+		name string
+		run  func(*cluster, *testing.T)
+	}{
+		{"names", (*cluster).names},
+		{"readiness changes", (*cluster).readinessChanges},
+		{"Kubernetes DNS suite", (*cluster).suite},
+		{"configuration", (*cluster).configuration},
+		{"rolling update", (*cluster).rollingUpdate},
+		{"node drain", (*cluster).drain},
+		{"hung containers", (*cluster).hung},
+		{"large cluster", (*cluster).large},
+		{"API server away", (*cluster).away},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c.settle(t)
+			tt.run(c, t)
+		})
+	}
+}

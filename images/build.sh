@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+#
+# Packs the three commands into container images without a container engine, for
+# `make images`: archives that ctr, docker, podman and skopeo read, with what is in
+# them as SPDX documents beside them. The Dockerfile makes the same images with one.
+#
+#   images/build.sh                            # dist/images/*.tar, localhost/...:dev
+#   REGISTRY=registry.example/dns VERSION=v1.0.0 images/build.sh
+#   ctr --namespace k8s.io images import dist/images/k8s-dns-kube-dns.tar
+#
+# Variables: OUT (dist/images), REGISTRY (localhost), VERSION (the git tag, else the
+# revision), TAG (VERSION where one is given, else dev), SOURCE_DATE_EPOCH (date of
+# the commit). dnsmasq and its libraries are those of the installed Debian packages.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH=$PATH:/usr/local/go/bin:/usr/sbin
+case ${1:-} in
+'') ;;
+*)
+	sed -n '/^#!/d;/^$/q;s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+	;;
+esac
+
+say() { printf '%s\n' "$*" >&2; }
+
+out=${OUT:-dist/images}
+registry=${REGISTRY:-localhost}
+tag=${TAG:-${VERSION:-dev}}
+tag=${tag//[^A-Za-z0-9_.-]/-}
+version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo devel)}
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+created=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+arch=$(go env GOARCH)
+
+dnsmasq=$(hack/dnsmasq.sh)
+mkdir -p "$out"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+say "building the commands, version $version"
+CGO_ENABLED=0 go build -trimpath -o "$work/" \
+	-ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version" \
+	./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
+CGO_ENABLED=0 go build -o "$work/" ./images/mkimage ./images/debroot ./images/sbom
+
+# The root of the nanny's image: Debian's dnsmasq, and what is not a secret of its own.
+say "collecting dnsmasq and its libraries"
+packages=$("$work/debroot" -o "$work/dnsmasq-root" "$dnsmasq")
+[[ $dnsmasq == /usr/sbin/dnsmasq ]] || {
+	say "dnsmasq is at $dnsmasq: the images need Debian's, at /usr/sbin/dnsmasq"
+	exit 1
+}
+images/root.sh nanny "$work/dnsmasq-root"
+images/root.sh static "$work/static-root"
+dnsmasq_version=$(awk '$1 == "dnsmasq-base" { print $2 }' <<<"$packages")
+
+# pack COMMAND IMAGE ROOT TITLE [FLAG ...]
+pack() {
+	local command=$1 image=$2 root=$3 title=$4
+	shift 4
+	local top=$work/top-$command name=$registry/$image:$tag
+	mkdir -p "$top/usr/share/kube-dns"
+	cp "$work/$command" "$top/$command"
+	printf '%s %s\n' "$command" "$version" >"$top/usr/share/kube-dns/version"
+	[[ $command != dnsmasq-nanny ]] || printf 'dnsmasq %s\n' "$dnsmasq_version" >>"$top/usr/share/kube-dns/version"
+	cp LICENSE "$top/usr/share/kube-dns/LICENSE"
+	images/licenses.sh "./cmd/$command" "$top/usr/share/kube-dns/licenses"
+	# What is in both layers, seen as one.
+	mkdir "$work/all-$command"
+	cp -r "$root/." "$top/." "$work/all-$command/"
+	"$work/sbom" -name "$image" -version "$version" -created "$created" "$work/all-$command" >"$out/$image.spdx.json"
+	cp "$out/$image.spdx.json" "$top/usr/share/kube-dns/sbom.spdx.json"
+	"$work/mkimage" -o "$out/$image.tar" -name "$name" -arch "$arch" -created "$created" \
+		-entrypoint "/$command" -stop-signal SIGTERM \
+		-label "org.opencontainers.image.title=$image" \
+		-label "org.opencontainers.image.description=$title" \
+		-label "org.opencontainers.image.version=$version" \
+		-label "org.opencontainers.image.revision=$revision" \
+		-label "org.opencontainers.image.created=$(date -u -d "@$created" +%Y-%m-%dT%H:%M:%SZ)" \
+		-label "org.opencontainers.image.source=https://github.com/kube-dns/kube-dns" \
+		-label "org.opencontainers.image.licenses=Apache-2.0" \
+		"$@" "$root:/" :/tmp:1777 + "$top:/"
+	say "$out/$image.tar ($name)"
+}
+
+pack kube-dns k8s-dns-kube-dns "$work/static-root" \
+	"Answers DNS queries for the Services, endpoints and pods of a cluster" -user 65532:65532
+pack dnsmasq-nanny k8s-dns-dnsmasq-nanny "$work/dnsmasq-root" \
+	"Runs dnsmasq in front of kube-dns and keeps it running" \
+	-label "io.github.kube-dns.dnsmasq.version=$dnsmasq_version"
+pack sidecar k8s-dns-sidecar "$work/static-root" \
+	"Probes the DNS servers of a kube-dns pod and exports their metrics" -user 65532:65532

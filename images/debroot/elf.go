@@ -1,0 +1,95 @@
+package main
+
+import (
+	"debug/elf"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+)
+
+// closure adds a program and all libraries that it needs to files: the loader under
+// the name that the program asks for, libraries where the loader looks without a
+// cache (ld.so(8)).
+func closure(program string, files map[string]string) error {
+	f, err := elf.Open(program)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", program, err)
+	}
+	defer f.Close()
+	if files[program] == "" {
+		files[program] = program
+	}
+	if loader := interpreter(f); loader != "" {
+		files[loader] = loader
+	}
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return fmt.Errorf("read the libraries of %s: %w", program, err)
+	}
+	for _, name := range needed {
+		from, err := find(name, f.Machine)
+		if err != nil {
+			return fmt.Errorf("%s: %w", program, err)
+		}
+		to := from
+		if !strings.HasPrefix(to, "/usr/") {
+			to = "/usr" + to
+		}
+		if files[to] != "" || isLoader(name, files) {
+			continue
+		}
+		files[to] = from
+		if err := closure(from, files); err != nil {
+			return err
+		}
+		if from != to {
+			delete(files, from)
+		}
+	}
+	return nil
+}
+
+// interpreter is the loader that a program names; libraries name none.
+func interpreter(f *elf.File) string {
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			data, err := io.ReadAll(p.Open())
+			if err != nil {
+				return ""
+			}
+			return strings.TrimRight(string(data), "\x00")
+		}
+	}
+	return ""
+}
+
+// isLoader reports whether a library is the loader, which is there already.
+func isLoader(name string, files map[string]string) bool {
+	for to := range files {
+		if filepath.Base(to) == name && strings.HasPrefix(name, "ld") {
+			return true
+		}
+	}
+	return false
+}
+
+// find is the path of a library for a machine in Debian's library folders.
+func find(name string, machine elf.Machine) (string, error) {
+	for _, pattern := range []string{"/usr/lib/*-linux-gnu*", "/lib/*-linux-gnu*", "/usr/lib", "/lib"} {
+		paths, err := filepath.Glob(filepath.Join(pattern, name))
+		if err != nil {
+			return "", err
+		}
+		for _, path := range paths {
+			if f, err := elf.Open(path); err == nil {
+				same := f.Machine == machine
+				f.Close()
+				if same {
+					return path, nil
+				}
+			}
+		}
+	}
+	return "", fmt.Errorf("there is no library %s for %v", name, machine)
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// root is a folder with one Go program, which is this test, and one package.
+func root(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"program":                   program,
+		"text":                      []byte("no program"),
+		"etc/os-release":            []byte("PRETTY_NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\n"),
+		"var/lib/dpkg/status.d/tag": []byte("Package: tag\nVersion: 1:2.3+b1\nArchitecture: amd64\nSource: tags (2.3)\nHomepage: https://tag.example\nDescription: x\n Name: none\n"),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestDocument(t *testing.T) {
+	var out bytes.Buffer
+	if err := run([]string{"-name", "image", "-version", "v1", "-created", "86400", root(t)}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	var d document
+	if err := json.Unmarshal(out.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.CreationInfo.Created != "1970-01-02T00:00:00Z" || d.Name != "image-v1" || !strings.Contains(d.Namespace, "image-v1-") {
+		t.Errorf("got %q of %s in %s", d.Name, d.CreationInfo.Created, d.Namespace)
+	}
+	purls := map[string]string{}
+	ids := map[string]bool{d.ID: true}
+	for _, p := range d.Packages {
+		if ids[p.ID] {
+			t.Errorf("ID %s is there twice", p.ID)
+		}
+		ids[p.ID] = true
+		for _, ref := range p.Refs {
+			purls[p.Name] = ref.Locator
+		}
+		if p.Name == "tag" && p.SourceInfo != "built from source package tags" {
+			t.Errorf("package tag: sourceInfo is %q", p.SourceInfo)
+		}
+	}
+	if want := "pkg:deb/debian/tag@1%3A2.3%2Bb1?arch=amd64&distro=debian-12"; purls["tag"] != want {
+		t.Errorf("package tag: got %q, want %q", purls["tag"], want)
+	}
+	if !strings.HasPrefix(purls["stdlib"], "pkg:golang/stdlib@1.") {
+		t.Errorf("stdlib: got %q", purls["stdlib"])
+	}
+	for _, r := range d.Relationships {
+		if !ids[r.From] || !ids[r.To] {
+			t.Errorf("%v: one end is not in the document", r)
+		}
+	}
+	if !slices.Contains(d.Relationships, relationship{"SPDXRef-Image-image-v1", "CONTAINS", "SPDXRef-Debian-tag-1-2.3-b1"}) {
+		t.Errorf("the image does not contain the package: %v", d.Relationships)
+	}
+}
+
+// TestModules shows what a program records in itself, replacements included; what two
+// programs link stands there once.
+func TestModules(t *testing.T) {
+	info := &debug.BuildInfo{
+		GoVersion: "go1.26.0", Path: "example.org/program", Main: debug.Module{Path: "example.org", Version: "(devel)"},
+		Deps: []*debug.Module{
+			{Path: "example.org/a", Version: "v1.0.0", Sum: "h1:a"},
+			{Path: "example.org/b", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}},
+		},
+	}
+	d := newDocument("image", "v2", time.Time{}, contents{programs: []program{{"/one", "00", info}, {"/two", "11", info}}})
+	var got []string
+	for _, p := range d.Packages {
+		got = append(got, strings.Join(strings.Fields(p.Name+" "+p.Version+" "+p.File+" "+p.SourceInfo), " "))
+	}
+	want := []string{
+		"image v2", "example.org/program v2 /one", "stdlib 1.26.0", "example.org/a v1.0.0 module checksum h1:a",
+		"example.org/fork v1.1.0", "example.org/program v2 /two",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("packages (-want +got):\n%s", diff)
+	}
+}
+
+func TestSameBytes(t *testing.T) {
+	dir := root(t)
+	var outs [2]bytes.Buffer
+	for i := range outs {
+		if err := run([]string{"-name", "image", "-version", "v1", dir}, &outs[i], io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(outs[0].String(), outs[1].String()); diff != "" {
+		t.Errorf("two documents of one folder differ:\n%s", diff)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, statusDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, status, want string }{
+		{"no field", "nonsense\n", "is no field"},
+		{"no version", "Package: tag\n", "no Version"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(filepath.Join(dir, statusDir, "tag"), []byte(tt.status), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := run([]string{"-name", "image", "-version", "v1", dir}, io.Discard, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}

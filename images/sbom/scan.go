@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+)
+
+// contents is what was found below a folder, in the order of the paths.
+type contents struct {
+	programs []program
+	debs     []deb
+	distro   string // such as debian-12; empty when nothing says so
+}
+
+// A program is an executable that the go command has built.
+type program struct {
+	path   string // in the image
+	sha256 string
+	info   *debug.BuildInfo
+}
+
+// A deb is a Debian package.
+type deb struct {
+	name, version, arch string
+	source              string // name of the source package, where it is another
+	homepage            string
+}
+
+// statusDir is where images without dpkg keep one file for each package.
+const statusDir = "/var/lib/dpkg/status.d/"
+
+func scan(root string) (contents, error) {
+	var c contents
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		below, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		inside := "/" + filepath.ToSlash(below)
+		if inside == "/etc/os-release" {
+			c.distro = parseRelease(data)
+			return nil
+		}
+		if strings.HasPrefix(inside, statusDir) {
+			p, err := parseStatus(data)
+			if err != nil {
+				return fmt.Errorf("read %s: %w", path, err)
+			}
+			c.debs = append(c.debs, p)
+			return nil
+		}
+		if info, err := buildinfo.Read(bytes.NewReader(data)); err == nil {
+			sum := sha256.Sum256(data)
+			c.programs = append(c.programs, program{inside, hex.EncodeToString(sum[:]), info})
+		}
+		return nil
+	})
+	return c, err
+}
+
+// parseRelease reads the system and its version from os-release(5).
+func parseRelease(data []byte) string {
+	fields := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		fields[key] = strings.Trim(value, `"'`)
+	}
+	return strings.TrimSuffix(fields["ID"]+"-"+fields["VERSION_ID"], "-")
+}
+
+// parseStatus reads one entry of dpkg's status file (deb-control(5)).
+func parseStatus(data []byte) (deb, error) {
+	fields := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		line := lines.Text()
+		if line == "" || line[0] == ' ' || line[0] == '\t' {
+			continue // goes on with the field above
+		}
+		key, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return deb{}, fmt.Errorf("line %q is no field", line)
+		}
+		fields[key] = strings.TrimSpace(value)
+	}
+	if err := lines.Err(); err != nil {
+		return deb{}, err
+	}
+	source, _, _ := strings.Cut(fields["Source"], " ") // may have its version behind it
+	p := deb{fields["Package"], fields["Version"], fields["Architecture"], source, fields["Homepage"]}
+	if p.name == "" || p.version == "" {
+		return deb{}, fmt.Errorf("there is no Package or no Version")
+	}
+	return p, nil
+}

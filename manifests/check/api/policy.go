@@ -1,0 +1,10 @@
+//go:build !api116
+
+package main
+
+import policyv1 "k8s.io/api/policy/v1"
+
+// policyKinds are the types of policy/v1, which 1.21 brought.
+var policyKinds = map[string]func() any{
+	"policy/v1 PodDisruptionBudget": func() any { return new(policyv1.PodDisruptionBudget) },
+}
