@@ -102,7 +102,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		return nil, cli.Fatal(err)
 	}
 	p.status = &status{
-		zone: p.zone, settings: p.settings, draining: draining, waitingFor: p.source.waitingFor, alive: p.server.Alive,
+		zone: p.zone, settings: p.settings, draining: draining, waitingFor: p.source.waitingFor, alive: p.alive,
 		version: cli.Version(), source: p.source.name, start: time.Now(), log: log, keeper: p.keeper,
 	}
 	if err := p.listen(ctx); err != nil {
@@ -110,6 +110,17 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		return nil, err
 	}
 	return p, nil
+}
+
+// alive returns nil while queries are answered and changes get through. It
+// depends neither on the API server nor on upstreams.
+func (p *process) alive(ctx context.Context) error {
+	if p.source.alive != nil {
+		if err := p.source.alive(time.Now()); err != nil {
+			return err
+		}
+	}
+	return p.server.Alive(ctx)
 }
 
 func (p *process) newKeeper() (*snapshot.Keeper, error) {

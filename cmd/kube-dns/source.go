@@ -26,6 +26,8 @@ type source struct {
 	// the source was followed last. Both are nil for what is on disk.
 	failing   func() bool
 	confirmed func(now time.Time) time.Time
+	// alive is nil while changes make progress; the function may be nil, too.
+	alive func(now time.Time) error
 }
 
 // newSource chooses the sources that the flags ask for.
@@ -50,6 +52,7 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 		Source: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() },
 		failing:   func() bool { return api.Status().Problem != nil },
 		confirmed: func(now time.Time) time.Time { return api.Status().Confirmed(now) },
+		alive:     api.Alive,
 	}
 	if o.configMap != "" {
 		s.config, err = kube.NewConfigMap(kube.ConfigMapOptions{Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics})
