@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 )
 
@@ -16,30 +17,42 @@ var receiveBuffers = sync.Pool{New: func() any { return new([maxTCPSize]byte) }}
 
 // exchangeOnce sends a query to one server and returns its reply, with the
 // query's ID. A reply to another question is not taken for one.
-func exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte, tcp bool) ([]byte, error) {
+func (p *pool) exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte, tcp bool) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	network := "udp"
-	if tcp {
-		network = "tcp"
+	for {
+		s, err := p.get(ctx, server, tcp)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := s.ask(ctx, query)
+		if err == nil {
+			p.put(s)
+			return reply, nil
+		}
+		_ = s.Close()
+		// A socket that was used before may have gone stale: the server closed
+		// the connection, or an earlier packet was answered with an error.
+		if !s.recycle || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err
+		}
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, server.String())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = conn.Close() }()
+}
+
+// ask sends a query and waits for its reply until ctx is over.
+func (s *socket) ask(ctx context.Context, query []byte) ([]byte, error) {
 	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
+	if err := s.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
 	sent := bytes.Clone(query)
 	binary.BigEndian.PutUint16(sent, newID())
 	var reply []byte
-	if tcp {
-		reply, err = roundTripTCP(conn, sent)
+	var err error
+	if s.tcp {
+		reply, err = roundTripTCP(s.Conn, sent)
 	} else {
-		reply, err = roundTripUDP(conn, sent)
+		reply, err = roundTripUDP(s.Conn, sent)
 	}
 	if err != nil {
 		return nil, err

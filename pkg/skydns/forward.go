@@ -1,6 +1,7 @@
 package skydns
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -32,6 +34,10 @@ type Forwarder struct {
 	routes atomic.Pointer[routes]
 	all    netip.AddrPort
 	hosts  hostCache
+	pool   pool
+	// flights are the queries under way, so that the same question is asked
+	// once.
+	flights singleflight.Group
 }
 
 type routes struct {
@@ -57,7 +63,12 @@ func (f *Forwarder) SetRoutes(upstreams []netip.AddrPort, stubs map[string][]Stu
 		r.stubs[dns.Fqdn(domain)] = slices.Clone(servers)
 	}
 	f.routes.Store(r)
+	f.pool.closeIdle()
 }
+
+// Close closes the sockets that are not in use. Exchanges that are under way go
+// on.
+func (f *Forwarder) Close() { f.pool.closeIdle() }
 
 // takesAll says whether everything that is not the zone's is for one server.
 func (f *Forwarder) takesAll() bool { return f.all.IsValid() }
@@ -101,7 +112,19 @@ func (f *Forwarder) Forward(ctx context.Context, query []byte, tcp bool) ([]byte
 	if f.takesAll() {
 		servers = []netip.AddrPort{f.all}
 	}
-	return f.exchange(ctx, servers, query, tcp)
+	// The same question, to the last bit but its ID, gets the same answer. The
+	// time for it runs from the first who asked.
+	key := string(query[2:])
+	if tcp {
+		key += "T"
+	}
+	shared, err, _ := f.flights.Do(key, func() (any, error) { return f.exchange(ctx, servers, query, tcp) })
+	if err != nil {
+		return nil, err
+	}
+	reply := bytes.Clone(shared.([]byte))
+	copy(reply, query[:2])
+	return reply, nil
 }
 
 // Lookup asks for a name on our own behalf: at the servers of its stub domain,
@@ -152,7 +175,7 @@ func (f *Forwarder) exchange(ctx context.Context, servers []netip.AddrPort, quer
 		if spoke[i] {
 			continue
 		}
-		reply, tryErr := exchangeOnce(ctx, servers[i], query, tcp)
+		reply, tryErr := f.pool.exchangeOnce(ctx, servers[i], query, tcp)
 		if tryErr != nil {
 			err = fmt.Errorf("%w: %s: %w", errNoAnswer, servers[i], tryErr)
 			if ctx.Err() != nil {

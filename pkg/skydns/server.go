@@ -73,6 +73,7 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	g.Go(func() error { return s.serveTCP(ctx, sockets.tcp) })
 	err := g.Wait()
 	s.waiting.Wait()
+	s.forwarder.Close()
 	return errors.Join(err, sockets.Close()) // not before the last reply
 }
 
@@ -127,7 +128,12 @@ func (s *Server) Alive(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
 	defer cancel()
-	if _, err := exchangeOnce(ctx, *addr, query, false); err != nil {
+	self, err := dial(ctx, *addr, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = self.Close() }()
+	if _, err := self.ask(ctx, query); err != nil {
 		return fmt.Errorf("a query to ourselves, at %s: %w", addr, err)
 	}
 	return nil
