@@ -16,7 +16,9 @@ func (s *service) setAddrs(addrs []netip.Addr) []netip.Addr {
 	for _, addr := range addrs {
 		size += addr.BitLen() / 8
 	}
-	s.addrs = make([]byte, 0, size)
+	if s.addrs = s.few[:0]; size > len(s.few) {
+		s.addrs = make([]byte, 0, size)
+	}
 	for _, addr := range addrs {
 		if addr.Is4() {
 			s.fours++

@@ -27,6 +27,9 @@ type service struct {
 	// are published, or the one address of an ExternalName that is one.
 	addrs []byte
 	fours int
+	// few has room for addrs when they are few: whoever reads a ClusterIP then
+	// has it in the cache with the rest.
+	few [16]byte
 	// members are the endpoints, and the ClusterIPs, as names below the Service.
 	// Those with a hostname stand first, by name; the others by hash.
 	members []member
@@ -117,20 +120,29 @@ func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	s.headless, s.usable = true, true
 	s.endpoints = &endpointNames{}
 	type published struct {
-		Endpoint
+		*Endpoint
 		ports uint32
 	}
-	var found []published
-	var addrs []netip.Addr
+	count, sets := 0, 0
+	for _, e := range endpoints {
+		sets += len(e.Subsets)
+		for _, sub := range e.Subsets {
+			count += len(sub.Endpoints)
+		}
+	}
+	found, addrs := make([]published, 0, count), make([]netip.Addr, 0, count)
+	s.endpoints.portSets = make([][]Port, 0, sets)
 	for _, e := range endpoints {
 		for _, sub := range e.Subsets {
-			for _, at := range sub.Endpoints {
-				if at.Ready || all {
-					found = append(found, published{at, uint32(len(s.endpoints.portSets))})
-					addrs = append(addrs, at.Addr)
-					if at.Hostname != "" {
-						s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
-					}
+			for i := range sub.Endpoints {
+				at := &sub.Endpoints[i]
+				if !at.Ready && !all {
+					continue
+				}
+				found = append(found, published{at, uint32(len(s.endpoints.portSets))})
+				addrs = append(addrs, at.Addr)
+				if at.Hostname != "" {
+					s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
 				}
 			}
 			s.endpoints.portSets = append(s.endpoints.portSets, sub.Ports)

@@ -7,7 +7,6 @@ import (
 	"hash/maphash"
 	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -101,9 +100,7 @@ func (z *Zone) touch(k Key) *record {
 func (z *Zone) SetService(s Service) {
 	if r := z.records[s.Key]; r != nil && r.service != nil {
 		// Most updates of an object change nothing that we keep of it.
-		same := *r.service
-		same.Version, same.UID = s.Version, s.UID
-		if reflect.DeepEqual(same, s) {
+		if sameService(r.service, &s) {
 			*r.service = s
 			return
 		}
@@ -114,6 +111,12 @@ func (z *Zone) SetService(s Service) {
 	} else {
 		z.headless.Delete(s.Key)
 	}
+}
+
+// sameService says whether the same names follow from both.
+func sameService(a, b *Service) bool {
+	return a.Key == b.Key && a.Headless == b.Headless && a.ExternalName == b.ExternalName && a.PublishNotReady == b.PublishNotReady &&
+		slices.Equal(a.ClusterIPs, b.ClusterIPs) && slices.Equal(a.Ports, b.Ports)
 }
 
 // DeleteService removes a Service, if it is there.
@@ -165,8 +168,11 @@ func (r *record) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(r.endpoints, name, func(e *Endpoints, name string) int { return strings.Compare(e.Name, name) })
 }
 
+// sameEndpoints says whether the same names follow from both.
 func sameEndpoints(a, b *Endpoints) bool {
-	return a.Dropped == b.Dropped && a.AnyReady == b.AnyReady && reflect.DeepEqual(a.Subsets, b.Subsets)
+	return a.Dropped == b.Dropped && a.AnyReady == b.AnyReady && slices.EqualFunc(a.Subsets, b.Subsets, func(a, b Subset) bool {
+		return slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Endpoints, b.Endpoints)
+	})
 }
 
 // DeleteEndpoints removes the object of that name, if it is there.
