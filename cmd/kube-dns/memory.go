@@ -13,20 +13,13 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// gcPercent lets the heap grow by this much before it is collected. Answering
-// allocates next to nothing, so collecting often costs next to nothing either.
-const gcPercent = 50
-
 // memoryLimitFiles are where the limit of a container stands: cgroups of
 // version 2 and of version 1.
 var memoryLimitFiles = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
-// tuneMemory sets the garbage collector for a small process with a limit. What
-// the environment says (GOGC, GOMEMLIMIT) stands.
+// tuneMemory keeps the garbage collector below the container's limit, unless
+// the environment (GOMEMLIMIT) says otherwise.
 func tuneMemory(log *slog.Logger) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}

@@ -35,7 +35,7 @@ type Zone struct {
 	// The writer's own.
 	records   map[Key]*record    // by the Service's key
 	endpoints map[Key]*Endpoints // by the object's own key
-	dirty     map[Key]bool
+	dirty     []Key                // each once: see record.dirty
 
 	synced     atomic.Bool
 	generation atomic.Uint64
@@ -52,6 +52,7 @@ type Zone struct {
 type record struct {
 	service   *Service     // nil: there are only endpoints
 	endpoints []*Endpoints // by name
+	dirty     bool         // to be published
 	// What is published, if anything is.
 	node  *treecache.Node[service]
 	value *service
@@ -81,7 +82,6 @@ func NewZone(opts Options) *Zone {
 		}),
 		records:   map[Key]*record{},
 		endpoints: map[Key]*Endpoints{},
-		dirty:     map[Key]bool{},
 	}
 }
 
@@ -92,7 +92,10 @@ func (z *Zone) touch(k Key) *record {
 		r = &record{}
 		z.records[k] = r
 	}
-	z.dirty[k] = true
+	if !r.dirty {
+		r.dirty = true
+		z.dirty = append(z.dirty, k)
+	}
 	return r
 }
 
@@ -207,8 +210,12 @@ func (z *Zone) ReplaceEndpoints(list []Endpoints) {
 // source dropped them (see Endpoints.Dropped): the source has to fetch those
 // and set them; until then what was published of these Services stays.
 func (z *Zone) Publish() (missing []Key) {
-	for k := range z.dirty {
+	if len(z.dirty) == 0 {
+		return nil
+	}
+	for _, k := range z.dirty {
 		r := z.records[k]
+		r.dirty = false
 		switch {
 		case r.service == nil:
 			z.publish(r, nil)
@@ -221,12 +228,16 @@ func (z *Zone) Publish() (missing []Key) {
 			delete(z.records, k)
 		}
 	}
-	if len(z.dirty) > 0 {
-		z.generation.Add(1)
+	z.generation.Add(1)
+	// The room that the first lists took is not needed again.
+	if z.dirty = z.dirty[:0]; cap(z.dirty) > maxDirty {
+		z.dirty = nil
 	}
-	clear(z.dirty)
 	return missing
 }
+
+// maxDirty is how much room is kept for the keys of changed Services.
+const maxDirty = 1024
 
 // publish makes value, which may be nil, what queries see of a Service.
 func (z *Zone) publish(r *record, value *service) {
