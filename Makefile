@@ -19,8 +19,8 @@ LDFLAGS = -s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$(VERSION)
 help: ## Print this list
 	@echo "Usage: make TARGET [VARIABLE=value ...]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 } \
-		/^## / { printf "  %-10s   %s\n", "", substr($$0, 4) }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 } \
+		/^## / { printf "  %-11s   %s\n", "", substr($$0, 4) }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## Run kube-dns, dnsmasq and the sidecar on this machine, without a cluster
@@ -38,6 +38,17 @@ e2e: go ## Test the three commands against a real control plane (e2e/README.md)
 	@hack/dnsmasq.sh >/dev/null
 	@e2e/run.sh
 
+.PHONY: chaos
+chaos: go ## Do harm to a running pod and count what is lost (docs/reliability.md; about 15 minutes)
+## CASES=1,9 only these; UPDATE=1 puts the table into docs/reliability.md
+	@hack/dnsmasq.sh >/dev/null
+	@e2e/run.sh -tags=chaos -run='^TestChaos$$' $(if $(CASES),-cases=$(CASES)) $(if $(UPDATE),-update=true)
+
+.PHONY: e2e-cluster
+e2e-cluster: go ## Test the pod on a real node: kubelet, containerd, kube-proxy; needs root
+## RUN='TestNode/names$$' only these (e2e/node/run.sh --help)
+	@e2e/node/run.sh $(if $(RUN),-run '$(RUN)')
+
 .PHONY: build
 build: go ## Build the commands into bin/, for any Linux of this architecture
 ## VERSION=v1.2.3 is what they call themselves (default: the tag, else the revision)
@@ -47,6 +58,12 @@ build: go ## Build the commands into bin/, for any Linux of this architecture
 images: go ## Pack the commands into container images, dist/images/*.tar, without a container engine
 ## VERSION=v1.2.3, REGISTRY=registry.example/dns (localhost), TAG (VERSION, else dev)
 	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' TAG='$(TAG)' images/build.sh
+
+.PHONY: manifests
+manifests: go ## Check manifests/ and charts/: fields of API releases old and new, flags, Pod Security
+	@hack/dnsmasq.sh >/dev/null
+	go -C manifests/check vet ./...
+	go -C manifests/check test -count=1 ./... # what it reads is outside its module
 
 .PHONY: lint
 lint: go bin/tools/golangci-lint ## Check house style: .golangci.yml, and shellcheck where it is installed
@@ -80,23 +97,24 @@ fuzz: go ## Run each fuzz target for a while
 .PHONY: bench
 bench: go ## Measure kube-dns beside CoreDNS, NSD and Knot DNS on a real API server (bench/README.md)
 ## QUICK=1 a few minutes instead of an hour; PEERS=kube-dns,coredns only these; PAGE=1 rewrites docs/performance.md
+	$(if $(filter command,$(firstword $(origin PKG)) $(firstword $(origin BENCH))),$(error PKG and BENCH are for "make microbench"))
 	@QUICK='$(QUICK)' PEERS='$(PEERS)' PAGE='$(PAGE)' bench/run.sh
 
 .PHONY: microbench
 microbench: go bin/tools/benchstat ## Run the benchmarks of the packages and compare with the run before
 ## BENCH=Lookup only these; PKG=./pkg/treecache only there; COUNT=6 runs of each
-	@mkdir -p bench/out
-	@if [ -f bench/out/new.txt ]; then mv bench/out/new.txt bench/out/old.txt; fi
-	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) $(PKG) | tee bench/out/new.txt
-	@if [ -f bench/out/old.txt ]; then bin/tools/benchstat bench/out/old.txt bench/out/new.txt; fi
+	@mkdir -p bin/microbench
+	@if [ -f bin/microbench/new.txt ]; then mv bin/microbench/new.txt bin/microbench/old.txt; fi
+	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) $(PKG) | tee bin/microbench/new.txt
+	@if [ -f bin/microbench/old.txt ]; then bin/tools/benchstat bin/microbench/old.txt bin/microbench/new.txt; fi
 
 .PHONY: vulncheck
 vulncheck: go bin/tools/govulncheck ## Look for known vulnerabilities (asks a database on the network)
 	bin/tools/govulncheck ./...
 
 .PHONY: clean
-clean: ## Remove what was built here (not Go's caches, nor the control plane of e2e)
-	rm -rf bin dist bench/out
+clean: ## Remove what was built here (not Go's caches, the control plane of e2e, or measurements)
+	rm -rf bin dist
 
 FUZZTIME ?= 20s
 BENCH ?= .

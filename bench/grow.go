@@ -17,8 +17,8 @@ import (
 
 // The cluster only ever grows: first in Services, then in endpoints.
 var (
-	growServices  = []int{1_000, 5_000, 10_000, 20_000}
-	growEndpoints = []int{1_000, 10_000, 50_000, 150_000}
+	growServices  = []float64{1_000, 5_000, 10_000, 20_000}
+	growEndpoints = []float64{1_000, 10_000, 50_000, 150_000}
 	growSizes     = []int{10, 50, 200, 1_000}
 )
 
@@ -35,8 +35,9 @@ func (b *bench) grow(ctx context.Context) error {
 		return err
 	}
 	s := &setup{kubeconfig: kubeconfig, api: api}
-	have, headless := 0, dataset.Fifties(growEndpoints[0]/50)
-	for _, n := range growServices {
+	have, headless := 0, dataset.Fifties(int(growEndpoints[0]*b.scale/50))
+	for _, size := range growServices {
+		n := int(size * b.scale)
 		s.Set = dataset.Set{Name: "grow", Prefix: "svc" + strconv.Itoa(n), Services: n - have, FirstIP: have, Namespaces: 20, Headless: []dataset.Group{headless}}
 		have = n
 		if err := b.growTo(ctx, s, "services", s.LoadArgs()); err != nil {
@@ -44,7 +45,7 @@ func (b *bench) grow(ctx context.Context) error {
 		}
 	}
 	for _, n := range growEndpoints[1:] {
-		s.Headless = []dataset.Group{dataset.Fifties(n / 50)}
+		s.Headless = []dataset.Group{dataset.Fifties(int(n * b.scale / 50))}
 		if err := b.growTo(ctx, s, "endpoints", [][]string{s.Headless[0].LoadArgs()}); err != nil {
 			return err
 		}

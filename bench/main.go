@@ -10,11 +10,13 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/kube-dns/kube-dns/bench/dataset"
 	"github.com/kube-dns/kube-dns/bench/echo"
+	"github.com/kube-dns/kube-dns/bench/kubeapi"
 	"github.com/kube-dns/kube-dns/bench/loadgen"
 	"github.com/kube-dns/kube-dns/bench/report"
 )
@@ -25,6 +27,7 @@ const usage = `Usage: bench COMMAND [flags]
   report   make tables, charts and the page of a result file
   gen      ask a DNS server questions, as run does
   echo     send every packet back, as large as its id says
+  update   change one EndpointSlice after the other, to profile a server meanwhile
 
 "bench COMMAND -h" lists the flags. Examples:
   bench gen -server 127.0.0.1:10053 -questions out/large-a.txt -seconds 5
@@ -53,6 +56,8 @@ func command(ctx context.Context, args []string) error {
 		return makeReport(args)
 	case "gen":
 		return generate(args)
+	case "update":
+		return update(ctx, args)
 	case "echo":
 		if len(args) != 1 {
 			return fmt.Errorf("echo: want an address, such as 127.0.0.1:5353")
@@ -112,6 +117,29 @@ func generate(args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(res)
 }
 
+// update changes EndpointSlices of a cluster that holds a data set.
+func update(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("update", flag.ContinueOnError)
+	kubeconfig := f.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig that e2e/cluster/up.sh has written")
+	name := f.String("set", "large", "data set that the cluster holds")
+	rate := f.Int("rate", updateRate, "updates a second")
+	seconds := f.Float64("seconds", 10, "how long")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	set, err := dataset.ByName(*name)
+	if err != nil {
+		return fmt.Errorf("-set: %w", err)
+	}
+	api, err := kubeapi.New(*kubeconfig)
+	if err != nil {
+		return fmt.Errorf("-kubeconfig: %w", err)
+	}
+	n, err := kubeapi.Churn(ctx, api, set.Headless[len(set.Headless)-1], *rate, time.Duration(*seconds*1e9))
+	fmt.Println(n, "updates")
+	return err
+}
+
 func readJSON(path string, into any) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -122,14 +150,22 @@ func readJSON(path string, into any) error {
 
 func makeReport(args []string) error {
 	f := flag.NewFlagSet("report", flag.ContinueOnError)
-	in := f.String("in", "out/results.json", "results of run")
+	in := f.String("in", "out/results.json", "results of run; several files, separated by commas, are put together")
 	page := f.String("page", "", "page to put tables and charts into, between its markers; empty: print the tables")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	results, err := report.Read(*in)
-	if err != nil {
-		return fmt.Errorf("-in: %w", err)
+	var results *report.Results
+	for path := range strings.SplitSeq(*in, ",") {
+		part, err := report.Read(path)
+		switch {
+		case err != nil:
+			return fmt.Errorf("-in: %w", err)
+		case results == nil:
+			results = part
+		default:
+			results.Merge(part)
+		}
 	}
 	if *page == "" {
 		fmt.Print(report.Text(results))

@@ -23,7 +23,7 @@ import (
 type options struct {
 	sets, peers, mixes, phases string
 	turns                      int
-	seconds, settle            float64
+	seconds, settle, scale     float64
 	core, clientCore           int
 	out, cluster, commit       string
 	bin                        map[string]string
@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&o.turns, "turns", 3, "turns of each server")
 	f.Float64Var(&o.seconds, "seconds", 1.5, "length of one measurement")
 	f.Float64Var(&o.settle, "settle", 5, "seconds between a server's first right answers and the reading of its memory")
+	f.Float64Var(&o.scale, "grow-scale", 1, "part of its size that the growing cluster reaches")
 	f.IntVar(&o.core, "core", 0, "core of the servers")
 	f.IntVar(&o.clientCore, "client-core", 1, "core of everything else")
 	f.StringVar(&o.out, "out", "out", "directory for results, questions and logs")

@@ -264,7 +264,7 @@ func (c *chaos) liveness(t *testing.T) func(*testing.T) {
 	p := c.startPod(t, podOptions{config: upstreams(one), apart: true})
 	control := c.startPod(t, podOptions{config: upstreams(one)})
 	opts := func(p *pod) loadOptions {
-		return loadOptions{server: p.dns, rate: 50, mix: []share{{weight: 1, list: c.outside}}}
+		return loadOptions{server: p.dns, rate: 50, limit: livenessTime, mix: []share{{weight: 1, list: c.outside}}}
 	}
 	a, b := startLoad(t, opts(p)), startLoad(t, opts(control))
 	end := time.Now().Add(livenessTime)

@@ -32,6 +32,15 @@ const (
 // clusterClasses are answered by kube-dns.
 var clusterClasses = []class{classA, classSRV, classPTR, classPod, classMiss}
 
+// scopes are the two halves of the UDP load.
+var scopes = []struct {
+	name    string
+	classes []class
+}{
+	{"cluster", clusterClasses},
+	{"outside", []class{classOutside}},
+}
+
 // An outcome is what became of a query.
 type outcome int
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -35,15 +37,21 @@ func (c *chaos) dnsmasqKilled(t *testing.T) {
 		pod.warm(t)
 		idleConnections(t, pod.dns, 20)
 	}
+	var moments []time.Time
 	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), kills*killPause, func() {
 		for range kills {
+			moments = append(moments, time.Now())
 			p.killDNSMasq(t)
 			time.Sleep(killPause - 500*time.Millisecond)
 		}
 	})
+	var gaps []string
+	for _, moment := range moments {
+		gaps = append(gaps, strconv.FormatInt(harmed.gapAfter(moment).Milliseconds(), 10))
+	}
 	c.record(t, row{
 		harm: fmt.Sprintf("dnsmasq killed %d times with 20 TCP clients connected", kills), scope: "all", target: shortGap,
-		with: harmed.of(), without: undisturbed.of(),
+		with: harmed.of(), without: undisturbed.of(), note: fmt.Sprintf("(gaps in order: %s)", strings.Join(gaps, ", ")),
 	}, harmed, undisturbed)
 }
 
@@ -165,10 +173,7 @@ func (c *chaos) drain(t *testing.T) {
 	if ends := rest(); len(ends) != 3 || ends[0] != p.nanny.name {
 		t.Errorf("order in which the processes ended: got %q, want %s first", ends, p.nanny.name)
 	}
-	for _, scope := range []struct {
-		name    string
-		classes []class
-	}{{"cluster", clusterClasses}, {"outside", []class{classOutside}}} {
+	for _, scope := range scopes {
 		with := harmed.of(scope.classes...)
 		c.record(t, row{
 			harm: "SIGTERM to all three processes", scope: scope.name, target: noneLost,

@@ -55,6 +55,8 @@ type loadOptions struct {
 	tcp int
 	// search is for names that are looked up through a search list; 0: none.
 	search int
+	// limit ends the load by itself; 0: only finish does.
+	limit time.Duration
 }
 
 // A slot is a query that waits for its answer. Its index is the query's ID.
@@ -85,10 +87,14 @@ func startLoad(t *testing.T, opts loadOptions) *load {
 		t.Fatalf("ask the kernel for ICMP errors: %v, %v", controlErr, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	if opts.limit > 0 {
+		ctx, cancel = context.WithTimeout(t.Context(), opts.limit)
+	}
 	l := &load{
 		opts: opts, to: netip.MustParseAddrPort(opts.server), conn: conn, raw: raw,
 		begun: time.Now(), stop: cancel, score: newScore(),
 	}
+	l.score.begun = l.begun
 	l.reading.Go(l.read)
 	l.sending.Go(func() { l.send(ctx) })
 	if opts.tcp > 0 {

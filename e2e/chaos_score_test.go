@@ -14,6 +14,7 @@ const maxEvents = 500
 
 // A score is the account of a load.
 type score struct {
+	begun   time.Time
 	tallies map[class]*tally
 	events  []event
 	// kept counts events by outcome; of each only the first are kept.
@@ -108,6 +109,26 @@ func (s *score) of(classes ...class) summary {
 		last = max(last, at)
 	}
 	return sum
+}
+
+// gapAfter returns the longest time without a right answer to the UDP load that
+// began within a second of a moment.
+func (s *score) gapAfter(moment time.Time) time.Duration {
+	from := moment.Sub(s.begun)
+	var rights []time.Duration
+	for _, c := range append(slices.Clone(clusterClasses), classOutside) {
+		if t := s.tallies[c]; t != nil {
+			rights = append(rights, t.rights...)
+		}
+	}
+	slices.Sort(rights)
+	var gap time.Duration
+	for i := 1; i < len(rights); i++ {
+		if last := rights[i-1]; rights[i] > from && last < from+time.Second {
+			gap = max(gap, rights[i]-last)
+		}
+	}
+	return gap
 }
 
 // bad is all that a client would complain about.

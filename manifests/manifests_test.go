@@ -42,7 +42,7 @@ func objects(t *testing.T) []any {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, doc := range bytes.Split(data, []byte("\n---\n")) {
+		for doc := range bytes.SplitSeq(data, []byte("\n---\n")) {
 			var meta metav1.TypeMeta
 			if err := yaml.Unmarshal(doc, &meta); err != nil {
 				t.Fatalf("%s: %v", path, err)

@@ -40,7 +40,7 @@ func results() *report.Results {
 	return &report.Results{Turns: 3, Sets: []*report.Set{{
 		Name: "large", Services: 10_000, Endpoints: 50_000, Mixes: []report.Mix{{Name: dataset.MixA, Title: "A"}},
 		Peers: map[string]*report.Peer{
-			"echo":     {Mixes: run(4)},
+			"echo":     {Mixes: run(4), Latency: map[string][]report.Latency{}},
 			"kube-dns": {Mixes: run(5), Memory: []report.Memory{{AfterSync: 50, Peak: 51, AfterMixes: 52}}},
 			"nsd":      {Mixes: run(5.5)},
 			"coredns":  {Mixes: run(10)},
@@ -85,6 +85,14 @@ func TestPage(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(path), "performance", "cpu-large.svg")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestMerge(t *testing.T) {
+	got := results()
+	got.Merge(results())
+	if n := len(got.Set("large").Peers["kube-dns"].Mixes[dataset.MixA]); len(got.Sets) != 1 || n != 6 || len(got.Grow) != 4 {
+		t.Errorf("%d sets, %d runs of mix A, %d points: want 1, 6 and 4", len(got.Sets), n, len(got.Grow))
 	}
 }
 

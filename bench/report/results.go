@@ -50,7 +50,7 @@ type Mix struct{ Name, Title string }
 // Peer is what was measured of one server; each list has a value a turn.
 type Peer struct {
 	Mixes   map[string][]MixRun
-	Latency map[string][]Latency `json:",omitempty"`
+	Latency map[string][]Latency
 	Memory  []Memory
 	// StartMs is the time from exec to the first moment when all probes had
 	// the right answer, StartCPU the processor seconds until then.

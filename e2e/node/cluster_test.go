@@ -244,6 +244,7 @@ func progress(t *testing.T, format string, args ...any) {
 // during runs a load in the client pod while do runs, and returns its account.
 func (c *cluster) during(t *testing.T, opts agent.LoadOptions, do func()) agent.Account {
 	t.Helper()
+	_, _ = c.shop.endLoad() // of a run that was killed
 	if err := c.shop.startLoad(opts); err != nil {
 		t.Fatalf("start the load: %v", err)
 	}

@@ -134,6 +134,7 @@ func (c *cluster) wantBudgetHolds(t *testing.T, name string) {
 // hung stops kube-dns in one pod, and then dnsmasq in another, without ending
 // them: each is noticed, and restarted by its liveness probe.
 func (c *cluster) hung(t *testing.T) {
+	var last string
 	for _, tt := range []struct {
 		container, process string
 		// unready says that the pod gets no new queries meanwhile: only what
@@ -145,8 +146,8 @@ func (c *cluster) hung(t *testing.T) {
 	} {
 		t.Run(tt.container, func(t *testing.T) {
 			c.settle(t)
-			pods := c.dnsPods(t)
-			victim := &pods[0]
+			victim := c.otherPod(t, last)
+			last = victim.Name
 			count := restarts(victim, tt.container)
 			signal(t, victim, tt.process, syscall.SIGSTOP)
 			if tt.process == "dnsmasq-nanny" { // what answers is its child
@@ -181,6 +182,19 @@ func (c *cluster) hung(t *testing.T) {
 			eventually(t, patience, func() error { return c.answers(victim) })
 		})
 	}
+}
+
+// otherPod is a pod of kube-dns, but not the one of that name: its liveness
+// probes may still act on what was done to it.
+func (c *cluster) otherPod(t *testing.T, name string) *corev1.Pod {
+	t.Helper()
+	for _, p := range c.dnsPods(t) {
+		if p.Name != name {
+			return &p
+		}
+	}
+	t.Fatalf("there is no pod of kube-dns but %q", name)
+	return nil
 }
 
 // answers asks a pod of kube-dns itself.

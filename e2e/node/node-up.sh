@@ -245,4 +245,5 @@ YAML
 start kube-proxy "${in_ns[@]}" "$proxy" --config "$DIR/etc/proxy.yaml"
 wait_for kube-proxy 60 "${in_ns[@]}" curl -fsS http://127.0.0.1:10256/healthz
 step "kube-proxy ($PROXY_MODE)"
+printf "%s\n" "/run/netns/$NETNS" >"$DIR/run/netns"
 step "ready: kubeconfig $DIR/kubeconfig, network namespace $NETNS"

@@ -46,11 +46,11 @@ func owners(files map[string]string) ([]deb, error) {
 // in the package, which may be that before /lib moved to /usr/lib, or the file that
 // a symbolic link points to.
 func owner(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", err
 	}
-	for _, p := range []string{path, strings.TrimPrefix(path, "/usr"), real, strings.TrimPrefix(real, "/usr")} {
+	for _, p := range []string{path, strings.TrimPrefix(path, "/usr"), target, strings.TrimPrefix(target, "/usr")} {
 		out, err := query("--search", p)
 		if err != nil {
 			continue

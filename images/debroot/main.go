@@ -55,18 +55,17 @@ func run(args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	const release = "/usr/lib/os-release"
-	files["/etc/os-release"] = release // tells scanners whose packages these are
+	files["/etc/os-release"] = "/usr/lib/os-release" // tells scanners whose packages these are
 	packages, err := owners(files)
 	if err != nil {
 		return err
 	}
 	for _, p := range packages {
-		if license := "/usr/share/doc/" + p.name + "/copyright"; exists(license) {
-			files[license] = license
-		} else {
+		license := "/usr/share/doc/" + p.name + "/copyright"
+		if !exists(license) {
 			return fmt.Errorf("package %s has no license at %s", p.name, license)
 		}
+		files[license] = license
 		if err := write(*out, "/var/lib/dpkg/status.d/"+p.name, p.stanza, 0o644); err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ type Zone struct {
 	// The writer's own.
 	records   map[Key]*record    // by the Service's key
 	endpoints map[Key]*Endpoints // by the object's own key
-	dirty     []Key                // each once: see record.dirty
+	dirty     []Key              // each once: see record.dirty
 
 	synced     atomic.Bool
 	generation atomic.Uint64

@@ -175,7 +175,7 @@ func (a *Agent) startLoad(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a load is running: DELETE it first", http.StatusConflict)
 		return
 	}
-	l, err := newLoad(opts)
+	l, err := newLoad(context.WithoutCancel(r.Context()), opts)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -81,12 +81,13 @@ type load struct {
 	last    time.Duration // of the last right answer
 }
 
-func newLoad(opts LoadOptions) (*load, error) {
+// newLoad begins a load that lasts until finish, its limit, or the end of ctx.
+func newLoad(ctx context.Context, opts LoadOptions) (*load, error) {
 	if opts.Rate < 1 || opts.Rate > maxRate || opts.TCPRate < 0 || opts.TCPRate > maxRate {
-		return nil, fmt.Errorf("Rate %d, TCPRate %d: want 1 to %d and 0 to %d", opts.Rate, opts.TCPRate, maxRate, maxRate)
+		return nil, fmt.Errorf("rate %d, TCP rate %d: want 1 to %d and 0 to %d", opts.Rate, opts.TCPRate, maxRate, maxRate)
 	}
 	if len(opts.Questions) == 0 {
-		return nil, errors.New("no Questions")
+		return nil, errors.New("no questions")
 	}
 	if opts.Limit == 0 {
 		opts.Limit = 900
@@ -100,7 +101,7 @@ func newLoad(opts LoadOptions) (*load, error) {
 		}
 		l.wire = append(l.wire, b)
 	}
-	ctx, stop := context.WithTimeout(context.Background(), time.Duration(opts.Limit)*time.Second)
+	ctx, stop := context.WithTimeout(ctx, time.Duration(opts.Limit)*time.Second)
 	l.stop = stop
 	l.work.Go(func() { l.send(ctx, "udp", opts.Rate) })
 	if opts.TCPRate > 0 {

@@ -1,0 +1,34 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// An API server without EndpointSlices is replaced by one that has them: who
+// runs stays with Endpoints and goes on following them, who starts afterwards
+// uses slices.
+func TestSlicesAppearLater(t *testing.T) {
+	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
+	proxy.hideDiscovery = true
+	before, target := follow(t, proxy.identity())
+	target.endpoints = "Endpoints"
+	change(t, target, []map[string]any{
+		service("appear", "set", map[string]any{"clusterIP": "None"}),
+		endpoints("appear", "set", "10.244.77.1"),
+		slice("v1", "appear", "set", "10.244.77.2"),
+	})
+	q := question{name: "set.appear.svc.cluster.local", qtype: dns.TypeA}
+	mustAnswer(t, before.dns, q, dns.RcodeSuccess, "A 10.244.77.1")
+
+	// Nothing reads the field while the proxy is down.
+	proxy.down(t)
+	proxy.hideDiscovery = false
+	proxy.up(t)
+	change(t, target, []map[string]any{endpoints("appear", "set", "10.244.77.3")})
+	mustAnswer(t, before.dns, q, dns.RcodeSuccess, "A 10.244.77.3")
+
+	after, _ := follow(t, proxy.identity())
+	mustAnswer(t, after.dns, q, dns.RcodeSuccess, "A 10.244.77.2")
+}
