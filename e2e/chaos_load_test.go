@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -55,7 +56,7 @@ type loadOptions struct {
 	tcp int
 	// search is for names that are looked up through a search list; 0: none.
 	search int
-	// limit ends the load by itself; 0: only finish does.
+	// limit ends the load by itself; 0: after an hour.
 	limit time.Duration
 }
 
@@ -86,10 +87,7 @@ func startLoad(t *testing.T, opts loadOptions) *load {
 	if controlErr := raw.Control(control); controlErr != nil || err != nil {
 		t.Fatalf("ask the kernel for ICMP errors: %v, %v", controlErr, err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	if opts.limit > 0 {
-		ctx, cancel = context.WithTimeout(t.Context(), opts.limit)
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(opts.limit, time.Hour))
 	l := &load{
 		opts: opts, to: netip.MustParseAddrPort(opts.server), conn: conn, raw: raw,
 		begun: time.Now(), stop: cancel, score: newScore(),

@@ -87,8 +87,8 @@ func startClusterFirst(t *testing.T, id identity, config map[string]string) (*ku
 	}
 	k.process = start(t, "kube-dns", []string{"PROMETHEUS_PORT=" + strconv.Itoa(metricsPort)}, append(args["kubedns"],
 		"--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort), "--kubecfg-file="+id.write(t), "--config-period=200ms")...)
-	nanny := append(args["dnsmasq"], "--user="+userName(), "--pid-file=", "--no-hosts")
-	f.nanny = start(t, "dnsmasq-nanny", nil, slices.Insert(nanny, slices.Index(nanny, "--"), "-syncInterval=200ms")...)
+	nanny := slices.Insert(args["dnsmasq"], slices.Index(args["dnsmasq"], "--"), "-syncInterval=200ms")
+	f.nanny = start(t, "dnsmasq-nanny", nil, append(nanny, "--user="+userName(), "--pid-file=", "--no-hosts")...)
 	f.sidecar = start(t, "sidecar", nil, append(args["sidecar"],
 		"--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(sidecarPort), "--dnsmasq-poll-interval-ms=500")...)
 	return k, f

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ const (
 )
 
 // A cluster is the node that run.sh started, with kube-dns and the pods of
-// manifests/pods.yaml on it.
+// pods.yaml on it.
 type cluster struct {
 	dir        string
 	client     kubernetes.Interface
@@ -61,10 +62,8 @@ func newCluster(t *testing.T) *cluster {
 	c.stub = startUpstream(t, nodeIP+":5301", "stub")
 	c.second = startUpstream(t, nodeIP+":5302", "second")
 
-	// The account of a namespace comes a moment after it.
-	eventually(t, time.Minute, func() error { _, err := c.kubectl("apply", "-k", "manifests"); return err })
-	eventually(t, time.Minute, func() error { _, err := c.kubectl("apply", "-f", "manifests/pods.yaml"); return err })
-	c.rolledOut(t, "kube-system", "deployment/kube-dns")
+	c.deploy(t, "modern")
+	eventually(t, time.Minute, func() error { _, err := c.kubectl("apply", "-f", "pods.yaml"); return err })
 	c.rolledOut(t, "shop", "deployment/web")
 	c.rolledOut(t, "shop", "statefulset/db")
 	c.shop = c.waitPod(t, "shop", "client")
@@ -79,6 +78,29 @@ func newCluster(t *testing.T) *cluster {
 		}
 	})
 	return c
+}
+
+// deploy applies an overlay of the manifests, with the images that were packed
+// here and two replicas, and waits until it is rolled out.
+func (c *cluster) deploy(t *testing.T, overlay string) {
+	t.Helper()
+	top, err := filepath.Abs("../../manifests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	// kustomize takes relative paths only.
+	if top, err = filepath.Rel(dir, top); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("resources: [%s/overlays/%s]\ncomponents: [%s/components/local-images]\n"+
+		"replicas: [{name: kube-dns, count: 2}]\n", top, overlay, top)
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The account of a namespace comes a moment after it.
+	eventually(t, time.Minute, func() error { _, err := c.kubectl("apply", "-k", dir); return err })
+	c.rolledOut(t, "kube-system", "deployment/kube-dns")
 }
 
 // explain shows what the cluster looks like, for whoever has to find out why a

@@ -16,15 +16,18 @@ import (
 // kubelet looks once in its syncFrequency, kube-dns and the nanny every 10 s.
 const volumeTime = 2 * time.Minute
 
-// setConfig edits the ConfigMap with kubectl, as an operator does; nil empties it.
+// setConfig writes the ConfigMap with kubectl, as an operator does: it may not
+// be there yet. nil empties it.
 func (c *cluster) setConfig(t *testing.T, data map[string]string) {
 	t.Helper()
-	value, err := json.Marshal(data)
+	object, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "data": data,
+		"metadata": map[string]string{"name": "kube-dns", "namespace": "kube-system"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.mustKubectl(t, "-n", "kube-system", "patch", "configmap", "kube-dns", "--type=json", "-p",
-		`[{"op":"add","path":"/data","value":`+string(value)+`}]`)
+	c.apply(t, string(object))
 }
 
 // wantAnswered waits until both pods of kube-dns send a question to the name

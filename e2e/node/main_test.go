@@ -39,6 +39,7 @@ func TestNode(t *testing.T) {
 		{"rolling update", (*cluster).rollingUpdate},
 		{"node drain", (*cluster).drain},
 		{"hung containers", (*cluster).hung},
+		{"overlays", (*cluster).overlays},
 		{"large cluster", (*cluster).large},
 		{"API server away", (*cluster).away},
 	} {

@@ -86,7 +86,7 @@ func (c *cluster) names(t *testing.T) {
 		{"PTR of an IPv6 ClusterIP", reverse(web[1]), "PTR", "NOERROR", []string{"PTR web.shop" + zone + "."}},
 		{"PTR of a StatefulSet's pod", reverse(db0.ip), "PTR", "NOERROR", []string{"PTR " + zero}},
 		{"pod name", strings.ReplaceAll(db0.ip, ".", "-") + ".shop.pod.cluster.local", "A", "NOERROR", records("A", db0.ip)},
-		{"ExternalName", "outside.shop" + zone, "A", "NOERROR", []string{"CNAME www.example.test.", "A 192.0.2.80"}},
+		{"CNAME and address of an ExternalName", "outside.shop" + zone, "A", "NOERROR", []string{"CNAME www.example.test.", "A 192.0.2.80"}},
 		{"missing Service", "missing.shop" + zone, "A", "NXDOMAIN", nil},
 		{"missing namespace", "web.missing" + zone, "A", "NXDOMAIN", nil},
 	}

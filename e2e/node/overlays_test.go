@@ -1,0 +1,48 @@
+//go:build node
+
+package node
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// overlays deploys each shape of the manifests over the one before it, while
+// names are asked: all of them run on a real node, and can replace each other
+// without a lost query.
+func (c *cluster) overlays(t *testing.T) {
+	t.Cleanup(func() { c.deploy(t, "modern") })
+	for _, overlay := range []string{"drop-in", "dual-stack", "node-local", "cluster-first"} {
+		t.Run(overlay, func(t *testing.T) {
+			c.settle(t)
+			before := c.containers(t)
+			account := c.during(t, c.load(t), func() {
+				c.deploy(t, overlay)
+				c.gone(t, before)
+			})
+			progress(t, "deployed under load: %v", &account)
+			web, db := c.service(t, "shop", "web"), c.waitPod(t, "shop", "db-0")
+			// dnsmasq may have an older answer, for its TTL of 30 s.
+			eventually(t, time.Minute, func() error {
+				return errors.Join(
+					c.shop.wantResolved("web", web...),
+					c.other.wantResolved("web.shop", web...),
+					c.shop.wantResolved("db-0.db", db.ip),
+					c.shop.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"),
+					c.shop.want("outside.shop"+zone, "A", "NOERROR", "CNAME www.example.test.", "A 192.0.2.80"),
+					c.shop.want(reverse(web[0]), "PTR", "NOERROR", "PTR web.shop"+zone+"."),
+					c.shop.want("missing.shop"+zone, "A", "NXDOMAIN"),
+				)
+			})
+			c.health(t)
+			for _, p := range c.dnsPods(t) {
+				for _, s := range p.Status.ContainerStatuses {
+					if s.RestartCount > 0 {
+						t.Errorf("container %s of pod %s was restarted %d times", s.Name, p.Name, s.RestartCount)
+					}
+				}
+			}
+		})
+	}
+}
