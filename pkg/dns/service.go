@@ -119,33 +119,12 @@ func (s *service) buildClusterIPs(svc *Service) {
 func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	s.headless, s.usable = true, true
 	s.endpoints = &endpointNames{}
-	type published struct {
-		*Endpoint
-		ports uint32
-	}
-	count, sets := 0, 0
-	for _, e := range endpoints {
-		sets += len(e.Subsets)
-		for _, sub := range e.Subsets {
-			count += len(sub.Endpoints)
-		}
-	}
-	found, addrs := make([]published, 0, count), make([]netip.Addr, 0, count)
-	s.endpoints.portSets = make([][]Port, 0, sets)
-	for _, e := range endpoints {
-		for _, sub := range e.Subsets {
-			for i := range sub.Endpoints {
-				at := &sub.Endpoints[i]
-				if !at.Ready && !all {
-					continue
-				}
-				found = append(found, published{at, uint32(len(s.endpoints.portSets))})
-				addrs = append(addrs, at.Addr)
-				if at.Hostname != "" {
-					s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
-				}
-			}
-			s.endpoints.portSets = append(s.endpoints.portSets, sub.Ports)
+	found := s.publishedOf(endpoints, all)
+	addrs := make([]netip.Addr, len(found))
+	for i, at := range found {
+		addrs[i] = at.Addr
+		if at.Hostname != "" {
+			s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
 		}
 	}
 	addrs = s.setAddrs(addrs)
@@ -163,6 +142,37 @@ func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	}
 	s.sortMembers()
 	s.collectPorts()
+}
+
+// A publishedEndpoint is an endpoint with the index of its ports.
+type publishedEndpoint struct {
+	*Endpoint
+	ports uint32
+}
+
+// publishedOf returns the endpoints that are ready, or all, and fills in
+// their sets of ports.
+func (s *service) publishedOf(endpoints []*Endpoints, all bool) []publishedEndpoint {
+	count, sets := 0, 0
+	for _, e := range endpoints {
+		sets += len(e.Subsets)
+		for _, sub := range e.Subsets {
+			count += len(sub.Endpoints)
+		}
+	}
+	found := make([]publishedEndpoint, 0, count)
+	s.endpoints.portSets = make([][]Port, 0, sets)
+	for _, e := range endpoints {
+		for _, sub := range e.Subsets {
+			for i := range sub.Endpoints {
+				if at := &sub.Endpoints[i]; at.Ready || all {
+					found = append(found, publishedEndpoint{at, uint32(len(s.endpoints.portSets))})
+				}
+			}
+			s.endpoints.portSets = append(s.endpoints.portSets, sub.Ports)
+		}
+	}
+	return found
 }
 
 // collectPorts fills in the ports that any member has.

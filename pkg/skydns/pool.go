@@ -50,7 +50,7 @@ func (p *pool) get(ctx context.Context, server netip.AddrPort, tcp bool) (*socke
 		if s == nil {
 			break
 		}
-		if now.Sub(s.made) < maxSocketAge && !(tcp && now.Sub(s.used) > maxIdleTCP) {
+		if now.Sub(s.made) < maxSocketAge && (!tcp || now.Sub(s.used) < maxIdleTCP) {
 			s.recycle = true
 			return s, nil
 		}

@@ -127,19 +127,8 @@ func checkSlice(s *discoveryv1.EndpointSlice) error {
 		return refuse(path{"addressType"}, "want IPv4, IPv6 or FQDN, got %q", s.AddressType)
 	}
 	for i, e := range s.Endpoints {
-		for j, a := range e.Addresses {
-			at := path{"endpoints", i, "addresses", j}
-			if err := checkAddr(at, a); err != nil {
-				return err
-			}
-			if strings.Contains(a, ":") != (s.AddressType == discoveryv1.AddressTypeIPv6) {
-				return refuse(at, "%s is not of the slice's addressType %s", a, s.AddressType)
-			}
-		}
-		if e.Hostname != nil && *e.Hostname != "" {
-			if err := checkLabel(path{"endpoints", i, "hostname"}, *e.Hostname); err != nil {
-				return err
-			}
+		if err := checkEndpoint(path{"endpoints", i}, e, s.AddressType); err != nil {
+			return err
 		}
 	}
 	for i, p := range s.Ports {
@@ -151,6 +140,22 @@ func checkSlice(s *discoveryv1.EndpointSlice) error {
 		}
 	}
 	return nil
+}
+
+func checkEndpoint(here path, e discoveryv1.Endpoint, family discoveryv1.AddressType) error {
+	for j, a := range e.Addresses {
+		at := here.with("addresses").with(j)
+		if err := checkAddr(at, a); err != nil {
+			return err
+		}
+		if strings.Contains(a, ":") != (family == discoveryv1.AddressTypeIPv6) {
+			return refuse(at, "%s is not of the slice's addressType %s", a, family)
+		}
+	}
+	if e.Hostname == nil || *e.Hostname == "" {
+		return nil
+	}
+	return checkLabel(here.with("hostname"), *e.Hostname)
 }
 
 func deref[T any](p *T) (v T) {

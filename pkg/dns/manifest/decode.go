@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -92,7 +93,7 @@ type place struct {
 func (p place) line() int { return p.doc.lineOf(p.path) }
 
 func (p place) child(steps ...any) place {
-	return place{doc: p.doc, path: append(p.path[:len(p.path):len(p.path)], steps...)}
+	return place{doc: p.doc, path: append(slices.Clip(p.path), steps...)}
 }
 
 // object decodes one object, or all of a List. outer is what the objects of
@@ -221,8 +222,7 @@ func (d *decoder) read(at place, raw []byte, o any, meta *metav1.ObjectMeta, che
 	if err == nil {
 		err = check()
 	}
-	var f *fieldError
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fieldError](err); ok {
 		where := at.child(f.path...)
 		return fmt.Errorf("%s:%d: %s: %w", d.file, where.line(), title(raw), f)
 	}

@@ -133,7 +133,7 @@ var (
 // their texts until they are written out.
 func checkExpanded(text []byte) error {
 	var v any
-	if err := yamlvalue.Unmarshal(text, &v); err != nil { //nolint:staticcheck // the parser behind yaml.YAMLToJSON, without a dependency of our own
+	if err := yamlvalue.Unmarshal(text, &v); err != nil {
 		return err
 	}
 	if size := expanded(v); size > maxExpanded {

@@ -13,7 +13,7 @@ import (
 // places in lists (int).
 type path []any
 
-func (p path) with(step any) path { return append(p[:len(p):len(p)], step) }
+func (p path) with(step any) path { return append(slices.Clip(p), step) }
 
 // String returns the path as kubectl writes it: spec.ports[0].port.
 func (p path) String() string {
@@ -53,7 +53,7 @@ func (d *document) lineOf(p path) int {
 		return d.line + yamlIndex(d.text, p)
 	}
 	at := 0
-	walk(d.json, func(here path, token json.Token, end int64) bool {
+	walk(d.json, func(here path, _ json.Token, end int64) bool {
 		if len(here) <= len(p) && slices.Equal(here, p[:len(here)]) {
 			at = int(end)
 			return len(here) < len(p)

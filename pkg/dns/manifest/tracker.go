@@ -212,8 +212,7 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 
 // reason takes operation and path off an error: messages name the file already.
 func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

@@ -17,7 +17,8 @@ type Reply struct {
 // Begin starts a reply in dst, which is overwritten: the query's header and
 // question, with AA and RA set, RD and CD copied, and no records counted yet.
 func (r *Reply) Begin(dst, packet []byte, q *Query, rcode byte) {
-	r.Buf = append(dst[:0], packet[:q.End]...)
+	dst = append(dst[:0], packet[:q.End]...)
+	r.Buf = dst
 	r.Buf[2] = 0x84 | packet[2]&1
 	r.Buf[3] = 0x80 | packet[3]&0x10 | rcode
 	clear(r.Buf[6:headerSize])
