@@ -3,13 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
-	"io"
-	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -18,14 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kube-dns/kube-dns/internal/clitest"
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // patience is how long a story waits for what must happen.
 const patience = 30 * time.Second
@@ -56,11 +49,12 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmds := clitest.Commands(golden)
+	cmds["ask"], cmds["signal"], cmds["until"] = cmdAsk, cmdSignal, cmdUntil
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			free := dnstest.FreeAddr(t)
-			env.Setenv("GOLDEN", golden)
 			env.Setenv("DNS", free.String())
 			env.Setenv("PORT", strconv.Itoa(int(free.Port())))
 			env.Setenv("HTTP", dnstest.FreeAddr(t).String())
@@ -76,14 +70,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("STATE", state)
 			return os.Chmod(state, 0o755)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"ask":    cmdAsk,
-			"exits":  cmdExits,
-			"get":    cmdGet,
-			"golden": cmdGolden,
-			"signal": cmdSignal,
-			"until":  cmdUntil,
-		},
+		Cmds: cmds,
 	})
 }
 
@@ -136,75 +123,6 @@ func answer(addr, name string) string {
 		}
 	}
 	return dns.RcodeToString[reply.Rcode]
-}
-
-// cmdExits runs a command that must end with the given code:
-//
-//	exits CODE command [args...]
-func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits code command [args...]")
-	}
-	got, err := 0, ts.Exec(args[1], args[2:]...)
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if want := args[0]; strconv.Itoa(got) != want {
-		ts.Fatalf("exit code %d, want %s", got, want)
-	}
-}
-
-// cmdGet asks for a URL until the status is right and the pattern matches:
-//
-//	get STATUS URL [pattern]
-func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: get status url [pattern]")
-	}
-	pattern := regexp.MustCompile("(?m)" + strings.Join(args[2:], " "))
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		status, body, err := fetch(args[1])
-		if err == nil && strconv.Itoa(status) == args[0] && pattern.MatchString(body) {
-			fmt.Fprint(ts.Stdout(), body)
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("status %d, error %v, want %s and %q in\n%s", status, err, args[0], pattern, body)
-		}
-	}
-}
-
-func fetch(url string) (status int, body string, err error) {
-	client := http.Client{Timeout: 10 * time.Second}
-	defer client.CloseIdleConnections()
-	resp, err := client.Get(url)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(text), err
-}
-
-// cmdGolden compares a file, or stdout, with one in testdata:
-//
-//	golden FILE GOLDEN
-func cmdGolden(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: golden file golden")
-	}
-	got := ts.ReadFile(args[0])
-	golden := filepath.Join(ts.Getenv("GOLDEN"), args[1])
-	if *update {
-		ts.Check(os.WriteFile(golden, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(golden)
-	ts.Check(err)
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		ts.Fatalf("%s differs (-want +got); go test -update rewrites it if this is meant:\n%s", golden, diff)
-	}
 }
 
 // cmdSignal sends a signal to what runs in the background:
