@@ -20,7 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// against runs a load while do runs, and then for as long without it: the
+// against runs a load while do runs, and then for a while without it: the
 // control run. Losing more than it is an error.
 func (c *cluster) against(t *testing.T, do func()) {
 	t.Helper()
@@ -28,7 +28,7 @@ func (c *cluster) against(t *testing.T, do func()) {
 	account := c.during(t, c.load(t), do)
 	took := time.Since(began)
 	progress(t, "disturbed for %.0f s: %v", took.Seconds(), &account)
-	control := c.during(t, c.load(t), func() { time.Sleep(min(took, time.Minute)) })
+	control := c.during(t, c.load(t), func() { time.Sleep(min(took, 30*time.Second)) })
 	progress(t, "control run: %v", &control)
 	if account.Bad() > control.Bad() {
 		t.Errorf("%d queries were not answered right, %d in the control run\n%v\n%v", account.Bad(), control.Bad(), &account, &control)
