@@ -21,7 +21,12 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
-const pprofAddr = "localhost:6060"
+const (
+	pprofAddr = "localhost:6060"
+	// startHold is how long names of the cluster wait for the first lists, or
+	// for the snapshot, before they are SERVFAIL.
+	startHold = 1500 * time.Millisecond
+)
 
 // run is the whole command: it builds the graph and waits for it.
 //
@@ -96,7 +101,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	p.server, err = skydns.New(skydns.Options{
 		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
 		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem,
-		NoFastPath: !o.fastPath, Logger: log,
+		NoFastPath: !o.fastPath, Hold: startHold, Logger: log,
 	})
 	if err != nil {
 		return nil, cli.Fatal(err)

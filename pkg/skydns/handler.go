@@ -35,7 +35,11 @@ func (s *Server) respond(raw []byte, tcp bool) (resp response) {
 		s.metrics.refused(refused, tcp)
 		return response{reply: packed}
 	}
-	if what := s.classify(req); what != local {
+	what := s.classify(req)
+	if (what == local || what == reverse) && s.holds() {
+		return response{wait: s.held(bytes.Clone(raw), tcp)}
+	}
+	if what != local {
 		return s.respondElsewhere(req, what, start)
 	}
 	m, err := s.answer(s.impatient, req)
@@ -51,6 +55,32 @@ func (s *Server) respond(raw []byte, tcp bool) (resp response) {
 		})}
 	}
 	return response{reply: s.finish(req, m, systemAuth, start)}
+}
+
+// holds says whether questions about our names have to wait for data: there is
+// none, and the start is not over.
+func (s *Server) holds() bool {
+	until := s.holdUntil.Load()
+	return until != nil && time.Now().Before(*until) && s.backend.Status() == NotReady
+}
+
+// holdStep is how often a question that waits looks for data.
+const holdStep = 10 * time.Millisecond
+
+// held answers a packet when there is data, or no hope of it.
+func (s *Server) held(raw []byte, tcp bool) func(context.Context) []byte {
+	return s.guarded(raw, func(ctx context.Context) []byte {
+		ticker := time.NewTicker(holdStep)
+		defer ticker.Stop()
+		for s.holds() && ctx.Err() == nil {
+			<-ticker.C
+		}
+		resp := s.respond(raw, tcp)
+		if resp.wait != nil {
+			return resp.wait(ctx)
+		}
+		return resp.reply
+	})
 }
 
 // respondElsewhere answers what is not for the zone's records.

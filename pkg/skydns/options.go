@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,10 @@ type Options struct {
 	// MaxTCPConns bounds the TCP connections; one more is closed at once. 0
 	// means 8000.
 	MaxTCPConns int
+	// Hold is how long after its start the server lets questions about its own
+	// names wait while the backend has no data: a start is over in a moment,
+	// and a client that gets SERVFAIL may give up. 0: it does not.
+	Hold time.Duration
 	// NoFastPath leaves all questions to the handler, and reads one packet at
 	// a time.
 	NoFastPath bool

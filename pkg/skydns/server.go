@@ -22,6 +22,7 @@ type Server struct {
 	forwarder *Forwarder
 	version   string
 	fast      bool
+	hold      time.Duration
 	log       *slog.Logger
 	metrics   *metrics
 
@@ -32,6 +33,7 @@ type Server struct {
 	waiting   sync.WaitGroup
 	conns     connTable
 	panicLog  everySecond
+	holdUntil atomic.Pointer[time.Time]
 	addr      atomic.Pointer[netip.AddrPort] // of the sockets, while it runs
 }
 
@@ -49,6 +51,7 @@ func New(opts Options) (*Server, error) {
 		forwarder: opts.Forwarder,
 		version:   opts.Version,
 		fast:      !opts.NoFastPath,
+		hold:      opts.Hold,
 		log:       opts.Logger,
 		metrics:   newMetrics(opts, maxSockets),
 		impatient: impatient,
@@ -66,6 +69,8 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	addr := reachable(sockets.udp[0].LocalAddr())
 	s.addr.Store(&addr)
 	defer s.addr.Store(nil)
+	until := time.Now().Add(s.hold)
+	s.holdUntil.Store(&until)
 	g, ctx := errgroup.WithContext(ctx)
 	for i, conn := range sockets.udp {
 		g.Go(func() error { return s.serveUDP(ctx, conn, s.metrics.ofWorker(i)) })

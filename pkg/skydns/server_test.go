@@ -154,6 +154,56 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
+// A question that comes while the server starts waits for the data, if the
+// start does not take too long.
+func TestHold(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		hold  time.Duration
+		ready bool
+		rcode int
+	}{{"data comes", time.Minute, true, dns.RcodeSuccess}, {"no data comes", 50 * time.Millisecond, false, dns.RcodeServerFailure}} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := &starting{fake: *zone()}
+			addr := serve(t, skydns.Options{Backend: b, Hold: tt.hold})
+			replies := make(chan *dns.Msg, 2)
+			for _, q := range []*dns.Msg{dnstest.Query("web.cluster.local", dns.TypeA), dnstest.Query("1.0.0.10.in-addr.arpa", dns.TypePTR)} {
+				go func() {
+					m, err := dnstest.TryExchange(context.Background(), addr, q, false)
+					if err != nil {
+						m = new(dns.Msg)
+						m.Rcode = -1
+					}
+					replies <- m
+				}()
+			}
+			for tt.ready && !b.asked.Load() {
+				time.Sleep(time.Millisecond)
+			}
+			b.ready.Store(tt.ready)
+			for range 2 {
+				if m := <-replies; m.Rcode != tt.rcode {
+					t.Errorf("got %v", m)
+				}
+			}
+		})
+	}
+}
+
+// starting is a backend that has its data later.
+type starting struct {
+	fake
+	ready, asked atomic.Bool
+}
+
+func (s *starting) Status() skydns.Status {
+	s.asked.Store(true)
+	if s.ready.Load() {
+		return skydns.Ready
+	}
+	return skydns.NotReady
+}
+
 func TestStaleAnswers(t *testing.T) {
 	b := zone()
 	b.status = skydns.Stale

@@ -34,7 +34,10 @@ const (
 	writeShare    = 100
 	// touchInterval is how often the file is confirmed without being written.
 	touchInterval = time.Minute
-	lookInterval  = 250 * time.Millisecond
+	// lookInterval is how often the state of things is looked at; while a start
+	// is under way, startInterval.
+	lookInterval  = time.Second
+	startInterval = 20 * time.Millisecond
 )
 
 // Options of a Keeper.
@@ -95,10 +98,10 @@ func (k *Keeper) StaleSince() (time.Time, bool) {
 // Run reads and keeps the file until ctx is done. Trouble with the file is
 // logged and counted: it is never a reason to stop.
 func (k *Keeper) Run(ctx context.Context) error {
-	ticker := time.NewTicker(lookInterval)
-	defer ticker.Stop()
+	started := time.Now()
 	old, confirmed := k.load()
-	loaded := time.Now()
+	ticker := time.NewTicker(startInterval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -108,11 +111,12 @@ func (k *Keeper) Run(ctx context.Context) error {
 			if k.Zone.HasSynced() {
 				old = nil
 				k.keep(now, false)
-				continue
-			}
-			if old != nil && (now.Sub(loaded) >= grace || k.Failing != nil && k.Failing()) {
+			} else if old != nil && (now.Sub(started) >= grace || k.Failing != nil && k.Failing()) {
 				k.serve(old, confirmed)
 				old = nil
+			}
+			if old == nil {
+				ticker.Reset(lookInterval)
 			}
 		}
 	}
