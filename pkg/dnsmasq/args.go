@@ -11,14 +11,8 @@ const (
 	optServer      = "--server"
 	optNoResolv    = "--no-resolv"
 	optServersFile = "--servers-file="
-	optForwardMax  = "--dns-forward-max="
 	optTXTRecord   = "--txt-record="
 )
-
-// forwardMax is the number of queries that may wait for upstream servers when
-// the arguments do not say. A reload empties the cache; dnsmasq's own default
-// of 150 then refuses queries of busy clients until it is warm again.
-const forwardMax = "1500"
 
 // Args returns the arguments for a dnsmasq that gets its servers on the command
 // line: base, "--server" and its value for each of [Servers], and "--no-resolv"
@@ -36,16 +30,14 @@ func Args(base []string, cfg config.Config, lookup Lookup) []string {
 }
 
 // fileArgs returns the arguments for a dnsmasq that reads its servers from the
-// file at path. They are the same for every configuration, so that none needs
+// file at path, with the options of [addedOptions]. They are the same for every configuration, so that none needs
 // a restart, unless the arguments choose upstreams of their own: these come
 // beside those of resolv.conf, but not beside upstreams of the configuration.
-func fileArgs(cmd CommandLine, path, loopRecord string, upstreams bool) []string {
+func fileArgs(cmd CommandLine, path, loopRecord string, added []string, upstreams bool) []string {
 	args := append(slices.Clone(cmd.Args), optServersFile+path)
 	if !cmd.OwnUpstreams() || upstreams && !cmd.NoResolv {
 		args = append(args, optNoResolv)
 	}
-	if !cmd.ForwardMax {
-		args = append(args, optForwardMax+forwardMax)
-	}
+	args = append(args, added...)
 	return append(args, optTXTRecord+loopRecord)
 }

@@ -86,22 +86,20 @@ func TestArgs(t *testing.T) {
 }
 
 func TestFileArgs(t *testing.T) {
-	const added = " --servers-file=/state/servers.conf"
+	const path = " --servers-file=/state/servers.conf"
 	tests := map[string]struct {
 		base      string
 		upstreams bool
-		want      string // what follows added
+		want      string // what follows path
 	}{
-		"usual":                          {"-k", false, " --no-resolv --dns-forward-max=1500"},
-		"usual, upstreams":               {"-k", true, " --no-resolv --dns-forward-max=1500"},
-		"forward-max is set":             {"-k -0 300", false, " --no-resolv"},
-		"forward-max is set, cut":        {"-k --dns-f=300", false, " --no-resolv"},
-		"no-resolv is set, clustered":    {"-kR", false, " --dns-forward-max=1500"},
-		"no-resolv is set, upstreams":    {"-kR", true, " --dns-forward-max=1500"},
-		"a server of its own":            {"-kS192.0.2.1", false, " --dns-forward-max=1500"},
-		"a server of its own, upstreams": {"-kS192.0.2.1", true, " --no-resolv --dns-forward-max=1500"},
-		"a server for a domain":          {"-kS/a.test/192.0.2.1", false, " --no-resolv --dns-forward-max=1500"},
-		"a configuration file":           {"-k -C /dev/null", false, " --dns-forward-max=1500"},
+		"usual":                          {"-k", false, " --no-resolv"},
+		"usual, upstreams":               {"-k", true, " --no-resolv"},
+		"no-resolv is set, clustered":    {"-kR", false, ""},
+		"no-resolv is set, upstreams":    {"-kR", true, ""},
+		"a server of its own":            {"-kS192.0.2.1", false, ""},
+		"a server of its own, upstreams": {"-kS192.0.2.1", true, " --no-resolv"},
+		"a server for a domain":          {"-kS/a.test/192.0.2.1", false, " --no-resolv"},
+		"a configuration file":           {"-k -C /dev/null", false, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -109,8 +107,8 @@ func TestFileArgs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := strings.Join(fileArgs(cmd, "/state/servers.conf", "n,t", tt.upstreams), " ")
-			if want := tt.base + added + tt.want + " --txt-record=n,t"; got != want {
+			got := strings.Join(fileArgs(cmd, "/state/servers.conf", "n,t", []string{"--added=1"}, tt.upstreams), " ")
+			if want := tt.base + path + tt.want + " --added=1 --txt-record=n,t"; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})

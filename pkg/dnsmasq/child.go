@@ -14,8 +14,9 @@ const (
 	// maxDeaths within deathTime are too many: the platform's back-off is next.
 	maxDeaths = 5
 	deathTime = time.Minute
-	// deathPause lies between a death and the next start, times the deaths
-	// before: the first is followed by a start at once.
+	// A death is followed by a start at once, unless dnsmasq lived for less than
+	// shortLife: then by a pause, of deathPause times the deaths before.
+	shortLife  = time.Second
 	deathPause = 100 * time.Millisecond
 	// firstPause lies between questions until the first answer, pollPeriod
 	// between those after it.
@@ -79,7 +80,7 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 	s.disabled.reset(s.metrics)
 	s.forgetAlarms()
 	if s.fileWay {
-		s.roll = begin(s.servers())
+		s.roll = begin(s.servers(), s.retries())
 		if err := s.state.writeServers(s.roll.content); err != nil {
 			s.stepBack(err.Error())
 		}
@@ -157,7 +158,9 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 		return fmt.Errorf("dnsmasq ended %d times within %v, the last time with %s: %s",
 			len(s.deaths), deathTime, exit, strings.Join(exit.Tail, "\n"))
 	}
-	s.startAt = now.Add(time.Duration(len(s.deaths)-1) * deathPause)
+	if exit.Uptime < shortLife {
+		s.startAt = now.Add(time.Duration(len(s.deaths)-1) * deathPause)
+	}
 	return nil
 }
 

@@ -40,8 +40,11 @@ type CommandLine struct {
 	// Unread says which part of the configuration cannot be known before
 	// dnsmasq runs, and why; empty when all of it was read.
 	Unread string
-	// Options without a value, and whether --dns-forward-max is set.
-	NoResolv, NoPoll, Foreground, ForwardMax bool
+	// Options without a value.
+	NoResolv, NoPoll, Foreground, StrictOrder bool
+	// Whether --dns-forward-max, --max-tcp-connections and --fast-dns-retry
+	// are set.
+	ForwardMax, TCPMax, FastRetry bool
 }
 
 // OwnUpstreams reports whether the arguments choose upstream servers of their
@@ -145,8 +148,23 @@ func (r *cmdReader) applyOne(o option) {
 		c.NoPoll = true
 	case "keep-in-foreground", "no-daemon":
 		c.Foreground = true
+	default:
+		r.applyLimit(o)
+	}
+}
+
+// applyLimit handles the options that the nanny adds when they are not set, and
+// what decides about them.
+func (r *cmdReader) applyLimit(o option) {
+	switch c := &r.cmd; o.name {
 	case "dns-forward-max":
 		c.ForwardMax = true
+	case "max-tcp-connections":
+		c.TCPMax = true
+	case "fast-dns-retry":
+		c.FastRetry = true
+	case "strict-order":
+		c.StrictOrder = true
 	default:
 		r.applyConf(o)
 	}

@@ -12,9 +12,12 @@
 //
 //   - A SIGHUP in its first milliseconds ends it, so none is sent before it has
 //     answered a question (class CHAOS) about itself.
-//   - A query that waits for a server whose line goes is never answered, so a
-//     server that is no longer wanted stays listed for 6 seconds, behind the new
-//     ones: a rollout.
+//   - A query that waits for a server whose line goes is never answered. A line
+//     that takes the place of another one of its domain takes over its queries,
+//     and dnsmasq asks again by itself (--fast-dns-retry). So new servers replace
+//     old ones at once, and a domain keeps its number of lines for 6 seconds.
+//     Without retries, and where a whole domain goes, old servers stay listed for
+//     6 seconds, behind the new ones: a rollout.
 //   - A file that it cannot read, or understand, leaves it with old servers or
 //     none, so its list of servers is looked at after each change, and its log
 //     is listened to; where it did not take the change the old file comes back,

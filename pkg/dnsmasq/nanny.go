@@ -45,7 +45,7 @@ func New(opts Options) (*Nanny, error) {
 // It can be called once.
 func (n *Nanny) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	s := newSupervisor(n, group)
+	s := newSupervisor(ctx, n, group)
 	defer s.close()
 	group.Go(func() error {
 		return n.opts.Config.Run(ctx, func(u config.Update) { send(ctx, s.updates, u) })

@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
 // TestOverload: dnsmasq's complaints about too many waiting queries are counted,
@@ -33,6 +38,30 @@ func TestOverload(t *testing.T) {
 	})
 	if n := r.logged(`dns-forward-max=1500`); n != 0 {
 		t.Error("the limit in the arguments was overridden")
+	}
+}
+
+// TestIdleTCPClients: TCP clients that ask nothing do not keep others waiting.
+func TestIdleTCPClients(t *testing.T) {
+	t.Parallel()
+	a := newUpstream(t, "192.0.2.1")
+	r := startNanny(t, "", nil)
+	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.waitLog(1, answersLine)
+	if n := r.logged("--max-tcp-connections="); n == 0 {
+		t.Skip("this dnsmasq does not know --max-tcp-connections")
+	}
+	for range 25 { // dnsmasq serves 20 by default
+		client, err := net.Dial("tcp", r.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := dnstest.TryExchange(ctx, r.addr.String(), dnstest.Query("x.test.", dns.TypeA), true); err != nil {
+		t.Errorf("a query over TCP behind 25 idle clients: %v", err)
 	}
 }
 

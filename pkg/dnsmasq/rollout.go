@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// lingerTime is how long a server that is no longer wanted stays in the servers
+// lingerTime is how long a line that is no longer wanted stays in the servers
 // file. dnsmasq never answers queries that are on their way to a server whose
 // line goes; clients do not wait for them longer than this.
 const lingerTime = 6 * time.Second
@@ -15,28 +15,36 @@ const lingerTime = 6 * time.Second
 // A rollout decides what stands in the servers file, so that a change of
 // servers loses no query. It does nothing by itself. Values are copied, never
 // changed in place.
+//
+// dnsmasq counts lines by domain: the first one of a domain takes the place of
+// the first one before, with its queries, and so on; queries of a line that is
+// too many are forgotten. So where dnsmasq sends queries again by itself a
+// domain keeps its number of lines for a while. Where it does not, the old
+// servers stay behind the new ones.
 type rollout struct {
+	retries bool       // dnsmasq sends queries again by itself
 	wanted  []Server   // the list offered last
-	leaving []leaver   // servers that are no longer wanted, but still listed
+	leaving []leaver   // what is listed behind it
 	refused [][]Server // the list that dnsmasq did not take; none or one
 	content []byte     // of the file
 	lines   []Server   // what content lists
 }
 
-// A leaver is a server that goes at a time.
+// A leaver is a line, behind those that are wanted, that goes at a time.
 type leaver struct {
-	server Server
-	at     time.Time
+	line Server
+	at   time.Time
 }
 
 // begin returns the state of a dnsmasq that starts with list. Queries of the one
 // before are gone, so nothing has to stay for them.
-func begin(list []Server) rollout {
-	return rollout{wanted: list, content: render(list), lines: list}
+func begin(list []Server, retries bool) rollout {
+	return rollout{retries: retries, wanted: list, content: render(list), lines: list}
 }
 
 // offer returns the next state, for list at time now: the new servers, then for
-// a while those they replace. A list that was refused is not offered again.
+// a while what keeps queries from getting lost. A list that was refused is not
+// offered again.
 func (r rollout) offer(list []Server, now time.Time) rollout {
 	if len(r.refused) > 0 {
 		if slices.Equal(list, r.refused[0]) {
@@ -45,22 +53,37 @@ func (r rollout) offer(list []Server, now time.Time) rollout {
 			r.refused = nil
 		}
 	}
-	next := rollout{wanted: list, refused: r.refused, lines: slices.Clone(list)}
-	for _, s := range r.lines {
-		if slices.Contains(list, s) {
+	next := rollout{retries: r.retries, wanted: list, refused: r.refused, lines: slices.Clone(list)}
+	for i := range r.lines {
+		line, ok := r.behind(list, i)
+		if !ok {
 			continue
 		}
-		l := leaver{s, now.Add(lingerTime)}
-		if i := slices.IndexFunc(r.leaving, func(l leaver) bool { return l.server == s }); i >= 0 {
-			l = r.leaving[i]
+		l := leaver{line, now.Add(lingerTime)}
+		if i >= len(r.wanted) { // it is one that leaves already
+			l.at = r.leaving[i-len(r.wanted)].at
 		}
 		if now.Before(l.at) {
 			next.leaving = append(next.leaving, l)
-			next.lines = append(next.lines, s)
+			next.lines = append(next.lines, line)
 		}
 	}
 	next.content = render(next.lines)
 	return next
+}
+
+// behind returns the line that stays behind list because of the i-th line of r;
+// false for none.
+func (r rollout) behind(list []Server, i int) (Server, bool) {
+	line := r.lines[i]
+	of := ofDomain(list, line.Domain)
+	if !r.retries || len(of) == 0 {
+		return line, !slices.Contains(list, line)
+	}
+	if len(ofDomain(r.lines[:i], line.Domain)) < len(of) {
+		return Server{}, false // one of list takes its place
+	}
+	return of[len(of)-1], true
 }
 
 // same reports whether a change from r to next is none for dnsmasq.

@@ -34,10 +34,11 @@ func TestRollout(t *testing.T) {
 		due   time.Duration // from this step on; 0: nothing leaves
 	}
 	const s = time.Second
-	tests := map[string]struct {
+	type test struct {
 		begin string
 		steps []step
-	}{
+	}
+	behind := map[string]test{
 		"nothing changes": {"192.0.2.1", []step{{0, "192.0.2.1", "192.0.2.1", 0}}},
 		"new servers are there at once": {"192.0.2.1", []step{
 			{0, "/a/192.0.2.2 192.0.2.1 192.0.2.3", "/a/192.0.2.2 192.0.2.1 192.0.2.3", 0},
@@ -70,32 +71,79 @@ func TestRollout(t *testing.T) {
 			{6 * s, "", "", 0},
 		}},
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			now := time.Unix(1000, 0)
-			r := begin(servers(t, tt.begin))
-			for i, step := range tt.steps {
-				now = now.Add(step.after)
-				next := r.offer(servers(t, step.offer), now)
-				if got := lines(next); got != step.want {
-					t.Errorf("step %d: lines %q, want %q", i+1, got, step.want)
-				}
-				var want time.Time
-				if step.due > 0 {
-					want = now.Add(step.due)
-				}
-				if got := next.due(); !got.Equal(want) {
-					t.Errorf("step %d: due %v, want %v", i+1, got, want)
-				}
-				r = next
+	repeated := map[string]test{
+		"nothing changes": {"192.0.2.1", []step{{0, "192.0.2.1", "192.0.2.1", 0}}},
+		"new servers take the place of old ones": {"/a/192.0.2.1 192.0.2.1 192.0.2.2", []step{
+			{0, "/a/192.0.2.2 192.0.2.3 192.0.2.4", "/a/192.0.2.2 192.0.2.3 192.0.2.4", 0},
+		}},
+		"more servers": {"192.0.2.1", []step{{0, "192.0.2.2 192.0.2.3", "192.0.2.2 192.0.2.3", 0}}},
+		"fewer servers: the last one is repeated for six seconds": {"192.0.2.1 192.0.2.2 192.0.2.3", []step{
+			{0, "192.0.2.4 192.0.2.5", "192.0.2.4 192.0.2.5 192.0.2.5", 6 * s},
+			{5 * s, "192.0.2.4 192.0.2.5", "192.0.2.4 192.0.2.5 192.0.2.5", 1 * s},
+			{1 * s, "192.0.2.4 192.0.2.5", "192.0.2.4 192.0.2.5", 0},
+		}},
+		"each repeat goes at its own time": {"192.0.2.1 192.0.2.2 192.0.2.3", []step{
+			{0, "192.0.2.1 192.0.2.2", "192.0.2.1 192.0.2.2 192.0.2.2", 6 * s},
+			{2 * s, "192.0.2.3", "192.0.2.3 192.0.2.3 192.0.2.3", 4 * s},
+			{4 * s, "192.0.2.3", "192.0.2.3 192.0.2.3", 2 * s},
+			{2 * s, "192.0.2.3", "192.0.2.3", 0},
+		}},
+		"a new server takes the place of a repeat": {"192.0.2.1 192.0.2.2", []step{
+			{0, "192.0.2.1", "192.0.2.1 192.0.2.1", 6 * s},
+			{1 * s, "192.0.2.1 192.0.2.3", "192.0.2.1 192.0.2.3", 0},
+		}},
+		"domains count for themselves": {"/a/192.0.2.1 /a/192.0.2.2 192.0.2.1", []step{
+			{0, "/a/192.0.2.3 192.0.2.1 192.0.2.2", "/a/192.0.2.3 192.0.2.1 192.0.2.2 /a/192.0.2.3", 6 * s},
+		}},
+		"the servers of a domain that goes stay": {"/a/192.0.2.1 192.0.2.1", []step{
+			{0, "192.0.2.2", "192.0.2.2 /a/192.0.2.1", 6 * s},
+			{5 * s, "192.0.2.3", "192.0.2.3 /a/192.0.2.1", 1 * s},
+			{1 * s, "192.0.2.3", "192.0.2.3", 0},
+		}},
+		"a domain that comes back": {"/a/192.0.2.1", []step{
+			{0, "", "/a/192.0.2.1", 6 * s},
+			{1 * s, "/a/192.0.2.2", "/a/192.0.2.2", 0},
+		}},
+		"a domain that goes while a server is repeated": {"/a/192.0.2.1 /a/192.0.2.2", []step{
+			{0, "/a/192.0.2.1", "/a/192.0.2.1 /a/192.0.2.1", 6 * s},
+			{2 * s, "", "/a/192.0.2.1 /a/192.0.2.1", 4 * s},
+			{4 * s, "", "/a/192.0.2.1", 2 * s},
+			{2 * s, "", "", 0},
+		}},
+		"another order": {"192.0.2.1 192.0.2.2", []step{
+			{0, "192.0.2.2 192.0.2.1", "192.0.2.2 192.0.2.1", 0},
+		}},
+	}
+	run := func(t *testing.T, tt test, retries bool) {
+		now := time.Unix(1000, 0)
+		r := begin(servers(t, tt.begin), retries)
+		for i, step := range tt.steps {
+			now = now.Add(step.after)
+			next := r.offer(servers(t, step.offer), now)
+			if got := lines(next); got != step.want {
+				t.Errorf("step %d: lines %q, want %q", i+1, got, step.want)
 			}
-		})
+			var want time.Time
+			if step.due > 0 {
+				want = now.Add(step.due)
+			}
+			if got := next.due(); !got.Equal(want) {
+				t.Errorf("step %d: due %v, want %v", i+1, got, want)
+			}
+			r = next
+		}
+	}
+	for name, tt := range behind {
+		t.Run("without retries/"+name, func(t *testing.T) { run(t, tt, false) })
+	}
+	for name, tt := range repeated {
+		t.Run("with retries/"+name, func(t *testing.T) { run(t, tt, true) })
 	}
 }
 
 func TestRolloutRefused(t *testing.T) {
 	now := time.Unix(1000, 0)
-	old := begin(servers(t, "192.0.2.1"))
+	old := begin(servers(t, "192.0.2.1"), false)
 	bad := old.offer(servers(t, "192.0.2.2"), now)
 	back := old.refuse(bad)
 	if got, want := lines(back), "192.0.2.1"; got != want || string(back.content) != string(old.content) {
@@ -116,7 +164,7 @@ func TestRolloutRefused(t *testing.T) {
 }
 
 func TestRolloutAdded(t *testing.T) {
-	old := begin(servers(t, "/a/192.0.2.1 192.0.2.2"))
+	old := begin(servers(t, "/a/192.0.2.1 192.0.2.2"), false)
 	next := old.offer(servers(t, "/b/192.0.2.1 192.0.2.3#5353 /c/192.0.2.3#5353"), time.Unix(1000, 0))
 	want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.3:5353")}
 	if diff := cmp.Diff(want, old.added(next), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {

@@ -105,7 +105,12 @@ func addresses(list []Server) []netip.AddrPort {
 
 // defaults returns the default servers of list.
 func defaults(list []Server) []Server {
-	return slices.DeleteFunc(slices.Clone(list), func(s Server) bool { return s.Domain != "" })
+	return ofDomain(list, "")
+}
+
+// ofDomain returns the servers of a domain in list.
+func ofDomain(list []Server, domain string) []Server {
+	return slices.DeleteFunc(slices.Clone(list), func(s Server) bool { return s.Domain != domain })
 }
 
 // texts returns list for the log.

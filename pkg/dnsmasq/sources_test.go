@@ -27,9 +27,9 @@ func TestResolvConfFollowed(t *testing.T) {
 		want string
 	}{
 		{func() {}, "192.0.2.1 192.0.2.2"},
-		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3 192.0.2.2"},
-		{func() { r.configure(upstreams, `["192.0.2.9"]`) }, "192.0.2.9 192.0.2.1 192.0.2.3 192.0.2.2"},
-		{func() { r.configure() }, "192.0.2.1 192.0.2.3 192.0.2.9 192.0.2.2"},
+		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3"},
+		{func() { r.configure(upstreams, `["192.0.2.9"]`) }, "192.0.2.9 192.0.2.9"},
+		{func() { r.configure() }, "192.0.2.1 192.0.2.3"},
 	}
 	for i, step := range steps {
 		step.do()

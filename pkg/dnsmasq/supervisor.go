@@ -40,6 +40,7 @@ type supervisor struct {
 	resolver Resolver
 	loops    *loopTest
 	reaper   reaper
+	added    []string // options beside the servers file
 	disabled disabledServers
 	tally    tally
 
@@ -70,7 +71,7 @@ type supervisor struct {
 	wake       *time.Timer
 }
 
-func newSupervisor(n *Nanny, group *errgroup.Group) *supervisor {
+func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *supervisor {
 	cmd, cmdErr := ReadCommandLine(n.opts.Args)
 	target, _ := netip.ParseAddrPort(n.opts.KubeDNS) // a host name is nobody's target
 	s := &supervisor{
@@ -95,7 +96,7 @@ func newSupervisor(n *Nanny, group *errgroup.Group) *supervisor {
 		stateErr = fmt.Errorf("no state directory: %w", stateErr)
 		s.log.Warn("the last good configuration cannot be kept", "err", stateErr)
 	}
-	s.chooseWay(cmdErr, stateErr)
+	s.chooseWay(ctx, cmdErr, stateErr)
 	if !cmd.Foreground {
 		s.log.Warn("dnsmasq's arguments have neither -k nor --keep-in-foreground: it will leave and look as if it had ended")
 	}
@@ -103,15 +104,13 @@ func newSupervisor(n *Nanny, group *errgroup.Group) *supervisor {
 }
 
 // chooseWay decides how dnsmasq gets its servers.
-func (s *supervisor) chooseWay(cmdErr, stateErr error) {
+func (s *supervisor) chooseWay(ctx context.Context, cmdErr, stateErr error) {
 	if s.opts.Restart {
 		if why := s.fileProblem(cmdErr, stateErr); why != "" {
 			s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "reason", why)
 		} else {
 			s.fileWay = true
-			if !s.cmd.ForwardMax {
-				s.log.Info("adding an option that dnsmasq's arguments do not set", "option", optForwardMax+forwardMax)
-			}
+			s.addOptions(ctx)
 		}
 	}
 	setBool(s.metrics.serversFile, s.fileWay)
@@ -122,6 +121,23 @@ func (s *supervisor) chooseWay(cmdErr, stateErr error) {
 		}
 		s.resolv = list
 	}
+}
+
+// addOptions decides which options dnsmasq gets beside the servers file.
+func (s *supervisor) addOptions(ctx context.Context) {
+	help, err := readHelp(ctx, s.opts.Exec)
+	if err != nil {
+		s.log.Warn("dnsmasq does not tell its options: only old ones are added", "err", err)
+	}
+	if s.added = addedOptions(s.cmd, help); len(s.added) > 0 {
+		s.log.Info("adding options that dnsmasq's arguments do not set", "options", s.added)
+	}
+}
+
+// retries reports whether dnsmasq sends queries again by itself, to any server
+// of the domain.
+func (s *supervisor) retries() bool {
+	return !s.cmd.StrictOrder && (s.cmd.FastRetry || slices.Contains(s.added, optFastRetry))
 }
 
 // fileProblem says why the servers file cannot be used; empty when it can.
@@ -251,7 +267,7 @@ func (s *supervisor) servers() []Server {
 // args returns the arguments that dnsmasq should run with.
 func (s *supervisor) args() []string {
 	if s.fileWay {
-		return fileArgs(s.cmd, s.state.serversPath(), s.loops.record(), len(s.cfg.Upstreams) > 0)
+		return fileArgs(s.cmd, s.state.serversPath(), s.loops.record(), s.added, len(s.cfg.Upstreams) > 0)
 	}
 	return Args(s.cmd.Args, s.cfg, s.names.lookup)
 }
