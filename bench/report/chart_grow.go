@@ -29,8 +29,8 @@ func growCharts(r *Results) []growChart {
 	update := func(g GrowPoint) float64 { return Median(g.UpdateMs) }
 	bySize := func(u UpdatePoint) float64 { return float64(u.Endpoints) }
 	return []growChart{
-		{"grow-services.svg", "kube-dns's memory while Services are added (1,000 endpoints)", memory(services, "Services", bySvc)},
-		{"grow-endpoints.svg", "kube-dns's memory while endpoints are added (20,000 Services)", memory(endpoints, "headless endpoints", byEp)},
+		{"grow-services.svg", "kube-dns's memory while Services are added", memory(services, "Services", bySvc)},
+		{"grow-endpoints.svg", "kube-dns's memory while endpoints are added", memory(endpoints, "headless endpoints", byEp)},
 		{"grow-update.svg", "kube-dns's CPU for one changed slice of 50 endpoints", func() (*plot.Plot, error) {
 			return lines("Services and endpoints in the cluster", "ms", []line{
 				{"an update", xy(r.Grow, func(g GrowPoint) float64 { return bySvc(g) + byEp(g) }, update)},

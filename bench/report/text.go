@@ -166,7 +166,7 @@ func (s *Set) processTable() string {
 }
 
 func (s *Set) latencyTable() string {
-	t := table{head: []string{"server", "mix", "answers/s", "p50", "p90", "p99", "p99.9"}}
+	t := table{head: []string{"server", "mix", "answers/s", "p50", "p90", "p99", "p99.9", "lost"}}
 	for _, mix := range []string{dataset.MixA, dataset.MixReal} {
 		s.each(func(title string, p *Peer) {
 			l := p.Latency[mix]
@@ -175,7 +175,8 @@ func (s *Set) latencyTable() string {
 			}
 			of := func(f func(Latency) float64) string { return thousands(medianOf(l, f)) }
 			t.add(title, short[mix], of(func(l Latency) float64 { return l.Rate }), of(func(l Latency) float64 { return l.P50 }),
-				of(func(l Latency) float64 { return l.P90 }), of(func(l Latency) float64 { return l.P99 }), of(func(l Latency) float64 { return l.P999 }))
+				of(func(l Latency) float64 { return l.P90 }), of(func(l Latency) float64 { return l.P99 }), of(func(l Latency) float64 { return l.P999 }),
+				of(func(l Latency) float64 { return float64(l.Lost) }))
 		})
 	}
 	return t.String()
