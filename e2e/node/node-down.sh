@@ -56,7 +56,8 @@ if alive containerd; then
 	stop containerd 10
 fi
 
-"$HERE/down.sh" "$DIR"
+# There is no control plane when node-up.sh was cut short before it.
+[ ! -d "$DIR/pki" ] || "$HERE/down.sh" "$DIR"
 
 # A container that was just starting or stopping can leave its shim behind.
 for _ in 1 2 3; do
@@ -104,7 +105,7 @@ for mount in $(cgroup_mounts); do
 done
 
 if [ "${2:-}" = --purge ] && [ "$fail" = 0 ]; then
-	rm -rf "$DIR/containerd" "$DIR/kubelet"
-	"$HERE/down.sh" "$DIR" --purge
+	[ ! -d "$DIR/pki" ] || "$HERE/down.sh" "$DIR" --purge
+	rm -rf "${DIR:?}/containerd" "${DIR:?}/kubelet" "${DIR:?}/log" "${DIR:?}/etc" "${DIR:?}/run"
 fi
 exit $fail

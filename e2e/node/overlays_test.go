@@ -18,10 +18,9 @@ func (c *cluster) overlays(t *testing.T) {
 			if overlay == "drop-in" { // the API server's own role is all it has
 				c.mustKubectl(t, "delete", "clusterrolebinding", "kube-dns-endpointslices")
 			}
-			before := c.containers(t)
 			account := c.during(t, c.load(t), func() {
 				c.deploy(t, overlay)
-				c.gone(t, before)
+				c.settle(t) // where the pods differ, until the old ones have gone
 			})
 			progress(t, "deployed under load: %v", &account)
 			web, db := c.service(t, "shop", "web"), c.waitPod(t, "shop", "db-0")

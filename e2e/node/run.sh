@@ -33,7 +33,8 @@ exec 8>"$dir.lock"
 flock -n 8 || die "another run uses $dir: one node at a time"
 if [ "${1:-}" = --clean ]; then
 	./node-down.sh "$dir" --purge 8>&- || exit 1
-	rm -rf "$dir" "$dir.lock"
+	rm -rf "${dir:?}/images" "${dir:?}/node.test" "$dir.log"
+	rmdir "$dir" 2>/dev/null
 	exit 0
 fi
 
@@ -92,6 +93,7 @@ finish() {
 	say "taking the node down"
 	./node-down.sh "$dir" --purge 8>&- || { code=1; say "run.sh --clean tries again"; }
 	[ "$code" != 0 ] || rm -rf "$dir.log"
+	rm -rf "${dir:?}/images" "${dir:?}/node.test"
 	rmdir "$dir" 2>/dev/null
 	exit "$code"
 }
