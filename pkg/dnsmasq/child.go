@@ -85,10 +85,11 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 			s.stepBack(err.Error())
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	// The end of ctx does not end dnsmasq: stopChild does, in its own way.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &child{args: s.args(), started: now, cancel: cancel, exit: make(chan Exit, 1), answer: make(chan string, 1)}
 	p, err := s.reaper.start(func() (*Process, error) {
-		return Start(ctx, ProcessOptions{Path: s.opts.Exec, Args: c.args, OnLine: s.onLine, Log: s.log})
+		return Start(life, ProcessOptions{Path: s.opts.Exec, Args: c.args, OnLine: s.onLine, Log: s.log})
 	})
 	if err != nil {
 		cancel()
@@ -102,7 +103,10 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 		return nil
 	})
 	s.group.Go(func() error {
-		s.watch(ctx, c.answer)
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		defer context.AfterFunc(life, stop)()
+		s.watch(watching, c.answer)
 		return nil
 	})
 	s.metrics.starts.WithLabelValues(s.reason).Inc()
@@ -164,10 +168,13 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 	return nil
 }
 
-// stopChild ends dnsmasq and waits for it.
+// stopChild lets dnsmasq finish what it has taken, ends it and waits for it.
 func (s *supervisor) stopChild() {
 	if s.child == nil {
 		return
+	}
+	if s.child.ready {
+		refuseLate(s.cmd, finishTime)
 	}
 	s.child.cancel()
 	s.logStopped(<-s.child.exit)

@@ -1,0 +1,80 @@
+package dnsmasq
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// finishTime is how long dnsmasq may finish what it has taken, before it is told
+// to end. It would drop the queries that wait for an upstream.
+const finishTime = 500 * time.Millisecond
+
+// refuseLate takes dnsmasq's port over for a while: queries that arrive are
+// REFUSED at once, so that dnsmasq gets no new ones and can finish the old. It
+// returns when the time is over. Where the port cannot be taken dnsmasq goes on
+// as before.
+//
+// It works because dnsmasq allows others to bind its address (SO_REUSEADDR), and
+// the kernel gives the packets for one address to who has bound it last.
+func refuseLate(cmd CommandLine, d time.Duration) {
+	var readers sync.WaitGroup
+	for _, addr := range lateAddrs(cmd) {
+		conn, err := bindBeside(addr, cmd.Port)
+		if err != nil {
+			continue // not an address of this machine, or not dnsmasq's
+		}
+		_ = conn.SetDeadline(time.Now().Add(d))
+		readers.Go(func() {
+			defer conn.Close()
+			refuse(conn)
+		})
+	}
+	readers.Wait()
+}
+
+// lateAddrs are the addresses that dnsmasq may have bound: those it was given,
+// or else all.
+func lateAddrs(cmd CommandLine) []netip.Addr {
+	return append([]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, cmd.Listen...)
+}
+
+func bindBeside(addr netip.Addr, port uint16) (net.PacketConn, error) {
+	network := "udp4"
+	if addr.Is6() {
+		network = "udp6"
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var set error
+		err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
+		if err != nil {
+			return err
+		}
+		return set
+	}}
+	return lc.ListenPacket(context.Background(), network, net.JoinHostPort(addr.String(), strconv.Itoa(int(port))))
+}
+
+// refuse answers all queries with REFUSED, until the deadline.
+func refuse(conn net.PacketConn) {
+	buf := make([]byte, 4096)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		q := new(dns.Msg)
+		if q.Unpack(buf[:n]) != nil || q.Response {
+			continue
+		}
+		if reply, err := new(dns.Msg).SetRcode(q, dns.RcodeRefused).Pack(); err == nil {
+			_, _ = conn.WriteTo(reply, from) // the client asks again, or another
+		}
+	}
+}
