@@ -169,12 +169,12 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 }
 
 // stopChild lets dnsmasq finish what it has taken, ends it and waits for it.
-func (s *supervisor) stopChild() {
+func (s *supervisor) stopChild(ctx context.Context) {
 	if s.child == nil {
 		return
 	}
 	if s.child.ready {
-		refuseLate(s.cmd, finishTime)
+		refuseLate(context.WithoutCancel(ctx), s.cmd, finishTime)
 	}
 	s.child.cancel()
 	s.logStopped(<-s.child.exit)

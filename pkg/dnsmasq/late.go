@@ -23,10 +23,10 @@ const finishTime = 500 * time.Millisecond
 //
 // It works because dnsmasq allows others to bind its address (SO_REUSEADDR), and
 // the kernel gives the packets for one address to who has bound it last.
-func refuseLate(cmd CommandLine, d time.Duration) {
+func refuseLate(ctx context.Context, cmd CommandLine, d time.Duration) {
 	var readers sync.WaitGroup
 	for _, addr := range lateAddrs(cmd) {
-		conn, err := bindBeside(addr, cmd.Port)
+		conn, err := bindBeside(ctx, addr, cmd.Port)
 		if err != nil {
 			continue // not an address of this machine, or not dnsmasq's
 		}
@@ -45,7 +45,7 @@ func lateAddrs(cmd CommandLine) []netip.Addr {
 	return append([]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, cmd.Listen...)
 }
 
-func bindBeside(addr netip.Addr, port uint16) (net.PacketConn, error) {
+func bindBeside(ctx context.Context, addr netip.Addr, port uint16) (net.PacketConn, error) {
 	network := "udp4"
 	if addr.Is6() {
 		network = "udp6"
@@ -58,7 +58,7 @@ func bindBeside(addr netip.Addr, port uint16) (net.PacketConn, error) {
 		}
 		return set
 	}}
-	return lc.ListenPacket(context.Background(), network, net.JoinHostPort(addr.String(), strconv.Itoa(int(port))))
+	return lc.ListenPacket(ctx, network, net.JoinHostPort(addr.String(), strconv.Itoa(int(port))))
 }
 
 // refuse answers all queries with REFUSED, until the deadline.

@@ -179,7 +179,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		defer ticker.Stop()
 		logTick = ticker.C
 	}
-	defer s.stopChild()
+	defer s.stopChild(ctx)
 	for {
 		var err error
 		select {
