@@ -178,7 +178,7 @@ func (c *chaos) drain(t *testing.T) {
 		c.record(t, row{
 			harm: "SIGTERM to all three processes", scope: scope.name, target: noneLost,
 			with: with, without: undisturbed.of(scope.classes...),
-			note: fmt.Sprintf("(refused: %d sent after the socket had closed)", with.nobody),
+			note: fmt.Sprintf("(after the end of -lameduck: %d got REFUSED, %d found no socket)", with.refused, with.nobody),
 		}, harmed, undisturbed)
 	}
 }

@@ -31,7 +31,9 @@ const (
 	asControl
 	// shortGap: no gap of 100 ms.
 	shortGap
-	// noneLost: all that reached a socket is answered.
+	// noneLost: all that was sent before the end is answered, and what comes
+	// after it is refused at once, by a reply or by the closed port. The end is
+	// one moment: the only gap is from there to the end of the load.
 	noneLost
 	// neverWrong: no answer contradicts the objects.
 	neverWrong
@@ -82,8 +84,8 @@ func (r row) missed() string {
 			return fmt.Sprintf("no right answer for %v", ms(r.with.gap))
 		}
 	case noneLost:
-		if r.with.bad() > r.with.nobody {
-			return fmt.Sprintf("%d lost, refused, failed or wrong before the socket was closed", r.with.bad()-r.with.nobody)
+		if n := r.with.lost + r.with.failed + r.with.wrong; n > 0 {
+			return fmt.Sprintf("%d lost, failed or wrong", n)
 		}
 	case neverWrong:
 		if r.with.wrong > 0 {
