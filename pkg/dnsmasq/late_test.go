@@ -14,7 +14,7 @@ func TestStopFinishesWhatIsTaken(t *testing.T) {
 	for _, args := range []string{"", "--bind-interfaces"} {
 		t.Run("args"+args, func(t *testing.T) {
 			t.Parallel()
-			slow := newSlowUpstream(t, "192.0.2.1", 200*time.Millisecond)
+			slow := newSlowUpstream(t, "192.0.2.1", 50*time.Millisecond)
 			r := startNanny(t, args, nil)
 			r.configure(upstreams, fmt.Sprintf(`["%s"]`, slow.Addr()))
 			r.waitLog(1, answersLine)
