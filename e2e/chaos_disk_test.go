@@ -11,7 +11,9 @@ import (
 )
 
 // diskFull leaves no room in the directories for state and snapshot, or makes
-// them read-only, from the start or later, and changes the configuration.
+// them read-only, from the start or later, and changes the configuration. The
+// file with dnsmasq's servers is in /dev/shm then; where that is taken away too,
+// each change restarts dnsmasq.
 func (c *chaos) diskFull(t *testing.T) {
 	if !c.root(t, "state directories that are full or read-only") {
 		return
@@ -20,22 +22,27 @@ func (c *chaos) diskFull(t *testing.T) {
 		fill = "dd if=/dev/zero of=$DIR/fill bs=4k 2>/dev/null || true"
 		// A second mount over the first, which may have open files.
 		readOnly = "mount --bind $DIR $DIR && mount -o remount,bind,ro $DIR"
+		memory   = "mount -t tmpfs -o size=32k,mode=1777 none /dev/shm"
 	)
 	for _, tt := range []struct {
 		harm string
-		// start and later are commands in the directory's mount namespace.
-		start, later string
+		// always, start and later are commands in the directory's mount
+		// namespace; the control run has only the first.
+		always, start, later string
+		target               target
 	}{
-		{"state directory full from the start, then 2 changes", fill, ""},
-		{"state directory full later, then 2 changes", "", fill},
-		{"state directory read-only from the start, then 2 changes", readOnly, ""},
-		{"state directory read-only later, then 2 changes", "", readOnly},
+		{"state directory full from the start, then 2 changes", "", fill, "", asControl},
+		{"state directory full later, then 2 changes", "", "", fill, asControl},
+		{"state directory read-only from the start, then 2 changes", "", readOnly, "", asControl},
+		{"state directory read-only later, then 2 changes", "", "", readOnly, asControl},
+		{"state directory and /dev/shm read-only from the start, then 2 changes", memory, readOnly + " && mount -o remount,ro /dev/shm", "", shortGap},
+		{"state directory and /dev/shm full later, then 2 changes", memory, "", fill + "; dd if=/dev/zero of=/dev/shm/fill bs=4k 2>/dev/null || true", shortGap},
 	} {
 		t.Run(tt.harm, func(t *testing.T) {
 			one, two := startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay)
 			start := func(name, commands string) *pod {
 				dir := stateDir(t)
-				wrap := wrapper(t, name, "DIR="+dir, "mount -t tmpfs -o size=32k,mode=0755 none $DIR", "mkdir $DIR/nanny", commands)
+				wrap := wrapper(t, name, "DIR="+dir, "mount -t tmpfs -o size=32k,mode=0755 none $DIR", "mkdir $DIR/nanny", tt.always, commands)
 				p := c.startPod(t, podOptions{
 					config: upstreams(one), wrap: wrap, state: filepath.Join(dir, "nanny"),
 					kubeDNS: []string{"--snapshot=" + filepath.Join(dir, "snapshot.yaml")},
@@ -63,7 +70,7 @@ func (c *chaos) diskFull(t *testing.T) {
 					t.Error("the second change was not taken: the new upstream was never asked")
 				}
 			})
-			c.record(t, row{harm: tt.harm, scope: "all", target: shortGap, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)
+			c.record(t, row{harm: tt.harm, scope: "all", target: tt.target, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)
 			for _, proc := range []*process{p.kubeDNS, p.nanny} {
 				if err := proc.running(); err != nil {
 					t.Error(err)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +33,9 @@ const (
 	reasonChange   = "change"   // it could not be taken at run time
 	reasonFallback = "fallback" // the servers file does not work
 )
+
+// reasonLoop is why dnsmasq does not use a server, as a label.
+const reasonLoop = "loop"
 
 // A child is a dnsmasq that runs.
 type child struct {
@@ -77,11 +82,11 @@ func (s *supervisor) launchWhenDue(ctx context.Context, now time.Time) error {
 
 func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 	s.changed, s.check = time.Time{}, nil
-	s.disabled.reset(s.metrics)
+	s.disabled.restart(s.metrics)
 	s.forgetAlarms()
 	if s.fileWay {
-		s.roll = begin(s.servers(), s.retries())
-		if err := s.state.writeServers(s.roll.content); err != nil {
+		s.roll = begin(s.servers(), s.cmd, s.retries())
+		if err := s.place.writeServers(s.roll.content); err != nil {
 			s.stepBack(err.Error())
 		}
 	}
@@ -246,8 +251,8 @@ func (s *supervisor) onAnswer(version string) {
 // onLine reads a line of dnsmasq's log. It runs in the readers' goroutines.
 func (s *supervisor) onLine(line string) {
 	file := ""
-	if s.state != nil {
-		file = s.state.serversPath()
+	if s.place != nil {
+		file = s.place.serversPath()
 	}
 	switch kind, server := classify(line, file); kind {
 	case lineRefused:
@@ -258,7 +263,7 @@ func (s *supervisor) onLine(line string) {
 	case lineOverload:
 		s.metrics.overload.Inc()
 	case lineLoop:
-		s.disabled.add(s.metrics, server, "loop", s.log.Warn)
+		s.disabled.add(s.metrics, server, reasonLoop, s.log.Warn)
 	case lineLocal:
 		s.disabled.add(s.metrics, server, "local", s.log.Warn)
 	case lineOther:
@@ -268,8 +273,9 @@ func (s *supervisor) onLine(line string) {
 // disabledServers are those that dnsmasq said it does not use. Safe for
 // concurrent use.
 type disabledServers struct {
-	mu   sync.Mutex
-	seen map[netip.AddrPort]bool
+	mu     sync.Mutex
+	seen   map[netip.AddrPort]bool
+	looped map[netip.AddrPort]bool // found in a loop since dnsmasq's start
 }
 
 // add names a server in the log and in the metrics, once.
@@ -280,6 +286,9 @@ func (d *disabledServers) add(m *Metrics, server netip.AddrPort, reason string, 
 		return
 	}
 	d.seen[server] = true
+	if reason == reasonLoop {
+		d.looped[server] = true
+	}
 	m.disable(server, reason)
 	warn("dnsmasq does not use a server: it leads back to dnsmasq itself", "server", server, "reason", reason)
 }
@@ -290,4 +299,19 @@ func (d *disabledServers) reset(m *Metrics) {
 	defer d.mu.Unlock()
 	d.seen = map[netip.AddrPort]bool{}
 	m.disabled.Reset()
+}
+
+// restart forgets more: a new dnsmasq has found no loop yet.
+func (d *disabledServers) restart(m *Metrics) {
+	d.reset(m)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.looped = map[netip.AddrPort]bool{}
+}
+
+// loops returns the servers that were found in a loop since dnsmasq's start.
+func (d *disabledServers) loops() []netip.AddrPort {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.looped))
 }

@@ -31,6 +31,14 @@ type CommandLine struct {
 	Servers []Server
 	// DefaultServer: a server for all names is given.
 	DefaultServer bool
+	// Domains are those that the arguments say something about: who is asked
+	// for their names, or what the answer is.
+	Domains []string
+	// PlainNames: the arguments say something about names without a dot.
+	PlainNames bool
+	// OtherWays: more than the longest domain with servers may decide who is
+	// asked, or what becomes of the answer (--dnssec, D-Bus, wildcards).
+	OtherWays bool
 	// ResolvFiles are the resolv.conf files that dnsmasq reads, at least one.
 	ResolvFiles []string
 	// ServersFile is the --servers-file that is set already; empty: none.
@@ -132,6 +140,7 @@ func (r *cmdReader) applyOne(o option) {
 			c.User = o.value
 		}
 	case "server", "local":
+		r.mention(domainsOf(o.value))
 		c.Servers = append(c.Servers, parseDomainServer(o.value)...)
 		if o.value != "" && !strings.HasPrefix(o.value, "/") || strings.HasPrefix(o.value, "/#/") {
 			c.DefaultServer = true
@@ -166,8 +175,50 @@ func (r *cmdReader) applyLimit(o option) {
 	case "strict-order":
 		c.StrictOrder = true
 	default:
+		r.applyNames(o)
+	}
+}
+
+// applyNames handles the options, beside those of servers, that say something
+// about names. That of reverse names is not noted.
+func (r *cmdReader) applyNames(o option) {
+	switch c := &r.cmd; o.name {
+	case "address":
+		r.mention(domainsOf(o.value))
+	case "domain", "auth-zone", "synth-domain":
+		domain, _, _ := strings.Cut(o.value, ",")
+		r.mention([]string{domain})
+	case "domain-needed":
+		c.PlainNames = true
+	case "dnssec", "enable-dbus", "enable-ubus":
+		c.OtherWays = true
+	default:
 		r.applyConf(o)
 	}
+}
+
+// mention notes the domains of an option.
+func (r *cmdReader) mention(domains []string) {
+	for _, domain := range domains {
+		switch domain = strings.ToLower(strings.Trim(domain, ".")); {
+		case domain == "":
+			r.cmd.PlainNames = true
+		case strings.ContainsAny(domain, "*#"):
+			r.cmd.OtherWays = true
+		default:
+			r.cmd.Domains = append(r.cmd.Domains, domain)
+		}
+	}
+}
+
+// domainsOf returns the domains between slashes in the value of a --server or
+// --address.
+func domainsOf(value string) []string {
+	parts := strings.Split(value, "/")
+	if len(parts) < 3 || parts[0] != "" {
+		return nil
+	}
+	return parts[1 : len(parts)-1]
 }
 
 // applyConf handles the options that name further configuration.
@@ -243,12 +294,8 @@ func inConfDir(name, filters string) bool {
 // domains between slashes. Without an address (local domains, "#" for the
 // default servers, names) there is no result.
 func parseDomainServer(value string) []Server {
-	parts := strings.Split(value, "/")
-	if len(parts) < 3 || parts[0] != "" {
-		return nil
-	}
-	last := len(parts) - 1
-	text, _, _ := strings.Cut(parts[last], "@")
+	domains := domainsOf(value)
+	text, _, _ := strings.Cut(value[strings.LastIndex(value, "/")+1:], "@")
 	host, portText, hasPort := strings.Cut(text, "#")
 	port := uint64(dnsPort)
 	addr, err := netip.ParseAddr(host)
@@ -259,7 +306,7 @@ func parseDomainServer(value string) []Server {
 		return nil
 	}
 	var list []Server
-	for _, domain := range parts[1:last] {
+	for _, domain := range domains {
 		if domain = strings.ToLower(strings.Trim(domain, ".")); domain != "" {
 			list = append(list, Server{domain, netip.AddrPortFrom(addr, uint16(port))})
 		}

@@ -15,9 +15,10 @@
 //   - A query that waits for a server whose line goes is never answered. A line
 //     that takes the place of another one of its domain takes over its queries,
 //     and dnsmasq asks again by itself (--fast-dns-retry). So new servers replace
-//     old ones at once, and a domain keeps its number of lines for 6 seconds.
-//     Without retries, and where a whole domain goes, old servers stay listed for
-//     6 seconds, behind the new ones: a rollout.
+//     old ones at once, a domain keeps its number of lines for 6 seconds, and one
+//     that is removed keeps lines of the servers that answer its names anyway.
+//     Without retries, and where nothing can stand in for a domain, old servers
+//     stay listed for 6 seconds, behind the new ones: a rollout.
 //   - A file that it cannot read, or understand, leaves it with old servers or
 //     none, so its list of servers is looked at after each change, and its log
 //     is listened to; where it did not take the change the old file comes back,
@@ -27,7 +28,7 @@
 //   - Children that it forks for TCP keep its port when it dies, so it runs in a
 //     process group of its own, and the next one starts when the group is gone.
 //
-// Where the file cannot work (the arguments have one already, or there is no
-// directory that dnsmasq's user can enter) the servers are arguments, and a
-// change of them restarts dnsmasq. One log line says so, and why.
+// The file is below /dev/shm, or else in the state directory. Where it cannot work
+// (the arguments have one already, or there is no directory for it that dnsmasq's
+// user can enter) the servers are arguments, and a change of them restarts dnsmasq. One log line says so, and why.
 package dnsmasq

@@ -64,7 +64,7 @@ type running struct {
 	t       *testing.T
 	nanny   *Nanny
 	addr    netip.AddrPort // dnsmasq's
-	dir     string         // the state directory
+	dir     string         // of the servers file
 	feed    feed
 	log     *logBuffer
 	metrics http.Handler
@@ -77,7 +77,9 @@ type running struct {
 // test. change may change its options.
 func startNanny(t *testing.T, args string, change func(o *Options)) *running {
 	t.Helper()
-	r := &running{t: t, addr: dnstest.FreeAddr(t), dir: filepath.Join(publicDir(t), "state"), feed: make(feed), log: &logBuffer{}, ended: make(chan struct{})}
+	r := &running{t: t, addr: dnstest.FreeAddr(t), feed: make(feed), log: &logBuffer{}, ended: make(chan struct{})}
+	memory := publicDir(t)
+	r.dir = filepath.Join(memory, "dnsmasq-nanny-"+strconv.Itoa(int(r.addr.Port())))
 	reg := httpd.NewRegistry()
 	r.metrics = httpd.MetricsHandler(reg)
 	empty := filepath.Join(publicDir(t), "resolv.conf")
@@ -90,12 +92,13 @@ func startNanny(t *testing.T, args string, change func(o *Options)) *running {
 			"-k", "--no-hosts", "--pid-file=", "--log-facility=-", "--bind-interfaces", "--listen-address=127.0.0.1",
 			"--port=" + strconv.Itoa(int(r.addr.Port())), "--resolv-file=" + empty,
 		}, strings.Fields(args)...),
-		Config:   r.feed,
-		Restart:  true,
-		KubeDNS:  "127.0.0.1:1",
-		StateDir: r.dir,
-		Metrics:  NewMetrics(reg),
-		Log:      slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Config:    r.feed,
+		Restart:   true,
+		KubeDNS:   "127.0.0.1:1",
+		StateDir:  filepath.Join(publicDir(t), "state"),
+		MemoryDir: memory,
+		Metrics:   NewMetrics(reg),
+		Log:       slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
 		change(&opts)

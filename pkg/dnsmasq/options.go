@@ -37,9 +37,13 @@ type Options struct {
 	// LogInterval is the time between two requests to dnsmasq to log its
 	// statistics. Zero or less: never.
 	LogInterval time.Duration
-	// StateDir is where the servers file and the last good configuration are
-	// kept. Empty: a directory below the system's temporary directory.
+	// StateDir is where the last good configuration is kept, and the servers file
+	// when MemoryDir cannot have it. Empty: a directory below the system's
+	// temporary directory.
 	StateDir string
+	// MemoryDir is a file system in memory, below which the servers file has a
+	// directory for as long as the nanny runs. Empty: /dev/shm.
+	MemoryDir string
 	// ClusterDNS is the address of the cluster's DNS service, which must not be
 	// an upstream nameserver. The zero value: not known.
 	ClusterDNS netip.Addr

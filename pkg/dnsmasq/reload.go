@@ -30,7 +30,7 @@ func (s *supervisor) reload(now time.Time) {
 	if s.check != nil {
 		return // one at a time; onOutcome comes back here
 	}
-	next := s.roll.offer(s.servers(), now)
+	next := s.roll.avoiding(s.disabled.loops()).offer(s.servers(), now)
 	if due := next.due(); !due.IsZero() {
 		s.wake.Reset(due.Sub(now))
 	}
@@ -57,7 +57,7 @@ func (s *supervisor) reload(now time.Time) {
 // tell writes the servers file and makes dnsmasq read it.
 func (s *supervisor) tell(next rollout) bool {
 	s.forgetAlarms()
-	if err := s.state.writeServers(next.content); err != nil {
+	if err := s.place.writeServers(next.content); err != nil {
 		s.stepBack(err.Error())
 		return false
 	}
@@ -133,7 +133,7 @@ func (s *supervisor) onAlarm() {
 	c := s.check
 	switch {
 	case c == nil:
-		s.log.Error("dnsmasq complains about its servers file", "file", s.state.serversPath())
+		s.log.Error("dnsmasq complains about its servers file", "file", s.place.serversPath())
 	case c.start:
 		c.cancel()
 		s.stepBack("dnsmasq complained about the servers file at its start")

@@ -21,16 +21,24 @@ const lingerTime = 6 * time.Second
 // too many are forgotten. So where dnsmasq sends queries again by itself a
 // domain keeps its number of lines for a while. Where it does not, the old
 // servers stay behind the new ones.
+//
+// The last line of a domain cannot go without a loss. So a stub domain that is
+// removed keeps lines: of the servers that answer its names anyway, see
+// [CommandLine.standIns].
 type rollout struct {
-	retries bool       // dnsmasq sends queries again by itself
-	wanted  []Server   // the list offered last
-	leaving []leaver   // what is listed behind it
-	refused [][]Server // the list that dnsmasq did not take; none or one
-	content []byte     // of the file
-	lines   []Server   // what content lists
+	cmd     CommandLine      // what dnsmasq's arguments say about names
+	retries bool             // dnsmasq sends queries again by itself
+	wanted  []Server         // the list offered last
+	loops   []netip.AddrPort // servers that stand in for none: they lead back to dnsmasq
+	gone    []string         // domains with stand-ins, the one removed last at the end
+	steady  []Server         // wanted, then the stand-ins
+	leaving []leaver         // what is listed behind them
+	refused [][]Server       // the list that dnsmasq did not take; none or one
+	content []byte           // of the file
+	lines   []Server         // what content lists
 }
 
-// A leaver is a line, behind those that are wanted, that goes at a time.
+// A leaver is a line, behind those that are steady, that goes at a time.
 type leaver struct {
 	line Server
 	at   time.Time
@@ -38,8 +46,15 @@ type leaver struct {
 
 // begin returns the state of a dnsmasq that starts with list. Queries of the one
 // before are gone, so nothing has to stay for them.
-func begin(list []Server, retries bool) rollout {
-	return rollout{retries: retries, wanted: list, content: render(list), lines: list}
+func begin(list []Server, cmd CommandLine, retries bool) rollout {
+	return rollout{cmd: cmd, retries: retries, wanted: list, steady: list, content: render(list), lines: list}
+}
+
+// avoiding returns r with other servers that lead back to dnsmasq. dnsmasq finds
+// them among the default servers only, and would ask them for a domain.
+func (r rollout) avoiding(loops []netip.AddrPort) rollout {
+	r.loops = loops
+	return r
 }
 
 // offer returns the next state, for list at time now: the new servers, then for
@@ -53,15 +68,19 @@ func (r rollout) offer(list []Server, now time.Time) rollout {
 			r.refused = nil
 		}
 	}
-	next := rollout{retries: r.retries, wanted: list, refused: r.refused, lines: slices.Clone(list)}
+	next := rollout{cmd: r.cmd, retries: r.retries, loops: r.loops, wanted: list, refused: r.refused}
+	var standIns []Server
+	next.gone, standIns = r.removed(list)
+	next.steady = slices.Concat(list, standIns)
+	next.lines = slices.Clone(next.steady)
 	for i := range r.lines {
-		line, ok := r.behind(list, i)
+		line, ok := r.behind(next.steady, i)
 		if !ok {
 			continue
 		}
 		l := leaver{line, now.Add(lingerTime)}
-		if i >= len(r.wanted) { // it is one that leaves already
-			l.at = r.leaving[i-len(r.wanted)].at
+		if i >= len(r.steady) { // it is one that leaves already
+			l.at = r.leaving[i-len(r.steady)].at
 		}
 		if now.Before(l.at) {
 			next.leaving = append(next.leaving, l)
@@ -70,6 +89,26 @@ func (r rollout) offer(list []Server, now time.Time) rollout {
 	}
 	next.content = render(next.lines)
 	return next
+}
+
+// removed returns the domains that are gone once list is wanted, and the lines
+// that stand in for theirs. When these are too many the oldest go.
+func (r rollout) removed(list []Server) (gone []string, standIns []Server) {
+	var groups [][]Server
+	for _, domain := range slices.Concat(r.gone, domains(r.wanted)) {
+		if domain == "" || len(ofDomain(list, domain)) > 0 {
+			continue
+		}
+		group := slices.DeleteFunc(r.cmd.standIns(list, domain), func(s Server) bool { return slices.Contains(r.loops, s.Addr) })
+		if len(group) > 0 {
+			gone, groups = append(gone, domain), append(groups, group)
+		}
+	}
+	for standIns = slices.Concat(groups...); len(standIns) > maxStandIns; {
+		standIns = standIns[len(groups[0]):]
+		gone, groups = gone[1:], groups[1:]
+	}
+	return gone, standIns
 }
 
 // behind returns the line that stays behind list because of the i-th line of r;

@@ -70,6 +70,10 @@ func TestRollout(t *testing.T) {
 			{0, "", "192.0.2.1", 6 * s},
 			{6 * s, "", "", 0},
 		}},
+		"the servers of a domain that goes stay behind those that stand in": {"/a/192.0.2.1 192.0.2.2 192.0.2.3", []step{
+			{0, "192.0.2.2 192.0.2.3", "192.0.2.2 192.0.2.3 /a/192.0.2.2 /a/192.0.2.3 /a/192.0.2.1", 6 * s},
+			{6 * s, "192.0.2.2 192.0.2.3", "192.0.2.2 192.0.2.3 /a/192.0.2.2 /a/192.0.2.3", 0},
+		}},
 	}
 	repeated := map[string]test{
 		"nothing changes": {"192.0.2.1", []step{{0, "192.0.2.1", "192.0.2.1", 0}}},
@@ -95,10 +99,36 @@ func TestRollout(t *testing.T) {
 		"domains count for themselves": {"/a/192.0.2.1 /a/192.0.2.2 192.0.2.1", []step{
 			{0, "/a/192.0.2.3 192.0.2.1 192.0.2.2", "/a/192.0.2.3 192.0.2.1 192.0.2.2 /a/192.0.2.3", 6 * s},
 		}},
-		"the servers of a domain that goes stay": {"/a/192.0.2.1 192.0.2.1", []step{
-			{0, "192.0.2.2", "192.0.2.2 /a/192.0.2.1", 6 * s},
-			{5 * s, "192.0.2.3", "192.0.2.3 /a/192.0.2.1", 1 * s},
-			{1 * s, "192.0.2.3", "192.0.2.3", 0},
+		"nobody stands in for the servers of a domain that goes: they stay": {"/a/192.0.2.1 /b/192.0.2.1", []step{
+			{0, "/b/192.0.2.2", "/b/192.0.2.2 /a/192.0.2.1", 6 * s},
+			{5 * s, "/b/192.0.2.3", "/b/192.0.2.3 /a/192.0.2.1", 1 * s},
+			{1 * s, "/b/192.0.2.3", "/b/192.0.2.3", 0},
+		}},
+		"default servers stand in for those of a domain that goes": {"/a/192.0.2.1 192.0.2.2 192.0.2.3", []step{
+			{0, "192.0.2.2 192.0.2.3", "192.0.2.2 192.0.2.3 /a/192.0.2.2 /a/192.0.2.3", 0},
+			{9 * s, "192.0.2.3 192.0.2.2", "192.0.2.3 192.0.2.2 /a/192.0.2.3 /a/192.0.2.2", 0},
+			{9 * s, "192.0.2.4", "192.0.2.4 /a/192.0.2.4 192.0.2.4 /a/192.0.2.4", 6 * s},
+			{6 * s, "192.0.2.4", "192.0.2.4 /a/192.0.2.4", 0},
+		}},
+		"fewer of them": {"/a/192.0.2.1 /a/192.0.2.5 192.0.2.2", []step{
+			{0, "192.0.2.2", "192.0.2.2 /a/192.0.2.2 /a/192.0.2.2", 6 * s},
+			{6 * s, "192.0.2.2", "192.0.2.2 /a/192.0.2.2", 0},
+		}},
+		"the closest domain around it stands in": {"/b.a/192.0.2.1 /a/192.0.2.2 192.0.2.3", []step{
+			{0, "/a/192.0.2.2 192.0.2.3", "/a/192.0.2.2 192.0.2.3 /b.a/192.0.2.2", 0},
+			{9 * s, "/a/192.0.2.4 192.0.2.3", "/a/192.0.2.4 192.0.2.3 /b.a/192.0.2.4", 0},
+			{9 * s, "192.0.2.3", "192.0.2.3 /b.a/192.0.2.3 /a/192.0.2.3", 0},
+			{9 * s, "/b.a/192.0.2.5 192.0.2.3", "/b.a/192.0.2.5 192.0.2.3 /a/192.0.2.3", 0},
+		}},
+		"a domain that others stood in for comes back": {"/a/192.0.2.1 192.0.2.2 192.0.2.3", []step{
+			{0, "192.0.2.2 192.0.2.3", "192.0.2.2 192.0.2.3 /a/192.0.2.2 /a/192.0.2.3", 0},
+			{9 * s, "/a/192.0.2.1 192.0.2.2 192.0.2.3", "/a/192.0.2.1 192.0.2.2 192.0.2.3 /a/192.0.2.1", 6 * s},
+			{6 * s, "/a/192.0.2.1 192.0.2.2 192.0.2.3", "/a/192.0.2.1 192.0.2.2 192.0.2.3", 0},
+		}},
+		"all servers go, those that stand in too": {"/a/192.0.2.1 192.0.2.2", []step{
+			{0, "192.0.2.2", "192.0.2.2 /a/192.0.2.2", 0},
+			{9 * s, "", "192.0.2.2 /a/192.0.2.2", 6 * s},
+			{6 * s, "", "", 0},
 		}},
 		"a domain that comes back": {"/a/192.0.2.1", []step{
 			{0, "", "/a/192.0.2.1", 6 * s},
@@ -116,7 +146,7 @@ func TestRollout(t *testing.T) {
 	}
 	run := func(t *testing.T, tt test, retries bool) {
 		now := time.Unix(1000, 0)
-		r := begin(servers(t, tt.begin), retries)
+		r := begin(servers(t, tt.begin), CommandLine{}, retries)
 		for i, step := range tt.steps {
 			now = now.Add(step.after)
 			next := r.offer(servers(t, step.offer), now)
@@ -143,7 +173,7 @@ func TestRollout(t *testing.T) {
 
 func TestRolloutRefused(t *testing.T) {
 	now := time.Unix(1000, 0)
-	old := begin(servers(t, "192.0.2.1"), false)
+	old := begin(servers(t, "192.0.2.1"), CommandLine{}, false)
 	bad := old.offer(servers(t, "192.0.2.2"), now)
 	back := old.refuse(bad)
 	if got, want := lines(back), "192.0.2.1"; got != want || string(back.content) != string(old.content) {
@@ -164,7 +194,7 @@ func TestRolloutRefused(t *testing.T) {
 }
 
 func TestRolloutAdded(t *testing.T) {
-	old := begin(servers(t, "/a/192.0.2.1 192.0.2.2"), false)
+	old := begin(servers(t, "/a/192.0.2.1 192.0.2.2"), CommandLine{}, false)
 	next := old.offer(servers(t, "/b/192.0.2.1 192.0.2.3#5353 /c/192.0.2.3#5353"), time.Unix(1000, 0))
 	want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.3:5353")}
 	if diff := cmp.Diff(want, old.added(next), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {

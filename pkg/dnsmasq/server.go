@@ -113,6 +113,17 @@ func ofDomain(list []Server, domain string) []Server {
 	return slices.DeleteFunc(slices.Clone(list), func(s Server) bool { return s.Domain != domain })
 }
 
+// domains returns the domains of list, each once, in order.
+func domains(list []Server) []string {
+	var names []string
+	for _, s := range list {
+		if !slices.Contains(names, s.Domain) {
+			names = append(names, s.Domain)
+		}
+	}
+	return names
+}
+
 // texts returns list for the log.
 func texts(list []Server) []string {
 	out := make([]string, 0, len(list))

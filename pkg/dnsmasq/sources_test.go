@@ -109,7 +109,6 @@ func TestLastGoodConfiguration(t *testing.T) {
 	_ = r.stop()
 
 	r = startNanny(t, "", named)
-	r.dir = dir
 	r.update(invalid)
 	r.waitLog(1, answersLine)
 	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
@@ -124,7 +123,6 @@ func TestLastGoodConfiguration(t *testing.T) {
 
 	// A directory that is missing is no mistake: it stands for no configuration.
 	r = startNanny(t, "", named)
-	r.dir = dir
 	r.update(config.Update{Err: fmt.Errorf("read config directory: %w", os.ErrNotExist)})
 	r.waitLog(1, answersLine)
 	if got := r.serversFile(); got != "" {
@@ -168,8 +166,8 @@ func TestStepsBack(t *testing.T) {
 		"a servers file in the arguments":  {"--servers-file=" + dir + "/servers", nil, "has a --servers-file already: " + dir + "/servers"},
 		"a servers file, cut":              {"--servers " + dir + "/servers", nil, "has a --servers-file already"},
 		"a servers file in another file":   {"-C" + dir + "/own.conf", nil, "has a --servers-file already"},
-		"no state directory":               {"", func(o *Options) { o.StateDir = dir + "/file/x" }, "no state directory: mkdir"},
-		"a directory dnsmasq cannot enter": {"", func(o *Options) { o.StateDir = closed + "/x" }, "dnsmasq's user nobody cannot enter " + closed},
+		"no directory":                     {"", func(o *Options) { o.MemoryDir, o.StateDir = dir+"/none", dir+"/file/x" }, "no directory for the servers file: stat .*/none.*, and no state directory"},
+		"directories dnsmasq cannot enter": {"", func(o *Options) { o.MemoryDir, o.StateDir = closed, closed+"/x" }, "dnsmasq's user nobody cannot enter " + closed + ".*cannot enter " + closed},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -189,6 +187,27 @@ func TestStepsBack(t *testing.T) {
 			r.waitMetric("kubedns_nanny_servers_file 0")
 			r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="change"} 1`)
 		})
+	}
+}
+
+// TestNoMemory: without a directory in memory the servers file is in the state
+// directory, and one line says why.
+func TestNoMemory(t *testing.T) {
+	t.Parallel()
+	r := startNanny(t, "", func(o *Options) { o.MemoryDir, o.StateDir = "/none", publicDir(t) })
+	r.dir = r.nanny.opts.StateDir
+	r.configure(upstreams, `["192.0.2.1"]`)
+	r.waitLog(1, answersLine)
+	r.configure(upstreams, `["192.0.2.2"]`)
+	r.waitLog(1, confirmedLine)
+	if got, want := r.serversFile(), "192.0.2.2"; got != want {
+		t.Errorf("servers %q, want %q", got, want)
+	}
+	if n := r.logged(`dnsmasq's servers file is in the state directory.*reason=.*/none.*no such file or directory`); n != 1 {
+		t.Errorf("%d log lines say why, want one", n)
+	}
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
 	}
 }
 

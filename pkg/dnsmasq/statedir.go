@@ -19,10 +19,17 @@ const (
 	serversName  = "servers.conf"
 	lastGoodName = "last-good.json"
 	lockName     = "lock"
+
+	// defaultMemoryDir is a tmpfs in every Linux container, also where the root
+	// is read-only.
+	defaultMemoryDir = "/dev/shm"
+	// probeSize is what must fit into a directory: a servers file of some
+	// hundred lines.
+	probeSize = 8 << 10
 )
 
-// A stateDir is the directory in which a nanny keeps dnsmasq's servers file and
-// its own last good configuration. It belongs to one nanny at a time.
+// A stateDir is a directory in which a nanny keeps dnsmasq's servers file, or
+// its own last good configuration, or both. It belongs to one nanny at a time.
 type stateDir struct {
 	path string
 	lock *os.File
@@ -36,14 +43,37 @@ func openStateDir(path string, port uint16) (*stateDir, error) {
 	if path != "" {
 		return lockStateDir(path)
 	}
-	path = filepath.Join(os.TempDir(), "dnsmasq-nanny-"+strconv.Itoa(int(port)))
+	return openOwnDir(os.TempDir(), port)
+}
+
+// openServersDir chooses the directory for the servers file, which dnsmasq's
+// user must be able to enter: one below memory, which goes with the process,
+// because neither a full disk nor a read-only one is in its way there; if that
+// cannot be, the directory for the state. why says what kept it from memory.
+func openServersDir(memory string, port uint16, user string, state *stateDir) (dir *stateDir, why error) {
+	dir, err := openOwnDir(memory, port)
+	if err != nil {
+		return state, err
+	}
+	dir.temp = true
+	if err := dir.usableBy(user); err != nil {
+		dir.close()
+		return state, err
+	}
+	return dir, nil
+}
+
+// openOwnDir makes and locks a directory below parent, by dnsmasq's port; when
+// that is not safe or in use, one of its own, which goes with the process.
+func openOwnDir(parent string, port uint16) (*stateDir, error) {
+	path := filepath.Join(parent, "dnsmasq-nanny-"+strconv.Itoa(int(port)))
 	err := os.Mkdir(path, 0o755)
 	if err == nil || errors.Is(err, fs.ErrExist) && ours(path) {
 		if d, err := lockStateDir(path); err == nil {
 			return d, nil
 		}
 	}
-	path, err = os.MkdirTemp("", "dnsmasq-nanny-")
+	path, err = os.MkdirTemp(parent, "dnsmasq-nanny-")
 	if err != nil {
 		return nil, err // names the path
 	}
@@ -112,10 +142,23 @@ func (d *stateDir) writable() error {
 
 // close gives the directory free.
 func (d *stateDir) close() {
-	d.lock.Close() // unlocks
-	if d.temp {
-		_ = os.RemoveAll(d.path) // what remains is small and below the temporary directory
+	if d.temp { // before the next one takes the lock
+		_ = os.RemoveAll(d.path) // what remains is small, and where things are temporary
 	}
+	d.lock.Close() // unlocks
+}
+
+// usableBy says why dnsmasq, as the user with this name, cannot get its servers
+// from a file in the directory; nil when it can.
+func (d *stateDir) usableBy(name string) error {
+	if err := d.enterableBy(name); err != nil {
+		return err
+	}
+	const probe = "probe"
+	if err := d.replace(probe, make([]byte, probeSize)); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(d.path, probe))
 }
 
 // serversPath is the path of the servers file.

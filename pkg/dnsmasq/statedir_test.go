@@ -164,6 +164,53 @@ func TestEnterable(t *testing.T) {
 	}
 }
 
+// TestServersDir: the servers file is in memory, unless that cannot be.
+func TestServersDir(t *testing.T) {
+	state := openState(t, filepath.Join(publicDir(t), "state"))
+	memory := publicDir(t)
+	open := func(memory string) (*stateDir, error) {
+		t.Helper()
+		dir, why := openServersDir(memory, 5353, "nobody", state)
+		if dir != state {
+			t.Cleanup(dir.close)
+		}
+		return dir, why
+	}
+	want := filepath.Join(memory, "dnsmasq-nanny-5353")
+	if err := os.Mkdir(want, 0o755); err != nil { // what one left that was killed
+		t.Fatal(err)
+	}
+	first, why := open(memory)
+	if first.path != want || why != nil {
+		t.Errorf("%s, %v; want %s", first.path, why, want)
+	}
+	second, why := open(memory)
+	if second.path == want || filepath.Dir(second.path) != memory || why != nil {
+		t.Errorf("%s, %v; want another directory in %s", second.path, why, memory)
+	}
+	first.close()
+	second.close()
+	if left, err := os.ReadDir(memory); err != nil || len(left) != 0 {
+		t.Errorf("left in memory: %v, %v; want nothing", left, err)
+	}
+	if dir, why := open(filepath.Join(memory, "none")); dir != state || why == nil {
+		t.Errorf("%s, %v; want the state directory, and why", dir.path, why)
+	}
+	if os.Geteuid() != 0 {
+		return // dnsmasq stays our user, who can enter
+	}
+	if err := os.Chmod(memory, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, why := open(memory)
+	if want := "dnsmasq's user nobody cannot enter " + memory + " (mode 0700)"; dir != state || errText(why) != want {
+		t.Errorf("%s, %v; want the state directory, because %s", dir.path, why, want)
+	}
+	if left, err := os.ReadDir(memory); err != nil || len(left) != 0 {
+		t.Errorf("left in memory: %v, %v; want nothing", left, err)
+	}
+}
+
 func TestLastGood(t *testing.T) {
 	d := openState(t, filepath.Join(publicDir(t), "state"))
 	if _, ok := d.loadLastGood("/config"); ok {

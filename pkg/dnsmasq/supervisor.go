@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -35,8 +36,9 @@ type supervisor struct {
 
 	// Fixed when it is made.
 	cmd      CommandLine
-	addr     string // where dnsmasq answers
-	state    *stateDir
+	addr     string    // where dnsmasq answers
+	state    *stateDir // of the last good configuration; nil: none
+	place    *stateDir // of the servers file; may be state; nil: none
 	resolver Resolver
 	loops    *loopTest
 	reaper   reaper
@@ -91,12 +93,11 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 		reason:      reasonFirst,
 		wake:        time.NewTimer(0),
 	}
-	var stateErr error
-	if s.state, stateErr = openStateDir(s.opts.StateDir, cmd.Port); stateErr != nil {
-		stateErr = fmt.Errorf("no state directory: %w", stateErr)
-		s.log.Warn("the last good configuration cannot be kept", "err", stateErr)
+	var err error
+	if s.state, err = openStateDir(s.opts.StateDir, cmd.Port); err != nil {
+		s.log.Warn("the last good configuration cannot be kept", "err", fmt.Errorf("no state directory: %w", err))
 	}
-	s.chooseWay(ctx, cmdErr, stateErr)
+	s.chooseWay(ctx, cmdErr)
 	if !cmd.Foreground {
 		s.log.Warn("dnsmasq's arguments have neither -k nor --keep-in-foreground: it will leave and look as if it had ended")
 	}
@@ -104,9 +105,9 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 }
 
 // chooseWay decides how dnsmasq gets its servers.
-func (s *supervisor) chooseWay(ctx context.Context, cmdErr, stateErr error) {
+func (s *supervisor) chooseWay(ctx context.Context, cmdErr error) {
 	if s.opts.Restart {
-		if why := s.fileProblem(cmdErr, stateErr); why != "" {
+		if why := s.fileProblem(cmdErr); why != "" {
 			s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "reason", why)
 		} else {
 			s.fileWay = true
@@ -140,8 +141,9 @@ func (s *supervisor) retries() bool {
 	return !s.cmd.StrictOrder && (s.cmd.FastRetry || slices.Contains(s.added, optFastRetry))
 }
 
-// fileProblem says why the servers file cannot be used; empty when it can.
-func (s *supervisor) fileProblem(cmdErr, stateErr error) string {
+// fileProblem says why the servers file cannot be used; empty when it can, and
+// then its directory is chosen.
+func (s *supervisor) fileProblem(cmdErr error) string {
 	switch {
 	case cmdErr != nil:
 		return cmdErr.Error()
@@ -151,13 +153,30 @@ func (s *supervisor) fileProblem(cmdErr, stateErr error) string {
 		return "dnsmasq's configuration has a --servers-file already: " + s.cmd.ServersFile
 	case s.cmd.Port == 0:
 		return "dnsmasq's DNS service is off: --port=0"
-	case stateErr != nil:
-		return stateErr.Error()
 	}
-	if err := s.state.enterableBy(s.cmd.User); err != nil {
-		return err.Error() + "; set -stateDir to a directory that it can enter"
+	if err := s.choosePlace(); err != nil {
+		return err.Error() + "; set -stateDir to a directory that dnsmasq can use"
 	}
 	return ""
+}
+
+// choosePlace chooses the directory of the servers file.
+func (s *supervisor) choosePlace() error {
+	memory := cmp.Or(s.opts.MemoryDir, defaultMemoryDir)
+	place, why := openServersDir(memory, s.cmd.Port, s.cmd.User, s.state)
+	switch {
+	case place == nil:
+		return fmt.Errorf("no directory for the servers file: %w, and no state directory", why)
+	case why != nil:
+		if err := place.usableBy(s.cmd.User); err != nil {
+			return fmt.Errorf("no directory for the servers file: %w, %w", why, err)
+		}
+		s.log.Info("dnsmasq's servers file is in the state directory", "path", place.serversPath(), "reason", why)
+	default:
+		s.log.Info("dnsmasq's servers file is in memory", "path", place.serversPath())
+	}
+	s.place = place
+	return nil
 }
 
 // followsResolvConf reports whether resolv.conf is read here and not by dnsmasq.
@@ -165,6 +184,9 @@ func (s *supervisor) followsResolvConf() bool { return s.fileWay && !s.cmd.OwnUp
 
 func (s *supervisor) close() {
 	s.wake.Stop()
+	if s.place != nil && s.place != s.state {
+		s.place.close()
+	}
 	if s.state != nil {
 		s.state.close()
 	}
@@ -267,7 +289,7 @@ func (s *supervisor) servers() []Server {
 // args returns the arguments that dnsmasq should run with.
 func (s *supervisor) args() []string {
 	if s.fileWay {
-		return fileArgs(s.cmd, s.state.serversPath(), s.loops.record(), s.added, len(s.cfg.Upstreams) > 0)
+		return fileArgs(s.cmd, s.place.serversPath(), s.loops.record(), s.added, len(s.cfg.Upstreams) > 0)
 	}
 	return Args(s.cmd.Args, s.cfg, s.names.lookup)
 }
