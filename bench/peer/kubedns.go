@@ -3,6 +3,7 @@ package peer
 import (
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // kubeDNS is kube-dns alone, with the manifest's flags, metrics on.
@@ -51,18 +52,22 @@ func nanny(s *Site, backend string, dnsmasq []string) command {
 	return command{label: "dnsmasq", args: append(args, dnsmasq...)}
 }
 
-// dropIn is the pod of the base manifest: dnsmasq is asked first.
-func dropIn(s *Site) ([]command, error) {
-	p, err := ports(4)
-	if err != nil {
-		return nil, err
+// dropIn is the pod of the base manifest: dnsmasq is asked first. It is without
+// dnsmasq's arguments in without.
+func dropIn(without ...string) func(*Site) ([]command, error) {
+	return func(s *Site) ([]command, error) {
+		p, err := ports(4)
+		if err != nil {
+			return nil, err
+		}
+		c, err := kubeDNSCommand(s, p, "--snapshot="+filepath.Join(s.Dir, "snapshot"))
+		if err != nil {
+			return nil, err
+		}
+		s.at(p[3])
+		args := slices.DeleteFunc(stock(p[3], p[0]), func(arg string) bool { return slices.Contains(without, arg) })
+		return []command{c, nanny(s, p[0], args)}, nil
 	}
-	c, err := kubeDNSCommand(s, p, "--snapshot="+filepath.Join(s.Dir, "snapshot"))
-	if err != nil {
-		return nil, err
-	}
-	s.at(p[3])
-	return []command{c, nanny(s, p[0], stock(p[3], p[0]))}, nil
 }
 
 // clusterFirst is the pod turned around: kube-dns is asked first, and dnsmasq

@@ -128,7 +128,7 @@ func (s *Set) cpuChart() (*plot.Plot, error) {
 }
 
 func (s *Set) podChart() (*plot.Plot, error) {
-	peers, titles := s.titles([]string{"cluster-first", "drop-in", "dnsmasq-coredns"})
+	peers, titles := s.titles([]string{"cluster-first", "drop-in", "drop-in-negative", "dnsmasq-coredns"})
 	mixes := []string{dataset.MixA, dataset.MixNX, dataset.MixReal, dataset.MixTCP}
 	var labels []string
 	for _, m := range mixes {
