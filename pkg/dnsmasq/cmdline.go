@@ -49,7 +49,7 @@ type CommandLine struct {
 	// dnsmasq runs, and why; empty when all of it was read.
 	Unread string
 	// Options without a value.
-	NoResolv, NoPoll, Foreground, StrictOrder bool
+	NoResolv, NoPoll, Foreground, StrictOrder, AllServers bool
 	// Whether --dns-forward-max, --max-tcp-connections and --fast-dns-retry
 	// are set.
 	ForwardMax, TCPMax, FastRetry bool
@@ -174,6 +174,8 @@ func (r *cmdReader) applyLimit(o option) {
 		c.FastRetry = true
 	case "strict-order":
 		c.StrictOrder = true
+	case "all-servers":
+		c.AllServers = true
 	default:
 		r.applyNames(o)
 	}

@@ -64,7 +64,7 @@ func TestCommandLine(t *testing.T) {
 		"script":                   {"--conf-script=/x", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "the script /x writes it" }},
 		"standard input":           {"-C -", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "it is read from standard input" }},
 		"options":                  {"-knR -0 300", "", func(c *CommandLine) { c.Foreground, c.NoPoll, c.NoResolv, c.ForwardMax = true, true, true, true }},
-		"limits":                   {"-o --max-tcp-conn=3 --fast-dns-retry", "", func(c *CommandLine) { c.StrictOrder, c.TCPMax, c.FastRetry = true, true, true }},
+		"limits":                   {"-o --max-tcp-conn=3 --fast-dns-retry --all", "", func(c *CommandLine) { c.StrictOrder, c.TCPMax, c.FastRetry, c.AllServers = true, true, true, true }},
 		"debug mode":               {"-d", "", func(c *CommandLine) { c.Foreground = true }},
 		"resolv files":             {"-r /a --resolv-file=/b --resolv-file", "", func(c *CommandLine) { c.ResolvFiles = []string{"/a", "/b"} }},
 		"listen addresses": {"-a 192.0.2.1,::1 -a x", "", func(c *CommandLine) {

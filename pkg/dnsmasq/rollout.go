@@ -19,8 +19,9 @@ const lingerTime = 6 * time.Second
 // dnsmasq counts lines by domain: the first one of a domain takes the place of
 // the first one before, with its queries, and so on; queries of a line that is
 // too many are forgotten. So where dnsmasq sends queries again by itself a
-// domain keeps its number of lines for a while. Where it does not, the old
-// servers stay behind the new ones.
+// domain keeps its number of lines as long as dnsmasq runs: its last server is
+// repeated, which changes nothing unless all servers are asked at once. Where it
+// does not, the old servers stay behind the new ones for a while.
 //
 // The last line of a domain cannot go without a loss. So a stub domain that is
 // removed keeps lines: of the servers that answer its names anyway, see
@@ -38,7 +39,8 @@ type rollout struct {
 	lines   []Server         // what content lists
 }
 
-// A leaver is a line, behind those that are steady, that goes at a time.
+// A leaver is a line, behind those that are steady, that goes at a time; with
+// the zero time when its domain goes.
 type leaver struct {
 	line Server
 	at   time.Time
@@ -74,17 +76,10 @@ func (r rollout) offer(list []Server, now time.Time) rollout {
 	next.steady = slices.Concat(list, standIns)
 	next.lines = slices.Clone(next.steady)
 	for i := range r.lines {
-		line, ok := r.behind(next.steady, i)
-		if !ok {
-			continue
-		}
-		l := leaver{line, now.Add(lingerTime)}
-		if i >= len(r.steady) { // it is one that leaves already
-			l.at = r.leaving[i-len(r.steady)].at
-		}
-		if now.Before(l.at) {
+		l, ok := r.behind(next.steady, i, now)
+		if ok && (l.at.IsZero() || now.Before(l.at)) {
 			next.leaving = append(next.leaving, l)
-			next.lines = append(next.lines, line)
+			next.lines = append(next.lines, l.line)
 		}
 	}
 	next.content = render(next.lines)
@@ -113,16 +108,26 @@ func (r rollout) removed(list []Server) (gone []string, standIns []Server) {
 
 // behind returns the line that stays behind list because of the i-th line of r;
 // false for none.
-func (r rollout) behind(list []Server, i int) (Server, bool) {
-	line := r.lines[i]
-	of := ofDomain(list, line.Domain)
-	if !r.retries || len(of) == 0 {
-		return line, !slices.Contains(list, line)
+func (r rollout) behind(list []Server, i int, now time.Time) (leaver, bool) {
+	l := leaver{line: r.lines[i]}
+	if i >= len(r.steady) { // it is one that leaves already
+		l = r.leaving[i-len(r.steady)]
 	}
-	if len(ofDomain(r.lines[:i], line.Domain)) < len(of) {
-		return Server{}, false // one of list takes its place
+	of := ofDomain(list, l.line.Domain)
+	repeats := r.retries && len(of) > 0
+	switch {
+	case repeats && len(ofDomain(r.lines[:i], l.line.Domain)) < len(of):
+		return l, false // one of list takes its place
+	case repeats && !r.cmd.AllServers:
+		return leaver{line: of[len(of)-1]}, true
+	case l.at.IsZero():
+		l.at = now.Add(lingerTime)
 	}
-	return of[len(of)-1], true
+	if repeats {
+		l.line = of[len(of)-1]
+		return l, true
+	}
+	return l, !slices.Contains(list, l.line)
 }
 
 // same reports whether a change from r to next is none for dnsmasq.
@@ -144,7 +149,7 @@ func (r rollout) refuse(next rollout) rollout {
 func (r rollout) due() time.Time {
 	var first time.Time
 	for _, l := range r.leaving {
-		if first.IsZero() || l.at.Before(first) {
+		if !l.at.IsZero() && (first.IsZero() || l.at.Before(first)) {
 			first = l.at
 		}
 	}
