@@ -6,12 +6,14 @@
 //
 //	socket ─► respond ─► parse ─► classify ─► answer ─► finish ─► socket
 //	            │                                │
-//	            └─ forwarder, upstream look-ups ─┘  in a goroutine of their own
+//	            ├─ forwarder over UDP ───────────┤  told by a socket's reader
+//	            └─ TCP, upstream look-ups ───────┘  in a goroutine of their own
 //
 // Packets come from a UDP socket or a TCP connection. What can be answered from
 // the backend alone is answered at once, by the goroutine that read the packet.
-// What needs another server is handed to a goroutine, of which there is a
-// bounded number; when they are used up the answer is SERVFAIL, at once.
+// What needs another server waits: a query forwarded over UDP in the table of the
+// socket that it went out on, all else in a goroutine. The number of both
+// together is bounded; beyond it the answer is SERVFAIL, at once.
 //
 // A panic while a query is handled is counted, logged with the query's name,
 // and answered with SERVFAIL.

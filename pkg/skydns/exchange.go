@@ -9,19 +9,15 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 )
 
-// receiveBuffers are for replies over UDP, which may be of any size.
-var receiveBuffers = sync.Pool{New: func() any { return new([maxTCPSize]byte) }}
-
-// exchangeOnce sends a query to one server and returns its reply, with the
-// query's ID. A reply to another question is not taken for one.
-func (p *pool) exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte, tcp bool) ([]byte, error) {
+// exchangeOnce sends a query to one server over TCP and returns its reply, with
+// the query's ID. A reply to another question is not taken for one.
+func (p *pool) exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	for {
-		s, err := p.get(ctx, server, tcp)
+		s, err := p.get(ctx, server)
 		if err != nil {
 			return nil, err
 		}
@@ -31,8 +27,8 @@ func (p *pool) exchangeOnce(ctx context.Context, server netip.AddrPort, query []
 			return reply, nil
 		}
 		_ = s.Close()
-		// A socket that was used before may have gone stale: the server closed
-		// the connection, or an earlier packet was answered with an error.
+		// A connection that was used before may have gone stale: the server
+		// closed it.
 		if !s.recycle || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
@@ -47,35 +43,12 @@ func (s *socket) ask(ctx context.Context, query []byte) ([]byte, error) {
 	}
 	sent := bytes.Clone(query)
 	binary.BigEndian.PutUint16(sent, newID())
-	var reply []byte
-	var err error
-	if s.tcp {
-		reply, err = roundTripTCP(s.Conn, sent)
-	} else {
-		reply, err = roundTripUDP(s.Conn, sent)
-	}
+	reply, err := roundTripTCP(s.Conn, sent)
 	if err != nil {
 		return nil, err
 	}
 	copy(reply[:2], query[:2])
 	return reply, nil
-}
-
-func roundTripUDP(conn net.Conn, query []byte) ([]byte, error) {
-	if _, err := conn.Write(query); err != nil {
-		return nil, err
-	}
-	buf := receiveBuffers.Get().(*[maxTCPSize]byte)
-	defer receiveBuffers.Put(buf)
-	for {
-		n, err := conn.Read(buf[:])
-		if err != nil {
-			return nil, err
-		}
-		if answers(buf[:n], query) {
-			return bytes.Clone(buf[:n]), nil
-		}
-	}
 }
 
 func roundTripTCP(conn net.Conn, query []byte) ([]byte, error) {

@@ -18,3 +18,21 @@ func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
 func (s *Server) SlowForTest(tcp bool) func(packet []byte) []byte {
 	return func(packet []byte) []byte { return s.respond(packet, tcp).reply }
 }
+
+// AgeForTest makes the sockets to other servers older.
+func (f *Forwarder) AgeForTest(by time.Duration) {
+	f.udp.mu.Lock()
+	defer f.udp.mu.Unlock()
+	for l := range f.udp.open {
+		l.made = l.made.Add(-by)
+	}
+}
+
+// PatientForTest gives the queries under way over UDP more time.
+func (f *Forwarder) PatientForTest(by time.Duration) {
+	f.udp.mu.Lock()
+	defer f.udp.mu.Unlock()
+	for _, flight := range f.udp.flights(func(*flight) bool { return true }) {
+		flight.until, flight.tryUntil = flight.until.Add(by), flight.tryUntil.Add(by)
+	}
+}

@@ -34,9 +34,10 @@ type Forwarder struct {
 	routes atomic.Pointer[routes]
 	all    netip.AddrPort
 	hosts  hostCache
-	pool   pool
-	// flights are the queries under way, so that the same question is asked
-	// once.
+	udp    mux
+	pool   pool // of TCP connections
+	// flights are the queries under way over TCP, so that the same question is
+	// asked once.
 	flights singleflight.Group
 }
 
@@ -63,12 +64,17 @@ func (f *Forwarder) SetRoutes(upstreams []netip.AddrPort, stubs map[string][]Stu
 		r.stubs[dns.Fqdn(domain)] = slices.Clone(servers)
 	}
 	f.routes.Store(r)
+	f.udp.retireAll()
 	f.pool.closeIdle()
 }
 
-// Close closes the sockets that are not in use. Exchanges that are under way go
-// on.
-func (f *Forwarder) Close() { f.pool.closeIdle() }
+// Close closes the sockets, and waits for their goroutines. Queries that are
+// under way over UDP end with an error; connections in use stay open for what
+// is under way.
+func (f *Forwarder) Close() {
+	f.udp.close()
+	f.pool.closeIdle()
+}
 
 // takesAll says whether everything that is not the zone's is for one server.
 func (f *Forwarder) takesAll() bool { return f.all.IsValid() }
@@ -108,23 +114,47 @@ func (f *Forwarder) serversFor(ctx context.Context, name string) []netip.AddrPor
 // Forward sends a client's query to the upstreams as it is, over the same
 // transport, and returns the reply as it came; only the ID is ours in between.
 func (f *Forwarder) Forward(ctx context.Context, query []byte, tcp bool) ([]byte, error) {
-	servers := f.routes.Load().upstreams
-	if f.takesAll() {
-		servers = []netip.AddrPort{f.all}
+	if !tcp {
+		return wait(ctx, func(done func([]byte, error)) { f.start(query, done) })
 	}
 	// The same question, to the last bit but its ID, gets the same answer. The
 	// time for it runs from the first who asked.
-	key := string(query[2:])
-	if tcp {
-		key += "T"
-	}
-	shared, err, _ := f.flights.Do(key, func() (any, error) { return f.exchange(ctx, servers, query, tcp) })
+	shared, err, _ := f.flights.Do(string(query[2:]), func() (any, error) { return f.exchangeTCP(ctx, f.upstreams(), query) })
 	if err != nil {
 		return nil, err
 	}
 	reply := bytes.Clone(shared.([]byte))
 	copy(reply, query[:2])
 	return reply, nil
+}
+
+// start is Forward over UDP for callers that do not wait: done is told the
+// reply, which is valid until it returns, by whoever got it.
+func (f *Forwarder) start(query []byte, done func(reply []byte, err error)) {
+	f.udp.ask(f.upstreams(), query, time.Now().Add(exchangeTimeout), true, done)
+}
+
+func (f *Forwarder) upstreams() []netip.AddrPort {
+	if f.takesAll() {
+		return []netip.AddrPort{f.all}
+	}
+	return f.routes.Load().upstreams
+}
+
+// wait starts what ends in another goroutine, and waits for it.
+func wait(ctx context.Context, start func(done func([]byte, error))) ([]byte, error) {
+	type result struct {
+		reply []byte
+		err   error
+	}
+	results := make(chan result, 1) // from done, which is called once
+	start(func(reply []byte, err error) { results <- result{bytes.Clone(reply), err} })
+	select {
+	case r := <-results:
+		return r.reply, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Lookup asks for a name on our own behalf: at the servers of its stub domain,
@@ -157,41 +187,86 @@ func (f *Forwarder) lookupAt(ctx context.Context, servers []netip.AddrPort, name
 	return nil, errNoAnswer
 }
 
-// exchange asks the servers in order, until one says NOERROR or NXDOMAIN. A
-// server that can not be reached is asked once more in the end, if it was the
-// first; one that answers otherwise is not. The last such answer counts when no
-// server has a better one.
+// exchange asks the servers for something of ours.
 func (f *Forwarder) exchange(ctx context.Context, servers []netip.AddrPort, query []byte, tcp bool) ([]byte, error) {
-	if len(servers) == 0 {
-		return nil, errNoServer
+	if tcp {
+		return f.exchangeTCP(ctx, servers, query)
 	}
+	until := time.Now().Add(exchangeTimeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(until) {
+		until = sooner
+	}
+	return wait(ctx, func(done func([]byte, error)) { f.udp.ask(servers, query, until, false, done) })
+}
+
+func (f *Forwarder) exchangeTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	var last []byte
-	err := errNoAnswer
-	spoke := make([]bool, len(servers))
-	for try := range len(servers) + 1 {
-		i := try % len(servers)
-		if spoke[i] {
-			continue
+	t := tries{servers: servers}
+	for ctx.Err() == nil {
+		server, ok := t.next()
+		if !ok {
+			break
 		}
-		reply, tryErr := f.pool.exchangeOnce(ctx, servers[i], query, tcp)
-		if tryErr != nil {
-			err = fmt.Errorf("%w: %s: %w", errNoAnswer, servers[i], tryErr)
-			if ctx.Err() != nil {
-				break
-			}
-			continue
-		}
-		if rcode := int(reply[3] & 0xf); rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
+		reply, err := f.pool.exchangeOnce(ctx, server, query)
+		if err != nil {
+			t.failed(err)
+		} else if t.accept(reply) {
 			return reply, nil
 		}
-		last, spoke[i] = reply, true
 	}
-	if last != nil {
-		return last, nil
+	return t.result()
+}
+
+// tries are the way of a query along the servers: in order, until one says
+// NOERROR or NXDOMAIN. A server that can not be reached is asked once more in
+// the end, if it was the first; one that answers otherwise is not. The last such
+// answer counts when no server has a better one.
+type tries struct {
+	servers []netip.AddrPort
+	n       int  // so far
+	spoke   bool // the first one answered
+	last    []byte
+	err     error
+}
+
+// next returns the server to ask; false: all were asked.
+func (t *tries) next() (netip.AddrPort, bool) {
+	again := t.n == len(t.servers)
+	if t.n > len(t.servers) || again && (t.n == 0 || t.spoke) {
+		return netip.AddrPort{}, false
 	}
-	return nil, err
+	t.n++
+	return t.servers[(t.n-1)%len(t.servers)], true
+}
+
+// accept says whether a server's reply is the one to pass on. It keeps no part
+// of it.
+func (t *tries) accept(reply []byte) bool {
+	if rcode := int(reply[3] & 0xf); rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
+		return true
+	}
+	t.last = bytes.Clone(reply)
+	t.spoke = t.spoke || t.n == 1
+	return false
+}
+
+// failed takes why the server asked last has no reply.
+func (t *tries) failed(err error) {
+	t.err = fmt.Errorf("%w: %s: %w", errNoAnswer, t.servers[(t.n-1)%len(t.servers)], err)
+}
+
+// result is what there is in the end.
+func (t *tries) result() ([]byte, error) {
+	switch {
+	case t.last != nil:
+		return t.last, nil
+	case t.err != nil:
+		return nil, t.err
+	case len(t.servers) == 0:
+		return nil, errNoServer
+	}
+	return nil, errNoAnswer
 }
 
 // newID returns an unpredictable message ID (RFC 5452 section 9.2).

@@ -11,12 +11,19 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A response is what respond has for a packet: the reply, or a function that
-// gets it and may have to wait for other servers. Neither: no reply is due.
+// A response is what respond has for a packet: the reply, or one of two
+// functions that get it. Neither: no reply is due.
 type response struct {
 	reply []byte
-	wait  func(context.Context) []byte
+	// wait may have to wait, so it needs a goroutine.
+	wait func(context.Context) []byte
+	// start returns at once; done is told the reply, which is valid until it
+	// returns, by whoever got it.
+	start func(done func(reply []byte))
 }
+
+// due says whether the reply is still to come.
+func (r response) due() bool { return r.wait != nil || r.start != nil }
 
 // respond answers a packet. It does not wait for anything.
 func (s *Server) respond(raw []byte, tcp bool) (resp response) {
@@ -76,8 +83,13 @@ func (s *Server) held(raw []byte, tcp bool) func(context.Context) []byte {
 			<-ticker.C
 		}
 		resp := s.respond(raw, tcp)
-		if resp.wait != nil {
+		switch {
+		case resp.wait != nil:
 			return resp.wait(ctx)
+		case resp.start != nil:
+			replies := make(chan []byte, 1) // from the forwarder, which has its own end
+			resp.start(func(reply []byte) { replies <- bytes.Clone(reply) })
+			return <-replies
 		}
 		return resp.reply
 	})
@@ -114,27 +126,39 @@ func (s *Server) forward(req *request, sys system, start time.Time) response {
 	}
 	raw := bytes.Clone(req.raw)
 	req.raw = raw
-	return response{wait: s.guarded(raw, func(ctx context.Context) []byte {
-		reply, err := s.forwarder.Forward(ctx, raw, req.tcp)
+	answer := func(reply []byte, err error) []byte {
 		if err != nil {
 			s.log.Debug("forwarding failed", "name", req.q.Name, "err", err)
 			return s.finish(req, s.forwardFailure(req), sys, start)
 		}
 		s.metrics.forwarded(reply, req, sys, time.Since(start))
 		return reply
-	})}
+	}
+	if req.tcp {
+		return response{wait: s.guarded(raw, func(ctx context.Context) []byte { return answer(s.forwarder.Forward(ctx, raw, true)) })}
+	}
+	return response{start: func(done func([]byte)) {
+		s.forwarder.start(raw, func(reply []byte, err error) {
+			done(s.guard(raw, func() []byte { return answer(reply, err) }))
+		})
+	}}
 }
 
 // guarded makes f, which answers the packet raw, safe against panics.
 func (s *Server) guarded(raw []byte, f func(context.Context) []byte) func(context.Context) []byte {
-	return func(ctx context.Context) (reply []byte) {
-		defer func() {
-			if p := recover(); p != nil {
-				reply = s.recovered(raw, p)
-			}
-		}()
-		return f(ctx)
+	return func(ctx context.Context) []byte {
+		return s.guard(raw, func() []byte { return f(ctx) })
 	}
+}
+
+// guard calls f, which answers the packet raw; a panic is answered, too.
+func (s *Server) guard(raw []byte, f func() []byte) (reply []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			reply = s.recovered(raw, p)
+		}
+	}()
+	return f()
 }
 
 // recovered answers SERVFAIL after a panic, which is ours alone to worry about.

@@ -9,99 +9,82 @@ import (
 )
 
 const (
-	// maxIdle bounds the sockets that are kept for one server and transport.
+	// maxIdle bounds the connections that are kept for one server.
 	maxIdle = 64
-	// maxSocketAge is how long a socket is used: with it changes the source
-	// port, which who forges replies has to guess (RFC 5452 section 9.2).
-	maxSocketAge = 10 * time.Second
+	// maxConnAge is how long a connection is used.
+	maxConnAge = 10 * time.Second
 	// maxIdleTCP is how long a connection may have been idle and still be used:
 	// servers close idle ones.
 	maxIdleTCP = 2 * time.Second
 )
 
-// A socket is a connection to one server. One query at a time uses it.
+// A socket is a TCP connection to one server. One query at a time uses it.
 type socket struct {
 	net.Conn
 	server  netip.AddrPort
-	tcp     bool
 	made    time.Time
 	used    time.Time
 	recycle bool // it served a query before
 }
 
-// A pool keeps sockets that are not in use: making one for each query costs
+// A pool keeps connections that are not in use: making one for each query costs
 // more than the query.
 type pool struct {
 	mu   sync.Mutex
-	idle map[route][]*socket
+	idle map[netip.AddrPort][]*socket
 }
 
-// A route is a server and a transport.
-type route struct {
-	server netip.AddrPort
-	tcp    bool
-}
-
-// get returns a socket to a server, a used one if there is any.
-func (p *pool) get(ctx context.Context, server netip.AddrPort, tcp bool) (*socket, error) {
+// get returns a connection to a server, a used one if there is any.
+func (p *pool) get(ctx context.Context, server netip.AddrPort) (*socket, error) {
 	now := time.Now()
 	for {
-		s := p.take(route{server, tcp})
+		s := p.take(server)
 		if s == nil {
 			break
 		}
-		if now.Sub(s.made) < maxSocketAge && (!tcp || now.Sub(s.used) < maxIdleTCP) {
+		if now.Sub(s.made) < maxConnAge && now.Sub(s.used) < maxIdleTCP {
 			s.recycle = true
 			return s, nil
 		}
 		_ = s.Close()
 	}
-	return dial(ctx, server, tcp)
-}
-
-func dial(ctx context.Context, server netip.AddrPort, tcp bool) (*socket, error) {
-	network := "udp"
-	if tcp {
-		network = "tcp"
-	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, server.String())
+	conn, err := d.DialContext(ctx, "tcp", server.String())
 	if err != nil {
 		return nil, err
 	}
-	return &socket{Conn: conn, server: server, tcp: tcp, made: time.Now()}, nil
+	return &socket{Conn: conn, server: server, made: time.Now()}, nil
 }
 
-func (p *pool) take(r route) *socket {
+func (p *pool) take(server netip.AddrPort) *socket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	idle := p.idle[r]
+	idle := p.idle[server]
 	if len(idle) == 0 {
 		return nil
 	}
 	s := idle[len(idle)-1]
-	p.idle[r] = idle[:len(idle)-1]
+	p.idle[server] = idle[:len(idle)-1]
 	return s
 }
 
-// put keeps a socket on which nothing more is to come. One on which a reply is
-// still due must be closed instead.
+// put keeps a connection on which nothing more is to come. One on which a reply
+// is still due must be closed instead.
 func (p *pool) put(s *socket) {
 	s.used = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := route{s.server, s.tcp}
 	if p.idle == nil {
-		p.idle = map[route][]*socket{}
+		p.idle = map[netip.AddrPort][]*socket{}
 	}
-	if len(p.idle[r]) >= maxIdle {
+	if len(p.idle[s.server]) >= maxIdle {
 		_ = s.Close()
 		return
 	}
-	p.idle[r] = append(p.idle[r], s)
+	p.idle[s.server] = append(p.idle[s.server], s)
 }
 
-// closeIdle closes all sockets that are not in use: the servers changed, or
+// closeIdle closes all connections that are not in use: the servers changed, or
 // nothing is forwarded any more.
 func (p *pool) closeIdle() {
 	p.mu.Lock()

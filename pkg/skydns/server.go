@@ -60,6 +60,7 @@ func New(opts Options) (*Server, error) {
 		conns:     connTable{max: opts.MaxTCPConns, open: map[net.Conn]bool{}},
 	}
 	s.forwarder.hosts.local = s.localAddresses
+	s.forwarder.udp.panicked = func(packet []byte, trouble any) { s.recovered(packet, trouble) }
 	return s, nil
 }
 
@@ -82,13 +83,22 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	return errors.Join(err, sockets.Close()) // not before the last reply
 }
 
-// later runs wait in a goroutine and hands its result to send, or answers
-// SERVFAIL at once when too many replies are waited for already.
-func (s *Server) later(raw []byte, tcp bool, wait func(context.Context) []byte, send func([]byte)) {
+// later has a response sent that is not there yet, or SERVFAIL at once when too
+// many are waited for already. The reply is send's until it returns.
+func (s *Server) later(raw []byte, tcp bool, resp response, send func([]byte)) {
 	select {
 	case s.forwards <- struct{}{}:
 	default:
 		send(s.overloaded(raw, tcp))
+		return
+	}
+	if resp.start != nil {
+		s.waiting.Add(1)
+		resp.start(func(reply []byte) {
+			defer s.waiting.Done()
+			defer func() { <-s.forwards }()
+			send(reply)
+		})
 		return
 	}
 	s.waiting.Go(func() {
@@ -96,7 +106,7 @@ func (s *Server) later(raw []byte, tcp bool, wait func(context.Context) []byte, 
 		// A reply that is on its way is waited for even when the server stops.
 		ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout) //nolint:forbidigo // see above
 		defer cancel()
-		send(wait(ctx))
+		send(resp.wait(ctx))
 	})
 }
 
@@ -133,12 +143,10 @@ func (s *Server) Alive(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
 	defer cancel()
-	self, err := dial(ctx, *addr, false)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = self.Close() }()
-	if _, err := self.ask(ctx, query); err != nil {
+	var self mux
+	defer self.close()
+	until, _ := ctx.Deadline()
+	if _, err := wait(ctx, func(done func([]byte, error)) { self.ask([]netip.AddrPort{*addr}, query, until, false, done) }); err != nil {
 		return fmt.Errorf("a query to ourselves, at %s: %w", addr, err)
 	}
 	return nil

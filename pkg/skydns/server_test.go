@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,7 +24,16 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if options := os.Getenv(peersEnv); options != "" {
+		if err := runPeers(options); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func zone() *fake {
 	f := &fake{status: skydns.Ready, reverse: map[netip.Addr]string{netip.MustParseAddr("10.0.0.1"): "web.cluster.local."}}

@@ -131,11 +131,11 @@ func (s *Server) serveConn(ctx context.Context, conn *tcpConn) {
 		}
 		resp := s.respondFast(conn.fast, raw)
 		switch {
-		case resp.wait != nil:
+		case resp.due():
 			conn.flush() // what was answered need not wait for a slot
 			slots <- struct{}{}
 			pending.Add(1)
-			s.later(raw, true, resp.wait, func(reply []byte) {
+			s.later(raw, true, resp, func(reply []byte) {
 				conn.send(reply, true)
 				<-slots
 				pending.Done()

@@ -88,9 +88,9 @@ func (b *batches) handle(p *udpbatch.Packet) (reply []byte) {
 		}
 	}
 	resp := b.server.respond(p.Data, false)
-	if resp.wait != nil {
+	if resp.due() {
 		route := p.Route
-		b.server.later(p.Data, false, resp.wait, func(reply []byte) {
+		b.server.later(p.Data, false, resp, func(reply []byte) {
 			if err := b.conn.Send(&route, reply); err != nil {
 				b.server.metrics.sendErrors.Inc()
 			}
@@ -125,13 +125,13 @@ func (s *Server) readPackets(conn *net.UDPConn, withOOB bool) error {
 			continue // an error of one packet, such as an ICMP message
 		}
 		resp := s.respond(buf[:n], false)
-		if resp.reply == nil && resp.wait == nil {
+		if resp.reply == nil && !resp.due() {
 			continue
 		}
 		source := sourceOf(oob[:oobn])
 		send := func(reply []byte) { s.sendUDP(conn, reply, source, from) }
-		if resp.wait != nil {
-			s.later(buf[:n], false, resp.wait, send)
+		if resp.due() {
+			s.later(buf[:n], false, resp, send)
 		} else {
 			send(resp.reply)
 		}

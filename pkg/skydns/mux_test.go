@@ -1,0 +1,390 @@
+package skydns_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// A mute is an upstream that says what the test says.
+type mute struct {
+	*net.UDPConn
+	t testing.TB
+}
+
+type asked struct {
+	query []byte
+	from  netip.AddrPort
+}
+
+func newMute(t testing.TB) mute {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadBuffer(4 << 20)
+	return mute{conn, t}
+}
+
+func (m mute) addr() netip.AddrPort { return m.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+func (m mute) next() asked {
+	m.t.Helper()
+	_ = m.SetReadDeadline(time.Now().Add(20 * time.Second))
+	buf := make([]byte, 4096)
+	n, from, err := m.ReadFromUDPAddrPort(buf)
+	if err != nil {
+		m.t.Fatal("no query: ", err)
+	}
+	return asked{buf[:n], from}
+}
+
+func (m mute) say(reply []byte, to netip.AddrPort) {
+	m.t.Helper()
+	if _, err := m.WriteToUDPAddrPort(reply, to); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// reply is a reply to a query as it came.
+func reply(query []byte, rcode byte) []byte {
+	r := bytes.Clone(query)
+	r[2] |= 0x80
+	r[3] = r[3]&0xf0 | rcode
+	return r
+}
+
+// A client is a connected socket.
+type client struct {
+	net.Conn
+	t testing.TB
+}
+
+func newClient(t testing.TB, server string) client {
+	t.Helper()
+	conn, err := net.Dial("udp", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.(*net.UDPConn).SetReadBuffer(4 << 20)
+	return client{conn, t}
+}
+
+func (c client) ask(id uint16, name string) []byte {
+	c.t.Helper()
+	q := dnstest.Query(name, dns.TypeA)
+	q.Id = id
+	raw, err := q.Pack()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := c.Write(raw); err != nil {
+		c.t.Fatal(err)
+	}
+	return raw
+}
+
+func (c client) next() []byte {
+	c.t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	buf := make([]byte, 65535)
+	n, err := c.Read(buf)
+	if err != nil {
+		c.t.Fatal("no reply: ", err)
+	}
+	return buf[:n]
+}
+
+// forwarding runs a server with these upstreams.
+func forwarding(t testing.TB, opts skydns.Options, upstreams ...mute) (*skydns.Forwarder, string) {
+	t.Helper()
+	var addrs []netip.AddrPort
+	for _, u := range upstreams {
+		addrs = append(addrs, u.addr())
+	}
+	opts.Forwarder = skydns.NewForwarder(netip.AddrPort{})
+	opts.Forwarder.SetRoutes(addrs, nil)
+	opts.Backend = zone()
+	return opts.Forwarder, serve(t, opts)
+}
+
+// What an upstream says is passed on to the last byte, whatever it is.
+func TestRepliesAreNotTouched(t *testing.T) {
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	for name, change := range map[string]func([]byte) []byte{
+		"plain":           func(r []byte) []byte { return r },
+		"truncated":       func(r []byte) []byte { r[2] |= 2; return r },
+		"reserved bit":    func(r []byte) []byte { r[3] |= 0x40; return r },
+		"letter case":     func(r []byte) []byte { return bytes.Replace(r, []byte("WwW"), []byte("wWw"), 1) },
+		"bytes behind it": func(r []byte) []byte { return append(r, "behind"...) },
+		"large":           func(r []byte) []byte { return append(r, make([]byte, 9000)...) },
+	} {
+		c.ask(77, "WwW.outside.example")
+		q := up.next()
+		if !bytes.Contains(q.query, []byte("WwW")) {
+			t.Errorf("%s: the query was changed: %q", name, q.query)
+		}
+		want := change(reply(q.query, dns.RcodeSuccess))
+		up.say(want, q.from)
+		binary.BigEndian.PutUint16(want, 77)
+		if got := c.next(); !bytes.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// What is no reply to the query, on the socket that it came from, is none.
+func TestOtherPacketsAreNotTaken(t *testing.T) {
+	up, stranger := newMute(t), newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	c.ask(1, "www.outside.example")
+	q := up.next()
+	forge := func(change func([]byte)) []byte {
+		r := reply(q.query, dns.RcodeNameError)
+		change(r)
+		return r
+	}
+	for id := range 16 { // every ID that is one bit away
+		up.say(forge(func(r []byte) { r[id/8] ^= 1 << (id % 8) }), q.from)
+	}
+	up.say(forge(func(r []byte) { r[2] &^= 0x80 }), q.from)
+	up.say(forge(func(r []byte) { r[headerSize+1] = 'x' }), q.from)
+	up.say(forge(func(r []byte) { r[len(r)-3]++ }), q.from)
+	up.say(forge(func([]byte) {})[:headerSize+3], q.from)
+	up.say(q.query[:5], q.from)
+	up.say(nil, q.from)
+	stranger.say(forge(func([]byte) {}), q.from)
+	up.say(reply(q.query, dns.RcodeSuccess), q.from)
+	if got := c.next(); got[3]&0xf != dns.RcodeSuccess {
+		t.Errorf("a forged reply was taken: %q", got)
+	}
+	// The reply was taken: another one to the same query is none.
+	up.say(reply(q.query, dns.RcodeNameError), q.from)
+	c.ask(2, "again.outside.example")
+	q = up.next()
+	up.say(reply(q.query, dns.RcodeSuccess), q.from)
+	if got := c.next(); binary.BigEndian.Uint16(got) != 2 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A server that says nothing is left for the next one; what it says afterwards
+// is no reply any more. When all are silent, the client is told.
+func TestSilentServers(t *testing.T) {
+	silent, second := newMute(t), newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, silent, second)
+	c := newClient(t, addr)
+	c.ask(1, "www.outside.example")
+	first := silent.next()
+	q := second.next()
+	if bytes.Equal(first.query[:2], q.query[:2]) && first.from == q.from {
+		t.Error("both tries look the same from outside")
+	}
+	silent.say(reply(first.query, dns.RcodeNameError), first.from)
+	second.say(reply(q.query, dns.RcodeSuccess), q.from)
+	if got := c.next(); got[3]&0xf != dns.RcodeSuccess {
+		t.Errorf("got %q", got)
+	}
+	c.ask(2, "none.outside.example")
+	if got := c.next(); binary.BigEndian.Uint16(got) != 2 || got[3]&0xf != dns.RcodeServerFailure {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A port that is closed is noticed at once, by all that wait for it.
+func TestServerThatGoes(t *testing.T) {
+	gone, second := newMute(t), newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, gone, second)
+	c := newClient(t, addr)
+	const n = 40
+	for i := range uint16(n) {
+		c.ask(i, fmt.Sprintf("q%d.outside.example", i))
+		gone.next()
+	}
+	_ = gone.Close()
+	c.ask(n, "last.outside.example") // on the socket of the others: the kernel tells it
+	for range n + 1 {
+		q := second.next()
+		second.say(reply(q.query, dns.RcodeSuccess), q.from)
+		if got := c.next(); got[3]&0xf != dns.RcodeSuccess {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+// Thousands of queries are in flight, the servers change meanwhile, and replies
+// come in another order: each client gets his own, none is lost.
+func TestThousandsInFlight(t *testing.T) {
+	const clients, each, burst = 8, 250, 50
+	up := newMute(t)
+	f, addr := forwarding(t, skydns.Options{}, up)
+	var conns []client
+	var pending []asked
+	for i := range clients {
+		c := newClient(t, addr)
+		conns = append(conns, c)
+		for id := range uint16(each) {
+			c.ask(id, fmt.Sprintf("q%d.c%d.outside.example", id, i))
+			if id%burst != burst-1 {
+				continue
+			}
+			for range burst {
+				pending = append(pending, up.next())
+			}
+			f.PatientForTest(20 * time.Second) // a slow machine is no slow upstream
+		}
+	}
+	ports := map[uint16]bool{}
+	for _, q := range pending {
+		ports[q.from.Port()] = true
+	}
+	if len(ports) < 2 || len(ports) > 64 {
+		t.Errorf("%d sockets for %d queries", len(ports), len(pending))
+	}
+	f.SetRoutes([]netip.AddrPort{newMute(t).addr()}, nil)
+	var readers sync.WaitGroup
+	for i, c := range conns {
+		readers.Go(func() {
+			seen := map[uint16]bool{}
+			for range each {
+				m := new(dns.Msg)
+				if err := m.Unpack(c.next()); err != nil {
+					t.Error(err)
+					return
+				}
+				want := fmt.Sprintf("q%d.c%d.outside.example.", m.Id, i)
+				if seen[m.Id] || len(m.Question) != 1 || m.Question[0].Name != want || m.Rcode != dns.RcodeNameError {
+					t.Errorf("want %s, got %v", want, m)
+				}
+				seen[m.Id] = true
+			}
+		})
+	}
+	for i := range pending {
+		q := pending[len(pending)-1-i]
+		up.say(reply(q.query, dns.RcodeNameError), q.from)
+	}
+	readers.Wait()
+}
+
+// One socket is used for one query after the other, and after a while another
+// one: then a query on the old one still gets its reply.
+func TestSocketsChange(t *testing.T) {
+	up := newMute(t)
+	f, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	ask := func(id uint16) asked {
+		c.ask(id, fmt.Sprintf("q%d.outside.example", id))
+		return up.next()
+	}
+	first := ask(1)
+	if same := ask(2); same.from != first.from {
+		t.Errorf("a new socket for the second query")
+	}
+	f.AgeForTest(11 * time.Second)
+	if other := ask(3); other.from == first.from {
+		t.Errorf("still the same socket")
+	}
+	up.say(reply(first.query, dns.RcodeSuccess), first.from)
+	if got := c.next(); binary.BigEndian.Uint16(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// The IDs that servers see are ours, not the clients', and all different.
+func TestIDsAreOurs(t *testing.T) {
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	type sight struct {
+		port, id uint16
+	}
+	seen := map[sight]bool{}
+	same := 0
+	const n = 200
+	for i := range uint16(n) {
+		newClient(t, addr).ask(i, fmt.Sprintf("q%d.outside.example", i))
+		q := up.next()
+		s := sight{q.from.Port(), binary.BigEndian.Uint16(q.query)}
+		if seen[s] {
+			t.Error("an ID twice on one socket")
+		}
+		seen[s] = true
+		if s.id == i {
+			same++
+		}
+	}
+	if same > n/10 {
+		t.Errorf("%d of %d queries went out with the client's ID", same, n)
+	}
+}
+
+// panicky is a log that fails.
+type panicky struct{ slog.Handler }
+
+func (panicky) Enabled(context.Context, slog.Level) bool { return true }
+func (panicky) Handle(_ context.Context, r slog.Record) error {
+	if r.Level == slog.LevelDebug {
+		panic("a bug")
+	}
+	return nil
+}
+
+// A panic while a reply is passed on costs one SERVFAIL.
+func TestPanicOnTheWayBack(t *testing.T) {
+	gone := newMute(t)
+	reg := prometheus.NewRegistry()
+	_, addr := forwarding(t, skydns.Options{Logger: slog.New(panicky{slog.DiscardHandler}), Registerer: reg}, gone)
+	_ = gone.Close()
+	c := newClient(t, addr)
+	for id := range uint16(3) {
+		c.ask(id, "www.outside.example")
+		if got := c.next(); binary.BigEndian.Uint16(got) != id || got[3]&0xf != dns.RcodeServerFailure {
+			t.Errorf("got %q", got)
+		}
+	}
+	if n := value(t, reg, "kubedns_dns_panics_total"); n != 3 {
+		t.Errorf("%v panics counted", n)
+	}
+}
+
+// Close ends what is under way.
+func TestCloseEndsQueries(t *testing.T) {
+	up := newMute(t)
+	f := skydns.NewForwarder(netip.AddrPort{})
+	f.SetRoutes([]netip.AddrPort{up.addr()}, nil)
+	raw, err := dnstest.Query("www.outside.example", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.Forward(t.Context(), raw, false)
+		ended <- err
+	}()
+	up.next()
+	f.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
