@@ -34,23 +34,25 @@ type settings struct {
 	valid   prometheus.Gauge
 	refused *prometheus.CounterVec
 	applied prometheus.Counter
+	info    *prometheus.GaugeVec
 	shown   atomic.Pointer[shownConfig]
 	started bool // a configuration was read before; of the applying goroutine
 }
 
 // shownConfig is what the status page says.
 type shownConfig struct {
-	Version, Refused string
-	Upstreams        []string
-	StubDomains      int
-	Federations      int
+	Version, Source, Refused string
+	Upstreams                []string
+	StubDomains              int
+	Federations              int
 }
 
 func newSettings(s *settings, reg prometheus.Registerer) *settings {
 	s.valid = prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_config_valid", Help: "1 if the configuration last read is in use, 0 if it was refused and an older one stays."})
 	s.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubedns_config_refused_total", Help: "Configurations refused, by the key that was wrong (\"read\": it could not be read)."}, []string{"key"})
 	s.applied = prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_config_applied_total", Help: "Configurations put into use."})
-	reg.MustRegister(s.valid, s.refused, s.applied)
+	s.info = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kubedns_config_info", Help: "Always 1. Version is a hash of the configuration in use, or its resourceVersion with --config-map; source is configured, last_good or default."}, []string{"version", "source"})
+	reg.MustRegister(s.valid, s.refused, s.applied, s.info)
 	return s
 }
 
@@ -81,7 +83,7 @@ func (s *settings) apply(u config.Update) {
 	for _, warning := range config.Warnings(u.Config, s.domain) {
 		s.log.Warn("configuration", "warning", warning)
 	}
-	s.use(u.Config, u.Version)
+	s.use(u.Config, u.Version, "configured")
 	s.valid.Set(1)
 	s.applied.Inc()
 	s.saveLastGood(u.Config)
@@ -110,7 +112,7 @@ func (s *settings) useLastGood() {
 		return
 	}
 	s.log.Warn("using the last good configuration of an earlier run", "file", s.lastGood)
-	s.use(cfg, "last good: "+config.Version(files))
+	s.use(cfg, config.Version(files), "last_good")
 }
 
 func (s *settings) saveLastGood(cfg config.Config) {
@@ -129,12 +131,14 @@ func (s *settings) useDefaults() error {
 	if _, err := config.ReadResolvConf(resolvConf); err != nil {
 		return err
 	}
-	s.use(config.Config{}, "")
+	s.use(config.Config{}, "", "default")
 	s.valid.Set(1)
 	return nil
 }
 
-func (s *settings) use(cfg config.Config, version string) {
+// use puts a configuration into use, which has a version and comes from source,
+// as the metric names them.
+func (s *settings) use(cfg config.Config, version, source string) {
 	upstreams := cfg.Upstreams
 	if len(upstreams) == 0 {
 		var err error
@@ -148,7 +152,7 @@ func (s *settings) use(cfg config.Config, version string) {
 			stubs[stub.Domain] = append(stubs[stub.Domain], skydns.StubServer{Addr: server.Nameserver.AddrPort, Host: server.Host})
 		}
 	}
-	shown := &shownConfig{Version: version, StubDomains: len(stubs), Federations: len(cfg.Federations)}
+	shown := &shownConfig{Version: version, Source: source, StubDomains: len(stubs), Federations: len(cfg.Federations)}
 	addrs := make([]netip.AddrPort, len(upstreams))
 	for i, u := range upstreams {
 		addrs[i] = u.AddrPort
@@ -157,5 +161,7 @@ func (s *settings) use(cfg config.Config, version string) {
 	s.forwarder.SetRoutes(addrs, stubs)
 	s.zone.SetFederations(cfg.Federations)
 	s.shown.Store(shown)
-	s.log.Info("configuration in use", "version", version, "nameservers", shown.Upstreams, "stubDomains", len(stubs), "federations", len(cfg.Federations))
+	s.info.Reset()
+	s.info.WithLabelValues(version, source).Set(1)
+	s.log.Info("configuration in use", "version", version, "source", source, "nameservers", shown.Upstreams, "stubDomains", len(stubs), "federations", len(cfg.Federations))
 }

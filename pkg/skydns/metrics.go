@@ -60,6 +60,17 @@ func newMetrics(opts Options, workers int) *metrics {
 	return m
 }
 
+// watchWaiting adds the gauge of queries that wait, which n counts.
+func (m *metrics) watchWaiting(reg prometheus.Registerer, n func() int) {
+	if reg == nil {
+		return
+	}
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kubedns_dns_waiting_queries",
+		Help: "Queries whose reply is still to come, from other servers most often. Beyond 2000 they get SERVFAIL at once.",
+	}, func() float64 { return float64(n()) }))
+}
+
 // ofWorker returns the counters of one goroutine.
 func (m *metrics) ofWorker(i int) *counters { return m.all[1+i] }
 

@@ -59,6 +59,7 @@ func New(opts Options) (*Server, error) {
 		forwards:  make(chan struct{}, opts.MaxForwards),
 		conns:     connTable{max: opts.MaxTCPConns, open: map[net.Conn]bool{}},
 	}
+	s.metrics.watchWaiting(opts.Registerer, func() int { return len(s.forwards) })
 	s.forwarder.hosts.local = s.localAddresses
 	s.forwarder.udp.panicked = func(packet []byte, trouble any) { s.recovered(packet, trouble) }
 	return s, nil

@@ -434,6 +434,9 @@ func TestOverload(t *testing.T) {
 		_, _ = dnstest.TryExchange(ctx, addr, dnstest.Query("www.outside.example", dns.TypeA), false)
 		cancel()
 	}
+	if n := value(t, reg, "kubedns_dns_waiting_queries"); n != 2 {
+		t.Errorf("%v queries wait, want 2", n)
+	}
 	m := dnstest.Exchange(t, addr, dnstest.Query("web.cluster.local", dns.TypeA), false)
 	if len(m.Answer) != 1 {
 		t.Error("names of the zone are not answered while forwards wait")
