@@ -16,26 +16,42 @@ func (s *service) setAddrs(addrs []netip.Addr) []netip.Addr {
 	for _, addr := range addrs {
 		size += addr.BitLen() / 8
 	}
+	s.reserveAddrs(size)
+	for _, addr := range addrs {
+		s.appendAddr(addr)
+	}
+	return addrs
+}
+
+// reserveAddrs makes room for addresses of that many bytes together.
+func (s *service) reserveAddrs(size int) {
 	if s.addrs = s.few[:0]; size > len(s.few) {
 		s.addrs = make([]byte, 0, size)
 	}
-	for _, addr := range addrs {
-		if addr.Is4() {
-			s.fours++
-			ip := addr.As4()
-			s.addrs = append(s.addrs, ip[:]...)
-		} else {
-			ip := addr.As16()
-			s.addrs = append(s.addrs, ip[:]...)
-		}
+}
+
+// appendAddr adds an address behind those that are smaller.
+func (s *service) appendAddr(addr netip.Addr) {
+	if addr.Is4() {
+		s.fours++
+		ip := addr.As4()
+		s.addrs = append(s.addrs, ip[:]...)
+	} else {
+		ip := addr.As16()
+		s.addrs = append(s.addrs, ip[:]...)
 	}
-	return addrs
 }
 
 func (s *service) sortMembers() {
 	slices.SortFunc(s.members, func(a, b member) int {
 		// Without a hostname, 0 turns into the largest number.
-		return cmp.Or(cmp.Compare(a.host-1, b.host-1), compareHashes(a, b), cmp.Compare(a.addr, b.addr), cmp.Compare(a.ports, b.ports))
+		if a.host != b.host {
+			return cmp.Compare(a.host-1, b.host-1)
+		}
+		if c := compareHashes(a, b); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(a.addr, b.addr), cmp.Compare(a.ports, b.ports))
 	})
 	s.members = slices.Clip(slices.Compact(s.members))
 }

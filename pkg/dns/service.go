@@ -56,7 +56,7 @@ type endpointNames struct {
 // A member is one address under one name.
 type member struct {
 	addr  uint32 // index of the address
-	hash  uint32 // of the address; it is the name when there is no hostname
+	hash  uint32 // of the address; it is the name, when there is no hostname
 	host  uint32 // index in hostnames, plus one; 0: none
 	ports uint32 // index in portSets
 }
@@ -120,28 +120,45 @@ func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	s.headless, s.usable = true, true
 	s.endpoints = &endpointNames{}
 	found := s.publishedOf(endpoints, all)
-	addrs := make([]netip.Addr, len(found))
+	slices.SortFunc(found, func(a, b publishedEndpoint) int { return a.Addr.Compare(b.Addr) }) // IPv4 before IPv6
+	size := 0
 	for i, at := range found {
-		addrs[i] = at.Addr
-		if at.Hostname != "" {
-			s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
+		if i == 0 || at.Addr != found[i-1].Addr {
+			size += at.Addr.BitLen() / 8
 		}
 	}
-	addrs = s.setAddrs(addrs)
-	slices.Sort(s.endpoints.hostnames)
-	s.endpoints.hostnames = slices.Clip(slices.Compact(s.endpoints.hostnames))
-	s.members = make([]member, 0, len(found))
-	for _, at := range found {
-		i, _ := slices.BinarySearchFunc(addrs, at.Addr, netip.Addr.Compare)
-		m := member{addr: uint32(i), hash: hashOf(at.Addr), ports: at.ports}
-		if at.Hostname != "" {
-			host, _ := slices.BinarySearch(s.endpoints.hostnames, at.Hostname)
-			m.host = uint32(host) + 1
+	s.reserveAddrs(size)
+	s.members = make([]member, len(found))
+	for i, at := range found {
+		if i == 0 || at.Addr != found[i-1].Addr {
+			s.appendAddr(at.Addr)
 		}
-		s.members = append(s.members, m)
+		m := member{addr: uint32(s.addrCount() - 1), ports: at.ports}
+		if at.Hostname == "" {
+			m.hash = hashOf(at.Addr)
+		} else {
+			s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
+		}
+		s.members[i] = m
+	}
+	if len(s.endpoints.hostnames) > 0 {
+		s.nameMembers(found)
 	}
 	s.sortMembers()
 	s.collectPorts()
+}
+
+// nameMembers sorts the hostnames, and gives them to the members, which are in
+// the order of found.
+func (s *service) nameMembers(found []publishedEndpoint) {
+	slices.Sort(s.endpoints.hostnames)
+	s.endpoints.hostnames = slices.Clip(slices.Compact(s.endpoints.hostnames))
+	for i, at := range found {
+		if at.Hostname != "" {
+			host, _ := slices.BinarySearch(s.endpoints.hostnames, at.Hostname)
+			s.members[i].host = uint32(host) + 1
+		}
+	}
 }
 
 // A publishedEndpoint is an endpoint with the index of its ports.

@@ -50,6 +50,7 @@ type ClientOptions struct {
 type Client struct {
 	core, slices, betaSlices rest.Interface
 	params                   kruntime.ParameterCodec
+	names                    *interner // of all resources
 	http                     *http.Client
 }
 
@@ -101,24 +102,20 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 // only the API groups that are used: client-go's own set of clients would link
 // and register all of Kubernetes.
 func newClient(cfg *rest.Config, httpClient *http.Client, log *slog.Logger) (*Client, error) {
-	scheme := kruntime.NewScheme()
-	for _, add := range []func(*kruntime.Scheme) error{
-		corev1.AddToScheme, discoveryv1.AddToScheme, discoveryv1beta1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("register API types: %w", err)
-		}
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType = protobuf
 	// Protobuf costs a quarter of the processor time of JSON. A server, or
 	// something between, that cannot send it may answer in JSON.
 	cfg.AcceptContentTypes = protobuf + ",application/json"
-	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	codecs := newCodecs(scheme)
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandlerWithContext = newWarnings(log)
 
-	c := &Client{params: kruntime.NewParameterCodec(scheme), http: httpClient}
+	c := &Client{params: kruntime.NewParameterCodec(scheme), names: newInterner(), http: httpClient}
 	for _, group := range []struct {
 		version schema.GroupVersion
 		path    string
@@ -128,6 +125,10 @@ func newClient(cfg *rest.Config, httpClient *http.Client, log *slog.Logger) (*Cl
 		{discoveryv1.SchemeGroupVersion, "/apis", &c.slices},
 		{discoveryv1beta1.SchemeGroupVersion, "/apis", &c.betaSlices},
 	} {
+		cfg.NegotiatedSerializer = codecs
+		if group.version.Group == discoveryv1.GroupName {
+			cfg.NegotiatedSerializer = newSliceCodecs(codecs, group.version, c.names)
+		}
 		cfg.GroupVersion, cfg.APIPath = &group.version, group.path
 		client, err := rest.RESTClientForConfigAndClient(cfg, httpClient)
 		if err != nil {
@@ -136,6 +137,23 @@ func newClient(cfg *rest.Config, httpClient *http.Client, log *slog.Logger) (*Cl
 		*group.client = client
 	}
 	return c, nil
+}
+
+// newScheme knows the types that are used.
+func newScheme() (*kruntime.Scheme, error) {
+	scheme := kruntime.NewScheme()
+	for _, add := range []func(*kruntime.Scheme) error{
+		corev1.AddToScheme, discoveryv1.AddToScheme, discoveryv1beta1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("register API types: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+func newCodecs(scheme *kruntime.Scheme) kruntime.NegotiatedSerializer {
+	return serializer.NewCodecFactory(scheme).WithoutConversion()
 }
 
 // warnings logs each warning of the API server once. Servers repeat them with

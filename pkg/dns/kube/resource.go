@@ -43,7 +43,6 @@ type selector struct {
 }
 
 func (c *Client) services() resource[kubedns.Service] {
-	names := newInterner()
 	return resource[kubedns.Service]{
 		name: "services", api: c.core, params: c.params,
 		key:     func(s kubedns.Service) kubedns.Key { return s.Key },
@@ -53,13 +52,12 @@ func (c *Client) services() resource[kubedns.Service] {
 			if !ok {
 				return kubedns.Service{}, false
 			}
-			return names.service(convert.Service(s)), true
+			return c.names.service(convert.Service(s)), true
 		},
 	}
 }
 
 func (c *Client) endpoints() resource[kubedns.Endpoints] {
-	names := newInterner()
 	return resource[kubedns.Endpoints]{
 		name: "endpoints", api: c.core, params: c.params, key: endpointsKey,
 		newList: func() kruntime.Object { return &corev1.EndpointsList{} },
@@ -68,39 +66,41 @@ func (c *Client) endpoints() resource[kubedns.Endpoints] {
 			if !ok {
 				return kubedns.Endpoints{}, false
 			}
-			return names.endpoints(convert.Endpoints(e)), true
+			return c.names.endpoints(convert.Endpoints(e)), true
 		},
 	}
 }
 
 func (c *Client) endpointSlices() resource[kubedns.Endpoints] {
-	names := newInterner()
 	return resource[kubedns.Endpoints]{
 		name: "endpointslices", api: c.slices, params: c.params, key: endpointsKey,
 		newList: func() kruntime.Object { return &discoveryv1.EndpointSliceList{} },
 		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
-			s, ok := o.(*discoveryv1.EndpointSlice)
-			if !ok {
-				return kubedns.Endpoints{}, false
+			switch s := o.(type) {
+			case *watchedSlice:
+				return heldSlice(s.Endpoints)
+			case *discoveryv1.EndpointSlice:
+				e, _ := convert.Slice(s)
+				return heldSlice(c.names.endpoints(e))
 			}
-			e, ok := heldSlice(convert.Slice(s))
-			return names.endpoints(e), ok
+			return kubedns.Endpoints{}, false
 		},
 	}
 }
 
 func (c *Client) betaEndpointSlices() resource[kubedns.Endpoints] {
-	names := newInterner()
 	return resource[kubedns.Endpoints]{
 		name: "endpointslices", api: c.betaSlices, params: c.params, key: endpointsKey,
 		newList: func() kruntime.Object { return &discoveryv1beta1.EndpointSliceList{} },
 		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
-			s, ok := o.(*discoveryv1beta1.EndpointSlice)
-			if !ok {
-				return kubedns.Endpoints{}, false
+			switch s := o.(type) {
+			case *watchedSlice:
+				return heldSlice(s.Endpoints)
+			case *discoveryv1beta1.EndpointSlice:
+				e, _ := convert.SliceV1beta1(s)
+				return heldSlice(c.names.endpoints(e))
 			}
-			e, ok := heldSlice(convert.SliceV1beta1(s))
-			return names.endpoints(e), ok
+			return kubedns.Endpoints{}, false
 		},
 	}
 }
@@ -108,9 +108,7 @@ func (c *Client) betaEndpointSlices() resource[kubedns.Endpoints] {
 // heldSlice keeps a slice of a Service also when it has nothing to say, since
 // its addresses are FQDNs: its metadata does not tell it from one that we missed
 // (see auditor).
-func heldSlice(e kubedns.Endpoints, ok bool) (kubedns.Endpoints, bool) {
-	return e, ok || e.Service != ""
-}
+func heldSlice(e kubedns.Endpoints) (kubedns.Endpoints, bool) { return e, e.Service != "" }
 
 func endpointsKey(e kubedns.Endpoints) kubedns.Key { return e.Key }
 
@@ -230,6 +228,9 @@ func (w *watcher) Stop() {
 
 // versionOf returns the resourceVersion of an API object, or nothing.
 func versionOf(o kruntime.Object) string {
+	if s, ok := o.(*watchedSlice); ok {
+		return s.Version
+	}
 	m, err := meta.Accessor(o)
 	if err != nil {
 		return ""
