@@ -35,8 +35,12 @@ func TestBecomesHeadless(t *testing.T) {
 				if n := r.count(isFetch); n != 0 {
 					t.Errorf("%d fetches before they are needed", n)
 				}
+				published := r.metric("kubedns_api_publish_duration_seconds")
 				api.put(externalName("db", "www.example.com"))
 				r.want("db", "www.example.com.")
+				if n := r.metric("kubedns_api_publish_duration_seconds") - published; n != 1 {
+					t.Errorf("one change was published %v times", n)
+				}
 				api.put(headless("db"))
 				r.want("db", "10.1.0.1 10.1.0.2", "web", "10.0.0.2")
 				if n := r.count(isFetch); n != 1 {

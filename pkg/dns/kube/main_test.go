@@ -117,7 +117,7 @@ func (r *rig) want(pairs ...string) {
 }
 
 // metric returns the sum of a metric's series whose labels contain those given
-// as name=value.
+// as name=value; of a histogram how often something was observed.
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()
 	families, err := r.reg.Gather()
@@ -135,7 +135,7 @@ func (r *rig) metric(name string, labels ...string) float64 {
 				has = append(has, l.GetName()+"="+l.GetValue())
 			}
 			if !slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(has, l) }) {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}

@@ -16,6 +16,7 @@ type Metrics struct {
 	lastEvent    *prometheus.GaugeVec   // resource
 	audits       *prometheus.CounterVec // resource, result
 	differences  *prometheus.CounterVec // resource
+	publishing   prometheus.Histogram
 }
 
 // NewMetrics returns metrics that are registered with reg. Without one they
@@ -46,6 +47,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"Whether changes of the resource arrive: 1 while its watch is open.", "resource"),
 		lastEvent: gauge("last_event_timestamp_seconds",
 			"When the last change or bookmark of the resource arrived, as Unix time.", "resource"),
+		publishing: factory.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "publish_duration_seconds",
+			Help:    "Time from the arrival of a change, or of a list, until it is answered. Changes that are published together count once, from the first.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9), // to 6.5 s
+		}),
 		audits: counter("audits_total",
 			"Comparisons of the objects that are held with those that the API server shows. Result is ok, different, unclear (the watch was behind), "+
 				"unsupported (the server does not list metadata alone), skipped (a watch was not open) or error.", "resource", "result"),

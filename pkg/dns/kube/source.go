@@ -43,8 +43,8 @@ type Source struct {
 	kind atomic.Pointer[endpointsAPI]
 	// servicesAt is how far the follower of Services is.
 	servicesAt *position
-	// since is when the writer took the first of the changes that it has not
-	// published yet; nil when there are none.
+	// since is when the first of the changes arrived that the writer has taken
+	// and not published yet; nil when there are none.
 	since atomic.Pointer[time.Time]
 }
 

@@ -30,6 +30,7 @@ type delta[T any] struct {
 	obj  T             // set and removed
 	all  []T           // replaced
 	from *endpointsAPI // nil for Services
+	at   time.Time     // when it arrived
 }
 
 type operation int
@@ -50,7 +51,7 @@ func (q queue[T]) set(ctx context.Context, v T)       { q.send(ctx, delta[T]{op:
 func (q queue[T]) remove(ctx context.Context, v T)    { q.send(ctx, delta[T]{op: removed, obj: v}) }
 func (q queue[T]) replace(ctx context.Context, l []T) { q.send(ctx, delta[T]{op: replaced, all: l}) }
 func (q queue[T]) send(ctx context.Context, d delta[T]) {
-	d.from = q.from
+	d.from, d.at = q.from, time.Now()
 	select {
 	case q.to <- d:
 	case <-ctx.Done():
@@ -140,16 +141,15 @@ func (w *writer) drainEndpoints() {
 	}
 }
 
-// taken notes that there is something to publish.
-func (w *writer) taken() {
+// taken notes that there is something to publish, which arrived at a time.
+func (w *writer) taken(at time.Time) {
 	if w.source.since.Load() == nil {
-		now := time.Now()
-		w.source.since.Store(&now)
+		w.source.since.Store(&at)
 	}
 }
 
 func (w *writer) onService(d delta[kubedns.Service]) {
-	w.taken()
+	w.taken(d.at)
 	switch d.op {
 	case set:
 		w.zone.SetService(d.obj)
@@ -165,7 +165,7 @@ func (w *writer) onService(d delta[kubedns.Service]) {
 }
 
 func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
-	w.taken()
+	w.taken(d.at)
 	switch d.op {
 	case set:
 		e := dropUnwanted(w.zone, d.obj)
@@ -186,7 +186,7 @@ func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
 // onFetched takes the endpoints of one Service. They are of no use when all
 // endpoints were listed since they were asked for.
 func (w *writer) onFetched(f fetch) {
-	w.taken()
+	w.taken(time.Now())
 	for _, e := range w.merge.end(f) {
 		w.zone.SetEndpoints(e)
 	}
@@ -224,5 +224,7 @@ func (w *writer) publish() {
 		w.source.log.Info("all names are known", "endpoints", w.api.name)
 	}
 	w.source.tracker.published(w.hasServices, w.api)
-	w.source.since.Store(nil)
+	if since := w.source.since.Swap(nil); since != nil {
+		w.source.metrics.publishing.Observe(time.Since(*since).Seconds())
+	}
 }
