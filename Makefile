@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/usr/local/sbin
 
 # The modules whose code is ours and quick to build.
-MODULES := . bench e2e manifests/check
+MODULES := . bench e2e e2e/node/nodecache manifests/check
 
 # A release is named by its tag; else the commands find out by themselves.
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)

@@ -232,10 +232,14 @@ func (c *cluster) killAPIServer(t *testing.T) {
 // restartAPIServer starts what is not running of the cluster.
 func (c *cluster) restartAPIServer(t *testing.T) {
 	t.Helper()
-	out, err := exec.Command("./node-up.sh", c.dir).CombinedOutput()
-	if err != nil {
-		t.Fatalf("bring the API server back: %v\n%s", err, out)
-	}
+	// node-up.sh has limits of its own, which a machine that is busy with other
+	// things may pass; done again it waits again.
+	eventually(t, 5*time.Minute, func() error {
+		if out, err := exec.Command("./node-up.sh", c.dir).CombinedOutput(); err != nil {
+			return fmt.Errorf("bring the API server back: %w\n%s", err, out)
+		}
+		return nil
+	})
 	eventually(t, time.Minute, func() error { _, err := c.kubectl("get", "--raw", "/readyz"); return err })
 	progress(t, "the API server is back")
 }

@@ -43,6 +43,7 @@ type cluster struct {
 	other      pod
 	hostnet    pod
 	deployment *appsv1.Deployment // as applied
+	networks   int                // of pod names that were asked for
 }
 
 // newCluster applies the manifests and waits until everything is ready.
@@ -80,9 +81,9 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// deploy applies an overlay of the manifests, with the images that were packed
-// here and two replicas, and waits until it is rolled out.
-func (c *cluster) deploy(t *testing.T, overlay string) {
+// deploy applies an overlay of the manifests and components on it, with the images
+// that were packed here and two replicas, and waits until it is rolled out.
+func (c *cluster) deploy(t *testing.T, overlay string, components ...string) {
 	t.Helper()
 	top, err := filepath.Abs("../../manifests")
 	if err != nil {
@@ -93,8 +94,10 @@ func (c *cluster) deploy(t *testing.T, overlay string) {
 	if top, err = filepath.Rel(dir, top); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("resources: [%s/overlays/%s]\ncomponents: [%s/components/local-images]\n"+
-		"replicas: [{name: kube-dns, count: 2}]\n", top, overlay, top)
+	text := fmt.Sprintf("resources: [%s/overlays/%s]\nreplicas: [{name: kube-dns, count: 2}]\ncomponents:\n", top, overlay)
+	for _, component := range append(components, "local-images") {
+		text += fmt.Sprintf("  - %s/components/%s\n", top, component)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -18,17 +18,19 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
 
 // against runs a load while do runs, and then for a while without it: the
 // control run. Losing more than it is an error.
-func (c *cluster) against(t *testing.T, do func()) {
+func (c *cluster) against(t *testing.T, load agent.LoadOptions, do func()) {
 	t.Helper()
 	began := time.Now()
-	account := c.during(t, c.load(t), do)
+	account := c.during(t, load, do)
 	took := time.Since(began)
 	progress(t, "disturbed for %.0f s: %v", took.Seconds(), &account)
-	control := c.during(t, c.load(t), func() { time.Sleep(min(took, 30*time.Second)) })
+	control := c.during(t, load, func() { time.Sleep(min(took, 30*time.Second)) })
 	progress(t, "control run: %v", &control)
 	if account.Bad() > control.Bad() {
 		t.Errorf("%d queries were not answered right, %d in the control run\n%v\n%v", account.Bad(), control.Bad(), &account, &control)
@@ -38,7 +40,7 @@ func (c *cluster) against(t *testing.T, do func()) {
 // rollingUpdate replaces both pods while they are asked.
 func (c *cluster) rollingUpdate(t *testing.T) {
 	before := c.containers(t)
-	c.against(t, func() {
+	c.against(t, c.load(t), func() {
 		c.mustKubectl(t, "-n", "kube-system", "rollout", "restart", "deployment/kube-dns")
 		c.rolledOut(t, "kube-system", "deployment/kube-dns")
 		c.gone(t, before)
@@ -48,7 +50,7 @@ func (c *cluster) rollingUpdate(t *testing.T) {
 // gone waits until the pods of these containers have gone.
 func (c *cluster) gone(t *testing.T, containers map[string]string) {
 	t.Helper()
-	eventually(t, 90*time.Second, func() error {
+	eventually(t, 3*time.Minute, func() error {
 		for name := range c.containers(t) {
 			if _, ok := containers[name]; ok {
 				return fmt.Errorf("%s is still there", name)
@@ -70,7 +72,7 @@ func (c *cluster) drain(t *testing.T) {
 	}
 	before := c.containers(t)
 	t.Cleanup(func() { _, _ = c.kubectl("uncordon", "node1") })
-	c.against(t, func() {
+	c.against(t, c.load(t), func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "kubectl", "drain", "node1", "--pod-selector=k8s-app=kube-dns",

@@ -40,6 +40,8 @@ func TestNode(t *testing.T) {
 		{"node drain", (*cluster).drain},
 		{"hung containers", (*cluster).hung},
 		{"overlays", (*cluster).overlays},
+		{"NodeLocal DNSCache", (*cluster).nodeLocal},
+		{"lacking features", (*cluster).lacking},
 		{"large cluster", (*cluster).large},
 		{"API server away", (*cluster).away},
 	} {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type pod struct {
 	ip   string
 	ips  []string // both families
 	port string
+	dns  string // whom it asks; empty: the cluster's DNS
 }
 
 func podOf(p *corev1.Pod) pod {
@@ -71,12 +73,9 @@ func (p pod) call(method, path string, query url.Values, body []byte, into any) 
 	return json.Unmarshal(b, into)
 }
 
-// ask sends one query from the pod, to the cluster's DNS unless server says
-// another.
+// ask sends one query from the pod, to whom it asks unless server says another.
 func (p pod) ask(server, name, qtype string, tcp bool) (agent.Answer, error) {
-	if server == "" {
-		server = clusterDNS
-	}
+	server = cmp.Or(server, p.dns, clusterDNS)
 	q := url.Values{"server": {server}, "name": {name}, "type": {qtype}}
 	if tcp {
 		q.Set("tcp", "true")
@@ -91,8 +90,8 @@ func (p pod) ask(server, name, qtype string, tcp bool) (agent.Answer, error) {
 	return a, nil
 }
 
-// want asks the cluster's DNS over UDP and TCP and checks rcode and answer:
-// these records and no others.
+// want asks over UDP and TCP and checks rcode and answer: these records and no
+// others.
 func (p pod) want(name, qtype, rcode string, records ...string) error {
 	for _, tcp := range []bool{false, true} {
 		a, err := p.ask("", name, qtype, tcp)

@@ -13,6 +13,7 @@
 #
 #   KUBE_DNS_E2E_KEEP=1     leave the node running afterwards; --clean ends it
 #   KUBE_DNS_NODE_DIR=DIR   where the node lives (TMPDIR or /tmp, kube-dns-e2e-node)
+#   KUBE_DNS_NODE_PROXY=iptables  the mode of kube-proxy (nftables)
 set -uo pipefail
 
 cd "$(dirname "$0")" || exit 1
@@ -107,7 +108,7 @@ if [ ! -s "$dir/run/kubelet.pid" ] || [ "${KUBE_DNS_E2E_KEEP:-}" != 1 ]; then
 	step ./node-down.sh "$dir" --purge || exit 1
 fi
 bin=$(../cluster/build.sh 8>&-) || exit 1
-export CLUSTER_BIN=$bin
+export CLUSTER_BIN=$bin CLUSTER_PROXY_MODE=${KUBE_DNS_NODE_PROXY:-nftables}
 say "packing images"
 step ./images.sh "$dir/images" || die "cannot pack the images"
 say "building the tests"
