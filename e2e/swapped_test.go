@@ -263,7 +263,9 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 	for _, label := range []string{"kubedns", "dnsmasq"} {
 		eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/"+label, 503); return err })
 	}
-	wantMetric(t, f, `kubedns_probe_kubedns_errors [1-9]`)
+	for _, label := range []string{"kubedns", "dnsmasq"} { // each has asked: 503 is also what it says before
+		wantMetric(t, f, `kubedns_probe_`+label+`_errors [1-9]`)
+	}
 	stock.synced.Store(true)
 	for _, label := range []string{"kubedns", "dnsmasq"} {
 		eventually(t, 10*time.Second, func() error {

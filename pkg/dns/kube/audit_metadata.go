@@ -42,7 +42,7 @@ type shownState struct {
 func (r resource[T]) states(ctx context.Context) (shownState, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	body, err := r.request(metav1.ListOptions{ResourceVersion: "0"}).SetHeader("Accept", acceptMetadata).Stream(ctx)
+	body, err := r.request(r.api.calls, metav1.ListOptions{ResourceVersion: "0"}).SetHeader("Accept", acceptMetadata).Stream(ctx)
 	if apierrors.IsNotAcceptable(err) || apierrors.IsUnsupportedMediaType(err) {
 		err = fmt.Errorf("%w: %w", errNoMetadata, err)
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -48,14 +50,27 @@ type ClientOptions struct {
 
 // A Client talks to one API server. It is safe for concurrent use.
 type Client struct {
-	core, slices, betaSlices rest.Interface
+	core, slices, betaSlices group
 	params                   kruntime.ParameterCodec
 	names                    *interner // of all resources
-	http                     *http.Client
+	connections              connections
+}
+
+// A group has the clients of one API group.
+type group struct {
+	calls, watches rest.Interface
+}
+
+// connections are the ways to the server.
+type connections struct {
+	calls, watches *http.Client
 }
 
 // CloseIdleConnections ends the connections that wait for another request.
-func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+func (c *Client) CloseIdleConnections() {
+	c.connections.calls.CloseIdleConnections()
+	c.connections.watches.CloseIdleConnections()
+}
 
 // NewClient reads the credentials; it does not talk to the server. An error
 // means that it never could.
@@ -65,11 +80,30 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	cfg.UserAgent = fmt.Sprintf("kube-dns/%s (%s/%s)", opts.Version, runtime.GOOS, runtime.GOARCH)
-	httpClient, err := rest.HTTPClientFor(cfg)
+	calls, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 	}
-	return newClient(cfg, httpClient, opts.Log)
+	watches, err := rest.HTTPClientFor(forWatches(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
+	}
+	return newClient(cfg, connections{calls: calls, watches: watches}, opts.Log)
+}
+
+// forWatches returns cfg with a connection for each request, over HTTP/1.1: an
+// event is read with less work, since there are no frames, windows and pings
+// around it. What the pings of HTTP/2 do is left to keep-alive probes, which
+// find a dead connection within 45 s, and to bookmarks (see follower).
+func forWatches(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.NextProtos = []string{"http/1.1"}
+	dialer := &net.Dialer{
+		Timeout:         30 * time.Second,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 10 * time.Second, Count: 3},
+	}
+	cfg.Dial = dialer.DialContext
+	return cfg
 }
 
 func restConfig(opts ClientOptions) (*rest.Config, error) {
@@ -98,10 +132,10 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 	}
 }
 
-// newClient makes the three REST clients of cfg over one HTTP client. They know
-// only the API groups that are used: client-go's own set of clients would link
-// and register all of Kubernetes.
-func newClient(cfg *rest.Config, httpClient *http.Client, log *slog.Logger) (*Client, error) {
+// newClient makes the REST clients of cfg over its connections. They know only
+// the API groups that are used: client-go's own set of clients would link and
+// register all of Kubernetes.
+func newClient(cfg *rest.Config, to connections, log *slog.Logger) (*Client, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -115,26 +149,30 @@ func newClient(cfg *rest.Config, httpClient *http.Client, log *slog.Logger) (*Cl
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandlerWithContext = newWarnings(log)
 
-	c := &Client{params: kruntime.NewParameterCodec(scheme), names: newInterner(), http: httpClient}
-	for _, group := range []struct {
+	c := &Client{params: kruntime.NewParameterCodec(scheme), names: newInterner(), connections: to}
+	for _, api := range []struct {
 		version schema.GroupVersion
 		path    string
-		client  *rest.Interface
+		group   *group
 	}{
 		{corev1.SchemeGroupVersion, "/api", &c.core},
 		{discoveryv1.SchemeGroupVersion, "/apis", &c.slices},
 		{discoveryv1beta1.SchemeGroupVersion, "/apis", &c.betaSlices},
 	} {
 		cfg.NegotiatedSerializer = codecs
-		if group.version.Group == discoveryv1.GroupName {
-			cfg.NegotiatedSerializer = newSliceCodecs(codecs, group.version, c.names)
+		if api.version.Group == discoveryv1.GroupName {
+			cfg.NegotiatedSerializer = newSliceCodecs(codecs, api.version, c.names)
 		}
-		cfg.GroupVersion, cfg.APIPath = &group.version, group.path
-		client, err := rest.RESTClientForConfigAndClient(cfg, httpClient)
+		cfg.GroupVersion, cfg.APIPath = &api.version, api.path
+		calls, err := rest.RESTClientForConfigAndClient(cfg, to.calls)
 		if err != nil {
 			return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 		}
-		*group.client = client
+		watches, err := rest.RESTClientForConfigAndClient(cfg, to.watches)
+		if err != nil {
+			return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
+		}
+		*api.group = group{calls: calls, watches: watches}
 	}
 	return c, nil
 }

@@ -53,16 +53,22 @@ func TestNewClientErrors(t *testing.T) {
 	}
 }
 
-// The URL of the flag is called as the user of the kubeconfig.
+// The URL of the flag is called as the user of the kubeconfig: over HTTP/2, but
+// for watches.
 func TestClientOverTLS(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
 	var agent, auth atomic.Value
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		agent.Store(r.UserAgent())
 		auth.Store(r.Header.Get("Authorization"))
+		if watches := r.URL.Query().Has("watch"); watches != (r.ProtoMajor == 1) {
+			t.Errorf("%s over %s", r.URL, r.Proto)
+		}
 		serve(api, w, r)
 	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
 	defer server.Close()
 	authority := base64.StdEncoding.EncodeToString(
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))

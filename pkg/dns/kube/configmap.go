@@ -129,7 +129,7 @@ func (r *configReader) first(ctx context.Context) bool {
 	short, cancel := context.WithTimeout(ctx, firstReadTimeout)
 	defer cancel()
 	var m corev1.ConfigMap
-	err := r.client.core.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
+	err := r.client.core.calls.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
 		MaxRetries(0).Do(short).Into(&m)
 	switch {
 	case ctx.Err() != nil:

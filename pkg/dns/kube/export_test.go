@@ -20,7 +20,8 @@ import (
 
 // NewClientOver returns a client whose requests go to transport.
 func NewClientOver(transport http.RoundTripper, log *slog.Logger) (*Client, error) {
-	return newClient(&rest.Config{Host: "http://api.test"}, &http.Client{Transport: transport}, log)
+	client := &http.Client{Transport: transport}
+	return newClient(&rest.Config{Host: "http://api.test"}, connections{calls: client, watches: client}, log)
 }
 
 // Zone is what a Source needs of a zone.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -54,7 +55,10 @@ type fakeAPI struct {
 	metadata metadataAPI
 
 	ignoresSelectors bool
-	hangs            bool // takes requests and never answers
+	hangs            bool          // takes requests and never answers
+	hangsWatches     bool          // takes watches and never answers
+	bookmarks        time.Duration // how often they are sent in watches; 0: never
+	stalls           int           // watches opened before it grew bring nothing more
 
 	requests []request
 	// before is called for each request, without the lock, and afterList when
@@ -209,7 +213,7 @@ func (a *fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a.mu.Lock()
 	a.requests = append(a.requests, req)
-	before, down, hangs := a.before, a.down, a.hangs
+	before, down, hangs := a.before, a.down, a.hangs || a.hangsWatches && req.Verb == "watch"
 	a.mu.Unlock()
 	if hangs {
 		<-r.Context().Done()
@@ -364,13 +368,19 @@ func (a *fakeAPI) watch(ctx context.Context, req request, sel selection) *http.R
 		initial = append(initial, change{kind: watch.Error, object: statusObject(410)})
 	}
 	r, w := io.Pipe()
-	go a.stream(ctx, w, sel, at, initial, a.cuts)
+	go a.stream(ctx, w, sel, at, initial, a.cuts, a.stalls)
 	return a.response(200, r)
 }
 
-func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, at int, next []change, cuts int) {
+func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, at int, next []change, cuts, stalls int) {
 	defer w.Close()
 	enc := a.wire().events(w)
+	var bookmarks <-chan time.Time
+	if a.bookmarks > 0 {
+		ticker := time.NewTicker(a.bookmarks)
+		defer ticker.Stop()
+		bookmarks = ticker.C
+	}
 	for {
 		for _, c := range next {
 			if enc(c.kind, c.object) != nil {
@@ -378,6 +388,11 @@ func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, a
 			}
 		}
 		a.mu.Lock()
+		if a.stalls != stalls {
+			a.mu.Unlock()
+			<-ctx.Done()
+			return
+		}
 		next = nil
 		for _, c := range a.history {
 			if c.revision <= at || c.path != sel.path || !sel.matches(c.object) {
@@ -404,6 +419,8 @@ func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, a
 			w.CloseWithError(ctx.Err())
 			return
 		case <-wake:
+		case <-bookmarks:
+			next = []change{{kind: watch.Bookmark, object: progress(sel.path, at)}}
 		}
 	}
 }

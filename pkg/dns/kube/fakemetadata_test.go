@@ -91,10 +91,7 @@ func (a *fakeAPI) restore(o kruntime.Object, revision int) {
 func (a *fakeAPI) pass(path string) {
 	a.change(func() {
 		a.revision++
-		mark := bookmark(path, a.revision)
-		m, _ := meta.Accessor(mark)
-		m.SetAnnotations(nil)
-		a.history = append(a.history, change{path, a.revision, watch.Bookmark, mark})
+		a.history = append(a.history, change{path, a.revision, watch.Bookmark, progress(path, a.revision)})
 	})
 }
 

@@ -22,6 +22,11 @@ const (
 	// A server that comes up refuses what it will allow a moment later, when
 	// it has read its roles. So a refusal of what was allowed before must last.
 	refusalGrace = 5 * time.Second
+	// Servers send a bookmark about every minute. A watch that had several and
+	// is silent for longer is dead, though its connection may live: the server
+	// hangs, or something between has lost it. (Servers up to 1.19 send one at
+	// the end of a watch only.)
+	bookmarkTime = 90 * time.Second
 )
 
 // errRefused is returned by a follower that may be refused: the API does not
@@ -31,6 +36,9 @@ var errRefused = errors.New("refused by the API server")
 // errShortWatch is a watch that ended at once and brought nothing, which is how
 // client-go tells of a connection that broke.
 var errShortWatch = errors.New("the watch was closed at once")
+
+// errSilentWatch is a watch that brought nothing any more.
+var errSilentWatch = fmt.Errorf("neither a change nor a bookmark for %v: %w", bookmarkTime, context.DeadlineExceeded)
 
 // A sink takes what a follower finds, from one goroutine. A method may block
 // until ctx is done.
@@ -72,6 +80,7 @@ type follower[T any] struct {
 	refusable bool
 
 	listed       bool // ever
+	bookmarks    bool // come regularly
 	listedAt     time.Time
 	version      string // where the next watch starts; empty: list first
 	failures     int    // in a row, without progress
@@ -199,11 +208,18 @@ func (f *follower[T]) small() resource[T] {
 func (f *follower[T]) follow(ctx context.Context, w watch.Interface) error {
 	f.observer.connected()
 	f.refusedSince = time.Time{}
-	opened, events := time.Now(), 0
+	opened, events, bookmarks := time.Now(), 0, 0
+	silent := time.NewTimer(bookmarkTime)
+	defer silent.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-silent.C:
+			if f.bookmarks {
+				f.bookmarks = false // until there are some again
+				return fmt.Errorf("watch %s: %w", f.resource.name, errSilentWatch)
+			}
 		case <-f.position.relists():
 			f.version = ""
 			return nil
@@ -220,6 +236,11 @@ func (f *follower[T]) follow(ctx context.Context, w watch.Interface) error {
 				return fmt.Errorf("watch %s: %w", f.resource.name, apierrors.FromObject(e.Object))
 			}
 			events++
+			if e.Type == watch.Bookmark {
+				bookmarks++
+				f.bookmarks = f.bookmarks || bookmarks > 1
+			}
+			silent.Reset(bookmarkTime)
 			f.progress()
 			f.deliver(ctx, e)
 		}

@@ -24,10 +24,16 @@ const pageSize = 500
 // pageTimeout bounds one page. API servers give up after a minute themselves.
 const pageTimeout = time.Minute
 
+// openTime is how long an API server may take to answer that a watch is open.
+const openTime = 45 * time.Second
+
+// errUnanswered is a watch that was not opened in that time.
+var errUnanswered = fmt.Errorf("no answer for %v: %w", openTime, context.DeadlineExceeded)
+
 // A resource is one kind of object of the API, as values of T. It is immutable.
 type resource[T any] struct {
 	name     string // plural, as in paths
-	api      rest.Interface
+	api      group
 	params   kruntime.ParameterCodec
 	newList  func() kruntime.Object
 	convert  func(kruntime.Object) (T, bool)
@@ -129,11 +135,11 @@ func (r resource[T]) shrunk(shrink func(T) T) resource[T] {
 	return r
 }
 
-func (r resource[T]) request(opts metav1.ListOptions) *rest.Request {
+func (r resource[T]) request(client rest.Interface, opts metav1.ListOptions) *rest.Request {
 	opts.FieldSelector, opts.LabelSelector = r.selector.fields, r.selector.labels
 	// Trying again is the caller's: client-go would do so for up to ten
 	// seconds and keep the reason to itself.
-	return r.api.Get().Namespace(r.selector.namespace).Resource(r.name).
+	return client.Get().Namespace(r.selector.namespace).Resource(r.name).
 		VersionedParams(&opts, r.params).MaxRetries(0)
 }
 
@@ -183,7 +189,7 @@ func (r resource[T]) page(ctx context.Context, opts metav1.ListOptions) ([]T, me
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
 	list := r.newList()
-	if err := r.request(opts).Do(ctx).Into(list); err != nil {
+	if err := r.request(r.api.calls, opts).Do(ctx).Into(list); err != nil {
 		return nil, nil, err
 	}
 	m, err := meta.ListAccessor(list)
@@ -200,12 +206,20 @@ func (r resource[T]) page(ctx context.Context, opts metav1.ListOptions) ([]T, me
 	return page, &metav1.ListMeta{ResourceVersion: m.GetResourceVersion(), Continue: m.GetContinue()}, err
 }
 
-// watch opens a watch. A connection that the server forgot ends half a minute
-// after the time that it should have been closed at.
+// watch opens a watch, which a server answers at once, though there be nothing
+// to tell. A connection that the server forgot ends half a minute after the time
+// that it should have been closed at.
 func (r resource[T]) watch(ctx context.Context, opts metav1.ListOptions) (*watcher, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(*opts.TimeoutSeconds+30)*time.Second)
 	opts.AllowWatchBookmarks, opts.Watch = true, true
-	w, err := r.request(opts).Watch(ctx)
+	unanswered := time.AfterFunc(openTime, cancel)
+	w, err := r.request(r.api.watches, opts).Watch(ctx)
+	if !unanswered.Stop() {
+		if err == nil {
+			w.Stop()
+		}
+		err = errUnanswered
+	}
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("watch %s: %w", r.name, err)

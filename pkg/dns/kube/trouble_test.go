@@ -361,3 +361,63 @@ func TestTooManyRequests(t *testing.T) {
 		}
 	})
 }
+
+// A watch whose connection lives but that brings nothing is opened anew, where
+// the server is known to send bookmarks.
+func TestWatchSilent(t *testing.T) {
+	isWatch := func(req request) bool { return req.Verb == "watch" && req.Path == slicesPath }
+	tests := []struct {
+		name      string
+		bookmarks time.Duration
+		fresh     time.Duration // how old a change may be that came after the watch died
+	}{
+		{"bookmarks", time.Minute, 90 * time.Second},
+		{"no bookmarks", 0, 2*5*time.Minute + 30*time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			api := newFakeAPI("36")
+			api.bookmarks = tt.bookmarks
+			api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+			inBubble(t, api, func(t *testing.T, r *rig) {
+				time.Sleep(time.Hour)
+				// The client ends those that the server should have ended.
+				if n := r.count(isWatch); n > 12 {
+					t.Errorf("%d watches opened in a quiet hour", n)
+				}
+				api.cut() // new watches, which live for five minutes at least
+				time.Sleep(2 * time.Minute)
+				api.change(func() { api.stalls++ })
+				api.put(slice("db", "a", "10.1.0.2"))
+				r.want("db", "10.1.0.1")
+				time.Sleep(tt.fresh + time.Second)
+				r.want("db", "10.1.0.2")
+				if got := r.metric("kubedns_api_watch_connected"); got != 2 {
+					t.Errorf("%v watches connected, want 2", got)
+				}
+				if n := r.metric("kubedns_api_lists_total"); n != 2 {
+					t.Errorf("%v lists, want none but the first of each", n)
+				}
+			})
+		})
+	}
+}
+
+// An API server that takes the request for a watch and says nothing.
+func TestWatchUnanswered(t *testing.T) {
+	api := newFakeAPI("31") // streams no lists
+	api.hangsWatches = true
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(time.Minute)
+		r.want("db", "10.1.0.1") // from the list
+		status := r.src.Status()
+		if status.Problem == nil || status.Problem.Reason != kube.Timeout {
+			t.Errorf("Problem = %+v, want a timeout", status.Problem)
+		}
+		api.change(func() { api.hangsWatches = false })
+		api.put(slice("db", "a", "10.1.0.2"))
+		time.Sleep(time.Minute)
+		r.want("db", "10.1.0.2")
+	})
+}

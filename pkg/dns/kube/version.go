@@ -49,7 +49,7 @@ func (c *Client) version(ctx context.Context) (serverVersion, error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { reached.Store(true) },
 	})
-	body, err := c.core.Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
+	body, err := c.core.calls.Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
 	switch {
 	case err == nil:
 		v, _ := parseVersion(body) // what cannot be read is an unknown version

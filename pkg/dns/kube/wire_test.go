@@ -88,10 +88,18 @@ func newList(path string, m metav1.ListMeta, items []kruntime.Object) kruntime.O
 
 // bookmark ends a streamed list.
 func bookmark(path string, revision int) kruntime.Object {
-	m := metav1.ObjectMeta{
-		ResourceVersion: strconv.Itoa(revision),
-		Annotations:     map[string]string{metav1.InitialEventsAnnotationKey: "true"},
+	o := progress(path, revision)
+	m, err := meta.Accessor(o)
+	if err != nil {
+		panic(err)
 	}
+	m.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
+	return o
+}
+
+// progress is an ordinary bookmark.
+func progress(path string, revision int) kruntime.Object {
+	m := metav1.ObjectMeta{ResourceVersion: strconv.Itoa(revision)}
 	switch path {
 	case servicesPath:
 		return &corev1.Service{ObjectMeta: m}
