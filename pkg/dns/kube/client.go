@@ -93,7 +93,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 
 // forWatches returns cfg with a connection for each request, over HTTP/1.1: an
 // event is read with less work, since there are no frames, windows and pings
-// around it. What the pings of HTTP/2 do is left to keep-alive probes, which
+// around it, and quietly. What the pings of HTTP/2 do is left to keep-alive probes, which
 // find a dead connection within 45 s, and to bookmarks (see follower).
 func forWatches(cfg *rest.Config) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
@@ -102,7 +102,13 @@ func forWatches(cfg *rest.Config) *rest.Config {
 		Timeout:         30 * time.Second,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 10 * time.Second, Count: 3},
 	}
-	cfg.Dial = dialer.DialContext
+	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return quiet(c), nil
+	}
 	return cfg
 }
 

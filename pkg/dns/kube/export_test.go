@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 
 	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
@@ -94,3 +95,6 @@ func (r *SliceReader) Next() (kind watch.EventType, version string, e kubedns.En
 	e, ok = r.convert(o)
 	return kind, versionOf(o), e, ok, own, nil
 }
+
+// Quiet is quiet.
+func Quiet(c net.Conn) net.Conn { return quiet(c) }
