@@ -14,7 +14,7 @@ const (
 	optForwardMax = "--dns-forward-max=1500"
 	// dnsmasq's own limit of 20 TCP clients, idle or not, lets a few that stay
 	// keep all others waiting.
-	optTCPMax = "--max-tcp-connections=200"
+	optTCPMax = "--max-tcp-connections=500"
 	// A query whose server changed is sent again, after half a second at first
 	// and for four, instead of waiting for its client to ask again.
 	optFastRetry = "--fast-dns-retry=500,4000"

@@ -11,7 +11,7 @@ import (
 func TestAddedOptions(t *testing.T) {
 	const (
 		forward = "--dns-forward-max=1500"
-		tcp     = "--max-tcp-connections=200"
+		tcp     = "--max-tcp-connections=500"
 		retry   = "--fast-dns-retry=500,4000"
 		older   = "-0, --dns-forward-max=<integer>  Maximum number of concurrent DNS queries.\n"
 		newer   = older + "    --fast-dns-retry=<milliseconds>  Retry DNS queries.\n    --max-tcp-connections=<integer>  Maximum number.\n"
