@@ -230,7 +230,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "system:kube-proxy"}]
 YAML
 # nf_conntrack_max belongs to the whole machine: the zeros leave it alone.
-cat >"$DIR/etc/proxy.yaml" <<YAML
+cat >"$DIR/etc/proxy.yaml.new" <<YAML
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: $PROXY_MODE
@@ -242,6 +242,8 @@ metricsBindAddress: 127.0.0.1:10249
 conntrack: {maxPerCore: 0, min: 0}
 nodePortAddresses: [primary]
 YAML
+# kube-proxy ends when its file is written, even with what it has already.
+cmp -s "$DIR/etc/proxy.yaml" "$DIR/etc/proxy.yaml.new" || mv "$DIR/etc/proxy.yaml.new" "$DIR/etc/proxy.yaml"
 start kube-proxy "${in_ns[@]}" "$proxy" --config "$DIR/etc/proxy.yaml"
 wait_for kube-proxy 60 "${in_ns[@]}" curl -fsS http://127.0.0.1:10256/healthz
 step "kube-proxy ($PROXY_MODE)"

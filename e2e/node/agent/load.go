@@ -48,9 +48,10 @@ type Account struct {
 	// Gap is the longest time without a right answer, Slowest the longest wait
 	// for one; in milliseconds.
 	Gap, Slowest int64
-	// Times of the queries that were not answered right, in milliseconds since
-	// the load began; the first hundred.
-	Times []int64
+	// Failures are the first twenty queries that were not answered right: when
+	// they were sent, since the load began, from where, what was asked, and what
+	// came of it.
+	Failures []string
 }
 
 // Bad is the number of queries that were not answered right.
@@ -62,8 +63,8 @@ func (a *Account) String() string {
 	if len(a.Wrong) > 0 {
 		s += fmt.Sprintf(", wrong %v", a.Wrong)
 	}
-	if len(a.Times) > 0 {
-		s += fmt.Sprintf(", bad at %v ms", a.Times)
+	for _, f := range a.Failures {
+		s += "\n\t" + f
 	}
 	return s
 }
@@ -135,7 +136,7 @@ func (l *load) send(ctx context.Context, network string, rate int) {
 func (l *load) ask(network string, n int) {
 	i := n % len(l.wire)
 	began := time.Since(l.begun)
-	what := l.exchange(network, uint16(n), i)
+	from, what := l.exchange(network, uint16(n), i)
 	now := time.Since(l.begun)
 
 	l.mu.Lock()
@@ -159,18 +160,24 @@ func (l *load) ask(network string, n int) {
 		}
 		a.Wrong[what]++
 	}
-	if len(a.Times) < 100 {
-		a.Times = append(a.Times, began.Milliseconds())
+	if len(a.Failures) < 20 {
+		q := l.opts.Questions[i]
+		a.Failures = append(a.Failures, fmt.Sprintf("%d ms: %s %s over %s from %s: %s", began.Milliseconds(), q.Name, q.Type, network, from, what))
 	}
 }
 
-// exchange returns what became of a query; nothing when it was answered right.
-func (l *load) exchange(network string, id uint16, i int) string {
+// exchange returns where a query was sent from, and what became of it; nothing
+// when it was answered right.
+func (l *load) exchange(network string, id uint16, i int) (from, what string) {
 	conn, err := net.DialTimeout(network, l.opts.Server, askTimeout)
 	if err != nil {
-		return kind(err)
+		return "nowhere", kind(err)
 	}
 	defer conn.Close()
+	return conn.LocalAddr().String(), l.exchangeOver(conn, id, i)
+}
+
+func (l *load) exchangeOver(conn net.Conn, id uint16, i int) string {
 	if err := conn.SetDeadline(time.Now().Add(askTimeout)); err != nil {
 		return err.Error()
 	}
