@@ -171,7 +171,8 @@ func runUpstream(conn *ipv4.PacketConn, delay time.Duration) error {
 		messages = messages[:n]
 		for i := range messages {
 			m := &messages[i]
-			reply := append(m.Buffers[0][:m.N], 0xc0, headerSize, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 192, 0, 2, 1)
+			reply := m.Buffers[0][:m.N]
+			reply = append(reply, 0xc0, headerSize, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 192, 0, 2, 1)
 			reply[2] |= 0x80
 			reply[7] = 1
 			m.Buffers[0] = reply

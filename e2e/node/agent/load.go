@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -63,10 +64,7 @@ func (a *Account) String() string {
 	if len(a.Wrong) > 0 {
 		s += fmt.Sprintf(", wrong %v", a.Wrong)
 	}
-	for _, f := range a.Failures {
-		s += "\n\t" + f
-	}
-	return s
+	return strings.Join(append([]string{s}, a.Failures...), "\n\t")
 }
 
 // A load asks at a fixed pace, whatever comes back.

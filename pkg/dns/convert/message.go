@@ -34,7 +34,7 @@ func (m *message) next() (f field, ok bool) {
 		return field{}, false
 	}
 	f.tag, b = tag, b[n:]
-	size := uint64(0) // of what follows
+	var size uint64 // of what follows
 	switch tag & 7 {
 	case wireNumber:
 		if f.value, n = binary.Uvarint(b); n <= 0 {

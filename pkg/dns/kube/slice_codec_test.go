@@ -232,13 +232,13 @@ func randomMeta(r *rand.Rand) metav1.ObjectMeta {
 	m := metav1.ObjectMeta{
 		Name: pick(r, "web-abcde", "web", "db-0", "Straße"), GenerateName: pick(r, "", "web-"), Namespace: pick(r, "shop", "", "kube-system"),
 		UID: types.UID(pick(r, "", "5f0c9c1e-8d4f-4a52-9c11-0d9d5d0d6c3e")), ResourceVersion: pick(r, "", "1", "18446744073709551615"),
-		SelfLink: pick(r, "", "/x"), Generation: r.Int64N(3) - 1, Finalizers: few(r, 2, func() string { return "f" }),
+		Generation: r.Int64N(3) - 1, Finalizers: few(r, 2, func() string { return "f" }),
 		Annotations: map[string]string{"endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z"},
 		OwnerReferences: few(r, 1, func() metav1.OwnerReference {
 			return metav1.OwnerReference{Kind: "Service", Name: "web", UID: "u", Controller: some(r, true, false)}
 		}),
 		ManagedFields: few(r, 2, func() metav1.ManagedFieldsEntry {
-			return metav1.ManagedFieldsEntry{Manager: "m", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:endpoints":{}}`)}}
+			return metav1.ManagedFieldsEntry{Manager: "m", FieldsV1: metav1.NewFieldsV1(`{"f:endpoints":{}}`)}
 		}),
 		DeletionGracePeriodSeconds: some(r, int64(0), int64(30)),
 	}

@@ -38,7 +38,7 @@ func BenchmarkUpdate(b *testing.B) {
 		s.UID, s.ResourceVersion = "5f0c9c1e-8d4f-4a52-9c11-0d9d5d0d6c3e", fmt.Sprint(1_000_000+i)
 		s.ManagedFields = []metav1.ManagedFieldsEntry{{
 			Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "discovery.k8s.io/v1",
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:addressType":{},"f:endpoints":{},"f:metadata":{"f:labels":{"f:kubernetes.io/service-name":{}}},"f:ports":{}}`)},
+			FieldsV1: metav1.NewFieldsV1(`{"f:addressType":{},"f:endpoints":{},"f:metadata":{"f:labels":{"f:kubernetes.io/service-name":{}}},"f:ports":{}}`),
 		}}
 		for j := range 50 {
 			ip := fmt.Sprintf("10.1.0.%d", j)
