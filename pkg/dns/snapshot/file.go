@@ -39,6 +39,10 @@ func Encode(w io.Writer, z *kubedns.Zone, domain string, written time.Time) erro
 	if _, err := fmt.Fprintf(out, "%szone=%s written=%s\n%s\n", magic, domain, written.UTC().Format(time.RFC3339), listBegin); err != nil {
 		return err
 	}
+	// One buffer for all lines: garbage of the size of the file would make the
+	// collector let the heap grow.
+	var line bytes.Buffer
+	lines := json.NewEncoder(&line)
 	comma := " "
 	for svc, endpoints := range z.Export() {
 		items := []any{serviceObject(svc)}
@@ -46,11 +50,12 @@ func Encode(w io.Writer, z *kubedns.Zone, domain string, written time.Time) erro
 			items = append(items, endpointsObjects(e)...)
 		}
 		for _, item := range items {
-			line, err := json.Marshal(item)
-			if err != nil {
+			line.Reset()
+			line.WriteString(comma)
+			if err := lines.Encode(item); err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(out, "%s%s\n", comma, line); err != nil {
+			if _, err := out.Write(line.Bytes()); err != nil {
 				return err
 			}
 			comma = ","
