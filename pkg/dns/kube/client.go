@@ -66,6 +66,25 @@ type connections struct {
 	calls, watches *http.Client
 }
 
+func newConnections(cfg *rest.Config) (connections, error) {
+	calls, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return connections{}, err
+	}
+	watches, err := rest.HTTPClientFor(forWatches(cfg))
+	return connections{calls: calls, watches: watches}, err
+}
+
+// group returns the clients of the API group that cfg names.
+func (c connections) group(cfg *rest.Config) (group, error) {
+	calls, err := rest.RESTClientForConfigAndClient(cfg, c.calls)
+	if err != nil {
+		return group{}, err
+	}
+	watches, err := rest.RESTClientForConfigAndClient(cfg, c.watches)
+	return group{calls: calls, watches: watches}, err
+}
+
 // CloseIdleConnections ends the connections that wait for another request.
 func (c *Client) CloseIdleConnections() {
 	c.connections.calls.CloseIdleConnections()
@@ -80,21 +99,18 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	cfg.UserAgent = fmt.Sprintf("kube-dns/%s (%s/%s)", opts.Version, runtime.GOOS, runtime.GOARCH)
-	calls, err := rest.HTTPClientFor(cfg)
+	to, err := newConnections(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 	}
-	watches, err := rest.HTTPClientFor(forWatches(cfg))
-	if err != nil {
-		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
-	}
-	return newClient(cfg, connections{calls: calls, watches: watches}, opts.Log)
+	return newClient(cfg, to, opts.Log)
 }
 
 // forWatches returns cfg with a connection for each request, over HTTP/1.1: an
 // event is read with less work, since there are no frames, windows and pings
-// around it, and quietly. What the pings of HTTP/2 do is left to keep-alive probes, which
-// find a dead connection within 45 s, and to bookmarks (see follower).
+// around it, and quietly. What the pings of HTTP/2 do is left to keep-alive
+// probes, which find a dead connection within 45 s, and to bookmarks (see
+// follower).
 func forWatches(cfg *rest.Config) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.NextProtos = []string{"http/1.1"}
@@ -170,15 +186,9 @@ func newClient(cfg *rest.Config, to connections, log *slog.Logger) (*Client, err
 			cfg.NegotiatedSerializer = newSliceCodecs(codecs, api.version, c.names)
 		}
 		cfg.GroupVersion, cfg.APIPath = &api.version, api.path
-		calls, err := rest.RESTClientForConfigAndClient(cfg, to.calls)
-		if err != nil {
+		if *api.group, err = to.group(cfg); err != nil {
 			return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 		}
-		watches, err := rest.RESTClientForConfigAndClient(cfg, to.watches)
-		if err != nil {
-			return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
-		}
-		*api.group = group{calls: calls, watches: watches}
 	}
 	return c, nil
 }

@@ -24,8 +24,8 @@ const (
 	refusalGrace = 5 * time.Second
 	// Servers send a bookmark about every minute. A watch that had several and
 	// is silent for longer is dead, though its connection may live: the server
-	// hangs, or something between has lost it. (Servers up to 1.19 send one at
-	// the end of a watch only.)
+	// hangs, or something between has lost it. (One bookmark says little: old
+	// servers send one at the end of a watch.)
 	bookmarkTime = 90 * time.Second
 )
 
@@ -240,9 +240,9 @@ func (f *follower[T]) follow(ctx context.Context, w watch.Interface) error {
 				bookmarks++
 				f.bookmarks = f.bookmarks || bookmarks > 1
 			}
-			silent.Reset(bookmarkTime)
 			f.progress()
 			f.deliver(ctx, e)
+			silent.Reset(bookmarkTime)
 		}
 	}
 }

@@ -216,7 +216,7 @@ func (r resource[T]) watch(ctx context.Context, opts metav1.ListOptions) (*watch
 	w, err := r.request(r.api.watches, opts).Watch(ctx)
 	if !unanswered.Stop() {
 		if err == nil {
-			w.Stop()
+			(&watcher{Interface: w, cancel: cancel}).Stop()
 		}
 		err = errUnanswered
 	}
