@@ -2,23 +2,23 @@ package dns
 
 import (
 	"iter"
-	"slices"
 	"strings"
 )
 
 // Export yields the Services that are published, in the order of their names,
 // each with endpoints that make the same names again when both are set in
 // another zone. Any goroutine may call it; each Service is as it was at some
-// moment meanwhile.
+// moment meanwhile. Endpoints are good until the next ones are yielded.
 func (z *Zone) Export() iter.Seq2[Service, []Endpoints] {
 	return func(yield func(Service, []Endpoints) bool) {
+		var x exporter
 		svc, rest := z.tree.Lookup("svc." + z.domain)
 		if rest != "" {
 			return
 		}
 		for namespace, node := range svc.Children() {
 			for name, n := range node.Children() {
-				if s := n.Value(); s != nil && !yield(s.export(Key{namespace, name})) {
+				if s := n.Value(); s != nil && !yield(x.export(s, Key{namespace, name})) {
 					return
 				}
 			}
@@ -26,7 +26,12 @@ func (z *Zone) Export() iter.Seq2[Service, []Endpoints] {
 	}
 }
 
-func (s *service) export(k Key) (Service, []Endpoints) {
+// An exporter uses its memory for one Service after the other.
+type exporter struct {
+	subsets []Subset
+}
+
+func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 	svc := Service{Key: k, Headless: s.headless}
 	switch {
 	case s.alias != "":
@@ -34,7 +39,7 @@ func (s *service) export(k Key) (Service, []Endpoints) {
 	case len(s.members) == 0:
 		svc.ExternalName = s.addr(0).String()
 	case s.headless:
-		return svc, s.exportEndpoints(k)
+		return svc, x.endpoints(s, k)
 	default:
 		svc.ClusterIPs, svc.Ports = s.allAddrs(), s.ports
 		if s.usable {
@@ -45,17 +50,21 @@ func (s *service) export(k Key) (Service, []Endpoints) {
 	return svc, nil
 }
 
-// exportEndpoints makes a subset of each set of ports.
-func (s *service) exportEndpoints(k Key) []Endpoints {
-	bySet := make([]Subset, len(s.endpoints.portSets))
+// endpoints makes a subset of each set of ports.
+func (x *exporter) endpoints(s *service, k Key) []Endpoints {
+	for len(x.subsets) < len(s.endpoints.portSets) {
+		x.subsets = append(x.subsets, Subset{})
+	}
+	bySet := x.subsets[:len(s.endpoints.portSets)]
+	for i, ports := range s.endpoints.portSets {
+		bySet[i] = Subset{Ports: ports, Endpoints: bySet[i].Endpoints[:0]}
+	}
 	for _, m := range s.members {
 		at := Endpoint{Addr: s.addr(int(m.addr)), Ready: true}
 		if m.host != 0 {
 			at.Hostname = s.endpoints.hostnames[m.host-1]
 		}
-		bySet[m.ports].Ports = s.endpoints.portSets[m.ports]
 		bySet[m.ports].Endpoints = append(bySet[m.ports].Endpoints, at)
 	}
-	bySet = slices.DeleteFunc(bySet, func(sub Subset) bool { return len(sub.Endpoints) == 0 })
 	return []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: bySet}}
 }

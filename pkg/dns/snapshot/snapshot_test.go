@@ -3,6 +3,8 @@ package snapshot_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -74,6 +76,27 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(data), again.String()); diff != "" {
 		t.Errorf("written again: %s", diff)
+	}
+}
+
+// The heap must not grow with each write by the size of the cluster.
+func BenchmarkEncode(b *testing.B) {
+	z := kubedns.NewZone(kubedns.Options{})
+	for i := range 1000 {
+		key := kubedns.Key{Namespace: "ns", Name: fmt.Sprintf("set-%d", i)}
+		z.SetService(kubedns.Service{Key: key, Headless: true})
+		sub := kubedns.Subset{Ports: []kubedns.Port{{Name: "http", Protocol: "tcp", Number: 80}}}
+		for n := range 50 {
+			sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(n)}), Ready: true})
+		}
+		z.SetEndpoints(kubedns.Endpoints{Key: key, Service: key.Name, AnyReady: true, Subsets: []kubedns.Subset{sub}})
+	}
+	z.Publish()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := snapshot.Encode(io.Discard, z, domain, time.Unix(1700000000, 0)); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -1,0 +1,89 @@
+package snapshot
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/manifest"
+)
+
+const maxSize = 512 << 20
+
+// Decode reads what Encode wrote, into a new zone.
+func Decode(data []byte, domain string) (z *kubedns.Zone, written time.Time, err error) {
+	body, written, err := open(data, domain)
+	if err != nil {
+		return nil, written, err
+	}
+	objects, err := manifest.Decode("snapshot", body)
+	if err != nil {
+		return nil, written, err
+	}
+	z = kubedns.NewZone(kubedns.Options{Domain: domain})
+	for _, svc := range objects.Services {
+		z.SetService(*svc)
+	}
+	for _, e := range append(objects.Slices, objects.Endpoints...) {
+		z.SetEndpoints(*e)
+	}
+	z.Publish()
+	return z, written, nil
+}
+
+// open checks what is around the list, and returns the list.
+func open(data []byte, domain string) (body []byte, written time.Time, err error) {
+	text, ok := bytes.CutSuffix(data, []byte("\n"))
+	at := bytes.LastIndexByte(text, '\n') + 1
+	sum, isTrailer := bytes.CutPrefix(text[at:], []byte(trailer))
+	if !ok || !isTrailer {
+		return nil, written, errors.New("it is torn: the checksum at its end is missing")
+	}
+	if want := sha256.Sum256(data[:at]); hex.EncodeToString(want[:]) != string(sum) {
+		return nil, written, errors.New("it is damaged: the checksum is wrong")
+	}
+	head, body, _ := bytes.Cut(data[:at], []byte("\n"))
+	fields, ok := bytes.CutPrefix(head, []byte(magic))
+	if !ok {
+		return nil, written, fmt.Errorf("its first line is not %q", strings.TrimSpace(magic))
+	}
+	for field := range strings.FieldsSeq(string(fields)) {
+		key, value, _ := strings.Cut(field, "=")
+		switch key {
+		case "zone":
+			if value != domain {
+				return nil, written, fmt.Errorf("it is of the zone %s, not %s", value, domain)
+			}
+		case "written":
+			if written, err = time.Parse(time.RFC3339, value); err != nil {
+				return nil, written, fmt.Errorf("when it was written: %w", err)
+			}
+		}
+	}
+	return body, written, nil
+}
+
+// read is Decode for a file. confirmed is the last moment at which its source
+// was known to agree with it: the time of the file, which the keeper sets.
+func read(path, domain string) (z *kubedns.Zone, written, confirmed time.Time, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, written, confirmed, err
+	}
+	confirmed = info.ModTime()
+	if info.Size() > maxSize {
+		return nil, written, confirmed, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxSize)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, written, confirmed, err
+	}
+	z, written, err = Decode(data, domain)
+	return z, written, confirmed, err
+}
