@@ -117,6 +117,32 @@ func TestAPIServerKilled(t *testing.T) {
 	eventually(t, 60*time.Second, check)
 }
 
+// One of several API servers hangs, and its connections stay open: the watches
+// go on at another one. That the first ones are dead shows in the bookmarks
+// that do not come.
+func TestWatchesHang(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
+	k, target := follow(t, proxy.identity())
+	eventually(t, 4*time.Minute, func() error {
+		if n := proxy.marked.Load(); n < 2 {
+			return fmt.Errorf("%d watches brought a bookmark", n)
+		}
+		return nil
+	})
+	proxy.hang()
+	added := service("hung", "added", map[string]any{"clusterIP": "10.96.72.1"})
+	removeLater(t, target, conformance.Object(added).Ref())
+	if _, err := target.apply(t.Context(), &unstructured.Unstructured{Object: added}); err != nil {
+		t.Fatal(err)
+	}
+	q := question{name: "added.hung.svc.cluster.local", qtype: dns.TypeA}
+	if err := wantAnswer(k.dns, q, dns.RcodeNameError); err != nil {
+		t.Errorf("the watches do not hang: %v", err)
+	}
+	eventually(t, 2*time.Minute, func() error { return wantAnswer(k.dns, q, dns.RcodeSuccess, "A 10.96.72.1") })
+}
+
 // A kube-dns that restarts while the API server is away answers from what its
 // predecessor knew, and says so.
 func TestRestartWithoutAPIServer(t *testing.T) {

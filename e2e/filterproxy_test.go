@@ -33,6 +33,9 @@ type filterProxy struct {
 	// Watches from this version or an older one get "too old resource
 	// version", so that clients have to list again; expired counts them.
 	expireUpTo, expired atomic.Int64
+	// marked counts the watches that brought a bookmark, other than the one that
+	// ends a list.
+	marked atomic.Int64
 
 	to    identity
 	addr  string
@@ -40,6 +43,7 @@ type filterProxy struct {
 
 	mu     sync.Mutex
 	server *httptest.Server // nil while down
+	hung   chan struct{}    // closed: the watches that got it bring nothing any more
 }
 
 // startFilterProxy starts a proxy to the API server that id names.
@@ -56,6 +60,7 @@ func startFilterProxy(t *testing.T, id identity) *filterProxy {
 	p := &filterProxy{
 		to:   id,
 		addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t))),
+		hung: make(chan struct{}),
 	}
 	p.proxy = &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -103,6 +108,39 @@ func (p *filterProxy) down(t *testing.T) {
 	}
 }
 
+// hang silences the watches that are open. Their connections stay, and new
+// ones work: one of several API servers hangs.
+func (p *filterProxy) hang() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.hung)
+	p.hung = make(chan struct{})
+}
+
+// A watchBody is what a watch brings, until it hangs or the client goes.
+type watchBody struct {
+	io.ReadCloser
+	proxy      *filterProxy
+	hung, gone <-chan struct{}
+	bookmarks  int // -1: the list has not ended
+}
+
+func (b *watchBody) Read(buf []byte) (int, error) {
+	n, err := b.ReadCloser.Read(buf)
+	select {
+	case <-b.hung:
+		<-b.gone
+		return 0, io.ErrUnexpectedEOF
+	default:
+	}
+	if bytes.Contains(buf[:n], []byte("BOOKMARK")) {
+		if b.bookmarks++; b.bookmarks == 1 {
+			b.proxy.marked.Add(1)
+		}
+	}
+	return n, err
+}
+
 // identity is the caller's identity with the proxy as its API server. The
 // proxy must be up.
 func (p *filterProxy) identity() identity {
@@ -136,8 +174,18 @@ func (p *filterProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.proxy.ServeHTTP(w, r)
 }
 
-// modifyResponse takes the group of EndpointSlices out of the list of groups.
+// modifyResponse takes the group of EndpointSlices out of the list of groups,
+// and watches the watches.
 func (p *filterProxy) modifyResponse(resp *http.Response) error {
+	if query := resp.Request.URL.Query(); query.Has("watch") {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		body := &watchBody{ReadCloser: resp.Body, proxy: p, hung: p.hung, gone: resp.Request.Context().Done()}
+		if query.Has("sendInitialEvents") {
+			body.bookmarks = -1
+		}
+		resp.Body = body
+	}
 	if !p.hideDiscovery || resp.Request.URL.Path != "/apis" || resp.StatusCode != http.StatusOK {
 		return nil
 	}

@@ -375,12 +375,11 @@ func (a *fakeAPI) watch(ctx context.Context, req request, sel selection) *http.R
 func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, at int, next []change, cuts, stalls int) {
 	defer w.Close()
 	enc := a.wire().events(w)
-	var bookmarks <-chan time.Time
-	if a.bookmarks > 0 {
-		ticker := time.NewTicker(a.bookmarks)
-		defer ticker.Stop()
-		bookmarks = ticker.C
+	bookmark := time.NewTimer(2 * a.bookmarks) // real servers are late with the first, too
+	if a.bookmarks == 0 {
+		bookmark.Stop()
 	}
+	defer bookmark.Stop()
 	for {
 		for _, c := range next {
 			if enc(c.kind, c.object) != nil {
@@ -419,7 +418,8 @@ func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, a
 			w.CloseWithError(ctx.Err())
 			return
 		case <-wake:
-		case <-bookmarks:
+		case <-bookmark.C:
+			bookmark.Reset(a.bookmarks)
 			next = []change{{kind: watch.Bookmark, object: progress(sel.path, at)}}
 		}
 	}

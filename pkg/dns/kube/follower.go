@@ -22,11 +22,12 @@ const (
 	// A server that comes up refuses what it will allow a moment later, when
 	// it has read its roles. So a refusal of what was allowed before must last.
 	refusalGrace = 5 * time.Second
-	// Servers send a bookmark about every minute. A watch that had several and
-	// is silent for longer is dead, though its connection may live: the server
-	// hangs, or something between has lost it. (One bookmark says little: old
-	// servers send one at the end of a watch.)
-	bookmarkTime = 90 * time.Second
+	// Servers send a bookmark every minute, the first on a watch after one or
+	// two. A watch that had one and is silent for longer is dead, though its
+	// connection may live: the server hangs, or something between has lost it.
+	// Old servers send one, two seconds before they end a watch.
+	firstBookmarkTime = 150 * time.Second
+	bookmarkTime      = 90 * time.Second
 )
 
 // errRefused is returned by a follower that may be refused: the API does not
@@ -38,7 +39,7 @@ var errRefused = errors.New("refused by the API server")
 var errShortWatch = errors.New("the watch was closed at once")
 
 // errSilentWatch is a watch that brought nothing any more.
-var errSilentWatch = fmt.Errorf("neither a change nor a bookmark for %v: %w", bookmarkTime, context.DeadlineExceeded)
+var errSilentWatch = fmt.Errorf("neither changes nor bookmarks any more: %w", context.DeadlineExceeded)
 
 // A sink takes what a follower finds, from one goroutine. A method may block
 // until ctx is done.
@@ -80,7 +81,7 @@ type follower[T any] struct {
 	refusable bool
 
 	listed       bool // ever
-	bookmarks    bool // come regularly
+	bookmarks    bool // come regularly: one watch had several
 	listedAt     time.Time
 	version      string // where the next watch starts; empty: list first
 	failures     int    // in a row, without progress
@@ -209,16 +210,17 @@ func (f *follower[T]) follow(ctx context.Context, w watch.Interface) error {
 	f.observer.connected()
 	f.refusedSince = time.Time{}
 	opened, events, bookmarks := time.Now(), 0, 0
-	silent := time.NewTimer(bookmarkTime)
+	patience := firstBookmarkTime
+	silent := time.NewTimer(patience)
 	defer silent.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-silent.C:
-			if f.bookmarks {
+			if f.bookmarks || bookmarks > 0 {
 				f.bookmarks = false // until there are some again
-				return fmt.Errorf("watch %s: %w", f.resource.name, errSilentWatch)
+				return fmt.Errorf("watch %s: nothing for %v: %w", f.resource.name, patience, errSilentWatch)
 			}
 		case <-f.position.relists():
 			f.version = ""
@@ -239,10 +241,11 @@ func (f *follower[T]) follow(ctx context.Context, w watch.Interface) error {
 			if e.Type == watch.Bookmark {
 				bookmarks++
 				f.bookmarks = f.bookmarks || bookmarks > 1
+				patience = bookmarkTime
 			}
 			f.progress()
 			f.deliver(ctx, e)
-			silent.Reset(bookmarkTime)
+			silent.Reset(patience)
 		}
 	}
 }

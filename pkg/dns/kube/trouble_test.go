@@ -367,12 +367,14 @@ func TestTooManyRequests(t *testing.T) {
 func TestWatchSilent(t *testing.T) {
 	isWatch := func(req request) bool { return req.Verb == "watch" && req.Path == slicesPath }
 	tests := []struct {
-		name      string
-		bookmarks time.Duration
-		fresh     time.Duration // how old a change may be that came after the watch died
+		name         string
+		bookmarks    time.Duration
+		before, open time.Duration // that watches live until all are cut, and then until the watch dies
+		fresh        time.Duration // how old a change may be that came after the watch died
 	}{
-		{"bookmarks", time.Minute, 90 * time.Second},
-		{"no bookmarks", 0, 2*5*time.Minute + 30*time.Second},
+		{"bookmarks", time.Minute, time.Hour, time.Second, 150 * time.Second},
+		{"after the first bookmark", time.Minute, time.Second, 130 * time.Second, 90 * time.Second},
+		{"no bookmarks", 0, time.Hour, time.Second, 2*5*time.Minute + 30*time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -380,13 +382,16 @@ func TestWatchSilent(t *testing.T) {
 			api.bookmarks = tt.bookmarks
 			api.put(headless("db"), slice("db", "a", "10.1.0.1"))
 			inBubble(t, api, func(t *testing.T, r *rig) {
-				time.Sleep(time.Hour)
+				time.Sleep(tt.before)
 				// The client ends those that the server should have ended.
 				if n := r.count(isWatch); n > 12 {
 					t.Errorf("%d watches opened in a quiet hour", n)
 				}
+				if n := r.log.lines("WARN", "bookmarks"); n > 0 {
+					t.Errorf("%d watches were given up in a quiet hour", n)
+				}
 				api.cut() // new watches, which live for five minutes at least
-				time.Sleep(2 * time.Minute)
+				time.Sleep(tt.open)
 				api.change(func() { api.stalls++ })
 				api.put(slice("db", "a", "10.1.0.2"))
 				r.want("db", "10.1.0.1")
