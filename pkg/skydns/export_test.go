@@ -9,9 +9,12 @@ import (
 // FastForTest returns the fast path alone: nil where it has no answer.
 func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
 	f := s.newFastPath(s.metrics.ofWorker(0), tcp)
-	f.now = time.Now()
 	room := make([]byte, 0, udpbatch.MaxPacket)
-	return func(packet []byte) []byte { return f.answer(packet, room) }
+	return func(packet []byte) []byte {
+		f.begin()
+		defer f.end()
+		return f.answer(packet, room)
+	}
 }
 
 // SlowForTest returns the handler alone.

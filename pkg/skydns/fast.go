@@ -15,15 +15,15 @@ import (
 // between. What it says is what the handler says, but for the order of records;
 // a test holds the two together. It belongs to one goroutine.
 type fastPath struct {
-	server   *Server
-	backend  PlainBackend
-	counters *counters
-	tcp      bool
-	soa      *wire.SOA
-	query    wire.Query
-	reply    wire.Reply
-	random   *rand.PCG
-	now      time.Time // of the batch
+	server  *Server
+	backend PlainBackend
+	tally   tally
+	tcp     bool
+	soa     *wire.SOA
+	query   wire.Query
+	reply   wire.Reply
+	random  *rand.PCG
+	now     time.Time // when the batch was received; zero: not known yet
 }
 
 // newFastPath returns nil when the backend can not do its part.
@@ -34,7 +34,7 @@ func (s *Server) newFastPath(c *counters, tcp bool) *fastPath {
 	}
 	soa := s.soa(negativeTTL)
 	return &fastPath{
-		server: s, backend: backend, counters: c, tcp: tcp,
+		server: s, backend: backend, tally: tally{counters: c}, tcp: tcp,
 		soa:    wire.NewSOA(s.domain, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
 		random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
 	}
@@ -85,11 +85,20 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	if f.query.OPT {
 		f.reply.OPT(ednsSize)
 	}
-	if sys == systemAuth {
-		f.counters.misses.Add(1)
-	}
-	f.counters.count(sys, f.tcp, f.query.Type, rcode, len(f.reply.Buf), truncated, time.Since(f.now))
+	size := len(f.reply.Buf)
+	f.tally.note(outcomeOf(sys, f.tcp, f.query.Type, rcode, size, truncated), size, f.now)
 	return f.reply.Buf
+}
+
+// begin is called with the first packet of a batch.
+func (f *fastPath) begin() { f.now = time.Now() }
+
+// end is called when the replies of a batch are about to be sent.
+func (f *fastPath) end() {
+	if !f.now.IsZero() {
+		f.tally.end(time.Since(f.now))
+		f.now = time.Time{}
+	}
 }
 
 func (f *fastPath) answerAddresses(packet, room []byte, plain Plain) []byte {
@@ -120,18 +129,12 @@ func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
 	q := &f.query
 	name := unsafe.String(&q.Name[0], len(q.Name))
 	left := name[:len(name)-len(f.server.domain)]
-	if q.LastUpper >= headerSize+len(left) || endsIn(left, "dns.") || endsIn(left, "hostmaster.") {
+	if q.LastUpper >= headerSize+len(left) || isBelow(left, "dns.") || isBelow(left, "hostmaster.") {
 		return nil
 	}
 	f.reply.Begin(room, packet, q, rcode)
 	f.reply.SOA(f.soa, q, uint32(f.now.Unix()/3600*3600))
 	return f.done(systemAuth, int(rcode), false)
-}
-
-// endsIn says whether the last label of a name is that one.
-func endsIn(name, label string) bool {
-	at := len(name) - len(label)
-	return at >= 0 && name[at:] == label && (at == 0 || name[at-1] == '.')
 }
 
 func (f *fastPath) answerPTR(packet, room []byte, name string) []byte {
@@ -157,8 +160,8 @@ func (f *fastPath) answerPTR(packet, room []byte, name string) []byte {
 // allocation.
 func plainReverseAddr(name string) (netip.Addr, bool) {
 	const suffix = ".in-addr.arpa."
-	if !endsIn(name, suffix[1:]) {
-		if endsIn(name, "ip6.arpa.") {
+	if !isBelow(name, suffix[1:]) {
+		if isBelow(name, "ip6.arpa.") {
 			return reverseAddr(name)
 		}
 		return netip.Addr{}, false

@@ -139,7 +139,8 @@ func lower(s string) string {
 
 // isBelow says whether name is at or below the apex of a zone.
 func isBelow(name, apex string) bool {
-	return name == apex || strings.HasSuffix(name, "."+apex)
+	at := len(name) - len(apex)
+	return at >= 0 && name[at:] == apex && (at == 0 || name[at-1] == '.')
 }
 
 // reverseAddr is the address of a complete name below in-addr.arpa (RFC 1035

@@ -155,8 +155,10 @@ func (s *Server) respondFast(fast *fastPath, raw []byte) (resp response) {
 		}
 	}()
 	if fast != nil {
-		fast.now = time.Now()
-		if reply := fast.answer(raw, fast.reply.Buf[:0]); reply != nil {
+		fast.begin()
+		reply := fast.answer(raw, fast.reply.Buf[:0])
+		fast.end()
+		if reply != nil {
 			return response{reply: reply}
 		}
 	}

@@ -58,12 +58,12 @@ func (s *Server) newBatches(conn *net.UDPConn, c *counters) *batches {
 }
 
 func (b *batches) serve() error {
-	handle := b.handle
+	handle, handled := b.handle, func() {}
+	if b.fast != nil {
+		handled = b.fast.end
+	}
 	for {
-		if b.fast != nil {
-			b.fast.now = time.Time{}
-		}
-		failed, err := b.conn.Serve(handle)
+		failed, err := b.conn.Serve(handle, handled)
 		if failed > 0 {
 			b.server.metrics.sendErrors.Add(float64(failed))
 		}
@@ -81,7 +81,7 @@ func (b *batches) handle(p *udpbatch.Packet) (reply []byte) {
 	}()
 	if b.fast != nil {
 		if b.fast.now.IsZero() {
-			b.fast.now = time.Now()
+			b.fast.begin()
 		}
 		if reply := b.fast.answer(p.Data, p.Room); reply != nil {
 			return reply

@@ -112,10 +112,10 @@ func batch(call, fd uintptr, messages []message) (int, syscall.Errno) {
 	}
 }
 
-// Serve waits for packets, hands each to handle, and sends the replies. It
-// returns how many replies could not be sent, and an error when the socket can
-// not be read any more: a deadline has passed, or it was closed.
-func (c *Conn) Serve(handle Handler) (failed int, err error) {
+// Serve waits for packets, hands each to handle, calls handled, and sends the
+// replies. It returns how many replies could not be sent, and an error when the
+// socket can not be read any more: a deadline has passed, or it was closed.
+func (c *Conn) Serve(handle Handler, handled func()) (failed int, err error) {
 	for i := range c.in {
 		h := &c.in[i].header
 		h.Namelen = unix.SizeofSockaddrInet6
@@ -138,6 +138,7 @@ func (c *Conn) Serve(handle Handler) (failed int, err error) {
 			replies++
 		}
 	}
+	handled()
 	return c.send(c.out[:replies]), nil
 }
 

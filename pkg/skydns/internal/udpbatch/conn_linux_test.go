@@ -34,7 +34,7 @@ func echo(t testing.TB, addr string) *net.UDPConn {
 					return nil
 				}
 				return append(append(p.Room, p.Data...), p.Data...)
-			})
+			}, func() {})
 			if err != nil {
 				if !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Error(err)
@@ -164,7 +164,7 @@ func TestServeAllocatesNothing(t *testing.T) {
 		if _, err := client.Write(query); err != nil {
 			t.Fatal(err)
 		}
-		if failed, err := c.Serve(handle); failed != 0 || err != nil {
+		if failed, err := c.Serve(handle, func() {}); failed != 0 || err != nil {
 			t.Fatal(failed, err)
 		}
 		if _, err := client.Read(buf); err != nil {

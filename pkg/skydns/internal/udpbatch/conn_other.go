@@ -20,7 +20,7 @@ type Conn struct{}
 func New(*net.UDPConn) (*Conn, error) { return nil, ErrUnsupported }
 
 // Serve is never called.
-func (*Conn) Serve(Handler) (int, error) { return 0, ErrUnsupported }
+func (*Conn) Serve(Handler, func()) (int, error) { return 0, ErrUnsupported }
 
 // Send is never called.
 func (*Conn) Send(*Route, []byte) error { return ErrUnsupported }
