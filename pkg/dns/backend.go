@@ -148,7 +148,7 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	if z = z.answering(); z == nil {
 		return nil, errNoData
 	}
-	first := z.reverse.Get(addr)
+	first := z.claimant(addr)
 	if first == nil {
 		return nil, skydns.ErrNotFound
 	}

@@ -103,7 +103,7 @@ func (z *Zone) PlainReverse(addr netip.Addr) (label, name string, seconds uint32
 	if !z.synced.Load() {
 		return "", "", 0, false
 	}
-	n := z.reverse.Get(addr)
+	n := z.claimant(addr)
 	if n == nil || z.shared.Get(addr) != nil {
 		return "", "", 0, false
 	}

@@ -15,13 +15,9 @@ const ttl = 30
 
 // A service is all that the zone says about one Service. It is immutable, but
 // for the packed answers in its slots, and replaced whole. There is one for
-// each Service of the cluster, so it is built to be small.
+// each Service of the cluster, so it is built to be small: what an address
+// question needs stands first, in one line of the processor's cache.
 type service struct {
-	// owner is the Service's own name, absolute.
-	owner string
-	// alias is the target of an ExternalName Service, absolute; then nothing
-	// else is set.
-	alias string
 	// addrs are the distinct addresses, in network order and sorted: fours of
 	// IPv4, then those of IPv6. They are the ClusterIPs, or the endpoints that
 	// are published, or the one address of an ExternalName that is one.
@@ -36,10 +32,17 @@ type service struct {
 	// ports are the named ports, sorted by protocol and name. The numbers count
 	// for a ClusterIP only.
 	ports []Port
+	// first keeps the packed answer to the SRV question for the first port, slots
+	// those for the Service itself and the other ports; made when there is one.
+	first skydns.Slot
+	slots atomic.Pointer[[]skydns.Slot]
 	// endpoints is what only a headless Service has; nil for others.
 	endpoints *endpointNames
-	// slots keep packed answers to SRV questions; made when there is the first.
-	slots atomic.Pointer[[]skydns.Slot]
+	// owner is the Service's own name, absolute.
+	owner string
+	// alias is the target of an ExternalName Service, absolute; then nothing
+	// else is set.
+	alias string
 	// headless: the addresses are endpoints, and only those with a hostname
 	// have a reverse name.
 	headless bool
@@ -84,13 +87,16 @@ func build(svc *Service, endpoints []*Endpoints, zone string) *service {
 // slot returns the place for packed answers about a port, or with -1 about the
 // Service itself. It allocates the first time.
 func (s *service) slot(port int) *skydns.Slot {
+	if port == 0 {
+		return &s.first
+	}
 	slots := s.slots.Load()
 	if slots == nil {
-		made := make([]skydns.Slot, 1+len(s.ports))
+		made := make([]skydns.Slot, max(1, len(s.ports)))
 		s.slots.CompareAndSwap(nil, &made)
 		slots = s.slots.Load()
 	}
-	return &(*slots)[1+port]
+	return &(*slots)[max(0, port)]
 }
 
 // Compat: an externalName that is an IP address gives an address record. The
@@ -109,11 +115,20 @@ func (s *service) buildClusterIPs(svc *Service) {
 		s.members = append(s.members, member{addr: uint32(i), hash: hashOf(addr)})
 	}
 	s.sortMembers()
+	// Many Services share their ports: they are only changed in a copy.
 	s.ports = svc.Ports
-	if !slices.IsSortedFunc(s.ports, comparePorts) {
-		s.ports = slices.SortedStableFunc(slices.Values(s.ports), comparePorts)
+	for i := 1; i < len(s.ports); i++ {
+		if comparePorts(s.ports[i-1], s.ports[i]) >= 0 {
+			s.ports = sortedPorts(slices.Clone(s.ports))
+			break
+		}
 	}
-	s.ports = slices.CompactFunc(slices.Clip(s.ports), func(a, b Port) bool { return comparePorts(a, b) == 0 })
+}
+
+// sortedPorts sorts ports, and keeps the first of those with one name.
+func sortedPorts(ports []Port) []Port {
+	slices.SortStableFunc(ports, comparePorts)
+	return slices.Clip(slices.CompactFunc(ports, func(a, b Port) bool { return comparePorts(a, b) == 0 }))
 }
 
 func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
@@ -203,8 +218,7 @@ func (s *service) collectPorts() {
 			s.ports = append(s.ports, ports...)
 		}
 	}
-	slices.SortFunc(s.ports, comparePorts)
-	s.ports = slices.Clip(slices.CompactFunc(s.ports, func(a, b Port) bool { return comparePorts(a, b) == 0 }))
+	s.ports = sortedPorts(s.ports)
 }
 
 func comparePorts(a, b Port) int {

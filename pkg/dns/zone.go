@@ -27,7 +27,7 @@ type Zone struct {
 	tree   *treecache.Tree[service]
 	// reverse says which node may claim an address, and shared which others;
 	// what they say about it is read from their values.
-	reverse *treecache.Map[netip.Addr, treecache.Node[service]]
+	reverse *treecache.Map[netip.Addr, *treecache.Node[service]]
 	shared  *treecache.Map[netip.Addr, []*treecache.Node[service]]
 	// headless holds the keys of all headless Services, published or not.
 	headless *treecache.Map[Key, struct{}]
@@ -75,7 +75,7 @@ func NewZone(opts Options) *Zone {
 	return &Zone{
 		domain:  domain,
 		tree:    treecache.New[service](domain),
-		reverse: treecache.NewMap[netip.Addr, treecache.Node[service]](byAddr),
+		reverse: treecache.NewMap[netip.Addr, *treecache.Node[service]](byAddr),
 		shared:  treecache.NewMap[netip.Addr, []*treecache.Node[service]](byAddr),
 		headless: treecache.NewMap[Key, struct{}](func(k Key) uint64 {
 			return maphash.String(seed, k.Namespace) ^ 31*maphash.String(seed, k.Name)
@@ -110,7 +110,7 @@ func (z *Zone) SetService(s Service) {
 	}
 	z.touch(s.Key).service = &s
 	if s.Headless {
-		z.headless.Put(s.Key, &struct{}{})
+		z.headless.Put(s.Key, struct{}{})
 	} else {
 		z.headless.Delete(s.Key)
 	}
@@ -268,10 +268,18 @@ func without(a, b []netip.Addr) []netip.Addr {
 	return out
 }
 
+// claimant returns the first who claims an address, or nil.
+func (z *Zone) claimant(addr netip.Addr) *treecache.Node[service] {
+	if node := z.reverse.Get(addr); node != nil {
+		return *node
+	}
+	return nil
+}
+
 // claim and unclaim keep the reverse index. Most addresses have one claimant.
 func (z *Zone) claim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		if z.reverse.Get(addr) == nil {
+		if z.claimant(addr) == nil {
 			z.reverse.Put(addr, node)
 			continue
 		}
@@ -280,7 +288,7 @@ func (z *Zone) claim(node *treecache.Node[service], addrs []netip.Addr) {
 			others = slices.Clone(*held)
 		}
 		others = append(others, node)
-		z.shared.Put(addr, &others)
+		z.shared.Put(addr, others)
 	}
 }
 
@@ -290,7 +298,7 @@ func (z *Zone) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
 		if held := z.shared.Get(addr); held != nil {
 			others = slices.DeleteFunc(slices.Clone(*held), func(n *treecache.Node[service]) bool { return n == node })
 		}
-		if z.reverse.Get(addr) == node {
+		if z.claimant(addr) == node {
 			if len(others) == 0 {
 				z.reverse.Delete(addr)
 			} else {
@@ -301,7 +309,7 @@ func (z *Zone) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
 		if len(others) == 0 {
 			z.shared.Delete(addr)
 		} else {
-			z.shared.Put(addr, &others)
+			z.shared.Put(addr, others)
 		}
 	}
 }

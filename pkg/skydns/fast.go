@@ -3,6 +3,7 @@ package skydns
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -190,11 +191,27 @@ func plainReverseAddr(name string) (netip.Addr, bool) {
 // A packedAnswer holds whole replies to one question, as the handler packs
 // them, in some orders of their records. None: it is too large to be kept.
 type packedAnswer struct {
-	replies [][]byte
+	replies []byte // one after the other
+	ends    [packedOrders]uint16
+	count   uint16
 }
 
 // packedOrders is how many orders are kept of an answer with many records.
 const packedOrders = 3
+
+func (p *packedAnswer) add(reply []byte) {
+	p.replies = append(p.replies, reply...)
+	p.ends[p.count] = uint16(len(p.replies))
+	p.count++
+}
+
+func (p *packedAnswer) reply(i int) []byte {
+	start := uint16(0)
+	if i > 0 {
+		start = p.ends[i-1]
+	}
+	return p.replies[start:p.ends[i]]
+}
 
 func (f *fastPath) answerPacked(packet, room []byte, slot *Slot) []byte {
 	q := &f.query
@@ -203,14 +220,14 @@ func (f *fastPath) answerPacked(packet, room []byte, slot *Slot) []byte {
 		packed = f.server.pack(q)
 		slot.packed.Store(packed)
 	}
-	if len(packed.replies) == 0 || q.LastUpper > 0 { // targets are compared, and compressed, with the letter case
+	if packed.count == 0 || q.LastUpper > 0 { // targets are compared, and compressed, with the letter case
 		return nil
 	}
 	at := 0
-	if len(packed.replies) > 1 {
-		at = int(f.random.Uint64() % uint64(len(packed.replies)))
+	if packed.count > 1 {
+		at = int(f.random.Uint64() % uint64(packed.count))
 	}
-	message := packed.replies[at]
+	message := packed.reply(at)
 	if len(message) > f.limit() {
 		return nil
 	}
@@ -236,7 +253,8 @@ func (s *Server) pack(q *wire.Query) *packedAnswer {
 		if err != nil || m.Truncated || len(message) > maxUDPSize {
 			return &packedAnswer{}
 		}
-		p.replies = append(p.replies, message)
+		p.add(message)
 	}
+	p.replies = slices.Clip(p.replies)
 	return p
 }

@@ -5,51 +5,95 @@ import (
 	"sync/atomic"
 )
 
-// A Map is a hash map of pointers for one writer and any number of readers,
-// who take no lock. The built-in map allows no reader beside a writer, and
-// copying one for each change costs what the map is large.
+// A Map is a hash map for one writer and any number of readers, who take no
+// lock. The built-in map allows no reader beside a writer, and copying one for
+// each change costs what the map is large.
 //
-// Its buckets are chains of entries, linked by atomic pointers. A chain is
-// only ever changed at one link at a time, so a reader on its way along one
-// always gets to the end. Growing builds new entries, so that a reader still on
-// the old table finds there everything that was in it.
+// An entry never moves: it is found by probing a table of pointers, slot by
+// slot, from where its hash says. Beside each pointer stands a tag, a byte of
+// the hash, so that a reader goes to memory for the entry that it looks for and
+// for hardly another. Growing makes a new table of the same entries; a reader
+// still on the old one finds there everything that was in it.
 type Map[K comparable, V any] struct {
 	hash  func(K) uint64
 	table atomic.Pointer[table[K, V]]
 	len   int // writer only
+	used  int // slots with a tag, deleted ones among them; writer only
 }
 
-type table[K comparable, V any] struct {
-	buckets []atomic.Pointer[entry[K, V]] // a power of two of them
-}
-
+// An entry is immutable, but for what its value allows.
 type entry[K comparable, V any] struct {
 	key   K
-	value atomic.Pointer[V]
-	next  atomic.Pointer[entry[K, V]]
+	value V
 }
 
-// NewMap returns an empty map that places keys by hash.
+// A table has a power of two of slots, of which a quarter at least are empty.
+type table[K comparable, V any] struct {
+	tags    []atomic.Uint32 // of four slots each
+	entries []atomic.Pointer[entry[K, V]]
+}
+
+// Tags that are not of a hash.
+const (
+	tagEmpty   = 0 // nothing was ever here: a probe ends
+	tagDeleted = 1
+	tagFirst   = 2
+)
+
+const minSlots = 4
+
+func tagOf(hash uint64) uint32 { return max(uint32(hash>>56), tagFirst) }
+
+// NewMap returns an empty map that places keys by hash, of which all bits count.
 func NewMap[K comparable, V any](hash func(K) uint64) *Map[K, V] {
 	m := &Map[K, V]{hash: hash}
-	m.table.Store(newTable[K, V](1))
+	m.table.Store(newTable[K, V](minSlots))
 	return m
 }
 
-func newTable[K comparable, V any](buckets int) *table[K, V] {
-	return &table[K, V]{buckets: make([]atomic.Pointer[entry[K, V]], buckets)}
+func newTable[K comparable, V any](slots int) *table[K, V] {
+	return &table[K, V]{tags: make([]atomic.Uint32, slots/4), entries: make([]atomic.Pointer[entry[K, V]], slots)}
 }
 
-func (t *table[K, V]) bucket(hash uint64) *atomic.Pointer[entry[K, V]] {
-	return &t.buckets[hash&uint64(len(t.buckets)-1)]
+func (t *table[K, V]) tag(slot uint64) uint32 {
+	return t.tags[slot/4].Load() >> (slot % 4 * 8) & 0xff
 }
 
-// Get returns the pointer stored for key, or nil. Any goroutine.
-func (m *Map[K, V]) Get(key K) *V {
-	for e := m.table.Load().bucket(m.hash(key)).Load(); e != nil; e = e.next.Load() {
-		if e.key == key {
-			return e.value.Load()
+func (t *table[K, V]) setTag(slot uint64, tag uint32) {
+	word, shift := &t.tags[slot/4], slot%4*8
+	word.Store(word.Load()&^(0xff<<shift) | tag<<shift)
+}
+
+// find returns the slot of key and its entry. Without an entry, the slot is the
+// one to put it in.
+func (t *table[K, V]) find(hash uint64, key K) (slot uint64, e *entry[K, V]) {
+	mask, tag := uint64(len(t.entries)-1), tagOf(hash)
+	free, isFree := uint64(0), false
+	for slot = hash & mask; ; slot = (slot + 1) & mask {
+		switch t.tag(slot) {
+		case tag:
+			// Of a deleted entry, a reader may see the tag and no more.
+			if e := t.entries[slot].Load(); e != nil && e.key == key {
+				return slot, e
+			}
+		case tagDeleted:
+			if !isFree {
+				free, isFree = slot, true
+			}
+		case tagEmpty:
+			if isFree {
+				return free, nil
+			}
+			return slot, nil
 		}
+	}
+}
+
+// Get returns the value of key, or nil. Any goroutine.
+func (m *Map[K, V]) Get(key K) *V {
+	hash, t := m.hash(key), m.table.Load()
+	if _, e := t.find(hash, key); e != nil {
+		return &e.value
 	}
 	return nil
 }
@@ -57,38 +101,51 @@ func (m *Map[K, V]) Get(key K) *V {
 // Len returns the number of keys. Writer only.
 func (m *Map[K, V]) Len() int { return m.len }
 
-// Put stores value, which is not nil, for key. Writer only.
-func (m *Map[K, V]) Put(key K, value *V) {
-	bucket := m.table.Load().bucket(m.hash(key))
-	for e := bucket.Load(); e != nil; e = e.next.Load() {
-		if e.key == key {
-			e.value.Store(value)
-			return
+// Put stores a value for key, in place of the one it had, and returns where it
+// is. Writer only.
+func (m *Map[K, V]) Put(key K, value V) *V {
+	hash := m.hash(key)
+	slot, held := m.table.Load().find(hash, key)
+	if held == nil {
+		if 4*(m.used+1) > 3*len(m.table.Load().entries) {
+			m.rebuild()
+			slot, _ = m.table.Load().find(hash, key)
 		}
+		m.len++
 	}
-	m.len++
-	if t := m.table.Load(); m.len > len(t.buckets) {
-		m.resize(2 * len(t.buckets))
-		bucket = m.table.Load().bucket(m.hash(key))
+	e := &entry[K, V]{key: key, value: value}
+	m.fill(m.table.Load(), slot, tagOf(hash), e)
+	return &e.value
+}
+
+func (m *Map[K, V]) fill(t *table[K, V], slot uint64, tag uint32, e *entry[K, V]) {
+	if t.tag(slot) == tagEmpty {
+		m.used++
 	}
-	push(bucket, key, value)
+	// In this order: who sees the tag has to find the entry.
+	t.entries[slot].Store(e)
+	t.setTag(slot, tag)
 }
 
 // Delete removes key, if it is there. Writer only.
 func (m *Map[K, V]) Delete(key K) {
-	link := m.table.Load().bucket(m.hash(key))
-	for e := link.Load(); e != nil; e = link.Load() {
-		if e.key != key {
-			link = &e.next
-			continue
-		}
-		link.Store(e.next.Load())
-		m.len--
-		break
+	t := m.table.Load()
+	slot, e := t.find(m.hash(key), key)
+	if e == nil {
+		return
 	}
-	// A quarter full: a map that was large once must not stay large for ever.
-	if t := m.table.Load(); len(t.buckets) > 8 && m.len < len(t.buckets)/4 {
-		m.resize(len(t.buckets) / 2)
+	m.len--
+	// Where a probe would end at the next slot, it may end here.
+	tag := uint32(tagDeleted)
+	if t.tag((slot+1)&uint64(len(t.entries)-1)) == tagEmpty {
+		tag = tagEmpty
+		m.used--
+	}
+	t.setTag(slot, tag)
+	t.entries[slot].Store(nil)
+	// A map that was large once must not stay large for ever.
+	if len(t.entries) > minSlots && m.len < len(t.entries)/8 {
+		m.rebuild()
 	}
 }
 
@@ -97,27 +154,29 @@ func (m *Map[K, V]) Delete(key K) {
 func (m *Map[K, V]) All() iter.Seq2[K, *V] {
 	return func(yield func(K, *V) bool) {
 		t := m.table.Load()
-		for i := range t.buckets {
-			for e := t.buckets[i].Load(); e != nil; e = e.next.Load() {
-				if !yield(e.key, e.value.Load()) {
-					return
-				}
+		for i := range t.entries {
+			if e := t.entries[i].Load(); e != nil && !yield(e.key, &e.value) {
+				return
 			}
 		}
 	}
 }
 
-func (m *Map[K, V]) resize(buckets int) {
-	t := newTable[K, V](buckets)
-	for key, value := range m.All() {
-		push(t.bucket(m.hash(key)), key, value)
+// rebuild makes a table for the entries there are, a quarter to half full, and
+// without slots of deleted ones.
+func (m *Map[K, V]) rebuild() {
+	slots := minSlots
+	for slots < 2*(m.len+1) {
+		slots *= 2
+	}
+	old, t := m.table.Load(), newTable[K, V](slots)
+	m.used = 0
+	for i := range old.entries {
+		if e := old.entries[i].Load(); e != nil {
+			hash := m.hash(e.key)
+			slot, _ := t.find(hash, e.key)
+			m.fill(t, slot, tagOf(hash), e)
+		}
 	}
 	m.table.Store(t)
-}
-
-func push[K comparable, V any](bucket *atomic.Pointer[entry[K, V]], key K, value *V) {
-	e := &entry[K, V]{key: key}
-	e.value.Store(value)
-	e.next.Store(bucket.Load())
-	bucket.Store(e)
 }

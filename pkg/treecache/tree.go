@@ -1,7 +1,6 @@
 package treecache
 
 import (
-	"hash/maphash"
 	"strings"
 	"sync/atomic"
 )
@@ -10,7 +9,7 @@ import (
 // in lower case, and every dot in them separates labels.
 type Tree[V any] struct {
 	origin string // ".cluster.local.", or "." for the root
-	hash   func(string) uint64
+	hash   *hasher
 	root   *Node[V]
 }
 
@@ -18,18 +17,13 @@ type Tree[V any] struct {
 // its name's value, and carries none once the name was deleted.
 type Node[V any] struct {
 	value    atomic.Pointer[V]
-	children atomic.Pointer[Map[string, Node[V]]]
+	children atomic.Pointer[children[V]]
 }
 
 // New returns an empty tree of names at or below origin, such as
 // "cluster.local.".
 func New[V any](origin string) *Tree[V] {
-	seed := maphash.MakeSeed()
-	return &Tree[V]{
-		origin: "." + strings.TrimPrefix(origin, "."),
-		hash:   func(label string) uint64 { return maphash.String(seed, label) },
-		root:   &Node[V]{},
-	}
+	return &Tree[V]{origin: "." + strings.TrimPrefix(origin, "."), hash: newHasher(), root: &Node[V]{}}
 }
 
 // Value returns what the node carries now, or nil.
@@ -37,8 +31,8 @@ func (n *Node[V]) Value() *V { return n.value.Load() }
 
 // child returns the node one label below n, or nil.
 func (n *Node[V]) child(label string) *Node[V] {
-	if m := n.children.Load(); m != nil {
-		return m.Get(label)
+	if c := n.children.Load(); c != nil {
+		return c.get(label)
 	}
 	return nil
 }
@@ -57,14 +51,12 @@ func (t *Tree[V]) Set(name string, value *V) *Node[V] {
 		rest, label = cutLast(rest)
 		next := n.child(label)
 		if next == nil {
-			next = &Node[V]{}
-			m := n.children.Load()
-			if m == nil {
-				m = NewMap[string, Node[V]](t.hash)
-				n.children.Store(m)
+			c := n.children.Load()
+			if c == nil {
+				c = newChildren[V](t.hash)
+				n.children.Store(c)
 			}
-			// The label is cloned: it must not keep the whole name alive.
-			m.Put(strings.Clone(label), next)
+			next = c.add(label)
 		}
 		n = next
 	}
@@ -94,9 +86,9 @@ func (t *Tree[V]) prune(n *Node[V], rest string) {
 	if child.value.Load() != nil || child.children.Load() != nil {
 		return
 	}
-	m := n.children.Load()
-	m.Delete(label)
-	if m.Len() == 0 {
+	c := n.children.Load()
+	c.remove(label)
+	if c.empty() {
 		n.children.Store(nil)
 	}
 }
@@ -141,11 +133,11 @@ func match[V any](n *Node[V], rest string, yield func(*Node[V], string) bool) bo
 		child := n.child(label)
 		return child == nil || match(child, left, yield)
 	}
-	m := n.children.Load()
-	if m == nil {
+	c := n.children.Load()
+	if c == nil {
 		return true
 	}
-	for label, child := range m.All() {
+	for label, child := range c.all() {
 		if !strings.HasPrefix(label, "_") && !match(child, left, yield) {
 			return false
 		}

@@ -77,7 +77,7 @@ func TestMapAgainstMap(t *testing.T) {
 		// The range grows and shrinks, so that the table does too.
 		k := fmt.Sprint(rnd.IntN(1 + i%5000))
 		if rnd.IntN(2) == 0 {
-			m.Put(k, &i)
+			m.Put(k, i)
 			twin[k] = i
 		} else {
 			m.Delete(k)

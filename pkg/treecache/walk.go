@@ -14,11 +14,11 @@ func (t *Tree[V]) Root() *Node[V] { return t.root }
 // answering queries.
 func (n *Node[V]) Children() iter.Seq2[string, *Node[V]] {
 	return func(yield func(string, *Node[V]) bool) {
-		m := n.children.Load()
-		if m == nil {
+		c := n.children.Load()
+		if c == nil {
 			return
 		}
-		children := maps.Collect(m.All())
+		children := maps.Collect(c.all())
 		for _, label := range slices.Sorted(maps.Keys(children)) {
 			if !yield(label, children[label]) {
 				return

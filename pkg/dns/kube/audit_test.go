@@ -337,6 +337,7 @@ func TestAuditWithoutMetadata(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			api := newFakeAPI("14")
+			api.bookmarks = 30 * time.Second
 			api.put(clusterIP("web", "10.0.0.1"))
 			tt.change(api)
 			inBubble(t, api, func(t *testing.T, r *rig) {
