@@ -20,7 +20,8 @@ const (
 	starts      = 5
 	newServices = 20
 	updateRate  = 200
-	updateTime  = 8 * time.Second
+	updateTime  = 5 * time.Second
+	updateTurns = 5
 )
 
 // changes measures the servers that follow the API server: how long they take
@@ -69,7 +70,7 @@ func (b *bench) change(ctx context.Context, s *setup, p peer.Peer) error {
 		res.ChangeMs, res.SendMs = after, send
 	}
 	group := s.Headless[len(s.Headless)-1]
-	for range 2 {
+	for range updateTurns {
 		cost, rate, err := updates(ctx, s.api, last, group, updateRate, updateTime)
 		if err != nil {
 			return err
