@@ -26,7 +26,7 @@ func Text(r *Results) string {
 			{"The same, as a multiple of kube-dns", s.ratioTable()},
 			{"Answers a second from one core", s.mixTable(func(m MixRun) float64 { return m.QPS }, thousands)},
 			{"CPU seconds per million answers, by process", s.processTable()},
-			{"Latency in µs at half of those answers a second", s.latencyTable()},
+			{"Latency in µs at half of those answers a second, at most 40,000", s.latencyTable()},
 			{"Memory in MiB of all processes", s.memoryTable()},
 			{"Start, changes and updates", s.changeTable()},
 			{"Questions that were lost, and answers that were cut", s.lostTable()},
