@@ -15,8 +15,8 @@ const ttl = 30
 
 // A service is all that the zone says about one Service. It is immutable, but
 // for the packed answers in its slots, and replaced whole. There is one for
-// each Service of the cluster, so it is built to be small: what an address
-// question needs stands first, in one line of the processor's cache.
+// each Service of the cluster, so it is built to be small, and what an
+// address question needs stands together, in 64 bytes at its beginning.
 type service struct {
 	// addrs are the distinct addresses, in network order and sorted: fours of
 	// IPv4, then those of IPv6. They are the ClusterIPs, or the endpoints that
