@@ -148,17 +148,9 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	if z = z.answering(); z == nil {
 		return nil, errNoData
 	}
-	first := z.claimant(addr)
-	if first == nil {
-		return nil, skydns.ErrNotFound
-	}
-	nodes := []*treecache.Node[service]{first}
-	if others := z.shared.Get(addr); others != nil {
-		nodes = append(nodes, *others...)
-	}
 	var owners, endpoints []string
 	var tooOld bool
-	for _, n := range nodes {
+	for _, n := range z.claimants(addr).all() {
 		s := n.Value()
 		switch {
 		case s == nil:

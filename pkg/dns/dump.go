@@ -64,9 +64,9 @@ func dumpTree(from *treecache.Node[service], to *dumpNode) {
 		switch {
 		case s == nil:
 			dumpTree(node, to.child(label))
-		case s.alias != "":
-			to.entry(label, strings.TrimSuffix(s.alias, "."), 0)
-		case len(s.members) == 0:
+		case s.alias() != "":
+			to.entry(label, strings.TrimSuffix(s.alias(), "."), 0)
+		case s.external:
 			to.entry(label, s.addr(0).String(), 0)
 		default:
 			s.dump(to.child(label))
@@ -81,10 +81,10 @@ func (s *service) dump(to *dumpNode) {
 	for _, p := range s.ports {
 		at := to.child("_" + p.Protocol).child("_" + p.Name)
 		if !s.headless {
-			at.entry(s.label(s.members[0]), strings.TrimSuffix(s.owner, "."), p.Number)
+			at.entry(s.label(s.members()[0]), strings.TrimSuffix(s.owner, "."), p.Number)
 			continue
 		}
-		for _, t := range s.targets(p, s.members) {
+		for _, t := range s.targets(p, s.members()) {
 			label := s.label(t.member)
 			at.entry(label, label+"."+strings.TrimSuffix(s.owner, "."), t.number)
 		}

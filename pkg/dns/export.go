@@ -34,9 +34,9 @@ type exporter struct {
 func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 	svc := Service{Key: k, Headless: s.headless}
 	switch {
-	case s.alias != "":
-		svc.ExternalName = strings.TrimSuffix(s.alias, ".")
-	case len(s.members) == 0:
+	case s.alias() != "":
+		svc.ExternalName = strings.TrimSuffix(s.alias(), ".")
+	case s.external:
 		svc.ExternalName = s.addr(0).String()
 	case s.headless:
 		return svc, x.endpoints(s, k)
@@ -52,19 +52,25 @@ func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 
 // endpoints makes a subset of each set of ports.
 func (x *exporter) endpoints(s *service, k Key) []Endpoints {
-	for len(x.subsets) < len(s.endpoints.portSets) {
+	for len(x.subsets) < len(s.rare.portSets) {
 		x.subsets = append(x.subsets, Subset{})
 	}
-	bySet := x.subsets[:len(s.endpoints.portSets)]
-	for i, ports := range s.endpoints.portSets {
+	bySet := x.subsets[:len(s.rare.portSets)]
+	for i, ports := range s.rare.portSets {
 		bySet[i] = Subset{Ports: ports, Endpoints: bySet[i].Endpoints[:0]}
 	}
-	for _, m := range s.members {
-		at := Endpoint{Addr: s.addr(int(m.addr)), Ready: true}
-		if m.host != 0 {
-			at.Hostname = s.endpoints.hostnames[m.host-1]
+	if s.made.Load() == nil { // all are alike, and nobody needs the members
+		for i := range s.addrCount() {
+			bySet[0].Endpoints = append(bySet[0].Endpoints, Endpoint{Addr: s.addr(i), Ready: true})
 		}
-		bySet[m.ports].Endpoints = append(bySet[m.ports].Endpoints, at)
+	} else {
+		for _, m := range s.members() {
+			at := Endpoint{Addr: s.addr(int(m.addr)), Ready: true}
+			if m.host != 0 {
+				at.Hostname = s.rare.hostnames[m.host-1]
+			}
+			bySet[m.ports].Endpoints = append(bySet[m.ports].Endpoints, at)
+		}
 	}
 	return []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: bySet}}
 }

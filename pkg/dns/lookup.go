@@ -22,12 +22,12 @@ import (
 // A "*" in the leftmost place means the name to the right of it, where that is
 // the Service or a port.
 func (s *service) records(rest string, rrtype uint16, limit int) (rs []skydns.Record, n int, exists bool) {
-	if len(s.members) == 0 {
+	if s.external {
 		// Compat: nothing exists below an ExternalName, not even "*".
 		if rest != "" {
 			return nil, 0, false
 		}
-		rs = s.external(rrtype)
+		rs = s.externalRecords(rrtype)
 		return rs, len(rs), true
 	}
 	switch labels := strings.Count(rest, ".") + 1; {
@@ -47,11 +47,11 @@ func (s *service) records(rest string, rrtype uint16, limit int) (rs []skydns.Re
 	return nil, 0, false
 }
 
-// external answers for an ExternalName Service.
-func (s *service) external(rrtype uint16) []skydns.Record {
+// externalRecords answers for an ExternalName Service.
+func (s *service) externalRecords(rrtype uint16) []skydns.Record {
 	switch {
-	case s.alias != "":
-		return []skydns.Record{{Type: skydns.TypeCNAME, TTL: ttl, Host: s.alias}}
+	case s.rare.alias != "":
+		return []skydns.Record{{Type: skydns.TypeCNAME, TTL: ttl, Host: s.rare.alias}}
 	case rrtype == skydns.TypeSRV:
 		return []skydns.Record{{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Addrs: s.allAddrs()}}
 	default:
@@ -109,9 +109,11 @@ func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]
 		}
 		return []skydns.Record{{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Port: s.ports[i].Number, Addrs: s.allAddrs()}}, 1, true
 	}
-	members := s.members
+	var members []member
 	if one {
 		members = s.host(label)
+	} else {
+		members = s.members()
 	}
 	targets := s.targets(s.ports[i], members)
 	if len(targets) == 0 {

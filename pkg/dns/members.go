@@ -2,48 +2,77 @@ package dns
 
 import (
 	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
+	"unsafe"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
-// setAddrs sorts the addresses, keeps each once, and returns them so.
-func (s *service) setAddrs(addrs []netip.Addr) []netip.Addr {
-	slices.SortFunc(addrs, netip.Addr.Compare) // IPv4 before IPv6
-	addrs = slices.Compact(addrs)
-	size := 0
-	for _, addr := range addrs {
-		size += addr.BitLen() / 8
-	}
-	s.reserveAddrs(size)
-	for _, addr := range addrs {
-		s.appendAddr(addr)
-	}
-	return addrs
+// An addressList is a list of addresses on its way into a Service.
+type addressList struct {
+	fours []uint32
+	sixes []netip.Addr
 }
 
-// reserveAddrs makes room for addresses of that many bytes together.
-func (s *service) reserveAddrs(size int) {
-	if s.addrs = s.few[:0]; size > len(s.few) {
-		s.addrs = make([]byte, 0, size)
-	}
-}
-
-// appendAddr adds an address behind those that are smaller.
-func (s *service) appendAddr(addr netip.Addr) {
+func (l *addressList) add(addr netip.Addr) {
 	if addr.Is4() {
-		s.fours++
 		ip := addr.As4()
-		s.addrs = append(s.addrs, ip[:]...)
+		l.fours = append(l.fours, binary.BigEndian.Uint32(ip[:]))
 	} else {
-		ip := addr.As16()
-		s.addrs = append(s.addrs, ip[:]...)
+		l.sixes = append(l.sixes, addr)
 	}
 }
 
-func (s *service) sortMembers() {
-	slices.SortFunc(s.members, func(a, b member) int {
+func (s *service) setAddrs(addrs []netip.Addr) {
+	var room [2]uint32
+	list := addressList{fours: room[:0]}
+	for _, addr := range addrs {
+		list.add(addr)
+	}
+	s.keep(&list)
+}
+
+// keep keeps the addresses of a list, each once.
+func (s *service) keep(l *addressList) {
+	slices.Sort(l.fours)
+	slices.SortFunc(l.sixes, netip.Addr.Compare)
+	fours, sixes := slices.Compact(l.fours), slices.Compact(l.sixes)
+	packed, size := s.few[:0], 4*len(fours)+16*len(sixes)
+	if size > len(s.few) {
+		packed = make([]byte, 0, size)
+	}
+	for _, ip := range fours {
+		packed = binary.BigEndian.AppendUint32(packed, ip)
+	}
+	for _, addr := range sixes {
+		ip := addr.As16()
+		packed = append(packed, ip[:]...)
+	}
+	s.fours = uint32(len(fours))
+	s.addrs = unsafe.String(unsafe.SliceData(packed), len(packed)) // which nobody changes any more
+}
+
+// members are the endpoints, and the ClusterIPs, as names below the Service.
+// Those with a hostname stand first, by name; the others by hash. Where all
+// addresses are alike, which they are for most Services, the list is made, and
+// kept, when somebody asks for it: few do.
+func (s *service) members() []member {
+	if made := s.made.Load(); made != nil {
+		return *made
+	}
+	made := make([]member, 0, s.addrCount())
+	for i := range cap(made) {
+		made = append(made, member{addr: uint32(i), hash: hashOf(s.addr(i))})
+	}
+	made = sortedMembers(made)
+	s.made.CompareAndSwap(nil, &made)
+	return *s.made.Load()
+}
+
+func sortedMembers(members []member) []member {
+	slices.SortFunc(members, func(a, b member) int {
 		// Without a hostname, 0 turns into the largest number.
 		if a.host != b.host {
 			return cmp.Compare(a.host-1, b.host-1)
@@ -53,7 +82,7 @@ func (s *service) sortMembers() {
 		}
 		return cmp.Or(cmp.Compare(a.addr, b.addr), cmp.Compare(a.ports, b.ports))
 	})
-	s.members = slices.Clip(slices.Compact(s.members))
+	return slices.Clip(slices.Compact(members))
 }
 
 func compareHashes(a, b member) int {
@@ -65,14 +94,23 @@ func compareHashes(a, b member) int {
 
 // addr returns the address with that index.
 func (s *service) addr(i int) netip.Addr {
-	if i < s.fours {
-		return netip.AddrFrom4([4]byte(s.addrs[4*i:]))
+	switch raw := s.rawAddr(i); len(raw) {
+	case 4:
+		var ip [4]byte
+		copy(ip[:], raw)
+		return netip.AddrFrom4(ip)
+	default:
+		var ip [16]byte
+		copy(ip[:], raw)
+		return netip.AddrFrom16(ip)
 	}
-	return netip.AddrFrom16([16]byte(s.addrs[4*s.fours+16*(i-s.fours):]))
 }
 
 // addrCount is the number of addresses.
-func (s *service) addrCount() int { return s.fours + (len(s.addrs)-4*s.fours)/16 }
+func (s *service) addrCount() int {
+	fours := int(s.fours)
+	return fours + (len(s.addrs)-4*fours)/16
+}
 
 // allAddrs returns all addresses.
 func (s *service) allAddrs() []netip.Addr {
@@ -104,7 +142,7 @@ func sameHost(a, b member) bool { return a.host == b.host && (a.host != 0 || a.h
 
 // hosts calls yield for the members of each name below the Service.
 func (s *service) hosts(yield func(members []member) bool) {
-	for rest := s.members; len(rest) > 0; {
+	for rest := s.members(); len(rest) > 0; {
 		n := 1
 		for n < len(rest) && sameHost(rest[0], rest[n]) {
 			n++
@@ -117,13 +155,13 @@ func (s *service) hosts(yield func(members []member) bool) {
 }
 
 // host returns the members of the name with that label, none when there is no
-// such name. It does not allocate.
+// such name. It does not allocate, but for members.
 func (s *service) host(label string) []member {
 	want := member{}
 	var named, hashed bool
 	if s.headless {
 		var i int
-		if i, named = slices.BinarySearch(s.endpoints.hostnames, label); named {
+		if i, named = slices.BinarySearch(s.rare.hostnames, label); named {
 			want.host = uint32(i) + 1
 		}
 	}
@@ -132,7 +170,8 @@ func (s *service) host(label string) []member {
 			return nil
 		}
 	}
-	first, ok := slices.BinarySearchFunc(s.members, want, func(m, want member) int {
+	members := s.members()
+	first, ok := slices.BinarySearchFunc(members, want, func(m, want member) int {
 		return cmp.Or(cmp.Compare(m.host-1, want.host-1), compareHashes(m, want))
 	})
 	if !ok {
@@ -140,16 +179,16 @@ func (s *service) host(label string) []member {
 	}
 	// The search finds the first of them.
 	n := first
-	for n < len(s.members) && sameHost(s.members[n], want) {
+	for n < len(members) && sameHost(members[n], want) {
 		n++
 	}
-	return s.members[first:n]
+	return members[first:n]
 }
 
 // label is the label of a member's name.
 func (s *service) label(m member) string {
 	if m.host != 0 {
-		return s.endpoints.hostnames[m.host-1]
+		return s.rare.hostnames[m.host-1]
 	}
 	return hashLabel(m.hash)
 }
@@ -187,7 +226,7 @@ func (s *service) hasProtocol(label string) bool {
 func (s *service) targets(p Port, hosts []member) []target {
 	var found []target
 	for _, m := range hosts {
-		for _, q := range s.endpoints.portSets[m.ports] {
+		for _, q := range s.rare.portSets[m.ports] {
 			if comparePorts(p, q) != 0 {
 				continue
 			}
@@ -212,23 +251,23 @@ type target struct {
 	number uint16
 }
 
+// nameless says that no address of the Service has a reverse name.
+func (s *service) nameless() bool { return s.external || s.headless && len(s.rare.hostnames) == 0 }
+
 // reverse returns the names that the Service gives to one of its addresses.
 // Compat: an endpoint without hostname has no reverse name.
 func (s *service) reverse(addr netip.Addr) []string {
-	if len(s.members) == 0 {
-		return nil
-	}
 	i := s.addrIndex(addr)
-	if i < 0 {
+	if i < 0 || s.nameless() {
 		return nil
 	}
 	if !s.headless {
 		return []string{s.owner}
 	}
 	var names []string
-	for _, m := range s.members {
+	for _, m := range s.members() {
 		if m.host != 0 && int(m.addr) == i {
-			names = append(names, s.endpoints.hostnames[m.host-1]+"."+s.owner)
+			names = append(names, s.rare.hostnames[m.host-1]+"."+s.owner)
 		}
 	}
 	return slices.Compact(names) // by name, as the members are
@@ -238,15 +277,14 @@ func (s *service) reverse(addr netip.Addr) []string {
 // the label to the left of the owner, or none. It does not allocate.
 func (s *service) reverseLabel(addr netip.Addr) (string, bool) {
 	i := s.addrIndex(addr)
-	if i < 0 || len(s.members) == 0 {
+	if i < 0 || s.nameless() {
 		return "", false
 	}
 	if !s.headless {
 		return "", true
 	}
 	var host uint32
-	for j := range s.members {
-		m := &s.members[j]
+	for _, m := range s.members() {
 		if m.host == 0 || int(m.addr) != i || m.host == host {
 			continue
 		}
@@ -258,19 +296,19 @@ func (s *service) reverseLabel(addr netip.Addr) (string, bool) {
 	if host == 0 {
 		return "", false
 	}
-	return s.endpoints.hostnames[host-1], true
+	return s.rare.hostnames[host-1], true
 }
 
 // claims returns the addresses for which reverse has an answer, sorted.
 func (s *service) claims() []netip.Addr {
-	if s == nil || len(s.members) == 0 {
+	if s == nil || s.nameless() {
 		return nil
 	}
 	if !s.headless {
 		return s.allAddrs()
 	}
 	var named []uint32
-	for _, m := range s.members {
+	for _, m := range s.members() {
 		if m.host != 0 {
 			named = append(named, m.addr)
 		}
@@ -285,21 +323,22 @@ func (s *service) claims() []netip.Addr {
 }
 
 // raw returns the addresses of one family, A or AAAA, in network order.
-func (s *service) raw(rrtype uint16) []byte {
+func (s *service) raw(rrtype uint16) string {
 	switch rrtype {
 	case skydns.TypeA:
 		return s.addrs[:4*s.fours]
 	case skydns.TypeAAAA:
 		return s.addrs[4*s.fours:]
 	}
-	return nil
+	return ""
 }
 
 // rawAddr returns one address in network order.
-func (s *service) rawAddr(i int) []byte {
-	if i < s.fours {
+func (s *service) rawAddr(i int) string {
+	fours := int(s.fours)
+	if i < fours {
 		return s.addrs[4*i : 4*i+4]
 	}
-	at := 4*s.fours + 16*(i-s.fours)
+	at := 4*fours + 16*(i-fours)
 	return s.addrs[at : at+16]
 }

@@ -5,27 +5,99 @@ import (
 	"strings"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
 // Plain implements skydns.PlainBackend for the names that are asked for most:
-// of Services, their hosts and ports, and of what does not exist. It says
-// nothing while the data is old, since such answers need marks.
-func (z *Zone) Plain(name string, qtype uint16) skydns.Plain {
+// of Services, their hosts and ports, of addresses that one Service claims with
+// one name, and of what does not exist. It says nothing while the data is old,
+// since such answers need marks.
+//
+// Questions are looked up some at a time: see treecache.Tree.LookupAll.
+func (z *Zone) Plain(questions []skydns.PlainQuestion) {
 	if !z.synced.Load() {
-		return skydns.Plain{}
+		for i := range questions {
+			questions[i].Plain = skydns.Plain{}
+		}
+		return
 	}
+	for len(questions) > 0 {
+		n := min(len(questions), sideBySide)
+		z.plainNames(questions[:n])
+		z.plainAddrs(questions[:n])
+		questions = questions[n:]
+	}
+}
+
+// sideBySide is how many questions are looked up together: more than memory can be
+// asked for at a time is of no use.
+const sideBySide = 8
+
+// plainNames answers for names.
+func (z *Zone) plainNames(questions []skydns.PlainQuestion) {
+	var searches [sideBySide]treecache.Search[service]
+	var asked [sideBySide]*skydns.PlainQuestion // what is searched for
+	n := 0
+	for i := range questions {
+		if q := &questions[i]; z.isPlain(q.Name) {
+			searches[n].Name, asked[n] = q.Name, q
+			n++
+		} else {
+			q.Plain = skydns.Plain{}
+		}
+	}
+	z.tree.LookupAll(searches[:n], serviceLabels)
+	for i := range searches[:n] {
+		if s := searches[i].Node.Value(); s != nil {
+			s.touch()
+		}
+	}
+	for i, q := range asked[:n] {
+		q.Plain = plainAt(searches[i].Node, searches[i].Rest, q.Type)
+	}
+}
+
+// plainAddrs answers for addresses.
+func (z *Zone) plainAddrs(questions []skydns.PlainQuestion) {
+	var probes [sideBySide]treecache.Probe[reverseKey, claimants]
+	var asked [sideBySide]*skydns.PlainQuestion
+	n := 0
+	for i := range questions {
+		if q := &questions[i]; q.Addr.IsValid() {
+			probes[n], asked[n] = z.reverse.Probe(q.Addr.As16()), q
+			n++
+		}
+	}
+	for i := range probes[:n] {
+		probes[i].Fetch()
+	}
+	for i, q := range asked[:n] {
+		if c := probes[i].Value(); c != nil {
+			q.Plain = c.plain(q.Addr)
+		}
+	}
+}
+
+// serviceLabels is how many labels the name of a Service has below the apex.
+const serviceLabels = 3
+
+// isPlain says whether a name is one of the zone for which the tree of Services
+// says all there is to know.
+func (z *Zone) isPlain(name string) bool {
 	rest, ok := strings.CutSuffix(name, z.domain)
 	if !ok || len(rest) < 2 {
-		return skydns.Plain{}
+		return false
 	}
-	rest = rest[:len(rest)-1]
-	switch {
-	case rest == "svc" || rest == "dns" || rest == "pod" || rest == "ns.dns" || rest == "dns-version" || strings.HasSuffix(rest, ".pod"):
-		return skydns.Plain{} // Records knows
-	case z.maybeFederated(rest):
-		return skydns.Plain{}
+	switch rest = rest[:len(rest)-1]; rest {
+	case "svc", "dns", "pod", "ns.dns", "dns-version":
+		return false // Records knows
 	}
-	n, rest := z.tree.Lookup(name)
+	return !strings.HasSuffix(rest, ".pod") && !z.maybeFederated(rest)
+}
+
+// plainAt answers for a name that has a node, or is below the one that it is
+// nearest to.
+func plainAt(n *treecache.Node[service], rest string, qtype uint16) skydns.Plain {
 	s := n.Value()
 	switch {
 	case s != nil:
@@ -45,9 +117,9 @@ func (z *Zone) maybeFederated(name string) bool {
 
 func (s *service) plain(rest string, qtype uint16) skydns.Plain {
 	switch {
-	case len(s.members) == 0 && rest != "":
+	case s.external && rest != "":
 		return skydns.Plain{Kind: skydns.PlainNotFound}
-	case len(s.members) == 0:
+	case s.external:
 		return skydns.Plain{}
 	case rest == "" && qtype == skydns.TypeSRV:
 		return skydns.Plain{Kind: skydns.PlainPacked, Slot: s.slot(-1)}
@@ -84,33 +156,34 @@ func (s *service) plainHost(label string, qtype uint16) skydns.Plain {
 		return skydns.Plain{}
 	}
 	addr := int(members[0].addr)
-	if four := addr < s.fours; four && qtype != skydns.TypeA || !four && qtype != skydns.TypeAAAA {
+	if four := addr < int(s.fours); four && qtype != skydns.TypeA || !four && qtype != skydns.TypeAAAA {
 		return skydns.Plain{Kind: skydns.PlainNoData}
 	}
 	return plainAddresses(s.rawAddr(addr))
 }
 
-func plainAddresses(raw []byte) skydns.Plain {
-	if len(raw) == 0 {
+func plainAddresses(raw string) skydns.Plain {
+	if raw == "" {
 		return skydns.Plain{Kind: skydns.PlainNoData}
 	}
 	return skydns.Plain{Kind: skydns.PlainAddresses, Addrs: raw, TTL: ttl}
 }
 
-// PlainReverse implements skydns.PlainBackend for addresses that one Service
-// claims with one name.
-func (z *Zone) PlainReverse(addr netip.Addr) (label, name string, seconds uint32, ok bool) {
-	if !z.synced.Load() {
-		return "", "", 0, false
+// plain answers for an address.
+func (c *claimants) plain(addr netip.Addr) skydns.Plain {
+	switch {
+	case c.owner != "":
+		return skydns.Plain{Kind: skydns.PlainName, TTL: ttl, Host: c.owner}
+	case c.others != nil:
+		return skydns.Plain{}
 	}
-	n := z.claimant(addr)
-	if n == nil || z.shared.Get(addr) != nil {
-		return "", "", 0, false
-	}
-	s := n.Value()
+	s := c.first.Value()
 	if s == nil {
-		return "", "", 0, false
+		return skydns.Plain{}
 	}
-	label, ok = s.reverseLabel(addr)
-	return label, s.owner, ttl, ok
+	label, ok := s.reverseLabel(addr)
+	if !ok {
+		return skydns.Plain{}
+	}
+	return skydns.Plain{Kind: skydns.PlainName, TTL: ttl, Label: label, Host: s.owner}
 }

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,45 +15,48 @@ import (
 const ttl = 30
 
 // A service is all that the zone says about one Service. It is immutable, but
-// for the packed answers in its slots, and replaced whole. There is one for
-// each Service of the cluster, so it is built to be small, and what an
-// address question needs stands together, in 64 bytes at its beginning.
+// for what is made of it when it is asked for, and replaced whole. There is one
+// for each Service of the cluster, so it is built to be small: two cache lines,
+// of which an address question needs the first.
 type service struct {
 	// addrs are the distinct addresses, in network order and sorted: fours of
 	// IPv4, then those of IPv6. They are the ClusterIPs, or the endpoints that
 	// are published, or the one address of an ExternalName that is one.
-	addrs []byte
-	fours int
+	addrs string
 	// few has room for addrs when they are few: whoever reads a ClusterIP then
 	// has it in the cache with the rest.
-	few [16]byte
-	// members are the endpoints, and the ClusterIPs, as names below the Service.
-	// Those with a hostname stand first, by name; the others by hash.
-	members []member
-	// ports are the named ports, sorted by protocol and name. The numbers count
-	// for a ClusterIP only.
-	ports []Port
-	// first keeps the packed answer to the SRV question for the first port, slots
-	// those for the Service itself and the other ports; made when there is one.
-	first skydns.Slot
-	slots atomic.Pointer[[]skydns.Slot]
-	// endpoints is what only a headless Service has; nil for others.
-	endpoints *endpointNames
-	// owner is the Service's own name, absolute.
-	owner string
-	// alias is the target of an ExternalName Service, absolute; then nothing
-	// else is set.
-	alias string
+	few   [32]byte
+	fours uint32
+	// external: an ExternalName, which has no members and nothing below it.
+	external bool
 	// headless: the addresses are endpoints, and only those with a hostname
 	// have a reverse name.
 	headless bool
 	// usable: federation may answer with this Service.
 	usable bool
+	// first keeps the packed answer to the SRV question for the first port, slots
+	// those for the Service itself and the other ports; made when there is one.
+	first skydns.Slot
+	slots atomic.Pointer[[]skydns.Slot]
+	// made are the members, when they have been asked for: see members.
+	made atomic.Pointer[[]member]
+	// rare is what a ClusterIP has not; nil there.
+	rare *rare
+	// ports are the named ports, sorted by protocol and name. The numbers count
+	// for a ClusterIP only.
+	ports []Port
+	// owner is the Service's own name, absolute.
+	owner string
 }
 
-// endpointNames are what the members of a headless Service refer to.
-type endpointNames struct {
-	hostnames []string // sorted
+// rare are the parts of Services of the rarer kinds.
+type rare struct {
+	// alias is the target of an ExternalName, absolute; empty when that is an
+	// address.
+	alias string
+	// hostnames, which are sorted, and portSets are what the members of a
+	// headless Service refer to.
+	hostnames []string
 	portSets  [][]Port
 }
 
@@ -64,21 +68,22 @@ type member struct {
 	ports uint32 // index in portSets
 }
 
-// build makes the value of a Service from its objects. It returns nil when
-// there is no record to be had, as for a headless Service of which no endpoint
-// is ready: then the name does not exist.
-func build(svc *Service, endpoints []*Endpoints, zone string) *service {
-	s := &service{owner: svc.owner(zone)}
+// build makes the value of a Service, whose name is owner, from its objects. It
+// returns nil when there is no record to be had, as for a headless Service of
+// which no endpoint is ready: then the name does not exist.
+func build(svc *Service, endpoints []*Endpoints, owner string) *service {
+	s := &service{owner: owner}
 	switch {
 	case svc.ExternalName != "":
 		s.buildExternal(svc.ExternalName)
 	case svc.Headless:
 		s.buildHeadless(endpoints, svc.PublishNotReady)
 	default:
-		s.buildClusterIPs(svc)
+		s.setAddrs(svc.ClusterIPs)
+		s.setPorts(svc.Ports)
 		s.usable = slices.ContainsFunc(endpoints, func(e *Endpoints) bool { return e.AnyReady })
 	}
-	if len(s.addrs) == 0 && s.alias == "" {
+	if s.addrs == "" && s.alias() == "" {
 		return nil
 	}
 	return s
@@ -99,28 +104,40 @@ func (s *service) slot(port int) *skydns.Slot {
 	return &(*slots)[max(0, port)]
 }
 
+// touch asks memory for the value, and does not wait for it. It returns nothing of
+// use.
+//
+//go:noinline
+func (s *service) touch() int { return int(s.fours) + len(s.ports) }
+
+// alias is the target of an ExternalName that is a name, else empty.
+func (s *service) alias() string {
+	if s.rare == nil {
+		return ""
+	}
+	return s.rare.alias
+}
+
 // Compat: an externalName that is an IP address gives an address record. The
 // API allows it, and clients in the field use it.
 func (s *service) buildExternal(name string) {
+	s.external, s.rare = true, &rare{}
 	if addr, err := netip.ParseAddr(name); err == nil && addr.Zone() == "" {
 		s.setAddrs([]netip.Addr{addr.Unmap()})
 		return
 	}
-	s.alias = strings.TrimSuffix(strings.ToLower(name), ".") + "."
+	s.rare.alias = strings.TrimSuffix(strings.ToLower(name), ".") + "."
 	s.usable = true
 }
 
-func (s *service) buildClusterIPs(svc *Service) {
-	for i, addr := range s.setAddrs(slices.Clone(svc.ClusterIPs)) {
-		s.members = append(s.members, member{addr: uint32(i), hash: hashOf(addr)})
-	}
-	s.sortMembers()
-	// Many Services share their ports: they are only changed in a copy.
-	s.ports = svc.Ports
-	for i := 1; i < len(s.ports); i++ {
-		if comparePorts(s.ports[i-1], s.ports[i]) >= 0 {
-			s.ports = sortedPorts(slices.Clone(s.ports))
-			break
+// setPorts keeps ports, which many Services share: they are only changed in a
+// copy.
+func (s *service) setPorts(ports []Port) {
+	s.ports = ports
+	for i := 1; i < len(ports); i++ {
+		if comparePorts(ports[i-1], ports[i]) >= 0 {
+			s.ports = sortedPorts(slices.Clone(ports))
+			return
 		}
 	}
 }
@@ -133,92 +150,87 @@ func sortedPorts(ports []Port) []Port {
 
 func (s *service) buildHeadless(endpoints []*Endpoints, all bool) {
 	s.headless, s.usable = true, true
-	s.endpoints = &endpointNames{}
-	found := s.publishedOf(endpoints, all)
-	slices.SortFunc(found, func(a, b publishedEndpoint) int { return a.Addr.Compare(b.Addr) }) // IPv4 before IPv6
-	size := 0
-	for i, at := range found {
-		if i == 0 || at.Addr != found[i-1].Addr {
-			size += at.Addr.BitLen() / 8
+	s.rare = &rare{}
+	var room [128]uint32
+	list, alike := addressList{fours: room[:0]}, true
+	for at := range published(endpoints, all) {
+		list.add(at.Addr)
+		if len(s.rare.portSets) == 0 {
+			s.rare.portSets = [][]Port{at.ports}
 		}
+		alike = alike && at.Hostname == "" && samePorts(at.ports, s.rare.portSets[0])
 	}
-	s.reserveAddrs(size)
-	s.members = make([]member, len(found))
-	for i, at := range found {
-		if i == 0 || at.Addr != found[i-1].Addr {
-			s.appendAddr(at.Addr)
-		}
-		m := member{addr: uint32(s.addrCount() - 1), ports: at.ports}
-		if at.Hostname == "" {
-			m.hash = hashOf(at.Addr)
-		} else {
-			s.endpoints.hostnames = append(s.endpoints.hostnames, at.Hostname)
-		}
-		s.members[i] = m
-	}
-	if len(s.endpoints.hostnames) > 0 {
-		s.nameMembers(found)
-	}
-	s.sortMembers()
-	s.collectPorts()
-}
-
-// nameMembers sorts the hostnames, and gives them to the members, which are in
-// the order of found.
-func (s *service) nameMembers(found []publishedEndpoint) {
-	slices.Sort(s.endpoints.hostnames)
-	s.endpoints.hostnames = slices.Clip(slices.Compact(s.endpoints.hostnames))
-	for i, at := range found {
-		if at.Hostname != "" {
-			host, _ := slices.BinarySearch(s.endpoints.hostnames, at.Hostname)
-			s.members[i].host = uint32(host) + 1
-		}
+	s.keep(&list)
+	switch {
+	case !alike:
+		s.makeMembers(endpoints, all)
+	case len(s.rare.portSets) > 0:
+		s.setPorts(s.rare.portSets[0])
 	}
 }
 
-// A publishedEndpoint is an endpoint with the index of its ports.
+// samePorts says whether two sets of ports are the same, which they often share.
+func samePorts(a, b []Port) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
+}
+
+// A publishedEndpoint is an endpoint with its ports.
 type publishedEndpoint struct {
 	*Endpoint
-	ports uint32
+	ports []Port
 }
 
-// publishedOf returns the endpoints that are ready, or all, and fills in
-// their sets of ports.
-func (s *service) publishedOf(endpoints []*Endpoints, all bool) []publishedEndpoint {
-	count, sets := 0, 0
-	for _, e := range endpoints {
-		sets += len(e.Subsets)
-		for _, sub := range e.Subsets {
-			count += len(sub.Endpoints)
-		}
-	}
-	found := make([]publishedEndpoint, 0, count)
-	s.endpoints.portSets = make([][]Port, 0, sets)
-	for _, e := range endpoints {
-		for _, sub := range e.Subsets {
-			for i := range sub.Endpoints {
-				if at := &sub.Endpoints[i]; at.Ready || all {
-					found = append(found, publishedEndpoint{at, uint32(len(s.endpoints.portSets))})
+// published yields the endpoints that are ready, or all.
+func published(endpoints []*Endpoints, all bool) iter.Seq[publishedEndpoint] {
+	return func(yield func(publishedEndpoint) bool) {
+		for _, e := range endpoints {
+			for i := range e.Subsets {
+				sub := &e.Subsets[i]
+				for j := range sub.Endpoints {
+					if at := &sub.Endpoints[j]; (at.Ready || all) && !yield(publishedEndpoint{at, sub.Ports}) {
+						return
+					}
 				}
 			}
-			s.endpoints.portSets = append(s.endpoints.portSets, sub.Ports)
 		}
 	}
-	return found
 }
 
-// collectPorts fills in the ports that any member has.
-func (s *service) collectPorts() {
-	used := make([]bool, len(s.endpoints.portSets))
-	for _, m := range s.members {
-		used[m.ports] = true
-	}
-	for i, ports := range s.endpoints.portSets {
-		if used[i] {
-			s.ports = append(s.ports, ports...)
+// makeMembers makes the members of endpoints that are not all alike, and
+// collects their hostnames and ports.
+func (s *service) makeMembers(endpoints []*Endpoints, all bool) {
+	var members []member
+	var portSets [][]Port
+	var hostnames []string
+	for at := range published(endpoints, all) {
+		// Endpoints with the same ports mostly come together.
+		set := len(portSets) - 1
+		if set < 0 || !samePorts(portSets[set], at.ports) {
+			portSets = append(portSets, at.ports)
+			s.ports = append(s.ports, at.ports...)
+			set++
 		}
+		if at.Hostname != "" {
+			hostnames = append(hostnames, at.Hostname)
+		}
+		members = append(members, member{addr: uint32(s.addrIndex(at.Addr)), ports: uint32(set)})
 	}
+	slices.Sort(hostnames)
+	hostnames = slices.Clip(slices.Compact(hostnames))
+	i := 0
+	for at := range published(endpoints, all) {
+		if at.Hostname == "" {
+			members[i].hash = hashOf(at.Addr)
+		} else {
+			host, _ := slices.BinarySearch(hostnames, at.Hostname)
+			members[i].host = uint32(host) + 1
+		}
+		i++
+	}
+	s.rare.portSets, s.rare.hostnames = slices.Clip(portSets), hostnames
 	s.ports = sortedPorts(s.ports)
+	members = sortedMembers(members)
+	s.made.Store(&members)
 }
 
 func comparePorts(a, b Port) int {

@@ -25,10 +25,9 @@ import (
 type Zone struct {
 	domain string // with trailing dot
 	tree   *treecache.Tree[service]
-	// reverse says which node may claim an address, and shared which others;
-	// what they say about it is read from their values.
-	reverse *treecache.Map[netip.Addr, *treecache.Node[service]]
-	shared  *treecache.Map[netip.Addr, []*treecache.Node[service]]
+	// reverse says which nodes may claim an address; what they say about it is
+	// read from their values.
+	reverse *treecache.Map[reverseKey, claimants]
 	// headless holds the keys of all headless Services, published or not.
 	headless *treecache.Map[Key, struct{}]
 
@@ -60,6 +59,14 @@ type record struct {
 
 func (r *record) empty() bool { return r.service == nil && len(r.endpoints) == 0 && r.value == nil }
 
+// owner is the name of the Service, which is not nil.
+func (r *record) owner(zone string) string {
+	if r.value != nil {
+		return r.value.owner
+	}
+	return r.service.owner(zone)
+}
+
 // Options of a Zone.
 type Options struct {
 	// Domain is the zone's apex with trailing dot, in lower case. Empty means
@@ -71,12 +78,10 @@ type Options struct {
 func NewZone(opts Options) *Zone {
 	domain := cmp.Or(opts.Domain, "cluster.local.")
 	seed := maphash.MakeSeed()
-	byAddr := func(a netip.Addr) uint64 { b := a.As16(); return maphash.Bytes(seed, b[:]) }
 	return &Zone{
 		domain:  domain,
 		tree:    treecache.New[service](domain),
-		reverse: treecache.NewMap[netip.Addr, *treecache.Node[service]](byAddr),
-		shared:  treecache.NewMap[netip.Addr, []*treecache.Node[service]](byAddr),
+		reverse: treecache.NewMap[reverseKey, claimants](func(k reverseKey) uint64 { return maphash.Bytes(seed, k[:]) }),
 		headless: treecache.NewMap[Key, struct{}](func(k Key) uint64 {
 			return maphash.String(seed, k.Namespace) ^ 31*maphash.String(seed, k.Name)
 		}),
@@ -222,7 +227,7 @@ func (z *Zone) Publish() (missing []Key) {
 		case r.service.Headless && slices.ContainsFunc(r.endpoints, func(e *Endpoints) bool { return e.Dropped }):
 			missing = append(missing, k)
 		default:
-			z.publish(r, build(r.service, r.endpoints, z.domain))
+			z.publish(r, build(r.service, r.endpoints, r.owner(z.domain)))
 		}
 		if r.empty() {
 			delete(z.records, k)
@@ -244,8 +249,16 @@ func (z *Zone) publish(r *record, value *service) {
 	was, is := r.value.claims(), value.claims()
 	switch {
 	case value != nil:
-		r.node = z.tree.Set(value.owner, value)
-		z.claim(r.node, without(is, was))
+		if r.value != nil {
+			r.node.Replace(value)
+		} else {
+			r.node = z.tree.Set(value.owner, value)
+		}
+		fresh := without(is, was)
+		if r.value != nil && r.value.headless != value.headless {
+			fresh = is // the same addresses have other names
+		}
+		z.claim(r.node, fresh)
 		z.unclaim(r.node, without(was, is))
 	case r.value != nil:
 		z.tree.Delete(r.value.owner)
@@ -268,48 +281,64 @@ func without(a, b []netip.Addr) []netip.Addr {
 	return out
 }
 
-// claimant returns the first who claims an address, or nil.
-func (z *Zone) claimant(addr netip.Addr) *treecache.Node[service] {
-	if node := z.reverse.Get(addr); node != nil {
-		return *node
-	}
-	return nil
+// A reverseKey is an address, of either family, as IPv6 has it.
+type reverseKey [16]byte
+
+// claimants are the Services that may claim an address. They are immutable.
+type claimants struct {
+	// owner is the name of the one claimant, when that has the address as its
+	// ClusterIP: most often it is all that there is to know.
+	owner  string
+	first  *treecache.Node[service]
+	others *[]*treecache.Node[service] // nil: none
 }
 
-// claim and unclaim keep the reverse index. Most addresses have one claimant.
+func claimantsOf(nodes []*treecache.Node[service]) claimants {
+	c := claimants{first: nodes[0]}
+	if others := nodes[1:]; len(others) > 0 {
+		c.others = &others
+	} else if s := c.first.Value(); s != nil && !s.headless {
+		c.owner = s.owner
+	}
+	return c
+}
+
+func (c claimants) all() []*treecache.Node[service] {
+	switch {
+	case c.first == nil:
+		return nil
+	case c.others == nil:
+		return []*treecache.Node[service]{c.first}
+	}
+	return append([]*treecache.Node[service]{c.first}, *c.others...)
+}
+
+// claimants returns who may claim an address.
+func (z *Zone) claimants(addr netip.Addr) claimants {
+	if held := z.reverse.Get(addr.As16()); held != nil {
+		return *held
+	}
+	return claimants{}
+}
+
+// claim and unclaim keep the reverse index, after the node got its value.
 func (z *Zone) claim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		if z.claimant(addr) == nil {
-			z.reverse.Put(addr, node)
-			continue
+		nodes := z.claimants(addr).all()
+		if !slices.Contains(nodes, node) {
+			nodes = append(nodes, node)
 		}
-		var others []*treecache.Node[service]
-		if held := z.shared.Get(addr); held != nil {
-			others = slices.Clone(*held)
-		}
-		others = append(others, node)
-		z.shared.Put(addr, others)
+		z.reverse.Put(addr.As16(), claimantsOf(nodes))
 	}
 }
 
 func (z *Zone) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		var others []*treecache.Node[service]
-		if held := z.shared.Get(addr); held != nil {
-			others = slices.DeleteFunc(slices.Clone(*held), func(n *treecache.Node[service]) bool { return n == node })
-		}
-		if z.claimant(addr) == node {
-			if len(others) == 0 {
-				z.reverse.Delete(addr)
-			} else {
-				z.reverse.Put(addr, others[0])
-				others = others[1:]
-			}
-		}
-		if len(others) == 0 {
-			z.shared.Delete(addr)
+		nodes := slices.DeleteFunc(z.claimants(addr).all(), func(n *treecache.Node[service]) bool { return n == node })
+		if len(nodes) == 0 {
+			z.reverse.Delete(addr.As16())
 		} else {
-			z.shared.Put(addr, others)
+			z.reverse.Put(addr.As16(), claimantsOf(nodes))
 		}
 	}
 }

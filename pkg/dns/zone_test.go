@@ -68,6 +68,12 @@ func reverse(z *dns.Zone, addr string) []string {
 	return lines(rs)
 }
 
+func plainReverse(z *dns.Zone, addr string) skydns.Plain {
+	q := []skydns.PlainQuestion{{Addr: netip.MustParseAddr(addr)}}
+	z.Plain(q)
+	return q[0].Plain
+}
+
 func addrs(texts ...string) []netip.Addr {
 	var out []netip.Addr
 	for _, text := range texts {
@@ -114,6 +120,16 @@ func wantReverse(t *testing.T, z *dns.Zone, addr string, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, reverse(z, addr)); diff != "" {
 		t.Errorf("reverse of %s: want -, got +:\n%s", addr, diff)
+	}
+	// The short way says the same, or nothing.
+	if p := plainReverse(z, addr); p.Kind != skydns.PlainUnknown {
+		name := p.Host
+		if p.Label != "" {
+			name = p.Label + "." + name
+		}
+		if p.Kind != skydns.PlainName || !slices.Equal(want, []string{name}) {
+			t.Errorf("reverse of %s: %q, and plain %v", addr, want, p)
+		}
 	}
 }
 
@@ -182,6 +198,36 @@ func TestReverseClaims(t *testing.T) {
 	z.Publish()
 	wantReverse(t, z, "10.0.0.1", "y.two.b.svc.cluster.local.")
 	wantReverse(t, z, "10.0.0.9")
+}
+
+// An address stays with a Service that turns into one of another kind, and gets
+// the name that it has there.
+func TestReverseOfAnotherKind(t *testing.T) {
+	z := newZone()
+	z.SetService(clusterIP("ns/web", "10.0.0.1"))
+	z.SetEndpoints(slice("ns/web-1", "web", "10.0.0.1=x"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
+	z.SetService(headless("ns/web"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "x.web.ns.svc.cluster.local.")
+	z.SetService(clusterIP("ns/web", "10.0.0.1"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
+
+	// So it does when another one claims it, and gives it up.
+	z.SetService(clusterIP("ns/other", "10.0.0.1"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "other.ns.svc.cluster.local.", "web.ns.svc.cluster.local.")
+	z.SetService(headless("ns/web"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "other.ns.svc.cluster.local.")
+	z.DeleteService(key("ns/other"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "x.web.ns.svc.cluster.local.")
+	if plainReverse(z, "10.0.0.1").Kind != skydns.PlainName {
+		t.Error("one endpoint with a hostname has no plain reverse name")
+	}
 }
 
 func TestBecomingHeadless(t *testing.T) {

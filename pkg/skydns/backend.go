@@ -69,36 +69,48 @@ const (
 // says is what Records and ReverseRecords would.
 type PlainBackend interface {
 	Backend
-	// Plain answers a question for a name in lower case. It does not allocate,
-	// and does not keep name, which is valid during the call only.
-	Plain(name string, qtype uint16) Plain
-	// PlainReverse returns the one name of an address, in two parts: the first
-	// label may be empty. False when there is not just one name.
-	PlainReverse(addr netip.Addr) (label, name string, ttl uint32, ok bool)
+	// Plain answers questions, all it can before it waits for one: most of what an
+	// answer takes in a large zone is memory that is in no cache. It does not
+	// allocate, and does not keep names, which are valid during the call only.
+	Plain(questions []PlainQuestion)
+}
+
+// A PlainQuestion is a question, and the answer to it.
+type PlainQuestion struct {
+	// Name is in lower case, and Type the type asked for.
+	Name string
+	Type uint16
+	// Addr, when it is valid, asks for the name of an address instead.
+	Addr netip.Addr
+	// Plain is the answer.
+	Plain
 }
 
 // Plain is an answer in the form that needs the least work.
 type Plain struct {
 	Kind PlainKind
+	TTL  uint32
 	// Addrs are the addresses of a PlainAddresses, in network order one after
-	// the other, all of the family asked for. They are shared: nobody changes
-	// them.
-	Addrs []byte
-	TTL   uint32
+	// the other, all of the family asked for.
+	Addrs string
 	// Slot is where the packed answer of a PlainPacked is kept.
 	Slot *Slot
+	// Label and Host are the two parts of a PlainName: the first label, which may
+	// be empty, and the rest.
+	Label, Host string
 }
 
 // PlainKind says what a Plain is.
-type PlainKind int
+type PlainKind uint8
 
 // The kinds of plain answers.
 const (
-	PlainUnknown   PlainKind = iota // ask Records
+	PlainUnknown   PlainKind = iota // ask Records, or ReverseRecords
 	PlainNotFound                   // NXDOMAIN
 	PlainNoData                     // NODATA
 	PlainAddresses                  // Addrs, at least one
 	PlainPacked                     // records that are packed once, by the server, and kept in Slot
+	PlainName                       // the one name of an address
 )
 
 // A Slot keeps packed answers beside the data that they were made of, so that

@@ -8,12 +8,30 @@ import (
 
 // FastForTest returns the fast path alone: nil where it has no answer.
 func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
-	f := s.newFastPath(s.metrics.ofWorker(0), tcp)
+	f := s.newFastPath(s.metrics.ofWorker(0), tcp, 1)
 	room := make([]byte, 0, udpbatch.MaxPacket)
 	return func(packet []byte) []byte {
 		f.begin()
 		defer f.end()
 		return f.answer(packet, room)
+	}
+}
+
+// BatchForTest returns the fast path for packets that come together.
+func (s *Server) BatchForTest() func(packets [][]byte) [][]byte {
+	f := s.newFastPath(s.metrics.ofWorker(0), false, sideBySide)
+	return func(packets [][]byte) [][]byte {
+		batch, replies := make([]udpbatch.Packet, len(packets)), make([][]byte, len(packets))
+		for i := range batch {
+			batch[i].Data = packets[i]
+		}
+		f.begin()
+		f.answerAll(batch)
+		f.end()
+		for i := range batch {
+			replies[i] = batch[i].Reply
+		}
+		return replies
 	}
 }
 

@@ -3,12 +3,12 @@ package skydns
 import (
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"time"
 	"unsafe"
 
 	"github.com/miekg/dns"
 
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
@@ -21,14 +21,23 @@ type fastPath struct {
 	tally   tally
 	tcp     bool
 	soa     *wire.SOA
-	query   wire.Query
-	reply   wire.Reply
 	random  *rand.PCG
-	now     time.Time // when the batch was received; zero: not known yet
+	now     time.Time // when the batch was received
+
+	// queries are looked up together, and asked is what the backend is asked about
+	// them.
+	queries []wire.Query
+	asked   []PlainQuestion
+	query   *wire.Query // the one that is being answered
+	reply   wire.Reply
 }
 
-// newFastPath returns nil when the backend can not do its part.
-func (s *Server) newFastPath(c *counters, tcp bool) *fastPath {
+// sideBySide is how many queries of a batch are looked up together.
+const sideBySide = 8
+
+// newFastPath returns nil when the backend can not do its part. It looks up as
+// many queries together as it is told.
+func (s *Server) newFastPath(c *counters, tcp bool, together int) *fastPath {
 	backend, ok := s.backend.(PlainBackend)
 	if !ok || !s.fast {
 		return nil
@@ -36,30 +45,78 @@ func (s *Server) newFastPath(c *counters, tcp bool) *fastPath {
 	soa := s.soa(negativeTTL)
 	return &fastPath{
 		server: s, backend: backend, tally: tally{counters: c}, tcp: tcp,
-		soa:    wire.NewSOA(s.domain, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
-		random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
+		soa:     wire.NewSOA(s.domain, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
+		random:  rand.NewPCG(rand.Uint64(), rand.Uint64()),
+		queries: make([]wire.Query, together), asked: make([]PlainQuestion, together),
 	}
 }
 
 // answer returns the reply to a packet, in room if it fits there, or nil when
 // the handler has to answer.
 func (f *fastPath) answer(packet, room []byte) []byte {
-	q := &f.query
-	if !q.Parse(packet) || q.Type == dns.TypeANY || q.Type == dns.TypeSOA || q.Type == dns.TypeNS || q.Type == dns.TypeTXT {
+	if !f.read(0, packet) {
 		return nil
+	}
+	f.backend.Plain(f.asked[:1])
+	return f.complete(0, packet, room)
+}
+
+// answerAll sets the replies to packets of a batch, but where the handler has to
+// answer.
+func (f *fastPath) answerAll(batch []udpbatch.Packet) {
+	var at [sideBySide]*udpbatch.Packet
+	for len(batch) > 0 {
+		n := 0
+		for len(batch) > 0 && n < len(at) {
+			if f.read(n, batch[0].Data) {
+				at[n] = &batch[0]
+				n++
+			}
+			batch = batch[1:]
+		}
+		f.backend.Plain(f.asked[:n])
+		for i := range f.asked[:n] {
+			if plain := &f.asked[i].Plain; plain.Kind == PlainPacked {
+				plain.Slot.touch()
+			}
+		}
+		for i, p := range at[:n] {
+			p.Reply = f.complete(i, p.Data, p.Room)
+		}
+	}
+}
+
+// read makes a packet the i-th question. It reports false when the handler has
+// to answer.
+func (f *fastPath) read(i int, packet []byte) bool {
+	q := &f.queries[i]
+	if !q.Parse(packet) || q.Type == dns.TypeANY || q.Type == dns.TypeSOA || q.Type == dns.TypeNS || q.Type == dns.TypeTXT {
+		return false
 	}
 	name := unsafe.String(&q.Name[0], len(q.Name)) // as long as q is not parsed again
-	if q.Type == dns.TypePTR && !isBelow(name, f.server.domain) {
-		return f.answerPTR(packet, room, name)
+	asked := &f.asked[i]
+	asked.Name, asked.Type, asked.Addr = name, q.Type, netip.Addr{}
+	if isBelow(name, f.server.domain) {
+		return true
 	}
-	if !isBelow(name, f.server.domain) {
-		return nil
+	ok := false
+	if q.Type == dns.TypePTR {
+		asked.Addr, ok = plainReverseAddr(name)
 	}
-	switch plain := f.backend.Plain(name, q.Type); plain.Kind {
+	return ok
+}
+
+// complete returns the reply to the i-th question, or nil when the handler has
+// to answer.
+func (f *fastPath) complete(i int, packet, room []byte) []byte {
+	f.query = &f.queries[i]
+	switch plain := &f.asked[i].Plain; plain.Kind {
 	case PlainAddresses:
 		return f.answerAddresses(packet, room, plain)
 	case PlainPacked:
 		return f.answerPacked(packet, room, plain.Slot)
+	case PlainName:
+		return f.answerName(packet, room, plain)
 	case PlainNoData:
 		return f.answerNegative(packet, room, wire.Success)
 	case PlainNotFound:
@@ -91,23 +148,18 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	return f.reply.Buf
 }
 
-// begin is called with the first packet of a batch.
+// begin is called before the first packet of a batch.
 func (f *fastPath) begin() { f.now = time.Now() }
 
 // end is called when the replies of a batch are about to be sent.
-func (f *fastPath) end() {
-	if !f.now.IsZero() {
-		f.tally.end(time.Since(f.now))
-		f.now = time.Time{}
-	}
-}
+func (f *fastPath) end() { f.tally.end(time.Since(f.now)) }
 
-func (f *fastPath) answerAddresses(packet, room []byte, plain Plain) []byte {
+func (f *fastPath) answerAddresses(packet, room []byte, plain *Plain) []byte {
 	size := 4
 	if f.query.Type == dns.TypeAAAA {
 		size = 16
 	}
-	f.reply.Begin(room, packet, &f.query, wire.Success)
+	f.reply.Begin(room, packet, f.query, wire.Success)
 	count := len(plain.Addrs) / size
 	n := min(count, (f.limit()-len(f.reply.Buf))/(wire.AddressOverhead+size))
 	first := 0
@@ -127,7 +179,7 @@ func (f *fastPath) answerAddresses(packet, room []byte, plain Plain) []byte {
 // common with the question beyond that are left to the handler, which
 // compresses them further.
 func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
-	q := &f.query
+	q := f.query
 	name := unsafe.String(&q.Name[0], len(q.Name))
 	left := name[:len(name)-len(f.server.domain)]
 	if q.LastUpper >= headerSize+len(left) || isBelow(left, "dns.") || isBelow(left, "hostmaster.") {
@@ -138,19 +190,11 @@ func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
 	return f.done(systemAuth, int(rcode), false)
 }
 
-func (f *fastPath) answerPTR(packet, room []byte, name string) []byte {
-	addr, ok := plainReverseAddr(name)
-	if !ok {
-		return nil
-	}
-	label, host, ttl, ok := f.backend.PlainReverse(addr)
-	if !ok {
-		return nil
-	}
-	f.reply.Begin(room, packet, &f.query, wire.Success)
+func (f *fastPath) answerName(packet, room []byte, plain *Plain) []byte {
+	f.reply.Begin(room, packet, f.query, wire.Success)
 	f.reply.NotAuthoritative()
 	f.reply.Answers(1)
-	f.reply.Name(dns.TypePTR, ttl, label, host)
+	f.reply.Name(dns.TypePTR, plain.TTL, plain.Label, plain.Host)
 	if len(f.reply.Buf) > f.limit() {
 		return nil
 	}
@@ -188,73 +232,98 @@ func plainReverseAddr(name string) (netip.Addr, bool) {
 	return netip.AddrFrom4(ip), rest == ""
 }
 
-// A packedAnswer holds whole replies to one question, as the handler packs
-// them, in some orders of their records. None: it is too large to be kept.
+// A packedAnswer is the answer to one question, as the handler packs it, in some
+// orders of its records. It is one piece of memory, of which this is the
+// beginning: what each reply has behind the question follows, one after the
+// other. Whoever answers most often has to wait for that memory.
 type packedAnswer struct {
-	replies []byte // one after the other
-	ends    [packedOrders]uint16
-	count   uint16
+	ends   [packedOrders]uint16 // of each order, from the end of this
+	count  uint16               // of orders; 0: the answer is too large to be kept
+	counts [6]byte              // the sizes of the sections in the header of a reply
+}
+
+// touch asks memory for the answer in the slot, if there is one, and does not wait
+// for it. It returns nothing of use.
+//
+//go:noinline
+func (s *Slot) touch() int {
+	if p := s.packed.Load(); p != nil {
+		return int(p.count)
+	}
+	return 0
 }
 
 // packedOrders is how many orders are kept of an answer with many records.
 const packedOrders = 3
 
-func (p *packedAnswer) add(reply []byte) {
-	p.replies = append(p.replies, reply...)
-	p.ends[p.count] = uint16(len(p.replies))
-	p.count++
+// pack makes one piece of replies to the same question, which ends at a place.
+func pack(replies [][]byte, questionEnd int) *packedAnswer {
+	var p packedAnswer
+	var end int
+	for i, reply := range replies {
+		end += len(reply) - questionEnd
+		p.ends[i] = uint16(end)
+		copy(p.counts[:], reply[6:headerSize])
+	}
+	p.count = uint16(len(replies))
+	piece := make([]byte, 0, int(unsafe.Sizeof(p))+end)
+	piece = append(piece, unsafe.Slice((*byte)(unsafe.Pointer(&p)), unsafe.Sizeof(p))...)
+	for _, reply := range replies {
+		piece = append(piece, reply[questionEnd:]...)
+	}
+	return (*packedAnswer)(unsafe.Pointer(&piece[0]))
 }
 
-func (p *packedAnswer) reply(i int) []byte {
-	start := uint16(0)
-	if i > 0 {
-		start = p.ends[i-1]
+// sections is what the reply of one order has behind the question.
+func (p *packedAnswer) sections(order int) []byte {
+	start := 0
+	if order > 0 {
+		start = int(p.ends[order-1])
 	}
-	return p.replies[start:p.ends[i]]
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p))), p.ends[p.count-1])[start:p.ends[order]]
 }
 
 func (f *fastPath) answerPacked(packet, room []byte, slot *Slot) []byte {
-	q := &f.query
+	q := f.query
 	packed := slot.packed.Load()
 	if packed == nil {
-		packed = f.server.pack(q)
+		packed = f.server.packed(q)
 		slot.packed.Store(packed)
 	}
 	if packed.count == 0 || q.LastUpper > 0 { // targets are compared, and compressed, with the letter case
 		return nil
 	}
-	at := 0
+	order := 0
 	if packed.count > 1 {
-		at = int(f.random.Uint64() % uint64(packed.count))
+		order = int(f.random.Uint64() % uint64(packed.count))
 	}
-	message := packed.reply(at)
-	if len(message) > f.limit() {
+	sections := packed.sections(order)
+	if q.End+len(sections) > f.limit() {
 		return nil
 	}
 	f.reply.Begin(room, packet, q, wire.Success)
-	f.reply.Packed(message, q)
+	f.reply.Sections(packed.counts, sections)
 	return f.done(systemAuth, wire.Success, false)
 }
 
-// pack has the handler answer the question of q, in full.
-func (s *Server) pack(q *wire.Query) *packedAnswer {
+// packed has the handler answer the question of q, in full.
+func (s *Server) packed(q *wire.Query) *packedAnswer {
 	msg := new(dns.Msg).SetQuestion(string(q.Name), q.Type)
 	r := &request{msg: msg, q: msg.Question[0], name: msg.Question[0].Name, tcp: true}
-	p := &packedAnswer{}
 	m, err := s.answer(s.impatient, r)
 	if err != nil || m.Rcode != dns.RcodeSuccess || r.stale {
-		return p
+		return &packedAnswer{}
 	}
 	s.metrics.shared.misses.Add(^uint64(0)) // this was no query
 	complete(m)
+	var replies [][]byte
 	for range min(len(m.Answer), packedOrders) {
 		shuffle(m.Answer)
-		message, err := fit(m, maxTCPSize)
-		if err != nil || m.Truncated || len(message) > maxUDPSize {
+		reply, err := fit(m, maxTCPSize)
+		if err != nil || m.Truncated || len(reply) > maxUDPSize {
 			return &packedAnswer{}
 		}
-		p.add(message)
+		replies = append(replies, reply)
 	}
-	p.replies = slices.Clip(p.replies)
-	return p
+	return pack(replies, q.End)
 }

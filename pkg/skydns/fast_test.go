@@ -2,6 +2,7 @@ package skydns_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 
@@ -53,7 +54,10 @@ var twinNames = []string{
 }
 
 // twin is a server twice: with the fast path, and the handler alone.
-type twin struct{ fast, slow func(packet []byte) []byte }
+type twin struct {
+	fast, slow func(packet []byte) []byte
+	batch      func(packets [][]byte) [][]byte
+}
 
 func newTwin(t testing.TB, tcp bool) twin {
 	t.Helper()
@@ -61,14 +65,18 @@ func newTwin(t testing.TB, tcp bool) twin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return twin{fast: s.FastForTest(tcp), slow: s.SlowForTest(tcp)}
+	return twin{fast: s.FastForTest(tcp), slow: s.SlowForTest(tcp), batch: s.BatchForTest()}
 }
 
 // check compares the two for one packet. It reports whether the fast path had
 // an answer.
 func (tw twin) check(t testing.TB, packet []byte) bool {
 	t.Helper()
-	fast := tw.fast(packet)
+	return tw.compare(t, packet, tw.fast(packet))
+}
+
+func (tw twin) compare(t testing.TB, packet, fast []byte) bool {
+	t.Helper()
 	if fast == nil {
 		return false
 	}
@@ -153,6 +161,22 @@ func TestFastPathIsTheHandlersTwin(t *testing.T) {
 		}
 		if share := float64(answered) / float64(3*len(queries)); share < 0.3 {
 			t.Errorf("the fast path answered %.0f %%", 100*share)
+		}
+	}
+}
+
+// So it does for packets that come together, however many, and answers no fewer
+// of them.
+func TestFastPathInBatches(t *testing.T) {
+	tw, queries := newTwin(t, false), twinQueries(t)
+	rand.Shuffle(len(queries), func(i, j int) { queries[i], queries[j] = queries[j], queries[i] })
+	for size := 1; len(queries) > 0; size = size%32 + 1 {
+		packets := queries[:min(size, len(queries))]
+		queries = queries[len(packets):]
+		for i, reply := range tw.batch(packets) {
+			if together, alone := tw.compare(t, packets[i], reply), tw.fast(packets[i]) != nil; together != alone {
+				t.Errorf("packet %x: answered alone %v, with %d others %v", packets[i], alone, len(packets)-1, together)
+			}
 		}
 	}
 }

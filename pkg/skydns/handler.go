@@ -163,17 +163,22 @@ func (s *Server) guard(raw []byte, f func() []byte) (reply []byte) {
 
 // recovered answers SERVFAIL after a panic, which is ours alone to worry about.
 func (s *Server) recovered(raw []byte, p any) []byte {
-	s.metrics.panics.Inc()
 	m := refusal(raw, dns.RcodeServerFailure)
-	if s.panicLog.allow(time.Now()) {
-		question := "?"
-		if len(m.Question) > 0 {
-			question = m.Question[0].String()
-		}
-		s.log.Error("panic while answering", "question", question, "panic", p, "stack", string(debug.Stack()))
+	question := "?"
+	if len(m.Question) > 0 {
+		question = m.Question[0].String()
 	}
+	s.panicked(question, p)
 	packed, _ := fit(m, minUDPSize)
 	return packed
+}
+
+// panicked counts a panic and logs it.
+func (s *Server) panicked(question string, p any) {
+	s.metrics.panics.Inc()
+	if s.panicLog.allow(time.Now()) {
+		s.log.Error("panic while answering", "question", question, "panic", p, "stack", string(debug.Stack()))
+	}
 }
 
 // overloaded answers a request for which there is no room.

@@ -74,14 +74,22 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	until := time.Now().Add(s.hold)
 	s.holdUntil.Store(&until)
 	g, ctx := errgroup.WithContext(ctx)
+	var taken []*batches
 	for i, conn := range sockets.udp {
-		g.Go(func() error { return s.serveUDP(ctx, conn, s.metrics.ofWorker(i)) })
+		b := s.newBatches(conn, s.metrics.ofWorker(i))
+		if b != nil {
+			taken = append(taken, b)
+		}
+		g.Go(func() error { return s.serveUDP(ctx, conn, b) })
 	}
 	g.Go(func() error { return s.serveTCP(ctx, sockets.tcp) })
 	err := g.Wait()
 	s.waiting.Wait()
 	s.forwarder.Close()
-	return errors.Join(err, sockets.Close()) // not before the last reply
+	for _, b := range taken { // not before the last reply
+		err = errors.Join(err, b.conn.Close())
+	}
+	return errors.Join(err, sockets.Close())
 }
 
 // later has a response sent that is not there yet, or SERVFAIL at once when too

@@ -16,15 +16,20 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
-// serveUDP reads until ctx is done and the socket's queue is empty.
-func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn, c *counters) error {
+// serveUDP reads until ctx is done and the socket's queue is empty. batches, when
+// it is not nil, has taken conn over.
+func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn, batches *batches) error {
+	var socket interface{ SetReadDeadline(time.Time) error } = conn
+	if batches != nil {
+		socket = batches.conn
+	}
 	stop := context.AfterFunc(ctx, func() {
 		// Not at once: what the kernel has queued is still answered.
-		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	})
 	defer stop()
 	var err error
-	if batches := s.newBatches(conn, c); batches != nil {
+	if batches != nil {
 		err = batches.serve()
 	} else {
 		err = s.readUDP(conn)
@@ -42,7 +47,8 @@ type batches struct {
 	fast   *fastPath // nil: the backend does not do its part
 }
 
-// newBatches returns nil where that is not wanted, or not possible.
+// newBatches takes a socket over. It returns nil where that is not wanted, or not
+// possible.
 func (s *Server) newBatches(conn *net.UDPConn, c *counters) *batches {
 	if !s.fast {
 		return nil
@@ -54,16 +60,12 @@ func (s *Server) newBatches(conn *net.UDPConn, c *counters) *batches {
 		}
 		return nil
 	}
-	return &batches{server: s, conn: batched, fast: s.newFastPath(c, false)}
+	return &batches{server: s, conn: batched, fast: s.newFastPath(c, false, sideBySide)}
 }
 
 func (b *batches) serve() error {
-	handle, handled := b.handle, func() {}
-	if b.fast != nil {
-		handled = b.fast.end
-	}
 	for {
-		failed, err := b.conn.Serve(handle, handled)
+		failed, err := b.conn.Serve(b.handle)
 		if failed > 0 {
 			b.server.metrics.sendErrors.Add(float64(failed))
 		}
@@ -73,20 +75,37 @@ func (b *batches) serve() error {
 	}
 }
 
-func (b *batches) handle(p *udpbatch.Packet) (reply []byte) {
-	defer func() {
-		if trouble := recover(); trouble != nil {
-			reply = b.server.recovered(p.Data, trouble)
-		}
-	}()
+func (b *batches) handle(batch []udpbatch.Packet) {
 	if b.fast != nil {
-		if b.fast.now.IsZero() {
-			b.fast.begin()
-		}
-		if reply := b.fast.answer(p.Data, p.Room); reply != nil {
-			return reply
+		b.fast.begin()
+		b.handleFast(batch)
+	}
+	for i := range batch {
+		if p := &batch[i]; p.Reply == nil {
+			b.handleOne(p)
 		}
 	}
+	if b.fast != nil {
+		b.fast.end()
+	}
+}
+
+// handleFast leaves what it has not answered to the handler, also after a panic.
+func (b *batches) handleFast(batch []udpbatch.Packet) {
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			b.server.panicked("a batch of questions", trouble)
+		}
+	}()
+	b.fast.answerAll(batch)
+}
+
+func (b *batches) handleOne(p *udpbatch.Packet) {
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			p.Reply = b.server.recovered(p.Data, trouble)
+		}
+	}()
 	resp := b.server.respond(p.Data, false)
 	if resp.due() {
 		route := p.Route
@@ -96,7 +115,7 @@ func (b *batches) handle(p *udpbatch.Packet) (reply []byte) {
 			}
 		})
 	}
-	return resp.reply
+	p.Reply = resp.reply
 }
 
 // readUDP reads one packet at a time, in as many goroutines as can run.

@@ -28,6 +28,25 @@ const maxField = 1<<29 - 1
 // next takes the first field off. It reports false when that is not possible:
 // the message is cut off, or not valid, or has a group, which is out of use.
 func (m *message) next() (f field, ok bool) {
+	// Most tags, numbers and sizes have one byte.
+	if b := *m; len(b) >= 2 && b[0] >= 1<<3 && b[0]|b[1] < 1<<7 {
+		f.tag = uint64(b[0])
+		switch size := int(b[1]); {
+		case f.tag&7 == wireNumber:
+			f.value = uint64(size)
+			*m = b[2:]
+			return f, true
+		case f.tag&7 == wireBytes && size <= len(b)-2:
+			f.bytes = b[2 : 2+size : 2+size]
+			*m = b[2+size:]
+			return f, true
+		}
+	}
+	return m.nextLong()
+}
+
+// nextLong is next for a field of any size.
+func (m *message) nextLong() (f field, ok bool) {
 	b := *m
 	tag, n := binary.Uvarint(b)
 	if n <= 0 || tag>>3 == 0 || tag>>3 > maxField {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // logEvery is how often one class of error is logged.
@@ -169,17 +171,21 @@ func (t *tracker) published(services bool, api *endpointsAPI) {
 }
 
 // of returns the observer of one role.
-func (t *tracker) of(role string) observer { return trackedRole{tracker: t, role: role} }
+func (t *tracker) of(role string) observer {
+	return &trackedRole{tracker: t, role: role, watch: t.watches[role]}
+}
 
 // trackedRole implements observer for a tracker.
 type trackedRole struct {
 	*tracker
-	role string
+	role      string
+	watch     *watchState      // under the tracker's lock
+	lastEvent prometheus.Gauge // nil before the first event
 }
 
-func (t trackedRole) connected() {
+func (t *trackedRole) connected() {
 	t.mu.Lock()
-	w := t.watches[t.role]
+	w := t.watch
 	again := w.problem != nil
 	if !w.Connected {
 		w.Connected, w.Changed = true, time.Now()
@@ -192,27 +198,30 @@ func (t trackedRole) connected() {
 	}
 }
 
-func (t trackedRole) event() {
+func (t *trackedRole) event() {
 	now := time.Now()
 	t.mu.Lock()
-	t.watches[t.role].LastEvent = now
+	t.watch.LastEvent = now
 	t.mu.Unlock()
-	t.metrics.lastEvent.WithLabelValues(t.role).Set(float64(now.UnixMilli()) / 1000)
+	if t.lastEvent == nil {
+		t.lastEvent = t.metrics.lastEvent.WithLabelValues(t.role)
+	}
+	t.lastEvent.Set(float64(now.UnixMilli()) / 1000)
 }
 
-func (t trackedRole) lost() {
+func (t *trackedRole) lost() {
 	t.mu.Lock()
-	if w := t.watches[t.role]; w.Connected {
+	if w := t.watch; w.Connected {
 		w.Connected, w.Changed = false, time.Now()
 	}
 	t.mu.Unlock()
 	t.metrics.connected.WithLabelValues(t.role).Set(0)
 }
 
-func (t trackedRole) failed(err error) {
+func (t *trackedRole) failed(err error) {
 	p := t.report(t.role, err)
 	t.mu.Lock()
-	t.watches[t.role].problem = p
+	t.watch.problem = p
 	t.mu.Unlock()
 }
 

@@ -1,8 +1,12 @@
 package udpbatch
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +35,8 @@ type Packet struct {
 	Data []byte
 	// Room is an empty buffer with capacity for a reply of MaxPacket bytes.
 	Room []byte
+	// Reply is what is sent back, when it is not empty.
+	Reply []byte
 	// Route is where it came from.
 	Route Route
 
@@ -40,32 +46,90 @@ type Packet struct {
 
 // A Conn serves one socket. Serve belongs to one goroutine; Send may be called
 // by any.
+//
+// The socket is not with Go's poller: as long as anybody polls a socket, the
+// kernel tells him of each packet that comes, and of each reply that has left,
+// which is a seventh of what a small reply costs. So it is only polled while there
+// is nothing to receive, by way of an epoll instance of its own, which is with Go's
+// poller.
 type Conn struct {
-	raw     syscall.RawConn
+	fd      int
+	idle    *os.File // the epoll instance
+	waiting syscall.RawConn
+	polled  bool // by idle
+	burst   int  // packets since there was nothing to receive
+
 	packets [Size]Packet
 	in, out [Size]message
 	vectors [Size]unix.Iovec // of out
 
-	// What receive and transmit work on. They are made once: a closure for each
-	// call would be allocated.
-	received, sent    int
-	errno             syscall.Errno
-	sending           []message
-	receive, transmit func(fd uintptr) bool
+	// What receive works on. It is made once: a closure for each call would be
+	// allocated.
+	received int
+	errno    syscall.Errno
+	pollErr  error
+	receive  func(uintptr) bool
 }
 
-// New prepares a socket, which stays the caller's.
-func New(conn *net.UDPConn) (*Conn, error) {
+// longBurst is how many packets come one after the other before the socket is
+// not polled any more: to stop that, and to begin again, costs as much as being
+// told of so many.
+const longBurst = 8
+
+// sendPatience is how long a reply waits for room in the kernel's buffer, in
+// milliseconds.
+const sendPatience = 1000
+
+// New takes over a socket, which the caller must not use any more; with an error
+// it stays the caller's.
+func New(conn *net.UDPConn) (_ *Conn, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{raw: raw}
 	if conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() {
 		if err := wantPacketInfo(raw); err != nil {
 			return nil, err
 		}
 	}
+	c := &Conn{fd: -1}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	// Closing conn takes the socket from Go's poller, and leaves it open as ours.
+	if controlErr := raw.Control(func(fd uintptr) { c.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || controlErr != nil {
+		return nil, fmt.Errorf("duplicate the socket: %w", errors.Join(err, controlErr))
+	}
+	if err := c.makeIdle(); err != nil {
+		return nil, fmt.Errorf("make an epoll instance: %w", err)
+	}
+	if err := conn.Close(); err != nil {
+		return nil, err
+	}
+	c.prepare()
+	return c, nil
+}
+
+// makeIdle makes the epoll instance, with the socket in it.
+func (c *Conn) makeIdle() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	err = unix.SetNonblock(fd, true) // else os does not poll it
+	c.idle = os.NewFile(uintptr(fd), "epoll")
+	if err == nil {
+		c.waiting, err = c.idle.SyscallConn()
+	}
+	if err == nil {
+		err = c.poll(true)
+	}
+	return err
+}
+
+func (c *Conn) prepare() {
 	for i := range c.packets {
 		p, h := &c.packets[i], &c.in[i].header
 		p.vector.Base = &p.in[0]
@@ -76,15 +140,50 @@ func New(conn *net.UDPConn) (*Conn, error) {
 		c.out[i].header.Iov = &c.vectors[i]
 		c.out[i].header.SetIovlen(1)
 	}
-	c.receive = func(fd uintptr) bool {
-		c.received, c.errno = batch(unix.SYS_RECVMMSG, fd, c.in[:])
-		return c.errno != unix.EAGAIN
+	c.receive = func(uintptr) bool {
+		c.received, c.errno = batch(unix.SYS_RECVMMSG, c.fd, c.in[:])
+		if c.errno != unix.EAGAIN {
+			return true
+		}
+		c.burst = 0
+		if c.polled {
+			return false
+		}
+		// What has come meanwhile is seen by this.
+		c.pollErr = c.poll(true)
+		return c.pollErr != nil
 	}
-	c.transmit = func(fd uintptr) bool {
-		c.sent, c.errno = batch(unix.SYS_SENDMMSG, fd, c.sending)
-		return c.errno != unix.EAGAIN
+}
+
+// poll begins or ends polling the socket.
+func (c *Conn) poll(on bool) (err error) {
+	op, event := unix.EPOLL_CTL_DEL, unix.EpollEvent{Events: unix.EPOLLIN}
+	if on {
+		op = unix.EPOLL_CTL_ADD
 	}
-	return c, nil
+	controlErr := c.waiting.Control(func(fd uintptr) { err = unix.EpollCtl(int(fd), op, c.fd, &event) })
+	if err == nil {
+		err = controlErr
+	}
+	if err == nil {
+		c.polled = on
+	}
+	return err
+}
+
+// SetReadDeadline makes Serve end at a time.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.idle.SetReadDeadline(t) }
+
+// Close closes the socket, when neither Serve nor Send is being called.
+func (c *Conn) Close() error {
+	var err error
+	if c.idle != nil {
+		err = c.idle.Close()
+	}
+	if c.fd >= 0 {
+		err = errors.Join(err, unix.Close(c.fd))
+	}
+	return err
 }
 
 // wantPacketInfo asks for the address that each packet was sent to. A socket of
@@ -102,43 +201,65 @@ func wantPacketInfo(raw syscall.RawConn) error {
 }
 
 // batch receives or sends messages without blocking, and returns how many.
-func batch(call, fd uintptr, messages []message) (int, syscall.Errno) {
+func batch(call uintptr, fd int, messages []message) (int, syscall.Errno) {
 	for {
 		// Raw, since the call does not block: the scheduler need not know.
-		n, _, errno := syscall.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}
 	}
 }
 
-// Serve waits for packets, hands each to handle, calls handled, and sends the
-// replies. It returns how many replies could not be sent, and an error when the
+// transmit sends messages, and returns how many. It waits for a while when the
+// kernel has no room.
+func (c *Conn) transmit(messages []message) (int, syscall.Errno) {
+	n, errno := batch(unix.SYS_SENDMMSG, c.fd, messages)
+	if errno == unix.EAGAIN {
+		room := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}
+		_, _ = unix.Poll(room, sendPatience) // whatever it says, try again
+		n, errno = batch(unix.SYS_SENDMMSG, c.fd, messages)
+	}
+	return n, errno
+}
+
+// Serve waits for packets, hands them to handle, and sends the replies. It returns how many replies could not be sent, and an error when the
 // socket can not be read any more: a deadline has passed, or it was closed.
-func (c *Conn) Serve(handle Handler, handled func()) (failed int, err error) {
+func (c *Conn) Serve(handle Handler) (failed int, err error) {
 	for i := range c.in {
 		h := &c.in[i].header
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(controlSize)
 	}
-	if err := c.raw.Read(c.receive); err != nil {
+	if err := c.waiting.Read(c.receive); err != nil {
 		return 0, err
+	}
+	if c.pollErr != nil {
+		return 0, fmt.Errorf("poll the socket: %w", c.pollErr)
 	}
 	if c.errno != 0 {
 		return 0, nil // the error of one packet, such as an ICMP message
 	}
-	replies := 0
-	for i := range c.received {
-		p, h := &c.packets[i], &c.in[i].header
-		p.Data, p.Room = p.in[:c.in[i].size], p.out[:0]
+	if c.burst += c.received; c.polled && c.burst >= longBurst {
+		if err := c.poll(false); err != nil {
+			return 0, fmt.Errorf("poll the socket no more: %w", err)
+		}
+	}
+	batch := c.packets[:c.received]
+	for i := range batch {
+		p, h := &batch[i], &c.in[i].header
+		p.Data, p.Room, p.Reply = p.in[:c.in[i].size], p.out[:0], nil
 		p.Route.toSize = h.Namelen
 		p.Route.controlLen = sourceOf(p.Route.control[:h.Controllen])
-		if reply := handle(p); len(reply) > 0 {
-			c.address(replies, &p.Route, reply)
+	}
+	handle(batch)
+	replies := 0
+	for i := range batch {
+		if p := &batch[i]; len(p.Reply) > 0 {
+			c.address(replies, &p.Route, p.Reply)
 			replies++
 		}
 	}
-	handled()
 	return c.send(c.out[:replies]), nil
 }
 
@@ -160,16 +281,14 @@ func (r *Route) fill(h *unix.Msghdr) {
 
 // send sends messages. One that the kernel refuses does not hold up the rest.
 func (c *Conn) send(messages []message) (failed int) {
-	for c.sending = messages; len(c.sending) > 0; {
-		// Most often it succeeds at once, and there is nothing to wait for.
-		if err := c.raw.Write(c.transmit); err != nil {
-			return failed + len(c.sending)
-		}
-		if c.errno != 0 {
-			c.sent = 1
+	for len(messages) > 0 {
+		// Most often they go at once.
+		sent, errno := c.transmit(messages)
+		if errno != 0 {
+			sent = 1
 			failed++
 		}
-		c.sending = c.sending[c.sent:]
+		messages = messages[sent:]
 	}
 	return failed
 }
@@ -186,15 +305,10 @@ func (c *Conn) Send(r *Route, reply []byte) error {
 	messages[0].header.Iov = &vector
 	messages[0].header.SetIovlen(1)
 	r.fill(&messages[0].header)
-	errno := syscall.Errno(0)
-	err := c.raw.Write(func(fd uintptr) bool {
-		_, errno = batch(unix.SYS_SENDMMSG, fd, messages)
-		return errno != unix.EAGAIN
-	})
-	if err == nil && errno != 0 {
-		err = errno
+	if _, errno := c.transmit(messages); errno != 0 {
+		return errno
 	}
-	return err
+	return nil
 }
 
 // sourceOf turns the control message of a packet received into the one of its

@@ -27,14 +27,17 @@ func echo(t testing.TB, addr string) *net.UDPConn {
 	go func() {
 		defer close(done)
 		for {
-			_, err := c.Serve(func(p *Packet) []byte {
-				if string(p.Data) == "later" {
-					route := p.Route
-					go func() { _ = c.Send(&route, []byte("now")) }()
-					return nil
+			_, err := c.Serve(func(batch []Packet) {
+				for i := range batch {
+					p := &batch[i]
+					if string(p.Data) == "later" {
+						route := p.Route
+						go func() { _ = c.Send(&route, []byte("now")) }()
+						continue
+					}
+					p.Reply = append(append(p.Room, p.Data...), p.Data...)
 				}
-				return append(append(p.Room, p.Data...), p.Data...)
-			}, func() {})
+			})
 			if err != nil {
 				if !errors.Is(err, os.ErrDeadlineExceeded) {
 					t.Error(err)
@@ -44,9 +47,11 @@ func echo(t testing.TB, addr string) *net.UDPConn {
 		}
 	}()
 	t.Cleanup(func() {
-		_ = conn.SetReadDeadline(time.Now())
+		_ = c.SetReadDeadline(time.Now())
 		<-done
-		_ = conn.Close()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 	return conn
 }
@@ -148,23 +153,27 @@ func TestServeAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pc.Close()
 	c, err := New(pc.(*net.UDPConn))
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = c.Close() }()
 	client, err := net.Dial("udp", net.JoinHostPort("127.0.0.1", fmt.Sprint(pc.LocalAddr().(*net.UDPAddr).Port)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
 	query, buf := []byte("x"), make([]byte, 100)
-	handle := func(p *Packet) []byte { return append(p.Room, p.Data...) }
+	handle := func(batch []Packet) {
+		for i := range batch {
+			batch[i].Reply = append(batch[i].Room, batch[i].Data...)
+		}
+	}
 	allocs := testing.AllocsPerRun(100, func() {
 		if _, err := client.Write(query); err != nil {
 			t.Fatal(err)
 		}
-		if failed, err := c.Serve(handle, func() {}); failed != 0 || err != nil {
+		if failed, err := c.Serve(handle); failed != 0 || err != nil {
 			t.Fatal(failed, err)
 		}
 		if _, err := client.Read(buf); err != nil {

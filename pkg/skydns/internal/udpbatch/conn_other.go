@@ -2,15 +2,18 @@
 
 package udpbatch
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // A Route is the way back to a client.
 type Route struct{}
 
 // A Packet is one packet of a batch.
 type Packet struct {
-	Data, Room []byte
-	Route      Route
+	Data, Room, Reply []byte
+	Route             Route
 }
 
 // A Conn does not exist here: New makes none.
@@ -20,7 +23,13 @@ type Conn struct{}
 func New(*net.UDPConn) (*Conn, error) { return nil, ErrUnsupported }
 
 // Serve is never called.
-func (*Conn) Serve(Handler, func()) (int, error) { return 0, ErrUnsupported }
+func (*Conn) Serve(Handler) (int, error) { return 0, ErrUnsupported }
+
+// SetReadDeadline is never called.
+func (*Conn) SetReadDeadline(time.Time) error { return ErrUnsupported }
+
+// Close is never called.
+func (*Conn) Close() error { return ErrUnsupported }
 
 // Send is never called.
 func (*Conn) Send(*Route, []byte) error { return ErrUnsupported }

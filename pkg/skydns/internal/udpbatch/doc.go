@@ -2,8 +2,8 @@
 // receives what has arrived, one sends all replies. Each reply leaves from the
 // address that its query was sent to.
 //
-// The arrays that the kernel fills and reads are made once. Waiting is left to
-// Go's poller: the calls themselves never block.
+// The arrays that the kernel fills and reads are made once. The calls themselves
+// never block; see [Conn] for how it waits.
 package udpbatch
 
 import "errors"
@@ -19,7 +19,7 @@ const (
 // ErrUnsupported is what New returns on systems without these calls.
 var ErrUnsupported = errors.New("no batches of packets on this system")
 
-// A Handler answers one packet: it returns the reply, which may be in
-// p.Room or elsewhere, or nil when none is due now. Neither p nor what it holds
-// may be kept; a reply that comes later is sent to a copy of p.Route.
-type Handler func(p *Packet) []byte
+// A Handler answers packets of a batch: it sets p.Reply of each where a reply is
+// due now, which may be in p.Room or elsewhere. Neither the packets nor what they
+// hold may be kept; a reply that comes later is sent to a copy of p.Route.
+type Handler func(batch []Packet)

@@ -42,7 +42,7 @@ const AddressOverhead = 12
 // Addresses appends n address records of the question's name. addrs are
 // addresses of size bytes, one after the other; the first record has the one at
 // index first, and it goes round.
-func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs []byte, size, first, n int) {
+func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs string, size, first, n int) {
 	var head [AddressOverhead]byte
 	binary.BigEndian.PutUint16(head[0:], owner)
 	binary.BigEndian.PutUint16(head[2:], rrtype)
@@ -144,10 +144,10 @@ func (r *Reply) SOA(s *SOA, q *Query, serial uint32) {
 	binary.BigEndian.PutUint16(b[8:], 1)
 }
 
-// Packed replaces all behind the question by what a packed message with the
-// same question has there.
-func (r *Reply) Packed(message []byte, q *Query) {
-	copy(r.Buf[6:headerSize], message[6:headerSize])
-	r.Buf[2] |= message[2] & 2 // TC
-	r.Buf = append(r.Buf, message[q.End:]...)
+// Sections appends what a packed reply to the same question has behind it, and
+// sets the sizes of the sections to counts, which are the last six bytes of its
+// header.
+func (r *Reply) Sections(counts [6]byte, sections []byte) {
+	copy(r.Buf[6:headerSize], counts[:])
+	r.Buf = append(r.Buf, sections...)
 }

@@ -1,0 +1,18 @@
+package dns
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// There is one value for each Service: two cache lines of which an address
+// question needs the first.
+func TestServiceSize(t *testing.T) {
+	var s service
+	if size := unsafe.Sizeof(s); size > 128 {
+		t.Errorf("a service has %d bytes, want at most 128", size)
+	}
+	if end := unsafe.Offsetof(s.slots); end > 64 {
+		t.Errorf("what an address question needs ends at %d, want at most 64", end)
+	}
+}
