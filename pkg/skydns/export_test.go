@@ -18,20 +18,12 @@ func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
 }
 
 // BatchForTest returns the fast path for packets that come together.
-func (s *Server) BatchForTest() func(packets [][]byte) [][]byte {
+func (s *Server) BatchForTest() func(batch []udpbatch.Packet) {
 	f := s.newFastPath(s.metrics.ofWorker(0), false, sideBySide)
-	return func(packets [][]byte) [][]byte {
-		batch, replies := make([]udpbatch.Packet, len(packets)), make([][]byte, len(packets))
-		for i := range batch {
-			batch[i].Data = packets[i]
-		}
+	return func(batch []udpbatch.Packet) {
 		f.begin()
 		f.answerAll(batch)
 		f.end()
-		for i := range batch {
-			replies[i] = batch[i].Reply
-		}
-		return replies
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -243,6 +244,25 @@ func TestPanicIsAnswered(t *testing.T) {
 		}
 	}
 	if n := value(t, reg, "kubedns_dns_panics_total"); n != 2 {
+		t.Errorf("%v panics counted", n)
+	}
+}
+
+// buggy is a backend with a bug in the short way.
+type buggy struct{ *fake }
+
+func (buggy) Plain([]skydns.PlainQuestion) { panic("a bug") }
+
+// What the fast path was about to answer when it panicked, the handler answers.
+func TestPanicOfTheFastPath(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	names := map[string][]skydns.Record{"web": {a("10.0.0.1")}}
+	addr := serve(t, skydns.Options{Backend: buggy{&fake{status: skydns.Ready, names: names}}, Registerer: reg})
+	m := dnstest.Exchange(t, addr, dnstest.Query("web.cluster.local", dns.TypeA), false)
+	if m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
+		t.Errorf("got %v", m)
+	}
+	if n := value(t, reg, "kubedns_dns_panics_total"); runtime.GOOS == "linux" && n != 1 {
 		t.Errorf("%v panics counted", n)
 	}
 }

@@ -148,6 +148,74 @@ func TestClientsThatGo(t *testing.T) {
 	}
 }
 
+// The socket is polled until many packets come one after the other, and again when
+// there are none; none is overlooked.
+func TestPolledWhileIdle(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := pc.LocalAddr().String()
+	c, err := New(pc.(*net.UDPConn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	client, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	serve := func(sent int, polled bool) {
+		t.Helper()
+		for range sent {
+			if _, err := client.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for received := 0; received < sent; {
+			if _, err := c.Serve(func(batch []Packet) { received += len(batch) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.polled != polled {
+			t.Errorf("%d packets more: polled %v", sent, c.polled)
+		}
+	}
+	for range 3 {
+		serve(1, true)
+		serve(3*Size, false)
+		serve(1, false)
+		// Nothing comes, until it does.
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if _, err := c.Serve(func([]Packet) { t.Error("a packet out of nothing") }); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if !c.polled {
+			t.Error("it waits, and is not polled")
+		}
+		_ = c.SetReadDeadline(time.Time{})
+		late := time.AfterFunc(20*time.Millisecond, func() { _, _ = client.Write([]byte("x")) })
+		serve(0, true)
+		if _, err := c.Serve(func(batch []Packet) {}); err != nil {
+			t.Error(err)
+		}
+		late.Stop()
+	}
+}
+
+// When it can not take a socket over, it leaves it as it was.
+func TestNewLeavesAClosedSocket(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = pc.Close()
+	if _, err := New(pc.(*net.UDPConn)); err == nil {
+		t.Error("a closed socket was taken over")
+	}
+}
+
 func TestServeAllocatesNothing(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "0.0.0.0:0")
 	if err != nil {
