@@ -59,18 +59,28 @@ func command(ctx context.Context, args []string) error {
 	case "update":
 		return update(ctx, args)
 	case "echo":
-		if len(args) != 1 {
-			return fmt.Errorf("echo: want an address, such as 127.0.0.1:5353")
-		}
-		addr, err := netip.ParseAddrPort(args[0])
-		if err != nil {
-			return err
-		}
-		return echo.Serve(addr)
+		return sendBack(args)
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		return fmt.Errorf("there is no command %q", name)
 	}
+}
+
+// sendBack is the echo server.
+func sendBack(args []string) error {
+	f := flag.NewFlagSet("echo", flag.ContinueOnError)
+	polled := f.Bool("polled", false, "have the socket polled by an epoll instance, to see what that costs")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() != 1 {
+		return fmt.Errorf("echo: want an address, such as 127.0.0.1:5353")
+	}
+	addr, err := netip.ParseAddrPort(f.Arg(0))
+	if err != nil {
+		return err
+	}
+	return echo.Serve(addr, *polled)
 }
 
 // generate is the load generator as a process of its own.

@@ -37,13 +37,19 @@ type server struct {
 // whatever stood in the buffer. It only returns with an error.
 //
 // The calls block outside of Go's scheduler, so that not even that is paid
-// for; the process must not do anything else.
-func Serve(addr netip.AddrPort) error {
+// for; the process must not do anything else. Polled has an epoll instance told of
+// all that happens to the socket, as Go's poller would be; nobody asks it.
+func Serve(addr netip.AddrPort, polled bool) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	s := &server{}
 	if err := s.listen(addr); err != nil {
 		return err
+	}
+	if polled {
+		if err := s.poll(); err != nil {
+			return fmt.Errorf("poll the socket: %w", err)
+		}
 	}
 	s.prepare()
 	for {
@@ -69,6 +75,15 @@ func (s *server) listen(addr netip.AddrPort) error {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20)
 	s.fd = fd
 	return nil
+}
+
+func (s *server) poll() error {
+	poller, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff}
+	return unix.EpollCtl(poller, unix.EPOLL_CTL_ADD, s.fd, &event)
 }
 
 func (s *server) prepare() {

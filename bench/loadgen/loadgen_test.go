@@ -22,7 +22,7 @@ const echoVariable = "BENCH_TEST_ECHO"
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(echoVariable); addr != "" {
 		os.Stdout.WriteString("listening\n")
-		os.Stderr.WriteString(echo.Serve(netip.MustParseAddrPort(addr)).Error() + "\n")
+		os.Stderr.WriteString(echo.Serve(netip.MustParseAddrPort(addr), false).Error() + "\n")
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

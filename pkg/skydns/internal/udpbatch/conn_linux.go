@@ -53,11 +53,11 @@ type Packet struct {
 // is nothing to receive, by way of an epoll instance of its own, which is with Go's
 // poller.
 type Conn struct {
-	fd      int
-	idle    *os.File // the epoll instance
-	waiting syscall.RawConn
-	polled  bool // by idle
-	burst   int  // packets since there was nothing to receive
+	fd, epoll int
+	idle      *os.File // the epoll instance
+	waiting   syscall.RawConn
+	polled    bool // by idle
+	burst     int  // packets since there was nothing to receive
 
 	packets [Size]Packet
 	in, out [Size]message
@@ -67,7 +67,6 @@ type Conn struct {
 	// allocated.
 	received int
 	errno    syscall.Errno
-	pollErr  error
 	receive  func(uintptr) bool
 }
 
@@ -114,12 +113,12 @@ func New(conn *net.UDPConn) (_ *Conn, err error) {
 
 // makeIdle makes the epoll instance, with the socket in it.
 func (c *Conn) makeIdle() error {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
+	var err error
+	if c.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
-	err = unix.SetNonblock(fd, true) // else os does not poll it
-	c.idle = os.NewFile(uintptr(fd), "epoll")
+	err = unix.SetNonblock(c.epoll, true) // else os does not poll it
+	c.idle = os.NewFile(uintptr(c.epoll), "epoll")
 	if err == nil {
 		c.waiting, err = c.idle.SyscallConn()
 	}
@@ -149,26 +148,30 @@ func (c *Conn) prepare() {
 		if c.polled {
 			return false
 		}
-		// What has come meanwhile is seen by this.
-		c.pollErr = c.poll(true)
-		return c.pollErr != nil
+		if err := c.poll(true); err != nil {
+			c.wait(unix.POLLIN, 100) // no memory, most likely: try again
+			return true
+		}
+		return false // what has come meanwhile was seen by poll
 	}
 }
 
 // poll begins or ends polling the socket.
-func (c *Conn) poll(on bool) (err error) {
+func (c *Conn) poll(on bool) error {
 	op, event := unix.EPOLL_CTL_DEL, unix.EpollEvent{Events: unix.EPOLLIN}
 	if on {
 		op = unix.EPOLL_CTL_ADD
 	}
-	controlErr := c.waiting.Control(func(fd uintptr) { err = unix.EpollCtl(int(fd), op, c.fd, &event) })
-	if err == nil {
-		err = controlErr
-	}
+	err := unix.EpollCtl(c.epoll, op, c.fd, &event)
 	if err == nil {
 		c.polled = on
 	}
 	return err
+}
+
+// wait waits for what the socket seldom lacks, so many milliseconds at most.
+func (c *Conn) wait(events int16, patience int) {
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: events}}, patience) // whatever it says, try again
 }
 
 // SetReadDeadline makes Serve end at a time.
@@ -216,15 +219,15 @@ func batch(call uintptr, fd int, messages []message) (int, syscall.Errno) {
 func (c *Conn) transmit(messages []message) (int, syscall.Errno) {
 	n, errno := batch(unix.SYS_SENDMMSG, c.fd, messages)
 	if errno == unix.EAGAIN {
-		room := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}
-		_, _ = unix.Poll(room, sendPatience) // whatever it says, try again
+		c.wait(unix.POLLOUT, sendPatience)
 		n, errno = batch(unix.SYS_SENDMMSG, c.fd, messages)
 	}
 	return n, errno
 }
 
-// Serve waits for packets, hands them to handle, and sends the replies. It returns how many replies could not be sent, and an error when the
-// socket can not be read any more: a deadline has passed, or it was closed.
+// Serve waits for packets, hands them to handle, and sends the replies. It
+// returns how many of them could not be sent, and an error when the deadline has
+// passed.
 func (c *Conn) Serve(handle Handler) (failed int, err error) {
 	for i := range c.in {
 		h := &c.in[i].header
@@ -234,16 +237,11 @@ func (c *Conn) Serve(handle Handler) (failed int, err error) {
 	if err := c.waiting.Read(c.receive); err != nil {
 		return 0, err
 	}
-	if c.pollErr != nil {
-		return 0, fmt.Errorf("poll the socket: %w", c.pollErr)
-	}
 	if c.errno != 0 {
 		return 0, nil // the error of one packet, such as an ICMP message
 	}
 	if c.burst += c.received; c.polled && c.burst >= longBurst {
-		if err := c.poll(false); err != nil {
-			return 0, fmt.Errorf("poll the socket no more: %w", err)
-		}
+		_ = c.poll(false) // or it costs more
 	}
 	batch := c.packets[:c.received]
 	for i := range batch {

@@ -237,18 +237,27 @@ func TestServeAllocatesNothing(t *testing.T) {
 			batch[i].Reply = append(batch[i].Room, batch[i].Data...)
 		}
 	}
-	allocs := testing.AllocsPerRun(100, func() {
-		if _, err := client.Write(query); err != nil {
-			t.Fatal(err)
+	for _, packets := range []int{1, longBurst + 1} {
+		allocs := testing.AllocsPerRun(100, func() {
+			for range packets {
+				if _, err := client.Write(query); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if failed, err := c.Serve(handle); failed != 0 || err != nil {
+				t.Fatal(failed, err)
+			}
+			for range packets {
+				if _, err := client.Read(buf); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.poll(!c.polled); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocs != 0 {
+			t.Errorf("%v allocations for %d packets", allocs, packets)
 		}
-		if failed, err := c.Serve(handle); failed != 0 || err != nil {
-			t.Fatal(failed, err)
-		}
-		if _, err := client.Read(buf); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if allocs != 0 {
-		t.Errorf("%v allocations a packet", allocs)
 	}
 }
