@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -58,4 +60,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		differences: counter("audit_differences_total",
 			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that were missed.", "resource"),
 	}
+}
+
+// eventsOf returns what notes the time of the last event of a resource, which has
+// such a time from now on.
+func (m *Metrics) eventsOf(resource string) func(time.Time) {
+	gauge := m.lastEvent.WithLabelValues(resource)
+	return func(at time.Time) { gauge.Set(float64(at.UnixMilli()) / 1000) }
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // logEvery is how often one class of error is logged.
@@ -179,8 +177,8 @@ func (t *tracker) of(role string) observer {
 type trackedRole struct {
 	*tracker
 	role      string
-	watch     *watchState      // under the tracker's lock
-	lastEvent prometheus.Gauge // nil before the first event
+	watch     *watchState     // under the tracker's lock
+	lastEvent func(time.Time) // nil before the first event
 }
 
 func (t *trackedRole) connected() {
@@ -204,9 +202,9 @@ func (t *trackedRole) event() {
 	t.watch.LastEvent = now
 	t.mu.Unlock()
 	if t.lastEvent == nil {
-		t.lastEvent = t.metrics.lastEvent.WithLabelValues(t.role)
+		t.lastEvent = t.metrics.eventsOf(t.role)
 	}
-	t.lastEvent.Set(float64(now.UnixMilli()) / 1000)
+	t.lastEvent(now)
 }
 
 func (t *trackedRole) lost() {
