@@ -234,7 +234,8 @@ func TestServeAllocatesNothing(t *testing.T) {
 	query, buf := []byte("x"), make([]byte, 100)
 	handle := func(batch []Packet) {
 		for i := range batch {
-			batch[i].Reply = append(batch[i].Room, batch[i].Data...)
+			p := &batch[i]
+			p.Reply = p.Room[:copy(p.Room[:MaxPacket], p.Data)]
 		}
 	}
 	for _, packets := range []int{1, longBurst + 1} {
