@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
 // large fills a zone as a large cluster does: Services with a ClusterIP, each
@@ -43,6 +44,36 @@ func BenchmarkMemory(b *testing.B) {
 				large(z, size.services, size.headless)
 				b.ReportMetric(float64(heap()-before), "B")
 				runtime.KeepAlive(z)
+			}
+		})
+	}
+}
+
+// BenchmarkMemoryOfRecords is BenchmarkMemory for the simplest alternative: a list
+// of records for each name. Reverse names and the objects themselves are not even
+// in it.
+func BenchmarkMemoryOfRecords(b *testing.B) {
+	for _, size := range []struct{ services, headless int }{{10_000, 0}, {0, 1000}} {
+		b.Run(fmt.Sprintf("services=%d/headless=%dx50", size.services, size.headless), func(b *testing.B) {
+			for b.Loop() {
+				before := heap()
+				names := map[string][]skydns.Record{}
+				add := func(owner string, ip netip.Addr) {
+					host := fmt.Sprintf("%x.%s", ip.As4(), owner)
+					a := skydns.Record{Type: skydns.TypeA, TTL: 30, Addr: ip}
+					names[owner], names[host] = append(names[owner], a), []skydns.Record{a}
+					names["_http._tcp."+owner] = append(names["_http._tcp."+owner], skydns.Record{Type: skydns.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{ip}})
+				}
+				for i := range size.services {
+					add(fmt.Sprintf("service-%d.namespace-%d.svc.cluster.local.", i, i%50), netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)}))
+				}
+				for i := range size.headless {
+					for j := range 50 {
+						add(fmt.Sprintf("headless-%d.namespace-%d.svc.cluster.local.", i, i%50), netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}))
+					}
+				}
+				b.ReportMetric(float64(heap()-before), "B")
+				runtime.KeepAlive(names)
 			}
 		})
 	}

@@ -2,7 +2,10 @@ package treecache_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
@@ -18,29 +21,123 @@ func filled(n int) (*treecache.Tree[int], []string) {
 	return tr, names
 }
 
+// A lockedMap is the simplest alternative: whole names in one map, behind a lock.
+type lockedMap struct {
+	mu    sync.RWMutex
+	names map[string]*int
+}
+
+func (m *lockedMap) get(name string) *int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.names[name]
+}
+
+func (m *lockedMap) set(name string, value *int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.names[name] = value
+}
+
+// ways are the tree and its alternative, filled with n names.
+func ways(n int) (names []string, all []way) {
+	tr, names := filled(n)
+	m := &lockedMap{names: map[string]*int{}}
+	for i, name := range names {
+		m.set(name, &i)
+	}
+	return names, []way{
+		{"tree", func(name string) bool { _, rest := tr.Lookup(name); return rest == "" }, func(name string, value *int) { tr.Set(name, value) }},
+		{"locked map", func(name string) bool { return m.get(name) != nil }, m.set},
+	}
+}
+
+type way struct {
+	name   string
+	lookup func(string) bool
+	set    func(string, *int)
+}
+
+// BenchmarkLookup looks names up while nobody writes, and while a thousand values a
+// second are replaced.
 func BenchmarkLookup(b *testing.B) {
 	for _, n := range sizes {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			tr, names := filled(n)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, rest := tr.Lookup(names[i%n]); rest != "" {
-					b.Fatal("not found")
-				}
+		names, all := ways(n)
+		for _, way := range all {
+			for _, writes := range []int{0, 1000} {
+				b.Run(fmt.Sprintf("%s/names=%d/writes=%d", way.name, n, writes), func(b *testing.B) {
+					stop := writing(writes, func(i int) { way.set(names[i%n], &i) })
+					defer stop()
+					b.ReportAllocs()
+					b.RunParallel(func(pb *testing.PB) {
+						for i := rand.IntN(n); pb.Next(); i++ {
+							if !way.lookup(names[i%n]) {
+								b.Error("not found")
+							}
+						}
+					})
+				})
 			}
+		}
+	}
+}
+
+// writing calls write so many times a second, until it is stopped.
+func writing(times int, write func(i int)) (stop func()) {
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		if times == 0 {
+			return
+		}
+		tick := time.NewTicker(time.Second / time.Duration(times))
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				write(i)
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-over
+	}
+}
+
+// BenchmarkLookupAll looks up eight names together, as the packets of a batch are.
+func BenchmarkLookupAll(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint("names=", n), func(b *testing.B) {
+			tr, names := filled(n)
+			var searches [8]treecache.Search[int]
+			b.ReportAllocs()
+			looked := 0
+			for b.Loop() {
+				for i := range searches {
+					searches[i].Name = names[looked%n]
+					looked++
+				}
+				tr.LookupAll(searches[:], 3)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(looked), "ns/name")
 		})
 	}
 }
 
 func BenchmarkReplace(b *testing.B) {
 	for _, n := range sizes {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			tr, names := filled(n)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				tr.Set(names[i%n], &i)
-			}
-		})
+		names, all := ways(n)
+		for _, way := range all {
+			b.Run(fmt.Sprintf("%s/names=%d", way.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					way.set(names[i%n], &i)
+				}
+			})
+		}
 	}
 }
 
