@@ -38,6 +38,12 @@ e2e: go ## Test the three commands against a real control plane (e2e/README.md)
 	@hack/dnsmasq.sh >/dev/null
 	@e2e/run.sh
 
+.PHONY: clients
+clients: go ## Ask the pod with glibc, musl, c-ares, Go, nginx, HAProxy, unbound and CoreDNS; needs root
+## RUN='TestClients/musl' only these
+	@hack/dnsmasq.sh >/dev/null
+	go -C e2e test -count=1 $(if $(RUN),-run '$(RUN)') ./clients
+
 .PHONY: chaos
 chaos: go ## Do harm to a running pod and count what is lost (docs/reliability.md; about 15 minutes)
 ## CASES=1,9 only these; UPDATE=1 puts the table into docs/reliability.md

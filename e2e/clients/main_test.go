@@ -1,0 +1,166 @@
+package clients
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// insideVariable marks the second process, the one in the namespaces.
+const insideVariable = "KUBE_DNS_CLIENTS_DIR"
+
+// resolvConf is the file that a kubelet writes for a pod of namespace default.
+const resolvConf = `nameserver 127.0.0.1
+search default.svc.cluster.local svc.cluster.local cluster.local
+options ndots:5
+`
+
+// TestMain runs the test binary again, in namespaces of its own. Everything in
+// them ends with that process.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.list"); f != nil && f.Value.String() != "" {
+		os.Exit(m.Run())
+	}
+	if os.Getenv(insideVariable) != "" {
+		if err := enter(os.Getenv(insideVariable)); err != nil {
+			fmt.Fprintln(os.Stderr, "clients:", err)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
+	code, err := runInside()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "clients:", err)
+	}
+	os.Exit(code)
+}
+
+// tools are the programs that the tests run, with the Debian package of each.
+var tools = map[string]string{
+	"dnsmasq": "dnsmasq-base", "ip": "iproute2", "gcc": "gcc", "musl-gcc": "musl-tools",
+	"nginx": "nginx-light", "haproxy": "haproxy", "unbound": "unbound",
+}
+
+// runInside builds, runs the tests in new namespaces and returns their exit code.
+func runInside() (int, error) {
+	if err := checkTools(); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "kube-dns-clients-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	// The programs under test drop their rights and still read files here.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return 1, err
+	}
+	if err := build(dir); err != nil {
+		return 1, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), insideVariable+"="+dir)
+	// In a PID namespace of its own, so that no program outlives the tests.
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
+	}
+	err = cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() >= 0 {
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return 1, fmt.Errorf("run the tests in namespaces of their own: %w", err)
+	}
+	return 0, nil
+}
+
+func checkTools() error {
+	if os.Geteuid() != 0 {
+		return errors.New("root is needed to make network and mount namespaces")
+	}
+	var missing []string
+	for tool, debian := range tools {
+		if _, err := lookPath(tool); err != nil {
+			missing = append(missing, debian)
+		}
+	}
+	if _, err := os.Stat("/usr/include/ares.h"); err != nil {
+		missing = append(missing, "libc-ares-dev")
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not installed: apt-get install --no-install-recommends %s", strings.Join(missing, " "))
+	}
+	return nil
+}
+
+// lookPath finds a program, also where only root's PATH leads.
+func lookPath(tool string) (string, error) {
+	if path, err := exec.LookPath(tool); err == nil {
+		return path, nil
+	}
+	return exec.LookPath(filepath.Join("/usr/sbin", tool))
+}
+
+// build makes the commands, CoreDNS and the C programs, in dir/bin.
+func build(dir string) error {
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"go", "-C", "../..", "build", "-o", bin + "/", "./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar"},
+		{"go", "-C", "../node/nodecache", "build", "-o", bin + "/coredns", "."},
+		{"gcc", "-O1", "-o", bin + "/glibc", "testdata/getaddrinfo.c"},
+		{"musl-gcc", "-O1", "-static", "-o", bin + "/musl", "testdata/getaddrinfo.c"},
+		{"gcc", "-O1", "-o", bin + "/cares", "testdata/cares.c", "-lcares"},
+	} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+		}
+	}
+	return nil
+}
+
+// enter prepares the namespaces: a loopback device that has the Services'
+// addresses, and the files that resolvers read.
+func enter(dir string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	for file, text := range map[string]string{
+		"/etc/resolv.conf": resolvConf, "/etc/nsswitch.conf": "hosts: files dns\n", "/etc/hosts": "127.0.0.1 localhost\n",
+	} {
+		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+			continue // its default is the same
+		}
+		own := filepath.Join(dir, filepath.Base(file))
+		if err := os.WriteFile(own, []byte(text), 0o644); err != nil {
+			return err
+		}
+		if err := unix.Mount(own, file, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", file, err)
+		}
+	}
+	for _, args := range [][]string{{"link", "set", "lo", "up"}, {"addr", "add", webAddr + "/32", "dev", "lo"}} {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	return nil
+}
