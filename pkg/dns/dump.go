@@ -75,18 +75,21 @@ func dumpTree(from *treecache.Node[service], to *dumpNode) {
 }
 
 func (s *service) dump(to *dumpNode) {
-	for members := range s.hosts {
-		to.entry(s.label(members[0]), joinAddrs(s.addrsOf(members)), 0)
+	hosts := s.hosts()
+	for i := range hosts.count() {
+		first, end := hostAround(hosts.all, hosts.start(i))
+		to.entry(s.label(hosts.all[first]), joinAddrs(s.addrsOf(hosts.all[first:end])), 0)
 	}
-	for _, p := range s.ports {
+	var t skydns.Target
+	for i, p := range s.ports {
 		at := to.child("_" + p.Protocol).child("_" + p.Name)
 		if !s.headless {
 			at.entry(s.label(s.members()[0]), strings.TrimSuffix(s.owner, "."), p.Number)
 			continue
 		}
-		for _, t := range s.targets(p, s.members()) {
-			label := s.label(t.member)
-			at.entry(label, label+"."+strings.TrimSuffix(s.owner, "."), t.number)
+		for n, next := 0, s.SeekTarget(i, 0); n < s.CountTargets(i); n++ {
+			next = s.NextTarget(i, next, 0, &t)
+			at.entry(string(t.Label), string(t.Label)+"."+strings.TrimSuffix(s.owner, "."), t.Port)
 		}
 	}
 }

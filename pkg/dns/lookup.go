@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 
@@ -37,7 +38,7 @@ func (s *service) records(rest string, rrtype uint16, limit int) (rs []skydns.Re
 	case labels == 1 && rest[0] == '_':
 		return nil, 0, s.hasProtocol(rest)
 	case labels == 1:
-		return s.hostRecords(rest, rrtype)
+		return s.hostRecords(rest, rrtype, limit)
 	case labels == 2:
 		return s.portRecords("", rest, rrtype, limit)
 	case labels == 3:
@@ -62,81 +63,82 @@ func (s *service) externalRecords(rrtype uint16) []skydns.Record {
 // all answers for the Service itself: its addresses, or as SRV its hosts
 // without a port.
 func (s *service) all(rrtype uint16, limit int) ([]skydns.Record, int) {
-	if rrtype != skydns.TypeSRV {
-		rs := addressRecords(s.allAddrs(), rrtype)
-		return rs, len(rs)
+	if rrtype == skydns.TypeSRV {
+		return s.srvRecords(noPort, limit)
 	}
-	var rs []skydns.Record
-	n := 0
-	for members := range s.hosts {
-		if n++; len(rs) < limit {
-			rs = append(rs, s.srv(members, 0))
-		}
-	}
-	return rs, n
+	return rawRecords(s.raw(rrtype), rrtype, limit)
 }
 
-func (s *service) hostRecords(label string, rrtype uint16) ([]skydns.Record, int, bool) {
-	members := s.host(label)
-	if len(members) == 0 {
+// rawRecords makes records of addresses of one family in network order.
+func rawRecords(raw string, rrtype uint16, limit int) ([]skydns.Record, int) {
+	if raw == "" {
+		return nil, 0
+	}
+	size := 4
+	if rrtype == skydns.TypeAAAA {
+		size = 16
+	}
+	total, at := len(raw)/size, 0
+	n := min(limit, total)
+	if n < total {
+		at = rand.IntN(total)
+	}
+	rs := make([]skydns.Record, n)
+	for i := range rs {
+		from := (at + i) % total * size
+		rs[i] = skydns.Record{Type: rrtype, TTL: ttl, Addr: addrFrom(raw[from : from+size])}
+	}
+	return rs, total
+}
+
+func (s *service) hostRecords(label string, rrtype uint16, limit int) ([]skydns.Record, int, bool) {
+	first, end := s.hostRange(label)
+	if first == end {
 		return nil, 0, false
 	}
 	if rrtype == skydns.TypeSRV {
-		return []skydns.Record{s.srv(members, 0)}, 1, true
+		var t skydns.Target
+		s.NextTarget(noPort, first, limit, &t)
+		return []skydns.Record{s.srv(&t)}, 1, true
 	}
-	rs := addressRecords(s.addrsOf(members), rrtype)
-	return rs, len(rs), true
+	var raw strings.Builder
+	for i, members := first, s.members(); i < end; i++ {
+		if at := s.rawAddr(int(members[i].addr)); (len(at) == 4) == (rrtype == skydns.TypeA) && (i == first || members[i].addr != members[i-1].addr) {
+			raw.WriteString(at)
+		}
+	}
+	if rrtype != skydns.TypeA && rrtype != skydns.TypeAAAA {
+		return nil, 0, true
+	}
+	rs, n := rawRecords(raw.String(), rrtype, limit)
+	return rs, n, true
 }
 
 // portRecords answers for _name._protocol, the place, and with a host in front
 // of it: a label of hosts, or "*" for any.
 func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]skydns.Record, int, bool) {
-	i := s.portIndex(cutFirst(place))
-	if i < 0 {
+	port := s.portIndex(cutFirst(place))
+	if port < 0 {
 		return nil, 0, false
 	}
-	one := label != "" && label != "*"
-	if !s.headless {
-		// A ClusterIP is one target: the Service.
-		if one {
-			return nil, 0, false
-		}
+	if label == "" || label == "*" {
 		if rrtype != skydns.TypeSRV {
 			return nil, 0, true
 		}
-		if limit == 0 {
-			return nil, 1, true
-		}
-		return []skydns.Record{{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Port: s.ports[i].Number, Addrs: s.allAddrs()}}, 1, true
+		rs, n := s.srvRecords(port, limit)
+		return rs, n, true
 	}
-	var members []member
-	if one {
-		members = s.host(label)
-	} else {
-		members = s.members()
+	if !s.headless { // a ClusterIP is one target: the Service
+		return nil, 0, false
 	}
-	targets := s.targets(s.ports[i], members)
-	if len(targets) == 0 {
+	rs := s.hostTargets(port, label, max(1, limit))
+	if len(rs) == 0 {
 		return nil, 0, false
 	}
 	if rrtype != skydns.TypeSRV {
 		return nil, 0, true
 	}
-	var rs []skydns.Record
-	for _, t := range targets[:min(limit, len(targets))] {
-		rs = append(rs, s.srv(s.sameName(t.member), t.number))
-	}
-	return rs, len(targets), true
-}
-
-// sameName returns all members with the name of m.
-func (s *service) sameName(m member) []member { return s.host(s.label(m)) }
-
-// srv points to the name of these members.
-func (s *service) srv(members []member, port uint16) skydns.Record {
-	return skydns.Record{
-		Type: skydns.TypeSRV, TTL: ttl, Host: s.label(members[0]) + "." + s.owner, Port: port, Addrs: s.addrsOf(members),
-	}
+	return rs[:min(limit, len(rs))], len(rs), true
 }
 
 // podRecords answers for the names below pod.<zone>: labels is what stands to

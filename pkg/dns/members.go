@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
@@ -54,21 +55,67 @@ func (s *service) keep(l *addressList) {
 	s.addrs = unsafe.String(unsafe.SliceData(packed), len(packed)) // which nobody changes any more
 }
 
+// A memberList is immutable.
+type memberList struct {
+	all []member
+	// starts are the indexes of the first member of each name; nil when every
+	// member has a name of its own.
+	starts []uint32
+}
+
+func newMemberList(members []member) *memberList {
+	l := &memberList{all: members}
+	names := 0
+	for i := range members {
+		if i == 0 || !sameHost(members[i-1], members[i]) {
+			names++
+		}
+	}
+	if names == len(members) {
+		return l
+	}
+	l.starts = make([]uint32, 0, names)
+	for i := range members {
+		if i == 0 || !sameHost(members[i-1], members[i]) {
+			l.starts = append(l.starts, uint32(i))
+		}
+	}
+	return l
+}
+
+// count is the number of names.
+func (l *memberList) count() int {
+	if l.starts == nil {
+		return len(l.all)
+	}
+	return len(l.starts)
+}
+
+// start is the index of the first member of the nth name.
+func (l *memberList) start(n int) int {
+	if l.starts == nil {
+		return n
+	}
+	return int(l.starts[n])
+}
+
 // members are the endpoints, and the ClusterIPs, as names below the Service.
-// Those with a hostname stand first, by name; the others by hash. Where all
-// addresses are alike, which they are for most Services, the list is made, and
-// kept, when somebody asks for it: few do.
-func (s *service) members() []member {
+// Those with a hostname come first, by name; the others by hash.
+func (s *service) members() []member { return s.hosts().all }
+
+// hosts returns the members with their names. Where all addresses are alike,
+// which they are for most Services, the list is made, and kept, at the first
+// call.
+func (s *service) hosts() *memberList {
 	if made := s.made.Load(); made != nil {
-		return *made
+		return made
 	}
-	made := make([]member, 0, s.addrCount())
-	for i := range cap(made) {
-		made = append(made, member{addr: uint32(i), hash: hashOf(s.addr(i))})
+	members := make([]member, 0, s.addrCount())
+	for i := range cap(members) {
+		members = append(members, member{addr: uint32(i), hash: hashOf(s.addr(i))})
 	}
-	made = sortedMembers(made)
-	s.made.CompareAndSwap(nil, &made)
-	return *s.made.Load()
+	s.made.CompareAndSwap(nil, newMemberList(sortedMembers(members)))
+	return s.made.Load()
 }
 
 func sortedMembers(members []member) []member {
@@ -93,8 +140,11 @@ func compareHashes(a, b member) int {
 }
 
 // addr returns the address with that index.
-func (s *service) addr(i int) netip.Addr {
-	switch raw := s.rawAddr(i); len(raw) {
+func (s *service) addr(i int) netip.Addr { return addrFrom(s.rawAddr(i)) }
+
+// addrFrom makes an address of its 4 or 16 bytes.
+func addrFrom(raw string) netip.Addr {
+	switch len(raw) {
 	case 4:
 		var ip [4]byte
 		copy(ip[:], raw)
@@ -140,23 +190,22 @@ func (s *service) addrIndex(addr netip.Addr) int {
 // sameHost says whether two members have one name.
 func sameHost(a, b member) bool { return a.host == b.host && (a.host != 0 || a.hash == b.hash) }
 
-// hosts calls yield for the members of each name below the Service.
-func (s *service) hosts(yield func(members []member) bool) {
-	for rest := s.members(); len(rest) > 0; {
-		n := 1
-		for n < len(rest) && sameHost(rest[0], rest[n]) {
-			n++
-		}
-		if !yield(rest[:n]) {
-			return
-		}
-		rest = rest[n:]
+// hostAround returns the range of the members that have one name with the one
+// at i.
+func hostAround(members []member, i int) (first, end int) {
+	first, end = i, i+1
+	for first > 0 && sameHost(members[first-1], members[i]) {
+		first--
 	}
+	for end < len(members) && sameHost(members[i], members[end]) {
+		end++
+	}
+	return first, end
 }
 
-// host returns the members of the name with that label, none when there is no
-// such name. It does not allocate, but for members.
-func (s *service) host(label string) []member {
+// hostRange returns the range of the members of the name with that label, which
+// is empty when there is no such name. It does not allocate, except for members.
+func (s *service) hostRange(label string) (first, end int) {
 	want := member{}
 	var named, hashed bool
 	if s.headless {
@@ -167,7 +216,7 @@ func (s *service) host(label string) []member {
 	}
 	if !named {
 		if want.hash, hashed = parseHashLabel(label); !hashed {
-			return nil
+			return 0, 0
 		}
 	}
 	members := s.members()
@@ -175,22 +224,19 @@ func (s *service) host(label string) []member {
 		return cmp.Or(cmp.Compare(m.host-1, want.host-1), compareHashes(m, want))
 	})
 	if !ok {
-		return nil
+		return 0, 0
 	}
-	// The search finds the first of them.
-	n := first
-	for n < len(members) && sameHost(members[n], want) {
-		n++
-	}
-	return members[first:n]
+	return hostAround(members, first) // the search finds the first of them
 }
 
 // label is the label of a member's name.
-func (s *service) label(m member) string {
+func (s *service) label(m member) string { return string(s.appendLabel(nil, m)) }
+
+func (s *service) appendLabel(b []byte, m member) []byte {
 	if m.host != 0 {
-		return s.rare.hostnames[m.host-1]
+		return append(b, s.rare.hostnames[m.host-1]...)
 	}
-	return hashLabel(m.hash)
+	return appendHashLabel(b, m.hash)
 }
 
 // addrsOf returns the distinct addresses of members of one name.
@@ -207,48 +253,20 @@ func (s *service) addrsOf(members []member) []netip.Addr {
 // portIndex returns the index of the port with these labels, each of which
 // begins with "_", or -1. It does not allocate.
 func (s *service) portIndex(name, protocol string) int {
-	for i := range s.ports {
-		p := &s.ports[i]
-		if len(name) > 0 && name[0] == '_' && name[1:] == p.Name && len(protocol) > 0 && protocol[0] == '_' && protocol[1:] == p.Protocol {
-			return i
-		}
+	if name == "" || name[0] != '_' || protocol == "" || protocol[0] != '_' {
+		return -1
 	}
-	return -1
+	i, found := slices.BinarySearchFunc(s.ports, Port{Name: name[1:], Protocol: protocol[1:]}, comparePorts)
+	if !found {
+		return -1
+	}
+	return i
 }
 
-// hasProtocol says whether there is a port of _protocol.
+// hasProtocol reports whether there is a port of _protocol.
 func (s *service) hasProtocol(label string) bool {
-	return slices.ContainsFunc(s.ports, func(p Port) bool { return "_"+p.Protocol == label })
-}
-
-// targets returns the hosts of a port, or one of them, with the numbers that
-// they have it at, each pair once.
-func (s *service) targets(p Port, hosts []member) []target {
-	var found []target
-	for _, m := range hosts {
-		for _, q := range s.rare.portSets[m.ports] {
-			if comparePorts(p, q) != 0 {
-				continue
-			}
-			// Members of one name stand side by side.
-			t := target{m, q.Number}
-			same := func(u target) bool { return sameHost(u.member, m) && u.number == t.number }
-			known := false
-			for i := len(found) - 1; i >= 0 && sameHost(found[i].member, m) && !known; i-- {
-				known = same(found[i])
-			}
-			if !known {
-				found = append(found, t)
-			}
-		}
-	}
+	_, found := slices.BinarySearchFunc(s.ports, label[1:], func(p Port, protocol string) int { return strings.Compare(p.Protocol, protocol) })
 	return found
-}
-
-// A target is where an SRV record points to.
-type target struct {
-	member
-	number uint16
 }
 
 // nameless says that no address of the Service has a reverse name.
@@ -293,7 +311,7 @@ func (s *service) reverseLabel(addr netip.Addr) (string, bool) {
 		}
 		host = m.host
 	}
-	if host == 0 {
+	if host == 0 || s.rare.odd {
 		return "", false
 	}
 	return s.rare.hostnames[host-1], true

@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// hashLabel is the label of an address that has no name of its own.
+// appendHashLabel appends the label of an address that has no name of its own.
 //
 // Compat: clients store these names, so they must be the ones that kube-dns
 // has always made: the hash in hexadecimal, and that text once more in
 // hexadecimal.
-func hashLabel(hash uint32) string {
-	return hex.EncodeToString(strconv.AppendUint(nil, uint64(hash), 16))
+func appendHashLabel(b []byte, hash uint32) []byte {
+	var text [8]byte
+	return hex.AppendEncode(b, strconv.AppendUint(text[:0], uint64(hash), 16))
 }
 
-// parseHashLabel is the inverse of hashLabel. It does not allocate.
+// parseHashLabel is the inverse of appendHashLabel. It does not allocate.
 func parseHashLabel(label string) (uint32, bool) {
 	if len(label) == 0 || len(label) > 16 || len(label)%2 != 0 {
 		return 0, false
@@ -83,4 +84,18 @@ func isRFC1123Label(s string) bool {
 // label that begins with a letter.
 func isRFC1035Label(s string) bool {
 	return isRFC1123Label(s) && s[0] >= 'a'
+}
+
+// isPlainLabel reports whether s is a label of lower-case letters, digits, "-"
+// and "_", which needs no escapes.
+func isPlainLabel(s string) bool {
+	if s == "" || len(s) > 63 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
 }

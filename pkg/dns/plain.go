@@ -5,81 +5,37 @@ import (
 	"strings"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
-	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// Plain implements skydns.PlainBackend for the names that are asked for most:
-// of Services, their hosts and ports, of addresses that one Service claims with
-// one name, and of what does not exist. It says nothing while the data is old,
-// since such answers need marks.
-//
-// Questions are looked up some at a time: see treecache.Tree.LookupAll.
-func (z *Zone) Plain(questions []skydns.PlainQuestion) {
+// PlainRecords implements skydns.PlainBackend for the names that are asked for
+// most: of Services, their hosts and ports, and of what does not exist. It has
+// no answer while the data is old, since such answers need marks.
+func (z *Zone) PlainRecords(name string, qtype uint16) skydns.Plain {
+	if !z.synced.Load() || !z.isPlain(name) {
+		return skydns.Plain{}
+	}
+	n, rest := z.tree.Lookup(name)
+	s := n.Value()
+	switch {
+	case s != nil:
+		return s.plain(rest, qtype)
+	case rest == "":
+		return skydns.Plain{Kind: skydns.PlainNoData}
+	}
+	return skydns.Plain{Kind: skydns.PlainNotFound}
+}
+
+// PlainReverse implements skydns.PlainBackend for addresses that one Service
+// claims with one name.
+func (z *Zone) PlainReverse(addr netip.Addr) skydns.Plain {
 	if !z.synced.Load() {
-		for i := range questions {
-			questions[i].Plain = skydns.Plain{}
-		}
-		return
+		return skydns.Plain{}
 	}
-	for len(questions) > 0 {
-		n := min(len(questions), sideBySide)
-		z.plainNames(questions[:n])
-		z.plainAddrs(questions[:n])
-		questions = questions[n:]
+	if c := z.reverse.Get(addr.As16()); c != nil {
+		return c.plain(addr)
 	}
+	return skydns.Plain{}
 }
-
-// sideBySide is how many questions are looked up together: more than memory can be
-// asked for at a time is of no use.
-const sideBySide = 8
-
-// plainNames answers for names.
-func (z *Zone) plainNames(questions []skydns.PlainQuestion) {
-	var searches [sideBySide]treecache.Search[service]
-	var asked [sideBySide]*skydns.PlainQuestion // what is searched for
-	n := 0
-	for i := range questions {
-		if q := &questions[i]; z.isPlain(q.Name) {
-			searches[n].Name, asked[n] = q.Name, q
-			n++
-		} else {
-			q.Plain = skydns.Plain{}
-		}
-	}
-	z.tree.LookupAll(searches[:n], serviceLabels)
-	for i := range searches[:n] {
-		if s := searches[i].Node.Value(); s != nil {
-			s.touch()
-		}
-	}
-	for i, q := range asked[:n] {
-		q.Plain = plainAt(searches[i].Node, searches[i].Rest, q.Type)
-	}
-}
-
-// plainAddrs answers for addresses.
-func (z *Zone) plainAddrs(questions []skydns.PlainQuestion) {
-	var probes [sideBySide]treecache.Probe[reverseKey, claimants]
-	var asked [sideBySide]*skydns.PlainQuestion
-	n := 0
-	for i := range questions {
-		if q := &questions[i]; q.Addr.IsValid() {
-			probes[n], asked[n] = z.reverse.Probe(q.Addr.As16()), q
-			n++
-		}
-	}
-	for i := range probes[:n] {
-		probes[i].Fetch()
-	}
-	for i, q := range asked[:n] {
-		if c := probes[i].Value(); c != nil {
-			q.Plain = c.plain(q.Addr)
-		}
-	}
-}
-
-// serviceLabels is how many labels the name of a Service has below the apex.
-const serviceLabels = 3
 
 // isPlain says whether a name is one of the zone for which the tree of Services
 // says all there is to know.
@@ -93,19 +49,6 @@ func (z *Zone) isPlain(name string) bool {
 		return false // Records knows
 	}
 	return !strings.HasSuffix(rest, ".pod") && !z.maybeFederated(rest)
-}
-
-// plainAt answers for a name that has a node, or is below the one that it is
-// nearest to.
-func plainAt(n *treecache.Node[service], rest string, qtype uint16) skydns.Plain {
-	s := n.Value()
-	switch {
-	case s != nil:
-		return s.plain(rest, qtype)
-	case rest == "":
-		return skydns.Plain{Kind: skydns.PlainNoData}
-	}
-	return skydns.Plain{Kind: skydns.PlainNotFound}
 }
 
 // maybeFederated says whether a name could be one of a federation, by its
@@ -122,7 +65,7 @@ func (s *service) plain(rest string, qtype uint16) skydns.Plain {
 	case s.external:
 		return skydns.Plain{}
 	case rest == "" && qtype == skydns.TypeSRV:
-		return skydns.Plain{Kind: skydns.PlainPacked, Slot: s.slot(-1)}
+		return s.plainTargets(noPort)
 	case rest == "":
 		return plainAddresses(s.raw(qtype))
 	case rest[0] != '_':
@@ -137,9 +80,17 @@ func (s *service) plain(rest string, qtype uint16) skydns.Plain {
 	case i < 0:
 		return skydns.Plain{Kind: skydns.PlainNotFound}
 	case qtype == skydns.TypeSRV:
-		return skydns.Plain{Kind: skydns.PlainPacked, Slot: s.slot(i)}
+		return s.plainTargets(i)
 	}
 	return skydns.Plain{Kind: skydns.PlainNoData}
+}
+
+// plainTargets answers an SRV question.
+func (s *service) plainTargets(port int) skydns.Plain {
+	if s.headless && (s.rare.odd || len(s.rare.portSets) > fewPortSets) {
+		return skydns.Plain{}
+	}
+	return skydns.Plain{Kind: skydns.PlainTargets, TTL: ttl, Targets: s, Port: port}
 }
 
 // plainHost answers for a name one label below the Service, when it has one
@@ -148,14 +99,14 @@ func (s *service) plainHost(label string, qtype uint16) skydns.Plain {
 	if strings.Contains(label, ".") {
 		return skydns.Plain{}
 	}
-	members := s.host(label)
+	first, end := s.hostRange(label)
 	switch {
-	case len(members) == 0:
+	case first == end:
 		return skydns.Plain{Kind: skydns.PlainNotFound}
-	case qtype == skydns.TypeSRV || len(members) > 1:
+	case qtype == skydns.TypeSRV || end-first > 1:
 		return skydns.Plain{}
 	}
-	addr := int(members[0].addr)
+	addr := int(s.members()[first].addr)
 	if four := addr < int(s.fours); four && qtype != skydns.TypeA || !four && qtype != skydns.TypeAAAA {
 		return skydns.Plain{Kind: skydns.PlainNoData}
 	}

@@ -23,9 +23,8 @@ type service struct {
 	// IPv4, then those of IPv6. They are the ClusterIPs, or the endpoints that
 	// are published, or the one address of an ExternalName that is one.
 	addrs string
-	// few has room for addrs when they are few: whoever reads a ClusterIP then
-	// has it in the cache with the rest.
-	few   [32]byte
+	// few backs addrs when they fit, so a ClusterIP shares the value's cache line.
+	few   [40]byte
 	fours uint32
 	// external: an ExternalName, which has no members and nothing below it.
 	external bool
@@ -34,12 +33,8 @@ type service struct {
 	headless bool
 	// usable: federation may answer with this Service.
 	usable bool
-	// first keeps the packed answer to the SRV question for the first port, slots
-	// those for the Service itself and the other ports; made when there is one.
-	first skydns.Slot
-	slots atomic.Pointer[[]skydns.Slot]
-	// made are the members, when they have been asked for: see members.
-	made atomic.Pointer[[]member]
+	// made are the members, once they were needed: see hosts.
+	made atomic.Pointer[memberList]
 	// rare is what a ClusterIP has not; nil there.
 	rare *rare
 	// ports are the named ports, sorted by protocol and name. The numbers count
@@ -58,6 +53,8 @@ type rare struct {
 	// headless Service refer to.
 	hostnames []string
 	portSets  [][]Port
+	// odd: a hostname is not a label of letters, digits, "-" and "_".
+	odd bool
 }
 
 // A member is one address under one name.
@@ -89,27 +86,6 @@ func build(svc *Service, endpoints []*Endpoints, owner string) *service {
 	return s
 }
 
-// slot returns the place for packed answers about a port, or with -1 about the
-// Service itself. It allocates the first time.
-func (s *service) slot(port int) *skydns.Slot {
-	if port == 0 {
-		return &s.first
-	}
-	slots := s.slots.Load()
-	if slots == nil {
-		made := make([]skydns.Slot, max(1, len(s.ports)))
-		s.slots.CompareAndSwap(nil, &made)
-		slots = s.slots.Load()
-	}
-	return &(*slots)[max(0, port)]
-}
-
-// touch asks memory for the value, and does not wait for it. It returns nothing of
-// use.
-//
-//go:noinline
-func (s *service) touch() int { return int(s.fours) + len(s.ports) }
-
 // alias is the target of an ExternalName that is a name, else empty.
 func (s *service) alias() string {
 	if s.rare == nil {
@@ -130,16 +106,17 @@ func (s *service) buildExternal(name string) {
 	s.usable = true
 }
 
-// setPorts keeps ports, which many Services share: they are only changed in a
-// copy.
-func (s *service) setPorts(ports []Port) {
-	s.ports = ports
+func (s *service) setPorts(ports []Port) { s.ports = strictPorts(ports) }
+
+// strictPorts returns ports sorted, each once. Many Services share ports, so they
+// are only changed in a copy.
+func strictPorts(ports []Port) []Port {
 	for i := 1; i < len(ports); i++ {
 		if comparePorts(ports[i-1], ports[i]) >= 0 {
-			s.ports = sortedPorts(slices.Clone(ports))
-			return
+			return sortedPorts(slices.Clone(ports))
 		}
 	}
+	return ports
 }
 
 // sortedPorts sorts ports, and keeps the first of those with one name.
@@ -202,16 +179,21 @@ func (s *service) makeMembers(endpoints []*Endpoints, all bool) {
 	var members []member
 	var portSets [][]Port
 	var hostnames []string
+	var last []Port
+	set := -1
 	for at := range published(endpoints, all) {
-		// Endpoints with the same ports mostly come together.
-		set := len(portSets) - 1
-		if set < 0 || !samePorts(portSets[set], at.ports) {
-			portSets = append(portSets, at.ports)
-			s.ports = append(s.ports, at.ports...)
-			set++
+		if set < 0 || !samePorts(last, at.ports) {
+			last = at.ports
+			ports := strictPorts(last)
+			if set = portSetOf(portSets, ports); set < 0 {
+				set = len(portSets)
+				portSets = append(portSets, ports)
+				s.ports = append(s.ports, ports...)
+			}
 		}
 		if at.Hostname != "" {
 			hostnames = append(hostnames, at.Hostname)
+			s.rare.odd = s.rare.odd || !isPlainLabel(at.Hostname)
 		}
 		members = append(members, member{addr: uint32(s.addrIndex(at.Addr)), ports: uint32(set)})
 	}
@@ -229,8 +211,18 @@ func (s *service) makeMembers(endpoints []*Endpoints, all bool) {
 	}
 	s.rare.portSets, s.rare.hostnames = slices.Clip(portSets), hostnames
 	s.ports = sortedPorts(s.ports)
-	members = sortedMembers(members)
-	s.made.Store(&members)
+	s.made.Store(newMemberList(sortedMembers(members)))
+}
+
+// portSetOf returns the index of a set of ports, or -1. Endpoints with the same
+// ports mostly come together, so it looks at the last sets only.
+func portSetOf(sets [][]Port, ports []Port) int {
+	for i := len(sets) - 1; i >= max(0, len(sets)-fewPortSets); i-- {
+		if samePorts(sets[i], ports) {
+			return i
+		}
+	}
+	return -1
 }
 
 func comparePorts(a, b Port) int {

@@ -12,7 +12,7 @@ func TestServiceSize(t *testing.T) {
 	if size := unsafe.Sizeof(s); size > 128 {
 		t.Errorf("a service has %d bytes, want at most 128", size)
 	}
-	if end := unsafe.Offsetof(s.slots); end > 64 {
+	if end := unsafe.Offsetof(s.made); end > 64 {
 		t.Errorf("what an address question needs ends at %d, want at most 64", end)
 	}
 }

@@ -69,9 +69,7 @@ func reverse(z *dns.Zone, addr string) []string {
 }
 
 func plainReverse(z *dns.Zone, addr string) skydns.Plain {
-	q := []skydns.PlainQuestion{{Addr: netip.MustParseAddr(addr)}}
-	z.Plain(q)
-	return q[0].Plain
+	return z.PlainReverse(netip.MustParseAddr(addr))
 }
 
 func addrs(texts ...string) []netip.Addr {

@@ -49,7 +49,7 @@ func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
 			return s.failure(r), nil
 		}
 	}
-	found, err := s.backend.Records(ctx, Query{Name: r.name, Type: r.q.Qtype, Limit: r.limit()/minRecordSize + 1})
+	found, err := s.backend.Records(ctx, Query{Name: r.name, Type: r.q.Qtype, Limit: s.recordLimit(r)})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return s.negative(r, dns.RcodeNameError), nil
@@ -65,6 +65,19 @@ func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
 // minRecordSize is the size of the smallest answer record: a compressed owner,
 // type, class, TTL, length and an IPv4 address.
 const minRecordSize = 16
+
+// recordLimit is a number of answer records that certainly fills the reply.
+func (s *Server) recordLimit(r *request) int {
+	size := minRecordSize
+	if r.q.Qtype == TypeSRV {
+		size = minSRVSize + len(s.domain)
+	}
+	return r.limit()/size + 1
+}
+
+// minSRVSize is the size of an SRV record without its target, which is not
+// compressed.
+const minSRVSize = 18
 
 // assemble makes the reply of the records found.
 func (s *Server) assemble(ctx context.Context, r *request, found Answer) (*dns.Msg, error) {
@@ -113,10 +126,7 @@ func (s *Server) answerSRV(ctx context.Context, r *request, found Answer) (*dns.
 		return s.negative(r, dns.RcodeSuccess), nil
 	}
 	m := r.authoritative()
-	var weight uint16 // 100 shared by all, so 0 for more than 100
-	if n := max(found.Total, len(found.Records)); n <= 100 {
-		weight = uint16(100 / n)
-	}
+	weight := weightOf(max(found.Total, len(found.Records)))
 	seen := map[string]bool{}
 	for _, rec := range found.Records {
 		srv := &dns.SRV{Hdr: header(r.q.Name, dns.TypeSRV, rec.TTL), Priority: srvPriority, Weight: weight, Port: rec.Port, Target: rec.Host}
@@ -141,6 +151,14 @@ func (s *Server) answerSRV(ctx context.Context, r *request, found Answer) (*dns.
 		}
 	}
 	return m, nil
+}
+
+// weightOf is the weight of each of n SRV records, which share 100.
+func weightOf(n int) uint16 {
+	if n >= ManyTargets {
+		return 0
+	}
+	return uint16(100 / n)
 }
 
 func header(name string, rrtype uint16, ttl uint32) dns.RR_Header {

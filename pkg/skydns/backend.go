@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"sync/atomic"
 )
 
 // ErrNotFound is what a Backend returns (possibly wrapped) for a name that
@@ -39,7 +38,8 @@ type Query struct {
 	// TypeSRV, TypeTXT and TypeNS; for other types only existence matters.
 	Type uint16
 	// Limit is a number of records that certainly fills the reply. A backend
-	// may stop collecting there; it still counts the rest in Answer.Total.
+	// may stop collecting there. It then begins at a random record, so that
+	// every record is returned sooner or later, and every one equally often.
 	Limit int
 }
 
@@ -47,9 +47,13 @@ type Query struct {
 type Answer struct {
 	Records []Record
 	// Total is the number of distinct records behind the name. It exceeds
-	// len(Records) only when Query.Limit cut the list.
+	// len(Records) only when Query.Limit cut the list. Beyond ManyTargets it
+	// need not be exact.
 	Total int
 }
+
+// ManyTargets is the number of SRV records from which on their weight is 0.
+const ManyTargets = 101
 
 // Status is the state of a Backend's data.
 type Status int
@@ -65,25 +69,15 @@ const (
 	Ready
 )
 
-// A PlainBackend can answer common questions without making records. What it
-// says is what Records and ReverseRecords would.
+// A PlainBackend can answer common questions without making records. Its
+// answers are those of Records and ReverseRecords. It does not allocate, and
+// does not keep names, which are valid during the call only.
 type PlainBackend interface {
 	Backend
-	// Plain answers questions, all it can before it waits for one: most of what an
-	// answer takes in a large zone is memory that is in no cache. It does not
-	// allocate, and does not keep names, which are valid during the call only.
-	Plain(questions []PlainQuestion)
-}
-
-// A PlainQuestion is a question, and the answer to it.
-type PlainQuestion struct {
-	// Name is in lower case, and Type the type asked for.
-	Name string
-	Type uint16
-	// Addr, when it is valid, asks for the name of an address instead.
-	Addr netip.Addr
-	// Plain is the answer.
-	Plain
+	// PlainRecords is Records for a name in lower case.
+	PlainRecords(name string, qtype uint16) Plain
+	// PlainReverse is ReverseRecords for an address with one name.
+	PlainReverse(addr netip.Addr) Plain
 }
 
 // Plain is an answer in the form that needs the least work.
@@ -93,14 +87,15 @@ type Plain struct {
 	// Addrs are the addresses of a PlainAddresses, in network order one after
 	// the other, all of the family asked for.
 	Addrs string
-	// Slot is where the packed answer of a PlainPacked is kept.
-	Slot *Slot
+	// Targets and Port are the SRV records of a PlainTargets.
+	Targets Targets
+	Port    int
 	// Label and Host are the two parts of a PlainName: the first label, which may
 	// be empty, and the rest.
 	Label, Host string
 }
 
-// PlainKind says what a Plain is.
+// PlainKind is the kind of a Plain.
 type PlainKind uint8
 
 // The kinds of plain answers.
@@ -109,12 +104,31 @@ const (
 	PlainNotFound                   // NXDOMAIN
 	PlainNoData                     // NODATA
 	PlainAddresses                  // Addrs, at least one
-	PlainPacked                     // records that are packed once, by the server, and kept in Slot
+	PlainTargets                    // SRV records of Targets for Port
 	PlainName                       // the one name of an address
 )
 
-// A Slot keeps packed answers beside the data that they were made of, so that
-// they go when it goes. The zero value is empty.
-type Slot struct {
-	packed atomic.Pointer[packedAnswer]
+// Targets are the SRV records of one Service, for each of its ports. They form a
+// ring, so that a reply can begin at any of them. They are immutable.
+type Targets interface {
+	// CountTargets returns the number of records for a port, at least one.
+	CountTargets(port int) int
+	// SeekTarget returns the position of the nth record for a port, from 0.
+	SeekTarget(port, n int) int
+	// NextTarget sets t to the record at the position, or to the first one after
+	// it, and returns the position that follows. It sets at most limit addresses.
+	NextTarget(port, at, limit int, t *Target) int
+}
+
+// A Target is the data of one SRV record. It is reused for one after the other.
+type Target struct {
+	// ID is the same for records that point to the same name.
+	ID int
+	// Label is the first label of the name that the record points to, and Host
+	// the rest, which is the end of the question's name. Label may be empty.
+	Label []byte
+	Host  string
+	Port  uint16
+	// A and AAAA are the addresses of the name, in network order.
+	A, AAAA []byte
 }

@@ -8,7 +8,7 @@ import (
 
 // FastForTest returns the fast path alone: nil where it has no answer.
 func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
-	f := s.newFastPath(s.metrics.ofWorker(0), tcp, 1)
+	f := s.newFastPath(s.metrics.ofWorker(0), tcp)
 	room := make([]byte, 0, udpbatch.MaxPacket)
 	return func(packet []byte) []byte {
 		f.begin()
@@ -19,7 +19,7 @@ func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
 
 // BatchForTest returns the fast path for packets that come together.
 func (s *Server) BatchForTest() func(batch []udpbatch.Packet) {
-	f := s.newFastPath(s.metrics.ofWorker(0), false, sideBySide)
+	f := s.newFastPath(s.metrics.ofWorker(0), false)
 	return func(batch []udpbatch.Packet) {
 		f.begin()
 		f.answerAll(batch)

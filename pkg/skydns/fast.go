@@ -13,8 +13,8 @@ import (
 )
 
 // A fastPath answers plain questions from bytes to bytes, without a message in
-// between. What it says is what the handler says, but for the order of records;
-// a test holds the two together. It belongs to one goroutine.
+// between. Its answers are the handler's, but for the order of records; a test
+// compares the two. It belongs to one goroutine.
 type fastPath struct {
 	server  *Server
 	backend PlainBackend
@@ -24,20 +24,14 @@ type fastPath struct {
 	random  *rand.PCG
 	now     time.Time // when the batch was received
 
-	// queries are looked up together, and asked is what the backend is asked about
-	// them.
-	queries []wire.Query
-	asked   []PlainQuestion
-	query   *wire.Query // the one that is being answered
-	reply   wire.Reply
+	// These are reused for one query after the other.
+	query  wire.Query
+	reply  wire.Reply
+	target Target
 }
 
-// sideBySide is how many queries of a batch are looked up together.
-const sideBySide = 8
-
-// newFastPath returns nil when the backend can not do its part. It looks up as
-// many queries together as it is told.
-func (s *Server) newFastPath(c *counters, tcp bool, together int) *fastPath {
+// newFastPath returns nil when the backend cannot answer plain questions.
+func (s *Server) newFastPath(c *counters, tcp bool) *fastPath {
 	backend, ok := s.backend.(PlainBackend)
 	if !ok || !s.fast {
 		return nil
@@ -45,78 +39,42 @@ func (s *Server) newFastPath(c *counters, tcp bool, together int) *fastPath {
 	soa := s.soa(negativeTTL)
 	return &fastPath{
 		server: s, backend: backend, tally: tally{counters: c}, tcp: tcp,
-		soa:     wire.NewSOA(s.domain, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
-		random:  rand.NewPCG(rand.Uint64(), rand.Uint64()),
-		queries: make([]wire.Query, together), asked: make([]PlainQuestion, together),
+		soa:    wire.NewSOA(s.domain, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
+		random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
+	}
+}
+
+// answerAll sets the replies to packets of a batch, except where the handler
+// has to answer.
+func (f *fastPath) answerAll(batch []udpbatch.Packet) {
+	for i := range batch {
+		batch[i].Reply = f.answer(batch[i].Data, batch[i].Room)
 	}
 }
 
 // answer returns the reply to a packet, in room if it fits there, or nil when
 // the handler has to answer.
 func (f *fastPath) answer(packet, room []byte) []byte {
-	if !f.read(0, packet) {
+	q := &f.query
+	if !q.Parse(packet) || !isPlainType(q.Type) {
 		return nil
 	}
-	f.backend.Plain(f.asked[:1])
-	return f.complete(0, packet, room)
-}
-
-// answerAll sets the replies to packets of a batch, but where the handler has to
-// answer.
-func (f *fastPath) answerAll(batch []udpbatch.Packet) {
-	var at [sideBySide]*udpbatch.Packet
-	for len(batch) > 0 {
-		n := 0
-		for len(batch) > 0 && n < len(at) {
-			if f.read(n, batch[0].Data) {
-				at[n] = &batch[0]
-				n++
-			}
-			batch = batch[1:]
-		}
-		f.backend.Plain(f.asked[:n])
-		for i := range f.asked[:n] {
-			if plain := &f.asked[i].Plain; plain.Kind == PlainPacked {
-				plain.Slot.touch()
-			}
-		}
-		for i, p := range at[:n] {
-			p.Reply = f.complete(i, p.Data, p.Room)
-		}
-	}
-}
-
-// read makes a packet the i-th question. It reports false when the handler has
-// to answer.
-func (f *fastPath) read(i int, packet []byte) bool {
-	q := &f.queries[i]
-	if !q.Parse(packet) || q.Type == dns.TypeANY || q.Type == dns.TypeSOA || q.Type == dns.TypeNS || q.Type == dns.TypeTXT {
-		return false
-	}
-	name := unsafe.String(&q.Name[0], len(q.Name)) // as long as q is not parsed again
-	asked := &f.asked[i]
-	asked.Name, asked.Type, asked.Addr = name, q.Type, netip.Addr{}
+	var plain Plain
+	name := unsafe.String(&q.Name[0], len(q.Name)) // valid until the next Parse
 	if isBelow(name, f.server.domain) {
-		return true
+		plain = f.backend.PlainRecords(name, q.Type)
+	} else if q.Type == dns.TypePTR {
+		if addr, ok := plainReverseAddr(name); ok {
+			plain = f.backend.PlainReverse(addr)
+		}
 	}
-	ok := false
-	if q.Type == dns.TypePTR {
-		asked.Addr, ok = plainReverseAddr(name)
-	}
-	return ok
-}
-
-// complete returns the reply to the i-th question, or nil when the handler has
-// to answer.
-func (f *fastPath) complete(i int, packet, room []byte) []byte {
-	f.query = &f.queries[i]
-	switch plain := &f.asked[i].Plain; plain.Kind {
+	switch plain.Kind {
 	case PlainAddresses:
-		return f.answerAddresses(packet, room, plain)
-	case PlainPacked:
-		return f.answerPacked(packet, room, plain.Slot)
+		return f.answerAddresses(packet, room, &plain)
+	case PlainTargets:
+		return f.answerTargets(packet, room, &plain)
 	case PlainName:
-		return f.answerName(packet, room, plain)
+		return f.answerName(packet, room, &plain)
 	case PlainNoData:
 		return f.answerNegative(packet, room, wire.Success)
 	case PlainNotFound:
@@ -124,6 +82,16 @@ func (f *fastPath) complete(i int, packet, room []byte) []byte {
 	default:
 		return nil
 	}
+}
+
+// isPlainType reports whether the fast path may answer questions for a type.
+// The others have rules of their own.
+func isPlainType(qtype uint16) bool {
+	switch qtype {
+	case dns.TypeSOA, dns.TypeNS, dns.TypeTXT:
+		return false
+	}
+	return !isMeta(qtype)
 }
 
 // limit is the size of the largest reply, less an OPT record.
@@ -159,12 +127,12 @@ func (f *fastPath) answerAddresses(packet, room []byte, plain *Plain) []byte {
 	if f.query.Type == dns.TypeAAAA {
 		size = 16
 	}
-	f.reply.Begin(room, packet, f.query, wire.Success)
+	f.reply.Begin(room, packet, &f.query, wire.Success)
 	count := len(plain.Addrs) / size
 	n := min(count, (f.limit()-len(f.reply.Buf))/(wire.AddressOverhead+size))
 	first := 0
 	if count > 1 {
-		first = int(f.random.Uint64() % uint64(count))
+		first = f.pick(count)
 	}
 	f.reply.Answers(n)
 	f.reply.Addresses(f.query.Type, plain.TTL, plain.Addrs, size, first, n)
@@ -174,24 +142,52 @@ func (f *fastPath) answerAddresses(packet, room []byte, plain *Plain) []byte {
 	return f.done(systemAuth, wire.Success, n < count)
 }
 
-// answerNegative points to the question's end for the name of the zone, so its
-// letters must be in lower case there. Names whose end the SOA record has in
-// common with the question beyond that are left to the handler, which
-// compresses them further.
 func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
-	q := f.query
-	name := unsafe.String(&q.Name[0], len(q.Name))
-	left := name[:len(name)-len(f.server.domain)]
-	if q.LastUpper >= headerSize+len(left) || isBelow(left, "dns.") || isBelow(left, "hostmaster.") {
-		return nil
-	}
-	f.reply.Begin(room, packet, q, rcode)
-	f.reply.SOA(f.soa, q, uint32(f.now.Unix()/3600*3600))
+	f.reply.Begin(room, packet, &f.query, rcode)
+	f.reply.SOA(f.soa, &f.query, uint32(f.now.Unix()/3600*3600))
 	return f.done(systemAuth, int(rcode), false)
 }
 
+// answerTargets begins at a random record. The addresses of the targets are
+// left out when they do not all fit, as in fit.
+func (f *fastPath) answerTargets(packet, room []byte, plain *Plain) []byte {
+	targets, t, limit := plain.Targets, &f.target, f.limit()
+	total, at := targets.CountTargets(plain.Port), 0
+	if total > 1 {
+		at = targets.SeekTarget(plain.Port, f.pick(total))
+	}
+	f.reply.Begin(room, packet, &f.query, wire.Success)
+	n, first, last := 0, 0, 0
+	for ; n < total; n++ {
+		at = targets.NextTarget(plain.Port, at, limit/minRecordSize+1, t)
+		target, ok := f.reply.SRV(limit, plain.TTL, srvPriority, weightOf(total), t.Port, t.Label, t.Host)
+		if !ok {
+			break
+		}
+		if n == 0 {
+			first = t.ID
+		}
+		if n == 0 || t.ID != last && t.ID != first {
+			owner := f.reply.Owner(target, &f.query, t.Label, t.Host)
+			f.reply.Additional(limit, owner, dns.TypeA, plain.TTL, t.A, 4)
+			f.reply.Additional(limit, owner, dns.TypeAAAA, plain.TTL, t.AAAA, 16)
+		}
+		last = t.ID
+	}
+	f.reply.Answers(n)
+	if n < total {
+		f.reply.Truncate()
+	} else {
+		f.reply.EndAdditional(limit)
+	}
+	return f.done(systemAuth, wire.Success, n < total)
+}
+
+// pick returns a random number below n.
+func (f *fastPath) pick(n int) int { return int(f.random.Uint64() % uint64(n)) }
+
 func (f *fastPath) answerName(packet, room []byte, plain *Plain) []byte {
-	f.reply.Begin(room, packet, f.query, wire.Success)
+	f.reply.Begin(room, packet, &f.query, wire.Success)
 	f.reply.NotAuthoritative()
 	f.reply.Answers(1)
 	f.reply.Name(dns.TypePTR, plain.TTL, plain.Label, plain.Host)
@@ -230,100 +226,4 @@ func plainReverseAddr(name string) (netip.Addr, bool) {
 		rest = rest[digits+1:]
 	}
 	return netip.AddrFrom4(ip), rest == ""
-}
-
-// A packedAnswer is the answer to one question, as the handler packs it, in some
-// orders of its records. It is one piece of memory, of which this is the
-// beginning: what each reply has behind the question follows, one after the
-// other. Whoever answers most often has to wait for that memory.
-type packedAnswer struct {
-	ends   [packedOrders]uint16 // of each order, from the end of this
-	count  uint16               // of orders; 0: the answer is too large to be kept
-	counts [6]byte              // the sizes of the sections in the header of a reply
-}
-
-// touch asks memory for the answer in the slot, if there is one, and does not wait
-// for it. It returns nothing of use.
-//
-//go:noinline
-func (s *Slot) touch() int {
-	if p := s.packed.Load(); p != nil {
-		return int(p.count)
-	}
-	return 0
-}
-
-// packedOrders is how many orders are kept of an answer with many records.
-const packedOrders = 3
-
-// pack makes one piece of replies to the same question, which ends at a place.
-func pack(replies [][]byte, questionEnd int) *packedAnswer {
-	var p packedAnswer
-	var end int
-	for i, reply := range replies {
-		end += len(reply) - questionEnd
-		p.ends[i] = uint16(end)
-		copy(p.counts[:], reply[6:headerSize])
-	}
-	p.count = uint16(len(replies))
-	piece := make([]byte, 0, int(unsafe.Sizeof(p))+end)
-	piece = append(piece, unsafe.Slice((*byte)(unsafe.Pointer(&p)), unsafe.Sizeof(p))...)
-	for _, reply := range replies {
-		piece = append(piece, reply[questionEnd:]...)
-	}
-	return (*packedAnswer)(unsafe.Pointer(&piece[0]))
-}
-
-// sections is what the reply of one order has behind the question.
-func (p *packedAnswer) sections(order int) []byte {
-	start := 0
-	if order > 0 {
-		start = int(p.ends[order-1])
-	}
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p))), p.ends[p.count-1])[start:p.ends[order]]
-}
-
-func (f *fastPath) answerPacked(packet, room []byte, slot *Slot) []byte {
-	q := f.query
-	packed := slot.packed.Load()
-	if packed == nil {
-		packed = f.server.packed(q)
-		slot.packed.Store(packed)
-	}
-	if packed.count == 0 || q.LastUpper > 0 { // targets are compared, and compressed, with the letter case
-		return nil
-	}
-	order := 0
-	if packed.count > 1 {
-		order = int(f.random.Uint64() % uint64(packed.count))
-	}
-	sections := packed.sections(order)
-	if q.End+len(sections) > f.limit() {
-		return nil
-	}
-	f.reply.Begin(room, packet, q, wire.Success)
-	f.reply.Sections(packed.counts, sections)
-	return f.done(systemAuth, wire.Success, false)
-}
-
-// packed has the handler answer the question of q, in full.
-func (s *Server) packed(q *wire.Query) *packedAnswer {
-	msg := new(dns.Msg).SetQuestion(string(q.Name), q.Type)
-	r := &request{msg: msg, q: msg.Question[0], name: msg.Question[0].Name, tcp: true}
-	m, err := s.answer(s.impatient, r)
-	if err != nil || m.Rcode != dns.RcodeSuccess || r.stale {
-		return &packedAnswer{}
-	}
-	s.metrics.shared.misses.Add(^uint64(0)) // this was no query
-	complete(m)
-	var replies [][]byte
-	for range min(len(m.Answer), packedOrders) {
-		shuffle(m.Answer)
-		reply, err := fit(m, maxTCPSize)
-		if err != nil || m.Truncated || len(reply) > maxUDPSize {
-			return &packedAnswer{}
-		}
-		replies = append(replies, reply)
-	}
-	return pack(replies, q.End)
 }

@@ -1,7 +1,9 @@
 package skydns
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
+	"sort"
 	"time"
 
 	"github.com/miekg/dns"
@@ -99,20 +101,38 @@ func fit(m *dns.Msg, limit int) ([]byte, error) {
 		return packed, err
 	}
 	m.Truncated = true
-	answers := m.Answer
-	// The most answers that fit, by bisection: low fit, high do not.
-	low, high := 0, len(answers)
-	for low+1 < high {
-		m.Answer = answers[:(low+high)/2]
-		if packed, err = m.Pack(); err != nil {
-			return nil, err
+	answers, ends := m.Answer, answerEnds(packed, len(m.Answer))
+	rest := len(packed) - ends[len(ends)-1]
+	n := sort.SearchInts(ends, limit-rest+1) - 1
+	for {
+		m.Answer = answers[:max(0, n)]
+		if packed, err = m.Pack(); err != nil || len(packed) <= limit || n <= 0 {
+			return packed, err
 		}
-		if len(packed) <= limit {
-			low = len(m.Answer)
-		} else {
-			high = len(m.Answer)
-		}
+		n-- // the rest had pointers into what was cut off
 	}
-	m.Answer = answers[:low]
-	return m.Pack()
+}
+
+// answerEnds returns the offsets at which the question section and each of n
+// records of the answer section end.
+func answerEnds(packed []byte, n int) []int {
+	off := skipName(packed, headerSize) + 4
+	ends := make([]int, 0, n+1)
+	for ends = append(ends, off); n > 0; n-- {
+		off = skipName(packed, off) + 10
+		off += int(binary.BigEndian.Uint16(packed[off-2:]))
+		ends = append(ends, off)
+	}
+	return ends
+}
+
+// skipName returns the offset at which a name ends.
+func skipName(packed []byte, off int) int {
+	for packed[off] != 0 {
+		if packed[off] >= 0xc0 {
+			return off + 2
+		}
+		off += 1 + int(packed[off])
+	}
+	return off + 1
 }

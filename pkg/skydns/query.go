@@ -98,6 +98,12 @@ func refusal(raw []byte, rcode int) *dns.Msg {
 	return m
 }
 
+// isMeta reports whether a type is not one of records: OPT, and those for
+// queries and transactions, such as AXFR, TSIG and ANY (RFC 6895 section 3.1).
+func isMeta(qtype uint16) bool {
+	return qtype == dns.TypeOPT || 128 <= qtype && qtype <= 255
+}
+
 // canonical turns a name in presentation format (RFC 1035 section 5.1) into
 // lower case, and every dot inside a label into \046, so that the dots left
 // separate labels.

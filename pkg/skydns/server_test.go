@@ -251,7 +251,9 @@ func TestPanicIsAnswered(t *testing.T) {
 // buggy is a backend with a bug in the short way.
 type buggy struct{ *fake }
 
-func (buggy) Plain([]skydns.PlainQuestion) { panic("a bug") }
+func (buggy) PlainRecords(string, uint16) skydns.Plain { panic("a bug") }
+
+func (buggy) PlainReverse(netip.Addr) skydns.Plain { panic("a bug") }
 
 // What the fast path was about to answer when it panicked, the handler answers.
 func TestPanicOfTheFastPath(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *Server) serveTCP(ctx context.Context, ln net.Listener) error {
 		conns.Go(func() {
 			defer s.metrics.conns.Dec()
 			defer s.conns.remove(conn)
-			s.serveConn(ctx, newTCPConn(conn, s.newFastPath(s.metrics.shared, true, 1)))
+			s.serveConn(ctx, newTCPConn(conn, s.newFastPath(s.metrics.shared, true)))
 		})
 	}
 }

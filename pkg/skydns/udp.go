@@ -60,7 +60,7 @@ func (s *Server) newBatches(conn *net.UDPConn, c *counters) *batches {
 		}
 		return nil
 	}
-	return &batches{server: s, conn: batched, fast: s.newFastPath(c, false, sideBySide)}
+	return &batches{server: s, conn: batched, fast: s.newFastPath(c, false)}
 }
 
 func (b *batches) serve() error {

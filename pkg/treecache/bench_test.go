@@ -107,26 +107,6 @@ func writing(times int, write func(i int)) (stop func()) {
 	}
 }
 
-// BenchmarkLookupAll looks up eight names together, as the packets of a batch are.
-func BenchmarkLookupAll(b *testing.B) {
-	for _, n := range sizes {
-		b.Run(fmt.Sprint("names=", n), func(b *testing.B) {
-			tr, names := filled(n)
-			var searches [8]treecache.Search[int]
-			b.ReportAllocs()
-			looked := 0
-			for b.Loop() {
-				for i := range searches {
-					searches[i].Name = names[looked%n]
-					looked++
-				}
-				tr.LookupAll(searches[:], 3)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(looked), "ns/name")
-		})
-	}
-}
-
 func BenchmarkReplace(b *testing.B) {
 	for _, n := range sizes {
 		names, all := ways(n)

@@ -9,7 +9,7 @@
 // # Concurrency
 //
 // One goroutine writes (Set, Replace, Delete). Any number of goroutines read (Lookup,
-// LookupAll, Match, Node.Value, Node.Children) at the same time; they take no lock and never wait.
+// Match, Node.Value, Node.Children) at the same time; they take no lock and never wait.
 // A reader sees each node's value as it was at some moment of its call. What a
 // write costs depends on the name's depth, not on the number of names.
 package treecache

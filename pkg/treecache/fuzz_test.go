@@ -24,15 +24,6 @@ func FuzzLookup(f *testing.F) {
 		if n, rest := tr.Lookup(query); n != nil && !strings.HasPrefix(query, rest) {
 			t.Errorf("rest %q of %q", rest, query)
 		}
-		for labels := range 4 {
-			searches := []treecache.Search[string]{{Name: query}, {Name: set}}
-			tr.LookupAll(searches, labels)
-			for _, s := range searches {
-				if n, rest := tr.Lookup(s.Name); n != s.Node || rest != s.Rest {
-					t.Errorf("%d labels: %q is found in two ways", labels, s.Name)
-				}
-			}
-		}
 		tr.Match(query, func(_ *treecache.Node[string], rest string) bool {
 			if !strings.HasPrefix(query, rest) {
 				t.Errorf("match: rest %q of %q", rest, query)

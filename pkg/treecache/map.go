@@ -89,47 +89,6 @@ func (t *table[K, V]) find(hash uint64, key K) (slot uint64, e *entry[K, V]) {
 	}
 }
 
-// A Probe is a Get in three steps, for many keys side by side: each step is the one
-// before which memory has to come that may not be in the processor's caches.
-type Probe[K comparable, V any] struct {
-	m     *Map[K, V]
-	key   K
-	place *atomic.Pointer[entry[K, V]] // of the first entry with the key's tag; nil: there is none
-	entry *entry[K, V]
-}
-
-// Probe returns the probe for key, after its first step. Any goroutine.
-func (m *Map[K, V]) Probe(key K) Probe[K, V] {
-	hash, t := m.hash(key), m.table.Load()
-	mask, want := uint64(len(t.entries)-1), tagOf(hash)
-	for slot := hash & mask; ; slot = (slot + 1) & mask {
-		switch t.tag(slot) {
-		case want:
-			return Probe[K, V]{m: m, key: key, place: &t.entries[slot]}
-		case tagEmpty:
-			return Probe[K, V]{}
-		}
-	}
-}
-
-// Fetch is the second step.
-func (p *Probe[K, V]) Fetch() {
-	if p.place != nil {
-		p.entry = p.place.Load()
-	}
-}
-
-// Value is the third step. It returns the value of the key, or nil.
-func (p *Probe[K, V]) Value() *V {
-	switch {
-	case p.place == nil:
-		return nil
-	case p.entry != nil && p.entry.key == p.key:
-		return &p.entry.value
-	}
-	return p.m.Get(p.key) // another key has the same tag
-}
-
 // Get returns the value of key, or nil. Any goroutine.
 func (m *Map[K, V]) Get(key K) *V {
 	hash, t := m.hash(key), m.table.Load()

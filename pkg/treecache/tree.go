@@ -106,11 +106,7 @@ func (t *Tree[V]) Lookup(name string) (n *Node[V], rest string) {
 	if !ok {
 		return nil, ""
 	}
-	return t.root.walk(rest)
-}
-
-// walk is Lookup for a name relative to n.
-func (n *Node[V]) walk(rest string) (*Node[V], string) {
+	n = t.root
 	for rest != "" {
 		left, label := cutLast(rest)
 		next := n.child(label)
@@ -120,60 +116,6 @@ func (n *Node[V]) walk(rest string) (*Node[V], string) {
 		n, rest = next, left
 	}
 	return n, rest
-}
-
-// A Search is a name to look up.
-type Search[V any] struct {
-	Name string
-	// Node and Rest are what Lookup returns.
-	Node *Node[V]
-	Rest string
-
-	left  string // of Rest, without its last label
-	probe Probe[shortLabel, Node[V]]
-}
-
-// LookupAll is Lookup for several names. The nodes that are so many labels below
-// the origin are thought to be too many for the processor's caches: LookupAll asks
-// memory for all that it needs of them before it waits for the first.
-func (t *Tree[V]) LookupAll(searches []Search[V], labels int) {
-	for i := range searches {
-		searches[i].begin(t, labels)
-	}
-	for i := range searches {
-		searches[i].probe.Fetch()
-	}
-	for i := range searches {
-		s := &searches[i]
-		if n := s.probe.Value(); n != nil {
-			s.Node, s.Rest = n.walk(s.left)
-		}
-	}
-}
-
-// begin walks up to the node of the last label but those that are so many.
-func (s *Search[V]) begin(t *Tree[V], labels int) {
-	*s = Search[V]{Name: s.Name}
-	rest, ok := t.relative(s.Name)
-	if !ok {
-		return
-	}
-	n := t.root
-	for depth := 1; rest != ""; depth++ {
-		left, label := cutLast(rest)
-		if depth == labels && len(label) <= shortSize {
-			if c := n.children.Load(); c != nil {
-				s.left, s.probe = left, c.short.Probe(shortLabelOf(label))
-			}
-			break
-		}
-		next := n.child(label)
-		if next == nil {
-			break
-		}
-		n, rest = next, left
-	}
-	s.Node, s.Rest = n, rest
 }
 
 // Match walks name like Lookup, but takes the label "*" for every child whose

@@ -89,49 +89,12 @@ func TestMapAgainstMap(t *testing.T) {
 			t.Fatalf("step %d: %s: got %v, want %d, %v", i, k, got, want, ok)
 		}
 	}
-	for k := range 6000 {
-		k := fmt.Sprint(k)
-		p := m.Probe(k)
-		p.Fetch()
-		if got, want := p.Value(), m.Get(k); got != want {
-			t.Fatalf("%s: a probe has %v, Get %v", k, got, want)
-		}
-	}
 	if m.Len() != len(twin) {
 		t.Errorf("length %d, want %d", m.Len(), len(twin))
 	}
 	for k, v := range m.All() {
 		if twin[k] != *v {
 			t.Errorf("%s: got %d, want %d", k, *v, twin[k])
-		}
-	}
-}
-
-// Names that are looked up together are found as each alone is, wherever there are
-// so many of them. So many have tags in common.
-func TestLookupAll(t *testing.T) {
-	tr, value := treecache.New[int]("z."), 1
-	names := []string{"z.", "y.", "a.y.", "none.z.", "b.none.z.", strings.Repeat("x", 40) + ".ns.z."}
-	for i := range 5000 {
-		name := fmt.Sprintf("n%d.ns.z.", i)
-		tr.Set(name, &value)
-		names = append(names, name, fmt.Sprintf("not%d.ns.z.", i), "_a._b."+name)
-	}
-	tr.Set(strings.Repeat("x", 40)+".ns.z.", &value)
-	tr.Set("below.deep.n1.ns.z.", &value)
-	names = append(names, "below.deep.n1.ns.z.", "deep.n1.ns.z.", "x.deep.n1.ns.z.")
-	for labels := range 5 {
-		searches := make([]treecache.Search[int], len(names))
-		for i, name := range names {
-			searches[i].Name = name
-		}
-		for range 2 { // they can be used again
-			tr.LookupAll(searches, labels)
-		}
-		for _, s := range searches {
-			if n, rest := tr.Lookup(s.Name); n != s.Node || rest != s.Rest {
-				t.Fatalf("%d labels: %s: together %p, rest %q, alone %p, rest %q", labels, s.Name, s.Node, s.Rest, n, rest)
-			}
 		}
 	}
 }
@@ -153,12 +116,6 @@ func TestReadersNeverMissAName(t *testing.T) {
 				}
 				if n, rest := tr.Lookup("stays.ns.z."); rest != "" || n.Value() == nil {
 					t.Error("the name was missed")
-					return
-				}
-				searches := [3]treecache.Search[string]{{Name: "n1.ns.z."}, {Name: "stays.ns.z."}, {Name: "n2.ns.z."}}
-				tr.LookupAll(searches[:], 2)
-				if s := searches[1]; s.Rest != "" || s.Node.Value() == nil {
-					t.Error("the name was missed among others")
 					return
 				}
 			}

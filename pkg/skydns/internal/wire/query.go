@@ -9,6 +9,7 @@ const (
 	headerSize = 12
 	maxName    = 255 // RFC 1035 section 2.3.4, on the wire
 	classIN    = 1
+	typeSRV    = 33
 	typeOPT    = 41
 	// OPTSize is the size of an OPT record without options.
 	OPTSize = 11

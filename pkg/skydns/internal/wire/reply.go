@@ -12,6 +12,9 @@ const (
 type Reply struct {
 	// Buf is the reply so far.
 	Buf []byte
+	// extra are the records of the additional section, until they are added.
+	extra  []byte
+	extras int // -1: they do not fit
 }
 
 // Begin starts a reply in dst, which is overwritten: the query's header and
@@ -22,6 +25,7 @@ func (r *Reply) Begin(dst, packet []byte, q *Query, rcode byte) {
 	r.Buf[2] = 0x84 | packet[2]&1
 	r.Buf[3] = 0x80 | packet[3]&0x10 | rcode
 	clear(r.Buf[6:headerSize])
+	r.extra, r.extras = r.extra[:0], 0
 }
 
 // Answers sets the number of records in the answer section.
@@ -92,6 +96,83 @@ func appendLabels(b []byte, name string) []byte {
 	return b
 }
 
+// SRV appends an SRV record of the question's name, unless the reply would then
+// be larger than limit. Its target is label, which may be empty, and host. SRV
+// returns the target's offset. The target is not compressed (RFC 2782).
+func (r *Reply) SRV(limit int, ttl uint32, priority, weight, port uint16, label []byte, host string) (target int, ok bool) {
+	size := len(host) + 1
+	if len(label) > 0 {
+		size += len(label) + 1
+	}
+	const fixed = 12 + 6
+	if len(r.Buf)+fixed+size > limit {
+		return 0, false
+	}
+	b := binary.BigEndian.AppendUint16(r.Buf, owner)
+	b = append(b, 0, typeSRV, 0, classIN)
+	b = binary.BigEndian.AppendUint32(b, ttl)
+	b = binary.BigEndian.AppendUint16(b, uint16(6+size))
+	b = binary.BigEndian.AppendUint16(b, priority)
+	b = binary.BigEndian.AppendUint16(b, weight)
+	b = binary.BigEndian.AppendUint16(b, port)
+	target = len(b)
+	if len(label) > 0 {
+		b = append(b, byte(len(label)))
+		b = append(b, label...)
+	}
+	r.Buf = append(appendLabels(b, host), 0)
+	return target, true
+}
+
+// An Owner is the name of records in the additional section: a label, which may
+// be empty, and a pointer.
+type Owner struct {
+	label   []byte
+	pointer uint16
+}
+
+// maxPointer is the last offset that a pointer can point to.
+const maxPointer = 0x3fff
+
+// Owner returns the target of an SRV record as an owner: a pointer to the target
+// where that is possible. Host, the rest of the target after label, is the end
+// of the question's name.
+func (r *Reply) Owner(target int, q *Query, label []byte, host string) Owner {
+	if target <= maxPointer {
+		return Owner{pointer: 0xc000 | uint16(target)}
+	}
+	return Owner{label: label, pointer: 0xc000 | uint16(headerSize+len(q.Name)-len(host))}
+}
+
+// Additional keeps address records for the additional section, unless they make
+// the reply larger than limit. addrs are addresses of size bytes.
+func (r *Reply) Additional(limit int, owner Owner, rrtype uint16, ttl uint32, addrs []byte, size int) {
+	b := r.extra
+	for ; len(addrs) > 0 && r.extras >= 0; addrs = addrs[size:] {
+		if len(owner.label) > 0 {
+			b = append(b, byte(len(owner.label)))
+			b = append(b, owner.label...)
+		}
+		b = binary.BigEndian.AppendUint16(b, owner.pointer)
+		b = append(b, byte(rrtype>>8), byte(rrtype), 0, classIN)
+		b = binary.BigEndian.AppendUint32(b, ttl)
+		b = append(b, 0, byte(size))
+		b = append(b, addrs[:size]...)
+		if r.extras++; len(r.Buf)+len(b) > limit {
+			r.extras = -1
+		}
+	}
+	r.extra = b
+}
+
+// EndAdditional adds the additional section, if all of it fits.
+func (r *Reply) EndAdditional(limit int) {
+	if r.extras > 0 && len(r.Buf)+len(r.extra) <= limit {
+		r.Buf = append(r.Buf, r.extra...)
+		binary.BigEndian.PutUint16(r.Buf[10:], uint16(r.extras))
+	}
+}
+
 // OPT appends an OPT record that announces size, and counts it (RFC 6891
 // section 6.1.2).
 func (r *Reply) OPT(size uint16) {
@@ -124,8 +205,7 @@ func NewSOA(apex string, ttl, refresh, retry, expire, minimum uint32) *SOA {
 }
 
 // SOA appends the record of a zone that the question is in. The apex is the end
-// of the question's name, so that a pointer to it does; its letters must be in
-// lower case there.
+// of the question's name, so the record's names end with a pointer to it.
 func (r *Reply) SOA(s *SOA, q *Query, serial uint32) {
 	apex := 0xc000 | uint16(headerSize+len(q.Name)-len(s.apex))
 	b := binary.BigEndian.AppendUint16(r.Buf, apex)
@@ -142,12 +222,4 @@ func (r *Reply) SOA(s *SOA, q *Query, serial uint32) {
 	binary.BigEndian.PutUint32(b[tail:], serial)
 	r.Buf = b
 	binary.BigEndian.PutUint16(b[8:], 1)
-}
-
-// Sections appends what a packed reply to the same question has behind it, and
-// sets the sizes of the sections to counts, which are the last six bytes of its
-// header.
-func (r *Reply) Sections(counts [6]byte, sections []byte) {
-	copy(r.Buf[6:headerSize], counts[:])
-	r.Buf = append(r.Buf, sections...)
 }

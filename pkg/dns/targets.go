@@ -1,0 +1,217 @@
+package dns
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// noPort stands for the SRV records at the Service's own name: all of its hosts,
+// without a port.
+const noPort = -1
+
+// A target is a host with the number that it has a port at. Hosts are in the
+// order of members, so the position of a target is the index of the first of
+// its members that has this number.
+
+// CountTargets implements skydns.Targets.
+func (s *service) CountTargets(port int) int {
+	if s.oneTarget(port) {
+		return 1
+	}
+	if !s.mixed(port) {
+		return s.hosts().count()
+	}
+	count, numbers, members := 0, s.numbersOf(port), s.members()
+	for i := range members {
+		if numbers.isTarget(members, i) {
+			count++
+		}
+	}
+	return count
+}
+
+// SeekTarget implements skydns.Targets.
+func (s *service) SeekTarget(port, n int) int {
+	switch {
+	case s.oneTarget(port):
+		return 0
+	case !s.mixed(port):
+		return s.hosts().start(n)
+	}
+	numbers, members := s.numbersOf(port), s.members()
+	for i := range members {
+		if numbers.isTarget(members, i) {
+			if n == 0 {
+				return i
+			}
+			n--
+		}
+	}
+	return 0
+}
+
+// NextTarget implements skydns.Targets.
+func (s *service) NextTarget(port, at, limit int, t *skydns.Target) int {
+	t.Host, t.Label, t.A, t.AAAA = s.owner, t.Label[:0], t.A[:0], t.AAAA[:0]
+	if s.oneTarget(port) {
+		t.ID, t.Port = 0, s.ports[port].Number
+		for i := range min(limit, s.addrCount()) {
+			s.addAddr(t, i)
+		}
+		return 0
+	}
+	members := s.members()
+	switch {
+	case port == noPort:
+		t.Port = 0
+	case !s.mixed(port):
+		t.Port = s.ports[port].Number
+	default:
+		numbers := s.numbersOf(port)
+		for !numbers.isTarget(members, at) {
+			at = (at + 1) % len(members)
+		}
+		t.Port = uint16(numbers.of(members[at]))
+	}
+	// The addresses are those of all members of the name, whatever their ports.
+	first, end := hostAround(members, at)
+	t.ID = first
+	t.Label = s.appendLabel(t.Label, members[first])
+	for i := first; i < end && i-first < limit; i++ {
+		if i == first || members[i].addr != members[i-1].addr {
+			s.addAddr(t, int(members[i].addr))
+		}
+	}
+	if s.mixed(port) {
+		return (at + 1) % len(members)
+	}
+	return end % len(members)
+}
+
+// oneTarget reports whether the only target of a port is the Service itself.
+func (s *service) oneTarget(port int) bool { return !s.headless && port != noPort }
+
+// mixed reports whether hosts can differ in a port.
+func (s *service) mixed(port int) bool {
+	return s.headless && port != noPort && len(s.rare.portSets) != 1
+}
+
+// addAddr adds the address with that index.
+func (s *service) addAddr(t *skydns.Target, i int) {
+	if raw := s.rawAddr(i); len(raw) == 4 {
+		t.A = append(t.A, raw...)
+	} else {
+		t.AAAA = append(t.AAAA, raw...)
+	}
+}
+
+// portNumbers are the numbers of one port in each set of ports, or -1.
+type portNumbers struct {
+	few  [fewPortSets]int32
+	many []int32 // in place of few
+}
+
+// fewPortSets is how many sets of ports a Service may have for the fast path.
+// With more of them, counting targets would have no bound.
+const fewPortSets = 16
+
+// maxLookBack is how many members of one name are compared where there are many
+// sets of ports. Records that are returned twice are left out later.
+const maxLookBack = 64
+
+func (s *service) numbersOf(port int) portNumbers {
+	var n portNumbers
+	into := n.few[:]
+	if len(s.rare.portSets) > fewPortSets {
+		n.many = make([]int32, len(s.rare.portSets))
+		into = n.many
+	}
+	for i, set := range s.rare.portSets {
+		into[i] = -1
+		if at, found := slices.BinarySearchFunc(set, s.ports[port], comparePorts); found {
+			into[i] = int32(set[at].Number)
+		}
+	}
+	return n
+}
+
+func (n *portNumbers) of(m member) int32 {
+	if n.many != nil {
+		return n.many[m.ports]
+	}
+	return n.few[m.ports]
+}
+
+// isTarget reports whether the member at i has the port, at a number that no
+// member of its name before it has.
+func (n *portNumbers) isTarget(members []member, i int) bool {
+	number := n.of(members[i])
+	if number < 0 {
+		return false
+	}
+	stop := 0
+	if n.many != nil {
+		stop = max(0, i-maxLookBack)
+	}
+	for j := i - 1; j >= stop && sameHost(members[j], members[i]); j-- {
+		if n.of(members[j]) == number {
+			return false
+		}
+	}
+	return true
+}
+
+// srvRecords returns the SRV records for a port, or with noPort those of the
+// Service itself, and how many there are.
+func (s *service) srvRecords(port, limit int) ([]skydns.Record, int) {
+	total, at := s.CountTargets(port), 0
+	n := min(limit, total)
+	if n < total {
+		at = s.SeekTarget(port, rand.IntN(total))
+	}
+	rs := make([]skydns.Record, n)
+	var t skydns.Target
+	for i := range rs {
+		at = s.NextTarget(port, at, limit, &t)
+		rs[i] = s.srv(&t)
+	}
+	return rs, total
+}
+
+// hostTargets returns the SRV records of one name for a port.
+func (s *service) hostTargets(port int, label string, limit int) []skydns.Record {
+	var rs []skydns.Record
+	var t skydns.Target
+	members := s.members()
+	first, end := s.hostRange(label)
+	numbers := portNumbers{}
+	if s.mixed(port) {
+		numbers = s.numbersOf(port)
+	}
+	for i := first; i < end && len(rs) < limit; i++ {
+		if s.mixed(port) && !numbers.isTarget(members, i) || !s.mixed(port) && i > first {
+			continue
+		}
+		s.NextTarget(port, i, limit, &t)
+		rs = append(rs, s.srv(&t))
+	}
+	return rs
+}
+
+// srv makes the record of a target.
+func (s *service) srv(t *skydns.Target) skydns.Record {
+	r := skydns.Record{Type: skydns.TypeSRV, TTL: ttl, Host: t.Host, Port: t.Port}
+	if len(t.Label) > 0 {
+		r.Host = strings.Join([]string{string(t.Label), t.Host}, ".")
+	}
+	for raw := t.A; len(raw) > 0; raw = raw[4:] {
+		r.Addrs = append(r.Addrs, addrFrom(string(raw[:4])))
+	}
+	for raw := t.AAAA; len(raw) > 0; raw = raw[16:] {
+		r.Addrs = append(r.Addrs, addrFrom(string(raw[:16])))
+	}
+	return r
+}
