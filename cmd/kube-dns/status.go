@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,7 +65,7 @@ func (s *status) handler(metrics http.Handler, metricsPath string) http.Handler 
 		reply(w, text, err)
 	})
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) { reply(w, "ok", s.alive(r.Context())) })
-	mux.HandleFunc("/cache", s.cache)
+	mux.Handle("/cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
 	mux.HandleFunc("/{$}", s.page)
 	if metrics != nil {
 		mux.Handle(metricsPath, metrics)
@@ -82,15 +83,42 @@ func reply(w http.ResponseWriter, text string, err error) {
 	fmt.Fprintln(w, text)
 }
 
-func (s *status) cache(w http.ResponseWriter, _ *http.Request) {
-	doc, err := s.zone.Dump()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+// Limits of /cache, which sends a large document.
+const (
+	// cacheWait is how long a request waits for the one before it.
+	cacheWait = 2 * time.Second
+	// cacheTimeout is how long a client may take to receive the document.
+	cacheTimeout = 30 * time.Second
+)
+
+// A cacheHandler streams the document to one client at a time, so that neither
+// the number of clients nor their pace decides how much memory it takes.
+type cacheHandler struct {
+	*status
+	running chan struct{} // holds one token while the document is sent
+}
+
+func (s *cacheHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	timer := time.NewTimer(cacheWait)
+	defer timer.Stop()
+	select {
+	case s.running <- struct{}{}:
+		defer func() { <-s.running }()
+	case <-r.Context().Done():
+		return
+	case <-timer.C:
+		w.Header().Set("Retry-After", strconv.Itoa(int(cacheTimeout.Seconds())))
+		http.Error(w, "another client is reading /cache", http.StatusServiceUnavailable)
 		return
 	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cacheTimeout)); err != nil {
+		s.log.Debug("/cache has no limit of time", "err", err)
+	}
 	w.Header().Set("Content-Type", "application/json")
-	if _, err := w.Write(doc); err != nil {
-		s.log.Debug("the client of /cache went away", "err", err)
+	w.Header().Set("Connection", "close") // the deadline is that of the connection
+	if err := s.zone.Dump(r.Context(), w); err != nil {
+		s.log.Debug("could not send /cache", "err", err)
+		panic(http.ErrAbortHandler) // so that the client does not take it for complete
 	}
 }
 

@@ -1,96 +1,228 @@
 package dns
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"io"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// Dump is the zone as nested objects of names, the document behind /cache. It
-// is meant for people and support bundles.
+// Dump writes the zone as nested objects of names, the document served at
+// /cache. It is meant for people and support bundles. It needs memory for the
+// names of one namespace at a time, and stops when w fails or ctx is done.
 //
 // Compat: the shape is that of kube-dns: the records of a ClusterIP or headless
 // Service are entries of its own node, an ExternalName is an entry of the
-// namespace's node, and SRV records stand below their protocol and port.
-func (z *Zone) Dump() ([]byte, error) {
+// namespace's node, and SRV records are below their protocol and port.
+func (z *Zone) Dump(ctx context.Context, w io.Writer) error {
 	if answering := z.answering(); answering != nil {
 		z = answering
 	}
-	top := &dumpNode{}
-	at := top
-	for labels := strings.Split(strings.Trim(z.domain, "."), "."); len(labels) > 0; labels = labels[:len(labels)-1] {
-		at = at.child(labels[len(labels)-1])
+	d := &dumper{ctx: ctx, w: bufio.NewWriterSize(w, 32<<10)}
+	labels := strings.Split(strings.Trim(z.domain, "."), ".")
+	d.openNode("")
+	for i := len(labels) - 1; i >= 0; i-- {
+		d.openNode(labels[i])
 	}
-	dumpTree(z.tree.Root(), at)
-	return json.MarshalIndent(top, "", "\t")
-}
-
-type dumpNode struct {
-	ChildNodes map[string]*dumpNode  `json:"ChildNodes"`
-	Entries    map[string]*dumpEntry `json:"Entries"`
-}
-
-type dumpEntry struct {
-	Host     string `json:"host,omitempty"`
-	Port     int    `json:"port,omitempty"`
-	Priority int    `json:"priority,omitempty"`
-	Weight   int    `json:"weight,omitempty"`
-	TTL      uint32 `json:"ttl,omitempty"`
-}
-
-func (n *dumpNode) child(label string) *dumpNode {
-	if n.ChildNodes == nil {
-		n.ChildNodes = map[string]*dumpNode{}
+	d.children(z.tree.Root())
+	for range labels {
+		d.entries()
+		d.closeNode()
 	}
-	if n.ChildNodes[label] == nil {
-		n.ChildNodes[label] = &dumpNode{}
+	d.entries()
+	d.closeNode()
+	if d.err == nil {
+		d.err = d.w.Flush()
 	}
-	return n.ChildNodes[label]
+	return d.err
 }
 
-func (n *dumpNode) entry(label, host string, port uint16) {
-	if n.Entries == nil {
-		n.Entries = map[string]*dumpEntry{}
-	}
-	n.Entries[label] = &dumpEntry{Host: host, Port: int(port), Priority: 10, Weight: 10, TTL: ttl}
+// A dumper writes JSON, indented by tabs. A node is an object of two objects:
+// first its child nodes, then its entries.
+type dumper struct {
+	ctx   context.Context
+	w     *bufio.Writer
+	err   error // the first one
+	depth int
+	empty bool // nothing was written into the object that is open
 }
 
-func dumpTree(from *treecache.Node[service], to *dumpNode) {
-	for label, node := range from.Children() {
-		s := node.Value()
-		switch {
+func (d *dumper) write(text string) {
+	if d.err == nil {
+		_, d.err = d.w.WriteString(text)
+	}
+}
+
+// open begins an object, which is the value of key, unless that is empty.
+func (d *dumper) open(key string) {
+	d.key(key)
+	d.write("{")
+	d.depth++
+	d.empty = true
+}
+
+func (d *dumper) close() {
+	d.depth--
+	if !d.empty {
+		d.line()
+	}
+	d.write("}")
+	d.empty = false
+}
+
+func (d *dumper) line() { d.write("\n" + strings.Repeat("\t", d.depth)) }
+
+func (d *dumper) key(key string) {
+	if d.depth == 0 {
+		return
+	}
+	if !d.empty {
+		d.write(",")
+	}
+	d.empty = false
+	d.line()
+	d.text(key)
+	d.write(": ")
+}
+
+func (d *dumper) text(text string) {
+	quoted, err := json.Marshal(text)
+	if err != nil && d.err == nil {
+		d.err = err
+	}
+	d.write(string(quoted))
+}
+
+func (d *dumper) number(key string, n int) {
+	d.key(key)
+	d.write(strconv.Itoa(n))
+}
+
+// openNode begins a node with its child nodes.
+func (d *dumper) openNode(label string) {
+	d.open(label)
+	d.open("ChildNodes")
+}
+
+// entries ends the child nodes and begins the entries.
+func (d *dumper) entries() {
+	d.close()
+	d.open("Entries")
+}
+
+func (d *dumper) closeNode() {
+	d.close()
+	d.close()
+}
+
+func (d *dumper) entry(label, host string, port uint16) {
+	d.open(label)
+	d.key("host")
+	d.text(host)
+	if port != 0 {
+		d.number("port", int(port))
+	}
+	d.number("priority", srvPriority)
+	d.number("weight", srvWeight)
+	d.number("ttl", ttl)
+	d.close()
+}
+
+// Compat: what kube-dns has always shown, whatever is answered.
+const (
+	srvPriority = 10
+	srvWeight   = 10
+)
+
+// stopped reports whether writing is of no more use.
+func (d *dumper) stopped() bool {
+	if d.err == nil {
+		d.err = d.ctx.Err()
+	}
+	return d.err != nil
+}
+
+// children writes the nodes below one that carries no value.
+func (d *dumper) children(n *treecache.Node[service]) {
+	for label, node := range n.Children() {
+		switch s := node.Value(); {
+		case d.stopped():
+			return
 		case s == nil:
-			dumpTree(node, to.child(label))
-		case s.alias() != "":
-			to.entry(label, strings.TrimSuffix(s.alias(), "."), 0)
-		case s.external:
-			to.entry(label, s.addr(0).String(), 0)
-		default:
-			s.dump(to.child(label))
+			d.openNode(label)
+			d.children(node)
+			d.entries()
+			d.externals(node)
+			d.closeNode()
+		case !s.external:
+			d.openNode(label)
+			d.service(s)
+			d.closeNode()
 		}
 	}
 }
 
-func (s *service) dump(to *dumpNode) {
+// externals writes the ExternalName Services one label below a node.
+func (d *dumper) externals(n *treecache.Node[service]) {
+	for label, node := range n.Children() {
+		switch s := node.Value(); {
+		case d.stopped():
+			return
+		case s == nil || !s.external:
+		case s.alias() != "":
+			d.entry(label, strings.TrimSuffix(s.alias(), "."), 0)
+		default:
+			d.entry(label, s.addr(0).String(), 0)
+		}
+	}
+}
+
+// service writes the ports of a Service, by protocol, and its hosts.
+func (d *dumper) service(s *service) {
+	for i, p := range s.ports {
+		if d.stopped() {
+			return
+		}
+		if i == 0 || s.ports[i-1].Protocol != p.Protocol {
+			d.openNode("_" + p.Protocol)
+		}
+		d.openNode("_" + p.Name)
+		d.entries()
+		d.targets(s, i)
+		d.closeNode()
+		if i+1 == len(s.ports) || s.ports[i+1].Protocol != p.Protocol {
+			d.entries()
+			d.closeNode()
+		}
+	}
+	d.entries()
 	hosts := s.hosts()
 	for i := range hosts.count() {
 		first, end := hostAround(hosts.all, hosts.start(i))
-		to.entry(s.label(hosts.all[first]), joinAddrs(s.addrsOf(hosts.all[first:end])), 0)
+		d.entry(s.label(hosts.all[first]), joinAddrs(s.addrsOf(hosts.all[first:end])), 0)
+	}
+}
+
+// targets writes the SRV records for a port. A host has one entry, also where it
+// has the port at two numbers.
+func (d *dumper) targets(s *service, port int) {
+	if s.oneTarget(port) {
+		d.entry(s.label(s.members()[0]), s.owner, s.ports[port].Number)
+		return
 	}
 	var t skydns.Target
-	for i, p := range s.ports {
-		at := to.child("_" + p.Protocol).child("_" + p.Name)
-		if !s.headless {
-			at.entry(s.label(s.members()[0]), strings.TrimSuffix(s.owner, "."), p.Number)
-			continue
+	at, last := s.SeekTarget(port, 0), -1
+	for range s.CountTargets(port) {
+		if at = s.NextTarget(port, at, 0, &t); t.ID != last {
+			d.entry(string(t.Label), string(t.Label)+"."+s.owner, t.Port)
 		}
-		for n, next := 0, s.SeekTarget(i, 0); n < s.CountTargets(i); n++ {
-			next = s.NextTarget(i, next, 0, &t)
-			at.entry(string(t.Label), string(t.Label)+"."+strings.TrimSuffix(s.owner, "."), t.Port)
-		}
+		last = t.ID
 	}
 }
 
@@ -102,4 +234,4 @@ func joinAddrs(addrs []netip.Addr) string {
 	return strings.Join(texts, ",")
 }
 
-var _ skydns.Backend = (*Zone)(nil)
+var _ skydns.PlainBackend = (*Zone)(nil)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -308,4 +309,44 @@ func BenchmarkAnswer(b *testing.B) {
 			})
 		}
 	}
+}
+
+// Queries for every port of a Service with many take no memory that stays: what
+// is kept must not be the product of ports and endpoints.
+func TestPortsTimesEndpointsAreNotKept(t *testing.T) {
+	z := kubedns.NewZone(kubedns.Options{})
+	k := kubedns.Key{Namespace: "ns", Name: "wide"}
+	z.SetService(kubedns.Service{Key: k, Headless: true})
+	var sub kubedns.Subset
+	for i := range 20_000 {
+		sub.Ports = append(sub.Ports, kubedns.Port{Name: fmt.Sprint("p", i), Protocol: "tcp", Number: uint16(i + 1)})
+	}
+	for i := range 45 {
+		sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), Hostname: fmt.Sprint("h", i%9), Ready: true})
+	}
+	z.SetEndpoints(kubedns.Endpoints{Key: k, Service: "wide", Subsets: []kubedns.Subset{sub}})
+	z.Publish()
+	z.MarkSynced()
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: z, Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast := s.FastForTest(false)
+	heap := func() int {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range 20_000 {
+		packet := fairQuery(t, fmt.Sprintf("_p%d._tcp.wide", i), dns.TypeSRV, 4096)
+		if m := unpacked(t, packet, fast(packet)); len(m.Answer) != 9 || m.Answer[0].(*dns.SRV).Port != uint16(i+1) {
+			t.Fatalf("port %d: %v", i, m)
+		}
+	}
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
+	runtime.KeepAlive(z)
 }

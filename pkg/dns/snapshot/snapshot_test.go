@@ -52,11 +52,11 @@ func encoded(t testing.TB) []byte {
 
 func dump(t *testing.T, z *kubedns.Zone) string {
 	t.Helper()
-	doc, err := z.Dump()
-	if err != nil {
+	var doc strings.Builder
+	if err := z.Dump(t.Context(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	return string(doc)
+	return doc.String()
 }
 
 func TestRoundTrip(t *testing.T) {

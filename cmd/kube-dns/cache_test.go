@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+)
+
+// cacheServer serves /cache of a zone whose document fills every buffer on the
+// way to a client that does not read.
+func cacheServer(t *testing.T) string {
+	t.Helper()
+	zone := kubedns.NewZone(kubedns.Options{})
+	for i := range 40_000 {
+		k := kubedns.Key{Namespace: fmt.Sprint("ns-", i%10), Name: fmt.Sprint("service-", i)}
+		zone.SetService(kubedns.Service{Key: k, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})}})
+	}
+	zone.Publish()
+	zone.MarkSynced()
+	s := &status{zone: zone, log: slog.New(slog.DiscardHandler)}
+	server := httptest.NewServer(s.handler(nil, ""))
+	t.Cleanup(server.Close)
+	return server.URL + "/cache"
+}
+
+func getCache(ctx context.Context, t *testing.T, url string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+// While one client reads the document, however slowly, others are refused. When
+// it goes, the next one gets the whole document.
+func TestCacheIsSentToOneClientAtATime(t *testing.T) {
+	url := cacheServer(t)
+	ctx, leave := context.WithCancel(t.Context())
+	slow := getCache(ctx, t, url) // which does not read the body
+	refused := getCache(t.Context(), t, url)
+	refused.Body.Close()
+	if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
+		t.Errorf("the second client: %s, %v", refused.Status, refused.Header)
+	}
+	leave()
+	slow.Body.Close()
+	for try := 0; ; try++ {
+		resp := getCache(t.Context(), t, url)
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusServiceUnavailable && try < 10 {
+			time.Sleep(100 * time.Millisecond)
+			continue
+		}
+		if err != nil || resp.StatusCode != http.StatusOK || !json.Valid(body) {
+			t.Errorf("after the first client left: %s, %d bytes, %v", resp.Status, len(body), err)
+		}
+		return
+	}
+}
