@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/kube-dns/kube-dns/pkg/dns"
@@ -11,7 +12,7 @@ import (
 )
 
 // large fills a zone as a large cluster does: Services with a ClusterIP, each
-// with a slice that is not kept, and headless ones with 50 endpoints each.
+// with a slice of 3 endpoints, and headless ones with 50 endpoints each.
 func large(z *dns.Zone, services, headlessServices int) {
 	port := []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}}
 	uid := "12345678-1234-1234-1234-123456789abc"
@@ -19,7 +20,11 @@ func large(z *dns.Zone, services, headlessServices int) {
 		k := dns.Key{Namespace: fmt.Sprint("namespace-", i%50), Name: fmt.Sprint("service-", i)}
 		version := fmt.Sprint(1000 + i)
 		z.SetService(dns.Service{Key: k, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)})}, Ports: port, Version: version, UID: fmt.Sprint(uid, i)})
-		z.SetEndpoints(dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, Dropped: true, AnyReady: true, Version: version, UID: fmt.Sprint(uid, i)})
+		e := dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, AnyReady: true, Version: version, UID: fmt.Sprint(uid, i), Subsets: []dns.Subset{{Ports: slices.Clone(port)}}}
+		for j := range 3 {
+			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints, dns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(128 + i>>8), byte(i), byte(j)}), Ready: true})
+		}
+		z.SetEndpoints(e)
 	}
 	for i := range headlessServices {
 		k := dns.Key{Namespace: fmt.Sprint("namespace-", i%50), Name: fmt.Sprint("headless-", i)}

@@ -49,9 +49,6 @@ type Endpoints struct {
 	Service string
 	// Subsets holds endpoints with the ports they share. A slice has one.
 	Subsets []Subset
-	// Dropped: the source left Subsets out because the Service did not need
-	// them (see Zone.WantsEndpoints). AnyReady is then still right.
-	Dropped bool
 	// AnyReady: at least one endpoint is ready. Federation asks for it.
 	AnyReady bool
 	// Version is metadata.resourceVersion; UID is metadata.uid.

@@ -27,8 +27,6 @@ type Zone struct {
 	// reverse says which nodes may claim an address; what they say about it is
 	// read from their values.
 	reverse *treecache.Map[reverseKey, claimants]
-	// headless holds the keys of all headless Services, published or not.
-	headless *treecache.Map[Key, struct{}]
 
 	// The writer's own.
 	records   map[Key]*record    // by the Service's key
@@ -78,29 +76,52 @@ func NewZone(opts Options) *Zone {
 	domain := cmp.Or(opts.Domain, "cluster.local.")
 	seed := maphash.MakeSeed()
 	return &Zone{
-		domain:  domain,
-		tree:    treecache.New[service](domain),
-		reverse: treecache.NewMap[reverseKey, claimants](func(k reverseKey) uint64 { return maphash.Bytes(seed, k[:]) }),
-		headless: treecache.NewMap[Key, struct{}](func(k Key) uint64 {
-			return maphash.String(seed, k.Namespace) ^ 31*maphash.String(seed, k.Name)
-		}),
+		domain:    domain,
+		tree:      treecache.New[service](domain),
+		reverse:   treecache.NewMap[reverseKey, claimants](func(k reverseKey) uint64 { return maphash.Bytes(seed, k[:]) }),
 		records:   map[Key]*record{},
 		endpoints: map[Key]*Endpoints{},
 	}
 }
 
-// touch returns the record of a Service, and marks it as dirty.
-func (z *Zone) touch(k Key) *record {
+// record returns the record of a Service.
+func (z *Zone) record(k Key) *record {
 	r := z.records[k]
 	if r == nil {
 		r = &record{}
 		z.records[k] = r
 	}
+	return r
+}
+
+// touch returns the record of a Service, and marks it as dirty.
+func (z *Zone) touch(k Key) *record {
+	r := z.record(k)
 	if !r.dirty {
 		r.dirty = true
 		z.dirty = append(z.dirty, k)
 	}
 	return r
+}
+
+// anyReady reports whether an endpoint is ready.
+func (r *record) anyReady() bool {
+	return slices.ContainsFunc(r.endpoints, func(e *Endpoints) bool { return e.AnyReady })
+}
+
+// changeEndpoints changes the endpoints of a Service. The Service is dirty only when
+// its names follow from them: those of a Service with a ClusterIP depend on whether
+// there is a ready one.
+func (z *Zone) changeEndpoints(k Key, change func(*record)) {
+	r := z.record(k)
+	ready := r.anyReady()
+	change(r)
+	switch {
+	case r.empty() && !r.dirty:
+		delete(z.records, k)
+	case r.service != nil && (r.service.Headless || r.anyReady() != ready):
+		z.touch(k)
+	}
 }
 
 // SetService adds or replaces a Service.
@@ -113,11 +134,6 @@ func (z *Zone) SetService(s Service) {
 		}
 	}
 	z.touch(s.Key).service = &s
-	if s.Headless {
-		z.headless.Put(s.Key, struct{}{})
-	} else {
-		z.headless.Delete(s.Key)
-	}
 }
 
 // sameService says whether the same names follow from both.
@@ -130,7 +146,6 @@ func sameService(a, b *Service) bool {
 func (z *Zone) DeleteService(k Key) {
 	if r := z.records[k]; r != nil && r.service != nil {
 		z.touch(k).service = nil
-		z.headless.Delete(k)
 	}
 }
 
@@ -159,13 +174,14 @@ func (z *Zone) SetEndpoints(e Endpoints) {
 		}
 	}
 	z.endpoints[e.Key] = &e
-	r := z.touch(e.owner())
-	i, found := r.find(e.Name)
-	if found {
-		r.endpoints[i] = &e
-	} else {
-		r.endpoints = slices.Insert(r.endpoints, i, &e)
-	}
+	z.changeEndpoints(e.owner(), func(r *record) {
+		i, found := r.find(e.Name)
+		if found {
+			r.endpoints[i] = &e
+		} else {
+			r.endpoints = slices.Insert(r.endpoints, i, &e)
+		}
+	})
 }
 
 // owner is the key of the Service that the endpoints belong to.
@@ -177,7 +193,7 @@ func (r *record) find(name string) (int, bool) {
 
 // sameEndpoints says whether the same names follow from both.
 func sameEndpoints(a, b *Endpoints) bool {
-	return a.Dropped == b.Dropped && a.AnyReady == b.AnyReady && slices.EqualFunc(a.Subsets, b.Subsets, func(a, b Subset) bool {
+	return a.AnyReady == b.AnyReady && slices.EqualFunc(a.Subsets, b.Subsets, func(a, b Subset) bool {
 		return slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Endpoints, b.Endpoints)
 	})
 }
@@ -189,10 +205,11 @@ func (z *Zone) DeleteEndpoints(k Key) {
 		return
 	}
 	delete(z.endpoints, k)
-	r := z.touch(e.owner())
-	if i, found := r.find(e.Name); found {
-		r.endpoints = slices.Delete(r.endpoints, i, i+1)
-	}
+	z.changeEndpoints(e.owner(), func(r *record) {
+		if i, found := r.find(e.Name); found {
+			r.endpoints = slices.Delete(r.endpoints, i, i+1)
+		}
+	})
 }
 
 // ReplaceEndpoints makes list all the EndpointSlices or Endpoints there are.
@@ -209,23 +226,17 @@ func (z *Zone) ReplaceEndpoints(list []Endpoints) {
 	}
 }
 
-// Publish makes all changes since the last Publish visible to queries. It
-// returns the headless Services of which endpoints are missing because the
-// source dropped them (see Endpoints.Dropped): the source has to fetch those
-// and set them; until then what was published of these Services stays.
-func (z *Zone) Publish() (missing []Key) {
+// Publish makes all changes since the last Publish visible to queries.
+func (z *Zone) Publish() {
 	if len(z.dirty) == 0 {
-		return nil
+		return
 	}
 	for _, k := range z.dirty {
 		r := z.records[k]
 		r.dirty = false
-		switch {
-		case r.service == nil:
+		if r.service == nil {
 			z.publish(r, nil)
-		case r.service.Headless && slices.ContainsFunc(r.endpoints, func(e *Endpoints) bool { return e.Dropped }):
-			missing = append(missing, k)
-		default:
+		} else {
 			z.publish(r, build(r.service, r.endpoints, r.owner(z.domain)))
 		}
 		if r.empty() {
@@ -237,7 +248,6 @@ func (z *Zone) Publish() (missing []Key) {
 	if z.dirty = z.dirty[:0]; cap(z.dirty) > maxDirty {
 		z.dirty = nil
 	}
-	return missing
 }
 
 // maxDirty is how much room is kept for the keys of changed Services.
@@ -293,11 +303,6 @@ func (z *Zone) Status() skydns.Status {
 		return skydns.Stale
 	}
 }
-
-// WantsEndpoints says whether the endpoints of a Service matter: whether it is
-// known to be headless. Sources use it to drop the others before they are
-// stored. It does not allocate.
-func (z *Zone) WantsEndpoints(k Key) bool { return z.headless.Get(k) != nil }
 
 // SetFederations replaces the federations: names and their domains. It may be
 // called at any time, by anybody.

@@ -232,29 +232,14 @@ func TestBecomingHeadless(t *testing.T) {
 	z := newZone()
 	web := clusterIP("ns/web", "10.0.0.9")
 	z.SetService(web)
-	if z.WantsEndpoints(web.Key) {
-		t.Error("endpoints of a ClusterIP Service are wanted")
-	}
-	z.SetEndpoints(dns.Endpoints{Key: key("ns/web-1"), Service: "web", Dropped: true, AnyReady: true})
-	if missing := z.Publish(); len(missing) > 0 {
-		t.Errorf("missing %v", missing)
-	}
-	z.SetService(headless("ns/web"))
-	if missing := z.Publish(); !slices.Equal(missing, []dns.Key{web.Key}) {
-		t.Errorf("missing %v", missing)
-	}
-	if !z.WantsEndpoints(web.Key) {
-		t.Error("endpoints of a headless Service are not wanted")
-	}
-	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.9") // until the endpoints are here
 	z.SetEndpoints(slice("ns/web-1", "web", "10.1.0.1"))
-	if missing := z.Publish(); len(missing) > 0 {
-		t.Errorf("still missing %v", missing)
-	}
+	z.Publish()
+	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.9")
+	z.SetService(headless("ns/web"))
+	z.Publish()
 	want(t, z, "web.ns.svc", skydns.TypeA, "10.1.0.1")
 	wantReverse(t, z, "10.0.0.9")
 
-	// Without any endpoints there is nothing to wait for.
 	z.SetService(clusterIP("ns/db", "10.0.0.8"))
 	z.Publish()
 	z.SetService(headless("ns/db"))
@@ -450,12 +435,44 @@ func TestWildcardIsBounded(t *testing.T) {
 	}
 }
 
+// Endpoints of a Service with a ClusterIP are kept, and are published only when the
+// first one becomes ready or the last one stops being so. Endpoints may come before
+// their Service.
+func TestEndpointsOfClusterIP(t *testing.T) {
+	z := newZone()
+	z.SetEndpoints(slice("ns/web-1", "web", "10.1.0.1"))
+	z.SetEndpoints(slice("ns/gone-1", "gone", "10.1.0.2"))
+	z.SetService(clusterIP("ns/web", "10.0.0.9"))
+	z.Publish()
+	for i, tt := range []struct {
+		name    string
+		change  func()
+		publish bool
+	}{
+		{"another address", func() { z.SetEndpoints(slice("ns/web-1", "web", "10.1.0.3")) }, false},
+		{"another slice", func() { z.SetEndpoints(slice("ns/web-2", "web", "10.1.0.4")) }, false},
+		{"one slice less", func() { z.DeleteEndpoints(key("ns/web-1")) }, false},
+		{"not ready", func() { z.SetEndpoints(slice("ns/web-2", "web", "!10.1.0.4")) }, true},
+		{"ready again", func() { z.SetEndpoints(slice("ns/web-2", "web", "10.1.0.5")) }, true},
+		{"endpoints without a Service", func() { z.DeleteEndpoints(key("ns/gone-1")) }, false},
+		{"headless", func() { z.SetService(headless("ns/web")) }, true},
+	} {
+		was := z.Generation()
+		tt.change()
+		z.Publish()
+		if got := z.Generation() != was; got != tt.publish {
+			t.Errorf("%d, %s: published: %t, want %t", i, tt.name, got, tt.publish)
+		}
+	}
+	want(t, z, "web.ns.svc", skydns.TypeA, "10.1.0.5")
+}
+
 func TestFederation(t *testing.T) {
 	z := newZone()
 	z.SetFederations(map[string]string{"acme": "fed.example"})
 	z.SetService(clusterIP("ns/ready", "10.0.0.1"))
 	z.SetService(clusterIP("ns/idle", "10.0.0.2"))
-	z.SetEndpoints(dns.Endpoints{Key: key("ns/ready-1"), Service: "ready", Dropped: true, AnyReady: true})
+	z.SetEndpoints(dns.Endpoints{Key: key("ns/ready-1"), Service: "ready", AnyReady: true})
 	z.Publish()
 	want(t, z, "ready.ns.acme.svc", skydns.TypeA, "ready.ns.svc.cluster.local.")
 	if got := ask(t, z, "idle.ns.acme.svc", skydns.TypeA); !strings.HasPrefix(got[0], "error") {
@@ -544,7 +561,7 @@ func TestStaleForTooLong(t *testing.T) {
 func TestExport(t *testing.T) {
 	z := newZone()
 	z.SetService(clusterIP("ns/web", "10.0.0.1", "fd00::1"))
-	z.SetEndpoints(dns.Endpoints{Key: key("ns/web-1"), Service: "web", Dropped: true, AnyReady: true})
+	z.SetEndpoints(dns.Endpoints{Key: key("ns/web-1"), Service: "web", AnyReady: true})
 	z.SetService(clusterIP("b/idle", "10.0.0.2"))
 	z.SetService(headless("ns/set"))
 	z.SetEndpoints(slice("ns/set-1", "set", "10.1.0.1=a", "10.1.0.2"))

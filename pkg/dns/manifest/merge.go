@@ -83,7 +83,7 @@ type writer interface {
 	DeleteService(kubedns.Key)
 	SetEndpoints(kubedns.Endpoints)
 	DeleteEndpoints(kubedns.Key)
-	Publish() (missing []kubedns.Key)
+	Publish()
 }
 
 // apply turns the old view, which z holds, into v.
@@ -108,5 +108,5 @@ func (v view) apply(old view, z writer) {
 			z.DeleteEndpoints(key)
 		}
 	}
-	z.Publish() // nothing is missing: no endpoints were dropped
+	z.Publish()
 }

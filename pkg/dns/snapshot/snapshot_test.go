@@ -28,7 +28,7 @@ func fill(z *kubedns.Zone) {
 	port := func(name string, n uint16) kubedns.Port { return kubedns.Port{Name: name, Protocol: "tcp", Number: n} }
 	addr := netip.MustParseAddr
 	z.SetService(kubedns.Service{Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1"), addr("fd00::1")}, Ports: []kubedns.Port{port("http", 80)}})
-	z.SetEndpoints(kubedns.Endpoints{Key: key("web-1"), Service: "web", Dropped: true, AnyReady: true})
+	z.SetEndpoints(kubedns.Endpoints{Key: key("web-1"), Service: "web", AnyReady: true})
 	z.SetService(kubedns.Service{Key: key("ext"), ExternalName: "a.example"})
 	z.SetService(kubedns.Service{Key: key("num"), ExternalName: "192.0.2.1"})
 	z.SetService(kubedns.Service{Key: key("set"), Headless: true})

@@ -1,0 +1,267 @@
+package kube
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+)
+
+const (
+	// maxObject bounds one object, in bytes. etcd refuses objects of more than
+	// 1.5 MB unless it is configured otherwise.
+	maxObject = 8 << 20
+	// keptBuffer is the largest buffer that is kept for the next object.
+	keptBuffer = 256 << 10
+	// maxTrailer is how much is read after a list, so that the connection can be
+	// used again.
+	maxTrailer = 4 << 10
+)
+
+// protobufMagic begins every object in protobuf.
+const protobufMagic = "k8s\x00"
+
+var (
+	errNotAPI      = errors.New("the reply is neither Kubernetes protobuf nor JSON")
+	errOtherKind   = errors.New("the reply has another kind of object")
+	errBadProtobuf = errors.New("the reply is not valid protobuf")
+)
+
+// A raw is an object as the server has encoded it, valid until the next one is
+// read. Protobuf comes without its envelope.
+type raw struct {
+	data []byte
+	json bool
+}
+
+// readList reads a list of the given type and calls each with one object after
+// the other, until it returns an error: the list as a whole would take many
+// times the memory that is kept of it.
+func readList(r io.Reader, want metav1.TypeMeta, each func(raw) error) (metav1.ListMeta, error) {
+	in := bufio.NewReader(r)
+	first, err := in.Peek(1)
+	switch {
+	case err != nil:
+		return metav1.ListMeta{}, cutOff(err)
+	case first[0] == protobufMagic[0]:
+		return readProtobufList(in, want, each)
+	case first[0] == '{':
+		return readJSONList(in, want, each)
+	}
+	return metav1.ListMeta{}, errNotAPI
+}
+
+// readProtobufList reads Unknown of k8s.io/apimachinery/pkg/runtime, around a
+// list. All lists have the same two fields (generated.proto of each API).
+func readProtobufList(in *bufio.Reader, want metav1.TypeMeta, each func(raw) error) (metav1.ListMeta, error) {
+	magic := make([]byte, len(protobufMagic))
+	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != protobufMagic {
+		return metav1.ListMeta{}, errNotAPI
+	}
+	const typeMeta, content = 1, 2
+	envelope, typed := message{in: in, left: math.MaxInt64}, false
+	for {
+		field, size, err := envelope.next()
+		switch {
+		case err != nil:
+			return metav1.ListMeta{}, err
+		case field == typeMeta:
+			var t kruntime.TypeMeta
+			if err := envelope.decode(size, &t); err != nil {
+				return metav1.ListMeta{}, err
+			}
+			if t.APIVersion != want.APIVersion || t.Kind != want.Kind {
+				return metav1.ListMeta{}, fmt.Errorf("%w: %s of %s", errOtherKind, t.Kind, t.APIVersion)
+			}
+			typed = true
+		case field == content && !typed:
+			return metav1.ListMeta{}, errOtherKind // servers write the type first
+		case field == content:
+			list, err := readItems(&message{in: in, left: size, buf: envelope.buf}, each)
+			if err == nil { // nothing of interest follows
+				_, err = io.Copy(io.Discard, io.LimitReader(in, maxTrailer))
+			}
+			return list, err
+		default:
+			if err := envelope.skip(size); err != nil {
+				return metav1.ListMeta{}, err
+			}
+		}
+	}
+}
+
+func readItems(m *message, each func(raw) error) (list metav1.ListMeta, err error) {
+	const metadata, items = 1, 2
+	for m.left > 0 {
+		field, size, err := m.next()
+		if err != nil {
+			return list, err
+		}
+		switch field {
+		case metadata:
+			err = m.decode(size, &list)
+		case items:
+			var data []byte
+			if data, err = m.read(size); err == nil {
+				err = each(raw{data: data})
+			}
+		default:
+			err = m.skip(size)
+		}
+		if err != nil {
+			return list, err
+		}
+	}
+	return list, nil
+}
+
+// readJSONList is for servers, and proxies, that do not speak protobuf.
+func readJSONList(in io.Reader, want metav1.TypeMeta, each func(raw) error) (list metav1.ListMeta, err error) {
+	d := json.NewDecoder(in)
+	if _, err := d.Token(); err != nil {
+		return list, cutOff(err)
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return list, cutOff(err)
+		}
+		switch name {
+		case "kind":
+			var kind string
+			if err = d.Decode(&kind); err == nil && kind != want.Kind {
+				err = fmt.Errorf("%w: %s", errOtherKind, kind)
+			}
+		case "metadata":
+			err = d.Decode(&list)
+		case "items":
+			err = readJSONItems(d, each)
+		default:
+			err = d.Decode(&json.RawMessage{})
+		}
+		if err != nil {
+			return list, cutOff(err)
+		}
+	}
+	if _, err = d.Token(); err != nil {
+		return list, cutOff(err)
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(in, maxTrailer))
+	return list, err
+}
+
+func readJSONItems(d *json.Decoder, each func(raw) error) error {
+	if open, err := d.Token(); err != nil || open == nil { // null is an empty list
+		return err
+	}
+	for d.More() {
+		var data json.RawMessage
+		if err := d.Decode(&data); err != nil {
+			return err
+		}
+		if err := each(raw{data: data, json: true}); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+// A message is a protobuf message that is read field by field.
+type message struct {
+	in   *bufio.Reader
+	left int64  // bytes of the message that were not read yet
+	buf  []byte // used again for each field
+}
+
+// next returns the number of the next field, and the size of what is to be read
+// or skipped next. Fields that are no messages have nothing to read.
+func (m *message) next() (field uint64, size int64, err error) {
+	tag, err := binary.ReadUvarint(m)
+	if err != nil {
+		return 0, 0, cutOff(err)
+	}
+	switch tag & 7 {
+	case 0: // a number
+		_, err = binary.ReadUvarint(m)
+		return 0, 0, cutOff(err)
+	case 1:
+		return 0, 8, nil
+	case 5:
+		return 0, 4, nil
+	case 2: // bytes
+		n, err := binary.ReadUvarint(m)
+		if err == nil && n > uint64(m.left) {
+			err = errBadProtobuf
+		}
+		return tag >> 3, int64(n), cutOff(err)
+	}
+	return 0, 0, errBadProtobuf
+}
+
+// read returns a field of the given size, until the next one is read.
+func (m *message) read(size int64) ([]byte, error) {
+	if size > min(m.left, maxObject) {
+		return nil, errBadProtobuf
+	}
+	m.buf = room(m.buf, int(size))
+	n, err := io.ReadFull(m.in, m.buf)
+	m.left -= int64(n)
+	return m.buf, cutOff(err)
+}
+
+func (m *message) decode(size int64, into interface{ Unmarshal([]byte) error }) error {
+	data, err := m.read(size)
+	if err != nil {
+		return err
+	}
+	if err := into.Unmarshal(data); err != nil {
+		return fmt.Errorf("%w: %w", errBadProtobuf, err)
+	}
+	return nil
+}
+
+func (m *message) skip(size int64) error {
+	if size > m.left {
+		return errBadProtobuf
+	}
+	n, err := io.CopyN(io.Discard, m.in, size)
+	m.left -= n
+	return cutOff(err)
+}
+
+// ReadByte implements io.ByteReader.
+func (m *message) ReadByte() (byte, error) {
+	if m.left <= 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	b, err := m.in.ReadByte()
+	if err == nil {
+		m.left--
+	}
+	return b, err
+}
+
+// room returns a buffer of the given size, if possible buf. A large one is not
+// kept: few objects are large.
+func room(buf []byte, size int) []byte {
+	if cap(buf) > keptBuffer && size <= keptBuffer {
+		buf = nil
+	}
+	return slices.Grow(buf[:0], size)[:size]
+}
+
+// cutOff is err, for an end that came too early.
+func cutOff(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
