@@ -18,15 +18,17 @@ import (
 type source struct {
 	kubedns.Source
 	config config.Source
-	// name says what it is, for people.
+	// name is for people.
 	name string
-	// waitingFor says in one line what the first list waits for, and why.
+	// waitingFor returns in one line what the first list waits for, and why.
 	waitingFor func() string
-	// failing says that nothing can be listed at the moment, and confirmed when
-	// the source was followed last. Both are nil for what is on disk.
+	// failing reports whether nothing can be listed at the moment; confirmed
+	// returns when data arrived last; trouble returns in one line why changes do
+	// not arrive, or nothing. They are nil for files.
 	failing   func() bool
 	confirmed func(now time.Time) time.Time
-	// alive is nil while changes make progress; the function may be nil, too.
+	trouble   func() string
+	// alive returns nil while changes make progress; the function may be nil, too.
 	alive func(now time.Time) error
 }
 
@@ -51,7 +53,8 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 	s := source{
 		Source: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() },
 		failing:   func() bool { return api.Status().Problem != nil },
-		confirmed: func(now time.Time) time.Time { return api.Status().Confirmed(now) },
+		confirmed: func(time.Time) time.Time { return api.Status().Confirmed() },
+		trouble:   func() string { return api.Status().Trouble() },
 		alive:     api.Alive,
 	}
 	if o.configMap != "" {

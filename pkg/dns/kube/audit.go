@@ -27,7 +27,14 @@ const (
 	namedDifferences = 5
 )
 
-// How an audit ended, as the label result of the metric says it.
+// The resourceVersion of a list: the watch cache has what costs the server least, but
+// may be behind for as long as it likes; the newest state comes from the storage.
+const (
+	fromCache = "0"
+	newest    = ""
+)
+
+// How an audit ended, as the label result of the metric has it.
 const (
 	auditOK          = "ok"
 	auditDifferent   = "different"
@@ -40,11 +47,11 @@ const (
 // An auditor finds changes that a watch has missed without a sign: now and then
 // it asks the server in which states the objects are, and compares these with
 // what the writer holds. Two states that differ prove nothing, since the watch,
-// or the server's cache, may be on its way. So a difference counts when it is
-// still the same after a pause, and the watch has passed the version that the
-// server shows. It also counts when the server shows an older version than we
-// hold: then its data was restored from a backup, and a watch from a version
-// that lies in its future is silent.
+// or the server's cache, may be on its way. So a difference counts when the newest
+// state still has it after a pause, and the watch has passed the version that the
+// server shows. It also counts when the newest state has an older version than we
+// hold: then the data was restored from a backup, and a watch from a version that
+// lies in its future is silent.
 type auditor struct {
 	source   *Source
 	relisted map[string]time.Time // by kind: when a relist was last asked for
@@ -67,7 +74,7 @@ type auditKind struct {
 
 type (
 	states       = iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
-	metadataList func(context.Context) (shownState, error)
+	metadataList func(ctx context.Context, version string) (shownState, error)
 )
 
 // run audits until ctx is done.
@@ -78,7 +85,7 @@ func (a *auditor) run(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			a.source.metrics.audits.WithLabelValues(k.name, result).Inc()
+			a.source.metrics.audits.WithLabelValues(k.role, result).Inc()
 			a.source.log.Debug("audited", "resource", k.name, "result", result)
 			a.tell(k, err)
 		}
@@ -104,15 +111,15 @@ func (a *auditor) kinds() []auditKind {
 // audit looks at one kind, and once more when there are differences. The error
 // is for the results unsupported and error.
 func (a *auditor) audit(ctx context.Context, k auditKind) (result string, err error) {
-	a.source.metrics.differences.WithLabelValues(k.name).Add(0) // so that the first one is an increase
-	first, result, err := a.look(ctx, k)
+	a.source.metrics.differences.WithLabelValues(k.role).Add(0) // so that the first one is an increase
+	first, result, err := a.look(ctx, k, fromCache)
 	if result != auditOK || len(first.differences) == 0 {
 		return result, err
 	}
 	if !sleep(ctx, auditPause) {
 		return auditSkipped, nil
 	}
-	second, result, err := a.look(ctx, k)
+	second, result, err := a.look(ctx, k, newest)
 	if result != auditOK {
 		return result, err
 	}
@@ -128,11 +135,11 @@ func (a *auditor) audit(ctx context.Context, k auditKind) (result string, err er
 }
 
 // look compares what the server shows of a kind with what the writer holds.
-func (a *auditor) look(ctx context.Context, k auditKind) (comparison, string, error) {
+func (a *auditor) look(ctx context.Context, k auditKind, version string) (comparison, string, error) {
 	if !a.watching() {
 		return comparison{}, auditSkipped, nil
 	}
-	shown, err := k.list(ctx)
+	shown, err := k.list(ctx, version)
 	switch {
 	case errors.Is(err, errNoMetadata):
 		return comparison{}, auditUnsupported, err
@@ -174,7 +181,7 @@ func (a *auditor) ask(ctx context.Context, q question) answer {
 
 // onMissed counts and logs what the watch has missed, and has it listed anew.
 func (a *auditor) onMissed(k auditKind, missed []difference) {
-	a.source.metrics.differences.WithLabelValues(k.name).Add(float64(len(missed)))
+	a.source.metrics.differences.WithLabelValues(k.role).Add(float64(len(missed)))
 	last, before := a.relisted[k.name]
 	relist := !before || time.Since(last) >= relistPause
 	if relist {
@@ -195,7 +202,7 @@ func (a *auditor) tell(k auditKind, err error) {
 	switch {
 	case err == nil:
 	case !errors.Is(err, errNoMetadata):
-		a.source.tracker.report(k.role, err)
+		a.source.tracker.report(k.role, k.name, err)
 	case !a.told:
 		a.told = true
 		a.source.log.Info("the API server does not list metadata alone: what is held is not compared with it", "resource", k.name, "err", err)

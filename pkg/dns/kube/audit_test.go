@@ -49,7 +49,7 @@ func (r *rig) wantLists(resource string, want float64) {
 
 // What a watch has missed is found, counted, logged and cured.
 func TestAuditFindsMissedChange(t *testing.T) {
-	const endpointSlices = "endpointslices"
+	const endpointSlices = "endpoints"
 	tests := []struct {
 		name     string
 		refuse   map[string]int
@@ -138,6 +138,7 @@ func TestAuditFindsMissedChange(t *testing.T) {
 					betaSlice("db", "a", "10.1.0.2"), endpoints("db", "10.1.0.3"),
 				)
 				inBubble(t, api, func(t *testing.T, r *rig) {
+					time.Sleep(2 * steppedDown)
 					api.silently(func() { tt.miss(api) })
 					api.pass(tt.path)
 					r.want(tt.before...)
@@ -179,9 +180,9 @@ func TestAuditOfSameState(t *testing.T) {
 		for i := range 20 {
 			time.Sleep(time.Hour / 2)
 			api.put(slice("db", "a", fmt.Sprintf("10.1.0.%d", i)), headless("web"))
-			api.put(clusterIP("web", "10.0.0.1")) // its endpoints were fetched meanwhile, and are dropped again
+			api.put(clusterIP("web", "10.0.0.1"))
 		}
-		for _, resource := range []string{"services", "endpointslices"} {
+		for _, resource := range []string{"services", "endpoints"} {
 			ok, all := r.audits(resource, "ok"), r.audits(resource, "")
 			if ok != all || ok < 19 || ok > 40 {
 				t.Errorf("%v of %v audits of %s in ten hours are ok, want all of about 27", ok, all, resource)
@@ -209,13 +210,13 @@ func TestAuditOfLaggingWatch(t *testing.T) {
 		api.put(slice("db", "a", "10.1.0.3"), slice("db", "c", "10.1.0.4"))
 		api.remove(slice("db", "b"))
 		time.Sleep(2 * time.Hour)
-		if got := r.audits("endpointslices", "unclear"); got < 3 || got != r.audits("endpointslices", "") {
-			t.Errorf("%v of %v audits are unclear, want all of some", got, r.audits("endpointslices", ""))
+		if got := r.audits("endpoints", "unclear"); got < 3 || got != r.audits("endpoints", "") {
+			t.Errorf("%v of %v audits are unclear, want all of some", got, r.audits("endpoints", ""))
 		}
 		api.change(func() { api.delayed = "" })
 		r.want("db", "10.1.0.3 10.1.0.4")
 		r.wantDifferences(0)
-		r.wantLists("endpointslices", 1)
+		r.wantLists("endpoints", 1)
 	})
 }
 
@@ -269,7 +270,7 @@ func TestAuditRelistsOnceAnHour(t *testing.T) {
 		if relists := r.log.lines("ERROR", "relist=true"); lists < 6 || lists > 11 || lists != float64(1+relists) {
 			t.Errorf("%v lists, %d of them logged, want one an hour", lists, relists)
 		}
-		r.wantLists("endpointslices", 1)
+		r.wantLists("endpoints", 1)
 	})
 }
 
@@ -332,7 +333,6 @@ func TestAuditWithoutMetadata(t *testing.T) {
 		{"406", func(a *fakeAPI) { a.metadata.refuse = 406 }},
 		{"415", func(a *fakeAPI) { a.metadata.refuse = 415 }},
 		{"whole objects", func(a *fakeAPI) { a.metadata.whole = true }},
-		{"JSON", func(a *fakeAPI) { a.json = true }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -409,7 +409,7 @@ func TestAuditWithoutWatch(t *testing.T) {
 		if n := r.count(isMetadata); n != 0 {
 			t.Errorf("%d requests for metadata, want none", n)
 		}
-		for _, resource := range []string{"services", "endpointslices"} {
+		for _, resource := range []string{"services", "endpoints"} {
 			if got := r.audits(resource, "skipped"); got < 3 || got != r.audits(resource, "") {
 				t.Errorf("%v of %v audits of %s were skipped, want all", got, r.audits(resource, ""), resource)
 			}
@@ -417,27 +417,30 @@ func TestAuditWithoutWatch(t *testing.T) {
 	})
 }
 
-// Endpoints come from another API by the time that the slices were listed.
-func TestAuditDuringFallback(t *testing.T) {
+// Endpoints come from another API by the time that Endpoints were listed.
+func TestAuditDuringStepUp(t *testing.T) {
 	api := newFakeAPI("36")
+	api.refuse[slicesPath] = 403
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"), endpoints("db", "10.1.0.9"))
 	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(steppedDown)
+		r.want("db", "10.1.0.9")
 		api.change(func() {
 			api.afterList = func(q request) {
-				if isMetadata(q) && q.Path == slicesPath {
-					api.change(func() { api.refuse[slicesPath] = 403; api.cuts++ })
-					time.Sleep(30 * time.Second)
+				if isMetadata(q) && q.Path == endpointsPath {
+					api.change(func() { clear(api.refuse) })
+					time.Sleep(betterTime)
 				}
 			}
 		})
-		time.Sleep(oneAudit)
-		r.want("db", "10.1.0.9")
-		if got := r.audits("endpointslices", "skipped"); got != 1 {
-			t.Errorf("%v audits of slices were skipped, want the one", got)
+		time.Sleep(oneAudit + betterTime)
+		r.want("db", "10.1.0.1")
+		if got := r.audits("endpoints", "skipped"); got != 1 {
+			t.Errorf("%v audits of Endpoints were skipped, want the one", got)
 		}
 		time.Sleep(2 * time.Hour)
 		if got := r.audits("endpoints", "ok"); got < 3 {
-			t.Errorf("%v audits of Endpoints are ok, want some", got)
+			t.Errorf("%v audits of slices are ok, want some", got)
 		}
 		r.wantDifferences(0)
 	})

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -23,9 +21,8 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 )
 
-// A DNS server makes few calls: some lists at the start, and later one for each
-// Service that becomes headless. The limit is there for what we did not think
-// of.
+// A DNS server makes few calls: some lists at the start, and later a watch now and
+// then. The limit is there for the cases that we did not think of.
 const (
 	callsPerSecond = 50
 	callsAtOnce    = 100
@@ -49,47 +46,19 @@ type ClientOptions struct {
 }
 
 // A Client talks to one API server. It is safe for concurrent use.
+//
+// All requests share one HTTP/2 connection. client-go sends a ping on it after 30 s
+// without traffic, and drops the connection when there is no answer for 15 s
+// (HTTP2_READ_IDLE_TIMEOUT_SECONDS and HTTP2_PING_TIMEOUT_SECONDS change this).
 type Client struct {
-	core, slices, betaSlices group
+	core, slices, betaSlices rest.Interface
 	params                   kruntime.ParameterCodec
 	names                    *interner // of all resources
-	connections              connections
-}
-
-// A group has the clients of one API group.
-type group struct {
-	calls, watches rest.Interface
-}
-
-// connections are the ways to the server.
-type connections struct {
-	calls, watches *http.Client
-}
-
-func newConnections(cfg *rest.Config) (connections, error) {
-	calls, err := rest.HTTPClientFor(cfg)
-	if err != nil {
-		return connections{}, err
-	}
-	watches, err := rest.HTTPClientFor(forWatches(cfg))
-	return connections{calls: calls, watches: watches}, err
-}
-
-// group returns the clients of the API group that cfg names.
-func (c connections) group(cfg *rest.Config) (group, error) {
-	calls, err := rest.RESTClientForConfigAndClient(cfg, c.calls)
-	if err != nil {
-		return group{}, err
-	}
-	watches, err := rest.RESTClientForConfigAndClient(cfg, c.watches)
-	return group{calls: calls, watches: watches}, err
+	http                     *http.Client
 }
 
 // CloseIdleConnections ends the connections that wait for another request.
-func (c *Client) CloseIdleConnections() {
-	c.connections.calls.CloseIdleConnections()
-	c.connections.watches.CloseIdleConnections()
-}
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // NewClient reads the credentials; it does not talk to the server. An error
 // means that it never could.
@@ -99,33 +68,11 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	cfg.UserAgent = fmt.Sprintf("kube-dns/%s (%s/%s)", opts.Version, runtime.GOOS, runtime.GOARCH)
-	to, err := newConnections(cfg)
+	to, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 	}
 	return newClient(cfg, to, opts.Log)
-}
-
-// forWatches returns cfg with a connection for each request, over HTTP/1.1: an
-// event is read with less work, since there are no frames, windows and pings
-// around it, and quietly. What the pings of HTTP/2 do is left to keep-alive
-// probes, which find a dead connection within 45 s, and to bookmarks (see
-// follower).
-func forWatches(cfg *rest.Config) *rest.Config {
-	cfg = rest.CopyConfig(cfg)
-	cfg.NextProtos = []string{"http/1.1"}
-	dialer := &net.Dialer{
-		Timeout:         30 * time.Second,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 10 * time.Second, Count: 3},
-	}
-	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return quiet(c), nil
-	}
-	return cfg
 }
 
 func restConfig(opts ClientOptions) (*rest.Config, error) {
@@ -154,10 +101,10 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 	}
 }
 
-// newClient makes the REST clients of cfg over its connections. They know only
-// the API groups that are used: client-go's own set of clients would link and
-// register all of Kubernetes.
-func newClient(cfg *rest.Config, to connections, log *slog.Logger) (*Client, error) {
+// newClient makes the REST clients of cfg over HTTP. They have only the API groups
+// that are used: client-go's own set of clients would link and register all of
+// Kubernetes.
+func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -167,33 +114,30 @@ func newClient(cfg *rest.Config, to connections, log *slog.Logger) (*Client, err
 	// Protobuf costs a quarter of the processor time of JSON. A server, or
 	// something between, that cannot send it may answer in JSON.
 	cfg.AcceptContentTypes = protobuf + ",application/json"
-	codecs := newCodecs(scheme)
+	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandlerWithContext = newWarnings(log)
 
-	c := &Client{params: kruntime.NewParameterCodec(scheme), names: newInterner(), connections: to}
+	c := &Client{params: kruntime.NewParameterCodec(scheme), names: newInterner(), http: over}
 	for _, api := range []struct {
 		version schema.GroupVersion
 		path    string
-		group   *group
+		client  *rest.Interface
 	}{
 		{corev1.SchemeGroupVersion, "/api", &c.core},
 		{discoveryv1.SchemeGroupVersion, "/apis", &c.slices},
 		{discoveryv1beta1.SchemeGroupVersion, "/apis", &c.betaSlices},
 	} {
-		cfg.NegotiatedSerializer = codecs
-		if api.version.Group == discoveryv1.GroupName {
-			cfg.NegotiatedSerializer = newSliceCodecs(codecs, api.version, c.names)
-		}
 		cfg.GroupVersion, cfg.APIPath = &api.version, api.path
-		if *api.group, err = to.group(cfg); err != nil {
+		if *api.client, err = rest.RESTClientForConfigAndClient(cfg, over); err != nil {
 			return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 		}
 	}
 	return c, nil
 }
 
-// newScheme knows the types that are used.
+// newScheme has the types that client-go encodes or decodes for us: options of lists,
+// errors, and single objects.
 func newScheme() (*kruntime.Scheme, error) {
 	scheme := kruntime.NewScheme()
 	for _, add := range []func(*kruntime.Scheme) error{
@@ -204,10 +148,6 @@ func newScheme() (*kruntime.Scheme, error) {
 		}
 	}
 	return scheme, nil
-}
-
-func newCodecs(scheme *kruntime.Scheme) kruntime.NegotiatedSerializer {
-	return serializer.NewCodecFactory(scheme).WithoutConversion()
 }
 
 // warnings logs each warning of the API server once. Servers repeat them with

@@ -53,8 +53,8 @@ func TestNewClientErrors(t *testing.T) {
 	}
 }
 
-// The URL of the flag is called as the user of the kubeconfig: over HTTP/2, but
-// for watches.
+// The URL of the flag is called as the user of the kubeconfig, and over HTTP/2 alone:
+// its pings find a connection that is dead.
 func TestClientOverTLS(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -62,7 +62,7 @@ func TestClientOverTLS(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		agent.Store(r.UserAgent())
 		auth.Store(r.Header.Get("Authorization"))
-		if watches := r.URL.Query().Has("watch"); watches != (r.ProtoMajor == 1) {
+		if r.ProtoMajor != 2 {
 			t.Errorf("%s over %s", r.URL, r.Proto)
 		}
 		serve(api, w, r)
@@ -85,8 +85,10 @@ func TestClientOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	zone := runUntil(t, client, func(z *kubedns.Zone, _ kube.Status) bool { return z.HasSynced() })
-	if !zone.WantsEndpoints(kubedns.Key{Namespace: ns, Name: "db"}) {
-		t.Error("the zone does not know the Service")
+	for key := range zone.ServiceVersions() {
+		if key != (kubedns.Key{Namespace: ns, Name: "db"}) {
+			t.Errorf("the zone has Service %s", key)
+		}
 	}
 	if got, want := agent.Load(), "kube-dns/1.2.3 ("+runtime.GOOS+"/"+runtime.GOARCH+")"; got != want {
 		t.Errorf("user agent %q, want %q", got, want)

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	kruntime "k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -74,8 +75,18 @@ func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 		return nil
 	}
 	f := follower[configMap]{
-		resource: c.resource(), sink: r, observer: r, log: c.log, metrics: c.metrics,
+		resource: c.resource(), sink: r, observer: r, log: c.log, metrics: c.metrics, role: roleConfigMaps,
+		position: newPosition(),
 	}
+	// One object is as easy to list as to compare: this finds changes that the
+	// watch has missed without a sign.
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() {
+		for sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
+			f.position.relist()
+		}
+	})
 	return f.run(ctx)
 }
 
@@ -96,16 +107,10 @@ func newConfigMap(m *corev1.ConfigMap) configMap {
 
 func (c *ConfigMap) resource() resource[configMap] {
 	all := resource[configMap]{
-		name: "configmaps", api: c.client.core, params: c.client.params,
+		name: roleConfigMaps, kind: typeOf("v1", "ConfigMap"), api: c.client.core, params: c.client.params,
 		key:     func(m configMap) kubedns.Key { return m.key },
-		newList: func() kruntime.Object { return &corev1.ConfigMapList{} },
-		convert: func(o kruntime.Object) (configMap, bool) {
-			m, ok := o.(*corev1.ConfigMap)
-			if !ok {
-				return configMap{}, false
-			}
-			return newConfigMap(m), true
-		},
+		version: func(m configMap) string { return m.version },
+		decode:  decodeAs(func(m *corev1.ConfigMap) (configMap, bool) { return newConfigMap(m), true }),
 	}
 	return all.where(selector{namespace: c.key.Namespace, fields: "metadata.name=" + c.key.Name})
 }
@@ -129,7 +134,7 @@ func (r *configReader) first(ctx context.Context) bool {
 	short, cancel := context.WithTimeout(ctx, firstReadTimeout)
 	defer cancel()
 	var m corev1.ConfigMap
-	err := r.client.core.calls.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
+	err := r.client.core.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
 		MaxRetries(0).Do(short).Into(&m)
 	switch {
 	case ctx.Err() != nil:
@@ -165,7 +170,7 @@ func (r *configReader) read(m configMap) {
 func (r *configReader) tell(err error) {
 	r.bad, r.told = time.Now(), true
 	err = fmt.Errorf("read config map %s: %w", r.key, err)
-	if hint := adviceFor(reasonOf(err), "configmaps"); hint != "" {
+	if hint := adviceFor(reasonOf(err), roleConfigMaps); hint != "" {
 		err = fmt.Errorf("%w (%s)", err, hint)
 	}
 	r.apply(config.Update{Err: err})
@@ -202,6 +207,8 @@ func (r *configReader) connected() {
 	}
 }
 
+func (r *configReader) confirmed() {}
+
 func (r *configReader) event() {}
 
 func (r *configReader) lost() {
@@ -212,7 +219,7 @@ func (r *configReader) lost() {
 
 // failed tells of a failure that lasts. A server that restarts is none.
 func (r *configReader) failed(err error) {
-	r.metrics.errors.WithLabelValues("configmaps", string(reasonOf(err))).Inc()
+	r.metrics.errors.WithLabelValues(roleConfigMaps, string(reasonOf(err))).Inc()
 	if time.Since(r.bad) >= logEvery {
 		r.tell(err)
 	}

@@ -4,25 +4,21 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	kruntime "k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	streamingcodec "k8s.io/apimachinery/pkg/runtime/serializer/streaming"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
-	restwatch "k8s.io/client-go/rest/watch"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/convert"
 )
 
 // NewClientOver returns a client whose requests go to transport.
 func NewClientOver(transport http.RoundTripper, log *slog.Logger) (*Client, error) {
 	client := &http.Client{Transport: transport}
-	return newClient(&rest.Config{Host: "http://api.test"}, connections{calls: client, watches: client}, log)
+	return newClient(&rest.Config{Host: "http://api.test"}, client, log)
 }
 
 // Zone is what a Source needs of a zone.
@@ -31,12 +27,18 @@ type Zone = zone
 // RunInto is Run for any zone.
 func (s *Source) RunInto(ctx context.Context, z Zone) error { return s.run(ctx, z) }
 
-// ErrNoMetadata is errNoMetadata.
-var ErrNoMetadata = errNoMetadata
+// ErrNotAPI is errNotAPI.
+var ErrNotAPI = errNotAPI
 
-// ReadMetadata is readMetadata.
+// ReadMetadata is readList for metadata.
 func ReadMetadata(r io.Reader, each func(*metav1.ObjectMeta)) (metav1.ListMeta, error) {
-	return readMetadata(r, each)
+	return readList(r, typeOf("meta.k8s.io/v1", "PartialObjectMetadataList"), func(o raw) error {
+		m, err := metadataOf(o)
+		if err == nil {
+			each(&m)
+		}
+		return err
+	})
 }
 
 // ReasonOf is reasonOf.
@@ -50,51 +52,47 @@ func ParseVersion(body []byte) (string, bool) {
 
 // A SliceReader reads a watch of EndpointSlices, as a Client does.
 type SliceReader struct {
-	decoder *restwatch.Decoder
-	convert func(kruntime.Object) (kubedns.Endpoints, bool)
+	events *watchReader
+	decode decoder[kubedns.Endpoints]
 }
 
 // NewSliceReader returns a reader for a version of the API. When plain is set it
-// reads with client-go's codecs alone.
-func NewSliceReader(version schema.GroupVersion, plain bool, mediaType string, in io.ReadCloser) (*SliceReader, error) {
+// reads with the decoders of the API alone.
+func NewSliceReader(beta, plain bool, in io.Reader) (*SliceReader, error) {
 	c, err := NewClientOver(http.DefaultTransport, nil)
 	if err != nil {
 		return nil, err
 	}
-	scheme, err := newScheme()
-	if err != nil {
-		return nil, err
-	}
-	codecs := newCodecs(scheme)
-	negotiated := codecs
-	if !plain {
-		negotiated = newSliceCodecs(codecs, version, c.names)
-	}
-	objects, events, framer, err := kruntime.NewClientNegotiator(negotiated, version).StreamDecoder(mediaType, nil)
-	if err != nil {
-		return nil, err
-	}
 	r := c.endpointSlices()
-	if version == discoveryv1beta1.SchemeGroupVersion {
+	if beta {
 		r = c.betaEndpointSlices()
 	}
-	return &SliceReader{
-		decoder: restwatch.NewDecoder(streamingcodec.NewDecoder(framer.NewFrameReader(in), events), objects),
-		convert: r.convert,
-	}, nil
-}
-
-// Next returns what the next event says. Own says that client-go did not decode
-// it.
-func (r *SliceReader) Next() (kind watch.EventType, version string, e kubedns.Endpoints, ok, own bool, err error) {
-	kind, o, err := r.decoder.Decode()
-	if err != nil {
-		return "", "", e, false, false, err
+	s := &SliceReader{events: newWatchReader(in, r.kind), decode: r.decode}
+	switch {
+	case plain && beta:
+		s.decode = decodeAs(func(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
+			e, _ := convert.SliceV1beta1(s)
+			return heldSlice(e)
+		})
+	case plain:
+		s.decode = decodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
+			e, _ := convert.Slice(s)
+			return heldSlice(e)
+		})
 	}
-	_, own = o.(*watchedSlice)
-	e, ok = r.convert(o)
-	return kind, versionOf(o), e, ok, own, nil
+	return s, nil
 }
 
-// Quiet is quiet.
-func Quiet(c net.Conn) net.Conn { return quiet(c) }
+// Next returns the next event. The endpoints of a bookmark have a version alone.
+func (r *SliceReader) Next() (kind string, e kubedns.Endpoints, kept bool, err error) {
+	next, err := r.events.next()
+	if err != nil {
+		return "", e, false, err
+	}
+	if next.kind == bookmark {
+		m, err := metadataOf(next.object)
+		return string(next.kind), kubedns.Endpoints{Version: m.ResourceVersion}, false, err
+	}
+	e, kept, err = r.decode(next.object)
+	return string(next.kind), e, kept, err
+}

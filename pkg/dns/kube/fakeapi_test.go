@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -58,6 +59,7 @@ type fakeAPI struct {
 	hangs            bool          // takes requests and never answers
 	hangsWatches     bool          // takes watches and never answers
 	bookmarks        time.Duration // how often they are sent in watches; 0: never
+	endless          bool          // watches do not end in their time
 	stalls           int           // watches opened before it grew bring nothing more
 
 	requests []request
@@ -210,6 +212,8 @@ func (a *fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 		req.Verb = "watch"
 	case r.Header.Get("Accept") == metadataAlone:
 		req.Verb = "metadata"
+	case req.Limit == "1":
+		req.Verb = "newest"
 	}
 	a.mu.Lock()
 	a.requests = append(a.requests, req)
@@ -254,7 +258,7 @@ func (a *fakeAPI) handle(r *http.Request, req request, namespace, name string) (
 		}
 		return a.answer(404, statusObject(404)), nil
 	case req.Verb == "watch":
-		return a.watch(r.Context(), req, sel), nil
+		return a.watch(r.Context(), req, sel, q.Get("timeoutSeconds")), nil
 	case req.Verb == "metadata":
 		return a.listMetadata(sel), a.afterList
 	default:
@@ -349,7 +353,7 @@ func (a *fakeAPI) list(limit, token string, sel selection) *http.Response {
 }
 
 // watch answers with a stream that goes on until it is cut.
-func (a *fakeAPI) watch(ctx context.Context, req request, sel selection) *http.Response {
+func (a *fakeAPI) watch(ctx context.Context, req request, sel selection, timeout string) *http.Response {
 	at, _ := strconv.Atoi(req.Version)
 	var initial []change
 	if at == 0 { // the state so far comes first, whether it was asked for or not
@@ -368,8 +372,20 @@ func (a *fakeAPI) watch(ctx context.Context, req request, sel selection) *http.R
 		initial = append(initial, change{kind: watch.Error, object: statusObject(410)})
 	}
 	r, w := io.Pipe()
+	if seconds, err := strconv.Atoi(timeout); err == nil && !a.endless {
+		ctx = endsAfter(ctx, time.Duration(seconds)*time.Second)
+	}
 	go a.stream(ctx, w, sel, at, initial, a.cuts, a.stalls)
 	return a.response(200, r)
+}
+
+// errInTime ends a watch in its time.
+var errInTime = errors.New("the time of the watch is over")
+
+func endsAfter(ctx context.Context, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, errInTime)
+	context.AfterFunc(ctx, cancel)
+	return ctx
 }
 
 func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, at int, next []change, cuts, stalls int) {
@@ -415,7 +431,9 @@ func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, a
 		}
 		select {
 		case <-ctx.Done():
-			w.CloseWithError(ctx.Err())
+			if !errors.Is(context.Cause(ctx), errInTime) {
+				w.CloseWithError(ctx.Err())
+			}
 			return
 		case <-wake:
 		case <-bookmark.C:

@@ -4,23 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"math/rand/v2"
+	"strconv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 const (
-	// The server ends a watch after a time between one and two of these, so
-	// that after its restart the clients spread over servers again.
-	watchTime = 5 * time.Minute
-	// A watch that lived so long, or brought an event, was a good one.
+	// A watch that lived so long was a good one.
 	goodWatch = 10 * time.Second
 	// A server that comes up refuses what it will allow a moment later, when
-	// it has read its roles. So a refusal of what was allowed before must last.
+	// it has read its roles. So a refusal must last: at the start, before
+	// another API is tried, and later, before it is reported.
+	startGrace   = 2 * time.Second
 	refusalGrace = 5 * time.Second
 	// Servers send a bookmark every minute, the first on a watch after one or
 	// two. A watch that had one and is silent for longer is dead, though its
@@ -30,34 +28,35 @@ const (
 	bookmarkTime      = 90 * time.Second
 )
 
-// errRefused is returned by a follower that may be refused: the API does not
-// exist, or is forbidden.
-var errRefused = errors.New("refused by the API server")
+var (
+	// errRefused is returned by a follower that may be refused: the API does not
+	// exist, or is forbidden.
+	errRefused = errors.New("refused by the API server")
+	// errShortWatch is a watch that was closed before its time.
+	errShortWatch = fmt.Errorf("the watch was closed within %v", goodWatch)
+	// errSilentWatch is a watch that brought nothing any more.
+	errSilentWatch = fmt.Errorf("neither changes nor bookmarks any more: %w", context.DeadlineExceeded)
+)
 
-// errShortWatch is a watch that ended at once and brought nothing, which is how
-// client-go tells of a connection that broke.
-var errShortWatch = errors.New("the watch was closed at once")
-
-// errSilentWatch is a watch that brought nothing any more.
-var errSilentWatch = fmt.Errorf("neither changes nor bookmarks any more: %w", context.DeadlineExceeded)
-
-// A sink takes what a follower finds, from one goroutine. A method may block
-// until ctx is done.
+// A sink takes the objects that a follower finds, from one goroutine. A method
+// may block until ctx is done.
 type sink[T any] interface {
 	replace(ctx context.Context, all []T)
 	set(ctx context.Context, v T)
 	remove(ctx context.Context, v T)
 }
 
-// An observer is told how a follower fares, from its goroutine.
+// An observer is notified of a follower's state, from its goroutine.
 type observer interface {
-	// connected: the list is complete, and changes arrive.
+	// confirmed: the server has sent a complete list, or its newest version.
+	confirmed()
+	// connected: the server has opened the watch.
 	connected()
-	// event: a change arrived.
+	// event: a change, or a bookmark, arrived.
 	event()
 	// lost: changes do not arrive any more.
 	lost()
-	// failed: why, and it will be tried again. Not told of a refusal that makes
+	// failed: why; it will be tried again. Not called for a refusal that makes
 	// a follower stop.
 	failed(err error)
 }
@@ -70,18 +69,19 @@ type follower[T any] struct {
 	observer observer
 	log      *slog.Logger
 	metrics  *Metrics
-	// shrink, when set, makes the objects of a list smaller. Objects of a
-	// watch come whole.
-	shrink func(T) T
-	// streaming says whether lists may be streamed. Nil: never.
+	role     string // of the resource, in metrics
+	// streaming reports whether lists may be streamed. Nil: never.
 	streaming *streaming
-	// position tells others how far this is. Nil: nobody asks.
+	// position tells others how far this is. Nil: nothing asks.
 	position *position
-	// refusable: run ends with errRefused when the API is missing or forbidden.
+	// refusable: run ends with errRefused when the API is missing or forbidden
+	// and was never listed.
 	refusable bool
 
-	listed       bool // ever
+	hasListed    bool // ever
 	bookmarks    bool // come regularly: one watch had several
+	slowOpen     bool // the last watch was not opened in time
+	watched      bool // a watch has ended since the version was compared
 	listedAt     time.Time
 	version      string // where the next watch starts; empty: list first
 	failures     int    // in a row, without progress
@@ -115,19 +115,21 @@ func (f *follower[T]) run(ctx context.Context) error {
 func (f *follower[T]) onError(err error) error {
 	f.observer.lost()
 	refused := f.refusable && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err))
+	if !refused {
+		f.refusedSince = time.Time{}
+	}
 	switch {
 	case expired(err):
-		f.log.Debug("watch fell behind, listing anew", "resource", f.resource.name, "err", err)
+		f.log.Debug("watch fell behind, listing again", "resource", f.resource.name, "err", err)
 		f.version = ""
 		if time.Since(f.listedAt) >= goodWatch {
 			f.backoff.reset() // the server answers, and this is the way to go on
 		}
-	case refused && f.refusalLasts():
+	case refused && !f.refusalLasts():
+		f.log.Debug("refused, trying again", "resource", f.resource.name, "err", err)
+	case refused && !f.hasListed:
 		return fmt.Errorf("%w: %w", errRefused, err)
-	case refused:
-		f.log.Debug("refused, trying again before giving up", "resource", f.resource.name, "err", err)
 	default:
-		f.refusedSince = time.Time{}
 		f.observer.failed(err)
 		// An answer that stays wrong may be the fault of where we start.
 		if f.failures++; f.failures >= 3 && isAboutRequest(err) {
@@ -137,34 +139,72 @@ func (f *follower[T]) onError(err error) error {
 	return nil
 }
 
-// refusalLasts says whether it is time to give this API up.
+// refusalLasts reports whether the API has been refused for so long that this is
+// more than a server that starts.
 func (f *follower[T]) refusalLasts() bool {
 	if f.refusedSince.IsZero() {
 		f.refusedSince = time.Now()
 	}
-	return !f.listed || time.Since(f.refusedSince) >= refusalGrace
+	grace := startGrace
+	if f.hasListed {
+		grace = refusalGrace
+	}
+	return time.Since(f.refusedSince) >= grace
 }
 
 // once lists where that is needed, then watches until the watch ends.
 func (f *follower[T]) once(ctx context.Context) error {
+	if err := f.compareVersion(ctx); err != nil {
+		return err
+	}
 	var w *watcher
 	var err error
 	if f.version == "" {
 		w, err = f.list(ctx)
 	}
 	if err == nil && w == nil {
-		w, err = f.resource.watch(ctx, watchOptions(f.version))
+		w, err = f.open(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	defer w.Stop()
+	defer w.stop()
+	f.position.watching(w.cancel)
+	defer f.position.watching(nil)
 	return f.follow(ctx, w)
 }
 
-func watchOptions(version string) metav1.ListOptions {
-	seconds := int64((watchTime + rand.N(watchTime)).Seconds())
-	return metav1.ListOptions{ResourceVersion: version, TimeoutSeconds: &seconds}
+// open opens a watch where the last one ended.
+func (f *follower[T]) open(ctx context.Context) (*watcher, error) {
+	patience := openTime
+	if f.slowOpen {
+		patience = slowOpenTime
+	}
+	began := time.Now()
+	w, err := f.resource.watch(ctx, watchOptions(f.version), patience)
+	f.slowOpen = errors.Is(err, errUnanswered) && !f.slowOpen || err == nil && time.Since(began) > openTime
+	return w, err
+}
+
+// compareVersion finds out, after a watch has ended, whether the server's state
+// is older than the one we hold: it was restored from a backup. A watch from a
+// version in the server's future would bring nothing, without an error.
+func (f *follower[T]) compareVersion(ctx context.Context) error {
+	if f.version == "" || !f.watched {
+		return nil
+	}
+	newest, err := f.resource.newestVersion(ctx)
+	if err != nil {
+		return err
+	}
+	f.watched = false
+	f.observer.confirmed()
+	if n := number(newest); n > 0 && n < number(f.version) {
+		f.log.Warn("the API server has an older state than before, listing again",
+			"resource", f.resource.name, "held", f.version, "newest", newest)
+		f.version = ""
+	}
+	return nil
 }
 
 // list fills the sink. A list that was streamed returns the watch that goes on
@@ -176,7 +216,7 @@ func (f *follower[T]) list(ctx context.Context) (*watcher, error) {
 	var err error
 	mode := "streamed"
 	if f.streaming.isOn() {
-		items, version, w, err = stream(ctx, f.small())
+		items, version, w, err = stream(ctx, f.resource)
 		// Pages are also a way around a server that fails again and again.
 		if err != nil && !f.streaming.tryPages(f.resource.name, err) && (f.failures < 3 || !isAnswer(err)) {
 			return nil, err
@@ -184,92 +224,118 @@ func (f *follower[T]) list(ctx context.Context) (*watcher, error) {
 	}
 	if w == nil {
 		mode = "paged"
-		if items, version, err = f.small().list(ctx); err != nil {
+		if items, version, err = f.resource.list(ctx); err != nil {
 			return nil, err
 		}
 	}
-	f.metrics.lists.WithLabelValues(f.resource.name, mode).Inc()
-	f.log.Debug("listed", "resource", f.resource.name, "objects", len(items), "mode", mode, "version", version)
-	f.listed, f.listedAt, f.version = true, time.Now(), version
-	f.sink.replace(ctx, items)
-	f.position.listed(version)
+	f.take(ctx, items, version, mode)
 	return w, nil
 }
 
-// small is the resource as lists read it.
-func (f *follower[T]) small() resource[T] {
-	if f.shrink == nil {
-		return f.resource
-	}
-	return f.resource.shrunk(f.shrink)
+// take hands a complete list to the sink.
+func (f *follower[T]) take(ctx context.Context, items []T, version, mode string) {
+	f.metrics.lists.WithLabelValues(f.role, mode).Inc()
+	f.log.Debug("listed", "resource", f.resource.name, "objects", len(items), "mode", mode, "version", version)
+	f.hasListed, f.listedAt, f.version, f.watched = true, time.Now(), version, false
+	f.observer.confirmed()
+	f.sink.replace(ctx, items)
+	f.position.listed(version)
 }
 
 // follow hands on events until the watch ends. It returns nil when the server
 // closed it in the ordinary way.
-func (f *follower[T]) follow(ctx context.Context, w watch.Interface) error {
+func (f *follower[T]) follow(ctx context.Context, w *watcher) error {
+	f.metrics.watches.WithLabelValues(f.role).Inc()
 	f.observer.connected()
 	f.refusedSince = time.Time{}
-	opened, events, bookmarks := time.Now(), 0, 0
-	patience := firstBookmarkTime
-	silent := time.NewTimer(patience)
-	defer silent.Stop()
+	f.watched = true
+	opened, bookmarks := time.Now(), 0
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-silent.C:
-			if f.bookmarks || bookmarks > 0 {
-				f.bookmarks = false // until there are some again
-				return fmt.Errorf("watch %s: nothing for %v: %w", f.resource.name, patience, errSilentWatch)
-			}
-		case <-f.position.relists():
-			f.version = ""
-			return nil
-		case e, ok := <-w.ResultChan():
-			switch {
-			case !ok && events == 0 && time.Since(opened) < time.Second:
-				return fmt.Errorf("watch %s: %w", f.resource.name, errShortWatch)
-			case !ok:
-				if time.Since(opened) >= goodWatch {
-					f.progress()
-				}
-				return nil
-			case e.Type == watch.Error:
-				return fmt.Errorf("watch %s: %w", f.resource.name, apierrors.FromObject(e.Object))
-			}
-			events++
-			if e.Type == watch.Bookmark {
-				bookmarks++
-				f.bookmarks = f.bookmarks || bookmarks > 1
-				patience = bookmarkTime
-			}
-			f.progress()
-			f.deliver(ctx, e)
-			silent.Reset(patience)
+		switch {
+		case bookmarks > 0:
+			w.expect(bookmarkTime, errSilentWatch)
+		case f.bookmarks:
+			w.expect(firstBookmarkTime, errSilentWatch)
+		default:
+			w.expect(0, nil)
+		}
+		e, err := w.next()
+		if err == nil {
+			err = f.deliver(ctx, e)
+		}
+		if err != nil {
+			return f.ended(ctx, err, time.Since(opened))
+		}
+		f.failures = 0
+		if e.kind == bookmark {
+			bookmarks++
+			f.bookmarks = f.bookmarks || bookmarks > 1
 		}
 	}
 }
 
-// progress forgets the failures: a watch works. A list that works says little:
-// where lists are allowed and watches are not, it would make us list for ever.
-func (f *follower[T]) progress() {
-	f.failures = 0
-	f.backoff.reset()
+// ended returns what the end of a watch means. Only a watch that lived for a
+// while makes up for failures: one that brings an event and ends would be opened
+// without a pause for ever.
+func (f *follower[T]) ended(ctx context.Context, err error, lived time.Duration) error {
+	if lived >= goodWatch {
+		f.failures = 0
+		f.backoff.reset()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(err, errRelist):
+		f.version = ""
+		return nil
+	case errors.Is(err, io.EOF) && lived >= goodWatch:
+		return nil
+	case errors.Is(err, io.EOF):
+		err = errShortWatch
+	case errors.Is(err, errSilentWatch):
+		f.bookmarks = false // until there are some again
+	}
+	return fmt.Errorf("watch %s: %w", f.resource.name, err)
 }
 
-func (f *follower[T]) deliver(ctx context.Context, e watch.Event) {
-	if version := versionOf(e.Object); version != "" {
+func (f *follower[T]) deliver(ctx context.Context, e event) error {
+	if e.kind == bookmark {
+		m, err := metadataOf(e.object)
+		if err != nil {
+			return err
+		}
+		f.reached(m.ResourceVersion)
+		return nil
+	}
+	v, kept, err := f.resource.decode(e.object)
+	if err != nil {
+		return err
+	}
+	switch {
+	case e.kind == deleted, !kept:
+		f.sink.remove(ctx, v)
+	case e.kind == added, e.kind == modified:
+		f.sink.set(ctx, v)
+	}
+	f.reached(f.resource.version(v))
+	return nil
+}
+
+// reached notes that everything up to a version was handed to the sink.
+func (f *follower[T]) reached(version string) {
+	if version != "" {
 		f.version = version
 	}
 	f.observer.event()
-	if e.Type != watch.Bookmark {
-		v, ok := f.resource.convert(e.Object)
-		switch {
-		case e.Type == watch.Deleted, !ok:
-			f.sink.remove(ctx, v)
-		case e.Type == watch.Added, e.Type == watch.Modified:
-			f.sink.set(ctx, v)
-		}
-	}
 	f.position.reached(f.version)
+}
+
+// number is the value of a resourceVersion. Versions of one resource can be
+// compared; one that is no number counts as the oldest.
+func number(version string) uint64 {
+	n, err := strconv.ParseUint(version, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }

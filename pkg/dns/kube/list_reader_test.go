@@ -95,9 +95,9 @@ func TestReadMetadataCutOff(t *testing.T) {
 		switch {
 		case err == nil:
 			t.Errorf("%d of %d bytes are taken for the whole", n, len(b))
-		case n < 4 && !errors.Is(err, kube.ErrNoMetadata):
-			t.Errorf("%d bytes: %v, want that it is not metadata", n, err)
-		case n >= 4 && !errors.Is(err, io.ErrUnexpectedEOF):
+		case n > 0 && n < 4 && !errors.Is(err, kube.ErrNotAPI):
+			t.Errorf("%d bytes: %v, want that it is no reply of an API server", n, err)
+		case n%len(b) >= 4 && !errors.Is(err, io.ErrUnexpectedEOF):
 			t.Errorf("%d bytes: %v, want an unexpected end", n, err)
 		}
 	}
@@ -112,21 +112,23 @@ func TestReadMetadataRefuses(t *testing.T) {
 	envelope := func(fields ...string) string { return "k8s\x00" + strings.Join(fields, "") }
 	typed := string(encoded(t, other)[4:]) // up to the list
 	typed = typed[:2+int(typed[1])]
-	const notMetadata, invalid, cutOff = "the answer is not metadata", "the answer is not valid protobuf", "unexpected EOF"
+	const otherKind, invalid, cutOff = "the reply has another kind of object", "the reply is not valid protobuf", "unexpected EOF"
 	tests := []struct {
 		name, body string
 		want       string
 	}{
-		{"JSON", `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1"}`, notMetadata},
-		{"whole objects", string(whole), notMetadata + " but ServiceList of v1"},
-		{"no type", envelope("\x12\x00"), notMetadata},
+		{"JSON", `{"kind":"ServiceList","apiVersion":"v1"}`, otherKind + ": ServiceList"},
+		{"JSON cut off", `{"kind":"PartialObjectMetadataList","items":[{"metadata":{}}`, cutOff},
+		{"whole objects", string(whole), otherKind + ": ServiceList of v1"},
+		{"no type", envelope("\x12\x00"), otherKind},
+		{"a page of a proxy", "<html>", "the reply is neither Kubernetes protobuf nor JSON"},
 		{"no list", envelope(typed), cutOff},
 		{"type too large", envelope("\x0a\xff\xff\xff\xff\x0f"), invalid},
 		{"type is no message", envelope("\x0a\x01\xff"), invalid},
 		{"size out of range", envelope(typed, "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), invalid},
 		{"object larger than the list", envelope(typed, "\x12\x03\x12\x7f\x00"), invalid},
 		{"size beyond the end of the list", envelope(typed, "\x12\x02\x12\xff\x01"), cutOff},
-		{"object is no message", envelope(typed, "\x12\x03\x12\x01\xff"), invalid},
+		{"object is no message", envelope(typed, "\x12\x03\x12\x01\xff"), "an object that cannot be read: unexpected EOF"},
 		{"number that does not end", envelope(typed, "\x12\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "binary: varint overflows"},
 		{"field of unknown kind", envelope(typed, "\x12\x01\x0f"), invalid},
 		{"fixed field larger than the list", envelope(typed, "\x12\x03\x09\x00\x00", "\x1a\x06abcdef"), invalid},
@@ -134,7 +136,7 @@ func TestReadMetadataRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			items, _, err := readAll(strings.NewReader(tt.body))
-			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || errors.Is(err, kube.ErrNoMetadata) != strings.HasPrefix(tt.want, notMetadata) {
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("%d objects, error %v, want %s", len(items), err, tt.want)
 			}
 		})

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	kruntime "k8s.io/apimachinery/pkg/runtime"
-
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
 )
@@ -40,14 +37,8 @@ func (c *Client) locator() *locator {
 		turn: make(chan struct{}, 1),
 		nodes: resource[kubedns.Location]{
 			name: "nodes", api: c.core, params: c.params,
-			newList: func() kruntime.Object { return &corev1.NodeList{} },
-			convert: func(o kruntime.Object) (kubedns.Location, bool) {
-				n, ok := o.(*corev1.Node)
-				if !ok {
-					return kubedns.Location{}, false
-				}
-				return convert.Location(n)
-			},
+			kind:   typeOf("v1", "Node"),
+			decode: decodeAs(convert.Location),
 		},
 	}
 }
@@ -75,14 +66,11 @@ func (l *locator) ask(ctx context.Context) (kubedns.Location, error) {
 	defer cancel()
 	var found kubedns.Location
 	err := errNoLocation
-	_, listErr := l.nodes.pages(ctx, nodesPerPage, func(page []kubedns.Location) bool {
-		if len(page) == 0 {
-			return true
-		}
-		found, err = page[0], nil
+	_, listErr := l.nodes.pages(ctx, nodesPerPage, func(at kubedns.Location) bool {
+		found, err = at, nil
 		return false
 	})
-	if listErr != nil {
+	if listErr != nil && !errors.Is(listErr, errStop) {
 		return kubedns.Location{}, fmt.Errorf("find out the cluster's zone and region: %w", listErr)
 	}
 	return found, err

@@ -171,7 +171,7 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-// lines counts the lines of a level that contain text.
+// lines counts the lines of a level, or of any when it is empty, that contain text.
 func (b *syncBuffer) lines(level, text string) int {
 	n := 0
 	for l := range strings.Lines(b.String()) {

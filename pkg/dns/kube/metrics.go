@@ -11,9 +11,9 @@ import (
 type Metrics struct {
 	errors       *prometheus.CounterVec // resource, reason
 	lists        *prometheus.CounterVec // resource, mode
-	fetches      *prometheus.CounterVec // result
+	watches      *prometheus.CounterVec // resource
 	streamingOff *prometheus.CounterVec // reason
-	fallbacks    prometheus.Counter
+	fallback     prometheus.Gauge
 	connected    *prometheus.GaugeVec   // resource
 	lastEvent    *prometheus.GaugeVec   // resource
 	audits       *prometheus.CounterVec // resource, result
@@ -21,8 +21,7 @@ type Metrics struct {
 	publishing   prometheus.Histogram
 }
 
-// NewMetrics returns metrics that are registered with reg. Without one they
-// count for nobody.
+// NewMetrics returns metrics, registered with reg unless it is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	const namespace, subsystem = "kubedns", "api"
 	factory := promauto.With(reg)
@@ -36,17 +35,18 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		errors: counter("errors_total",
 			"Requests to the API server that failed, by resource and by class of error.", "resource", "reason"),
 		lists: counter("lists_total",
-			"Complete lists that were read, by resource; more than one each says that a watch missed something. Mode is streamed or paged.", "resource", "mode"),
-		fetches: counter("endpoints_fetches_total",
-			"Times the endpoints of a single Service were read because they were not kept before. Result is ok or error.", "result"),
+			"Complete lists that were read, by resource; more than one each means that a watch missed something. Mode is streamed or paged.", "resource", "mode"),
+		watches: counter("watches_total",
+			"Watches that the API server has opened. It ends each after 5 to 10 minutes: many more mean that something closes them before.", "resource"),
 		streamingOff: counter("streaming_off_total",
-			"1 when the API server turned out not to stream its lists, although its version says so. Reason is silent or refused.", "reason"),
-		fallbacks: factory.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "endpoints_fallbacks_total",
-			Help: "1 when EndpointSlices are missing or forbidden, and Endpoints are read instead.",
+			"Times that lists are read in pages for an hour, since the API server does not stream them although its version can. "+
+				"Reason is silent or refused.", "reason"),
+		fallback: factory.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "endpoints_fallback",
+			Help: "1 while Endpoints are read because EndpointSlices are missing or forbidden.",
 		}),
 		connected: gauge("watch_connected",
-			"Whether changes of the resource arrive: 1 while its watch is open.", "resource"),
+			"1 while the watch of the resource is open.", "resource"),
 		lastEvent: gauge("last_event_timestamp_seconds",
 			"When the last change or bookmark of the resource arrived, as Unix time.", "resource"),
 		publishing: factory.NewHistogram(prometheus.HistogramOpts{
@@ -59,6 +59,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 				"unsupported (the server does not list metadata alone), skipped (a watch was not open) or error.", "resource", "result"),
 		differences: counter("audit_differences_total",
 			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that were missed.", "resource"),
+	}
+}
+
+func (m *Metrics) setFallback(on bool) {
+	m.fallback.Set(0)
+	if on {
+		m.fallback.Set(1)
 	}
 }
 

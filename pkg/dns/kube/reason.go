@@ -19,8 +19,8 @@ import (
 // shows it.
 type Reason string
 
-// The classes of errors. Time cannot cure those up to NotFound: somebody has to
-// change something.
+// The classes of errors. Those up to NotFound seldom pass by themselves: the
+// configuration has to change.
 const (
 	CertificateWithoutSAN Reason = "certificate_without_san"
 	CertificateName       Reason = "certificate_name"
@@ -45,7 +45,8 @@ const (
 	Other             Reason = "other"
 )
 
-// advice says what to change; RESOURCE stands for what cannot be read. A reason that is not in it may pass by itself.
+// advice is what to change; RESOURCE is replaced by the name of what cannot be read.
+// A reason that is not in it may pass by itself.
 var advice = map[Reason]string{
 	CertificateWithoutSAN: "the API server's certificate names its host in the common name only, which counts no more: " +
 		"issue one with the host as a subject alternative name (SAN)",
@@ -59,7 +60,8 @@ var advice = map[Reason]string{
 	ClientCertificate:  "the API server does not accept the client certificate of the kubeconfig: renew it",
 	Protocol:           "kube-dns and the API server have no protocol in common: check http or https in the URL, and that the server offers TLS 1.2 or later",
 	Credentials:        "the credentials cannot be read: check the user of the kubeconfig, or the token of the service account",
-	Unauthorized:       "the API server does not accept the credentials: check the user of the kubeconfig, or the token of the service account",
+	Unauthorized: "the API server does not accept the credentials: check the user of the kubeconfig, or the service account, " +
+		"whose token is read again every minute",
 	Forbidden: "allow the user of the kubeconfig, or the service account, to list and watch RESOURCE " +
 		"(ClusterRole system:kube-dns allows services and endpoints)",
 	NotFound: "the server has no such API: check that --kube-master-url, or server in the kubeconfig, is a Kubernetes API server",
@@ -154,6 +156,7 @@ func textReason(err error) (Reason, bool) {
 		{"x509: ", CertificateInvalid},
 		{"remote error: tls: protocol version", Protocol},
 		{"remote error: tls: handshake failure", Protocol},
+		{"remote error: tls: no application protocol", Protocol},
 		{"remote error: tls: ", ClientCertificate},
 		{"tls: ", Protocol},
 		{"server gave HTTP response to HTTPS client", Protocol},

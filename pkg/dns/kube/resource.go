@@ -2,42 +2,37 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
 )
 
-// pageSize is the number of objects that one answer to a list may hold.
+// pageSize is the number of objects that one answer to a list may hold. Pages
+// spare the server; we read one object at a time anyway.
 const pageSize = 500
 
 // pageTimeout bounds one page. API servers give up after a minute themselves.
 const pageTimeout = time.Minute
 
-// openTime is how long an API server may take to answer that a watch is open.
-const openTime = 45 * time.Second
-
-// errUnanswered is a watch that was not opened in that time.
-var errUnanswered = fmt.Errorf("no answer for %v: %w", openTime, context.DeadlineExceeded)
-
 // A resource is one kind of object of the API, as values of T. It is immutable.
 type resource[T any] struct {
-	name     string // plural, as in paths
-	api      group
+	name     string          // plural, as in paths
+	kind     metav1.TypeMeta // of one object
+	api      rest.Interface
 	params   kruntime.ParameterCodec
-	newList  func() kruntime.Object
-	convert  func(kruntime.Object) (T, bool)
+	decode   decoder[T]
 	key      func(T) kubedns.Key
+	version  func(T) string // its resourceVersion
 	selector selector
 }
 
@@ -48,75 +43,54 @@ type selector struct {
 	labels    string
 }
 
+func typeOf(apiVersion, kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: apiVersion, Kind: kind}
+}
+
 func (c *Client) services() resource[kubedns.Service] {
 	return resource[kubedns.Service]{
-		name: "services", api: c.core, params: c.params,
+		name: "services", kind: typeOf("v1", "Service"), api: c.core, params: c.params,
 		key:     func(s kubedns.Service) kubedns.Key { return s.Key },
-		newList: func() kruntime.Object { return &corev1.ServiceList{} },
-		convert: func(o kruntime.Object) (kubedns.Service, bool) {
-			s, ok := o.(*corev1.Service)
-			if !ok {
-				return kubedns.Service{}, false
-			}
+		version: func(s kubedns.Service) string { return s.Version },
+		decode: decodeAs(func(s *corev1.Service) (kubedns.Service, bool) {
 			return c.names.service(convert.Service(s)), true
-		},
+		}),
 	}
 }
 
 func (c *Client) endpoints() resource[kubedns.Endpoints] {
-	return resource[kubedns.Endpoints]{
-		name: "endpoints", api: c.core, params: c.params, key: endpointsKey,
-		newList: func() kruntime.Object { return &corev1.EndpointsList{} },
-		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
-			e, ok := o.(*corev1.Endpoints)
-			if !ok {
-				return kubedns.Endpoints{}, false
-			}
-			return c.names.endpoints(convert.Endpoints(e)), true
-		},
-	}
+	return c.endpointsResource("endpoints", typeOf("v1", "Endpoints"), c.core, decodeAs(func(e *corev1.Endpoints) (kubedns.Endpoints, bool) {
+		return c.names.endpoints(convert.Endpoints(e)), true
+	}))
 }
 
 func (c *Client) endpointSlices() resource[kubedns.Endpoints] {
-	return resource[kubedns.Endpoints]{
-		name: "endpointslices", api: c.slices, params: c.params, key: endpointsKey,
-		newList: func() kruntime.Object { return &discoveryv1.EndpointSliceList{} },
-		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
-			switch s := o.(type) {
-			case *watchedSlice:
-				return heldSlice(s.Endpoints)
-			case *discoveryv1.EndpointSlice:
-				e, _ := convert.Slice(s)
-				return heldSlice(c.names.endpoints(e))
-			}
-			return kubedns.Endpoints{}, false
-		},
-	}
+	return c.endpointsResource("endpointslices", typeOf("discovery.k8s.io/v1", "EndpointSlice"), c.slices,
+		decodeSlice(c.names.bytes, decodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
+			e, _ := convert.Slice(s)
+			return heldSlice(c.names.endpoints(e))
+		})))
 }
 
 func (c *Client) betaEndpointSlices() resource[kubedns.Endpoints] {
-	return resource[kubedns.Endpoints]{
-		name: "endpointslices", api: c.betaSlices, params: c.params, key: endpointsKey,
-		newList: func() kruntime.Object { return &discoveryv1beta1.EndpointSliceList{} },
-		convert: func(o kruntime.Object) (kubedns.Endpoints, bool) {
-			switch s := o.(type) {
-			case *watchedSlice:
-				return heldSlice(s.Endpoints)
-			case *discoveryv1beta1.EndpointSlice:
-				e, _ := convert.SliceV1beta1(s)
-				return heldSlice(c.names.endpoints(e))
-			}
-			return kubedns.Endpoints{}, false
-		},
-	}
+	return c.endpointsResource("endpointslices", typeOf("discovery.k8s.io/v1beta1", "EndpointSlice"), c.betaSlices,
+		decodeSlice(c.names.bytes, decodeAs(func(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
+			e, _ := convert.SliceV1beta1(s)
+			return heldSlice(c.names.endpoints(e))
+		})))
 }
 
-// heldSlice keeps a slice of a Service also when it has nothing to say, since
-// its addresses are FQDNs: its metadata does not tell it from one that we missed
-// (see auditor).
+// heldSlice keeps a slice of a Service also when its addresses are FQDNs: its
+// metadata does not tell it from one that was missed (see auditor).
 func heldSlice(e kubedns.Endpoints) (kubedns.Endpoints, bool) { return e, e.Service != "" }
 
-func endpointsKey(e kubedns.Endpoints) kubedns.Key { return e.Key }
+func (c *Client) endpointsResource(name string, kind metav1.TypeMeta, api rest.Interface, decode decoder[kubedns.Endpoints]) resource[kubedns.Endpoints] {
+	return resource[kubedns.Endpoints]{
+		name: name, kind: kind, api: api, params: c.params, decode: decode,
+		key:     func(e kubedns.Endpoints) kubedns.Key { return e.Key },
+		version: func(e kubedns.Endpoints) string { return e.Version },
+	}
+}
 
 // where returns the resource restricted to what s selects.
 func (r resource[T]) where(s selector) resource[T] {
@@ -124,35 +98,23 @@ func (r resource[T]) where(s selector) resource[T] {
 	return r
 }
 
-// shrunk returns the resource with its values passed through shrink, one by
-// one, as they are read.
-func (r resource[T]) shrunk(shrink func(T) T) resource[T] {
-	whole := r.convert
-	r.convert = func(o kruntime.Object) (T, bool) {
-		v, ok := whole(o)
-		return shrink(v), ok
-	}
-	return r
-}
-
-func (r resource[T]) request(client rest.Interface, opts metav1.ListOptions) *rest.Request {
+func (r resource[T]) request(opts metav1.ListOptions) *rest.Request {
 	opts.FieldSelector, opts.LabelSelector = r.selector.fields, r.selector.labels
 	// Trying again is the caller's: client-go would do so for up to ten
 	// seconds and keep the reason to itself.
-	return client.Get().Namespace(r.selector.namespace).Resource(r.name).
+	return r.api.Get().Namespace(r.selector.namespace).Resource(r.name).
 		VersionedParams(&opts, r.params).MaxRetries(0)
 }
 
 // list returns all objects, and the version of the list that a watch can start
 // from. It reads the newest state, never a server's older cache: a list must
-// not take us back behind what we knew. Each page is translated before the next
-// one is asked for.
+// not take us back behind what we held.
 func (r resource[T]) list(ctx context.Context) (items []T, version string, err error) {
 	limit := int64(pageSize)
 	for try := 1; ; try++ {
 		items = nil
-		version, err = r.pages(ctx, limit, func(page []T) bool {
-			items = append(items, page...)
+		version, err = r.pages(ctx, limit, func(v T) bool {
+			items = append(items, v)
 			return true
 		})
 		if err == nil || !expired(err) || try == 3 {
@@ -166,88 +128,51 @@ func (r resource[T]) list(ctx context.Context) (items []T, version string, err e
 	}
 }
 
-// pages calls each with the objects of one page after the other, until it
+// errStop ends a list early.
+var errStop = errors.New("enough was read")
+
+// pages calls each with one object after the other, page by page, until it
 // returns false, and returns the version of the list. Zero means no limit.
-func (r resource[T]) pages(ctx context.Context, limit int64, each func([]T) bool) (version string, err error) {
+func (r resource[T]) pages(ctx context.Context, limit int64, each func(T) bool) (version string, err error) {
 	opts := metav1.ListOptions{Limit: limit}
 	for {
-		page, m, err := r.page(ctx, opts)
+		m, err := r.page(ctx, opts, func(o raw) error {
+			v, kept, err := r.decode(o)
+			if err == nil && kept && !each(v) {
+				err = errStop
+			}
+			return err
+		})
 		if err != nil {
 			return "", fmt.Errorf("list %s: %w", r.name, err)
 		}
 		if version == "" {
-			version = m.GetResourceVersion()
+			version = m.ResourceVersion
 		}
-		if !each(page) || m.GetContinue() == "" {
+		if m.Continue == "" {
 			return version, nil
 		}
-		opts.Continue = m.GetContinue()
+		opts.Continue = m.Continue
 	}
 }
 
-func (r resource[T]) page(ctx context.Context, opts metav1.ListOptions) ([]T, metav1.ListInterface, error) {
+func (r resource[T]) page(ctx context.Context, opts metav1.ListOptions, each func(raw) error) (metav1.ListMeta, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	list := r.newList()
-	if err := r.request(r.api.calls, opts).Do(ctx).Into(list); err != nil {
-		return nil, nil, err
-	}
-	m, err := meta.ListAccessor(list)
+	body, err := r.request(opts).Stream(ctx)
 	if err != nil {
-		return nil, nil, err
+		return metav1.ListMeta{}, err
 	}
-	page := make([]T, 0, meta.LenList(list))
-	err = meta.EachListItem(list, func(o kruntime.Object) error {
-		if v, ok := r.convert(o); ok {
-			page = append(page, v)
-		}
-		return nil
-	})
-	return page, &metav1.ListMeta{ResourceVersion: m.GetResourceVersion(), Continue: m.GetContinue()}, err
+	defer body.Close()
+	return readList(body, typeOf(r.kind.APIVersion, r.kind.Kind+"List"), each)
 }
 
-// watch opens a watch, which a server answers at once, though there be nothing
-// to tell. A connection that the server forgot ends half a minute after the time
-// that it should have been closed at.
-func (r resource[T]) watch(ctx context.Context, opts metav1.ListOptions) (*watcher, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(*opts.TimeoutSeconds+30)*time.Second)
-	opts.AllowWatchBookmarks, opts.Watch = true, true
-	unanswered := time.AfterFunc(openTime, cancel)
-	w, err := r.request(r.api.watches, opts).Watch(ctx)
-	if !unanswered.Stop() {
-		if err == nil {
-			(&watcher{Interface: w, cancel: cancel}).Stop()
-		}
-		err = errUnanswered
-	}
+// newestVersion returns the version of the server's newest state. It reads one
+// object at most.
+func (r resource[T]) newestVersion(ctx context.Context) (string, error) {
+	m, err := r.page(ctx, metav1.ListOptions{Limit: 1}, func(raw) error { return nil })
 	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("watch %s: %w", r.name, err)
+		return "", fmt.Errorf("read the newest version of %s: %w", r.name, err)
 	}
-	return &watcher{Interface: w, cancel: cancel}, nil
-}
-
-// A watcher is a watch whose Stop returns when its goroutine has ended.
-type watcher struct {
-	watch.Interface
-	cancel context.CancelFunc
-}
-
-func (w *watcher) Stop() {
-	w.cancel()
-	w.Interface.Stop()
-	for range w.ResultChan() { // closed by the goroutine as its last act
-	}
-}
-
-// versionOf returns the resourceVersion of an API object, or nothing.
-func versionOf(o kruntime.Object) string {
-	if s, ok := o.(*watchedSlice); ok {
-		return s.Version
-	}
-	m, err := meta.Accessor(o)
-	if err != nil {
-		return ""
-	}
-	return m.GetResourceVersion()
+	return m.ResourceVersion, nil
 }

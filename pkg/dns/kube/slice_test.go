@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,7 +16,6 @@ import (
 	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -23,16 +23,16 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 )
 
-// readSlices reads a watch to its end, with our own decoder or client-go's.
-func readSlices(t testing.TB, version schema.GroupVersion, plain bool, w wire, stream []byte) (events []sliceEvent, err error) {
+// readSlices reads a watch to its end, with our own decoder or the API's.
+func readSlices(t testing.TB, beta, plain bool, stream []byte) (events []sliceEvent, err error) {
 	t.Helper()
-	r, err := kube.NewSliceReader(version, plain, w.mediaType, io.NopCloser(bytes.NewReader(stream)))
+	r, err := kube.NewSliceReader(beta, plain, bytes.NewReader(stream))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for {
 		var e sliceEvent
-		if e.Kind, e.Version, e.Endpoints, e.OK, e.own, err = r.Next(); err != nil {
+		if e.Kind, e.Endpoints, e.Kept, err = r.Next(); err != nil {
 			return events, err
 		}
 		events = append(events, e)
@@ -40,53 +40,40 @@ func readSlices(t testing.TB, version schema.GroupVersion, plain bool, w wire, s
 }
 
 type sliceEvent struct {
-	Kind      watch.EventType
-	Version   string
+	Kind      string
 	Endpoints kubedns.Endpoints
-	OK        bool
-	own       bool // our decoder has read it
+	Kept      bool
 }
 
-var sliceEvents = cmp.Options{
-	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
-	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".own" }, cmp.Ignore()),
-}
+var addresses = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
-// TestOwnSliceDecoder holds our decoder and client-go's together, for slices
-// with all that the API can say, and what it cannot.
+// TestOwnSliceDecoder holds our decoder and the API's together, for slices with all
+// that the API has fields for.
 func TestOwnSliceDecoder(t *testing.T) {
-	versions := []struct {
-		schema.GroupVersion
-		slice func(*rand.Rand) kruntime.Object
-	}{
-		{discoveryv1.SchemeGroupVersion, func(r *rand.Rand) kruntime.Object { return randomSlice(r) }},
-		{discoveryv1beta1.SchemeGroupVersion, func(r *rand.Rand) kruntime.Object { return randomBetaSlice(r) }},
-	}
-	for _, v := range versions {
+	for _, beta := range []bool{false, true} {
 		for _, w := range []wire{protobufWire, jsonWire} {
-			t.Run(v.Version+" "+w.mediaType, func(t *testing.T) {
+			t.Run(fmt.Sprintf("beta=%t %s", beta, w.mediaType), func(t *testing.T) {
 				random := rand.New(rand.NewPCG(1, 2))
 				var stream bytes.Buffer
 				send, count := w.events(&stream), 0
 				for range 500 {
 					kind := []watch.EventType{watch.Added, watch.Modified, watch.Deleted}[random.IntN(3)]
-					if err := send(kind, v.slice(random)); err != nil {
+					var s kruntime.Object = randomSlice(random)
+					if beta {
+						s = randomBetaSlice(random)
+					}
+					if err := send(kind, s); err != nil {
 						t.Fatal(err)
 					}
 					count++
 				}
-				want, wantErr := readSlices(t, v.GroupVersion, true, w, stream.Bytes())
-				got, err := readSlices(t, v.GroupVersion, false, w, stream.Bytes())
+				want, wantErr := readSlices(t, beta, true, stream.Bytes())
+				got, err := readSlices(t, beta, false, stream.Bytes())
 				if len(want) != count || !errors.Is(wantErr, io.EOF) || !errors.Is(err, io.EOF) {
 					t.Fatalf("%d events of %d, then %v; ours: %v", len(want), count, wantErr, err)
 				}
-				if diff := cmp.Diff(want, got, sliceEvents); diff != "" {
-					t.Errorf("events (-client-go +ours):\n%s", diff)
-				}
-				for i, e := range got {
-					if e.own != (w.mediaType == protobufWire.mediaType) {
-						t.Fatalf("event %d: decoded by us: %t", i, e.own)
-					}
+				if diff := cmp.Diff(want, got, addresses); diff != "" {
+					t.Errorf("events (-API +ours):\n%s", diff)
 				}
 			})
 		}
@@ -117,47 +104,56 @@ func TestOwnSliceDecoderSkipsUnknownFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	event = append(event, unknown...)
-	want, _ := readSlices(t, discoveryv1.SchemeGroupVersion, true, protobufWire, frame(event))
-	got, _ := readSlices(t, discoveryv1.SchemeGroupVersion, false, protobufWire, frame(event))
-	if diff := cmp.Diff(want, got, sliceEvents); diff != "" {
-		t.Errorf("events (-client-go +ours):\n%s", diff)
+	want, _ := readSlices(t, false, true, frame(event))
+	got, _ := readSlices(t, false, false, frame(event))
+	if diff := cmp.Diff(want, got, addresses); diff != "" {
+		t.Errorf("events (-API +ours):\n%s", diff)
 	}
-	if len(got) != 1 || !got[0].own || len(got[0].Endpoints.Subsets) != 1 || len(got[0].Endpoints.Subsets[0].Endpoints) != 2 {
-		t.Errorf("events = %+v, want one with two endpoints that we have decoded", got)
+	if len(got) != 1 || len(got[0].Endpoints.Subsets) != 1 || len(got[0].Endpoints.Subsets[0].Endpoints) != 2 {
+		t.Errorf("events = %+v, want one with two endpoints", got)
 	}
 }
 
-// What is no slice goes through client-go's decoder, and what nobody can read
-// ends the watch in the same way.
-func TestOwnSliceDecoderLeavesTheRest(t *testing.T) {
+// Each end of a watch is an error of its own: nothing is taken for an ordinary end
+// but the end between two events.
+func TestWatchReaderErrors(t *testing.T) {
 	good := frames(t, watch.Added, slice("web", "a", "10.1.0.1"))
+	var json bytes.Buffer
+	if err := jsonWire.events(&json)(watch.Added, slice("web", "a", "10.1.0.1")); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
-		name   string
-		stream []byte
+		name, stream string
+		events       int
+		want         string
 	}{
-		{name: "bookmark", stream: frames(t, watch.Bookmark, bookmark(slicesPath, 7))},
-		{name: "error", stream: frames(t, watch.Error, statusObject(410))},
-		{name: "another version of the API", stream: frames(t, watch.Added, betaSlice("web", "a", "10.1.0.1"))},
-		{name: "another kind", stream: frames(t, watch.Added, clusterIP("web", "10.0.0.1"))},
-		{name: "an unknown event", stream: frames(t, "MOVED", slice("web", "a"))},
-		{name: "cut off", stream: good[:len(good)-1]},
-		{name: "a frame cut off inside", stream: frame(good[4 : len(good)-1])},
-		{name: "an empty frame", stream: frame(nil)},
-		{name: "no protobuf", stream: frame([]byte("hello, this is no event"))},
+		{"nothing", "", 0, "EOF"},
+		{"one event", string(good), 1, "EOF"},
+		{"a bookmark", string(good) + string(frames(t, watch.Bookmark, progress(slicesPath, 7))), 2, "EOF"},
+		{"an error", string(good) + string(frames(t, watch.Error, statusObject(410))), 1, "the fake says 410"},
+		{"another version of the API", string(frames(t, watch.Added, betaSlice("web", "a", "10.1.0.1"))), 0, "another kind of object"},
+		{"another kind", string(frames(t, watch.Added, clusterIP("web", "10.0.0.1"))), 0, "another kind of object"},
+		{"an unknown event", string(frames(t, "MOVED", slice("web", "a"))), 1, "EOF"},
+		{"cut off", string(good[:len(good)-1]), 0, "unexpected EOF"},
+		{"cut off in the length", string(good) + "\x00\x00", 1, "unexpected EOF"},
+		{"a frame cut off inside", string(frame(good[4 : len(good)-1])), 0, "not valid protobuf"},
+		{"an empty frame", string(frame(nil)), 0, "not valid protobuf"},
+		{"no protobuf", string(frame([]byte("hello, this is no event"))), 0, "not valid protobuf"},
+		{"a huge frame", "\x00\xff\xff\xff", 0, "not valid protobuf"},
+		{"a page of a proxy", "<html>", 0, "neither Kubernetes protobuf nor JSON"},
+		{"JSON", json.String(), 1, "EOF"},
+		{"JSON cut off", json.String() + json.String()[:20], 1, "unexpected EOF"},
+		{"JSON with an error", `{"type":"ERROR","object":{"kind":"Status","code":410,"message":"gone"}}`, 0, "gone"},
+		{"JSON that is none", `{"type":}`, 0, "invalid character"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			stream := append(bytes.Clone(good), tt.stream...)
-			want, wantErr := readSlices(t, discoveryv1.SchemeGroupVersion, true, protobufWire, stream)
-			got, err := readSlices(t, discoveryv1.SchemeGroupVersion, false, protobufWire, stream)
-			if diff := cmp.Diff(want, got, sliceEvents); diff != "" {
-				t.Errorf("events (-client-go +ours):\n%s", diff)
+			got, err := readSlices(t, false, false, []byte(tt.stream))
+			if len(got) != tt.events || err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%d events, then %v; want %d, then %q", len(got), err, tt.events, tt.want)
 			}
-			if fmt.Sprint(err) != fmt.Sprint(wantErr) {
-				t.Errorf("error = %v, client-go's is %v", err, wantErr)
-			}
-			if !got[0].own || len(got) > 1 && got[1].own {
-				t.Error("our decoder has read what it should not, or not what it should")
+			if (err == io.EOF) != (tt.want == "EOF") {
+				t.Errorf("ordinary end: %v", err)
 			}
 		})
 	}
@@ -179,7 +175,7 @@ func frame(b []byte) []byte {
 	return append([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, b...)
 }
 
-// FuzzOwnSliceDecoder: whatever client-go makes of an event, so do we.
+// FuzzOwnSliceDecoder: our decoder returns the same for each event as the API's.
 func FuzzOwnSliceDecoder(f *testing.F) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 8 {
@@ -189,20 +185,16 @@ func FuzzOwnSliceDecoder(f *testing.F) {
 	f.Add(frames(f, watch.Bookmark, bookmark(slicesPath, 7))[4:], false)
 	f.Add(frames(f, watch.Error, statusObject(410))[4:], false)
 	f.Fuzz(func(t *testing.T, event []byte, beta bool) {
-		version := discoveryv1.SchemeGroupVersion
-		if beta {
-			version = discoveryv1beta1.SchemeGroupVersion
-		}
-		want, wantErr := readSlices(t, version, true, protobufWire, frame(event))
-		got, err := readSlices(t, version, false, protobufWire, frame(event))
+		want, wantErr := readSlices(t, beta, true, frame(event))
+		got, err := readSlices(t, beta, false, frame(event))
 		if !errors.Is(wantErr, io.EOF) {
 			return // ours need not read all of an event
 		}
 		if err == nil || err.Error() != wantErr.Error() {
-			t.Fatalf("error = %v, client-go's is %v", err, wantErr)
+			t.Fatalf("error = %v, the API's is %v", err, wantErr)
 		}
-		if diff := cmp.Diff(want, got, sliceEvents); diff != "" {
-			t.Errorf("events (-client-go +ours):\n%s", diff)
+		if diff := cmp.Diff(want, got, addresses); diff != "" {
+			t.Errorf("events (-API +ours):\n%s", diff)
 		}
 	})
 }

@@ -12,27 +12,28 @@ import (
 // logEvery is how often one class of error is logged.
 const logEvery = time.Minute
 
-// What a Source follows, in the order in which it starts.
+// The label resource of metrics. Endpoints come from EndpointSlices or Endpoints.
 const (
-	roleServices  = "services"
-	roleEndpoints = "endpoints"
+	roleServices   = "services"
+	roleEndpoints  = "endpoints"
+	roleConfigMaps = "configmaps"
 )
 
-// A Status says how a Source fares, at one moment.
+// A Status is the state of a Source at one moment.
 type Status struct {
 	// Waiting names what has no complete list yet: services, endpoints. It is
 	// empty from the first sync on.
 	Waiting []string
 	// Since is when the waiting began.
 	Since time.Time
-	// Problem is the last error that has not been overcome.
+	// Problem is the last error of a watch that is not open.
 	Problem *Problem
 	// Server is the version of the API server: "unknown" until it is.
 	Server string
 	// Endpoints is the API that endpoints come from, for example
 	// "endpointslices.discovery.k8s.io/v1"; empty until one was listed.
 	Endpoints string
-	// Streaming says whether lists are streamed.
+	// Streaming: lists are streamed.
 	Streaming bool
 	// Watches has an entry for services and one for endpoints.
 	Watches []Watch
@@ -45,7 +46,7 @@ type Problem struct {
 	Reason   Reason
 	// Text is the error.
 	Text string
-	// Advice says what to change. It is empty when waiting may help.
+	// Advice is what to change. It is empty for errors that often pass.
 	Advice string
 	// At is when it last happened.
 	At time.Time
@@ -54,42 +55,75 @@ type Problem struct {
 // A Watch is the state of one watch.
 type Watch struct {
 	Resource string
-	// Connected: changes arrive.
+	// Connected: the server has opened the watch.
 	Connected bool
 	// Changed is when Connected last changed.
 	Changed time.Time
-	// LastEvent is when the last change or bookmark arrived.
-	LastEvent time.Time
+	// Confirmed is when the last list, change or bookmark arrived.
+	Confirmed time.Time
 }
 
-// String says in one line what is being waited for, since when and why, and
-// what to do about it. Empty when nothing is waited for.
+// String returns in one line what is missing for the first sync, since when and
+// why, and what to do about it. Empty when nothing is missing.
 func (s Status) String() string {
 	if len(s.Waiting) == 0 {
 		return ""
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "waiting for %s of the API server since %s", strings.Join(s.Waiting, " and "), s.Since.UTC().Format(time.RFC3339))
-	if p := s.Problem; p != nil {
-		fmt.Fprintf(&b, ": %s: %s", p.Reason, p.Text)
-		if p.Advice != "" {
-			fmt.Fprintf(&b, " (%s)", p.Advice)
-		}
+	text := fmt.Sprintf("waiting for %s of the API server since %s", strings.Join(s.Waiting, " and "), s.Since.UTC().Format(time.RFC3339))
+	if s.Problem != nil {
+		text += ": " + s.Problem.String()
 	}
-	return strings.Join(strings.Fields(b.String()), " ")
+	return strings.Join(strings.Fields(text), " ")
 }
 
-// Confirmed is the last moment at which the data was known to be the API
-// server's: now while both watches are open, the zero time before they first
-// were.
-func (s Status) Confirmed(now time.Time) time.Time {
+// Trouble is what is wrong while there is data: watches that are not open, since
+// when and why, in one line. Empty when changes of everything arrive, and before
+// the first sync.
+func (s Status) Trouble() string {
+	if len(s.Waiting) > 0 {
+		return ""
+	}
+	var lost []string
+	since := time.Time{}
+	for _, w := range s.Watches {
+		if !w.Connected {
+			lost = append(lost, w.Resource)
+			if since.IsZero() || w.Changed.Before(since) {
+				since = w.Changed
+			}
+		}
+	}
+	if len(lost) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("no changes of %s since %s", strings.Join(lost, " and "), since.UTC().Format(time.RFC3339))
+	if s.Problem != nil {
+		text += ": " + s.Problem.String()
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// String returns the class of the error, its text and the advice.
+func (p *Problem) String() string {
+	text := fmt.Sprintf("%s: %s", p.Reason, p.Text)
+	if p.Advice != "" {
+		text += " (" + p.Advice + ")"
+	}
+	return text
+}
+
+// Confirmed is the last moment at which the data was known to be the API server's:
+// the oldest of the moments at which each resource was last listed, or brought a
+// change or a bookmark. An open watch alone confirms nothing. It is the zero time
+// before the first sync.
+func (s Status) Confirmed() time.Time {
 	if len(s.Waiting) > 0 {
 		return time.Time{}
 	}
-	confirmed := now
-	for _, w := range s.Watches {
-		if !w.Connected && w.Changed.Before(confirmed) {
-			confirmed = w.Changed
+	var confirmed time.Time
+	for i, w := range s.Watches {
+		if i == 0 || w.Confirmed.Before(confirmed) {
+			confirmed = w.Confirmed
 		}
 	}
 	return confirmed
@@ -107,7 +141,13 @@ type tracker struct {
 	server  string
 	api     string
 	watches map[string]*watchState
-	logged  map[Reason]time.Time
+	logged  map[logKey]time.Time
+}
+
+// A logKey is a kind of log line that is written once in logEvery.
+type logKey struct {
+	role   string
+	reason Reason
 }
 
 type watchState struct {
@@ -122,7 +162,7 @@ func newTracker(log *slog.Logger, m *Metrics) *tracker {
 		since:   time.Now(),
 		server:  serverVersion{}.String(),
 		watches: map[string]*watchState{},
-		logged:  map[Reason]time.Time{},
+		logged:  map[logKey]time.Time{},
 	}
 	for _, role := range t.waiting {
 		t.watches[role] = &watchState{Watch: Watch{Resource: role, Changed: t.since}}
@@ -141,7 +181,7 @@ func (t *tracker) status() Status {
 	for _, role := range []string{roleServices, roleEndpoints} {
 		w := t.watches[role]
 		s.Watches = append(s.Watches, w.Watch)
-		if w.problem != nil && (s.Problem == nil || w.problem.At.After(s.Problem.At)) {
+		if w.problem != nil && !w.Connected && (s.Problem == nil || w.problem.At.After(s.Problem.At)) {
 			p := *w.problem
 			s.Problem = &p
 		}
@@ -155,8 +195,8 @@ func (t *tracker) setServer(v serverVersion) {
 	t.server = v.String()
 }
 
-// published notes what can be asked for: Services, and the endpoints of api
-// when it is not nil.
+// published notes that Services, and the endpoints of api when it is not nil, can
+// be queried.
 func (t *tracker) published(services bool, api *endpointsAPI) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -168,25 +208,26 @@ func (t *tracker) published(services bool, api *endpointsAPI) {
 	}
 }
 
-// of returns the observer of one role.
-func (t *tracker) of(role string) observer {
-	return &trackedRole{tracker: t, role: role, watch: t.watches[role]}
+// of returns the observer of one role, which is read from a resource of the API.
+func (t *tracker) of(role, resource string) observer {
+	return &trackedRole{tracker: t, role: role, resource: resource, watch: t.watches[role]}
 }
 
 // trackedRole implements observer for a tracker.
 type trackedRole struct {
 	*tracker
-	role      string
-	watch     *watchState     // under the tracker's lock
-	lastEvent func(time.Time) // nil before the first event
+	role, resource string
+	watch          *watchState     // under the tracker's lock
+	lastEvent      func(time.Time) // nil before the first event
 }
 
 func (t *trackedRole) connected() {
+	now := time.Now()
 	t.mu.Lock()
 	w := t.watch
-	again := w.problem != nil
+	again := w.problem != nil && t.due(logKey{role: t.role}, now)
 	if !w.Connected {
-		w.Connected, w.Changed = true, time.Now()
+		w.Connected, w.Changed = true, now
 	}
 	w.problem = nil
 	t.mu.Unlock()
@@ -196,15 +237,21 @@ func (t *trackedRole) connected() {
 	}
 }
 
+func (t *trackedRole) confirmed() { t.confirm(time.Now()) }
+
 func (t *trackedRole) event() {
 	now := time.Now()
-	t.mu.Lock()
-	t.watch.LastEvent = now
-	t.mu.Unlock()
+	t.confirm(now)
 	if t.lastEvent == nil {
 		t.lastEvent = t.metrics.eventsOf(t.role)
 	}
 	t.lastEvent(now)
+}
+
+func (t *trackedRole) confirm(now time.Time) {
+	t.mu.Lock()
+	t.watch.Confirmed = now
+	t.mu.Unlock()
 }
 
 func (t *trackedRole) lost() {
@@ -217,19 +264,19 @@ func (t *trackedRole) lost() {
 }
 
 func (t *trackedRole) failed(err error) {
-	p := t.report(t.role, err)
+	p := t.report(t.role, t.resource, err)
 	t.mu.Lock()
 	t.watch.problem = p
 	t.mu.Unlock()
 }
 
-// report counts and logs an error.
-func (t *tracker) report(role string, err error) *Problem {
+// report counts and logs an error with a resource of the API.
+func (t *tracker) report(role, resource string, err error) *Problem {
 	reason := reasonOf(err)
-	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: adviceFor(reason, role), At: time.Now()}
+	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: adviceFor(reason, resource), At: time.Now()}
 	t.metrics.errors.WithLabelValues(role, string(reason)).Inc()
 	t.mu.Lock()
-	due := t.due(reason, p.At)
+	due := t.due(logKey{role, reason}, p.At)
 	t.mu.Unlock()
 	if due {
 		logProblem(t.log, p)
@@ -237,21 +284,21 @@ func (t *tracker) report(role string, err error) *Problem {
 	return p
 }
 
-// due says whether an error of this class is to be logged again.
-func (t *tracker) due(reason Reason, now time.Time) bool {
-	if last, ok := t.logged[reason]; ok && now.Sub(last) < logEvery {
+// due reports whether a line of this kind is to be logged again.
+func (t *tracker) due(k logKey, now time.Time) bool {
+	if last, ok := t.logged[k]; ok && now.Sub(last) < logEvery {
 		return false
 	}
-	t.logged[reason] = now
+	t.logged[k] = now
 	return true
 }
 
 func logProblem(log *slog.Logger, p *Problem) {
 	if p.Advice != "" {
-		log.Error("cannot read from the API server, and waiting will not help",
-			"resource", p.Resource, "reason", string(p.Reason), "err", p.Text, "advice", p.Advice)
+		log.Error("cannot read from the API server, trying again",
+			"resource", p.Resource, "class", string(p.Reason), "err", p.Text, "advice", p.Advice)
 		return
 	}
 	log.Warn("cannot read from the API server, trying again",
-		"resource", p.Resource, "reason", string(p.Reason), "err", p.Text)
+		"resource", p.Resource, "class", string(p.Reason), "err", p.Text)
 }

@@ -26,8 +26,8 @@ func TestServerAwayAtStart(t *testing.T) {
 				t.Errorf("Status = %q, want it to contain %q", got, want)
 			}
 		}
-		if !status.Confirmed(time.Now()).IsZero() {
-			t.Errorf("Confirmed = %v, want never", status.Confirmed(time.Now()))
+		if !status.Confirmed().IsZero() {
+			t.Errorf("Confirmed = %v, want never", status.Confirmed())
 		}
 		if n := r.log.lines("WARN", ""); n < 45 || n > 61 {
 			t.Errorf("%d warnings in an hour, want about one a minute", n)
@@ -43,6 +43,7 @@ func TestServerAwayAtStart(t *testing.T) {
 
 func TestServerLostLater(t *testing.T) {
 	api := newFakeAPI("36")
+	api.bookmarks = time.Minute
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		time.Sleep(time.Hour)
@@ -57,8 +58,8 @@ func TestServerLostLater(t *testing.T) {
 		if status.Problem == nil || status.Problem.Reason != kube.ConnectionRefused {
 			t.Errorf("Problem = %+v, want connection refused", status.Problem)
 		}
-		if got := status.Confirmed(time.Now()); !got.Equal(lost) {
-			t.Errorf("Confirmed = %v, want %v", got, lost)
+		if got := status.Confirmed(); got.After(lost) || lost.Sub(got) > 2*time.Minute {
+			t.Errorf("Confirmed = %v, want the last bookmark before %v", got, lost)
 		}
 		if got := r.metric("kubedns_api_watch_connected"); got != 0 {
 			t.Errorf("%v watches connected, want none", got)
@@ -91,7 +92,7 @@ func TestForbiddenForAll(t *testing.T) {
 		if got := r.metric("kubedns_api_errors_total", "resource=services", "reason=forbidden"); got < 5 {
 			t.Errorf("%v errors counted, want some", got)
 		}
-		if n := r.log.lines("ERROR", "reason=forbidden"); n < 1 || n > 2 {
+		if n := r.log.lines("ERROR", "class=forbidden"); n < 1 || n > 2 {
 			t.Errorf("%d lines in a minute, want one", n)
 		}
 		// The role for Services comes, then the one for endpoints.
@@ -103,7 +104,7 @@ func TestForbiddenForAll(t *testing.T) {
 		api.change(func() { delete(api.refuse, slicesPath) })
 		time.Sleep(time.Minute)
 		r.want("db", "10.1.0.1")
-		if n := r.log.lines("INFO", "reading Endpoints"); n != 1 {
+		if n := r.log.lines("", "reading Endpoints"); n != 1 {
 			t.Errorf("%d lines about the fallback, want 1", n)
 		}
 	})
@@ -151,7 +152,7 @@ func TestStreamingIgnored(t *testing.T) {
 				time.Sleep(200 * time.Millisecond)
 				r.want("db", "10.1.0.1")
 				if n := r.count(func(q request) bool { return q.Streamed }); n != 1 {
-					t.Errorf("%d streamed requests, want 1 in the life of the process", n)
+					t.Errorf("%d streamed requests, want 1", n)
 				}
 				if got := r.metric("kubedns_api_streaming_off_total", "reason=silent"); got != 1 {
 					t.Errorf("streaming_off = %v, want 1", got)
@@ -167,7 +168,21 @@ func TestStreamingIgnored(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				r.want("db", "10.1.0.2")
 				if n := r.count(func(q request) bool { return q.Streamed }); n != 1 {
-					t.Errorf("%d streamed requests, want 1 in the life of the process", n)
+					t.Errorf("%d streamed requests, want 1 in an hour", n)
+				}
+				// A server that was slow once streams again.
+				api.change(func() { api.ignoresStream, api.losesBookmark = false, false })
+				time.Sleep(time.Hour)
+				if !r.src.Status().Streaming {
+					t.Error("streaming is off for longer than an hour")
+				}
+				api.put(slice("db", "a", "10.1.0.3"))
+				api.forget()
+				api.cut()
+				time.Sleep(5 * time.Second)
+				r.want("db", "10.1.0.3")
+				if n := r.count(func(q request) bool { return q.Streamed }); n < 2 {
+					t.Errorf("%d streamed requests, want another one", n)
 				}
 			})
 		})
@@ -224,8 +239,11 @@ func TestStreamingFails(t *testing.T) {
 	})
 }
 
-// A watch that is refused later leads to Endpoints, which are read to the end
-// before they replace anything, and stay.
+// betterTime is longer than a better API is not tried.
+const betterTime = 5*time.Minute + time.Second
+
+// Slices that were listed once are never given up: the old data is served, and the
+// reason is reported, until they can be read again.
 func TestSlicesRefusedLater(t *testing.T) {
 	for _, status := range []int{403, 404} {
 		api := newFakeAPI("36")
@@ -234,42 +252,75 @@ func TestSlicesRefusedLater(t *testing.T) {
 			headless("lone"), slice("lone", "a", "10.1.1.1"), // without Endpoints
 		)
 		inBubble(t, api, func(t *testing.T, r *rig) {
-			release := make(chan struct{})
-			api.change(func() {
-				api.refuse[slicesPath] = status
-				api.before = func(q request) {
-					if q.Path == endpointsPath && q.Verb != "watch" || q.Path == endpointsPath && q.Streamed {
-						<-release
-					}
-				}
-				api.cuts++
-			})
-			time.Sleep(20 * time.Second)
-			// Endpoints are being listed; what was known before is served.
-			if n := r.count(func(q request) bool { return q.Path == endpointsPath }); n == 0 {
-				t.Fatal("Endpoints were not asked for")
-			}
-			r.want("db", "10.1.0.1", "lone", "10.1.1.1")
-			close(release)
-			time.Sleep(10 * time.Second)
-			r.want("db", "10.1.0.9", "lone", notFound)
-
-			api.change(func() { api.refuse = map[string]int{} })
-			api.cut()
-			time.Sleep(time.Hour)
+			api.change(func() { api.refuse[slicesPath] = status; api.cuts++ })
 			api.put(slice("db", "a", "10.1.0.2"))
-			r.want("db", "10.1.0.9", "lone", notFound)
-			if got := r.src.Status().Endpoints; got != "endpoints/v1" {
-				t.Errorf("endpoints from %s, want endpoints/v1 up to the next start", got)
+			api.forget()
+			time.Sleep(time.Hour)
+			r.want("db", "10.1.0.1", "lone", "10.1.1.1")
+			if n := r.count(func(q request) bool { return q.Path == endpointsPath }); n != 0 {
+				t.Errorf("%d requests for Endpoints", n)
 			}
-			if n := r.log.lines("INFO", "reading Endpoints"); n != 1 {
-				t.Errorf("%d lines about the fallback, want 1", n)
+			if got := r.src.Status(); !strings.Contains(got.Trouble(), "no changes of endpoints since") || !strings.Contains(got.Trouble(), "the fake says") {
+				t.Errorf("Trouble = %q, want the reason", got.Trouble())
 			}
-			if n := r.log.lines("ERROR", ""); n != 0 {
-				t.Errorf("%d errors, want none", n)
+			if got := r.metric("kubedns_api_watch_connected", "resource=endpoints"); got != 0 {
+				t.Errorf("connected = %v", got)
+			}
+			if n := r.log.lines("ERROR", "the fake says"); n < 30 || n > 61 {
+				t.Errorf("%d lines in an hour, want one a minute", n)
+			}
+			api.change(func() { clear(api.refuse) })
+			time.Sleep(12 * time.Second)
+			r.want("db", "10.1.0.2", "lone", "10.1.1.1")
+			if got := r.src.Status(); got.Endpoints != "endpointslices.discovery.k8s.io/v1" || got.Trouble() != "" {
+				t.Errorf("Status = %+v, want slices without trouble", got)
+			}
+			if got := r.metric("kubedns_api_endpoints_fallback"); got != 0 {
+				t.Errorf("fallback = %v", got)
 			}
 		})
 	}
+}
+
+// A process that began with Endpoints reads slices as soon as it may: they are listed
+// completely before they replace anything.
+func TestStepUp(t *testing.T) {
+	api := newFakeAPI("36")
+	api.refuse[slicesPath] = 403
+	api.put(
+		headless("db"), slice("db", "a", "10.1.0.1"), endpoints("db", "10.1.0.9"),
+		headless("lone"), slice("lone", "a", "10.1.1.1"), // without Endpoints
+	)
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		time.Sleep(time.Hour)
+		r.want("db", "10.1.0.9", "lone", notFound)
+		if got := r.metric("kubedns_api_endpoints_fallback"); got != 1 {
+			t.Errorf("fallback = %v", got)
+		}
+		release := make(chan struct{})
+		api.change(func() {
+			clear(api.refuse)
+			api.afterList = func(q request) {
+				if q.Path == slicesPath && q.Verb == "list" {
+					<-release
+				}
+			}
+		})
+		time.Sleep(betterTime)
+		api.put(endpoints("db", "10.1.0.8"))
+		r.want("db", "10.1.0.8", "lone", notFound) // changes arrive while slices are listed
+		close(release)
+		r.want("db", "10.1.0.1", "lone", "10.1.1.1")
+		api.put(slice("db", "a", "10.1.0.2"), endpoints("db", "10.1.0.7"))
+		r.want("db", "10.1.0.2")
+		if got := r.metric("kubedns_api_endpoints_fallback"); got != 0 {
+			t.Errorf("fallback = %v", got)
+		}
+		// And never back.
+		api.change(func() { api.refuse[slicesPath] = 403; api.cuts++ })
+		time.Sleep(time.Hour)
+		r.want("db", "10.1.0.2", "lone", "10.1.1.1")
+	})
 }
 
 // A server that comes up may refuse everything for a moment.
@@ -286,7 +337,7 @@ func TestSlicesRefusedShortly(t *testing.T) {
 			api.put(slice("db", "a", ip))
 			r.want("db", ip)
 		}
-		if got := r.metric("kubedns_api_endpoints_fallbacks_total"); got != 0 {
+		if got := r.metric("kubedns_api_endpoints_fallback"); got != 0 {
 			t.Errorf("fallbacks = %v, want none", got)
 		}
 	})
@@ -420,9 +471,12 @@ func TestWatchUnanswered(t *testing.T) {
 		if status.Problem == nil || status.Problem.Reason != kube.Timeout {
 			t.Errorf("Problem = %+v, want a timeout", status.Problem)
 		}
+		if got := r.metric("kubedns_api_watch_connected"); got != 0 {
+			t.Errorf("%v watches connected", got)
+		}
 		api.change(func() { api.hangsWatches = false })
 		api.put(slice("db", "a", "10.1.0.2"))
-		time.Sleep(time.Minute)
+		time.Sleep(3 * time.Minute)
 		r.want("db", "10.1.0.2")
 	})
 }

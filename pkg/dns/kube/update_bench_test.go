@@ -3,7 +3,6 @@ package kube_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"testing"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -54,7 +53,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 	for _, decoder := range []string{"ours", "client-go"} {
 		b.Run("decoder="+decoder, func(b *testing.B) {
-			r, err := kube.NewSliceReader(discoveryv1.SchemeGroupVersion, decoder != "ours", protobufWire.mediaType, io.NopCloser(&loop{all: events.Bytes()}))
+			r, err := kube.NewSliceReader(false, decoder != "ours", &loop{all: events.Bytes()})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -62,7 +61,7 @@ func BenchmarkUpdate(b *testing.B) {
 			zone.SetService(kubedns.Service{Key: kubedns.Key{Namespace: ns, Name: "web"}, Headless: true})
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _, e, _, _, err := r.Next()
+				_, e, _, err := r.Next()
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -8,8 +8,8 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// A zone is what a Source needs of a dns.Zone. WantsEndpoints is called from
-// any goroutine, the rest from the one that runs Run.
+// A zone is the part of a dns.Zone that a Source needs. Only the goroutine that
+// runs Run calls it.
 type zone interface {
 	SetService(kubedns.Service)
 	DeleteService(kubedns.Key)
@@ -19,9 +19,8 @@ type zone interface {
 	ReplaceEndpoints([]kubedns.Endpoints)
 	ServiceVersions() iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
 	EndpointsVersions() iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
-	Publish() (missing []kubedns.Key)
+	Publish()
 	MarkSynced()
-	WantsEndpoints(kubedns.Key) bool
 }
 
 // A delta is one step of a follower.
@@ -58,21 +57,11 @@ func (q queue[T]) send(ctx context.Context, d delta[T]) {
 	}
 }
 
-// dropUnwanted leaves the addresses out of endpoints whose Service is not
-// headless: names follow from them only there.
-func dropUnwanted(z zone, e kubedns.Endpoints) kubedns.Endpoints {
-	if len(e.Subsets) > 0 && !z.WantsEndpoints(kubedns.Key{Namespace: e.Namespace, Name: e.Service}) {
-		e.Subsets, e.Dropped = nil, true
-	}
-	return e
-}
-
-// A writer is the one who changes the zone. It takes all changes that wait,
+// A writer changes the zone. It takes all changes that wait,
 // then publishes them together.
 type writer struct {
 	zone   zone
 	source *Source
-	merge  *merge
 
 	// servicesKnown is closed by the writer when the zone holds all Services.
 	servicesKnown chan struct{}
@@ -84,29 +73,22 @@ type writer struct {
 }
 
 func newWriter(z zone, s *Source) *writer {
-	return &writer{zone: z, source: s, merge: newMerge(), servicesKnown: make(chan struct{})}
+	return &writer{zone: z, source: s, servicesKnown: make(chan struct{})}
 }
 
 // run changes the zone until ctx is done.
 func (w *writer) run(ctx context.Context) {
 	for {
 		var asked *question
-		jobs, next := w.nextFetch()
 		select {
 		case <-ctx.Done():
 			return
 		case d := <-w.source.services:
 			w.onService(d)
 		case d := <-w.source.endpoints:
-			w.drainServices()
 			w.onEndpoints(d)
-		case f := <-w.source.fetched:
-			w.onFetched(f)
 		case q := <-w.source.questions:
 			asked = &q
-		case jobs <- next:
-			w.merge.begin()
-			continue
 		}
 		w.drainServices()
 		w.drainEndpoints()
@@ -117,8 +99,7 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// drainServices takes the Services that wait. They come first so that no
-// endpoints are dropped whose Service is about to become headless.
+// drainServices takes the Services that wait.
 func (w *writer) drainServices() {
 	for range queueLength {
 		select {
@@ -164,31 +145,19 @@ func (w *writer) onService(d delta[kubedns.Service]) {
 	}
 }
 
+// onEndpoints takes endpoints of the API that the zone's endpoints come from. Another
+// one begins with a complete list.
 func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
 	w.taken(d.at)
-	switch d.op {
-	case set:
-		e := dropUnwanted(w.zone, d.obj)
-		if w.merge.heard(e) {
-			w.zone.SetEndpoints(e)
-		}
-	case removed:
-		if w.merge.heard(d.obj) {
-			w.zone.DeleteEndpoints(d.obj.Key)
-		}
-	case replaced:
+	switch {
+	case d.op == replaced:
 		w.api = d.from
-		w.merge.restart()
 		w.zone.ReplaceEndpoints(d.all)
-	}
-}
-
-// onFetched takes the endpoints of one Service. They are of no use when all
-// endpoints were listed since they were asked for.
-func (w *writer) onFetched(f fetch) {
-	w.taken(time.Now())
-	for _, e := range w.merge.end(f) {
-		w.zone.SetEndpoints(e)
+	case d.from != w.api:
+	case d.op == set:
+		w.zone.SetEndpoints(d.obj)
+	case d.op == removed:
+		w.zone.DeleteEndpoints(d.obj.Key)
 	}
 }
 
@@ -202,26 +171,13 @@ func (w *writer) onQuestion(q question) {
 	q.answer <- answer{differences: compare(q.shown, q.kind.held(w.zone)), ok: true}
 }
 
-// nextFetch returns what to offer to the fetchers: nothing while the API is
-// being changed, since endpoints of two APIs must not come together.
-func (w *writer) nextFetch() (chan<- fetch, fetch) {
-	f, ok := w.merge.next()
-	if !ok || w.source.kind.Load() != w.api {
-		return nil, fetch{}
-	}
-	f.api = w.api
-	return w.source.jobs, f
-}
-
-// publish makes the changes visible, and asks for what turned out to be missing.
+// publish makes the changes visible.
 func (w *writer) publish() {
-	for _, k := range w.zone.Publish() {
-		w.merge.want(k)
-	}
+	w.zone.Publish()
 	if !w.synced && w.hasServices && w.api != nil {
 		w.synced = true
 		w.zone.MarkSynced()
-		w.source.log.Info("all names are known", "endpoints", w.api.name)
+		w.source.log.Info("initial sync complete", "endpoints", w.api.name)
 	}
 	w.source.tracker.published(w.hasServices, w.api)
 	if since := w.source.since.Swap(nil); since != nil {

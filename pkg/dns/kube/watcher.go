@@ -1,0 +1,116 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// The server ends a watch after a time between one and two of these, so
+	// that after its restart the clients spread over servers again.
+	watchTime = 5 * time.Minute
+	// A server that does not end a watch in its time is given so much more.
+	overdueTime = 30 * time.Second
+	// openTime is how long an API server may take to answer that a watch is
+	// open.
+	openTime = 45 * time.Second
+	// slowOpenTime is the same, after a watch that was not opened in openTime.
+	// Some proxies hold back the headers of a response until its first byte,
+	// which of a quiet watch is a bookmark.
+	slowOpenTime = 150 * time.Second
+)
+
+var (
+	// errUnanswered is a watch that was not opened in time.
+	errUnanswered = fmt.Errorf("the watch was not opened in time: %w", context.DeadlineExceeded)
+	// errOverdue is a watch that the server should have ended.
+	errOverdue = fmt.Errorf("the watch did not end in its time: %w", context.DeadlineExceeded)
+)
+
+func watchOptions(version string) metav1.ListOptions {
+	seconds := int64((watchTime + rand.N(watchTime)).Seconds())
+	return metav1.ListOptions{ResourceVersion: version, TimeoutSeconds: &seconds}
+}
+
+// A watcher is an open watch. Its methods belong to one goroutine, but for
+// cancel.
+type watcher struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc // ends the watch; next returns the cause
+	body   io.Closer
+	events *watchReader
+	end    *time.Timer // when the watch is overdue
+
+	patience *time.Timer // nil: none
+	cause    error       // when the patience ends
+}
+
+// watch opens a watch, which a server answers at once, even without events. It
+// waits for open at most.
+func (r resource[T]) watch(ctx context.Context, opts metav1.ListOptions, open time.Duration) (*watcher, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	opts.AllowWatchBookmarks, opts.Watch = true, true
+	unanswered := time.AfterFunc(open, func() { cancel(errUnanswered) })
+	body, err := r.request(opts).Stream(ctx)
+	if !unanswered.Stop() && err == nil {
+		_ = body.Close()
+		err = errUnanswered
+	}
+	if err != nil {
+		err = causeOf(ctx, err)
+		cancel(nil)
+		return nil, fmt.Errorf("watch %s: %w", r.name, err)
+	}
+	overdue := time.Duration(*opts.TimeoutSeconds)*time.Second + overdueTime
+	return &watcher{
+		ctx: ctx, cancel: cancel, body: body, events: newWatchReader(body, r.kind),
+		end: time.AfterFunc(overdue, func() { cancel(errOverdue) }),
+	}, nil
+}
+
+// next returns the next event, or the reason why there is none.
+func (w *watcher) next() (event, error) {
+	e, err := w.events.next()
+	if err != nil {
+		err = causeOf(w.ctx, err)
+	}
+	return e, err
+}
+
+// expect makes next return cause when no event arrives within d, from now on and
+// from each later call. Without a cause it waits as long as it takes.
+func (w *watcher) expect(d time.Duration, cause error) {
+	switch {
+	case w.patience != nil && cause != nil && errors.Is(w.cause, cause):
+		w.patience.Reset(d)
+		return
+	case w.patience != nil:
+		w.patience.Stop()
+		w.patience = nil
+	}
+	if w.cause = cause; cause != nil {
+		w.patience = time.AfterFunc(d, func() { w.cancel(cause) })
+	}
+}
+
+// stop ends the watch.
+func (w *watcher) stop() {
+	w.end.Stop()
+	w.expect(0, nil)
+	w.cancel(nil)
+	_ = w.body.Close()
+}
+
+// causeOf returns why ctx has ended, if it has, else err.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
