@@ -13,8 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The role for EndpointSlices is taken away from a kube-dns that uses them: it
-// goes over to Endpoints, and at no moment the names are without an answer.
+// The role for EndpointSlices is taken away from a kube-dns that uses them: it keeps
+// the endpoints that it has, says why they do not change, and goes on when the role is
+// back.
 func TestSlicesForbiddenLater(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	proxy := startFilterProxy(t, id)
@@ -32,19 +33,22 @@ func TestSlicesForbiddenLater(t *testing.T) {
 	proxy.down(t)
 	proxy.up(t)
 	eventually(t, 60*time.Second, func() error {
-		old := wantAnswer(k.dns, q, dns.RcodeSuccess, "A 10.244.76.2")
-		err := wantAnswer(k.dns, q, dns.RcodeSuccess, "A 10.244.76.1")
-		if old != nil && err != nil {
-			t.Fatalf("neither the slice's address nor the Endpoints': %v", err)
+		text, err := get(k.status+"/readiness", 200)
+		for _, want := range []string{"ok (no changes of endpoints since", "forbidden", "endpointslices"} {
+			if err == nil && !strings.Contains(text, want) {
+				err = fmt.Errorf("/readiness: got %q, want in it %q", text, want)
+			}
 		}
 		return err
 	})
-	target.endpoints = "Endpoints"
-	change(t, target, []map[string]any{endpoints("later", "set", "10.244.76.3")})
-	mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 10.244.76.3")
+	mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 10.244.76.2")
+
+	rig.cluster.kubeDNSIdentity(t, true, false)
+	change(t, target, []map[string]any{slice("v1", "later", "set", "10.244.76.3")})
+	eventually(t, 30*time.Second, func() error { return wantAnswer(k.dns, q, dns.RcodeSuccess, "A 10.244.76.3") })
 }
 
-// Who reads /readiness learns what is wrong and what to change.
+// /readiness has what is wrong and what to change.
 func TestReadinessNamesTheReason(t *testing.T) {
 	good := rig.cluster.kubeDNSIdentity(t, true, false)
 	wrongToken, wrongCA := good, good

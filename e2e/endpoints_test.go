@@ -41,8 +41,8 @@ func TestMoreThanThousandEndpoints(t *testing.T) {
 	mustAnswer(t, k.dns, q, dns.RcodeSuccess, want[1000:]...)
 }
 
-// Endpoints of Services that are not headless are not kept. One that becomes
-// headless later gets them all the same, whatever came first.
+// A Service that becomes headless later has its endpoints at once, whatever came
+// first.
 func TestBecomesHeadless(t *testing.T) {
 	for _, mode := range []struct {
 		name, kind string

@@ -6,9 +6,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// An API server without EndpointSlices is replaced by one that has them: who
-// runs stays with Endpoints and goes on following them, who starts afterwards
-// uses slices.
+// An API server without EndpointSlices is replaced by one that has them: a process
+// that runs goes on following Endpoints until it tries slices again, some minutes
+// later; a process that starts afterwards uses slices.
 func TestSlicesAppearLater(t *testing.T) {
 	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	proxy.hideDiscovery = true

@@ -39,7 +39,7 @@ type settings struct {
 	started bool // a configuration was read before; of the applying goroutine
 }
 
-// shownConfig is what the status page says.
+// shownConfig is the part of the status page about the configuration.
 type shownConfig struct {
 	Version, Source, Refused string
 	Upstreams                []string
@@ -49,7 +49,7 @@ type shownConfig struct {
 
 func newSettings(s *settings, reg prometheus.Registerer) *settings {
 	s.valid = prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_config_valid", Help: "1 if the configuration last read is in use, 0 if it was refused and an older one stays."})
-	s.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubedns_config_refused_total", Help: "Configurations refused, by the key that was wrong (\"read\": it could not be read)."}, []string{"key"})
+	s.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubedns_config_refused_total", Help: "Configurations that were not used, by the key that was wrong (\"read\": it could not be read)."}, []string{"key"})
 	s.applied = prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_config_applied_total", Help: "Configurations put into use."})
 	s.info = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kubedns_config_info", Help: "Always 1. Version is a hash of the configuration in use, or its resourceVersion with --config-map; source is configured, last_good or default."}, []string{"version", "source"})
 	reg.MustRegister(s.valid, s.refused, s.applied, s.info)
@@ -59,8 +59,8 @@ func newSettings(s *settings, reg prometheus.Registerer) *settings {
 // Run follows the source until ctx is done.
 func (s *settings) Run(ctx context.Context) error { return s.source.Run(ctx, s.apply) }
 
-// apply puts a configuration into use, or says why it keeps the one it has. At
-// the start that is the last good one of an earlier run, or the default.
+// apply puts a configuration into use, or logs why the one in use stays. At the
+// start that is the last good one of an earlier run, or the default.
 func (s *settings) apply(u config.Update) {
 	first := !s.started
 	s.started = true
@@ -71,8 +71,10 @@ func (s *settings) apply(u config.Update) {
 		key := "read"
 		if bad, ok := errors.AsType[*config.KeyError](u.Err); ok {
 			key = bad.Key
+			s.log.Error("configuration refused, the one in use stays", "key", key, "err", u.Err)
+		} else {
+			s.log.Error("cannot read the configuration, the one in use stays", "err", u.Err)
 		}
-		s.log.Error("configuration refused, the one in use stays", "key", key, "reason", u.Err)
 		s.refused.WithLabelValues(key).Inc()
 		s.valid.Set(0)
 		shown := *s.shown.Load()
@@ -81,7 +83,7 @@ func (s *settings) apply(u config.Update) {
 		return
 	}
 	for _, warning := range config.Warnings(u.Config, s.domain) {
-		s.log.Warn("configuration", "warning", warning)
+		s.log.Warn("configuration is valid but hardly meant", "warning", warning)
 	}
 	s.use(u.Config, u.Version, "configured")
 	s.valid.Set(1)
@@ -108,7 +110,7 @@ func (s *settings) useLastGood() {
 		cfg, err = config.Parse(files)
 	}
 	if err != nil {
-		s.log.Error("the last good configuration can not be used", "file", s.lastGood, "reason", err)
+		s.log.Error("cannot use the last good configuration", "file", s.lastGood, "err", err)
 		return
 	}
 	s.log.Warn("using the last good configuration of an earlier run", "file", s.lastGood)
@@ -121,7 +123,7 @@ func (s *settings) saveLastGood(cfg config.Config) {
 	}
 	err := atomicfile.Write(s.lastGood, 0o600, func(w io.Writer) error { return json.NewEncoder(w).Encode(config.Format(cfg)) })
 	if err != nil {
-		s.log.Error("the configuration can not be kept for the next start", "reason", err)
+		s.log.Error("cannot keep the configuration for the next start", "err", err)
 	}
 }
 
@@ -143,7 +145,7 @@ func (s *settings) use(cfg config.Config, version, source string) {
 	if len(upstreams) == 0 {
 		var err error
 		if upstreams, err = config.ReadResolvConf(resolvConf); err != nil {
-			s.log.Error("no nameservers", "reason", err)
+			s.log.Error("cannot read the nameservers", "err", err)
 		}
 	}
 	stubs := map[string][]skydns.StubServer{}

@@ -30,7 +30,7 @@ func tuneMemory(log *slog.Logger) {
 		}
 		if limit, ok := softLimit(data); ok {
 			debug.SetMemoryLimit(limit)
-			log.Info("memory", "softLimit", limit, "from", path)
+			log.Info("set the memory limit of the garbage collector", "softLimit", limit, "from", path)
 		}
 		return
 	}

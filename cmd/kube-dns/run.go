@@ -107,7 +107,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		return nil, cli.Fatal(err)
 	}
 	p.status = &status{
-		zone: p.zone, settings: p.settings, draining: draining, waitingFor: p.source.waitingFor, alive: p.alive,
+		zone: p.zone, settings: p.settings, draining: draining, waitingFor: p.source.waitingFor, trouble: p.source.trouble, alive: p.alive,
 		version: cli.Version(), source: p.source.name, start: time.Now(), log: log, keeper: p.keeper,
 	}
 	if err := p.listen(ctx); err != nil {

@@ -21,8 +21,10 @@ type status struct {
 	zone     *kubedns.Zone
 	settings *settings
 	draining <-chan struct{}
-	// waitingFor says in one line what the source waits for, and why.
+	// waitingFor returns in one line what the source waits for, and why.
 	waitingFor func() string
+	// trouble returns in one line why changes do not arrive, or nothing. It may be nil.
+	trouble func() string
 	// alive is nil while queries are answered.
 	alive   func(context.Context) error
 	version string
@@ -45,6 +47,11 @@ func (s *status) ready() (string, error) {
 	case skydns.Stale:
 		if since, ok := s.staleSince(); ok {
 			return fmt.Sprintf("ok (stale since %s)", since.UTC().Format(time.RFC3339)), nil
+		}
+	}
+	if s.trouble != nil {
+		if why := s.trouble(); why != "" {
+			return fmt.Sprintf("ok (%s)", why), nil
 		}
 	}
 	return "ok", nil
@@ -150,10 +157,15 @@ func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg pr
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-		if s.zone.Status() == skydns.NotReady {
-			late.Inc()
-			s.log.Warn("no data yet: names of the cluster are answered with SERVFAIL, others are forwarded", "after", after, "reason", s.waitingFor())
+		if s.zone.HasSynced() {
+			return nil
 		}
+		late.Inc()
+		text := "no data yet: names of the cluster are answered with SERVFAIL, others are forwarded"
+		if s.zone.Status() == skydns.Stale {
+			text = "no list from the API server yet: still answering from the snapshot"
+		}
+		s.log.Warn(text, "after", after, "err", s.waitingFor())
 	}
 	return nil
 }

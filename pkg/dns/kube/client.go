@@ -15,6 +15,7 @@ import (
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/features"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -63,6 +64,9 @@ func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 // NewClient reads the credentials; it does not talk to the server. An error
 // means that it never could.
 func NewClient(opts ClientOptions) (*Client, error) {
+	if err := quietGates(); err != nil {
+		return nil, err
+	}
 	cfg, err := restConfig(opts)
 	if err != nil {
 		return nil, err
@@ -73,6 +77,31 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 	}
 	return newClient(cfg, to, opts.Log)
+}
+
+// gates are client-go's features, all at their defaults.
+type gates map[features.Feature]bool
+
+// Enabled implements features.Gates.
+func (g gates) Enabled(f features.Feature) bool { return g[f] }
+
+// Add implements features.Registry.
+func (g gates) Add(specs map[features.Feature]features.FeatureSpec) error {
+	for f, spec := range specs {
+		g[f] = spec.Default
+	}
+	return nil
+}
+
+// quietGates takes the place of client-go's own gates, which log a line about each
+// feature at the usual verbosity.
+func quietGates() error {
+	g := gates{}
+	if err := features.AddFeaturesToExistingFeatureGates(g); err != nil {
+		return fmt.Errorf("features of client-go: %w", err)
+	}
+	features.ReplaceFeatureGates(g)
+	return nil
 }
 
 func restConfig(opts ClientOptions) (*rest.Config, error) {

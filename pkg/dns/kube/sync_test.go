@@ -22,7 +22,7 @@ func TestFirstSync(t *testing.T) {
 		wantAPI       string
 		wantAddresses string
 		wantStreamed  bool
-		wantFallback float64
+		wantFallback  float64
 	}{
 		{
 			name: "current server", minor: "36", wantStreamed: true,
