@@ -127,6 +127,7 @@ func (f *follower[T]) onError(err error) error {
 		}
 	case refused && !f.refusalLasts():
 		f.log.Debug("refused, trying again", "resource", f.resource.name, "err", err)
+		f.backoff.failures = min(f.backoff.failures, 1) // soon
 	case refused && !f.hasListed:
 		return fmt.Errorf("%w: %w", errRefused, err)
 	default:
