@@ -207,7 +207,7 @@ func (r *configReader) connected() {
 	}
 }
 
-func (r *configReader) confirmed() {}
+func (r *configReader) listed() {}
 
 func (r *configReader) event() {}
 

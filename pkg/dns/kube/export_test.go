@@ -50,6 +50,18 @@ func ParseVersion(body []byte) (string, bool) {
 	return v.String(), v.atLeast(32)
 }
 
+// ListSlices lists the slices of a server and returns their number.
+func (c *Client) ListSlices(ctx context.Context) (int, error) {
+	items, _, err := c.endpointSlices().list(ctx)
+	return len(items), err
+}
+
+// DecodeService decodes a Service in protobuf.
+func (c *Client) DecodeService(data []byte) (kubedns.Service, error) {
+	s, _, err := c.services().decode(raw{data: data})
+	return s, err
+}
+
 // A SliceReader reads a watch of EndpointSlices, as a Client does.
 type SliceReader struct {
 	events *watchReader

@@ -44,6 +44,10 @@ type fakeAPI struct {
 	refuse        map[string]int // path -> HTTP status of its lists and watches
 	refuseWatch   map[string]int // path -> HTTP status of its watches
 	down          bool           // connections are refused
+	fail          error          // of each request
+	page          string         // answers each request with status 200
+	events        int            // after so many a watch is closed; 0: never
+	closes        bool           // watches are closed without a byte
 	forgotten     int            // watches from before this revision are Gone
 	ignoresStream bool           // sendInitialEvents means nothing, as before 1.27
 	refusesStream int            // HTTP status that answers it
@@ -217,8 +221,11 @@ func (a *fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	a.mu.Lock()
 	a.requests = append(a.requests, req)
-	before, down, hangs := a.before, a.down, a.hangs || a.hangsWatches && req.Verb == "watch"
+	before, down, fail, hangs := a.before, a.down, a.fail, a.hangs || a.hangsWatches && req.Verb == "watch"
 	a.mu.Unlock()
+	if fail != nil {
+		return nil, fail
+	}
 	if hangs {
 		<-r.Context().Done()
 	}
@@ -249,6 +256,9 @@ func (a *fakeAPI) handle(r *http.Request, req request, namespace, name string) (
 	if status := a.refusal(req); status != 0 {
 		return a.answer(status, statusObject(status)), nil
 	}
+	if a.page != "" {
+		return a.response(200, io.NopCloser(strings.NewReader(a.page))), nil
+	}
 	switch {
 	case path == "/version":
 		return a.answer(200, map[string]string{"major": "1", "minor": a.minor, "gitVersion": "v1." + a.minor + ".0"}), nil
@@ -260,7 +270,7 @@ func (a *fakeAPI) handle(r *http.Request, req request, namespace, name string) (
 	case req.Verb == "watch":
 		return a.watch(r.Context(), req, sel, q.Get("timeoutSeconds")), nil
 	case req.Verb == "metadata":
-		return a.listMetadata(sel), a.afterList
+		return a.listMetadata(sel, req.Version == "0"), a.afterList
 	default:
 		return a.list(q.Get("limit"), q.Get("continue"), sel), a.afterList
 	}
@@ -396,13 +406,19 @@ func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, a
 		bookmark.Stop()
 	}
 	defer bookmark.Stop()
+	sent := 0
 	for {
 		for _, c := range next {
 			if enc(c.kind, c.object) != nil {
 				return
 			}
+			sent++
 		}
 		a.mu.Lock()
+		if a.closes || a.events > 0 && sent >= a.events {
+			a.mu.Unlock()
+			return
+		}
 		if a.stalls != stalls {
 			a.mu.Unlock()
 			<-ctx.Done()

@@ -23,9 +23,11 @@ type metadataAPI struct {
 	cut    int  // this many bytes are missing at the end
 	// edit changes what is shown.
 	edit func(path string, list *metav1.PartialObjectMetadataList)
+	// editCache: only in lists from the cache.
+	editCache bool
 }
 
-func (a *fakeAPI) listMetadata(sel selection) *http.Response {
+func (a *fakeAPI) listMetadata(sel selection, cached bool) *http.Response {
 	items := a.selected(sel)
 	listMeta := metav1.ListMeta{ResourceVersion: strconv.Itoa(a.revision)}
 	switch {
@@ -38,7 +40,7 @@ func (a *fakeAPI) listMetadata(sel selection) *http.Response {
 	for _, o := range items {
 		list.Items = append(list.Items, metadataOf(o))
 	}
-	if a.metadata.edit != nil {
+	if a.metadata.edit != nil && (cached || !a.metadata.editCache) {
 		a.metadata.edit(sel.path, list)
 	}
 	b, err := encodeMetadata(a.wire(), list)

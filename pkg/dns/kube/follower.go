@@ -48,8 +48,8 @@ type sink[T any] interface {
 
 // An observer is notified of a follower's state, from its goroutine.
 type observer interface {
-	// confirmed: the server has sent a complete list, or its newest version.
-	confirmed()
+	// listed: a complete list has arrived.
+	listed()
 	// connected: the server has opened the watch.
 	connected()
 	// event: a change, or a bookmark, arrived.
@@ -199,7 +199,6 @@ func (f *follower[T]) compareVersion(ctx context.Context) error {
 		return err
 	}
 	f.watched = false
-	f.observer.confirmed()
 	if n := number(newest); n > 0 && n < number(f.version) {
 		f.log.Warn("the API server has an older state than before, listing again",
 			"resource", f.resource.name, "held", f.version, "newest", newest)
@@ -238,7 +237,7 @@ func (f *follower[T]) take(ctx context.Context, items []T, version, mode string)
 	f.metrics.lists.WithLabelValues(f.role, mode).Inc()
 	f.log.Debug("listed", "resource", f.resource.name, "objects", len(items), "mode", mode, "version", version)
 	f.hasListed, f.listedAt, f.version, f.watched = true, time.Now(), version, false
-	f.observer.confirmed()
+	f.observer.listed()
 	f.sink.replace(ctx, items)
 	f.position.listed(version)
 }

@@ -162,6 +162,10 @@ func textReason(err error) (Reason, bool) {
 		{"server gave HTTP response to HTTPS client", Protocol},
 		{"malformed HTTP", Protocol},
 		{"getting credentials", Credentials},
+		{"http2: client conn", ConnectionLost},
+		{"server sent GOAWAY", ConnectionLost},
+		{"stream error: stream ID", ConnectionLost},
+		{"server closed idle connection", ConnectionLost},
 	} {
 		if strings.Contains(text, known.text) {
 			return known.reason, true

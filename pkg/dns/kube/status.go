@@ -237,7 +237,7 @@ func (t *trackedRole) connected() {
 	}
 }
 
-func (t *trackedRole) confirmed() { t.confirm(time.Now()) }
+func (t *trackedRole) listed() { t.confirm(time.Now()) }
 
 func (t *trackedRole) event() {
 	now := time.Now()
