@@ -38,7 +38,7 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 		m := &manifest.Source{Dir: o.manifests, Log: log}
 		return source{
 			Source: m, config: localConfig(o), name: "manifests in " + o.manifests,
-			waitingFor: func() string { return fmt.Sprintf("reading the manifests in %s", o.manifests) },
+			waitingFor: func() string { return waitingForManifests(m) },
 		}, nil
 	}
 	client, err := kube.NewClient(kube.ClientOptions{Kubeconfig: o.kubeconfig, MasterURL: o.masterURL, Version: cli.Version(), Log: log})
@@ -61,6 +61,15 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 		s.config, err = kube.NewConfigMap(kube.ConfigMapOptions{Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics})
 	}
 	return s, err
+}
+
+// waitingForManifests returns why the manifests are not complete.
+func waitingForManifests(m *manifest.Source) string {
+	st := m.Status()
+	if st.Broken == 0 {
+		return "reading the manifests in " + m.Dir
+	}
+	return fmt.Sprintf("%d of %d manifests cannot be used, and their names get SERVFAIL: %s", st.Broken, st.Files, st.Errors[0])
 }
 
 // localConfig is the configuration that needs no API server.

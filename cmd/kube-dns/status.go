@@ -42,7 +42,7 @@ func (s *status) ready() (string, error) {
 	default:
 	}
 	switch s.zone.Status() {
-	case skydns.NotReady:
+	case skydns.NotReady, skydns.Partial:
 		return "", errors.New(s.waitingFor())
 	case skydns.Stale:
 		if since, ok := s.staleSince(); ok {

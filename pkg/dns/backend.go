@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,8 +21,16 @@ const (
 // Records implements skydns.Backend for names at or below the zone's apex.
 func (z *Zone) Records(ctx context.Context, q skydns.Query) (skydns.Answer, error) {
 	if z = z.answering(); z == nil {
-		return skydns.Answer{}, errNoData
+		return skydns.Answer{}, skydns.ErrNotReady
 	}
+	a, err := z.answer(ctx, q)
+	if len(a.Records) == 0 && (err == nil || errors.Is(err, skydns.ErrNotFound)) && !z.HasSynced() {
+		return skydns.Answer{}, skydns.ErrNotReady // the missing data may have it
+	}
+	return a, err
+}
+
+func (z *Zone) answer(ctx context.Context, q skydns.Query) (skydns.Answer, error) {
 	rest, ok := strings.CutSuffix(q.Name, "."+z.domain)
 	if !ok && q.Name != z.domain {
 		return skydns.Answer{}, skydns.ErrNotFound
@@ -146,8 +155,9 @@ func withoutMixedAliases(rs []skydns.Record) []skydns.Record {
 // endpoint, which any user of a namespace can write, must not speak for it.
 func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	if z = z.answering(); z == nil {
-		return nil, errNoData
+		return nil, skydns.ErrNotReady
 	}
+	synced := z.HasSynced()
 	var owners, endpoints []string
 	var tooOld bool
 	for _, n := range z.claimants(addr).all() {
@@ -167,7 +177,10 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	if len(owners) == 0 {
 		owners = endpoints
 	}
-	if len(owners) == 0 {
+	switch {
+	case len(owners) == 0 && !synced:
+		return nil, skydns.ErrNotReady
+	case len(owners) == 0:
 		return nil, skydns.ErrNotFound
 	}
 	slices.Sort(owners)

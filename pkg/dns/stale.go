@@ -14,10 +14,7 @@ type stale struct {
 	until, endpointsUntil time.Time
 }
 
-var (
-	errNoData = errors.New("no data yet")
-	errTooOld = errors.New("the data of an earlier run is too old")
-)
+var errTooOld = errors.New("the data of an earlier run is too old")
 
 // ServeStale makes the zone answer from old, the data of an earlier run, until
 // its own source has listed everything. Whoever asks learns of it by Status.
@@ -30,10 +27,15 @@ func (z *Zone) ServeStale(old *Zone, until, endpointsUntil time.Time) {
 	z.stale.Store(&stale{zone: old, until: until, endpointsUntil: endpointsUntil})
 }
 
+// MarkPartial makes the zone answer for the names that were published before
+// all data is there. It does not deny the existence of others. Any goroutine may
+// call it.
+func (z *Zone) MarkPartial() { z.partial.Store(true) }
+
 // answering returns the zone to answer from: z itself, or a stale one while z
 // waits for its first lists; nil while there is none.
 func (z *Zone) answering() *Zone {
-	if z.synced.Load() {
+	if z.synced.Load() || z.partial.Load() {
 		return z
 	}
 	if s := z.stale.Load(); s != nil && time.Now().Before(s.until) {

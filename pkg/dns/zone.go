@@ -34,6 +34,7 @@ type Zone struct {
 	dirty     []Key              // each once: see record.dirty
 
 	synced     atomic.Bool
+	partial    atomic.Bool
 	generation atomic.Uint64
 	stale      atomic.Pointer[stale]
 	// endpointsUntil is set in a zone of old data, before it is published.
@@ -296,6 +297,9 @@ func (z *Zone) Generation() uint64 { return z.generation.Load() }
 func (z *Zone) Status() skydns.Status {
 	switch z.answering() {
 	case z:
+		if !z.HasSynced() {
+			return skydns.Partial
+		}
 		return skydns.Ready
 	case nil:
 		return skydns.NotReady

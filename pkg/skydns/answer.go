@@ -53,6 +53,8 @@ func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return s.negative(r, dns.RcodeNameError), nil
+	case errors.Is(err, ErrNotReady):
+		return s.notReady(r), nil
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:

@@ -11,6 +11,11 @@ import (
 // NXDOMAIN for names of its zone, and forwards reverse names.
 var ErrNotFound = errors.New("no such name")
 
+// ErrNotReady is what a Backend returns (possibly wrapped) for a name that may
+// exist in data that it lacks. The server replies with SERVFAIL and the Extended
+// DNS Error 14 (RFC 8914).
+var ErrNotReady = errors.New("no data yet")
+
 // A Backend holds the data of one zone. The server calls it from many
 // goroutines at once.
 type Backend interface {
@@ -63,6 +68,9 @@ const (
 	// NotReady: no data yet. Names of the zone get SERVFAIL with the Extended
 	// DNS Error 14 (RFC 8914), never a denial of existence.
 	NotReady Status = iota
+	// Partial: some data. Names in it are answered; the Backend returns
+	// ErrNotReady for all others.
+	Partial
 	// Stale: data of an earlier run that its source has not confirmed yet.
 	Stale
 	// Ready: data of the source.

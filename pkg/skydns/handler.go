@@ -289,6 +289,8 @@ func (s *Server) answerReverse(r *request) *dns.Msg {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
+	case errors.Is(err, ErrNotReady):
+		return s.notReady(r)
 	case err != nil:
 		return s.failure(r)
 	}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
@@ -51,18 +52,31 @@ type Node struct {
 
 // Decode reads manifests, in YAML or JSON, as kubectl would: documents divided
 // by "---", or JSON objects one after the other, each an object or a List of
-// them. The namespace is "default" unless given; unknown fields are ignored.
+// them. The namespace is "default" unless given. Unknown fields are ignored with
+// a warning; upper and lower case of a field's name matter.
 //
 // file is the name that errors and warnings begin with, followed by the line
 // ("web.yaml:12: Service default/web: spec.ports[0].port: ..."). Decode stops
 // at the first error, and then returns no objects. It may be called with any
 // bytes at all.
 func Decode(file string, data []byte) (Objects, error) {
-	docs, err := documents(file, data)
+	return (&decoder{file: file, seen: map[string]seen{}}).decode(data)
+}
+
+// DecodeUnchecked is [Decode] for objects that an API server has accepted: it
+// does not check names, addresses and ports again, and warns of nothing.
+func DecodeUnchecked(file string, data []byte) (Objects, error) {
+	d := &decoder{file: file, seen: map[string]seen{}, unchecked: true}
+	objects, err := d.decode(data)
+	objects.Warnings = nil
+	return objects, err
+}
+
+func (d *decoder) decode(data []byte) (Objects, error) {
+	docs, err := documents(d.file, data)
 	if err != nil {
 		return Objects{}, err
 	}
-	d := &decoder{file: file, seen: map[string]seen{}}
 	for _, doc := range docs {
 		if err := d.object(place{doc: doc}, doc.json, metav1.TypeMeta{}); err != nil {
 			return Objects{}, err
@@ -76,6 +90,8 @@ type decoder struct {
 	file string
 	out  Objects
 	seen map[string]seen // by kind and key
+	// unchecked takes the objects as they are.
+	unchecked bool
 }
 
 // seen is where an object was declared, and where it is in its list of Objects.
@@ -212,13 +228,18 @@ func (d *decoder) node(at place, raw []byte) error {
 // read decodes raw into the object o, whose metadata is meta, gives it the
 // default namespace and checks it.
 func (d *decoder) read(at place, raw []byte, o any, meta *metav1.ObjectMeta, check func() error) error {
-	if err := d.unmarshal(at, raw, o); err != nil {
-		return err
+	unknown, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowUnknownFields)
+	if err != nil {
+		return d.explain(at, raw, o, err)
 	}
+	if d.unchecked {
+		return nil
+	}
+	d.warnUnknown(at, raw, unknown)
 	if _, clusterWide := o.(*corev1.Node); !clusterWide && meta.Namespace == "" {
 		meta.Namespace = defaultNamespace
 	}
-	err := checkMeta(meta)
+	err = checkMeta(meta)
 	if err == nil {
 		err = check()
 	}
@@ -227,6 +248,19 @@ func (d *decoder) read(at place, raw []byte, o any, meta *metav1.ObjectMeta, che
 		return fmt.Errorf("%s:%d: %s: %w", d.file, where.line(), title(raw), f)
 	}
 	return err
+}
+
+// warnUnknown warns about fields that the API does not have. Their names have
+// to be written in the API's letters: clusterip is not clusterIP.
+func (d *decoder) warnUnknown(at place, raw []byte, unknown []error) {
+	for _, err := range unknown {
+		f, ok := errors.AsType[kjson.FieldError](err)
+		// The topology of an endpoint is a field of discovery.k8s.io/v1beta1.
+		if ok && !strings.HasSuffix(f.FieldPath(), "].topology") {
+			where := at.child(fieldPath(f.FieldPath())...)
+			d.warn(where, "%s: unknown field %s is ignored", title(raw), f.FieldPath())
+		}
+	}
 }
 
 // declare puts an object into its list of Objects, in the place of an earlier
@@ -256,12 +290,20 @@ func (d *decoder) errorf(at place, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %w", d.file, at.line(), fmt.Errorf(format, args...))
 }
 
-// unmarshal decodes raw, the JSON of the value at a place, and makes of an
-// error one that a person can act upon.
+// unmarshal decodes raw, the JSON of the value at a place.
 func (d *decoder) unmarshal(at place, raw []byte, into any) error {
-	err := json.Unmarshal(raw, into)
+	err := kjson.UnmarshalCaseSensitivePreserveInts(raw, into)
 	if err == nil {
 		return nil
+	}
+	return d.explain(at, raw, into, err)
+}
+
+// explain turns an error of decoding raw into one that a person can act upon.
+func (d *decoder) explain(at place, raw []byte, into any, err error) error {
+	// Only the standard library returns the offset of a value of the wrong type.
+	if standard := json.Unmarshal(raw, into); standard != nil {
+		err = standard
 	}
 	name := title(raw)
 	if name != "" {

@@ -12,7 +12,8 @@
 // several documents, and Lists. Services, Endpoints, EndpointSlices and Nodes
 // are read, every other kind is ignored.
 //
-// A file that cannot be used is reported with its line, and what it held
-// before stays; the other files are followed as ever. A file that goes takes
-// its objects with it.
+// A file that cannot be used is reported with its line, and its previous content
+// stays; the other files are followed as ever. A deleted file takes its objects
+// with it. While a file of the first look was never usable, the zone is partial:
+// it answers for the objects of the other files, and denies no name.
 package manifest

@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
-	yamlvalue "sigs.k8s.io/yaml/goyaml.v2"
+	yaml2 "sigs.k8s.io/yaml/goyaml.v2"
+	yamlvalue "sigs.k8s.io/yaml/goyaml.v3"
 )
 
 // maxExpanded bounds what the aliases of a document may make of it, in bytes.
@@ -23,13 +24,15 @@ type document struct {
 	text []byte
 	line int  // of the file, from 1, where text begins
 	yaml bool // text is YAML, otherwise text is json
+
+	root *yamlvalue.Node // of text, once a line was looked up in it
 }
 
 // documents divides a file into its documents, without the empty ones. JSON
 // objects may follow each other with nothing between them. Errors begin with
 // file and line.
 func documents(file string, data []byte) ([]*document, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // byte order mark
+	data = withoutMarks(data)
 	isJSON := strings.HasSuffix(file, ".json")
 	if isJSON || bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
 		docs, err := jsonDocuments(file, data)
@@ -40,14 +43,25 @@ func documents(file string, data []byte) ([]*document, error) {
 	var docs []*document
 	for _, doc := range split(data) {
 		if err := doc.convert(); err != nil {
-			line, msg := yamlError(err)
-			return nil, fmt.Errorf("%s:%d: this is not right YAML: %s", file, min(doc.line+line, lines(data)), msg)
+			line, msg := doc.yamlError(err)
+			return nil, fmt.Errorf("%s:%d: this is not right YAML: %s", file, min(line, lines(data)), msg)
 		}
 		if !bytes.Equal(doc.json, []byte("null")) {
 			docs = append(docs, doc)
 		}
 	}
 	return docs, nil
+}
+
+// withoutMarks removes byte order marks where a document may begin. Files that
+// were joined have several.
+func withoutMarks(data []byte) []byte {
+	const mark = "\xef\xbb\xbf"
+	data = bytes.TrimPrefix(data, []byte(mark))
+	if bytes.Contains(data, []byte("\n"+mark)) {
+		data = bytes.ReplaceAll(data, []byte("\n"+mark), []byte("\n"))
+	}
+	return data
 }
 
 func jsonDocuments(file string, data []byte) ([]*document, error) {
@@ -133,7 +147,7 @@ var (
 // their texts until they are written out.
 func checkExpanded(text []byte) error {
 	var v any
-	if err := yamlvalue.Unmarshal(text, &v); err != nil {
+	if err := yaml2.Unmarshal(text, &v); err != nil {
 		return err
 	}
 	if size := expanded(v); size > maxExpanded {
@@ -164,9 +178,35 @@ func expanded(v any) int {
 
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
 
-// yamlError takes the parser's words apart: lines below the document's first,
-// as far as they tell, and what is wrong.
-func yamlError(err error) (line int, msg string) {
+// yamlError returns the line of the file at which the parser failed, as far as
+// it can be found, and the reason.
+func (d *document) yamlError(err error) (line int, msg string) {
+	line, msg = parserError(err)
+	line += d.line
+	if strings.HasPrefix(msg, "invalid map key") {
+		msg = "a key must be text"
+		if key := badKey(d.yamlRoot()); key != nil {
+			line = d.line + key.Line - 1
+		}
+	}
+	for _, at := range []int{line, line - 1} {
+		if d.hasBraces(at) {
+			return at, msg + "; render the template before it is used"
+		}
+	}
+	return line, msg
+}
+
+// hasBraces reports whether a line of the file has what looks like a template.
+func (d *document) hasBraces(line int) bool {
+	text := bytes.Split(d.text, []byte("\n"))
+	line -= d.line
+	return line >= 0 && line < len(text) && bytes.Contains(text[line], []byte("{{"))
+}
+
+// parserError splits the parser's error: lines below the document's first, as
+// far as it has them, and the reason.
+func parserError(err error) (line int, msg string) {
 	msg = strings.TrimPrefix(err.Error(), "yaml: ")
 	m := yamlLine.FindStringSubmatch(msg)
 	if m == nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	yamlvalue "sigs.k8s.io/yaml/goyaml.v3"
 )
 
 // A path leads from an object to one of its values: field names (string) and
@@ -37,9 +39,12 @@ func (p path) fields() string {
 	return slices.DeleteFunc(slices.Clone(p), func(step any) bool { _, place := step.(int); return place }).String()
 }
 
+// fieldPath is the path of spec.ports[0].port.
 func fieldPath(fields string) (p path) {
-	for f := range strings.SplitSeq(fields, ".") {
-		if f != "" {
+	for f := range strings.FieldsFuncSeq(fields, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
+		if n, err := strconv.Atoi(f); err == nil {
+			p = append(p, n)
+		} else {
 			p = append(p, f)
 		}
 	}
@@ -50,7 +55,7 @@ func fieldPath(fields string) (p path) {
 // of the way to it that can be found.
 func (d *document) lineOf(p path) int {
 	if d.yaml {
-		return d.line + yamlIndex(d.text, p)
+		return d.line + max(d.yamlNode(p).Line, 1) - 1
 	}
 	at := 0
 	walk(d.json, func(here path, _ json.Token, end int64) bool {
@@ -135,96 +140,65 @@ func walk(raw []byte, visit func(at path, token json.Token, end int64) bool) {
 	}
 }
 
-// yamlIndex returns the number of the line of text, from 0, at which the value
-// at p begins. It knows the block style of YAML, that of nearly all manifests:
-// what is written {in: braces} or behind an alias is found at its beginning.
-func yamlIndex(text []byte, p path) int {
-	b := block{lines: strings.Split(string(text), "\n")}
-	n, ok := b.next(0, 0)
-	if !ok {
-		return 0
-	}
+// yamlNode returns the node of the value at p, or of the part of the way to it
+// that can be found.
+func (d *document) yamlNode(p path) *yamlvalue.Node {
+	n := d.yamlRoot()
 	for _, step := range p {
-		var child node
-		switch step := step.(type) {
-		case string:
-			child, ok = b.field(n, step)
-		case int:
-			child, ok = b.item(n, step)
-		}
-		if !ok {
+		next := child(n, step)
+		if next == nil {
 			break
 		}
-		n = child
+		n = next
 	}
-	return n.line
+	return n
 }
 
-// A block is the lines of a document in block style.
-type block struct{ lines []string }
-
-// A node is where a value of a block begins.
-type node struct{ line, column int }
-
-// next returns the first node at or below a line that is not left of column.
-func (b block) next(line, column int) (node, bool) {
-	for ; line < len(b.lines); line++ {
-		text := strings.TrimRight(b.lines[line], " \r")
-		indent := len(text) - len(strings.TrimLeft(text, " "))
-		switch {
-		case text == "", text[indent] == '#', text[0] == '%', strings.HasPrefix(text, "---"):
-		case indent < column:
-			return node{}, false
-		default:
-			return node{line, indent}, true
+// yamlRoot returns the document's outermost value. Its line is 0 if there is
+// none.
+func (d *document) yamlRoot() *yamlvalue.Node {
+	if d.root == nil {
+		d.root = &yamlvalue.Node{}
+		// The text was read once without an error. If the two parsers disagree,
+		// the document's first line is still right.
+		_ = yamlvalue.Unmarshal(d.text, d.root)
+		if len(d.root.Content) > 0 {
+			d.root = d.root.Content[0]
 		}
 	}
-	return node{}, false
+	return d.root
 }
 
-// field returns the value of a field of the object at n.
-func (b block) field(n node, name string) (node, bool) {
-	for at, ok := n, true; ok; at, ok = b.next(at.line+1, n.column) {
-		if at.column != n.column {
-			continue
+// child returns the value of a field (string) or an item (int) of n, or nil.
+func child(n *yamlvalue.Node, step any) *yamlvalue.Node {
+	for n.Alias != nil {
+		n = n.Alias
+	}
+	switch step := step.(type) {
+	case int:
+		if n.Kind == yamlvalue.SequenceNode && step >= 0 && step < len(n.Content) {
+			return n.Content[step]
 		}
-		text := strings.TrimRight(b.lines[at.line][at.column:], " \r")
-		for _, key := range []string{name + ":", strconv.Quote(name) + ":", "'" + name + "':"} {
-			rest, found := strings.CutPrefix(text, key)
-			if !found || rest != "" && rest[0] != ' ' {
-				continue
+	case string:
+		for i := 0; n.Kind == yamlvalue.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == step {
+				return n.Content[i+1]
 			}
-			rest = strings.TrimLeft(rest, " ")
-			if rest != "" && rest[0] != '#' && rest[0] != '&' {
-				return node{at.line, at.column + len(text) - len(rest)}, true
-			}
-			child, ok := b.next(at.line+1, n.column)
-			if ok && (child.column > n.column || strings.HasPrefix(b.lines[child.line][child.column:], "-")) {
-				return child, true
-			}
-			return at, true
 		}
 	}
-	return node{}, false
+	return nil
 }
 
-// item returns the item at a place of the list at n.
-func (b block) item(n node, place int) (node, bool) {
-	for at, ok := n, true; ok; at, ok = b.next(at.line+1, n.column) {
-		if at.column != n.column {
-			continue
+// badKey returns the first key below n that is not text, or nil. An unrendered
+// template, {{ .Values.name }}, has one.
+func badKey(n *yamlvalue.Node) *yamlvalue.Node {
+	for i, c := range n.Content {
+		if n.Kind == yamlvalue.MappingNode && i%2 == 0 && c.Kind != yamlvalue.ScalarNode && c.Alias == nil {
+			return c
 		}
-		text, dash := strings.CutPrefix(b.lines[at.line][at.column:], "-")
-		if !dash {
-			return node{}, false
+		if bad := badKey(c); bad != nil {
+			return bad
 		}
-		if place--; place >= 0 {
-			continue
-		}
-		if rest := strings.TrimLeft(text, " "); strings.TrimSpace(rest) != "" && rest[0] != '#' {
-			return node{at.line, at.column + 1 + len(text) - len(rest)}, true
-		}
-		return b.next(at.line+1, n.column+1)
 	}
-	return node{}, false
+	return nil
 }

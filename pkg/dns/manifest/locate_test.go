@@ -30,7 +30,7 @@ func TestLineOf(t *testing.T) {
 		{"a list in a list", path{0, 1}, "- - x\n  - y # HERE\n- - z\n"},
 		{"an anchor", path{"a", "b"}, "a: &x\n  b: 1 # HERE\n"},
 		{"a comment behind the name", path{"a", "b"}, "a: # comment\n# comment\n\n  b: 1 # HERE\n"},
-		{"braces", path{"a", "b", "c"}, "a:\n  b: {x: y, # HERE\n   c: 1}\n"},
+		{"braces", path{"a", "b", "c"}, "a:\n  b: {x: y,\n   c: 1} # HERE\n"},
 		{"a text that looks like fields", path{"a", "b"}, "a:\n  t: |\n    b: 1\n\n    b: 2\n  b: 3 # HERE\n"},
 		{"windows line ends", path{"a", "b"}, "a:\r\n  c: 1\r\n  b: 2 # HERE\r\n"},
 		{"nothing at all", path{"a", 1}, ""},

@@ -40,7 +40,8 @@ type Source struct {
 // Status is what a Source has read, for people and metrics. It is a value of
 // its own: nothing changes it.
 type Status struct {
-	// Synced: all files were read once and what they hold is published.
+	// Synced: all files were usable once and what they hold is published. Until
+	// then no name is denied.
 	Synced bool
 	// Changed is when the published objects last changed.
 	Changed time.Time
@@ -78,7 +79,7 @@ func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 		return fmt.Errorf("--manifests=%s: %w", s.Dir, err)
 	}
 	r.publish()
-	z.MarkSynced()
+	z.MarkPartial()
 	r.report(true)
 	return r.follow(ctx)
 }
@@ -152,7 +153,7 @@ func (r *run) publish() {
 	next, conflicts := merge(r.tracker.contents())
 	for _, c := range conflicts {
 		if !slices.Contains(r.warned, c) {
-			r.log.Warn("an object is declared in two manifests", "conflict", c)
+			r.log.Warn("found an object in two manifests", "conflict", c)
 		}
 	}
 	r.warned = conflicts
@@ -161,10 +162,15 @@ func (r *run) publish() {
 	r.view, r.changed = next, time.Now()
 }
 
-// report publishes the Status, and logs it when the objects changed.
+// report publishes the Status, and logs it when the objects changed. The zone is
+// complete once every file was usable: a file that was never read may hold any
+// name.
 func (r *run) report(changed bool) {
+	if !r.zone.HasSynced() && !r.tracker.unread() {
+		r.zone.MarkSynced()
+	}
 	st := Status{
-		Synced: true, Changed: r.changed,
+		Synced: r.zone.HasSynced(), Changed: r.changed,
 		Files: len(r.tracker.files), Errors: r.tracker.errors(),
 		Services: len(r.view.services), Endpoints: len(r.view.endpoints), Nodes: r.view.nodes, Ignored: r.view.ignored,
 	}
@@ -175,7 +181,7 @@ func (r *run) report(changed bool) {
 	}
 	r.status.Store(&st)
 	if changed {
-		r.log.Info("manifests applied", "dir", r.Dir, "files", st.Files, "broken", st.Broken, "services", st.Services,
+		r.log.Info("applied the manifests", "dir", r.Dir, "files", st.Files, "broken", st.Broken, "services", st.Services,
 			"endpoints", st.Endpoints, "nodes", st.Nodes, "ignored", st.Ignored)
 	}
 }

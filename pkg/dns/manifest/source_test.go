@@ -77,7 +77,8 @@ func (w *world) must(err error) {
 	}
 }
 
-// want asks for the address of a Service; "" means that it does not exist.
+// want asks for the address of a Service; "" means that it does not exist, and
+// "not ready" that it may.
 func (w *world) want(step, service, addr string) {
 	w.t.Helper()
 	a, err := w.zone.Records(w.t.Context(), skydns.Query{Name: service + ".default.svc.cluster.local.", Type: skydns.TypeA, Limit: 10})
@@ -85,6 +86,8 @@ func (w *world) want(step, service, addr string) {
 	switch {
 	case err == nil && len(a.Records) == 1:
 		got = a.Records[0].Addr.String()
+	case errors.Is(err, skydns.ErrNotReady):
+		got = "not ready"
 	case !errors.Is(err, skydns.ErrNotFound):
 		got = fmt.Sprint(a, err)
 	}
@@ -186,8 +189,49 @@ func TestSourceKeepsWhatWasGood(t *testing.T) {
 		w.write("broken.yaml", service("db", "10.96.0.6"))
 		time.Sleep(followed)
 		w.want("mended", "db", "10.96.0.6")
-		w.want("mended", "queue", "")
+		w.want("mended", "queue", "not ready")
 		w.wantErrors("mended", never)
+	})
+}
+
+// A file that was never usable may hold any name, so none is denied.
+func TestSourceDeniesNothingUnread(t *testing.T) {
+	files := map[string]string{
+		"good.yaml":   service("web", "10.96.0.1"),
+		"broken.yaml": service("db", "10.96.0.2") + service("queue", "10.96.0.300"),
+	}
+	inWorld(t, files, func(w *world) {
+		w.want("start", "web", "10.96.0.1")
+		w.want("start", "db", "not ready")
+		w.want("start", "nothing", "not ready")
+		if got := w.zone.Status(); got != skydns.Partial || w.source.Status().Synced {
+			t.Errorf("status %v, %+v, want partial", got, w.source.Status())
+		}
+		if _, err := w.zone.ReverseRecords(netip.MustParseAddr("10.96.0.2")); !errors.Is(err, skydns.ErrNotReady) {
+			t.Errorf("reverse: got %v, want not ready", err)
+		}
+		if plain := w.zone.PlainRecords("db.default.svc.cluster.local.", skydns.TypeA); plain.Kind != (skydns.Plain{}).Kind {
+			t.Errorf("the fast path answers %+v", plain)
+		}
+		w.write("good.yaml", service("web", "10.96.0.7"))
+		time.Sleep(followed)
+		w.want("changed", "web", "10.96.0.7")
+
+		w.write("broken.yaml", service("db", "10.96.0.2"))
+		time.Sleep(followed)
+		w.want("mended", "db", "10.96.0.2")
+		w.want("mended", "nothing", "")
+		if got := w.zone.Status(); got != skydns.Ready {
+			t.Errorf("status %v after the file was mended, want ready", got)
+		}
+		w.write("late.yaml", "hello")
+		time.Sleep(followed)
+		w.want("another broken file", "nothing", "")
+	})
+	inWorld(t, files, func(w *world) {
+		w.must(os.Remove(w.path("broken.yaml")))
+		time.Sleep(followed)
+		w.want("removed", "db", "")
 	})
 }
 
@@ -198,7 +242,7 @@ func TestSourceWithoutDirectory(t *testing.T) {
 		w.want("away", "web", "10.96.0.1")
 		w.wantErrors("away", "open "+w.dir+": no such file or directory")
 		time.Sleep(followed)
-		if n := w.log.count("cannot read the manifests"); n != 1 {
+		if n := w.log.count("cannot read the directory of manifests"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
 

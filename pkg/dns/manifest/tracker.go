@@ -42,7 +42,8 @@ type file struct {
 	read   fs.FileInfo // as of the last reading; nil when it could not be read
 	readAt time.Time
 	sum    [sha256.Size]byte // of what was decoded last; zero: nothing
-	good   Objects           // what it said when it was last right
+	good   Objects           // its content when it was last right
+	usable bool              // it was right once
 	err    error             // why it is not right now
 	warnAt time.Time         // when err is logged again
 }
@@ -60,13 +61,13 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 	infos, err := t.list()
 	if err != nil {
 		if t.err == nil {
-			t.log.Error("cannot read the manifests; what they said last stays", "dir", t.dir, "err", err)
+			t.log.Error("cannot read the directory of manifests; keeping its previous content", "dir", t.dir, "err", err)
 		}
 		t.err = err
 		return false, false, err
 	}
 	if t.err != nil {
-		t.log.Info("manifests can be read again", "dir", t.dir)
+		t.log.Info("read the directory of manifests again", "dir", t.dir)
 	}
 	t.err = nil
 	for _, name := range slices.Sorted(maps.Keys(infos)) {
@@ -92,7 +93,7 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 			f.seen, unsettled = nil, true
 		default:
 			delete(t.files, name)
-			t.log.Info("manifest is gone, and its objects with it", "file", filepath.Join(t.dir, name))
+			t.log.Info("removed the objects of a deleted manifest", "file", filepath.Join(t.dir, name))
 			changed = true
 		}
 	}
@@ -179,11 +180,11 @@ func (t *tracker) reload(name string, f *file, now time.Time) bool {
 		return false
 	}
 	for _, w := range objects.Warnings {
-		t.log.Warn("questionable manifest", "where", w)
+		t.log.Warn("found a questionable manifest", "where", w)
 	}
-	t.log.Debug("manifest read", "file", path, "services", len(objects.Services),
+	t.log.Debug("read a manifest", "file", path, "services", len(objects.Services),
 		"endpoints", len(objects.Slices)+len(objects.Endpoints), "ignored", objects.Ignored)
-	f.good, f.err = objects, nil
+	f.good, f.usable, f.err = objects, true, nil
 	return true
 }
 
@@ -225,15 +226,29 @@ func (t *tracker) broken(f *file, err error, now time.Time) {
 		return
 	}
 	f.err, f.warnAt = err, now.Add(remindPeriod)
-	t.log.Error("manifest cannot be used; what it said before stays", "err", err)
+	if f.usable {
+		t.log.Error("cannot use a manifest; keeping its previous content", "err", err)
+		return
+	}
+	t.log.Error("cannot use a manifest; its objects are missing", "err", err)
 }
 
 // remind logs a file that stays broken once in a while.
 func (t *tracker) remind(f *file, now time.Time) {
 	if f.err != nil && now.After(f.warnAt) {
 		f.warnAt = now.Add(remindPeriod)
-		t.log.Error("manifest still cannot be used", "err", f.err)
+		t.log.Error("still cannot use a manifest", "err", f.err)
 	}
+}
+
+// unread reports whether a file was never usable.
+func (t *tracker) unread() bool {
+	for _, f := range t.files {
+		if !f.usable {
+			return true
+		}
+	}
+	return false
 }
 
 // contents returns what the files say, in name order.
