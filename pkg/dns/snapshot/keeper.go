@@ -28,10 +28,15 @@ const (
 	// endpointsMaxAge is how long addresses of headless Services are told: pod
 	// addresses are given to other pods.
 	endpointsMaxAge = time.Hour
-	// writeInterval is the shortest time between two writes; a write that took
-	// long is followed by a pause writeShare times as long.
-	writeInterval = 10 * time.Second
+	// writeInterval is the shortest time between two writes. A write that took
+	// long is followed by a pause writeShare times as long, and a large file by
+	// one that keeps to writeRate bytes a second (2.8 GB a day).
+	writeInterval = time.Minute
 	writeShare    = 100
+	writeRate     = 32 << 10
+	// clockSkew is how far in the future the time of a file may be. Beyond that
+	// its age is not known.
+	clockSkew = time.Minute
 	// touchInterval is how often the file is confirmed without being written.
 	touchInterval = time.Minute
 	// lookInterval is how often the state of things is looked at; while a start
@@ -65,7 +70,8 @@ type Keeper struct {
 	Options
 	since atomic.Pointer[time.Time] // of the stale data that is served
 
-	generation uint64 // written last
+	generation uint64 // written last; 0: none
+	size       int64  // of the file that was written last
 	nextWrite  time.Time
 	nextTouch  time.Time
 	lastError  string
@@ -127,51 +133,74 @@ func (k *Keeper) load() (*kubedns.Zone, time.Time) {
 	z, written, confirmed, err := read(k.Path, k.Domain)
 	switch age := time.Since(confirmed); {
 	case errors.Is(err, fs.ErrNotExist):
-		k.Log.Info("no snapshot yet", "file", k.Path)
+		k.Log.Info("found no snapshot", "file", k.Path)
 		return nil, confirmed
+	case err == nil && age < -clockSkew:
+		err = fmt.Errorf("its time is %s in the future, so its age is not known: check the clock", -age.Round(time.Second))
 	case err == nil && age > k.MaxAge:
 		err = fmt.Errorf("it was confirmed last %s ago, and --snapshot-max-age is %s", age.Round(time.Second), k.MaxAge)
 	}
 	if err != nil {
-		k.Log.Warn("the snapshot is not used", "file", k.Path, "reason", err)
+		k.Log.Warn("ignoring the snapshot", "file", k.Path, "err", err)
 		k.Metrics.ignored.Inc()
 		return nil, confirmed
 	}
 	k.Metrics.written.Set(float64(written.Unix()))
+	k.Metrics.confirmed.Set(float64(confirmed.Unix()))
 	return z, confirmed
 }
 
 // serve answers from the data of an earlier run until there is newer.
 func (k *Keeper) serve(old *kubedns.Zone, confirmed time.Time) {
 	k.since.Store(&confirmed)
-	k.Zone.ServeStale(old, confirmed.Add(k.MaxAge), confirmed.Add(endpointsMaxAge))
-	k.Log.Warn("no list from the API server yet: answering from the snapshot", "file", k.Path, "confirmed", confirmed.UTC().Format(time.RFC3339))
+	now := time.Now() // from here on, a clock that is set does not matter
+	age := now.Sub(confirmed)
+	k.Zone.ServeStale(old, now.Add(k.MaxAge-age), now.Add(endpointsMaxAge-age))
+	k.Log.Warn("answering from the snapshot: no list from the API server yet", "file", k.Path, "confirmed", confirmed.UTC().Format(time.RFC3339))
 }
 
-// keep writes the file when the zone changed, and confirms it when it did not.
-// The last time, it does not wait.
+// keep writes the file when the zone changed or the file is gone, and confirms it
+// when neither is so. On shutdown it writes immediately.
 func (k *Keeper) keep(now time.Time, last bool) {
 	if !k.Zone.HasSynced() {
 		return
 	}
-	if generation := k.Zone.Generation(); generation != k.generation && (last || !now.Before(k.nextWrite)) {
-		k.write(now, generation)
-		return
-	}
-	if k.generation != 0 && (last || !now.Before(k.nextTouch)) {
+	generation := k.Zone.Generation()
+	switch {
+	case generation == 0: // nothing was ever published
+	case generation != k.generation:
+		if last || !now.Before(k.nextWrite) {
+			k.write(now, generation)
+		}
+	case last || !now.Before(k.nextTouch):
 		k.nextTouch = now.Add(touchInterval)
-		k.report(os.Chtimes(k.Path, now, k.confirmed(now)))
+		if info, err := os.Stat(k.Path); err != nil || info.Size() != k.size {
+			k.write(now, generation) // deleted, or not ours any more
+			return
+		}
+		k.report(k.confirm(now))
 	}
 }
 
+// confirm notes in the file's time that its content is still right.
+func (k *Keeper) confirm(now time.Time) error {
+	at := k.confirmed(now)
+	k.Metrics.confirmed.Set(float64(at.Unix()))
+	return os.Chtimes(k.Path, now, at)
+}
+
 func (k *Keeper) write(now time.Time, generation uint64) {
-	err := atomicfile.Write(k.Path, 0o600, func(w io.Writer) error { return Encode(w, k.Zone, k.Domain, now) })
+	counted := &counter{}
+	err := atomicfile.Write(k.Path, 0o600, func(w io.Writer) error {
+		counted.to = w
+		return Encode(counted, k.Zone, k.Domain, now)
+	})
 	if err == nil {
-		k.generation = generation
-		err = os.Chtimes(k.Path, now, k.confirmed(now))
+		k.generation, k.size = generation, counted.bytes
+		err = k.confirm(now)
 		k.Metrics.written.Set(float64(now.Unix()))
 	}
-	pause := max(writeInterval, writeShare*time.Since(now))
+	pause := max(writeInterval, writeShare*time.Since(now), time.Duration(counted.bytes)*time.Second/writeRate)
 	k.nextWrite, k.nextTouch = now.Add(pause), now.Add(touchInterval)
 	k.report(err)
 }
@@ -186,11 +215,23 @@ func (k *Keeper) confirmed(now time.Time) time.Time {
 	return now
 }
 
-// report says what is wrong with the file, once for each kind of trouble.
+// A counter counts the bytes on their way to a writer.
+type counter struct {
+	to    io.Writer
+	bytes int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.bytes += int64(n)
+	return n, err
+}
+
+// report logs what is wrong with the file, once for each kind of trouble.
 func (k *Keeper) report(err error) {
 	if err == nil {
 		if k.lastError != "" {
-			k.Log.Info("the snapshot can be written again", "file", k.Path)
+			k.Log.Info("wrote the snapshot again", "file", k.Path)
 		}
 		k.lastError = ""
 		return
@@ -198,7 +239,7 @@ func (k *Keeper) report(err error) {
 	k.Metrics.failed.Inc()
 	if reason := cause(err); reason != k.lastError {
 		k.lastError = reason
-		k.Log.Error("the snapshot can not be written: a restart without API server would answer from an older one, or none", "file", k.Path, "reason", err)
+		k.Log.Error("cannot write the snapshot: a restart without API server would answer from an older one, or none", "file", k.Path, "err", err)
 	}
 }
 

@@ -171,7 +171,7 @@ func TestKeeper(t *testing.T) {
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("written twice in a second")
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(2 * time.Minute)
 			if after, _ := os.ReadFile(path); bytes.Equal(before, after) {
 				t.Error("a change was not written")
 			}
@@ -179,6 +179,19 @@ func TestKeeper(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			if info, err := os.Stat(path); err != nil || time.Since(info.ModTime()) > 2*time.Minute {
 				t.Errorf("confirmed %v, %v", info.ModTime(), err)
+			}
+			// A deleted file is written again, and so is one that was cut.
+			for name, harm := range map[string]func() error{
+				"deleted": func() error { return os.Remove(path) },
+				"cut":     func() error { return os.Truncate(path, 10) },
+			} {
+				if err := harm(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Minute)
+				if after, err := os.ReadFile(path); err != nil || !bytes.Contains(after, []byte("num")) {
+					t.Errorf("%s: %d bytes, %v", name, len(after), err)
+				}
 			}
 		})
 
@@ -230,6 +243,97 @@ func TestKeeper(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A file from the future has no age that could be trusted.
+func TestKeeperIgnoresTheFuture(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "snapshot")
+	synctest.Test(t, func(t *testing.T) {
+		for ahead, want := range map[time.Duration]skydns.Status{30 * time.Second: skydns.Stale, time.Hour: skydns.NotReady} {
+			if err := os.WriteFile(path, encoded(t), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			at := time.Now().Add(ahead)
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+			z := kubedns.NewZone(kubedns.Options{})
+			keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
+				time.Sleep(time.Second)
+				if got := z.Status(); got != want {
+					t.Errorf("%v ahead: status %v, want %v", ahead, got, want)
+				}
+			})
+		}
+	})
+}
+
+// While everything changes all the time, the file is written at most once a
+// minute, a large one more rarely, and never confirmed with old content.
+func TestKeeperBoundsItsWrites(t *testing.T) {
+	for name, services := range map[string]int{"small": 10, "large": 20_000} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "snapshot")
+			synctest.Test(t, func(t *testing.T) {
+				z := kubedns.NewZone(kubedns.Options{})
+				set := func(n, to int) {
+					key := kubedns.Key{Namespace: "ns", Name: fmt.Sprintf("web-%d", n)}
+					z.SetService(kubedns.Service{Key: key, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(to), byte(n >> 8), byte(n)})}})
+				}
+				for i := range services {
+					set(i, 0)
+				}
+				z.Publish()
+				z.MarkSynced()
+				keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(*snapshot.Keeper) {
+					var bytes int64
+					writes, last := 0, ""
+					for i := range 360 { // an hour
+						time.Sleep(10 * time.Second)
+						data, err := os.ReadFile(path)
+						if err != nil {
+							t.Fatal(err)
+						}
+						head, _, _ := strings.Cut(string(data), "\n")
+						if head != last {
+							last = head
+							writes++
+							bytes += int64(len(data))
+						} else if info, err := os.Stat(path); err != nil || !strings.Contains(head, info.ModTime().UTC().Format(time.RFC3339)) {
+							t.Fatalf("confirmed at %v without a write: %s, %v", info.ModTime(), head, err)
+						}
+						set(0, i)
+						z.Publish()
+					}
+					if most := int64(3600 * 32 << 10); writes < 2 || writes > 61 || bytes > most+most/5 {
+						t.Errorf("%d writes of %d bytes in an hour", writes, bytes)
+					}
+				})
+			})
+		})
+	}
+}
+
+// What the zone took from the API server, the file gives back, whatever the
+// checks for manifests think of it.
+func TestDecodeTrustsItsOwn(t *testing.T) {
+	z := kubedns.NewZone(kubedns.Options{})
+	fill(z)
+	odd := kubedns.Key{Namespace: "ns", Name: "odd"}
+	z.SetService(kubedns.Service{Key: odd, ExternalName: "under_score.example"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "ports"}, ClusterIPs: []netip.Addr{netip.MustParseAddr("10.0.0.9")}, Ports: []kubedns.Port{{Name: "under_score", Protocol: "tcp", Number: 1}}})
+	z.Publish()
+	var b bytes.Buffer
+	if err := snapshot.Encode(&b, z, domain, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := snapshot.Decode(b.Bytes(), domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(dump(t, z), dump(t, again)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
 }
 
 func TestKeeperWithoutAPlaceToWrite(t *testing.T) {
