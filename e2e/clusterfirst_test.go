@@ -79,6 +79,7 @@ func startClusterFirst(t *testing.T, id identity, config map[string]string) (*ku
 		"=/kube-dns-config", "="+k.config.dir, "=/etc/k8s/dns/dnsmasq-nanny", "="+k.config.dir,
 		"=/var/lib/kube-dns", "="+stateDir(t), "=/var/lib/dnsmasq-nanny", "="+stateDir(t),
 		"cluster.local,5,", "cluster.local,1,",
+		"-httpAddr=:10056", "-httpAddr=127.0.0.1:"+strconv.Itoa(freePort(t)),
 	)
 	for _, list := range args {
 		for i := range list {
@@ -107,7 +108,7 @@ func overlayArgs(t *testing.T, overlay string) map[string][]string {
 			t.Fatal(err)
 		}
 		for _, c := range d.Spec.Template.Spec.Containers {
-			args[c.Name] = c.Args
+			args[c.Name] = expandedArgs(c)
 		}
 	}
 	return args

@@ -77,6 +77,7 @@ func startFront(t *testing.T, k *kubeDNS) *front {
 	nanny := manifestArgs(t, "dnsmasq",
 		"=/etc/k8s/dns/dnsmasq-nanny", "="+k.config.dir,
 		"=/var/lib/dnsmasq-nanny", "="+stateDir(t),
+		"-httpAddr=:10056", "-httpAddr=127.0.0.1:"+strconv.Itoa(freePort(t)),
 		"/127.0.0.1#10053", "/"+strings.Replace(k.dns, ":", "#", 1))
 	end := slices.Index(nanny, "--")
 	own, dnsmasq := slices.Clone(nanny[:end]), nanny[end+1:]

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -57,7 +58,7 @@ func manifestArgs(t *testing.T, container string, changes ...string) []string {
 		if c.Name != container {
 			continue
 		}
-		all := strings.Join(c.Args, "\n")
+		all := strings.Join(expandedArgs(c), "\n")
 		for pair := range slices.Chunk(changes, 2) {
 			if !strings.Contains(all, pair[0]) {
 				t.Fatalf("%sdeployment.yaml: container %s has no argument with %q", manifests, container, pair[0])
@@ -67,4 +68,18 @@ func manifestArgs(t *testing.T, container string, changes ...string) []string {
 	}
 	t.Fatalf("%sdeployment.yaml: has no container %s", manifests, container)
 	return nil
+}
+
+// expandedArgs are the arguments of a container as the kubelet passes them.
+func expandedArgs(c corev1.Container) []string {
+	var pairs []string
+	for _, e := range c.Env {
+		pairs = append(pairs, "$("+e.Name+")", e.Value)
+	}
+	change := strings.NewReplacer(pairs...)
+	args := slices.Clone(c.Args)
+	for i := range args {
+		args[i] = change.Replace(args[i])
+	}
+	return args
 }

@@ -58,7 +58,7 @@ func TestManifestsDryRun(t *testing.T) {
 func renderManifests(t *testing.T, folder string) []*unstructured.Unstructured {
 	t.Helper()
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "go", "-C", "../manifests/check", "run", ".", filepath.Join("..", strings.TrimPrefix(folder, "../manifests/")))
+	cmd := exec.CommandContext(t.Context(), "go", "-C", "../manifests/check", "run", ".", strings.TrimPrefix(folder, "../manifests/"))
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -144,11 +144,6 @@ type warnings struct {
 
 // HandleWarningHeader implements rest.WarningHandler.
 func (w *warnings) HandleWarningHeader(_ int, _, text string) {
-	// Compat: two containers have always called their port so, and monitors select
-	// it by this name.
-	if strings.Contains(text, `duplicate port name "metrics"`) {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.texts = append(w.texts, text)

@@ -85,26 +85,43 @@ func newCluster(t *testing.T) *cluster {
 // that were packed here and two replicas, and waits until it is rolled out.
 func (c *cluster) deploy(t *testing.T, overlay string, components ...string) {
 	t.Helper()
-	top, err := filepath.Abs("../../manifests")
-	if err != nil {
+	manifests := t.TempDir()
+	if err := os.CopyFS(manifests, os.DirFS("../../manifests")); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	// kustomize takes relative paths only.
-	if top, err = filepath.Rel(dir, top); err != nil {
+	text := fmt.Sprintf("resources: [../%s]\nreplicas: [{name: kube-dns, count: 2}]\n", overlay)
+	if len(components) > 0 {
+		text += "components:\n"
+	}
+	for _, component := range components {
+		text += fmt.Sprintf("  - ../../components/%s\n", component)
+	}
+	dir := filepath.Join(manifests, "overlays", "deployed")
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("resources: [%s/overlays/%s]\nreplicas: [{name: kube-dns, count: 2}]\ncomponents:\n", top, overlay)
-	for _, component := range append(components, "local-images") {
-		text += fmt.Sprintf("  - %s/components/%s\n", top, component)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	for name, data := range map[string]string{
+		filepath.Join(dir, "kustomization.yaml"):            text,
+		filepath.Join(manifests, "cluster", "cluster.yaml"): clusterFile,
+	} {
+		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	// The account of a namespace comes a moment after it.
 	eventually(t, time.Minute, func() error { _, err := c.kubectl("apply", "-k", dir); return err })
 	c.rolledOut(t, "kube-system", "deployment/kube-dns")
 }
+
+// clusterFile is the file of that name of the manifests, filled in for this node.
+const clusterFile = `apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: kube-dns-cluster
+  namespace: kube-system
+  annotations: {config.kubernetes.io/local-config: "true"}
+data: {registry: localhost, version: dev, zone: cluster.local, address: 10.96.0.10}
+`
 
 // explain shows what the cluster looks like, for whoever has to find out why a
 // test failed. The logs of all pods are in the node's folder.

@@ -1,7 +1,7 @@
-// Command check renders a folder of the manifests as `kubectl kustomize` does, so
-// that tests need no kubectl:
+// Command check renders a folder of the manifests as `kubectl kustomize` does, for a
+// cluster with the usual zone and address, so that tests need no kubectl:
 //
-//	go -C manifests/check run . ../overlays/modern
+//	go -C manifests/check run . overlays/modern
 //
 // The tests of this module check all overlays and the Helm chart: `make manifests`.
 package main
@@ -23,9 +23,13 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 1 {
-		return errors.New("usage: check DIR, for example ../overlays/modern")
+		return errors.New("usage: check DIR, for example overlays/modern")
 	}
-	out, err := render.YAML(args[0])
+	manifests, err := render.Load("..", render.Default())
+	if err != nil {
+		return err
+	}
+	out, err := manifests.YAML(args[0])
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -68,7 +67,7 @@ func TestEveryOverlayIsHere(t *testing.T) {
 	}
 	for _, path := range components {
 		name := "components/" + filepath.Base(path)
-		if name != "components/local-images" && !slices.Contains(strings.Fields(string(used)), name) {
+		if !slices.Contains(strings.Fields(string(used)), name) {
 			t.Errorf("%s is in no overlay and so untested", name)
 		}
 	}
@@ -134,56 +133,6 @@ func TestPodSecurity(t *testing.T) {
 	}
 }
 
-var commands = map[string]string{"kubedns": "kube-dns", "dnsmasq": "dnsmasq-nanny", "sidecar": "sidecar"}
-
-// TestFlagsExist looks every flag up in the help of its command, and asks dnsmasq
-// about its own.
-func TestFlagsExist(t *testing.T) {
-	for folder := range folders {
-		t.Run(folder, func(t *testing.T) {
-			for _, c := range kubeDNS(t, folder).Containers {
-				help, err := os.ReadFile(filepath.Join("../../cmd", commands[c.Name], "testdata/help.golden"))
-				if err != nil {
-					t.Fatalf("container %s: %v", c.Name, err)
-				}
-				own, dnsmasq := split(c.Args)
-				for _, arg := range own {
-					name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-					if !regexp.MustCompile(`(?m)^ .*-` + regexp.QuoteMeta(name) + `\b`).Match(help) {
-						t.Errorf("container %s: the help does not know the flag of %s", c.Name, arg)
-					}
-				}
-				if c.Name == "dnsmasq" {
-					testDnsmasq(t, dnsmasq)
-				}
-			}
-		})
-	}
-}
-
-// split divides arguments at the first "--".
-func split(args []string) (own, behind []string) {
-	if i := slices.Index(args, "--"); i >= 0 {
-		return args[:i], args[i+1:]
-	}
-	return args, nil
-}
-
-func testDnsmasq(t *testing.T, args []string) {
-	t.Helper()
-	dnsmasq, err := exec.LookPath("dnsmasq")
-	if err != nil {
-		if dnsmasq = "/usr/sbin/dnsmasq"; exec.Command(dnsmasq, "--version").Run() != nil {
-			t.Log("dnsmasq is not installed: its arguments are not checked")
-			return
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), dnsmasq, slices.Concat([]string{"--test"}, args)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("dnsmasq %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-}
-
 // TestDropIn pins what clusters have: arguments, volumes, rights.
 func TestDropIn(t *testing.T) {
 	objects, err := render.Objects(rendered(t, "overlays/drop-in"))
@@ -205,7 +154,7 @@ func TestDropIn(t *testing.T) {
 	}
 	args := map[string][]string{}
 	for _, c := range pod.Containers {
-		args[c.Name] = c.Args
+		args[c.Name] = expanded(c)
 		if mounts := len(c.VolumeMounts); mounts > 1 {
 			t.Errorf("container %s has %d volumes mounted, want at most the ConfigMap", c.Name, mounts)
 		}
@@ -269,7 +218,11 @@ func TestStopOrder(t *testing.T) {
 // rendered is the YAML of a folder.
 func rendered(t *testing.T, folder string) []byte {
 	t.Helper()
-	out, err := render.YAML(filepath.Join("..", folder))
+	manifests, err := render.Load("..", render.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := manifests.YAML(folder)
 	if err != nil {
 		t.Fatal(err)
 	}

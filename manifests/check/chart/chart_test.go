@@ -38,7 +38,7 @@ func TestSameAsManifests(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.folder, func(t *testing.T) {
-			manifests, err := render.YAML("../../" + tt.folder)
+			manifests, err := tree.YAML(tt.folder)
 			if err != nil {
 				t.Fatal(err)
 			}
