@@ -4,6 +4,8 @@ package chart
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,12 @@ import (
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/kube-dns/kube-dns/manifests/check/render"
 )
@@ -19,31 +27,40 @@ import (
 const dir = "../../../charts/kube-dns"
 
 // TestSameAsManifests renders the chart with values and compares the objects with
-// those of an overlay. They differ in the labels of the tools that apply them, and in
-// the registry and tag of the images.
+// those of an overlay. They differ in labels and annotations for the tools that apply
+// them, in the number of pods, and in the form of the zone.
 func TestSameAsManifests(t *testing.T) {
 	for _, tt := range []struct {
 		folder string
 		values map[string]any
 	}{
-		{"base", map[string]any{"modern": false, "replicas": nil}},
+		{"base", map[string]any{"modern": false}},
 		{"overlays/modern", nil},
 		{"overlays/cluster-first", map[string]any{"clusterFirst": true}},
 		{"overlays/dual-stack", map[string]any{"dualStack": true}},
 		{"overlays/node-local", map[string]any{"nodeLocal": true}},
-		{"overlays/autoscaler", map[string]any{"autoscaler": map[string]any{"enabled": true}}},
+		{"overlays/autoscaler", map[string]any{"autoscaler": map[string]any{"enabled": true, "image": render.Default().AutoscalerImage}}},
 		{"overlays/example", map[string]any{
-			"dualStack": true, "replicas": 3, "clusterDomain": "k8s.example.",
+			"dualStack": true, "clusterDomain": "k8s.example.",
 			"image": map[string]any{"registry": "registry.example/dns", "tag": "v1.0.0"},
 		}},
 	} {
 		t.Run(tt.folder, func(t *testing.T) {
+			tree, err := render.Load("../..", render.Default())
+			if err != nil {
+				t.Fatal(err)
+			}
 			manifests, err := tree.YAML(tt.folder)
 			if err != nil {
 				t.Fatal(err)
 			}
 			want, got := objects(t, manifests), objects(t, chart(t, tt.values))
-			delete(want, "ConfigMap kube-dns") // the chart writes it only when it has something to say
+			delete(want, "ConfigMap kube-dns") // the chart writes it only when config has something in it
+			spec := got["Deployment kube-dns"]["spec"].(map[string]any)
+			if spec["replicas"] != 2.0 {
+				t.Errorf("the chart has %v replicas where nothing runs, want 2", spec["replicas"])
+			}
+			delete(spec, "replicas")
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the chart with %v differs from the manifests (-manifests +chart):\n%s", tt.values, diff)
 			}
@@ -68,21 +85,6 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestRefused shows values that cannot work.
-func TestRefused(t *testing.T) {
-	for _, tt := range []struct {
-		values map[string]any
-		want   string
-	}{
-		{map[string]any{"clusterFirst": true, "modern": false}, "clusterFirst needs modern"},
-		{map[string]any{"clusterIP": ""}, "--cluster-dns"},
-	} {
-		if _, err := execute(t, tt.values); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("values %v: got error %v, want one with %q", tt.values, err, tt.want)
-		}
-	}
-}
-
 // chart is the YAML of the chart with these values.
 func chart(t *testing.T, values map[string]any) []byte {
 	t.Helper()
@@ -99,17 +101,44 @@ func chart(t *testing.T, values map[string]any) []byte {
 	return all.Bytes()
 }
 
+// execute renders the chart where nothing runs.
 func execute(t *testing.T, values map[string]any) (map[string]string, error) {
+	t.Helper()
+	return executeIn(t, values, "v1.36.0")
+}
+
+// executeIn renders the chart for a release of Kubernetes, where these objects exist.
+func executeIn(t *testing.T, values map[string]any, release string, existing ...runtime.Object) (map[string]string, error) {
 	t.Helper()
 	c, err := loader.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := util.ToRenderValues(c, values, common.ReleaseOptions{Name: "kube-dns", Namespace: "kube-system"}, nil)
+	capabilities := common.DefaultCapabilities.Copy()
+	version, err := common.ParseKubeVersion(release)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return engine.Render(c, all)
+	capabilities.KubeVersion = *version
+	given := map[string]any{"clusterIP": "10.96.0.10", "image": map[string]any{"registry": "localhost"}}
+	maps.Copy(given, values)
+	all, err := util.ToRenderValues(c, given, common.ReleaseOptions{Name: "kube-dns", Namespace: "kube-system"}, capabilities)
+	if err != nil {
+		return nil, err
+	}
+	return engine.RenderWithClientProvider(c, all, cluster{fake.NewSimpleDynamicClient(scheme.Scheme, existing...)})
+}
+
+// A cluster answers the chart's look-ups.
+type cluster struct{ client dynamic.Interface }
+
+// GetClientFor implements engine.ClientProvider.
+func (c cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
+	version, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil {
+		return nil, false, err
+	}
+	return c.client.Resource(version.WithResource(strings.ToLower(kind) + "s")), true, nil
 }
 
 // objects decodes a stream without what may differ.
@@ -120,6 +149,7 @@ func objects(t *testing.T, stream []byte) map[string]map[string]any {
 		t.Fatalf("%v in:\n%s", err, stream)
 	}
 	for _, o := range all {
+		expand(o)
 		neutral(o)
 		if data, ok := o["data"].(map[string]any); ok {
 			parseJSON(t, data)
@@ -140,8 +170,32 @@ func parseJSON(t *testing.T, data map[string]any) {
 	}
 }
 
-// neutral removes labels of tools, empty fields, and registries and tags of images,
-// everywhere below o.
+// expand replaces the variable of the zone in the arguments of a Deployment, as the
+// kubelet does, and removes it.
+func expand(o map[string]any) {
+	containers, _, _ := unstructured.NestedSlice(o, "spec", "template", "spec", "containers")
+	for _, c := range containers {
+		container := c.(map[string]any)
+		env, _ := container["env"].([]any)
+		container["env"] = slices.DeleteFunc(env, func(e any) bool {
+			variable := e.(map[string]any)
+			if variable["name"] != "CLUSTER_DOMAIN" {
+				return false
+			}
+			args := container["args"].([]any)
+			for i, arg := range args {
+				args[i] = strings.ReplaceAll(arg.(string), "$(CLUSTER_DOMAIN)", variable["value"].(string))
+			}
+			return true
+		})
+	}
+	if len(containers) > 0 {
+		_ = unstructured.SetNestedSlice(o, containers, "spec", "template", "spec", "containers")
+	}
+}
+
+// neutral removes labels and annotations of tools, empty fields, registries and tags of
+// images, and the order of volumes, everywhere below o.
 func neutral(o map[string]any) {
 	for key, value := range o {
 		switch v := value.(type) {
@@ -152,12 +206,20 @@ func neutral(o map[string]any) {
 				delete(v, "helm.sh/chart")
 			}
 			neutral(v)
-			if key == "labels" && len(v) == 0 {
+			if key == "annotations" {
+				delete(v, "helm.sh/resource-policy")
+			}
+			if (key == "labels" || key == "annotations") && len(v) == 0 {
 				delete(o, key)
 			}
 		case []any:
 			if len(v) == 0 {
 				delete(o, key)
+			}
+			if key == "volumes" || key == "volumeMounts" {
+				slices.SortFunc(v, func(a, b any) int {
+					return strings.Compare(a.(map[string]any)["name"].(string), b.(map[string]any)["name"].(string))
+				})
 			}
 			for _, item := range v {
 				if m, ok := item.(map[string]any); ok {

@@ -1,0 +1,122 @@
+package chart
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRefused shows values that cannot work, each in front of ones that are right.
+func TestRefused(t *testing.T) {
+	stub := func(domain, server string) map[string]any {
+		return map[string]any{"config": map[string]any{"stubDomains": map[string]any{domain: []any{server}}}}
+	}
+	for _, tt := range []struct {
+		values map[string]any
+		want   string
+	}{
+		{map[string]any{"imgae": map[string]any{"tag": "x"}}, "imgae"},
+		{map[string]any{"image": map[string]any{"registry": "localhost", "tga": "x"}}, "tga"},
+		{map[string]any{"image": map[string]any{"registry": "https://registry.example"}}, "/image/registry"},
+		{map[string]any{"image": map[string]any{"registry": "registry.example/"}}, "/image/registry"},
+		{map[string]any{"image": map[string]any{"registry": "localhost", "tag": "a:b"}}, "/image/tag"},
+		{map[string]any{"image": map[string]any{"registry": ""}}, "image.registry is missing"},
+		{map[string]any{"replicas": "abc"}, "/replicas"},
+		{map[string]any{"replicas": -1}, "/replicas"},
+		{map[string]any{"replicas": 1.5}, "/replicas"},
+		{map[string]any{"modern": "yes-please"}, "/modern"},
+		{map[string]any{"dualStack": "true"}, "/dualStack"},
+		{map[string]any{"clusterIP": ""}, "--cluster-dns"},
+		{map[string]any{"clusterIP": "10.96.0.10/32"}, "/clusterIP"},
+		{map[string]any{"clusterIP": "10.96.0.256"}, "/clusterIP"},
+		{map[string]any{"clusterIP": "fd00:::1"}, "/clusterIP"},
+		{map[string]any{"clusterIP": "None"}, "/clusterIP"},
+		{map[string]any{"clusterDomain": "Cluster.Local"}, "/clusterDomain"},
+		{map[string]any{"clusterDomain": "cluster..local"}, "/clusterDomain"},
+		{map[string]any{"clusterDomain": ""}, "/clusterDomain"},
+		{map[string]any{"resources": nil}, "resources"},
+		{map[string]any{"resources": map[string]any{"kubedsn": nil}}, "kubedsn"},
+		{map[string]any{"config": nil}, "config"},
+		{map[string]any{"config": map[string]any{"stubDomain": nil}}, "stubDomain"},
+		{map[string]any{"extraArgs": map[string]any{"kubedns": "--v=4"}}, "/extraArgs/kubedns"},
+		{map[string]any{"extraArgs": map[string]any{"nanny": []any{"-"}}}, "/extraArgs/nanny"},
+		{map[string]any{"nodeSelector": map[string]any{"x": 1}}, "/nodeSelector"},
+		{map[string]any{"config": map[string]any{"upstreamNameservers": []any{"dns.example"}}}, "/config/upstreamNameservers"},
+		{map[string]any{"config": map[string]any{"upstreamNameservers": []any{"192.0.2.1:0"}}}, "/config/upstreamNameservers"},
+		{map[string]any{"config": map[string]any{"upstreamNameservers": []any{"192.0.2.1:65536"}}}, "/config/upstreamNameservers"},
+		{stub("acme.example", "300.1.1.1"), "/config/stubDomains"},
+		{stub("acme.example", "192.0.2.1:"), "/config/stubDomains"},
+		{stub("acme example", "192.0.2.1"), "acme example"},
+		{stub("Acme.example", "192.0.2.1"), "Acme.example"},
+		{stub("acme.example.", "192.0.2.1"), "acme.example."},
+		{map[string]any{"clusterFirst": true, "modern": false}, "clusterFirst needs modern"},
+		{map[string]any{"autoscaler": map[string]any{"enabled": true}}, "autoscaler.image is missing"},
+	} {
+		if _, err := execute(t, tt.values); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("values %v: got error %v, want one with %q", tt.values, err, tt.want)
+		}
+	}
+}
+
+// TestAccepted shows unusual values that are right.
+func TestAccepted(t *testing.T) {
+	for _, values := range []map[string]any{
+		{"clusterIP": "fd00::a"},
+		{"clusterDomain": "k8s.example."},
+		{"image": map[string]any{"registry": "registry.example:5000/some/path"}},
+		{"replicas": 0},
+		{"modern": true},
+		{"resources": map[string]any{"sidecar": nil}},
+		{"config": map[string]any{"upstreamNameservers": []any{"192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53"}}},
+		{"config": map[string]any{"stubDomains": map[string]any{"a.example": []any{"ns1.a.example", "ns:5353", "1.in-addr"}}}},
+		{"extraArgs": map[string]any{"kubedns": nil}},
+		{"global": map[string]any{"x": 1}},
+	} {
+		if _, err := execute(t, values); err != nil {
+			t.Errorf("values %v: %v", values, err)
+		}
+	}
+}
+
+// TestOldReleases shows that nothing is rendered that a release does not have.
+func TestOldReleases(t *testing.T) {
+	for _, tt := range []struct {
+		release string
+		values  map[string]any
+		want    string // part of the error; none if empty
+		modern  bool
+	}{
+		{"v1.16.15", nil, "", false},
+		{"v1.18.20", nil, "", false},
+		{"v1.21.14-gke.100", nil, "", false},
+		{"v1.22.0", nil, "", true},
+		{"v1.22.17-eks-0a21954", nil, "", true},
+		{"v1.36.0", map[string]any{"modern": false}, "", false},
+		{"v1.18.20", map[string]any{"modern": true}, "modern needs Kubernetes 1.22", false},
+		{"v1.18.20", map[string]any{"clusterFirst": true}, "clusterFirst needs modern", false},
+		{"v1.22.0", map[string]any{"dualStack": true}, "dualStack needs Kubernetes 1.23", false},
+		{"v1.18.20", map[string]any{"autoscaler": map[string]any{"enabled": true, "image": "x"}}, "", false},
+	} {
+		files, err := executeIn(t, tt.values, tt.release)
+		if tt.want != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s, values %v: got error %v, want one with %q", tt.release, tt.values, err, tt.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s, values %v: %v", tt.release, tt.values, err)
+			continue
+		}
+		var text strings.Builder
+		for name, file := range files {
+			if strings.HasSuffix(name, ".yaml") {
+				text.WriteString(file)
+			}
+		}
+		for _, part := range []string{"policy/v1", "sysctls", "seccompProfile", "topologySpreadConstraints"} {
+			if strings.Contains(text.String(), part) != tt.modern {
+				t.Errorf("%s, values %v: %s is there: %v, want %v", tt.release, tt.values, part, !tt.modern, tt.modern)
+			}
+		}
+	}
+}
