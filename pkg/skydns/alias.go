@@ -43,7 +43,7 @@ func (s *Server) follow(ctx context.Context, name string, qtype uint16, been ...
 	var c chain
 	for {
 		name = canonical(name)
-		if !isBelow(name, s.domain) {
+		if s.outside(name) {
 			return s.followOutside(ctx, c, name, qtype)
 		}
 		found, err := s.backend.Records(ctx, Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize})
@@ -106,4 +106,40 @@ func (s *Server) followOutside(ctx context.Context, c chain, name string, qtype 
 		}
 	}
 	return c, nil
+}
+
+// keepFromCaches makes sure that dnsmasq does not cache a reply with a CNAME to
+// a name that other servers hold. dnsmasq with such a CNAME and the addresses of
+// one family sends a TCP query for the other family to the servers of the
+// target, under the name of the Service. Over TCP dnsmasq skips records with a
+// TTL of 0; over UDP it skips replies with CD set, and restores the bit for its
+// client.
+func (s *Server) keepFromCaches(r *request, m *dns.Msg) {
+	if r.q.Qtype == dns.TypeCNAME || !s.leadsOutside(m.Answer) {
+		return
+	}
+	if !r.tcp {
+		m.CheckingDisabled = true
+		return
+	}
+	for _, rr := range m.Answer {
+		rr.Header().Ttl = 0
+	}
+}
+
+// leadsOutside reports whether one of the records is a CNAME whose target other
+// servers hold.
+func (s *Server) leadsOutside(answer []dns.RR) bool {
+	for _, rr := range answer {
+		if cname, ok := rr.(*dns.CNAME); ok && s.outside(canonical(cname.Target)) {
+			return true
+		}
+	}
+	return false
+}
+
+// outside reports whether other servers hold name: it is not below the apex, or
+// it is in a stub domain inside the zone.
+func (s *Server) outside(name string) bool {
+	return !isBelow(name, s.domain) || s.forwarder.stubs(name)
 }

@@ -13,6 +13,7 @@ import (
 func (s *Server) finish(r *request, m *dns.Msg, sys system, start time.Time) []byte {
 	complete(m)
 	shuffle(m.Answer)
+	s.keepFromCaches(r, m)
 	// The OPT was put in first; RFC 6891 lets it stand anywhere, and people
 	// expect it last.
 	if len(m.Extra) > 1 && m.Extra[0].Header().Rrtype == dns.TypeOPT {

@@ -90,6 +90,11 @@ func (f *Forwarder) knows(name string) bool {
 	return f.takesAll() || len(r.upstreams) > 0 || len(r.stubFor(name)) > 0
 }
 
+// stubs reports whether name is in a stub domain.
+func (f *Forwarder) stubs(name string) bool {
+	return !f.takesAll() && len(f.routes.Load().stubFor(name)) > 0
+}
+
 // stubFor returns the servers of the longest stub domain that name is in.
 func (r *routes) stubFor(name string) []StubServer {
 	for at := name; len(r.stubs) > 0 && at != ""; _, at, _ = strings.Cut(at, ".") {

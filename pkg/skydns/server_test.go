@@ -90,8 +90,12 @@ func TestReplies(t *testing.T) {
 				q := dnstest.Query(tt.question, tt.qtype)
 				q.Question[0].Qclass = tt.class
 				got := summary(dnstest.Exchange(t, addr, q, tcp))
-				if sortAnswers(got) != sortAnswers(tt.want) {
-					t.Errorf("tcp %v:\ngot  %s\nwant %s", tcp, got, tt.want)
+				want := tt.want
+				if tcp && tt.qtype == dns.TypeA && (tt.question == "out.cluster.local" || tt.question == "short.cluster.local") {
+					want = strings.ReplaceAll(want, ". 30 IN ", ". 0 IN ") // so that dnsmasq does not cache it
+				}
+				if sortAnswers(got) != sortAnswers(want) {
+					t.Errorf("tcp %v:\ngot  %s\nwant %s", tcp, got, want)
 				}
 			}
 		})
