@@ -66,13 +66,19 @@ func renderManifests(t *testing.T, folder string) []*unstructured.Unstructured {
 	}
 	var objects []*unstructured.Unstructured
 	for doc := range bytes.SplitSeq(out, []byte("\n---\n")) {
-		object := new(unstructured.Unstructured)
-		if err := yaml.Unmarshal(doc, &object.Object); err != nil {
-			t.Fatalf("%s: %v", folder, err)
-		}
-		objects = append(objects, object)
+		objects = append(objects, decoded(t, string(doc)))
 	}
 	return objects
+}
+
+// decoded is an object of its YAML.
+func decoded(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	object := new(unstructured.Unstructured)
+	if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	return object
 }
 
 // dryRun applies an object without keeping it.

@@ -86,7 +86,8 @@ func TestHelmKeeps(t *testing.T) {
 				t.Errorf("an object of %s has no mode for an add-on manager", name)
 			}
 			keep := strings.Contains(doc, "helm.sh/resource-policy: keep")
-			if keep != (strings.Contains(doc, "kind: Service\n") || strings.Contains(doc, "kind: ConfigMap\n")) {
+			if keep != (strings.Contains(doc, "kind: Service\n") || strings.Contains(doc, "kind: ConfigMap\n") ||
+				strings.Contains(doc, "apiVersion: v1\nkind: ServiceAccount\n")) {
 				t.Errorf("kept by Helm: %v in\n%s", keep, doc)
 			}
 			if keep {
@@ -94,7 +95,7 @@ func TestHelmKeeps(t *testing.T) {
 			}
 		}
 	}
-	if kept != 3 {
-		t.Errorf("%d objects are kept, want 3", kept)
+	if kept != 4 {
+		t.Errorf("%d objects are kept, want 4", kept)
 	}
 }

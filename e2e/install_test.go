@@ -1,0 +1,256 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// stock is a cluster's kube-dns that has little in common with our manifests.
+const stock = `
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: kube-dns, namespace: kube-system}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kube-dns, namespace: kube-system}
+data: {stubDomains: '{"acme.example": ["192.0.2.1"]}'}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: kube-dns
+  namespace: kube-system
+  labels: {k8s-app: kube-dns, kubernetes.io/cluster-service: "true", addonmanager.kubernetes.io/mode: Reconcile}
+spec:
+  clusterIP: 10.96.0.53
+  selector: {k8s-app: kube-dns}
+  ports: [{name: dns, port: 53, protocol: UDP}, {name: dns-tcp, port: 53, protocol: TCP}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: kube-dns
+  namespace: kube-system
+  labels: {k8s-app: kube-dns, kubernetes.io/cluster-service: "true", addonmanager.kubernetes.io/mode: Reconcile}
+spec:
+  replicas: 3
+  selector: {matchLabels: {k8s-app: kube-dns}}
+  template:
+    metadata: {labels: {k8s-app: kube-dns}}
+    spec:
+      serviceAccountName: kube-dns
+      containers:
+      - name: kubedns
+        image: stock.example/k8s-dns-kube-dns:1.26.4
+        args: [--domain=prod.example., --dns-port=10053, --config-dir=/kube-dns-config]
+        resources: {requests: {cpu: 300m}}
+      - name: dnsmasq
+        image: stock.example/k8s-dns-dnsmasq-nanny:1.26.4
+        args: [-configDir=/etc/k8s/dns/dnsmasq-nanny, --, -k, "--server=/prod.example/127.0.0.1#10053"]
+      - name: sidecar
+        image: stock.example/k8s-dns-sidecar:1.26.4
+        args: ["--probe=kubedns,127.0.0.1:10053,kubernetes.default.svc.prod.example,5,SRV"]
+`
+
+// installStock makes these objects, and removes all objects of kube-dns at the end.
+func installStock(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Skip("kubectl is not installed")
+	}
+	remove := func() {
+		for _, kinds := range []string{"deployment,service,configmap,serviceaccount,poddisruptionbudget", "clusterrole,clusterrolebinding"} {
+			kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "-l", "app.kubernetes.io/managed-by=Helm", kinds)
+		}
+		kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "deployment,service,configmap", "kube-dns")
+	}
+	remove()
+	t.Cleanup(remove)
+	kubectl(t, stock, "apply", "-f", "-")
+}
+
+// kubectl runs the real command and returns what it prints.
+func kubectl(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	return tool(t, stdin, "kubectl", args...)
+}
+
+func tool(t *testing.T, stdin, name string, args ...string) string {
+	t.Helper()
+	out, err := try(t, stdin, name, args...)
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func try(t *testing.T, stdin, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+rig.cluster.dir+"/kubeconfig", "HELM_CACHE_HOME="+rig.dir, "HELM_CONFIG_HOME="+rig.dir)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
+}
+
+// live are the objects of kube-dns that the API server has; nil where there is none.
+type live struct {
+	deployment *appsv1.Deployment
+	service    *corev1.Service
+	config     map[string]string
+}
+
+func lookAt(t *testing.T) live {
+	t.Helper()
+	var l live
+	var err error
+	if l.deployment, err = rig.cluster.client.AppsV1().Deployments("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{}); apierrors.IsNotFound(err) {
+		l.deployment = nil
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if l.service, err = rig.cluster.client.CoreV1().Services("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	config, err := rig.cluster.client.CoreV1().ConfigMaps("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.config = config.Data
+	return l
+}
+
+// TestFirstStep runs the commands that README.md offers first, on a kube-dns with its
+// own zone, address and number of pods: only the images change, and all of it can be
+// taken back.
+func TestFirstStep(t *testing.T) {
+	installStock(t)
+	before := lookAt(t)
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, ok := strings.Cut(string(readme), "    set_images() {")
+	if script, _, _ = strings.Cut(script, "\n\n"); !ok {
+		t.Fatal("README.md has no set_images")
+	}
+	script = "set_images() {" + script
+	// The API server here has no nodes: no pod becomes ready.
+	script = strings.Replace(script, "rollout status", "get", 1)
+	forward, undo, ok := strings.Cut(script, "    kubectl -n kube-system rollout undo")
+	if !ok {
+		t.Fatal("README.md has no way back")
+	}
+	undo = "kubectl -n kube-system rollout undo" + undo
+	out := tool(t, "", "bash", "-c", forward)
+	for _, want := range []string{"-        image: stock.example/k8s-dns-kube-dns:1.26.4", "+        image: registry.example/dns/k8s-dns-kube-dns:v1.0.0"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the commands do not show %q first:\n%s", want, out)
+		}
+	}
+	after := lookAt(t)
+	want := before.deployment.DeepCopy()
+	for i := range want.Spec.Template.Spec.Containers {
+		c := &want.Spec.Template.Spec.Containers[i]
+		_, name, _ := strings.Cut(c.Image, "/")
+		name, _, _ = strings.Cut(name, ":")
+		c.Image = "registry.example/dns/" + name + ":v1.0.0"
+	}
+	if diff := cmp.Diff(want.Spec, after.deployment.Spec); diff != "" {
+		t.Errorf("the Deployment after the first step (-want +got):\n%s", diff)
+	}
+	tool(t, "", "bash", "-c", undo)
+	if diff := cmp.Diff(before.deployment.Spec, lookAt(t).deployment.Spec); diff != "" {
+		t.Errorf("the Deployment after the way back (-want +got):\n%s", diff)
+	}
+}
+
+// TestHelm takes over a kube-dns with the chart, changes its configuration, and
+// uninstalls it, as Helm 4 does by default and as Helm 3 does: nothing that the chart
+// did not make is lost.
+func TestHelm(t *testing.T) {
+	helm := strings.TrimSpace(tool(t, "", "go", "-C", "cluster/helm", "tool", "-n", "helm"))
+	for name, mode := range map[string]string{"server side": "--force-conflicts", "client side": "--server-side=false"} {
+		t.Run(name, func(t *testing.T) { testHelm(t, helm, mode) })
+	}
+}
+
+func testHelm(t *testing.T, helm, mode string) {
+	installStock(t)
+	chart := []string{"kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=image.registry=registry.example/dns"}
+	if out, err := try(t, "", helm, append([]string{"install", "--take-ownership", mode}, chart...)...); err == nil || !strings.Contains(out, "clusterDomain=prod.example") {
+		t.Errorf("install with another zone: got %v, %s", err, out)
+	}
+	chart = append(chart, "--set=clusterDomain=prod.example", mode)
+	stubs := `{"acme.example": ["192.0.2.1"]}`
+	own, both := map[string]string{"stubDomains": stubs}, map[string]string{"stubDomains": stubs, "upstreamNameservers": `["192.0.2.3"]`}
+	steps := []struct {
+		name     string
+		args     []string
+		replicas int32
+		config   map[string]string
+	}{
+		{"install", append([]string{"install", "--take-ownership"}, chart...), 3, own},
+		{"with upstreams", append([]string{"upgrade", "--take-ownership", "--set=config.upstreamNameservers={192.0.2.3}"}, chart...), 3, both},
+		{"without config", append([]string{"upgrade"}, chart...), 3, both},
+		{"with the autoscaler", append([]string{"upgrade", "--set=autoscaler.enabled=true,autoscaler.image=registry.example/cpa:v1"}, chart...), 5, both},
+		{"without the autoscaler", append([]string{"upgrade"}, chart...), 5, both},
+		{"rollback", []string{"rollback", "kube-dns", "4", "--namespace=kube-system", mode}, 5, both},
+	}
+	for _, step := range steps {
+		if step.replicas == 5 {
+			kubectl(t, "", "-n", "kube-system", "scale", "deployment/kube-dns", "--replicas=5")
+		}
+		tool(t, "", helm, step.args...)
+		l := lookAt(t)
+		if got := *l.deployment.Spec.Replicas; got != step.replicas {
+			t.Errorf("%s: got %d replicas, want %d", step.name, got, step.replicas)
+		}
+		if diff := cmp.Diff(step.config, l.config); diff != "" {
+			t.Errorf("%s: data of the ConfigMap (-want +got):\n%s", step.name, diff)
+		}
+		for kind, labels := range map[string]map[string]string{"Deployment": l.deployment.Labels, "Service": l.service.Labels} {
+			if got := labels["addonmanager.kubernetes.io/mode"]; got != "EnsureExists" {
+				t.Errorf("%s: the %s has the add-on manager's mode %q", step.name, kind, got)
+			}
+		}
+	}
+	tool(t, "", helm, "uninstall", "kube-dns", "--namespace=kube-system")
+	l := lookAt(t)
+	if l.deployment != nil || l.service.Spec.ClusterIP != "10.96.0.53" {
+		t.Errorf("after uninstall: deployment %v, address %s", l.deployment, l.service.Spec.ClusterIP)
+	}
+	if diff := cmp.Diff(both, l.config); diff != "" {
+		t.Errorf("after uninstall: data of the ConfigMap (-want +got):\n%s", diff)
+	}
+}
+
+// TestHelmDryRun checks what the chart renders as TestManifestsDryRun does.
+func TestHelmDryRun(t *testing.T) {
+	helm := strings.TrimSpace(tool(t, "", "go", "-C", "cluster/helm", "tool", "-n", "helm"))
+	out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
+		"--set=image.registry=registry.example/dns,nodeLocal=true,dualStack=true,clusterFirst=true")
+	client, warnings := warningClient(t)
+	for doc := range strings.SplitSeq(out, "\n---\n") {
+		dryRun(t, client, decoded(t, doc))
+	}
+	if list := warnings.list(); len(list) > 0 {
+		t.Errorf("the API server warns: %q", list)
+	}
+}
