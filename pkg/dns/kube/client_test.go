@@ -6,12 +6,14 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,8 +55,8 @@ func TestNewClientErrors(t *testing.T) {
 	}
 }
 
-// The URL of the flag is called as the user of the kubeconfig, and over HTTP/2 alone:
-// its pings find a connection that is dead.
+// The URL of the flag is called as the user of the kubeconfig. The server speaks
+// HTTP/2 alone.
 func TestClientOverTLS(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -70,20 +72,7 @@ func TestClientOverTLS(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	authority := base64.StdEncoding.EncodeToString(
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	config := filepath.Join(t.TempDir(), "config")
-	text := `{"apiVersion": "v1", "kind": "Config", "current-context": "c",
-		"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-		"clusters": [{"name": "c", "cluster": {"server": "https://wrong.invalid", "certificate-authority-data": "` + authority + `"}}],
-		"users": [{"name": "u", "user": {"token": "secret"}}]}`
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	client, err := kube.NewClient(kube.ClientOptions{Kubeconfig: config, MasterURL: server.URL, Version: "1.2.3"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := clientOf(t, server, server.URL, "")
 	zone := runUntil(t, client, func(z *kubedns.Zone, _ kube.Status) bool { return z.HasSynced() })
 	for key := range zone.ServiceVersions() {
 		if key != (kubedns.Key{Namespace: ns, Name: "db"}) {
@@ -96,6 +85,108 @@ func TestClientOverTLS(t *testing.T) {
 	if got := auth.Load(); got != "Bearer secret" {
 		t.Errorf("authorization %q, want the kubeconfig's", got)
 	}
+}
+
+// clientOf returns a client of a server that is called at a URL, with more settings of
+// the cluster.
+func clientOf(t *testing.T, server *httptest.Server, url, more string) *kube.Client {
+	t.Helper()
+	authority := base64.StdEncoding.EncodeToString(
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	config := filepath.Join(t.TempDir(), "config")
+	text := `{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+		"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+		"clusters": [{"name": "c", "cluster": {"server": "https://wrong.invalid", "certificate-authority-data": "` + authority + `"` + more + `}}],
+		"users": [{"name": "u", "user": {"token": "secret"}}]}`
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kube.NewClient(kube.ClientOptions{Kubeconfig: config, MasterURL: url, Version: "1.2.3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// A path is a way to a server, which can lose what is on it: its connections stay
+// open and bring nothing any more.
+type path struct {
+	listener net.Listener
+	to       string
+	lost     atomic.Bool // of the connections that are open by now
+	group    sync.WaitGroup
+}
+
+func newPath(t *testing.T, to string) *path {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &path{listener: listener, to: to}
+	p.group.Go(p.accept)
+	t.Cleanup(func() { listener.Close(); p.group.Wait() })
+	return p
+}
+
+func (p *path) accept() {
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	for {
+		in, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", p.to)
+		if err != nil {
+			in.Close()
+			return
+		}
+		open = append(open, in, out)
+		fresh := p.lost.Load() // what comes after the loss works
+		for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+			p.group.Go(func() {
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := pair[0].Read(buf)
+					if err != nil {
+						return
+					}
+					if fresh || !p.lost.Load() {
+						_, _ = pair[1].Write(buf[:n])
+					}
+				}
+			})
+		}
+	}
+}
+
+// A connection that is dead without a sign is found by the pings of HTTP/2, also before
+// the first bookmark. client-go reads these variables; without them a ping is sent after
+// 30 s, and waited for for 15 s.
+func TestDeadConnection(t *testing.T) {
+	t.Setenv("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "1")
+	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
+	api := newFakeAPI("36")
+	api.put(clusterIP("web", "10.0.0.1"))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(api, w, r) }))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close) // after the path
+	path := newPath(t, server.Listener.Addr().String())
+	// client-go shares connections of clients with the same settings. The other one
+	// makes sure that this one has pings of its own.
+	runUntil(t, clientOf(t, server, "https://"+path.listener.Addr().String(), `, "disable-compression": true`), func(z *kubedns.Zone, s kube.Status) bool {
+		if z.HasSynced() && s.Trouble() == "" && !path.lost.Load() {
+			path.lost.Store(true)
+			api.put(clusterIP("web", "10.0.0.2"))
+		}
+		return path.lost.Load() && z.Generation() > 1
+	})
 }
 
 // serve answers a request over HTTP with what the fake says.

@@ -207,6 +207,7 @@ func TestReasonOf(t *testing.T) {
 		{"end of file", get(io.EOF), kube.ConnectionLost},
 		{"short key", get(errors.New("crypto/rsa: 512-bit keys are insecure")), kube.CertificateWeak},
 		{"certificate of a later kind", get(errors.New("x509: something new")), kube.CertificateInvalid},
+		{"HTTP/2 alone", get(errors.New("remote error: tls: no application protocol")), kube.Protocol},
 		{"no common cipher", get(errors.New("remote error: tls: handshake failure")), kube.Protocol},
 		{"client certificate expired", get(errors.New("remote error: tls: expired certificate")), kube.ClientCertificate},
 		{"plugin fails", get(errors.New("getting credentials: exec: executable aws not found")), kube.Credentials},
