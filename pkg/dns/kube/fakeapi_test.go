@@ -61,6 +61,7 @@ type fakeAPI struct {
 
 	ignoresSelectors bool
 	hangs            bool          // takes requests and never answers
+	holdsHeaders     time.Duration // of watches
 	hangsWatches     bool          // takes watches and never answers
 	bookmarks        time.Duration // how often they are sent in watches; 0: never
 	endless          bool          // watches do not end in their time
@@ -228,6 +229,12 @@ func (a *fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if hangs {
 		<-r.Context().Done()
+	}
+	if a.holdsHeaders > 0 && req.Verb == "watch" {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(a.holdsHeaders):
+		}
 	}
 	if before != nil {
 		before(req)

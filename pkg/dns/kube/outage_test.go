@@ -88,12 +88,7 @@ func TestOutage(t *testing.T) {
 func TestHeadersHeldBack(t *testing.T) {
 	api := newFakeAPI("30")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
-	held := true
-	api.before = func(q request) {
-		if held && q.Verb == "watch" {
-			time.Sleep(2 * time.Minute) // until the first bookmark
-		}
-	}
+	api.holdsHeaders = 2 * time.Minute // until the first bookmark
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		time.Sleep(time.Hour)
 		api.put(slice("db", "a", "10.1.0.2"))
@@ -105,7 +100,6 @@ func TestHeadersHeldBack(t *testing.T) {
 		if n := r.metric("kubedns_api_lists_total"); n != 2 {
 			t.Errorf("%v lists, want the first ones alone", n)
 		}
-		held = false
 	})
 }
 
