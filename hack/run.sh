@@ -16,8 +16,9 @@ usage() {
 	cat <<'END'
 Usage: [VARIABLE=value ...] make run
 
-Builds kube-dns, dnsmasq-nanny and sidecar and runs them on 127.0.0.1, with objects
-and configuration from files. Ctrl-C stops all three. Needed: Go, and dnsmasq
+Builds kube-dns, dnsmasq-nanny and sidecar and runs them on 127.0.0.1 only, with objects
+and configuration from files. Names outside of the cluster are asked at the servers of
+this machine's /etc/resolv.conf. Ctrl-C stops all three. Needed: Go, and dnsmasq
 (on Debian it is installed if missing: package dnsmasq-base).
 
   MANIFESTS=examples/cluster  directory of Kubernetes manifests; may be edited meanwhile
@@ -67,6 +68,9 @@ metrics_port=${METRICS_PORT:-10055}
 sidecar_port=${SIDECAR_PORT:-10054}
 read -r -a dnsmasq_args <<<"${DNSMASQ_ARGS---max-cache-ttl=1}"
 ip=127.0.0.1
+corp_port=1054
+# A pod's name has an address whatever the manifests are.
+probe=127-0-0-1.default.pod.$zone
 bin=$root/bin
 
 say() { printf '%s\n' "$*"; }
@@ -84,7 +88,7 @@ stop() {
 	trap '' INT TERM HUP
 	set +e # go on to the end, whatever happens
 	local name
-	for name in dnsmasq-nanny kube-dns sidecar; do
+	for name in dnsmasq-nanny kube-dns sidecar corp; do
 		stop_one "$name"
 	done
 	stop_orphan
@@ -95,10 +99,11 @@ stop() {
 
 # stop_one interrupts one process and waits until it has ended.
 stop_one() {
-	local pid=${pids[$1]-} tries
+	local pid=${pids[$1]-} signal=INT tries
+	[[ $1 != corp ]] || signal=TERM # dnsmasq ignores SIGINT
 	[[ -n $pid ]] || return 0
 	unset "pids[$1]"
-	kill -INT "$pid" 2>/dev/null || true
+	kill -"$signal" "$pid" 2>/dev/null || true
 	for ((tries = 0; tries < 100; tries++)); do
 		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.1
@@ -146,7 +151,7 @@ check_ports() {
 	"$bin/selfcheck" free \
 		"DNS_PORT=udp/$ip:$dns_port" "DNS_PORT=tcp/$ip:$dns_port" \
 		"KUBEDNS_PORT=udp/$ip:$kubedns_port" "KUBEDNS_PORT=tcp/$ip:$kubedns_port" \
-		"HEALTHZ_PORT=tcp/:$healthz_port" "METRICS_PORT=tcp/:$metrics_port" "SIDECAR_PORT=tcp/$ip:$sidecar_port" ||
+		"HEALTHZ_PORT=tcp/$ip:$healthz_port" "METRICS_PORT=tcp/$ip:$metrics_port" "SIDECAR_PORT=tcp/$ip:$sidecar_port" ||
 		fail "some ports are taken: see above (is another \"make run\" at work?)"
 }
 
@@ -158,7 +163,7 @@ start_dns() {
 	chmod 0755 "$scratch" # dnsmasq, which gives up root, has to enter
 	start kube-dns env PROMETHEUS_PORT="$metrics_port" "$bin/kube-dns" --v="$verbosity" \
 		--domain="$zone." --manifests="$manifests" --config-dir="$config" --config-period=1s \
-		--dns-bind-address=$ip --dns-port="$kubedns_port" --healthz-port="$healthz_port"
+		--dns-bind-address=$ip --dns-port="$kubedns_port" --http-bind-address=$ip --healthz-port="$healthz_port"
 	start dnsmasq-nanny "$bin/dnsmasq-nanny" -v="$verbosity" -logtostderr \
 		-dnsmasqExec="$dnsmasq" -restartDnsmasq=true -configDir="$config" -syncInterval=1s \
 		-kubednsServer="$ip:$kubedns_port" -stateDir="$scratch/nanny" -- \
@@ -168,11 +173,23 @@ start_dns() {
 		--server="/ip6.arpa/$ip#$kubedns_port" "${dnsmasq_args[@]}"
 }
 
+# start_corp runs the server of the example's stub domain, corp.example. Its address is
+# in examples/config/stubDomains.
+start_corp() {
+	[[ -z ${CONFIG-} ]] || return 0
+	if ! "$bin/selfcheck" free "CONFIG=udp/$ip:$corp_port" "CONFIG=tcp/$ip:$corp_port" 2>/dev/null; then
+		say "port $corp_port is taken: the example's stub domain corp.example has no server"
+		return
+	fi
+	start corp "$dnsmasq" -k --conf-file=/dev/null --log-facility=- --pid-file= --port=$corp_port --listen-address=$ip \
+		--bind-interfaces --no-resolv --no-hosts --local=/corp.example/ --host-record=wiki.corp.example,192.0.2.80
+}
+
 start_sidecar() {
 	start sidecar "$bin/sidecar" --v="$verbosity" \
 		--prometheus-addr=$ip --prometheus-port="$sidecar_port" --dnsmasq-port="$dns_port" \
-		--probe="kubedns,$ip:$kubedns_port,kubernetes.default.svc.$zone,1,SRV" \
-		--probe="dnsmasq,$ip:$dns_port,kubernetes.default.svc.$zone,1,SRV"
+		--probe="kubedns,$ip:$kubedns_port,$probe,1,A" \
+		--probe="dnsmasq,$ip:$dns_port,$probe,1,A"
 	"$bin/selfcheck" get 10s "http://$ip:$healthz_port/readiness" "http://$ip:$sidecar_port/healthz" || true
 	check_alive || exit 1
 }
@@ -211,10 +228,11 @@ questions=(
 	A "db-1.db.data.svc.$zone"
 	CNAME "orders.default.svc.$zone"
 	PTR 10.96.0.10
+	A wiki.corp.example
 )
 
 self_check() {
-	if [[ -n ${MANIFESTS-} ]]; then
+	if [[ -n ${MANIFESTS-} || -n ${CONFIG-} ]]; then
 		say "kube-dns answers for $zone."
 		return
 	fi
@@ -233,6 +251,7 @@ show() {
 		say "  dig -p $dns_port @$ip SRV _http._tcp.shop.default.svc.$zone"
 		say "  dig -p $dns_port @$ip db-0.db.data.svc.$zone"
 		say "  dig -p $dns_port @$ip -x 10.96.0.10"
+		say "  dig -p $dns_port @$ip wiki.corp.example       (a stub domain, with a server of its own at port $corp_port)"
 	fi
 	cat <<END
 Edit, and ask again:
@@ -249,6 +268,9 @@ END
 }
 
 [[ -d $manifests ]] || fail "MANIFESTS=$manifests: there is no such directory"
+compgen -G "$manifests/*.yaml" >/dev/null || compgen -G "$manifests/*.yml" >/dev/null ||
+	compgen -G "$manifests/*.json" >/dev/null ||
+	fail "MANIFESTS=$manifests: there is no *.yaml, *.yml or *.json file in it (folders below it are not read)"
 [[ -d $config ]] || fail "CONFIG=$config: there is no such directory"
 find_go
 dnsmasq=$("$root/hack/dnsmasq.sh")
@@ -259,6 +281,7 @@ trap 'stop; exit 0' INT TERM HUP
 trap stop EXIT
 set -m # each process in a group of its own: Ctrl-C is for this script, which stops them in order
 start_dns
+start_corp
 wait_ready
 start_sidecar
 self_check

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -32,7 +34,8 @@ Outside a cluster, with the credentials of kubectl:
   kube-dns --kubecfg-file=$HOME/.kube/config --dns-bind-address=127.0.0.1 --dns-port=10053
 
 Without a cluster, from a directory of manifests:
-  kube-dns --manifests=examples/cluster --dns-bind-address=127.0.0.1 --dns-port=10053
+  kube-dns --manifests=examples/cluster --dns-bind-address=127.0.0.1 --dns-port=10053 \
+    --http-bind-address=127.0.0.1
   dig -p 10053 @127.0.0.1 shop.default.svc.cluster.local
 
 Metrics are served when the environment names a port: PROMETHEUS_PORT, with
@@ -45,6 +48,7 @@ type options struct {
 	kubeconfig         string
 	masterURL          string
 	healthzPort        int
+	httpBindAddress    string
 	bindAddress        string
 	port               int
 	configMap          string
@@ -73,7 +77,8 @@ func newFlags() (*pflag.FlagSet, *options) {
 	fs.StringVar(&o.nameservers, "nameservers", "", "other name servers, as `ip[:port],...`; used when neither --config-dir nor --config-map is given. Empty: those of /etc/resolv.conf")
 	fs.StringVar(&o.kubeconfig, "kubecfg-file", "", "kubeconfig `file`; default: the pod's service account")
 	fs.Var(parsed(&o.masterURL, parseURL, "url"), "kube-master-url", "`URL` of the API server, instead of the kubeconfig's; $VARIABLES are expanded")
-	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port", "`port` of /readiness, /healthz and /cache, on all addresses")
+	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port", "`port` of /readiness, /healthz and /cache")
+	fs.StringVar(&o.httpBindAddress, "http-bind-address", "", "`address` of the HTTP ports, status and metrics. Empty: all addresses, which the kubelet's probes and Prometheus need")
 	fs.StringVar(&o.bindAddress, "dns-bind-address", "0.0.0.0", "`address` to answer at, over UDP and TCP; 0.0.0.0 means all, IPv6 included")
 	fs.Var(parsed(&o.port, parsePort, "int"), "dns-port", "`port` to answer at")
 	fs.StringVar(&o.configMap, "config-map", "", "`name` of a ConfigMap to follow through the API; excludes --config-dir")
@@ -105,12 +110,9 @@ func parseFlags(args []string, stdout, stderr io.Writer) (*options, error) {
 
 // check refuses flags that contradict each other.
 func (o *options) check() error {
-	given := func(name string) bool { return o.flags.Changed(name) }
 	switch {
 	case o.configMap != "" && o.configDir != "":
 		return fmt.Errorf("--config-map=%s and --config-dir=%s exclude each other: give one of them", o.configMap, o.configDir)
-	case given("federations") && (o.configMap != "" || o.configDir != ""):
-		return fmt.Errorf("--federations excludes --config-map and --config-dir: put the key federations into the configuration")
 	case o.manifests != "" && (o.kubeconfig != "" || o.masterURL != ""):
 		return fmt.Errorf("--manifests=%s excludes --kubecfg-file and --kube-master-url: the objects come from the directory or from an API server", o.manifests)
 	case o.manifests != "" && o.snapshot != "":
@@ -126,6 +128,23 @@ func (o *options) check() error {
 		}
 	}
 	return nil
+}
+
+// warn logs which flags have no effect.
+func (o *options) warn(log *slog.Logger) {
+	switch {
+	case !o.flags.Changed("federations"):
+	case o.configMap != "" || o.configDir != "":
+		// Compat: add-on manifests give the flag beside either of these.
+		log.Warn("ignoring --federations: the configuration has the key federations, and --config-map or --config-dir is its source")
+	default:
+		log.Warn("--federations is deprecated: cluster federation is")
+	}
+}
+
+// httpAddr is the address of an HTTP port.
+func (o *options) httpAddr(port int) string {
+	return net.JoinHostPort(trimBrackets(o.httpBindAddress), strconv.Itoa(port))
 }
 
 // A parsedFlag is a flag whose text becomes a value once, when it is read.

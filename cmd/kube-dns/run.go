@@ -47,9 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log.Info("kube-dns", "version", cli.Version())
 	cli.LogFlags(o.flags, log)
 	tuneMemory(log)
-	if o.flags.Changed("federations") {
-		log.Warn("--federations is deprecated: cluster federation is")
-	}
+	o.warn(log)
 	draining, stop, release := cli.NotifyStop(ctx, o.lameduck, log)
 	defer release()
 	p, err := newProcess(stop, o, draining, log)
@@ -146,7 +144,7 @@ func (p *process) openMetrics() {
 	if p.metrics.port == 0 {
 		return
 	}
-	if p.metricsLn, err = httpd.Listen(net.JoinHostPort("", strconv.Itoa(p.metrics.port))); err != nil {
+	if p.metricsLn, err = httpd.Listen(p.options.httpAddr(p.metrics.port)); err != nil {
 		p.log.Error("no metrics port", "PROMETHEUS_PORT", p.metrics.port, "reason", err)
 	}
 }
@@ -159,8 +157,8 @@ func (p *process) listen(ctx context.Context) error {
 		return cli.Listen(fmt.Errorf("--dns-bind-address=%s --dns-port=%d: %w", o.bindAddress, o.port, err))
 	}
 	p.log.Info("answering", "address", p.sockets.Addr().String())
-	if p.statusLn, err = httpd.Listen(net.JoinHostPort("", strconv.Itoa(o.healthzPort))); err != nil {
-		return cli.Fatal(fmt.Errorf("--healthz-port=%d: %w", o.healthzPort, err))
+	if p.statusLn, err = httpd.Listen(o.httpAddr(o.healthzPort)); err != nil {
+		return cli.Fatal(fmt.Errorf("--http-bind-address=%s --healthz-port=%d: %w", o.httpBindAddress, o.healthzPort, err))
 	}
 	if o.profiling {
 		if p.profilingLn, err = httpd.Listen(pprofAddr); err != nil {
