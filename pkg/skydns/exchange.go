@@ -9,12 +9,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 )
 
 // exchangeOnce sends a query to one server over TCP and returns its reply, with
 // the query's ID. A reply to another question is not taken for one.
-func (p *pool) exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+func (p *pool) exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte, timeout time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		s, err := p.get(ctx, server)
@@ -57,37 +58,14 @@ func roundTripTCP(conn net.Conn, query []byte) ([]byte, error) {
 		return nil, err
 	}
 	reply, err := readMessage(bufio.NewReader(conn))
-	if err == nil && !answers(reply, query) {
-		err = errors.New("the reply is for another question")
+	if err != nil {
+		return nil, err
 	}
-	return reply, err
-}
-
-// answers says whether reply is a response to query: with its ID and its
-// question, in whatever letter case. A server that could not read the question
-// repeats none.
-func answers(reply, query []byte) bool {
-	if len(reply) < headerSize || reply[2]&0x80 == 0 || !bytes.Equal(reply[:2], query[:2]) {
-		return false
+	switch matchReply(reply, query, binary.BigEndian.Uint16(query)) {
+	case unrelated:
+		return nil, errors.New("the reply is for another question")
+	case rejection:
+		return nil, rejected(reply)
 	}
-	if binary.BigEndian.Uint16(reply[4:]) == 0 {
-		return reply[3]&0xf != 0
-	}
-	q := question(query)
-	return q != nil && len(reply) >= headerSize+len(q) && bytes.EqualFold(reply[headerSize:headerSize+len(q)], q)
-}
-
-// question is the question section of a query whose name is not compressed.
-func question(query []byte) []byte {
-	off := headerSize
-	for off < len(query) && query[off] != 0 {
-		if query[off]&0xc0 != 0 {
-			return nil
-		}
-		off += int(query[off]) + 1
-	}
-	if off += 5; off > len(query) {
-		return nil
-	}
-	return query[headerSize:off]
+	return reply, nil
 }

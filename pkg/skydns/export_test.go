@@ -45,7 +45,10 @@ func (f *Forwarder) AgeForTest(by time.Duration) {
 func (f *Forwarder) PatientForTest(by time.Duration) {
 	f.udp.mu.Lock()
 	defer f.udp.mu.Unlock()
-	for _, flight := range f.udp.flights(func(*flight) bool { return true }) {
-		flight.until, flight.tryUntil = flight.until.Add(by), flight.tryUntil.Add(by)
+	for p := range f.udp.live {
+		p.nextAt = p.nextAt.Add(by)
+		for i := range p.waiters {
+			p.waiters[i].until = p.waiters[i].until.Add(by)
+		}
 	}
 }

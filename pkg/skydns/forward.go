@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,24 +15,13 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-const (
-	// exchangeTimeout is for a whole exchange with all servers, so that slow
-	// ones can not pile up queries; tryTimeout is for one server.
-	exchangeTimeout = 5 * time.Second
-	tryTimeout      = 2 * time.Second
-)
-
-var (
-	errNoServer = errors.New("no nameserver is configured")
-	errNoAnswer = errors.New("no nameserver answered")
-)
-
 // A Forwarder asks other servers for what is not the zone's. It is safe for
 // concurrent use; a change of servers is seen by the next query.
 type Forwarder struct {
 	routes atomic.Pointer[routes]
 	all    netip.AddrPort
 	hosts  hostCache
+	health healthTable
 	udp    mux
 	pool   pool // of TCP connections
 	// flights are the queries under way over TCP, so that the same question is
@@ -51,6 +39,7 @@ type routes struct {
 // not used.
 func NewForwarder(all netip.AddrPort) *Forwarder {
 	f := &Forwarder{all: all}
+	f.udp.health = &f.health
 	f.SetRoutes(nil, nil)
 	return f
 }
@@ -122,21 +111,13 @@ func (f *Forwarder) Forward(ctx context.Context, query []byte, tcp bool) ([]byte
 	if !tcp {
 		return wait(ctx, func(done func([]byte, error)) { f.start(query, done) })
 	}
-	// The same question, to the last bit but its ID, gets the same answer. The
-	// time for it runs from the first who asked.
-	shared, err, _ := f.flights.Do(string(query[2:]), func() (any, error) { return f.exchangeTCP(ctx, f.upstreams(), query) })
-	if err != nil {
-		return nil, err
-	}
-	reply := bytes.Clone(shared.([]byte))
-	copy(reply, query[:2])
-	return reply, nil
+	return f.exchangeTCP(ctx, f.upstreams(), query)
 }
 
 // start is Forward over UDP for callers that do not wait: done is told the
 // reply, which is valid until it returns, by whoever got it.
 func (f *Forwarder) start(query []byte, done func(reply []byte, err error)) {
-	f.udp.ask(f.upstreams(), query, time.Now().Add(exchangeTimeout), true, done)
+	f.udp.ask(f.upstreams(), query, time.Now().Add(exchangeTimeout), done)
 }
 
 func (f *Forwarder) upstreams() []netip.AddrPort {
@@ -169,110 +150,86 @@ func (f *Forwarder) Lookup(ctx context.Context, name string, qtype uint16) (*dns
 }
 
 func (f *Forwarder) lookupAt(ctx context.Context, servers []netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
-	q := new(dns.Msg)
-	q.SetQuestion(name, qtype)
+	q := new(dns.Msg).SetQuestion(name, qtype)
+	q.Id = 0 // each try has an ID of its own; equal queries are joined
 	q.SetEdns0(ednsSize, false)
-	query, err := q.Pack()
+	m, err := f.exchangeMsg(ctx, servers, q)
+	if errors.Is(err, errFormat) || err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
+		q.Extra = nil // RFC 6891 section 7
+		m, err = f.exchangeMsg(ctx, servers, q)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", name, err)
 	}
-	for _, tcp := range []bool{false, true} {
-		reply, err := f.exchange(ctx, servers, query, tcp)
-		if err != nil {
-			return nil, fmt.Errorf("look up %s: %w", name, err)
-		}
-		m := new(dns.Msg)
-		if err := m.Unpack(reply); err != nil {
-			return nil, fmt.Errorf("look up %s: %w", name, err)
-		}
-		if !m.Truncated || tcp {
-			return m, nil
-		}
-	}
-	return nil, errNoAnswer
+	return m, nil
 }
 
-// exchange asks the servers for something of ours.
-func (f *Forwarder) exchange(ctx context.Context, servers []netip.AddrPort, query []byte, tcp bool) ([]byte, error) {
-	if tcp {
-		return f.exchangeTCP(ctx, servers, query)
+// exchangeMsg asks the servers over UDP, and over TCP when the reply is truncated.
+func (f *Forwarder) exchangeMsg(ctx context.Context, servers []netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
+	query, err := q.Pack()
+	if err != nil {
+		return nil, err
 	}
 	until := time.Now().Add(exchangeTimeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(until) {
 		until = sooner
 	}
-	return wait(ctx, func(done func([]byte, error)) { f.udp.ask(servers, query, until, false, done) })
+	reply, err := wait(ctx, func(done func([]byte, error)) { f.udp.ask(servers, query, until, done) })
+	if err != nil {
+		return nil, err
+	}
+	if truncated := reply[2]&2 != 0; truncated {
+		if reply, err = f.exchangeTCP(ctx, servers, query); err != nil {
+			return nil, err
+		}
+	}
+	m := new(dns.Msg)
+	return m, m.Unpack(reply)
 }
 
+// exchangeTCP asks the servers one after the other. Equal queries are asked once;
+// one that joined late, and got only what was left of the time, asks again.
 func (f *Forwarder) exchangeTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	t := tries{servers: servers}
+	key := shareKey(servers, query)
+	for {
+		asked := false
+		shared, err, _ := f.flights.Do(key, func() (any, error) {
+			asked = true
+			return f.roundsTCP(ctx, servers, query)
+		})
+		switch {
+		case err == nil:
+			reply := bytes.Clone(shared.([]byte))
+			copy(reply, query[:2])
+			return reply, nil
+		case asked || ctx.Err() != nil:
+			return nil, err
+		}
+	}
+}
+
+func (f *Forwarder) roundsTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
+	ordered, _ := f.health.order(servers, time.Now())
+	p := plan{servers: ordered}
 	for ctx.Err() == nil {
-		server, ok := t.next()
-		if !ok {
+		i, ok := p.next()
+		if !ok || p.n > len(ordered)+1 {
 			break
 		}
-		reply, err := f.pool.exchangeOnce(ctx, server, query)
+		until, _ := ctx.Deadline()
+		share := time.Until(until) / time.Duration(max(1, len(ordered)-i))
+		reply, err := f.pool.exchangeOnce(ctx, ordered[i], query, min(tryTimeout, share))
 		if err != nil {
-			t.failed(err)
-		} else if t.accept(reply) {
+			f.health.failed(ordered[i])
+			p.failed(i, err)
+			continue
+		}
+		f.health.replied(ordered[i], 0)
+		if p.accept(i, reply) {
 			return reply, nil
 		}
 	}
-	return t.result()
+	return p.result()
 }
-
-// tries are the way of a query along the servers: in order, until one says
-// NOERROR or NXDOMAIN. A server that can not be reached is asked once more in
-// the end, if it was the first; one that answers otherwise is not. The last such
-// answer counts when no server has a better one.
-type tries struct {
-	servers []netip.AddrPort
-	n       int  // so far
-	spoke   bool // the first one answered
-	last    []byte
-	err     error
-}
-
-// next returns the server to ask; false: all were asked.
-func (t *tries) next() (netip.AddrPort, bool) {
-	again := t.n == len(t.servers)
-	if t.n > len(t.servers) || again && (t.n == 0 || t.spoke) {
-		return netip.AddrPort{}, false
-	}
-	t.n++
-	return t.servers[(t.n-1)%len(t.servers)], true
-}
-
-// accept says whether a server's reply is the one to pass on. It keeps no part
-// of it.
-func (t *tries) accept(reply []byte) bool {
-	if rcode := int(reply[3] & 0xf); rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
-		return true
-	}
-	t.last = bytes.Clone(reply)
-	t.spoke = t.spoke || t.n == 1
-	return false
-}
-
-// failed takes why the server asked last has no reply.
-func (t *tries) failed(err error) {
-	t.err = fmt.Errorf("%w: %s: %w", errNoAnswer, t.servers[(t.n-1)%len(t.servers)], err)
-}
-
-// result is what there is in the end.
-func (t *tries) result() ([]byte, error) {
-	switch {
-	case t.last != nil:
-		return t.last, nil
-	case t.err != nil:
-		return nil, t.err
-	case len(t.servers) == 0:
-		return nil, errNoServer
-	}
-	return nil, errNoAnswer
-}
-
-// newID returns an unpredictable message ID (RFC 5452 section 9.2).
-func newID() uint16 { return uint16(rand.Uint32()) }

@@ -3,273 +3,217 @@ package skydns
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"time"
 )
 
-const (
-	// maxLinkAge is how long a socket takes new queries: with it changes the
-	// source port, which who forges replies has to guess (RFC 5452 section 9.2).
-	maxLinkAge = 10 * time.Second
-	// A server gets another socket when one has linkLoad queries in flight, up
-	// to maxLinks. So 2000 queries are at most 125 on each, and the kernel has
-	// room for their replies (208 KB by default) while nobody reads.
-	linkLoad, maxLinks = 64, 16
-	// sweepStep is how often flights are looked at whose time may be over.
-	sweepStep = 50 * time.Millisecond
-)
-
-// A mux asks servers over UDP: many queries at a time on few sockets. A query
-// that waits has no goroutine and no timer of its own. What the mux knows is
-// behind one lock, under which nothing is sent and nobody is told.
+// A mux asks servers over UDP: many queries at a time on few sockets. A pending
+// query has no goroutine and no timer of its own. One lock guards the tables;
+// nothing is sent and no callback runs under it.
 type mux struct {
-	// panicked is told about a panic while a packet was handled; nil: it goes on.
+	// panicked gets a panic of a callback; nil: it goes on.
 	panicked func(packet []byte, trouble any)
+	health   *healthTable // nil: none is kept
 
 	mu      sync.Mutex
-	shared  map[string]*flight // by query without ID
+	shared  map[string]*pending // by servers and query without ID
+	live    map[*pending]bool
 	links   map[netip.AddrPort][]*link
 	open    map[*link]bool // also those that take no more queries
-	flying  int
-	sweeper *time.Timer // nil: nothing flies
+	sweeper *time.Timer    // nil: no socket is open and no query is pending
+	idle    bool           // the sweeper runs seldom
 	readers sync.WaitGroup
 }
 
-// A link is a socket to one server.
-type link struct {
-	server  netip.AddrPort
-	conn    *net.UDPConn
-	made    time.Time
-	retired bool               // takes no more queries, and closes after the last reply
-	pending map[uint16]*flight // by our ID
-}
-
-// A flight is a query under way, and all who wait for its reply.
-type flight struct {
-	query   []byte // with the ID of the try under way; never changed, but replaced
-	key     string // in mux.shared; "" when it is not there
-	tries   tries
+// A pending query, and all who wait for its reply.
+type pending struct {
+	query   []byte
+	key     string
+	plan    plan
 	waiters []waiter
-	link    *link
-	// until is the end of the flight, tryUntil that of the try under way.
-	until, tryUntil time.Time
+	tries   []*try // sent and not replied to
+	// nextAt is when the next server is asked; zero: all were asked.
+	nextAt time.Time
+	sent   time.Time // the last try
+	over   bool
 }
 
 type waiter struct {
-	id   [2]byte
-	done func(reply []byte, err error)
+	id    [2]byte
+	until time.Time
+	done  func(reply []byte, err error)
 }
 
-// A hop is what has to be done for a flight once the lock is free: a query is to
-// be sent to a link, or, without a link, the flight is over with a reply or an
-// error.
+// A try is a query sent to one server. It stays with its link after the query is
+// over, so that a late reply counts for the server's health.
+type try struct {
+	of       *pending
+	server   int // in of.plan.servers; -1: a probe
+	link     *link
+	id       uint16
+	sent     time.Time
+	late     bool // the next server was asked meanwhile
+	rejected bool // it got an error without a question
+}
+
+// A hop is work for after the lock is free: send a packet on a link, or give
+// waiters a reply or an error.
 type hop struct {
-	flight *flight
-	link   *link
-	query  []byte
-	reply  []byte
-	err    error
+	link    *link
+	packet  []byte
+	waiters []waiter
+	reply   []byte
+	err     error
 }
 
-// ask sends a query to the servers, one after the other, until one has a reply
-// or time is over. done is told once, at once or later by another goroutine;
-// the reply, with the query's ID, is valid until it returns. A shared query
-// joins one that is under way and is the same to the last bit, but its ID: the
-// time for both runs from the first.
-func (m *mux) ask(servers []netip.AddrPort, query []byte, until time.Time, share bool, done func(reply []byte, err error)) {
-	w := waiter{[2]byte(query), done}
+// ask sends a query to the servers until one has a reply or time is over. done
+// is called once, at once or later by another goroutine; the reply, with the
+// query's ID, is valid until it returns. A query that equals a pending one but
+// for its ID joins that, with its own time.
+func (m *mux) ask(servers []netip.AddrPort, query []byte, until time.Time, done func(reply []byte, err error)) {
+	w := waiter{id: [2]byte(query), until: until, done: done}
+	key := shareKey(servers, query)
+	now := time.Now()
 	m.mu.Lock()
-	if share {
-		if f := m.shared[string(query[2:])]; f != nil {
-			f.waiters = append(f.waiters, w)
-			m.mu.Unlock()
-			return
-		}
+	var hops []hop
+	if p := m.shared[key]; p != nil {
+		hops = m.join(p, w, now)
+	} else {
+		hops = m.begin(servers, query, key, w, now)
 	}
-	f := &flight{query: query, tries: tries{servers: servers}, waiters: []waiter{w}, until: until}
-	if share {
-		f.key = string(query[2:])
-		if m.shared == nil {
-			m.shared = map[string]*flight{}
-		}
-		m.shared[f.key] = f
-	}
-	h := m.next(f, time.Now())
 	m.mu.Unlock()
-	m.do(h)
+	m.do(hops)
 }
 
-// next hands a flight, which is on no link, to the next server.
-func (m *mux) next(f *flight, now time.Time) hop {
-	for now.Before(f.until) {
-		server, ok := f.tries.next()
-		if !ok {
-			break
+func shareKey(servers []netip.AddrPort, query []byte) string {
+	key := make([]byte, 0, 20*len(servers)+len(query))
+	for _, server := range servers {
+		key, _ = server.AppendBinary(key)
+	}
+	return string(append(key, query[2:]...))
+}
+
+func (m *mux) begin(servers []netip.AddrPort, query []byte, key string, w waiter, now time.Time) []hop {
+	p := &pending{query: query, key: key, waiters: []waiter{w}}
+	var probe netip.AddrPort
+	if p.plan.servers = servers; m.health != nil {
+		p.plan.servers, probe = m.health.order(servers, now)
+	}
+	if m.shared == nil {
+		m.shared, m.live = map[string]*pending{}, map[*pending]bool{}
+	}
+	m.shared[key], m.live[p] = p, true
+	m.wake()
+	hops := m.next(p, now)
+	if probe.IsValid() && !p.over {
+		if l, err := m.linkTo(probe, now); err == nil {
+			hops = append(hops, m.board(p, -1, l, now))
 		}
-		l, err := m.linkTo(server, now)
+	}
+	return hops
+}
+
+// join adds a waiter. Where all servers were asked long ago, they are asked
+// again for it.
+func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
+	p.waiters = append(p.waiters, w)
+	if p.nextAt.IsZero() && now.Sub(p.sent) >= maxStep {
+		p.plan.n = 0
+		return m.next(p, now)
+	}
+	return nil
+}
+
+// next asks the next server, or ends a query that has none left and waits for
+// none.
+func (m *mux) next(p *pending, now time.Time) []hop {
+	for {
+		i, ok := p.plan.next()
+		if !ok {
+			p.nextAt = time.Time{}
+			if slices.ContainsFunc(p.tries, func(t *try) bool { return !t.rejected }) {
+				return nil
+			}
+			reply, err := p.plan.result()
+			return m.finish(p, reply, err)
+		}
+		l, err := m.linkTo(p.plan.servers[i], now)
 		if err != nil {
-			f.tries.failed(err)
+			p.plan.failed(i, err)
 			continue
 		}
-		m.board(f, l, now)
-		return hop{flight: f, link: l, query: f.query}
-	}
-	m.unshare(f)
-	reply, err := f.tries.result()
-	return hop{flight: f, reply: reply, err: err}
-}
-
-// board puts a flight on a link, with an ID of its own. There are far fewer
-// flights than IDs: who asks bounds them.
-func (m *mux) board(f *flight, l *link, now time.Time) {
-	id := newID()
-	for l.pending[id] != nil {
-		id = newID()
-	}
-	f.query = bytes.Clone(f.query)
-	binary.BigEndian.PutUint16(f.query, id)
-	f.link = l
-	f.tryUntil = now.Add(tryTimeout)
-	if f.tryUntil.After(f.until) {
-		f.tryUntil = f.until
-	}
-	l.pending[id] = f
-	if m.flying++; m.sweeper == nil {
-		m.sweeper = time.AfterFunc(sweepStep, m.sweep)
+		p.nextAt = now.Add(p.plan.step())
+		return []hop{m.board(p, i, l, now)}
 	}
 }
 
-// leave takes a flight from its link.
-func (m *mux) leave(f *flight) {
-	delete(f.link.pending, binary.BigEndian.Uint16(f.query))
-	m.flying--
-	m.closeUnused(f.link)
-	f.link = nil
-}
-
-func (m *mux) unshare(f *flight) {
-	if f.key != "" {
-		delete(m.shared, f.key)
+// advance asks the next server before its time, since one has failed. The second
+// round begins after a pause.
+func (m *mux) advance(p *pending, now time.Time) []hop {
+	if p.plan.n >= len(p.plan.servers) && p.plan.more() {
+		if soon := now.Add(roundPause); p.nextAt.IsZero() || p.nextAt.After(soon) {
+			p.nextAt = soon
+		}
+		return nil
 	}
+	return m.next(p, now)
 }
 
-// do does what is due for flights, without the lock.
-func (m *mux) do(hops ...hop) {
+// board puts a try on a link, with an ID of its own. IDs cannot run out: the
+// server limits pending queries.
+func (m *mux) board(p *pending, server int, l *link, now time.Time) hop {
+	t := &try{of: p, server: server, link: l, id: newID(), sent: now}
+	for l.tries[t.id] != nil {
+		t.id = newID()
+	}
+	l.tries[t.id] = t
+	if server >= 0 {
+		p.tries = append(p.tries, t)
+		p.sent = now
+	}
+	if m.health != nil {
+		m.health.sent(l.server, now)
+	}
+	packet := bytes.Clone(p.query)
+	binary.BigEndian.PutUint16(packet, t.id)
+	return hop{link: l, packet: packet}
+}
+
+// drop takes a try from its link and its query.
+func (m *mux) drop(t *try) {
+	delete(t.link.tries, t.id)
+	t.of.tries = slices.DeleteFunc(t.of.tries, func(other *try) bool { return other == t })
+	m.closeUnused(t.link)
+}
+
+// finish ends a query. Its tries stay with their links.
+func (m *mux) finish(p *pending, reply []byte, err error) []hop {
+	h := hop{waiters: p.waiters, reply: reply, err: err}
+	p.over, p.waiters, p.tries, p.plan.last = true, nil, nil, nil
+	delete(m.live, p)
+	delete(m.shared, p.key)
+	return []hop{h}
+}
+
+// do sends packets and calls waiters, without the lock.
+func (m *mux) do(hops []hop) {
 	for _, h := range hops {
-		if h.link == nil {
-			h.flight.land(h.reply, h.err)
-		} else if _, err := h.link.conn.Write(h.query); err != nil {
-			m.broken(h.link, err)
-		}
-	}
-}
-
-// land tells everybody who waits; nobody joins a flight that is over.
-func (f *flight) land(reply []byte, err error) {
-	for _, w := range f.waiters {
-		if err == nil {
-			copy(reply, w.id[:])
-		}
-		w.done(reply, err)
-	}
-}
-
-// linkTo returns a link to a server: one of those there are, by chance, or a
-// new one.
-func (m *mux) linkTo(server netip.AddrPort, now time.Time) (*link, error) {
-	links := m.links[server]
-	for len(links) > 0 {
-		i := rand.IntN(len(links))
-		l := links[i]
-		if now.Sub(l.made) < maxLinkAge {
-			if len(l.pending) < linkLoad || len(links) == maxLinks {
-				return l, nil
+		if h.link != nil {
+			if _, err := h.link.conn.Write(h.packet); err != nil {
+				m.broken(h.link, err)
 			}
-			break
+			continue
 		}
-		links[i] = links[len(links)-1]
-		links = links[:len(links)-1]
-		m.links[server] = links
-		m.retire(l)
-	}
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
-	if err != nil {
-		return nil, err
-	}
-	_ = conn.SetReadBuffer(receiveBuffer)
-	l := &link{server: server, conn: conn, made: now, pending: map[uint16]*flight{}}
-	if m.links == nil {
-		m.links, m.open = map[netip.AddrPort][]*link{}, map[*link]bool{}
-	}
-	m.links[server] = append(links, l)
-	m.open[l] = true
-	m.readers.Go(func() { m.read(l) })
-	return l, nil
-}
-
-// retire ends a link that is no more in m.links.
-func (m *mux) retire(l *link) {
-	l.retired = true
-	m.closeUnused(l)
-}
-
-func (m *mux) closeUnused(l *link) {
-	if l.retired && len(l.pending) == 0 && m.open[l] {
-		delete(m.open, l)
-		_ = l.conn.Close()
-	}
-}
-
-// retireAll lets the flights under way end on the links they are on; queries to
-// come get new ones.
-func (m *mux) retireAll() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, links := range m.links {
-		for _, l := range links {
-			m.retire(l)
+		for _, w := range h.waiters {
+			if h.err == nil {
+				copy(h.reply, w.id[:])
+			}
+			w.done(h.reply, h.err)
 		}
-	}
-	clear(m.links)
-}
-
-// close ends all flights, closes all links and waits for their goroutines.
-func (m *mux) close() {
-	m.retireAll()
-	m.mu.Lock()
-	flights := m.flights(func(*flight) bool { return true })
-	for _, f := range flights {
-		f.until = time.Time{}
-	}
-	hops := m.fail(flights, time.Now(), net.ErrClosed)
-	if m.sweeper != nil {
-		m.sweeper.Stop()
-		m.sweeper = nil
-	}
-	m.mu.Unlock()
-	m.do(hops...)
-	m.readers.Wait()
-}
-
-func (m *mux) read(l *link) {
-	buf := make([]byte, maxTCPSize) // replies may be of any size
-	for {
-		n, err := l.conn.Read(buf)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			m.broken(l, err) // which closes it
-			return
-		}
-		m.received(l, buf[:n])
 	}
 }
 
@@ -285,78 +229,104 @@ func (m *mux) received(l *link, packet []byte) {
 			m.panicked(packet, trouble)
 		}
 	}()
-	if h, ok := m.match(l, packet); ok {
-		m.do(h)
-	}
+	m.do(m.match(l, packet))
 }
 
-// match finds the flight that a packet is the reply to: with its ID and its
-// question, on the socket that it was sent from. What is no reply to anything
-// is nothing to us.
-func (m *mux) match(l *link, packet []byte) (hop, bool) {
+// match finds the try that a packet is the reply to: on the socket that it was
+// sent from, with its ID and its question. Unrelated packets are ignored.
+func (m *mux) match(l *link, packet []byte) []hop {
 	if len(packet) < headerSize {
-		return hop{}, false
+		return nil
 	}
+	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f := l.pending[binary.BigEndian.Uint16(packet)]
-	if f == nil || !answers(packet, f.query) {
-		return hop{}, false
+	t := l.tries[binary.BigEndian.Uint16(packet)]
+	if t == nil {
+		return nil
 	}
-	m.leave(f)
-	if f.tries.accept(packet) {
-		m.unshare(f)
-		return hop{flight: f, reply: packet}, true
+	p := t.of
+	switch matchReply(packet, p.query, t.id) {
+	case unrelated:
+		return nil
+	case rejection:
+		// The try stays: this may be a forgery, and the reply still to come.
+		if p.over || t.rejected || t.server < 0 {
+			return nil
+		}
+		t.rejected = true
+		p.plan.failed(t.server, rejected(packet))
+		return m.advance(p, now)
 	}
-	return m.next(f, time.Now()), true
+	m.drop(t)
+	if m.health != nil {
+		m.health.replied(l.server, now.Sub(t.sent))
+	}
+	switch {
+	case p.over || t.server < 0:
+		return nil
+	case !p.plan.accept(t.server, packet):
+		return m.advance(p, now)
+	}
+	return m.finish(p, packet, nil)
 }
 
 // broken takes an error of a socket, such as an ICMP message: the server is not
-// there. What is pending goes on to the next one, from which a server that has
-// only just come back gets it again.
+// there. Its pending queries go to the next server.
 func (m *mux) broken(l *link, err error) {
 	m.mu.Lock()
-	m.links[l.server] = slices.DeleteFunc(m.links[l.server], func(other *link) bool { return other == l })
-	hops := m.fail(slices.Collect(maps.Values(l.pending)), time.Now(), err)
-	m.retire(l)
-	m.mu.Unlock()
-	m.do(hops...)
-}
-
-// sweep ends the tries that have waited too long.
-func (m *mux) sweep() {
-	m.mu.Lock()
 	now := time.Now()
-	late := m.flights(func(f *flight) bool { return !now.Before(f.tryUntil) })
-	hops := m.fail(late, now, os.ErrDeadlineExceeded)
-	m.sweeper = nil
-	if m.flying > 0 {
-		m.sweeper = time.AfterFunc(sweepStep, m.sweep)
+	m.links[l.server] = slices.DeleteFunc(m.links[l.server], func(other *link) bool { return other == l })
+	if m.health != nil && len(l.tries) > 0 {
+		m.health.failed(l.server)
 	}
-	m.mu.Unlock()
-	m.do(hops...)
-}
-
-// flights are those under way that are wanted.
-func (m *mux) flights(want func(*flight) bool) []*flight {
-	var out []*flight
-	for l := range m.open {
-		for _, f := range l.pending {
-			if want(f) {
-				out = append(out, f)
-			}
+	var hops []hop
+	for _, t := range l.tries {
+		m.drop(t)
+		if p := t.of; !p.over && t.server >= 0 {
+			p.plan.failed(t.server, err)
+			hops = append(hops, m.advance(p, now)...)
 		}
 	}
-	return out
+	m.retire(l)
+	m.mu.Unlock()
+	m.do(hops)
 }
 
-// fail ends the tries under way of some flights.
-func (m *mux) fail(flights []*flight, now time.Time, err error) []hop {
-	var hops []hop
-	for _, f := range flights {
-		m.leave(f)
-		f.tries.failed(err)
-		hops = append(hops, m.next(f, now))
+// retireAll lets pending queries end on the links they are on; queries to come
+// get new ones.
+func (m *mux) retireAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, links := range m.links {
+		for _, l := range links {
+			m.retire(l)
+		}
 	}
-	return hops
+	clear(m.links)
 }
+
+// close ends all pending queries, closes all links and waits for their
+// goroutines.
+func (m *mux) close() {
+	m.retireAll()
+	m.mu.Lock()
+	var hops []hop
+	for p := range m.live {
+		hops = append(hops, m.finish(p, nil, net.ErrClosed)...)
+	}
+	for l := range m.open {
+		clear(l.tries)
+		m.closeUnused(l)
+	}
+	if m.sweeper != nil {
+		m.sweeper.Stop()
+		m.sweeper = nil
+	}
+	m.mu.Unlock()
+	m.do(hops)
+	m.readers.Wait()
+}
+
+// newID returns an unpredictable message ID (RFC 5452 section 9.2).
+func newID() uint16 { return uint16(rand.Uint32()) }

@@ -351,20 +351,3 @@ func FuzzReverseAddr(f *testing.F) {
 		}
 	})
 }
-
-func FuzzReplyToUs(f *testing.F) {
-	raw, err := new(dns.Msg).SetQuestion("www.example.", dns.TypeA).Pack()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(raw, raw)
-	f.Add([]byte{}, raw[:12])
-	f.Fuzz(func(t *testing.T, reply, query []byte) {
-		if len(query) < headerSize {
-			return
-		}
-		if answers(reply, query) && (reply[0] != query[0] || reply[1] != query[1]) {
-			t.Error("a reply with another ID was taken")
-		}
-	})
-}

@@ -155,7 +155,7 @@ func (s *Server) Alive(ctx context.Context) error {
 	var self mux
 	defer self.close()
 	until, _ := ctx.Deadline()
-	if _, err := wait(ctx, func(done func([]byte, error)) { self.ask([]netip.AddrPort{*addr}, query, until, false, done) }); err != nil {
+	if _, err := wait(ctx, func(done func([]byte, error)) { self.ask([]netip.AddrPort{*addr}, query, until, done) }); err != nil {
 		return fmt.Errorf("a query to ourselves, at %s: %w", addr, err)
 	}
 	return nil

@@ -59,7 +59,11 @@ func (f *Forwarder) hostAddrs(ctx context.Context, host string) []netip.Addr {
 	if time.Now().Before(known.until) {
 		return known.addrs
 	}
-	addrs, local := f.hosts.local(ctx, host)
+	var addrs []netip.Addr
+	local := false
+	if f.hosts.local != nil {
+		addrs, local = f.hosts.local(ctx, host)
+	}
 	if !local {
 		addrs = f.lookupHost(ctx, host)
 	}
@@ -108,7 +112,7 @@ func addrsOf(rrs []dns.RR) []netip.Addr {
 
 // localAddresses returns the addresses of a name in the zone.
 func (s *Server) localAddresses(ctx context.Context, name string) ([]netip.Addr, bool) {
-	if !isBelow(canonical(name), s.domain) {
+	if s.outside(canonical(name)) {
 		return nil, false
 	}
 	var addrs []netip.Addr

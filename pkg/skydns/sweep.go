@@ -1,0 +1,111 @@
+package skydns
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"slices"
+	"time"
+)
+
+// sweepStep is how often pending queries are looked at.
+const sweepStep = 25 * time.Millisecond
+
+// sweep does what time brings: servers that are asked next, waiters whose time
+// is over, replies that no longer come, idle sockets.
+func (m *mux) sweep() {
+	m.mu.Lock()
+	now := time.Now()
+	var hops []hop
+	for p := range m.live {
+		hops = append(hops, m.tick(p, now)...)
+	}
+	for l := range m.open {
+		for _, t := range l.tries {
+			if t.of.over && now.Sub(t.sent) > exchangeTimeout {
+				m.drop(t)
+			}
+		}
+		if now.Sub(l.made) >= maxLinkAge && !l.retired {
+			m.links[l.server] = slices.DeleteFunc(m.links[l.server], func(other *link) bool { return other == l })
+			m.retire(l)
+		}
+	}
+	if m.health != nil {
+		m.health.forget(now)
+	}
+	m.sweeper = nil
+	m.wake()
+	m.mu.Unlock()
+	m.do(hops)
+}
+
+// wake starts the sweeper where it has work.
+func (m *mux) wake() {
+	switch {
+	case len(m.live) > 0 && (m.sweeper == nil || m.idle):
+		if m.sweeper != nil {
+			m.sweeper.Stop()
+		}
+		m.idle = false
+		m.sweeper = time.AfterFunc(sweepStep, m.sweep)
+	case len(m.open) > 0 && m.sweeper == nil:
+		m.idle = true
+		m.sweeper = time.AfterFunc(maxLinkAge/10, m.sweep)
+	}
+}
+
+// tick asks the next server of a query in time, and ends the wait of those whose
+// time is over.
+func (m *mux) tick(p *pending, now time.Time) []hop {
+	var late []waiter
+	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
+		if now.Before(w.until) {
+			return false
+		}
+		late = append(late, w)
+		return true
+	})
+	last := p.plan.last
+	gaveUp := last != nil && p.nextAt.IsZero() && now.Sub(p.sent) > tryTimeout
+	if len(p.waiters) == 0 || gaveUp {
+		for _, t := range p.tries {
+			m.note(t)
+		}
+		p.waiters = append(p.waiters, late...)
+		if last != nil {
+			return m.finish(p, last, nil)
+		}
+		return m.finish(p, nil, timedOut(p))
+	}
+	var hops []hop
+	if len(late) > 0 {
+		hops = append(hops, hop{waiters: late, reply: bytes.Clone(last)})
+		if last == nil {
+			hops[0].err = timedOut(p)
+		}
+	}
+	if !p.nextAt.IsZero() && !now.Before(p.nextAt) {
+		for _, t := range p.tries {
+			m.note(t)
+		}
+		hops = append(hops, m.next(p, now)...)
+	}
+	return hops
+}
+
+// note counts a try that was not replied to before the next one, once.
+func (m *mux) note(t *try) {
+	if !t.late && m.health != nil {
+		m.health.silent(t.link.server)
+	}
+	t.late = true
+	t.of.plan.failed(t.server, os.ErrDeadlineExceeded)
+}
+
+func timedOut(p *pending) error {
+	if p.plan.err != nil {
+		return p.plan.err
+	}
+	return errors.Join(errNoAnswer, os.ErrDeadlineExceeded)
+}

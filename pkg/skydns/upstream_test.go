@@ -1,0 +1,245 @@
+package skydns_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// Several silent servers before a good one cost time, not the reply, and only the
+// first queries: afterwards the good one is asked first.
+func TestSilentServersAreRemembered(t *testing.T) {
+	var silent []mute
+	for range 3 {
+		silent = append(silent, newMute(t))
+	}
+	good := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, append(silent, good)...)
+	c := newClient(t, addr)
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, from, err := good.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			_, _ = good.WriteToUDPAddrPort(reply(buf[:n], dns.RcodeSuccess), from)
+		}
+	}()
+	const n = 30
+	for id := range uint16(n) {
+		c.ask(id, fmt.Sprintf("q%d.outside.example", id))
+		if got := c.next(); got[3]&0xf != dns.RcodeSuccess {
+			t.Fatalf("query %d: %q", id, got)
+		}
+	}
+	for i, s := range silent {
+		if got := drain(s); got < 1 || got > n/3 {
+			t.Errorf("silent server %d got %d of %d queries", i, got, n)
+		}
+	}
+}
+
+// drain counts the packets that a server has been sent.
+func drain(m mute) int {
+	buf := make([]byte, 4096)
+	for n := 0; ; n++ {
+		_ = m.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if _, _, err := m.ReadFromUDPAddrPort(buf); err != nil {
+			return n
+		}
+	}
+}
+
+// A server that recovers is asked first again, also when others are good.
+func TestRecoveredServerIsAskedAgain(t *testing.T) {
+	first, second := newMute(t), newMute(t)
+	var down atomic.Bool
+	down.Store(true)
+	var answered [2]atomic.Int32
+	for i, m := range []mute{first, second} {
+		go func() {
+			buf := make([]byte, 4096)
+			for {
+				n, from, err := m.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					return
+				}
+				if i == 0 && down.Load() {
+					continue
+				}
+				answered[i].Add(1)
+				_, _ = m.WriteToUDPAddrPort(reply(buf[:n], dns.RcodeSuccess), from)
+			}
+		}()
+	}
+	_, addr := forwarding(t, skydns.Options{}, first, second)
+	c := newClient(t, addr)
+	id := uint16(0)
+	ask := func() {
+		id++
+		c.ask(id, fmt.Sprintf("q%d.outside.example", id))
+		c.next()
+	}
+	for range 10 {
+		ask()
+	}
+	if answered[1].Load() == 0 {
+		t.Fatal("the second server was not asked")
+	}
+	down.Store(false)
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		before := answered[1].Load()
+		ask()
+		if answered[0].Load() > 3 && answered[1].Load() == before {
+			return
+		}
+	}
+	t.Error("the first server was not asked again")
+}
+
+// A reply counts as long as the client's query is pending, however late.
+func TestLateReply(t *testing.T) {
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	c.ask(1, "www.outside.example")
+	q := up.next()
+	up.next() // sent again
+	time.Sleep(time.Second)
+	up.say(reply(q.query, dns.RcodeNameError), q.from)
+	if got := c.next(); got[3]&0xf != dns.RcodeNameError {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A query that joins an equal one has its own time: the servers are asked again
+// for it after the first one has ended.
+func TestLateJoiner(t *testing.T) {
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	early, late := newClient(t, addr), newClient(t, addr)
+	early.ask(7, "www.outside.example")
+	up.next()
+	up.next()
+	time.Sleep(2 * time.Second)
+	late.ask(8, "www.outside.example")
+	q := up.next() // asked again for it
+	if got := early.next(); got[3]&0xf != dns.RcodeServerFailure {
+		t.Errorf("got %q", got)
+	}
+	up.say(reply(q.query, dns.RcodeSuccess), q.from)
+	if got := late.next(); got[1] != 8 || got[3]&0xf != dns.RcodeSuccess {
+		t.Errorf("got %q", got)
+	}
+}
+
+// An error without a question sends the query to the next server; NXDOMAIN
+// without one is ignored. The reply may still come.
+func TestForgedErrors(t *testing.T) {
+	up, second := newMute(t), newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up, second)
+	c := newClient(t, addr)
+	c.ask(1, "www.outside.example")
+	q := up.next()
+	bare := func(rcode byte) []byte {
+		r := reply(q.query, rcode)[:headerSize]
+		clear(r[4:])
+		return r
+	}
+	up.say(bare(dns.RcodeNameError), q.from)
+	up.say(bare(dns.RcodeRefused), q.from)
+	second.next()
+	up.say(reply(q.query, dns.RcodeSuccess), q.from)
+	if got := c.next(); got[3]&0xf != dns.RcodeSuccess {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Equal look-ups of clients, for the target of one alias, are asked once.
+func TestEqualLookupsAreJoined(t *testing.T) {
+	var asked atomic.Int32
+	release := make(chan struct{})
+	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		asked.Add(1)
+		<-release
+		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
+	})
+	defer f.Close()
+	var lookups sync.WaitGroup
+	for range 50 {
+		lookups.Go(func() {
+			if _, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(200 * time.Millisecond)
+	close(release)
+	lookups.Wait()
+	if n := asked.Load(); n > 3 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// A server that does not read EDNS gets the look-up without it.
+func TestLookupWithoutEDNS(t *testing.T) {
+	for _, question := range []bool{true, false} {
+		f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+			m := new(dns.Msg).SetReply(q)
+			if q.IsEdns0() == nil {
+				m.Answer = dnstest.Records(t, "www.outside.example. 5 IN A 192.0.2.1")
+			} else if m.Rcode = dns.RcodeFormatError; !question {
+				m.Question = nil
+			}
+			_ = w.WriteMsg(m)
+		})
+		m, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA)
+		if err != nil || len(m.Answer) != 1 {
+			t.Errorf("question %v: %v, %v", question, m, err)
+		}
+		f.Close()
+	}
+}
+
+// A stub server given by name needs no running server.
+func TestLookupWithNamedStub(t *testing.T) {
+	f := upstream(t, rcode(dns.RcodeNameError))
+	defer f.Close()
+	f.SetRoutes(nil, map[string][]skydns.StubServer{"stub.example": {{Host: "ns.stub.example"}}})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if m, err := f.Lookup(ctx, "www.stub.example.", dns.TypeA); err == nil {
+		t.Errorf("got %v", m)
+	}
+}
+
+// A closed port sends the query to the next server, over both transports.
+func TestClosedPort(t *testing.T) {
+	closed := newMute(t)
+	_ = closed.Close()
+	good := dnstest.NewServer(t, rcode(dns.RcodeNameError))
+	f := skydns.NewForwarder(netip.AddrPort{})
+	defer f.Close()
+	f.SetRoutes([]netip.AddrPort{closed.addr(), good.AddrPort()}, nil)
+	raw, err := dnstest.Query("www.outside.example", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tcp := range []bool{false, true} {
+		for range 3 {
+			if r, err := f.Forward(t.Context(), raw, tcp); err != nil || r[3]&0xf != dns.RcodeNameError {
+				t.Errorf("tcp %v: %q, %v", tcp, r, err)
+			}
+		}
+	}
+}
