@@ -109,7 +109,7 @@ func (f *fastPath) limit() int {
 // done completes a reply of rcode to a question about the zone.
 func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	if f.query.OPT {
-		f.reply.OPT(ednsSize)
+		f.reply.OPT(ednsSize, f.query.DO)
 	}
 	size := len(f.reply.Buf)
 	f.tally.note(outcomeOf(sys, f.tcp, f.query.Type, rcode, size, truncated), size, f.now)

@@ -105,6 +105,10 @@ func (s *Server) respondElsewhere(req *request, what kind, start time.Time) resp
 		m.Rcode = dns.RcodeRefused
 		m.RecursionDesired = m.RecursionDesired && req.q.Qtype != dns.TypeANY
 		return response{reply: s.finish(req, m, systemAuth, start)}
+	case unsupported:
+		m := req.reply()
+		m.Rcode = dns.RcodeNotImplemented
+		return response{reply: s.finish(req, m, systemAuth, start)}
 	case badVersion:
 		m := req.reply()
 		m.Rcode = dns.RcodeBadVers
@@ -195,22 +199,25 @@ func (s *Server) overloaded(raw []byte, tcp bool) []byte {
 type kind int
 
 const (
-	local      kind = iota // the zone's records
-	reverse                // a reverse name: ours if we have it, else forwarded
-	outside                // another server
-	chaos                  // class CHAOS: about this server
-	refused                // nobody
-	badVersion             // an EDNS version that we do not speak
+	local       kind = iota // the zone's records
+	reverse                 // a reverse name: ours if we have it, else forwarded
+	outside                 // another server
+	chaos                   // class CHAOS: about this server
+	refused                 // nobody: REFUSED
+	unsupported             // nobody: NOTIMP
+	badVersion              // an EDNS version that we do not speak
 )
 
 // classify decides by the question alone; the first rule that fits counts.
 func (s *Server) classify(r *request) kind {
 	isChaos := r.q.Qclass == dns.ClassCHAOS
 	switch {
-	case r.opt != nil && r.opt.Version() != 0:
+	case r.opt != nil && r.opt.version != 0:
 		return badVersion
-	case r.q.Qtype == dns.TypeANY:
-		return refused
+	case r.q.Qtype == dns.TypeANY || r.q.Qtype == dns.TypeAXFR || r.q.Qtype == dns.TypeIXFR:
+		return refused // RFC 8482, RFC 5936
+	case isMeta(r.q.Qtype):
+		return unsupported
 	case r.q.Qclass != dns.ClassINET && r.q.Qclass != dns.ClassANY && !isChaos:
 		return refused
 	case isChaos && s.forwarder.takesAll() && strings.HasSuffix(r.name, ".bind."):
@@ -232,7 +239,7 @@ func (r *request) reply() *dns.Msg {
 	m.RecursionDesired = r.msg.RecursionDesired
 	m.CheckingDisabled = r.msg.CheckingDisabled
 	if r.opt != nil {
-		m.Extra = []dns.RR{newOPT()}
+		m.Extra = []dns.RR{r.opt.reply()}
 	}
 	return m
 }
@@ -242,12 +249,6 @@ func (r *request) authoritative() *dns.Msg {
 	m := r.reply()
 	m.Authoritative, m.RecursionAvailable = true, true
 	return m
-}
-
-func newOPT() *dns.OPT {
-	opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
-	opt.SetUDPSize(ednsSize)
-	return opt
 }
 
 // failure is SERVFAIL about a name of the zone.

@@ -212,7 +212,7 @@ func TestEDNS(t *testing.T) {
 		return m
 	}
 	opt := ask(func(*dns.Msg) {}).IsEdns0()
-	if opt == nil || opt.UDPSize() != ednsSize || opt.Do() || opt.Version() != 0 {
+	if opt == nil || opt.UDPSize() != ednsSize || !opt.Do() || opt.Version() != 0 {
 		t.Errorf("OPT %v", opt)
 	}
 	m := ask(func(q *dns.Msg) { q.IsEdns0().SetVersion(1) })

@@ -27,8 +27,8 @@ type request struct {
 	q dns.Question
 	// name is q.Name in the form that a Query has.
 	name string
-	// opt is the query's OPT record, nil without EDNS (RFC 6891).
-	opt *dns.OPT
+	// opt is the query's OPT record, nil without EDNS.
+	opt *edns
 	tcp bool
 	// stale: the answer comes from data of an earlier run.
 	stale bool
@@ -42,7 +42,7 @@ func (r *request) limit() int {
 	case r.opt == nil:
 		return minUDPSize
 	}
-	return min(max(int(r.opt.UDPSize()), minUDPSize), maxUDPSize)
+	return min(max(r.opt.size, minUDPSize), maxUDPSize)
 }
 
 // parse reads a packet. When it returns no request, the reply is what is left
@@ -58,43 +58,55 @@ func parse(raw []byte, tcp bool) (*request, *dns.Msg) {
 	if count(0) != 1 || count(1) > 1 || count(2) > 1 || count(3) > 2 {
 		return nil, refusal(raw, dns.RcodeFormatError)
 	}
-	msg := new(dns.Msg)
-	if err := msg.Unpack(raw); err != nil || len(msg.Question) != 1 {
+	opt, wellFormed := scan(raw)
+	q, ok := readQuestion(raw)
+	if !wellFormed || !ok {
 		return nil, refusal(raw, dns.RcodeFormatError)
 	}
-	r := &request{raw: raw, msg: msg, q: msg.Question[0], tcp: tcp}
-	for _, rr := range msg.Extra {
-		opt, ok := rr.(*dns.OPT)
-		if !ok {
-			continue
-		}
-		if r.opt != nil || opt.Hdr.Name != "." {
-			return nil, refusal(raw, dns.RcodeFormatError) // RFC 6891 section 6.1.1
-		}
-		r.opt = opt
+	msg := &dns.Msg{Question: []dns.Question{q}}
+	msg.Id = binary.BigEndian.Uint16(raw)
+	msg.RecursionDesired, msg.CheckingDisabled = raw[2]&1 != 0, raw[3]&0x10 != 0
+	return &request{raw: raw, msg: msg, q: q, name: canonical(q.Name), opt: opt, tcp: tcp}, nil
+}
+
+// readQuestion reads the question behind the header. Its name cannot be compressed,
+// since there is no name before it.
+func readQuestion(raw []byte) (dns.Question, bool) {
+	end := headerSize
+	for end < len(raw) && 0 < raw[end] && raw[end] <= 63 {
+		end += 1 + int(raw[end])
 	}
-	r.name = canonical(r.q.Name)
-	return r, nil
+	if end+5 > len(raw) || raw[end] != 0 {
+		return dns.Question{}, false
+	}
+	name, off, err := dns.UnpackDomainName(raw, headerSize)
+	if err != nil || off != end+1 {
+		return dns.Question{}, false
+	}
+	return dns.Question{Name: name, Qtype: binary.BigEndian.Uint16(raw[off:]), Qclass: binary.BigEndian.Uint16(raw[off+2:])}, true
 }
 
 // refusal is the reply to a packet that is not processed: its header, and the
-// question where it can be read.
+// question and an OPT record where they can be read.
 func refusal(raw []byte, rcode int) *dns.Msg {
 	m := new(dns.Msg)
 	m.Id = binary.BigEndian.Uint16(raw)
 	m.Response = true
 	m.Opcode = int(raw[2]>>3) & 0xf
-	m.RecursionDesired = raw[2]&1 != 0
-	m.CheckingDisabled = raw[3]&0x10 != 0
+	if m.Opcode == dns.OpcodeQuery { // the bits have other meanings, or none, elsewhere
+		m.RecursionDesired = raw[2]&1 != 0
+		m.CheckingDisabled = raw[3]&0x10 != 0
+	}
 	m.Rcode = rcode
+	if opt, _ := scan(raw); opt != nil {
+		m.Extra = []dns.RR{opt.reply()}
+	}
 	if binary.BigEndian.Uint16(raw[4:]) == 0 {
 		return m
 	}
-	name, off, err := dns.UnpackDomainName(raw, headerSize)
-	if err != nil || off+4 > len(raw) {
-		return m
+	if q, ok := readQuestion(raw); ok {
+		m.Question = []dns.Question{q}
 	}
-	m.Question = []dns.Question{{Name: name, Qtype: binary.BigEndian.Uint16(raw[off:]), Qclass: binary.BigEndian.Uint16(raw[off+2:])}}
 	return m
 }
 

@@ -26,13 +26,10 @@ type Query struct {
 	Type uint16
 	// End is where the question section ends in the packet.
 	End int
-	// OPT says that the query has an OPT record, and Size the size of the
-	// largest reply over UDP that it allows; without OPT it is 512.
-	OPT  bool
-	Size int
-	// LastUpper is the offset in the packet of the last letter in upper case
-	// of the name, 0 when there is none.
-	LastUpper int
+	// OPT: the query has an OPT record. DO is its DNSSEC OK bit, and Size the size
+	// of the largest reply over UDP that it allows; without OPT it is 512.
+	OPT, DO bool
+	Size    int
 
 	text [maxName + 1]byte
 }
@@ -65,7 +62,7 @@ func (q *Query) Parse(packet []byte) bool {
 	}
 	q.Type = binary.BigEndian.Uint16(packet[off:])
 	q.End = off + 4
-	q.OPT, q.Size = packet[11] == 1, 512
+	q.OPT, q.DO, q.Size = packet[11] == 1, false, 512
 	if !q.OPT {
 		return q.End == len(packet)
 	}
@@ -75,7 +72,6 @@ func (q *Query) Parse(packet []byte) bool {
 // parseName reads the name of the question, and returns the offset behind it;
 // 0 when it is not plain.
 func (q *Query) parseName(packet []byte) int {
-	q.LastUpper = 0
 	off, n := headerSize, 0
 	for off < len(packet) {
 		size := int(packet[off])
@@ -98,9 +94,6 @@ func (q *Query) parseName(packet []byte) int {
 			if low == 0 {
 				return 0
 			}
-			if low != c {
-				q.LastUpper = off + i
-			}
 			q.text[n+i] = low
 		}
 		q.text[n+size] = '.'
@@ -111,12 +104,13 @@ func (q *Query) parseName(packet []byte) int {
 }
 
 // parseOPT reads an OPT record that has to end the packet (RFC 6891 section
-// 6.1.2). Options that a library might find fault with are left to it.
+// 6.1.2). Its options are ignored, if they fill it.
 func (q *Query) parseOPT(rr []byte) bool {
 	if len(rr) < OPTSize || rr[0] != 0 || binary.BigEndian.Uint16(rr[1:]) != typeOPT || rr[6] != 0 {
 		return false
 	}
 	q.Size = max(512, int(binary.BigEndian.Uint16(rr[3:])))
+	q.DO = rr[7]&0x80 != 0
 	options := rr[OPTSize:]
 	if int(binary.BigEndian.Uint16(rr[9:])) != len(options) {
 		return false
@@ -125,16 +119,11 @@ func (q *Query) parseOPT(rr []byte) bool {
 		if len(options) < 4 {
 			return false
 		}
-		code, size := binary.BigEndian.Uint16(options), int(binary.BigEndian.Uint16(options[2:]))
-		switch code {
-		case 3, 10, 12: // NSID, COOKIE, PADDING: any bytes
-		default:
+		size := 4 + int(binary.BigEndian.Uint16(options[2:]))
+		if size > len(options) {
 			return false
 		}
-		if 4+size > len(options) {
-			return false
-		}
-		options = options[4+size:]
+		options = options[size:]
 	}
 	return true
 }

@@ -174,9 +174,13 @@ func (r *Reply) EndAdditional(limit int) {
 }
 
 // OPT appends an OPT record that announces size, and counts it (RFC 6891
-// section 6.1.2).
-func (r *Reply) OPT(size uint16) {
-	r.Buf = append(r.Buf, 0, 0, typeOPT, byte(size>>8), byte(size), 0, 0, 0, 0, 0, 0)
+// section 6.1.2). It sets DO as the query does (RFC 3225 section 3).
+func (r *Reply) OPT(size uint16, do bool) {
+	flags := byte(0)
+	if do {
+		flags = 0x80
+	}
+	r.Buf = append(r.Buf, 0, 0, typeOPT, byte(size>>8), byte(size), 0, 0, flags, 0, 0, 0)
 	binary.BigEndian.PutUint16(r.Buf[10:], binary.BigEndian.Uint16(r.Buf[10:])+1)
 }
 

@@ -1,0 +1,122 @@
+package skydns
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// optRecord is an OPT record in wire format.
+func optRecord(version byte, do bool, options ...byte) []byte {
+	rr := []byte{0, 0, byte(dns.TypeOPT), 1232 >> 8, 1232 & 0xff, 0, version, 0, 0}
+	if do {
+		rr[7] = 0x80
+	}
+	return append(binary.BigEndian.AppendUint16(rr, uint16(len(options))), options...)
+}
+
+// packetWith is a query with records in one section: 1 to 3.
+func packetWith(section int, count byte, qtype uint16, records ...[]byte) []byte {
+	raw := []byte{1, 2, 1, 0x10, 0, 1, 0, 0, 0, 0, 0, 0}
+	raw[5+2*section] = count
+	raw = append(raw, "\x03WEB\x07cluster\x05local\x00"...)
+	raw = append(binary.BigEndian.AppendUint16(raw, qtype), 0, 1)
+	for _, rr := range records {
+		raw = append(raw, rr...)
+	}
+	return raw
+}
+
+func withOpcode(opcode byte, raw []byte) []byte {
+	raw[2] |= opcode << 3
+	return raw
+}
+
+// Well-formed OPT records are accepted whatever their options are, and replies
+// have an OPT record when the query had one that can be read.
+func TestOPT(t *testing.T) {
+	s := newServer(t, oneName{addrs: 1})
+	option := func(code uint16, data ...byte) []byte {
+		b := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, code), uint16(len(data)))
+		return append(b, data...)
+	}
+	type test struct {
+		name    string
+		raw     []byte
+		rcode   int
+		opt, do bool
+	}
+	tests := []test{
+		{"no option", packetWith(3, 1, TypeA, optRecord(0, false)), dns.RcodeSuccess, true, false},
+		{"DO", packetWith(3, 1, TypeA, optRecord(0, true)), dns.RcodeSuccess, true, true},
+		{"DO, version 1", packetWith(3, 1, TypeA, optRecord(1, true, 0, 1, 0, 9)), dns.RcodeBadVers, true, true},
+		{"an option beyond the end", packetWith(3, 1, TypeA, optRecord(0, true, 0, 19, 0, 1)), dns.RcodeFormatError, true, true},
+		{"half an option", packetWith(3, 1, TypeA, optRecord(0, false, 0, 19, 0)), dns.RcodeFormatError, true, false},
+		{"two OPT records", packetWith(3, 2, TypeA, optRecord(0, true), optRecord(0, false)), dns.RcodeFormatError, true, true},
+		{"an owner", packetWith(3, 1, TypeA, append([]byte{1, 'x'}, optRecord(0, false)...)), dns.RcodeFormatError, false, false},
+		{"in the answer section", packetWith(1, 1, TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
+		{"in the authority section", packetWith(2, 1, TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
+		{"counted and missing", packetWith(3, 1, TypeA), dns.RcodeFormatError, false, false},
+		{"cut", packetWith(3, 1, TypeA, optRecord(0, false)[:10]), dns.RcodeFormatError, false, false},
+		{"longer than the packet", packetWith(3, 1, TypeA, optRecord(0, false, option(19, 1, 2)...)[:15]), dns.RcodeFormatError, false, false},
+		{"an unknown opcode", withOpcode(9, packetWith(3, 1, TypeA, optRecord(0, true))), dns.RcodeNotImplemented, true, true},
+		{"NXDOMAIN", func() []byte {
+			raw := packetWith(3, 1, TypeA, optRecord(0, true))
+			raw[13] = 'x'
+			return raw
+		}(), dns.RcodeNameError, true, true},
+		{"no class", packetWith(3, 0, TypeA)[:32], dns.RcodeFormatError, false, false},
+		{"a compressed name", append([]byte{1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, 1, 'x', 0xc0, 4, 0, 1, 0, 1), dns.RcodeFormatError, false, false},
+	}
+	for _, code := range []uint16{0, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 26946, 65001, 65535} {
+		for _, data := range [][]byte{{}, {1}, {0, 1, 200, 0}, make([]byte, 5), make([]byte, 100)} {
+			tests = append(tests, test{"any option", packetWith(3, 1, TypeA, optRecord(0, false, append(option(code, data...), option(code, data...)...)...)), dns.RcodeSuccess, true, false})
+		}
+	}
+	for _, tt := range tests {
+		m := new(dns.Msg)
+		if err := m.Unpack(s.respond(tt.raw, false).reply); err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		opt := m.IsEdns0()
+		if m.Rcode != tt.rcode || (opt != nil) != tt.opt || tt.opt && (opt.Do() != tt.do || opt.UDPSize() != ednsSize || len(opt.Option) > 0) {
+			t.Errorf("%s: packet %x\n%v", tt.name, tt.raw, m)
+		}
+	}
+}
+
+// Types that are no types of records are refused, inside the zone and outside.
+func TestMetaTypes(t *testing.T) {
+	s := newServer(t, oneName{addrs: 1})
+	for qtype, want := range map[uint16]int{
+		dns.TypeAXFR: dns.RcodeRefused, dns.TypeIXFR: dns.RcodeRefused, dns.TypeANY: dns.RcodeRefused, dns.TypeOPT: dns.RcodeNotImplemented,
+		dns.TypeTSIG: dns.RcodeNotImplemented, dns.TypeTKEY: dns.RcodeNotImplemented, dns.TypeMAILA: dns.RcodeNotImplemented,
+		dns.TypeMAILB: dns.RcodeNotImplemented, 128: dns.RcodeNotImplemented, dns.TypeHTTPS: dns.RcodeSuccess, dns.TypeURI: dns.RcodeSuccess,
+	} {
+		for _, name := range []string{"web.cluster.local.", "www.outside.example.", "1.0.0.10.in-addr.arpa."} {
+			if want == dns.RcodeSuccess && name != "web.cluster.local." {
+				continue
+			}
+			raw, err := new(dns.Msg).SetQuestion(name, qtype).Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			reply := s.respond(raw, true).reply
+			if len(reply) < headerSize || int(reply[3]&0xf) != want || want != 0 && (reply[7] != 0 || reply[9] != 0) {
+				t.Errorf("%s, type %d: %x, want rcode %d alone", name, qtype, reply, want)
+			}
+		}
+	}
+}
+
+// Bits that have a meaning in queries are not copied for other opcodes.
+func TestBitsOfOtherOpcodes(t *testing.T) {
+	s := newServer(t, oneName{addrs: 1})
+	for opcode := byte(0); opcode < 16; opcode++ {
+		reply := s.respond(withOpcode(opcode, packetWith(3, 0, TypeA)), false).reply
+		if copied := reply[2]&1 != 0 && reply[3]&0x10 != 0; copied != (opcode == 0) || reply[2]>>3&0xf != opcode {
+			t.Errorf("opcode %d: %x", opcode, reply)
+		}
+	}
+}
