@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 )
@@ -183,27 +184,46 @@ type message struct {
 
 // next returns the number of the next field, and the size of what is to be read
 // or skipped next. Fields that are no messages have nothing to read.
-func (m *message) next() (field uint64, size int64, err error) {
-	tag, err := binary.ReadUvarint(m)
-	if err != nil {
+func (m *message) next() (field protowire.Number, size int64, err error) {
+	// A tag and a number, of at most ten bytes each.
+	head, err := m.in.Peek(int(min(m.left, 2*binary.MaxVarintLen64)))
+	if len(head) == 0 {
 		return 0, 0, cutOff(err)
 	}
-	switch tag & 7 {
-	case 0: // a number
-		_, err = binary.ReadUvarint(m)
-		return 0, 0, cutOff(err)
-	case 1:
-		return 0, 8, nil
-	case 5:
-		return 0, 4, nil
-	case 2: // bytes
-		n, err := binary.ReadUvarint(m)
-		if err == nil && n > uint64(m.left) {
-			err = errBadProtobuf
+	field, kind, n := protowire.ConsumeTag(head)
+	used := n
+	switch {
+	case n < 0:
+	case kind == protowire.VarintType:
+		field = 0
+		_, n = protowire.ConsumeVarint(head[used:])
+		used += n
+	case kind == protowire.Fixed64Type:
+		field, size = 0, 8
+	case kind == protowire.Fixed32Type:
+		field, size = 0, 4
+	case kind == protowire.BytesType:
+		var length uint64
+		length, n = protowire.ConsumeVarint(head[used:])
+		used += n
+		if size = int64(length); n > 0 && (size < 0 || size > m.left-int64(used)) {
+			return 0, 0, errBadProtobuf
 		}
-		return tag >> 3, int64(n), cutOff(err)
+	default:
+		return 0, 0, errBadProtobuf
 	}
-	return 0, 0, errBadProtobuf
+	if n < 0 {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = protowire.ParseError(n)
+		}
+		if err = cutOff(err); !errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("%w: %w", errBadProtobuf, err)
+		}
+		return 0, 0, err
+	}
+	used, err = m.in.Discard(used)
+	m.left -= int64(used)
+	return field, size, err
 }
 
 // read returns a field of the given size, until the next one is read.
@@ -235,18 +255,6 @@ func (m *message) skip(size int64) error {
 	n, err := io.CopyN(io.Discard, m.in, size)
 	m.left -= n
 	return cutOff(err)
-}
-
-// ReadByte implements io.ByteReader.
-func (m *message) ReadByte() (byte, error) {
-	if m.left <= 0 {
-		return 0, io.ErrUnexpectedEOF
-	}
-	b, err := m.in.ReadByte()
-	if err == nil {
-		m.left--
-	}
-	return b, err
 }
 
 // room returns a buffer of the given size, if possible buf. A large one is not
