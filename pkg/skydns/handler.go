@@ -20,6 +20,8 @@ type response struct {
 	// start returns at once; done is told the reply, which is valid until it
 	// returns, by whoever got it.
 	start func(done func(reply []byte))
+	// wildcard marks a query that may visit every Service.
+	wildcard bool
 }
 
 // due says whether the reply is still to come.
@@ -53,7 +55,7 @@ func (s *Server) respond(raw []byte, tcp bool) (resp response) {
 	if errors.Is(err, context.Canceled) {
 		// The packet's buffer is not ours once we return.
 		req.raw = bytes.Clone(raw)
-		return response{wait: s.guarded(req.raw, func(ctx context.Context) []byte {
+		return response{wildcard: strings.Contains(req.name, "*"), wait: s.guarded(req.raw, func(ctx context.Context) []byte {
 			m, err := s.answer(ctx, req)
 			if err != nil {
 				m = s.failure(req)

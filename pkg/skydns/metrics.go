@@ -2,8 +2,11 @@ package skydns
 
 import (
 	"encoding/binary"
+	"errors"
+	"os"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -18,7 +21,9 @@ type metrics struct {
 	panics       prometheus.Counter
 	overloads    prometheus.Counter
 	stale        prometheus.Counter
-	sendErrors   prometheus.Counter
+	sendErrors   *prometheus.CounterVec
+	unsent       [2]prometheus.Counter // of sendErrors: no room, refused
+	sockets      atomic.Pointer[[]*batches]
 	conns        prometheus.Gauge
 	connsRefused prometheus.Counter
 
@@ -35,11 +40,14 @@ func newMetrics(opts Options, workers int) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		shared:       new(counters),
-		panics:       counter("kubedns_dns_panics_total", "Panics while a query was handled; each was answered with SERVFAIL."),
-		overloads:    counter("kubedns_dns_overload_total", "Queries answered with SERVFAIL because too many waited for other servers, or too many wildcards ran."),
-		stale:        counter("kubedns_dns_stale_answers_total", "Answers from the data of an earlier run, while the first lists are waited for."),
-		sendErrors:   counter("kubedns_dns_send_errors_total", "Replies over UDP that could not be sent."),
+		shared:    new(counters),
+		panics:    counter("kubedns_dns_panics_total", "Panics while a query was handled; each was answered with SERVFAIL."),
+		overloads: counter("kubedns_dns_overload_total", "Queries answered with SERVFAIL because too many waited for other servers, or too many wildcards ran."),
+		stale:     counter("kubedns_dns_stale_answers_total", "Answers from the data of an earlier run, while the first lists are waited for."),
+		sendErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kubedns_dns_send_errors_total",
+			Help: "Replies over UDP that were dropped: the socket's send buffer was full (reason=\"buffer\"), or the kernel refused them (reason=\"refused\").",
+		}, []string{"reason"}),
 		conns:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_dns_tcp_connections", Help: "Open TCP connections of clients."}),
 		connsRefused: counter("kubedns_dns_tcp_connections_refused_total", "TCP connections closed at once because there were too many."),
 
@@ -50,12 +58,17 @@ func newMetrics(opts Options, workers int) *metrics {
 		misses:    legacy("dns_cachemiss_count_total", "Counter of DNS requests that result in a cache miss.", "cache"),
 		responses: prometheus.NewDesc("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", []string{"proto", "type", "rcode"}, nil),
 	}
+	m.unsent = [2]prometheus.Counter{m.sendErrors.WithLabelValues("buffer"), m.sendErrors.WithLabelValues("refused")}
 	m.all = []*counters{m.shared}
 	for range workers {
 		m.all = append(m.all, new(counters))
 	}
+	drops := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "kubedns_dns_receive_drops_total",
+		Help: "Queries over UDP that the kernel dropped because a socket's receive buffer was full.",
+	}, m.kernelDrops)
 	if opts.Registerer != nil {
-		opts.Registerer.MustRegister(m, m.panics, m.overloads, m.stale, m.sendErrors, m.conns, m.connsRefused)
+		opts.Registerer.MustRegister(m, drops, m.panics, m.overloads, m.stale, m.sendErrors, m.conns, m.connsRefused)
 	}
 	return m
 }
@@ -69,6 +82,31 @@ func (m *metrics) watchWaiting(reg prometheus.Registerer, n func() int) {
 		Name: "kubedns_dns_waiting_queries",
 		Help: "Queries whose reply is still to come, from other servers most often. Beyond 2000 they get SERVFAIL at once.",
 	}, func() float64 { return float64(n()) }))
+}
+
+// sendFailed counts a reply over UDP that could not be sent.
+func (m *metrics) sendFailed(err error) {
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, os.ErrDeadlineExceeded) {
+		m.unsent[0].Inc()
+	} else {
+		m.unsent[1].Inc()
+	}
+}
+
+// watchSockets makes the packets that the kernel drops at these sockets a metric.
+func (m *metrics) watchSockets(sockets []*batches) { m.sockets.Store(&sockets) }
+
+// kernelDrops returns how many queries the kernel dropped.
+func (m *metrics) kernelDrops() float64 {
+	sockets := m.sockets.Load()
+	if sockets == nil {
+		return 0
+	}
+	var n uint64
+	for _, b := range *sockets {
+		n += uint64(b.conn.Dropped())
+	}
+	return float64(n)
 }
 
 // ofWorker returns the counters of one goroutine.

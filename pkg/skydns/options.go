@@ -26,13 +26,16 @@ type Options struct {
 	// that kube-dns has always had. Both default to "skydns".
 	MetricsNamespace, MetricsSubsystem string
 	// MaxForwards bounds the queries that wait for other servers; one more gets
-	// SERVFAIL at once. 0 means 2000.
+	// SERVFAIL at once. One client may have a quarter of them, unless it is on
+	// loopback. 0 means 2000.
 	MaxForwards int
 	// MaxWildcards bounds the wildcard queries that run at a time, since one
-	// of them may visit every Service; one more gets SERVFAIL. 0 means 4.
+	// of them may visit every Service; one more gets SERVFAIL at once. One client
+	// may have half of them, unless it is on loopback. 0 means 4.
 	MaxWildcards int
-	// MaxTCPConns bounds the TCP connections; one more is closed at once. 0
-	// means 8000.
+	// MaxTCPConns bounds the TCP connections; one more is closed at once. One
+	// client may have an eighth of them, unless it is on loopback. 0 means 8000,
+	// or fewer where the process may not open that many files.
 	MaxTCPConns int
 	// Hold is how long after its start the server lets questions about its own
 	// names wait while the backend has no data: a start is over in a moment,
@@ -57,8 +60,13 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.MetricsNamespace = cmp.Or(o.MetricsNamespace, "skydns")
 	o.MetricsSubsystem = cmp.Or(o.MetricsSubsystem, "skydns")
+	for name, n := range map[string]int{"MaxForwards": o.MaxForwards, "MaxWildcards": o.MaxWildcards, "MaxTCPConns": o.MaxTCPConns} {
+		if n < 0 {
+			return o, fmt.Errorf("%s %d: want a number above 0, or 0 for the default", name, n)
+		}
+	}
 	o.MaxForwards = cmp.Or(o.MaxForwards, 2000)
 	o.MaxWildcards = cmp.Or(o.MaxWildcards, 4)
-	o.MaxTCPConns = cmp.Or(o.MaxTCPConns, 8000)
+	o.MaxTCPConns = cmp.Or(o.MaxTCPConns, min(8000, connFiles()))
 	return o, nil
 }

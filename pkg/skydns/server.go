@@ -28,11 +28,14 @@ type Server struct {
 
 	// impatient is a context that is done: see Backend.Records.
 	impatient context.Context
-	wildcards chan struct{} // holds one token for each wildcard query that runs
-	forwards  chan struct{} // holds one token for each reply that waits for others
+	wildcards *shares // wildcard queries that run
+	forwards  *shares // queries whose reply is still to come
 	waiting   sync.WaitGroup
 	conns     connTable
-	panicLog  everySecond
+	replies   *shares   // bytes of replies being sent over TCP
+	tcpFast   sync.Pool // of *fastPath
+	panicLog  throttle
+	acceptLog throttle
 	holdUntil atomic.Pointer[time.Time]
 	addr      atomic.Pointer[netip.AddrPort] // of the sockets, while it runs
 }
@@ -55,11 +58,15 @@ func New(opts Options) (*Server, error) {
 		log:       opts.Logger,
 		metrics:   newMetrics(opts, maxSockets),
 		impatient: impatient,
-		wildcards: make(chan struct{}, opts.MaxWildcards),
-		forwards:  make(chan struct{}, opts.MaxForwards),
-		conns:     connTable{max: opts.MaxTCPConns, open: map[net.Conn]bool{}},
+		wildcards: newShares(opts.MaxWildcards, max(1, opts.MaxWildcards/2)),
+		forwards:  newShares(opts.MaxForwards, max(1, opts.MaxForwards/4)),
+		conns:     newConnTable(opts.MaxTCPConns),
+		replies:   newShares(maxReplyBytes, maxReplyBytes/8),
+		panicLog:  throttle{every: time.Second},
+		acceptLog: throttle{every: time.Minute},
 	}
-	s.metrics.watchWaiting(opts.Registerer, func() int { return len(s.forwards) })
+	s.tcpFast.New = func() any { return s.newFastPath(s.metrics.shared, true) }
+	s.metrics.watchWaiting(opts.Registerer, s.forwards.taken)
 	s.forwarder.hosts.local = s.localAddresses
 	s.forwarder.udp.panicked = func(packet []byte, trouble any) { s.recovered(packet, trouble) }
 	return s, nil
@@ -74,44 +81,60 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	until := time.Now().Add(s.hold)
 	s.holdUntil.Store(&until)
 	g, ctx := errgroup.WithContext(ctx)
-	var taken []*batches
+	var sources []*batches
 	for i, conn := range sockets.udp {
-		b := s.newBatches(conn, s.metrics.ofWorker(i))
-		if b != nil {
-			taken = append(taken, b)
+		b, err := s.newBatches(conn, s.metrics.ofWorker(i))
+		if err != nil {
+			return errors.Join(err, sockets.Close())
 		}
-		g.Go(func() error { return s.serveUDP(ctx, conn, b) })
+		sources = append(sources, b)
+	}
+	if why := sources[0].conn.Single(); why != nil && s.fast {
+		s.log.Warn("reading one packet at a time", "err", why)
+	}
+	s.metrics.watchSockets(sources)
+	for _, b := range sources {
+		g.Go(func() error { return b.serve(ctx) })
 	}
 	g.Go(func() error { return s.serveTCP(ctx, sockets.tcp) })
 	err := g.Wait()
 	s.waiting.Wait()
 	s.forwarder.Close()
-	for _, b := range taken { // not before the last reply
-		err = errors.Join(err, b.conn.Close())
-	}
-	return errors.Join(err, sockets.Close())
+	return errors.Join(err, sockets.Close()) // not before the last reply
 }
 
-// later has a response sent that is not there yet, or SERVFAIL at once when too
-// many are waited for already. The reply is send's until it returns.
-func (s *Server) later(raw []byte, tcp bool, resp response, send func([]byte)) {
-	select {
-	case s.forwards <- struct{}{}:
-	default:
+// later completes a reply that is still to come, and sends it. A query that
+// finds too many pending, of all clients or of its own, gets SERVFAIL at once.
+// send must not keep the reply.
+func (s *Server) later(raw []byte, from netip.Addr, tcp bool, resp response, send func([]byte)) {
+	if resp.wildcard && !s.wildcards.take(from, 1) {
 		send(s.overloaded(raw, tcp))
 		return
+	}
+	if !s.forwards.take(from, 1) {
+		if resp.wildcard {
+			s.wildcards.give(from, 1)
+		}
+		send(s.overloaded(raw, tcp))
+		return
+	}
+	done := func() {
+		s.forwards.give(from, 1)
+		if resp.wildcard {
+			s.wildcards.give(from, 1)
+		}
 	}
 	if resp.start != nil {
 		s.waiting.Add(1)
 		resp.start(func(reply []byte) {
 			defer s.waiting.Done()
-			defer func() { <-s.forwards }()
+			defer done()
 			send(reply)
 		})
 		return
 	}
 	s.waiting.Go(func() {
-		defer func() { <-s.forwards }()
+		defer done()
 		// A reply that is on its way is waited for even when the server stops.
 		ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout) //nolint:forbidigo // see above
 		defer cancel()
@@ -119,19 +142,20 @@ func (s *Server) later(raw []byte, tcp bool, resp response, send func([]byte)) {
 	})
 }
 
-// everySecond lets one event a second through.
-type everySecond struct {
-	mu   sync.Mutex
-	next time.Time
+// A throttle lets one event through in each period.
+type throttle struct {
+	every time.Duration
+	mu    sync.Mutex
+	next  time.Time
 }
 
-func (e *everySecond) allow(now time.Time) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if now.Before(e.next) {
+func (t *throttle) allow(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Before(t.next) {
 		return false
 	}
-	e.next = now.Add(time.Second)
+	t.next = now.Add(t.every)
 	return true
 }
 

@@ -50,7 +50,21 @@ func listenUDP(ctx context.Context, addr string) ([]*net.UDPConn, error) {
 	if err := alone.Close(); err != nil {
 		return nil, err
 	}
-	lc.Control = reusePort
+	conns, err := listenShared(ctx, addr, n)
+	if err != nil {
+		// The kernel, or a seccomp filter, refuses to share a port.
+		alone, aloneErr := lc.ListenPacket(ctx, "udp", addr)
+		if aloneErr != nil {
+			return nil, errors.Join(err, aloneErr)
+		}
+		conns = []net.PacketConn{alone}
+	}
+	return prepare(conns), nil
+}
+
+// listenShared binds n sockets to one port.
+func listenShared(ctx context.Context, addr string, n int) ([]net.PacketConn, error) {
+	lc := net.ListenConfig{Control: reusePort}
 	var conns []net.PacketConn
 	for range n {
 		conn, err := lc.ListenPacket(ctx, "udp", addr)
@@ -62,18 +76,26 @@ func listenUDP(ctx context.Context, addr string) ([]*net.UDPConn, error) {
 		}
 		conns = append(conns, conn)
 	}
-	return prepare(conns), nil
+	return conns, nil
 }
 
-// receiveBuffer is what a socket should hold while we are not scheduled. The
-// kernel gives what it allows.
-const receiveBuffer = 4 << 20
+// Buffers of a UDP socket, in bytes; the kernel gives what it allows. Received
+// packets wait while we are not scheduled. Replies to addresses that do not
+// resolve stay in the send buffer for seconds, up to 208 KiB for each address;
+// the rest is room for all other clients.
+const (
+	receiveBuffer = 4 << 20
+	sendBuffer    = 8 << 20
+)
 
 func prepare(conns []net.PacketConn) []*net.UDPConn {
 	var out []*net.UDPConn
 	for _, conn := range conns {
 		udp := conn.(*net.UDPConn)
-		_ = udp.SetReadBuffer(receiveBuffer)
+		if !forceBuffers(udp, receiveBuffer, sendBuffer) {
+			_ = udp.SetReadBuffer(receiveBuffer)
+			_ = udp.SetWriteBuffer(sendBuffer)
+		}
 		out = append(out, udp)
 	}
 	return out

@@ -2,6 +2,8 @@ package skydns
 
 import (
 	"errors"
+	"math"
+	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -12,4 +14,32 @@ var reusePort = func(_, _ string, raw syscall.RawConn) error {
 	var set error
 	err := raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 	return errors.Join(err, set)
+}
+
+// forceBuffers sets the buffers of a socket beyond what the kernel allows
+// others, which takes the right to administrate the network. It reports whether
+// that was given.
+func forceBuffers(conn *net.UDPConn, receive, send int) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var refused error
+	err = raw.Control(func(fd uintptr) {
+		refused = errors.Join(
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receive),
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, send))
+	})
+	return err == nil && refused == nil
+}
+
+// connFiles returns how many files the process may open for connections of
+// clients. Half of what it may open, or 500, is for all else.
+func connFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return math.MaxInt
+	}
+	files := int(min(limit.Cur, 1<<20))
+	return max(files-500, files/2)
 }

@@ -7,8 +7,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
 const (
@@ -18,31 +22,40 @@ const (
 	idleTimeout  = 8 * time.Second
 	// sendTimeout is how long a client may take to take a reply.
 	sendTimeout = 2 * time.Second
-	// maxPipelined bounds the queries of one connection that wait for other
-	// servers; the next one is read when one of them is done.
-	maxPipelined = 128
+	// maxTCPQuery is the size of the largest query, as over UDP.
+	maxTCPQuery = udpbatch.MaxPacket
+	// maxReplyBytes bounds the replies that are being sent over all
+	// connections, in bytes. A client that does not read holds its part of them
+	// until its connection is closed.
+	maxReplyBytes = 16 << 20
 )
 
 // A connTable holds the open connections, and bounds them.
 type connTable struct {
-	max  int
-	mu   sync.Mutex
-	open map[net.Conn]bool
+	shares *shares
+	mu     sync.Mutex
+	open   map[net.Conn]netip.Addr
 }
 
-func (t *connTable) add(c net.Conn) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.open) >= t.max {
+func newConnTable(max int) connTable {
+	return connTable{shares: newShares(max, max/8+1), open: map[net.Conn]netip.Addr{}}
+}
+
+// add reports whether there is room for a connection of that client.
+func (t *connTable) add(c net.Conn, from netip.Addr) bool {
+	if !t.shares.take(from, 1) {
 		return false
 	}
-	t.open[c] = true
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open[c] = from
 	return true
 }
 
 func (t *connTable) remove(c net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.shares.give(t.open[c], 1)
 	delete(t.open, c)
 }
 
@@ -77,11 +90,14 @@ func (s *Server) serveTCP(ctx context.Context, ln net.Listener) error {
 			return err
 		case err != nil:
 			// Too many open files, most likely: those there are go on.
-			s.log.Warn("accept a TCP connection", "err", err)
+			if s.acceptLog.allow(time.Now()) {
+				s.log.Warn("cannot accept TCP connections", "err", err)
+			}
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		if !s.conns.add(conn) {
+		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
+		if !s.conns.add(conn, from) {
 			s.metrics.connsRefused.Inc()
 			_ = conn.Close()
 			continue
@@ -90,7 +106,7 @@ func (s *Server) serveTCP(ctx context.Context, ln net.Listener) error {
 		conns.Go(func() {
 			defer s.metrics.conns.Dec()
 			defer s.conns.remove(conn)
-			s.serveConn(ctx, newTCPConn(conn, s.newFastPath(s.metrics.shared, true)))
+			s.serveConn(ctx, s.newTCPConn(conn, from))
 		})
 	}
 }
@@ -98,22 +114,26 @@ func (s *Server) serveTCP(ctx context.Context, ln net.Listener) error {
 // A tcpConn is one client. One goroutine reads; replies are written by several.
 type tcpConn struct {
 	net.Conn
-	r      *bufio.Reader
-	unread int       // bytes of the last query, still in r's buffer
-	until  time.Time // the deadline for reading
-	fast   *fastPath // nil: there is none
+	from    netip.Addr
+	replies *shares // bytes that are being sent
+	r       *bufio.Reader
+	unread  int       // bytes of the last query, still in r's buffer
+	until   time.Time // the deadline for reading
 
 	mu     sync.Mutex
 	w      *bufio.Writer
 	sendBy time.Time // the deadline for writing
-	failed bool
+	failed atomic.Bool
 }
 
 // connBuffer is the size of the buffers of a connection, each way.
 const connBuffer = 2048
 
-func newTCPConn(conn net.Conn, fast *fastPath) *tcpConn {
-	return &tcpConn{Conn: conn, r: bufio.NewReaderSize(conn, connBuffer), w: bufio.NewWriterSize(conn, connBuffer), fast: fast}
+func (s *Server) newTCPConn(conn net.Conn, from netip.Addr) *tcpConn {
+	return &tcpConn{
+		Conn: conn, from: from, replies: s.replies,
+		r: bufio.NewReaderSize(conn, connBuffer), w: bufio.NewWriterSize(conn, connBuffer),
+	}
 }
 
 // serveConn answers the queries of one connection: those for the zone at once,
@@ -122,27 +142,27 @@ func newTCPConn(conn net.Conn, fast *fastPath) *tcpConn {
 func (s *Server) serveConn(ctx context.Context, conn *tcpConn) {
 	var pending sync.WaitGroup
 	defer func() { _ = conn.Close() }()
+	defer conn.flush()
 	defer pending.Wait()
-	slots := make(chan struct{}, maxPipelined)
-	for timeout := firstTimeout; !conn.broken(); timeout = idleTimeout {
+	for timeout := firstTimeout; !conn.failed.Load(); timeout = idleTimeout {
 		raw, err := conn.next(ctx, timeout)
 		if err != nil {
 			return
 		}
-		resp := s.respondFast(conn.fast, raw)
-		switch {
-		case resp.due():
-			conn.flush() // what was answered need not wait for a slot
-			slots <- struct{}{}
+		// Taken for one query only: a connection may be idle for long.
+		fast, _ := s.tcpFast.Get().(*fastPath)
+		resp := s.respondFast(fast, raw)
+		if resp.due() {
 			pending.Add(1)
-			s.later(raw, true, resp, func(reply []byte) {
+			s.later(raw, conn.from, true, resp, func(reply []byte) {
+				defer pending.Done()
 				conn.send(reply, true)
-				<-slots
-				pending.Done()
 			})
-		case resp.reply != nil:
-			// Replies to queries that are here already go out together.
-			conn.send(resp.reply, conn.r.Buffered() == conn.unread)
+		} else {
+			conn.send(resp.reply, false) // next flushes before it waits
+		}
+		if fast != nil {
+			s.tcpFast.Put(fast)
 		}
 	}
 }
@@ -165,11 +185,17 @@ func (s *Server) respondFast(fast *fastPath, raw []byte) (resp response) {
 	return s.respond(raw, true)
 }
 
-// next reads a message behind its length (RFC 1035 section 4.2.2). It is valid
-// until the next call.
+var errLargeQuery = errors.New("the query is too large")
+
+// next reads a message and the length in front of it (RFC 1035 section 4.2.2).
+// The message is valid until the next call. Replies that are buffered are sent
+// before next waits for the client.
 func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, error) {
 	_, _ = c.r.Discard(c.unread)
 	c.unread = 0
+	if !c.hasNext() {
+		c.flush()
+	}
 	if err := c.await(timeout); err != nil {
 		return nil, err
 	}
@@ -180,16 +206,29 @@ func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	size := 2 + int(binary.BigEndian.Uint16(head))
-	if size <= c.r.Size() {
-		framed, err := c.r.Peek(size)
+	size := int(binary.BigEndian.Uint16(head))
+	if size > maxTCPQuery {
+		return nil, errLargeQuery
+	}
+	if 2+size <= c.r.Size() {
+		framed, err := c.r.Peek(2 + size)
 		if err != nil {
 			return nil, err
 		}
-		c.unread = size
+		c.unread = 2 + size
 		return framed[2:], nil
 	}
 	return readMessage(c.r)
+}
+
+// hasNext reports whether a whole query has been read.
+func (c *tcpConn) hasNext() bool {
+	n := c.r.Buffered()
+	if n < 2 {
+		return false
+	}
+	head, _ := c.r.Peek(2) // it is there
+	return n-2 >= int(binary.BigEndian.Uint16(head))
 }
 
 // await sets the deadline for the next query. Setting it costs something, so a
@@ -214,15 +253,20 @@ func readMessage(r *bufio.Reader) ([]byte, error) {
 	return raw, err
 }
 
-// send writes a reply, and flushes where no other reply is about to follow. A
-// client that does not take it loses its connection.
+// send writes a reply, and flushes it where asked to. A client that does not
+// read, or holds too many bytes of replies, loses its connection.
 func (c *tcpConn) send(reply []byte, flush bool) {
-	if len(reply) == 0 {
+	if len(reply) == 0 || c.failed.Load() {
 		return
 	}
+	if !c.replies.take(c.from, len(reply)) {
+		c.fail(errManyReplies)
+		return
+	}
+	defer c.replies.give(c.from, len(reply))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed {
+	if c.failed.Load() {
 		return
 	}
 	c.awaitSend()
@@ -235,10 +279,12 @@ func (c *tcpConn) send(reply []byte, flush bool) {
 	c.fail(err)
 }
 
+var errManyReplies = errors.New("the client does not read its replies")
+
 func (c *tcpConn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed || c.w.Buffered() == 0 {
+	if c.failed.Load() || c.w.Buffered() == 0 {
 		return
 	}
 	c.awaitSend()
@@ -253,15 +299,9 @@ func (c *tcpConn) awaitSend() {
 	}
 }
 
+// fail ends the connection after an error.
 func (c *tcpConn) fail(err error) {
-	if err != nil {
-		c.failed = true
-		_ = c.SetReadDeadline(time.Now())
+	if err != nil && !c.failed.Swap(true) {
+		_ = c.SetDeadline(time.Now())
 	}
-}
-
-func (c *tcpConn) broken() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.failed
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -46,18 +47,12 @@ type Packet struct {
 
 // A Conn serves one socket. Serve belongs to one goroutine; Send may be called
 // by any.
-//
-// The socket is not with Go's poller: as long as anybody polls a socket, the
-// kernel tells him of each packet that comes, and of each reply that has left,
-// which is a seventh of what a small reply costs. So it is only polled while there
-// is nothing to receive, by way of an epoll instance of its own, which is with Go's
-// poller.
 type Conn struct {
-	fd, epoll int
-	idle      *os.File // the epoll instance
-	waiting   syscall.RawConn
-	polled    bool // by idle
-	burst     int  // packets since there was nothing to receive
+	conn   *net.UDPConn
+	fd     int // of conn, for calls that do not block
+	raw    syscall.RawConn
+	failed func(error)
+	single error // why packets are received and sent one at a time, or nil
 
 	packets [Size]Packet
 	in, out [Size]message
@@ -70,18 +65,10 @@ type Conn struct {
 	receive  func(uintptr) bool
 }
 
-// longBurst is how many packets come one after the other before the socket is
-// not polled any more: to stop that, and to begin again, costs as much as being
-// told of so many.
-const longBurst = 8
-
-// sendPatience is how long a reply waits for room in the kernel's buffer, in
-// milliseconds.
-const sendPatience = 1000
-
-// New takes over a socket, which the caller must not use any more; with an error
-// it stays the caller's.
-func New(conn *net.UDPConn) (_ *Conn, err error) {
+// New serves conn, which stays open when New fails. failed is called with the
+// error of every reply that cannot be sent: unix.EAGAIN where the kernel has no
+// room for it. With one it receives and sends one packet at a time.
+func New(conn *net.UDPConn, one bool, failed func(error)) (*Conn, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -91,42 +78,36 @@ func New(conn *net.UDPConn) (_ *Conn, err error) {
 			return nil, err
 		}
 	}
-	c := &Conn{fd: -1}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.Close())
-		}
-	}()
-	// Closing conn takes the socket from Go's poller, and leaves it open as ours.
-	if controlErr := raw.Control(func(fd uintptr) { c.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || controlErr != nil {
-		return nil, fmt.Errorf("duplicate the socket: %w", errors.Join(err, controlErr))
-	}
-	if err := c.makeIdle(); err != nil {
-		return nil, fmt.Errorf("make an epoll instance: %w", err)
-	}
-	if err := conn.Close(); err != nil {
+	c := &Conn{conn: conn, raw: raw, failed: failed}
+	if err := raw.Control(func(fd uintptr) { c.fd = int(fd) }); err != nil {
 		return nil, err
+	}
+	if one {
+		c.single = errOne
+	} else {
+		c.single = c.probe()
 	}
 	c.prepare()
 	return c, nil
 }
 
-// makeIdle makes the epoll instance, with the socket in it.
-func (c *Conn) makeIdle() error {
-	var err error
-	if c.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return err
+var errOne = errors.New("as configured")
+
+// probe returns an error where the kernel, or a seccomp filter, refuses to
+// receive or send many messages at a time.
+func (c *Conn) probe() error {
+	for call, name := range map[uintptr]string{unix.SYS_RECVMMSG: "recvmmsg", unix.SYS_SENDMMSG: "sendmmsg"} {
+		// No messages: nothing happens, unless the call itself is refused.
+		_, _, errno := syscall.RawSyscall6(call, uintptr(c.fd), uintptr(unsafe.Pointer(&c.in[0])), 0, unix.MSG_DONTWAIT, 0, 0)
+		if errno != 0 && errno != unix.EAGAIN {
+			return fmt.Errorf("%s: %w", name, errno)
+		}
 	}
-	err = unix.SetNonblock(c.epoll, true) // else os does not poll it
-	c.idle = os.NewFile(uintptr(c.epoll), "epoll")
-	if err == nil {
-		c.waiting, err = c.idle.SyscallConn()
-	}
-	if err == nil {
-		err = c.poll(true)
-	}
-	return err
+	return nil
 }
+
+// Single returns why packets are received and sent one at a time, or nil.
+func (c *Conn) Single() error { return c.single }
 
 func (c *Conn) prepare() {
 	for i := range c.packets {
@@ -140,53 +121,34 @@ func (c *Conn) prepare() {
 		c.out[i].header.SetIovlen(1)
 	}
 	c.receive = func(uintptr) bool {
-		c.received, c.errno = batch(unix.SYS_RECVMMSG, c.fd, c.in[:])
-		if c.errno != unix.EAGAIN {
-			return true
-		}
-		c.burst = 0
-		if c.polled {
-			return false
-		}
-		if err := c.poll(true); err != nil {
-			c.wait(unix.POLLIN, 100) // no memory, most likely: try again
-			return true
-		}
-		return false // what has come meanwhile was seen by poll
+		c.received, c.errno = c.transfer(unix.SYS_RECVMMSG, unix.SYS_RECVMSG, c.in[:])
+		return c.errno != unix.EAGAIN
 	}
-}
-
-// poll begins or ends polling the socket.
-func (c *Conn) poll(on bool) error {
-	op, event := unix.EPOLL_CTL_DEL, unix.EpollEvent{Events: unix.EPOLLIN}
-	if on {
-		op = unix.EPOLL_CTL_ADD
-	}
-	err := unix.EpollCtl(c.epoll, op, c.fd, &event)
-	if err == nil {
-		c.polled = on
-	}
-	return err
-}
-
-// wait waits for what the socket seldom lacks, so many milliseconds at most.
-func (c *Conn) wait(events int16, patience int) {
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: events}}, patience) // whatever it says, try again
 }
 
 // SetReadDeadline makes Serve end at a time.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.idle.SetReadDeadline(t) }
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
 // Close closes the socket, when neither Serve nor Send is being called.
-func (c *Conn) Close() error {
-	var err error
-	if c.idle != nil {
-		err = c.idle.Close()
+func (c *Conn) Close() error { return c.conn.Close() }
+
+// Dropped returns how many packets the kernel dropped because the socket's
+// receive buffer was full, since the socket was made. It returns 0 where the
+// kernel does not count them.
+func (c *Conn) Dropped() uint32 {
+	var info [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(info))
+	err := c.raw.Control(func(fd uintptr) {
+		_, _, errno := syscall.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&size)), 0)
+		if errno != 0 {
+			info = [unix.SK_MEMINFO_VARS]uint32{}
+		}
+	})
+	if err != nil {
+		return 0
 	}
-	if c.fd >= 0 {
-		err = errors.Join(err, unix.Close(c.fd))
-	}
-	return err
+	return info[unix.SK_MEMINFO_DROPS]
 }
 
 // wantPacketInfo asks for the address that each packet was sent to. A socket of
@@ -203,45 +165,44 @@ func wantPacketInfo(raw syscall.RawConn) error {
 	return err
 }
 
-// batch receives or sends messages without blocking, and returns how many.
-func batch(call uintptr, fd int, messages []message) (int, syscall.Errno) {
+// transfer receives or sends messages without blocking, and returns how many: by
+// the call many, or the first of them by the call one.
+func (c *Conn) transfer(many, one uintptr, messages []message) (int, syscall.Errno) {
 	for {
 		// Raw, since the call does not block: the scheduler need not know.
-		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
+		var n uintptr
+		var errno syscall.Errno
+		if c.single == nil {
+			n, _, errno = syscall.RawSyscall6(many, uintptr(c.fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
+		} else {
+			n, _, errno = syscall.RawSyscall(one, uintptr(c.fd), uintptr(unsafe.Pointer(&messages[0].header)), unix.MSG_DONTWAIT)
+			messages[0].size = uint32(n)
+			n = 1
+		}
 		if errno != unix.EINTR {
 			return int(n), errno
 		}
 	}
 }
 
-// transmit sends messages, and returns how many. It waits for a while when the
-// kernel has no room.
-func (c *Conn) transmit(messages []message) (int, syscall.Errno) {
-	n, errno := batch(unix.SYS_SENDMMSG, c.fd, messages)
-	if errno == unix.EAGAIN {
-		c.wait(unix.POLLOUT, sendPatience)
-		n, errno = batch(unix.SYS_SENDMMSG, c.fd, messages)
-	}
-	return n, errno
-}
-
 // Serve waits for packets, hands them to handle, and sends the replies. It
-// returns how many of them could not be sent, and an error when the deadline has
-// passed.
-func (c *Conn) Serve(handle Handler) (failed int, err error) {
+// returns an error when the deadline has passed, or when the system does not
+// let this process receive.
+func (c *Conn) Serve(handle Handler) error {
 	for i := range c.in {
 		h := &c.in[i].header
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(controlSize)
 	}
-	if err := c.waiting.Read(c.receive); err != nil {
-		return 0, err
+	if err := c.raw.Read(c.receive); err != nil {
+		return err
 	}
-	if c.errno != 0 {
-		return 0, nil // the error of one packet, such as an ICMP message
-	}
-	if c.burst += c.received; c.polled && c.burst >= longBurst {
-		_ = c.poll(false) // or it costs more
+	switch c.errno {
+	case 0:
+	case unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EBADF, unix.ENOTSOCK:
+		return os.NewSyscallError("receive", c.errno)
+	default:
+		return nil // the error of one packet, such as an ICMP message
 	}
 	batch := c.packets[:c.received]
 	for i := range batch {
@@ -258,7 +219,8 @@ func (c *Conn) Serve(handle Handler) (failed int, err error) {
 			replies++
 		}
 	}
-	return c.send(c.out[:replies]), nil
+	c.send(c.out[:replies])
+	return nil
 }
 
 // address fills in a message that goes out.
@@ -277,24 +239,26 @@ func (r *Route) fill(h *unix.Msghdr) {
 	h.SetControllen(r.controlLen)
 }
 
-// send sends messages. One that the kernel refuses does not hold up the rest.
-func (c *Conn) send(messages []message) (failed int) {
+// send sends messages. It never waits: a reply for which the kernel has no room
+// is dropped, as one that the kernel refuses. Clients ask again; a wait would
+// stop all clients of the socket for the sake of one whose address does not
+// resolve.
+func (c *Conn) send(messages []message) {
 	for len(messages) > 0 {
 		// Most often they go at once.
-		sent, errno := c.transmit(messages)
+		sent, errno := c.transfer(unix.SYS_SENDMMSG, unix.SYS_SENDMSG, messages)
 		if errno != 0 {
 			sent = 1
-			failed++
+			c.failed(errno)
 		}
 		messages = messages[sent:]
 	}
-	return failed
 }
 
-// Send sends one reply to a client.
-func (c *Conn) Send(r *Route, reply []byte) error {
+// Send sends one reply to a client, or drops it.
+func (c *Conn) Send(r *Route, reply []byte) {
 	if len(reply) == 0 {
-		return nil
+		return
 	}
 	var vector unix.Iovec
 	vector.Base = &reply[0]
@@ -303,10 +267,18 @@ func (c *Conn) Send(r *Route, reply []byte) error {
 	messages[0].header.Iov = &vector
 	messages[0].header.SetIovlen(1)
 	r.fill(&messages[0].header)
-	if _, errno := c.transmit(messages); errno != 0 {
-		return errno
+	c.send(messages)
+}
+
+// Source returns the client's address, the zero Addr when it is unknown.
+func (r *Route) Source() netip.Addr {
+	switch r.to.Family {
+	case unix.AF_INET:
+		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&r.to)).Addr)
+	case unix.AF_INET6:
+		return netip.AddrFrom16(r.to.Addr).Unmap()
 	}
-	return nil
+	return netip.Addr{}
 }
 
 // sourceOf turns the control message of a packet received into the one of its

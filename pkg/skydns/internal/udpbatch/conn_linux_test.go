@@ -11,15 +11,27 @@ import (
 	"time"
 )
 
+// bothWays runs a test with many packets at a time, and with one.
+func bothWays(t *testing.T, test func(t *testing.T, one bool)) {
+	for name, one := range map[string]bool{"many": false, "one": true} {
+		t.Run(name, func(t *testing.T) { test(t, one) })
+	}
+}
+
+// nothingFails is for sockets that can send everything.
+func nothingFails(t testing.TB) func(error) {
+	return func(err error) { t.Errorf("send: %v", err) }
+}
+
 // echo serves a socket until the test ends; each reply is the packet twice.
-func echo(t testing.TB, addr string) *net.UDPConn {
+func echo(t testing.TB, addr string, one bool) *net.UDPConn {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn := pc.(*net.UDPConn)
-	c, err := New(conn)
+	c, err := New(conn, one, nothingFails(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,12 +39,12 @@ func echo(t testing.TB, addr string) *net.UDPConn {
 	go func() {
 		defer close(done)
 		for {
-			_, err := c.Serve(func(batch []Packet) {
+			err := c.Serve(func(batch []Packet) {
 				for i := range batch {
 					p := &batch[i]
 					if string(p.Data) == "later" {
 						route := p.Route
-						go func() { _ = c.Send(&route, []byte("now")) }()
+						go c.Send(&route, []byte("now"))
 						continue
 					}
 					p.Reply = append(append(p.Room, p.Data...), p.Data...)
@@ -71,9 +83,11 @@ func exchange(t testing.TB, conn net.Conn, text string) string {
 }
 
 // A connected client takes replies only from the address that it asked.
-func TestReplyFromTheAddressAsked(t *testing.T) {
+func TestReplyFromTheAddressAsked(t *testing.T) { bothWays(t, replyFromTheAddressAsked) }
+
+func replyFromTheAddressAsked(t *testing.T, one bool) {
 	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"} {
-		port := echo(t, listen).LocalAddr().(*net.UDPAddr).Port
+		port := echo(t, listen, one).LocalAddr().(*net.UDPAddr).Port
 		for _, ask := range []string{"127.0.0.1", "127.9.8.7", "::1"} {
 			if host, _, _ := net.SplitHostPort(listen); netip.MustParseAddr(host) != netip.MustParseAddr(ask) && !netip.MustParseAddr(host).IsUnspecified() {
 				continue
@@ -93,8 +107,10 @@ func TestReplyFromTheAddressAsked(t *testing.T) {
 	}
 }
 
-func TestManyPackets(t *testing.T) {
-	server := echo(t, "127.0.0.1:0")
+func TestManyPackets(t *testing.T) { bothWays(t, manyPackets) }
+
+func manyPackets(t *testing.T, one bool) {
+	server := echo(t, "127.0.0.1:0", one)
 	conn, err := net.Dial("udp", server.LocalAddr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -125,8 +141,10 @@ func TestManyPackets(t *testing.T) {
 }
 
 // A client that has gone (its port is closed) does no harm to the others.
-func TestClientsThatGo(t *testing.T) {
-	server := echo(t, "127.0.0.1:0")
+func TestClientsThatGo(t *testing.T) { bothWays(t, clientsThatGo) }
+
+func clientsThatGo(t *testing.T, one bool) {
+	server := echo(t, "127.0.0.1:0", one)
 	for range 50 {
 		gone, err := net.Dial("udp", server.LocalAddr().String())
 		if err != nil {
@@ -148,62 +166,6 @@ func TestClientsThatGo(t *testing.T) {
 	}
 }
 
-// The socket is polled until many packets come one after the other, and again when
-// there are none; none is overlooked.
-func TestPolledWhileIdle(t *testing.T) {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := pc.LocalAddr().String()
-	c, err := New(pc.(*net.UDPConn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	client, err := net.Dial("udp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	serve := func(sent int, polled bool) {
-		t.Helper()
-		for range sent {
-			if _, err := client.Write([]byte("x")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for received := 0; received < sent; {
-			if _, err := c.Serve(func(batch []Packet) { received += len(batch) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if c.polled != polled {
-			t.Errorf("%d packets more: polled %v", sent, c.polled)
-		}
-	}
-	for range 3 {
-		serve(1, true)
-		serve(3*Size, false)
-		serve(1, false)
-		// Nothing comes, until it does.
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		if _, err := c.Serve(func([]Packet) { t.Error("a packet out of nothing") }); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("got %v", err)
-		}
-		if !c.polled {
-			t.Error("it waits, and is not polled")
-		}
-		_ = c.SetReadDeadline(time.Time{})
-		late := time.AfterFunc(20*time.Millisecond, func() { _, _ = client.Write([]byte("x")) })
-		serve(0, true)
-		if _, err := c.Serve(func(batch []Packet) {}); err != nil {
-			t.Error(err)
-		}
-		late.Stop()
-	}
-}
-
 // When it can not take a socket over, it leaves it as it was.
 func TestNewLeavesAClosedSocket(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -211,17 +173,19 @@ func TestNewLeavesAClosedSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = pc.Close()
-	if _, err := New(pc.(*net.UDPConn)); err == nil {
+	if _, err := New(pc.(*net.UDPConn), false, nothingFails(t)); err == nil {
 		t.Error("a closed socket was taken over")
 	}
 }
 
-func TestServeAllocatesNothing(t *testing.T) {
+func TestServeAllocatesNothing(t *testing.T) { bothWays(t, serveAllocatesNothing) }
+
+func serveAllocatesNothing(t *testing.T, one bool) {
 	pc, err := net.ListenPacket("udp", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(pc.(*net.UDPConn))
+	c, err := New(pc.(*net.UDPConn), one, nothingFails(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,29 +196,30 @@ func TestServeAllocatesNothing(t *testing.T) {
 	}
 	defer client.Close()
 	query, buf := []byte("x"), make([]byte, 100)
+	received := 0
 	handle := func(batch []Packet) {
+		received += len(batch)
 		for i := range batch {
 			p := &batch[i]
 			p.Reply = p.Room[:copy(p.Room[:MaxPacket], p.Data)]
 		}
 	}
-	for _, packets := range []int{1, longBurst + 1} {
+	for _, packets := range []int{1, 9} {
 		allocs := testing.AllocsPerRun(100, func() {
 			for range packets {
 				if _, err := client.Write(query); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if failed, err := c.Serve(handle); failed != 0 || err != nil {
-				t.Fatal(failed, err)
+			for received = 0; received < packets; {
+				if err := c.Serve(handle); err != nil {
+					t.Fatal(err)
+				}
 			}
 			for range packets {
 				if _, err := client.Read(buf); err != nil {
 					t.Fatal(err)
 				}
-			}
-			if err := c.poll(!c.polled); err != nil {
-				t.Fatal(err)
 			}
 		})
 		if allocs != 0 {

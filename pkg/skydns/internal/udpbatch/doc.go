@@ -2,11 +2,10 @@
 // receives what has arrived, one sends all replies. Each reply leaves from the
 // address that its query was sent to.
 //
-// The arrays that the kernel fills and reads are made once. The calls themselves
-// never block; see [Conn] for how it waits.
+// The arrays that the kernel fills and reads are made once. No call blocks: Serve
+// waits with Go's poller, and a reply for which the kernel has no room is dropped.
+// Where the kernel refuses these calls, packets are served one at a time.
 package udpbatch
-
-import "errors"
 
 const (
 	// Size is how many packets are received at a time.
@@ -15,9 +14,6 @@ const (
 	// of the room for a reply.
 	MaxPacket = 4096
 )
-
-// ErrUnsupported is what New returns on systems without these calls.
-var ErrUnsupported = errors.New("no batches of packets on this system")
 
 // A Handler answers packets of a batch: it sets p.Reply of each where a reply is
 // due now, which may be in p.Room or elsewhere. Neither the packets nor what they

@@ -1,0 +1,91 @@
+package udpbatch
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// refusedVariable holds the number of the system call that is refused.
+const refusedVariable = "UDPBATCH_TEST_REFUSED"
+
+// A container's seccomp profile, or an old kernel, refuses calls for many
+// messages: then packets are served one at a time.
+func TestCallsRefused(t *testing.T) {
+	for name, want := range map[string]bool{"recvmmsg": true, "sendmmsg": true, "none": false} {
+		t.Run(name, func(t *testing.T) {
+			if os.Getenv(refusedVariable) == name {
+				refuse(t, map[string]uint32{"recvmmsg": unix.SYS_RECVMMSG, "sendmmsg": unix.SYS_SENDMMSG, "none": unix.SYS_ACCT}[name])
+				wantSingle(t, want)
+				return
+			}
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(self, "-test.run=^TestCallsRefused$/^"+name+"$")
+			cmd.Env = append(os.Environ(), refusedVariable+"="+name)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func wantSingle(t *testing.T, want bool) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(pc.(*net.UDPConn), false, nothingFails(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if got := c.Single(); (got != nil) != want {
+		t.Errorf("one packet at a time: got %v, want %v", got, want)
+	}
+	client, err := net.Dial("udp", pc.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	err = c.Serve(func(batch []Packet) {
+		for i := range batch {
+			batch[i].Reply = append(batch[i].Room, "yes"...)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 10)
+	if n, err := client.Read(buf); err != nil || string(buf[:n]) != "yes" {
+		t.Errorf("reply: got %q (%v), want yes", buf[:n], err)
+	}
+}
+
+// refuse makes a system call fail with EPERM, in all threads and for good.
+func refuse(t *testing.T, call uint32) {
+	t.Helper()
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the number of the call
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		t.Fatalf("seccomp: %v", errno)
+	}
+}

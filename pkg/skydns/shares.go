@@ -1,0 +1,74 @@
+package skydns
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// shares bounds something that clients hold: all of them together by max, each
+// of them by each. Loopback has the whole, since dnsmasq in the same pod asks for
+// everybody. A client is an IPv4 address or an IPv6 network of 64 bits, as
+// whoever has one address of that network has them all.
+type shares struct {
+	max, each int
+
+	mu   sync.Mutex
+	all  int
+	held map[netip.Addr]int
+}
+
+// newShares returns shares of max, of which one client may hold a part.
+func newShares(max, part int) *shares {
+	return &shares{max: max, each: min(max, part), held: map[netip.Addr]int{}}
+}
+
+// take takes n for a client, and reports whether that many were free.
+func (s *shares) take(from netip.Addr, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all+n > s.max {
+		return false
+	}
+	if key, bounded := shareKey(from); bounded {
+		if s.held[key]+n > s.each {
+			return false
+		}
+		s.held[key] += n
+	}
+	s.all += n
+	return true
+}
+
+// give gives back what take took.
+func (s *shares) give(from netip.Addr, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all -= n
+	if key, bounded := shareKey(from); bounded {
+		if s.held[key] -= n; s.held[key] == 0 {
+			delete(s.held, key)
+		}
+	}
+}
+
+// taken returns how many are taken.
+func (s *shares) taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
+
+// shareKey returns the address that stands for a client, and whether a bound
+// applies to it.
+func shareKey(from netip.Addr) (netip.Addr, bool) {
+	from = from.Unmap().WithZone("")
+	if !from.IsValid() || from.IsLoopback() {
+		return netip.Addr{}, false
+	}
+	if from.Is6() {
+		network := from.As16()
+		clear(network[8:])
+		from = netip.AddrFrom16(network)
+	}
+	return from, true
+}
