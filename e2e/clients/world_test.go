@@ -135,9 +135,9 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// run starts a program until the test ends. Its output is shown when the test
-// failed.
-func run(t *testing.T, program string, args ...string) {
+// run starts a program until the test ends and returns its process ID. Its output
+// is shown when the test failed.
+func run(t *testing.T, program string, args ...string) int {
 	t.Helper()
 	path, err := lookPath(program)
 	if err != nil {
@@ -178,6 +178,7 @@ func run(t *testing.T, program string, args ...string) {
 			t.Logf("%s:\n%s", program, b[max(0, len(b)-6000):])
 		}
 	})
+	return cmd.Process.Pid
 }
 
 // eventually calls check until it returns nil. The limit only ends a test that
