@@ -84,6 +84,7 @@ func TestMemory(t *testing.T) {
 			return
 		}
 		defer conn.Close()
+		conn.UDPSize = 4096
 		for port := worker; port < 20000; port += 8 {
 			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 			query := dnstest.Query(fmt.Sprintf("_p%d._tcp.odd.data.svc.cluster.local", port), dns.TypeSRV)
