@@ -146,6 +146,13 @@ func enter(dir string) error {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mount /proc for the new PID namespace: %w", err)
 	}
+	// Names of network namespaces, of our own.
+	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount("netns", "/run/netns", "tmpfs", 0, ""); err != nil {
+		return fmt.Errorf("mount /run/netns: %w", err)
+	}
 	for file, text := range map[string]string{
 		"/etc/resolv.conf": resolvConf, "/etc/nsswitch.conf": "hosts: files dns\n", "/etc/hosts": "127.0.0.1 localhost\n",
 	} {

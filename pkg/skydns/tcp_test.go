@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -108,4 +109,87 @@ func TestQueriesInPieces(t *testing.T) {
 		}
 	}
 	readID(t, r)
+}
+
+// A reply does not wait for the rest of a query that has begun to arrive, and
+// is not lost when the client says no more.
+func TestReplyBeforeTheNextQueryIsWhole(t *testing.T) {
+	addr := serve(t, skydns.Options{Backend: twinZone()})
+	for _, partial := range []int{1, 2, 20} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := framed(t, dnstest.Query("web.ns.svc.cluster.local", dns.TypeA))
+		if _, err := conn.Write(append(query, query[:partial]...)); err != nil {
+			t.Fatal(err)
+		}
+		readID(t, conn)
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+			t.Errorf("%d bytes of a query: got another reply", partial)
+		}
+		_ = conn.Close()
+	}
+}
+
+// Queries that wait for other servers do not hold up the zone's on the same
+// connection, however many they are; those beyond the limit get SERVFAIL at once.
+func TestManyForwardsOnOneConnection(t *testing.T) {
+	release := make(chan struct{})
+	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		<-release
+		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
+	})
+	const outside, limit = 300, 200
+	conn, err := net.Dial("tcp", serve(t, skydns.Options{Backend: zone(), Forwarder: f, MaxForwards: limit}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var stream []byte
+	for i := range outside {
+		q := dnstest.Query("www.outside.example", dns.TypeA)
+		q.Id = uint16(i)
+		stream = append(stream, framed(t, q)...)
+	}
+	inside := dnstest.Query("web.cluster.local", dns.TypeA)
+	inside.Id = outside
+	if _, err := conn.Write(append(stream, framed(t, inside)...)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	for i := limit; i <= outside; i++ {
+		if id := readID(t, r); id != uint16(i) {
+			t.Fatalf("got the reply to query %d, want %d", id, i)
+		}
+	}
+	close(release)
+	for range limit {
+		readID(t, r)
+	}
+}
+
+// A query as large as a client may announce is refused before it has arrived.
+func TestLargeQuery(t *testing.T) {
+	conn, err := net.Dial("tcp", serve(t, skydns.Options{Backend: twinZone()}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte{0x10, 0x01, 0}); err != nil { // 4097 bytes
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Error("got a reply, want the connection closed")
+	}
+}
+
+func TestNegativeLimits(t *testing.T) {
+	opts := skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: skydns.NewForwarder(netip.AddrPort{}), MaxTCPConns: -1}
+	if _, err := skydns.New(opts); err == nil {
+		t.Error("a negative limit was taken")
+	}
 }
