@@ -29,7 +29,7 @@ func (s *shares) take(from netip.Addr, n int) bool {
 	if s.all+n > s.max {
 		return false
 	}
-	if key, bounded := shareKey(from); bounded {
+	if key, bounded := clientOf(from); bounded {
 		if s.held[key]+n > s.each {
 			return false
 		}
@@ -44,7 +44,7 @@ func (s *shares) give(from netip.Addr, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all -= n
-	if key, bounded := shareKey(from); bounded {
+	if key, bounded := clientOf(from); bounded {
 		if s.held[key] -= n; s.held[key] == 0 {
 			delete(s.held, key)
 		}
@@ -58,9 +58,9 @@ func (s *shares) taken() int {
 	return s.all
 }
 
-// shareKey returns the address that stands for a client, and whether a bound
+// clientOf returns the address that stands for a client, and whether a bound
 // applies to it.
-func shareKey(from netip.Addr) (netip.Addr, bool) {
+func clientOf(from netip.Addr) (netip.Addr, bool) {
 	from = from.Unmap().WithZone("")
 	if !from.IsValid() || from.IsLoopback() {
 		return netip.Addr{}, false
