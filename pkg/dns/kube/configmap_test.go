@@ -159,6 +159,20 @@ func TestConfigMapWatchBroken(t *testing.T) {
 	})
 }
 
+// A change that the watch has missed without a sign is found.
+func TestConfigMapMissedChange(t *testing.T) {
+	api := newFakeAPI("36")
+	api.put(newConfigMap("kube-dns", upstreams("192.0.2.1")))
+	watchConfigMap(t, api, func(t *testing.T, u *updates) {
+		u.want(t, "version 101 192.0.2.1:53")
+		api.silently(func() { api.store(newConfigMap("kube-dns", upstreams("192.0.2.2"))) })
+		time.Sleep(oneAudit)
+		u.want(t, "version 102 192.0.2.2:53")
+		time.Sleep(3 * time.Hour)
+		u.want(t)
+	})
+}
+
 func TestConfigMapServerAway(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(newConfigMap("kube-dns", upstreams("192.0.2.1")))

@@ -11,7 +11,12 @@ import (
 
 // betterTime is how often a better API is tried while endpoints come from
 // another one: a right may have been granted meanwhile, or the server upgraded.
-const betterTime = 5 * time.Minute
+// The first time is soon, since a server that has just started may have refused
+// what it allows.
+const (
+	firstBetterTime = 30 * time.Second
+	betterTime      = 5 * time.Minute
+)
 
 // An endpointsAPI is one of the APIs that endpoints can be read from.
 type endpointsAPI struct {
@@ -119,7 +124,7 @@ func (s *Source) followUntilBetter(ctx context.Context, f *follower[kubedns.Endp
 // findBetter lists one of the APIs, the best first, as soon as one can be listed.
 // It returns nil when ctx is done before.
 func (s *Source) findBetter(ctx context.Context, apis []*endpointsAPI) *found {
-	for sleep(ctx, betterTime/2+rand.N(betterTime/2)) {
+	for pause := firstBetterTime; sleep(ctx, pause/2+rand.N(pause/2)); pause = betterTime {
 		for _, api := range apis {
 			if _, err := api.resource.newestVersion(ctx); err != nil {
 				s.log.Debug("tried a better API for endpoints", "api", api.name, "err", err)

@@ -17,8 +17,9 @@ const (
 	goodWatch = 10 * time.Second
 	// A server that comes up refuses what it will allow a moment later, when
 	// it has read its roles. So a refusal must last: at the start, before
-	// another API is tried, and later, before it is reported.
-	startGrace   = 2 * time.Second
+	// another API is tried, and later, before it is reported. At the start
+	// queries wait meanwhile, and a better API is tried again soon.
+	startGrace   = time.Second
 	refusalGrace = 5 * time.Second
 	// Servers send a bookmark every minute, the first on a watch after one or
 	// two. A watch that had one and is silent for longer is dead, though its

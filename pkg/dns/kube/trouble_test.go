@@ -323,6 +323,42 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
+// A server that refuses slices at the start of a process, since it has not read its
+// roles yet, does not keep it from slices.
+func TestSlicesRefusedAtStart(t *testing.T) {
+	for _, refused := range []time.Duration{time.Second / 2, 10 * time.Second} {
+		api := newFakeAPI("36")
+		api.refuse[slicesPath] = 403
+		api.put(headless("db"), slice("db", "a", "10.1.0.1"), endpoints("db", "10.1.0.9"))
+		inBubble(t, api, func(t *testing.T, r *rig) {
+			time.Sleep(refused)
+			api.change(func() { clear(api.refuse) })
+			time.Sleep(35 * time.Second)
+			r.want("db", "10.1.0.1")
+			if got := r.src.Status().Endpoints; got != "endpointslices.discovery.k8s.io/v1" {
+				t.Errorf("endpoints from %s", got)
+			}
+		})
+	}
+}
+
+// A version that could not be read is asked for again.
+func TestVersionLater(t *testing.T) {
+	api := newFakeAPI("")
+	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+	inBubble(t, api, func(t *testing.T, r *rig) {
+		r.want("db", "10.1.0.1")
+		if r.src.Status().Streaming {
+			t.Error("lists of an unknown server are streamed")
+		}
+		api.change(func() { api.minor = "36" })
+		time.Sleep(2 * time.Minute)
+		if got := r.src.Status(); !got.Streaming || got.Server != "v1.36.0" {
+			t.Errorf("Status = %+v, want streaming and v1.36.0", got)
+		}
+	})
+}
+
 // A server that comes up may refuse everything for a moment.
 func TestSlicesRefusedShortly(t *testing.T) {
 	api := newFakeAPI("36")

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// A first list that is late counts, also while a snapshot serves.
+func TestSlowSync(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		prepare func(*kubedns.Zone)
+		want    float64
+		log     string
+	}{
+		{"no data", func(*kubedns.Zone) {}, 1, "no data yet"},
+		{"a snapshot", func(z *kubedns.Zone) {
+			old := kubedns.NewZone(kubedns.Options{})
+			old.MarkSynced()
+			z.ServeStale(old, time.Now().Add(time.Hour), time.Now().Add(time.Hour))
+		}, 1, "answering from the snapshot"},
+		{"synced", (*kubedns.Zone).MarkSynced, 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			reg := prometheus.NewRegistry()
+			s := &status{zone: kubedns.NewZone(kubedns.Options{}), log: slog.New(slog.NewTextHandler(&log, nil)), waitingFor: func() string { return "" }}
+			tt.prepare(s.zone)
+			if err := s.warnOfSlowSync(t.Context(), time.Millisecond, reg); err != nil {
+				t.Fatal(err)
+			}
+			families, err := reg.Gather()
+			if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetCounter().GetValue() != tt.want {
+				t.Errorf("metrics %v, %v, want %v", families, err, tt.want)
+			}
+			if !strings.Contains(log.String(), tt.log) || (tt.log == "") != (log.Len() == 0) {
+				t.Errorf("log %q, want %q", &log, tt.log)
+			}
+		})
+	}
+}
+
+// /readiness has why changes do not arrive, and stays ready.
+func TestReadyInTrouble(t *testing.T) {
+	s := &status{zone: kubedns.NewZone(kubedns.Options{}), trouble: func() string { return "no changes of services" }}
+	s.zone.MarkSynced()
+	if text, err := s.ready(); err != nil || text != "ok (no changes of services)" {
+		t.Errorf("%q, %v", text, err)
+	}
+	s.trouble = func() string { return "" }
+	if text, err := s.ready(); err != nil || text != "ok" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// A configuration that cannot be read was not refused.
+func TestConfigurationNotRead(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("configmaps is forbidden"), "cannot read the configuration"},
+		{&config.KeyError{Key: "stubDomains", Reason: "no JSON"}, "configuration refused"},
+	} {
+		var log bytes.Buffer
+		s := newSettings(&settings{
+			zone: kubedns.NewZone(kubedns.Options{}), forwarder: skydns.NewForwarder(noServer), log: slog.New(slog.NewTextHandler(&log, nil)),
+		}, prometheus.NewRegistry())
+		if err := s.useDefaults(); err != nil {
+			t.Fatal(err)
+		}
+		log.Reset()
+		s.apply(config.Update{Err: tt.err})
+		if !strings.Contains(log.String(), tt.want) || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("%v: log %q, want %q", tt.err, &log, tt.want)
+		}
+	}
+}
