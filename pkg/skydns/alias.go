@@ -19,12 +19,12 @@ type chain struct {
 	rcode int
 }
 
-// answerAlias answers an address question whose name is an alias of host: the
+// answerAlias answers an address question whose name is an alias: the
 // CNAME in any case, and as much of what it leads to as can be found.
-func (s *Server) answerAlias(ctx context.Context, r *request, host string) (*dns.Msg, error) {
+func (s *Server) answerAlias(ctx context.Context, r *request, alias Record) (*dns.Msg, error) {
 	m := r.authoritative()
-	m.Answer = []dns.RR{&dns.CNAME{Hdr: header(r.q.Name, dns.TypeCNAME, aliasTTL), Target: host}}
-	c, err := s.follow(ctx, host, r.q.Qtype, r.name)
+	m.Answer = []dns.RR{&dns.CNAME{Hdr: header(r.q.Name, dns.TypeCNAME, alias.TTL), Target: alias.Host}}
+	c, err := s.follow(ctx, alias.Host, r.q.Qtype, r.name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +33,8 @@ func (s *Server) answerAlias(ctx context.Context, r *request, host string) (*dns
 	return m, nil
 }
 
-// aliasTTL is the TTL of the zone's CNAMEs.
-const aliasTTL = 30
+// targetTTL is the longest TTL of records that other servers have for an alias.
+const targetTTL = 30
 
 // follow looks for addresses of a name that a CNAME leads to; been are the
 // aliases on the way to it. Names of the zone come from the backend, others
@@ -57,16 +57,16 @@ func (s *Server) follow(ctx context.Context, name string, qtype uint16, been ...
 			c.rcode = dns.RcodeServerFailure
 			return c, nil
 		}
-		var next string
+		var next Record
 		for _, rec := range found.Records {
 			switch rec.Type {
 			case qtype:
 				c.rrs = append(c.rrs, rec.rr(name))
 			case TypeCNAME:
-				next = rec.Host
+				next = rec
 			}
 		}
-		if next == "" {
+		if next.Host == "" {
 			if len(found.Records) == 0 {
 				c.soa = []dns.RR{s.soa(negativeTTL)}
 			}
@@ -75,9 +75,9 @@ func (s *Server) follow(ctx context.Context, name string, qtype uint16, been ...
 		if slices.Contains(been, name) || len(been) == maxAliases {
 			return c, nil // a loop, of which each CNAME was met once, or a long way
 		}
-		c.rrs = append(c.rrs, &dns.CNAME{Hdr: header(name, dns.TypeCNAME, aliasTTL), Target: next})
+		c.rrs = append(c.rrs, &dns.CNAME{Hdr: header(name, dns.TypeCNAME, next.TTL), Target: next.Host})
 		been = append(been, name)
-		name = next
+		name = next.Host
 	}
 }
 
@@ -97,7 +97,7 @@ func (s *Server) followOutside(ctx context.Context, c chain, name string, qtype 
 	}
 	c.rcode = m.Rcode
 	for _, rr := range m.Answer {
-		rr.Header().Ttl = externalTTL
+		rr.Header().Ttl = min(rr.Header().Ttl, targetTTL)
 		c.rrs = append(c.rrs, rr)
 	}
 	for _, rr := range m.Ns {
@@ -142,4 +142,14 @@ func (s *Server) leadsOutside(answer []dns.RR) bool {
 // it is in a stub domain inside the zone.
 func (s *Server) outside(name string) bool {
 	return !isBelow(name, s.domain) || s.forwarder.stubs(name)
+}
+
+// appendNew appends the records that are not there yet.
+func appendNew(rrs, more []dns.RR) []dns.RR {
+	for _, rr := range more {
+		if !slices.ContainsFunc(rrs, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) }) {
+			rrs = append(rrs, rr)
+		}
+	}
+	return rrs
 }

@@ -16,9 +16,6 @@ const (
 	soaTTL      = 3600
 	negativeTTL = 60
 	srvPriority = 10
-	// externalTTL is the TTL of records that other servers gave for a CNAME's
-	// target.
-	externalTTL = 60
 )
 
 // answer answers a question about the zone. The error is the context's, when
@@ -79,7 +76,7 @@ func (s *Server) assemble(ctx context.Context, r *request, found Answer) (*dns.M
 	switch r.q.Qtype {
 	case TypeA, TypeAAAA:
 		if len(found.Records) > 0 && found.Records[0].Type == TypeCNAME {
-			return s.answerAlias(ctx, r, found.Records[0].Host)
+			return s.answerAlias(ctx, r, found.Records[0])
 		}
 	case TypeSRV:
 		return s.answerSRV(ctx, r, found)
@@ -142,7 +139,7 @@ func (s *Server) answerSRV(ctx context.Context, r *request, found Answer) (*dns.
 			if err != nil {
 				return nil, err
 			}
-			m.Extra = append(m.Extra, c.rrs...)
+			m.Extra = appendNew(m.Extra, c.rrs)
 		}
 	}
 	return m, nil

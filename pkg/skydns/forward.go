@@ -81,7 +81,7 @@ func (f *Forwarder) knows(name string) bool {
 
 // stubs reports whether name is in a stub domain.
 func (f *Forwarder) stubs(name string) bool {
-	return !f.takesAll() && len(f.routes.Load().stubFor(name)) > 0
+	return len(f.routes.Load().stubFor(name)) > 0
 }
 
 // stubFor returns the servers of the longest stub domain that name is in.

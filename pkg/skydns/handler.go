@@ -137,6 +137,7 @@ func (s *Server) forward(req *request, sys system, start time.Time) response {
 			s.log.Debug("forwarding failed", "name", req.q.Name, "err", err)
 			return s.finish(req, s.forwardFailure(req), sys, start)
 		}
+		reply = fitForwarded(reply, req.limit())
 		s.metrics.forwarded(reply, req, sys, time.Since(start))
 		return reply
 	}

@@ -137,7 +137,6 @@ func TestRepliesAreNotTouched(t *testing.T) {
 		"reserved bit":    func(r []byte) []byte { r[3] |= 0x40; return r },
 		"letter case":     func(r []byte) []byte { return bytes.Replace(r, []byte("WwW"), []byte("wWw"), 1) },
 		"bytes behind it": func(r []byte) []byte { return append(r, "behind"...) },
-		"large":           func(r []byte) []byte { return append(r, make([]byte, 9000)...) },
 	} {
 		c.ask(77, "WwW.outside.example")
 		q := up.next()

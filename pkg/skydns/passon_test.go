@@ -1,0 +1,141 @@
+package skydns_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// A forwarded reply that is larger than the client takes has TC, whole records,
+// and the OPT.
+func TestLargeForwardedReplies(t *testing.T) {
+	var lines []string
+	for i := range 300 {
+		lines = append(lines, fmt.Sprintf("www.outside.example. 300 IN A 192.0.%d.%d", i/250, i%250))
+	}
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	for _, size := range []uint16{0, 512, 1232, 4096} {
+		q := dnstest.Query("www.outside.example", dns.TypeA)
+		if size > 0 {
+			q.SetEdns0(size, false)
+		}
+		raw, err := q.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(raw); err != nil {
+			t.Fatal(err)
+		}
+		sent := up.next()
+		m := new(dns.Msg)
+		if err := m.Unpack(sent.query); err != nil {
+			t.Fatal(err)
+		}
+		m.Response, m.Compress = true, true
+		m.Answer = dnstest.Records(t, strings.Join(lines, "\n"))
+		packed, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		up.say(packed, sent.from)
+		got, want := c.next(), max(512, int(size))
+		r := new(dns.Msg)
+		if err := r.Unpack(got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) > want || r.Truncated != (want < len(packed)) || len(r.Answer) < want/16-10 || (r.IsEdns0() != nil) != (size > 0) {
+			t.Errorf("size %d: %d bytes, %d answers, TC %v", size, len(got), len(r.Answer), r.Truncated)
+		}
+	}
+}
+
+// A large reply that the library does not read is cut to its question.
+func TestLargeUnreadableReply(t *testing.T) {
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	c.ask(1, "www.outside.example")
+	q := up.next()
+	r := reply(q.query, dns.RcodeSuccess)
+	r[7] = 9 // answers
+	up.say(append(r, bytes.Repeat([]byte{0xff}, 9000)...), q.from)
+	m := new(dns.Msg)
+	if got := c.next(); m.Unpack(got) != nil || !m.Truncated || len(m.Question) != 1 || len(got) > 512 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A query whose name is compressed gets FORMERR at once: its reply could not be
+// matched.
+func TestCompressedQuestion(t *testing.T) {
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	query := []byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 1, 'b', 1, 'c', 0xc0, 6, 0, 1, 0, 1}
+	if _, err := c.Write(query); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.next(); got[3]&0xf != dns.RcodeFormatError || got[1] != 7 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Short TTLs of targets stay short, in all sections.
+func TestTTLOfTargets(t *testing.T) {
+	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: upstream(t, answerWith(t, "www.outside.example. 5 IN A 192.0.2.1"))})
+	m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local", dns.TypeA), false)
+	for _, rr := range m.Answer {
+		if rr.Header().Ttl != 5 {
+			t.Error(rr)
+		}
+	}
+	m = dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local", dns.TypeSRV), false)
+	for _, rr := range m.Extra {
+		if rr.Header().Rrtype == dns.TypeA && rr.Header().Ttl != 5 {
+			t.Error(rr)
+		}
+	}
+}
+
+// SRV of an alias to an alias has each record once.
+func TestAliasChainInAdditional(t *testing.T) {
+	z := zone()
+	z.names["a"] = []skydns.Record{alias("b.cluster.local.")}
+	z.names["b"] = []skydns.Record{{Type: skydns.TypeCNAME, TTL: 7, Host: "web.cluster.local."}}
+	addr := serve(t, skydns.Options{Backend: z})
+	m := dnstest.Exchange(t, addr, dnstest.Query("a.cluster.local", dns.TypeSRV), false)
+	if len(m.Extra) != 2 || m.Extra[0].Header().Ttl != 7 {
+		t.Errorf("got %v", m.Extra)
+	}
+	m = dnstest.Exchange(t, addr, dnstest.Query("b.cluster.local", dns.TypeA), false)
+	if len(m.Answer) != 2 || m.Answer[0].Header().Ttl != 7 {
+		t.Errorf("got %v", m.Answer)
+	}
+}
+
+// The target of an alias may be in a stub domain inside the zone.
+func TestAliasIntoStubDomain(t *testing.T) {
+	z := zone()
+	z.names["corp"] = []skydns.Record{alias("www.stub.cluster.local.")}
+	f := upstream(t, rcode(dns.RcodeNameError))
+	stub := dnstest.NewServer(t, answerWith(t, "www.stub.cluster.local. 20 IN A 192.0.2.9"))
+	f.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Addr: stub.AddrPort()}}})
+	addr := serve(t, skydns.Options{Backend: z, Forwarder: f})
+	front := skydns.NewForwarder(stub.AddrPort()) // cluster-first
+	front.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
+	behind := serve(t, skydns.Options{Backend: z, Forwarder: front})
+	for _, server := range []string{addr, behind} {
+		m := dnstest.Exchange(t, server, dnstest.Query("corp.cluster.local", dns.TypeA), false)
+		if len(m.Answer) != 2 || m.Rcode != dns.RcodeSuccess || !m.CheckingDisabled {
+			t.Errorf("got %v", m)
+		}
+	}
+}
