@@ -65,13 +65,14 @@ LABEL org.opencontainers.image.title="k8s-dns-kube-dns" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.source="https://github.com/kube-dns/kube-dns" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND ISC AND MIT"
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/kube-dns"]
 
 # As root, with which manifests of old expect to open port 53; the pod may say
-# otherwise (runAsUser, and net.ipv4.ip_unprivileged_port_start).
+# otherwise (runAsUser, and net.ipv4.ip_unprivileged_port_start). The label names the
+# licenses of the programs; the SBOM has those of all libraries.
 FROM scratch AS dnsmasq-nanny
 COPY --from=listed /root.dnsmasq/ /
 COPY --from=listed /top/dnsmasq-nanny/ /
@@ -81,7 +82,7 @@ LABEL org.opencontainers.image.title="k8s-dns-dnsmasq-nanny" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.source="https://github.com/kube-dns/kube-dns" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT AND (GPL-2.0-only OR GPL-3.0-only) AND GPL-2.0-or-later AND LGPL-2.1-or-later"
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/dnsmasq-nanny"]
 
@@ -94,7 +95,7 @@ LABEL org.opencontainers.image.title="k8s-dns-sidecar" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.source="https://github.com/kube-dns/kube-dns" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT"
 USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/sidecar"]

@@ -43,7 +43,9 @@ say "building the commands, version $version"
 CGO_ENABLED=0 go build -trimpath -o "$work/" \
 	-ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version" \
 	./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
-CGO_ENABLED=0 go build -o "$work/" ./images/mkimage ./images/debroot ./images/sbom
+# The tools run here, whatever the images are for.
+CGO_ENABLED=0 GOOS=$(go env GOHOSTOS) GOARCH=$(go env GOHOSTARCH) \
+	go build -o "$work/" ./images/mkimage ./images/debroot ./images/sbom
 
 # The root of the nanny's image: Debian's dnsmasq, and what is not a secret of its own.
 say "collecting dnsmasq and its libraries"
@@ -55,6 +57,11 @@ packages=$("$work/debroot" -o "$work/dnsmasq-root" "$dnsmasq")
 images/root.sh nanny "$work/dnsmasq-root"
 images/root.sh static "$work/static-root"
 dnsmasq_version=$(awk '$1 == "dnsmasq-base" { print $2 }' <<<"$packages")
+
+# licenses prints the license expression of the image, which is the first package.
+licenses() {
+	sed -n 's/^ *"licenseDeclared": "\(.*\)",$/\1/;T;p;q' "$1"
+}
 
 # pack COMMAND IMAGE ROOT TITLE [FLAG ...]
 pack() {
@@ -80,15 +87,23 @@ pack() {
 		-label "org.opencontainers.image.revision=$revision" \
 		-label "org.opencontainers.image.created=$(date -u -d "@$created" +%Y-%m-%dT%H:%M:%SZ)" \
 		-label "org.opencontainers.image.source=https://github.com/kube-dns/kube-dns" \
-		-label "org.opencontainers.image.licenses=Apache-2.0" \
+		-label "org.opencontainers.image.licenses=$(licenses "$out/$image.spdx.json")" \
 		"$@" "$root:/" :/tmp:1777 + "$top:/"
 	say "$out/$image.tar ($name)"
 }
 
 pack kube-dns k8s-dns-kube-dns "$work/static-root" \
 	"Answers DNS queries for the Services, endpoints and pods of a cluster" -user 65532:65532
-pack dnsmasq-nanny k8s-dns-dnsmasq-nanny "$work/dnsmasq-root" \
-	"Runs dnsmasq in front of kube-dns and keeps it running" \
-	-label "io.github.kube-dns.dnsmasq.version=$dnsmasq_version"
+# debroot takes dnsmasq from this machine.
+if [[ $arch == "$(go env GOHOSTARCH)" ]]; then
+	pack dnsmasq-nanny k8s-dns-dnsmasq-nanny "$work/dnsmasq-root" \
+		"Runs dnsmasq in front of kube-dns and keeps it running" \
+		-label "io.github.kube-dns.dnsmasq.version=$dnsmasq_version"
+else
+	say "no image k8s-dns-dnsmasq-nanny: dnsmasq of this machine is not for $arch; use the Dockerfile, or a machine of that kind"
+	rm -f "$out/k8s-dns-dnsmasq-nanny.tar" "$out/k8s-dns-dnsmasq-nanny.spdx.json"
+	incomplete=1
+fi
 pack sidecar k8s-dns-sidecar "$work/static-root" \
 	"Probes the DNS servers of a kube-dns pod and exports their metrics" -user 65532:65532
+exit "${incomplete-0}"

@@ -28,10 +28,11 @@ func root(t *testing.T) string {
 		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{
-		"program":                   program,
-		"text":                      []byte("no program"),
-		"etc/os-release":            []byte("PRETTY_NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\n"),
-		"var/lib/dpkg/status.d/tag": []byte("Package: tag\nVersion: 1:2.3+b1\nArchitecture: amd64\nSource: tags (2.3)\nHomepage: https://tag.example\nDescription: x\n Name: none\n"),
+		"program":                     program,
+		"text":                        []byte("no program"),
+		"etc/os-release":              []byte("PRETTY_NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\n"),
+		"usr/share/doc/tag/copyright": []byte("Format: x\n\nFiles: *\nLicense: GPL-2 or custom\n"),
+		"var/lib/dpkg/status.d/tag":   []byte("Package: tag\nVersion: 1:2.3+b1\nArchitecture: amd64\nSource: tags (2.3)\nHomepage: https://tag.example\nDescription: x\n Name: none\n"),
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -66,6 +67,9 @@ func TestDocument(t *testing.T) {
 		for _, ref := range p.Refs {
 			purls[p.Name] = ref.Locator
 		}
+		if want := "(GPL-2.0-only OR LicenseRef-Debian-custom)"; p.Name == "tag" && p.Declared != want {
+			t.Errorf("package tag: license is %s, want %s", p.Declared, want)
+		}
 		if p.Name == "tag" && p.SourceInfo != "built from source package tags" {
 			t.Errorf("package tag: sourceInfo is %q", p.SourceInfo)
 		}
@@ -76,6 +80,12 @@ func TestDocument(t *testing.T) {
 	if !strings.HasPrefix(purls["stdlib"], "pkg:golang/stdlib@1.") {
 		t.Errorf("stdlib: got %q", purls["stdlib"])
 	}
+	if want := []extracted{{"LicenseRef-Debian-custom", "The text is in the image: /usr/share/doc/tag/copyright"}}; !cmp.Equal(want, d.Extracted) {
+		t.Errorf("licenses without a name: got %v, want %v", d.Extracted, want)
+	}
+	if got := d.Packages[0].Declared; got != "(GPL-2.0-only OR LicenseRef-Debian-custom) AND Apache-2.0" {
+		t.Errorf("the image has the license %s", got)
+	}
 	for _, r := range d.Relationships {
 		if !ids[r.From] || !ids[r.To] {
 			t.Errorf("%v: one end is not in the document", r)
@@ -83,6 +93,38 @@ func TestDocument(t *testing.T) {
 	}
 	if !slices.Contains(d.Relationships, relationship{"SPDXRef-Image-image-v1", "CONTAINS", "SPDXRef-Debian-tag-1-2.3-b1"}) {
 		t.Errorf("the image does not contain the package: %v", d.Relationships)
+	}
+}
+
+// TestLicenses reads copyright files of Debian in both forms, and texts of Go modules.
+func TestLicenses(t *testing.T) {
+	dep5 := "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"two licenses to choose from", dep5 + "Files: *\nCopyright: x\nLicense: GPL-2 or GPL-3\n\nLicense: GPL-2\n text\n", "(GPL-2.0-only OR GPL-3.0-only)"},
+		{"several files", dep5 + "Files: *\nLicense: LGPL-2.1+\n\nFiles: a\nLicense: Expat\n text\n\nFiles: b\nLicense: LGPL-2.1+\n", "LGPL-2.1-or-later AND MIT"},
+		{"exception", dep5 + "Files: *\nLicense: GPL-3+ with Autoconf exception\n", "GPL-3.0-or-later WITH Autoconf-exception-2.0"},
+		{"comma", dep5 + "Files: *\nLicense: GPL-2+ or AFL-2.1, and Expat\n", "(GPL-2.0-or-later OR AFL-2.1) AND MIT"},
+		{"no name", dep5 + "Files: *\nLicense: public-domain\n", "LicenseRef-Debian-public-domain"},
+		{"prose", "This is GNU libc, see /usr/share/common-licenses/LGPL-2.1 and\n/usr/share/common-licenses/GPL-2.\n", "GPL-2.0-or-later AND LGPL-2.1-or-later"},
+		{"prose without a number", "in `/usr/share/common-licenses/LGPL'; and /usr/share/common-licenses/GPL-2'.", "GPL-2.0-or-later AND LGPL-2.1-or-later"},
+		{"nothing", "See elsewhere.\n", "LicenseRef-Debian-tag"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := debianLicense("tag", []byte(tt.text)); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+	for text, want := range map[string]string{
+		"Apache License\n  Version 2.0, January 2004":                                                         "Apache-2.0",
+		"Permission is hereby granted, free of charge, to any\nperson obtaining a copy":                       "MIT",
+		"Redistribution and use in source and binary forms, with or without\n ... Neither the name of Google": "BSD-3-Clause",
+		"Redistribution and use in source and binary forms ...":                                               "BSD-2-Clause",
+		"All rights reserved.": "",
+	} {
+		if got := goLicense([]byte(text)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -19,6 +20,8 @@ type contents struct {
 	programs []program
 	debs     []deb
 	distro   string // such as debian-12; empty when nothing says so
+
+	licenses map[string]string // of Debian packages and Go modules, by their name
 }
 
 // A program is an executable that the go command has built.
@@ -35,24 +38,45 @@ type deb struct {
 	homepage            string
 }
 
+const (
+	debianDocs = "/usr/share/doc/"
+	goLicenses = "/usr/share/kube-dns/licenses/"
+)
+
+// addLicense notes the license of a package by a text in the image.
+func (c *contents) addLicense(inside string, data []byte) {
+	if name, ok := strings.CutPrefix(inside, debianDocs); ok {
+		if name, ok := strings.CutSuffix(name, "/copyright"); ok {
+			c.licenses[name] = debianLicense(name, data)
+		}
+	}
+	if name, ok := strings.CutPrefix(inside, goLicenses); ok {
+		if license := goLicense(data); license != "" {
+			module := path.Dir(name)
+			c.licenses[module] = all([]string{c.licenses[module], license})
+		}
+	}
+}
+
 // statusDir is where images without dpkg keep one file for each package.
 const statusDir = "/var/lib/dpkg/status.d/"
 
 func scan(root string) (contents, error) {
-	var c contents
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	c := contents{licenses: map[string]string{}}
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		below, err := filepath.Rel(root, path)
+		below, err := filepath.Rel(root, file)
 		if err != nil {
 			return err
 		}
-		data, err := os.ReadFile(path)
+		data, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
 		inside := "/" + filepath.ToSlash(below)
+		c.addLicense(inside, data)
 		if inside == "/etc/os-release" {
 			c.distro = parseRelease(data)
 			return nil
@@ -60,7 +84,7 @@ func scan(root string) (contents, error) {
 		if strings.HasPrefix(inside, statusDir) {
 			p, err := parseStatus(data)
 			if err != nil {
-				return fmt.Errorf("read %s: %w", path, err)
+				return fmt.Errorf("read %s: %w", file, err)
 			}
 			c.debs = append(c.debs, p)
 			return nil

@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,6 +23,13 @@ type document struct {
 	CreationInfo  creationInfo   `json:"creationInfo"`
 	Packages      []spdxPackage  `json:"packages"`
 	Relationships []relationship `json:"relationships"`
+	Extracted     []extracted    `json:"hasExtractedLicensingInfos,omitempty"`
+}
+
+// An extracted license is one that SPDX has no name for.
+type extracted struct {
+	ID   string `json:"licenseId"`
+	Text string `json:"extractedText"`
 }
 
 type creationInfo struct {
@@ -74,21 +83,23 @@ func newDocument(name, version string, at time.Time, c contents) document {
 	d.relate(d.ID, "DESCRIBES", image)
 	for _, p := range c.programs {
 		id := d.add("Program"+p.path, spdxPackage{
-			Name: p.info.Path, Version: moduleVersion(p.info.Main, version), File: p.path, Purpose: "APPLICATION",
+			Declared: "Apache-2.0",
+			Name:     p.info.Path, Version: moduleVersion(p.info.Main, version), File: p.path, Purpose: "APPLICATION",
 			Checksums: []checksum{{"SHA256", p.sha256}},
 		})
 		d.relate(image, "CONTAINS", id)
-		d.relate(id, "DEPENDS_ON", d.golang("stdlib", strings.TrimPrefix(p.info.GoVersion, "go"), ""))
+		d.relate(id, "DEPENDS_ON", d.golang("stdlib", strings.TrimPrefix(p.info.GoVersion, "go"), "", c.licenses["go"]))
 		for _, m := range p.info.Deps {
 			if m.Replace != nil {
 				m = m.Replace
 			}
-			d.relate(id, "DEPENDS_ON", d.golang(m.Path, m.Version, m.Sum))
+			d.relate(id, "DEPENDS_ON", d.golang(m.Path, m.Version, m.Sum, c.licenses[m.Path]))
 		}
 	}
 	for _, p := range c.debs {
-		d.relate(image, "CONTAINS", d.debian(p, c.distro))
+		d.relate(image, "CONTAINS", d.debian(p, c.distro, c.licenses[p.name]))
 	}
+	d.license()
 	// A namespace of its own for each content, as the specification demands.
 	data, err := json.Marshal(d)
 	if err != nil {
@@ -99,6 +110,25 @@ func newDocument(name, version string, at time.Time, c contents) document {
 	return d
 }
 
+// license declares the license of the image, which is that of all its parts, and lists
+// the licenses without a name.
+func (d *document) license() {
+	var parts []string
+	refs := map[string]string{}
+	for _, p := range d.Packages {
+		parts = append(parts, p.Declared)
+		for _, id := range regexp.MustCompile(refPrefix+`[A-Za-z0-9.-]+`).FindAllString(p.Declared, -1) {
+			refs[id] = strings.TrimSpace(refs[id] + " " + debianDocs + p.Name + "/copyright")
+		}
+	}
+	if whole := all(parts); whole != "" {
+		d.Packages[0].Declared, d.Packages[0].License = whole, whole
+	}
+	for _, id := range slices.Sorted(maps.Keys(refs)) {
+		d.Extracted = append(d.Extracted, extracted{id, "The text is in the image: " + refs[id]})
+	}
+}
+
 func moduleVersion(m debug.Module, version string) string {
 	if m.Version == "" || m.Version == "(devel)" {
 		return version
@@ -107,8 +137,8 @@ func moduleVersion(m debug.Module, version string) string {
 }
 
 // golang adds a Go module and returns its ID.
-func (d *document) golang(path, version, sum string) string {
-	p := spdxPackage{Name: path, Version: version, Purpose: "LIBRARY", Refs: purl("golang/" + path + "@" + version)}
+func (d *document) golang(path, version, sum, license string) string {
+	p := spdxPackage{Name: path, Version: version, Purpose: "LIBRARY", Declared: license, Refs: purl("golang/" + path + "@" + version)}
 	if sum != "" {
 		p.SourceInfo = "module checksum " + sum
 	}
@@ -116,13 +146,13 @@ func (d *document) golang(path, version, sum string) string {
 }
 
 // debian adds a package of Debian and returns its ID.
-func (d *document) debian(p deb, distro string) string {
+func (d *document) debian(p deb, distro, license string) string {
 	q := url.Values{"arch": {p.arch}}
 	if distro != "" {
 		q.Set("distro", distro)
 	}
 	locator := "deb/debian/" + url.PathEscape(p.name) + "@" + url.QueryEscape(p.version) + "?" + q.Encode()
-	out := spdxPackage{Name: p.name, Version: p.version, Homepage: p.homepage, Refs: purl(locator)}
+	out := spdxPackage{Name: p.name, Version: p.version, Homepage: p.homepage, Declared: license, Refs: purl(locator)}
 	if p.source != "" {
 		out.SourceInfo = "built from source package " + p.source
 	}
@@ -138,7 +168,11 @@ var notInID = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
 // add adds a package unless the document has it, and returns its ID.
 func (d *document) add(kind string, p spdxPackage) string {
 	p.ID = "SPDXRef-" + notInID.ReplaceAllString(kind+"-"+p.Name+"-"+p.Version, "-")
-	p.Download, p.License, p.Declared, p.Copyright = noAssertion, noAssertion, noAssertion, noAssertion
+	p.Download, p.Copyright = noAssertion, noAssertion
+	if p.Declared == "" {
+		p.Declared = noAssertion
+	}
+	p.License = p.Declared
 	for _, other := range d.Packages {
 		if other.ID == p.ID {
 			return p.ID
