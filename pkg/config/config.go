@@ -30,6 +30,9 @@ type Config struct {
 	// Upstreams are the upstreamNameservers in the order given. None: the
 	// nameservers of resolv.conf are used.
 	Upstreams []Nameserver
+	// Mistyped are keys that have no meaning and look like one that has, sorted.
+	// They are for Warnings alone.
+	Mistyped []string
 }
 
 // Equal reports whether a and b say the same. The order of servers counts.

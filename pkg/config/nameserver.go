@@ -45,8 +45,33 @@ func parseNameserver(s string) (ns Nameserver, reason string) {
 		return Nameserver{}, "an address with a scope (%interface) means " +
 			"something else on every node; " + nameserverForms
 	}
+	if reason := whyNoServer(ap.Addr().Unmap()); reason != "" {
+		return Nameserver{}, reason
+	}
 	return newNameserver(ap.Addr(), ap.Port()), ""
 }
+
+// whyNoServer returns the reason why no name server can have an address, or "".
+func whyNoServer(addr netip.Addr) string {
+	const form = " address, and no server has it; write the address of a name server, such as 192.0.2.1 or 2001:db8::1"
+	switch {
+	case addr.IsUnspecified():
+		return "this is the unspecified" + form
+	case addr.Is4() && addr.As4()[0] == 0:
+		return "this is an address of \"this network\" (0.0.0.0/8), and no server has it; " +
+			"write the address of a name server, such as 192.0.2.1"
+	case addr.IsMulticast():
+		return "this is a multicast" + form
+	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "this is the broadcast" + form
+	case addr.Is6() && !addr.IsLoopback() && compatible.Contains(addr):
+		return "this is an IPv4 address in the deprecated form ::192.0.2.1; write it as 192.0.2.1"
+	}
+	return ""
+}
+
+// compatible holds the IPv4-compatible addresses (RFC 4291 section 2.5.5.1).
+var compatible = netip.PrefixFrom(netip.IPv6Unspecified(), 96)
 
 // whyNoNameserver is the reason why s, which is none of nameserverForms, is
 // refused.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // The keys of the ConfigMap, which are the file names of a directory.
@@ -61,7 +62,49 @@ func Parse(files map[string]string) (Config, error) {
 	if cfg.Upstreams, err = parseUpstreams(files[keyUpstreams]); err != nil {
 		return Config{}, keyError(keyUpstreams, err)
 	}
+	for key := range files {
+		if meant := meantKey(key); meant != "" && meant != key {
+			cfg.Mistyped = append(cfg.Mistyped, key)
+		}
+	}
+	slices.Sort(cfg.Mistyped)
 	return cfg, nil
+}
+
+// meantKey returns the key that a mistyped one is for, or "": they differ in
+// letter case, and in three more characters at most.
+func meantKey(key string) string {
+	best, meant := 4, ""
+	if len(key) > 2*len(keyUpstreams) {
+		return "" // and costs no time
+	}
+	for _, known := range []string{keyFederations, keyStubDomains, keyUpstreams} {
+		if d := distance(strings.ToLower(key), strings.ToLower(known)); d < best {
+			best, meant = d, known
+		}
+	}
+	return meant
+}
+
+// distance is the Levenshtein distance of two texts. It counts bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
 }
 
 func parseStubDomains(text string) ([]StubDomain, error) {
@@ -116,6 +159,10 @@ func decode(text string, v any, form string) error {
 	if err == nil {
 		return nil
 	}
+	if quote, offset := typographicQuote(text); quote != "" {
+		return fmt.Errorf("invalid JSON in line %d: the typographic quote %s; write the plain quote \" in its place; %s",
+			lineAt(text, int64(offset)+1), quote, form)
+	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("invalid JSON in line %d: %w; %s", lineAt(text, syntax.Offset), err, form)
 	}
@@ -123,6 +170,18 @@ func decode(text string, v any, form string) error {
 		return fmt.Errorf("a JSON %s is out of place in line %d; %s", wrong.Value, lineAt(text, wrong.Offset), form)
 	}
 	return fmt.Errorf("invalid JSON: %w; %s", err, form)
+}
+
+// typographicQuote returns the first quote that a text program has put in the
+// place of a plain one, and its offset in bytes.
+func typographicQuote(text string) (string, int) {
+	const quotes = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2033\uff02"
+	offset := strings.IndexAny(text, quotes)
+	if offset < 0 {
+		return "", 0
+	}
+	r, _ := utf8.DecodeRuneInString(text[offset:])
+	return string(r), offset
 }
 
 // lineAt is the number, from 1, of the line that the first offset bytes of

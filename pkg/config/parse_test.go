@@ -58,7 +58,9 @@ func TestParseGood(t *testing.T) {
 				nameserver("[2001:db8::53]:53"), nameserver("[2001:db8::54]:5353"),
 			},
 		}},
-		{"good-unknown-keys", config.Config{Upstreams: []config.Nameserver{nameserver("192.0.2.53:53")}}},
+		{"good-unknown-keys", config.Config{
+			Upstreams: []config.Nameserver{nameserver("192.0.2.53:53")}, Mistyped: []string{"StubDomains"},
+		}},
 		{"good-federation-twice-last-counts", config.Config{
 			Federations: map[string]string{"a": "two.example"},
 		}},
@@ -135,6 +137,11 @@ func TestParseInvalid(t *testing.T) {
 			`"myfed": want name=domain, for example myfed=fed.example.com`},
 		{"invalid-one-bad-key-spoils-the-map", "stubDomains",
 			`domain "bad_domain": ` + labelForm},
+		{"invalid-stub-address-of-no-server", "stubDomains",
+			`server "0.0.0.0" of domain "acme.example": this is the unspecified address, and no server has it; ` +
+				`write the address of a name server, such as 192.0.2.1 or 2001:db8::1`},
+		{"invalid-stub-typographic-quotes", "stubDomains",
+			"invalid JSON in line 2: the typographic quote \u201c; write the plain quote \" in its place; " + objectForm},
 		{"invalid-stub-array", "stubDomains",
 			`a JSON array is out of place in line 1; ` + objectForm},
 		{"invalid-stub-blank-in-server", "stubDomains",
@@ -248,6 +255,50 @@ func checkAllTested(t *testing.T, prefix string, tested map[string]bool) {
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), prefix) && !tested[e.Name()] {
 			t.Errorf("testdata/%s is in no table", e.Name())
+		}
+	}
+}
+
+// Addresses that no name server can have, in every key and spelling.
+func TestAddressesOfNoServer(t *testing.T) {
+	for _, addr := range []string{
+		"0.0.0.0", "0.0.0.0:53", "0.1.2.3", "::", "[::]:5353", "224.0.0.251", "239.255.255.250:53", "ff02::fb", "[ff0e::1]:53",
+		"255.255.255.255", "255.255.255.255:53", "[::ffff:0.0.0.0]:53", "[::ffff:224.0.0.1]:53", "[::ffff:255.255.255.255]:53", "::192.0.2.1",
+	} {
+		for key, text := range map[string]string{
+			"stubDomains":         `{"acme.example": ["192.0.2.9", "` + addr + `"]}`,
+			"upstreamNameservers": `["192.0.2.9", "` + addr + `"]`,
+		} {
+			_, err := config.Parse(map[string]string{key: text})
+			invalid, ok := errors.AsType[*config.KeyError](err)
+			if !ok || invalid.Key != key || !strings.Contains(invalid.Value, addr) {
+				t.Errorf("%s %s: got %v, want an error about the key and the server", key, text, err)
+			}
+		}
+		if _, err := config.ParseNameserver(addr); err == nil {
+			t.Errorf("%s was taken as a name server", addr)
+		}
+	}
+	for _, addr := range []string{"127.0.0.1", "::1", "1.0.0.0", "240.0.0.1", "fe80::1", "192.0.2.255"} {
+		if _, err := config.ParseNameserver(addr); err != nil {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
+// Keys that look like known ones are ignored, as all unknown ones, and named.
+func TestMistypedKeys(t *testing.T) {
+	for key, meant := range map[string]string{
+		"upstreamNameserver": "upstreamNameservers", "upstreamNameServers": "upstreamNameservers", "stubdomains": "stubDomains",
+		"stub-domains": "stubDomains", "federation": "federations", "Corefile": "", "notes": "", "stubDomains": "",
+	} {
+		cfg, err := config.Parse(map[string]string{key: ""})
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings := strings.Join(config.Warnings(cfg, "cluster.local"), "\n")
+		if named := strings.Contains(warnings, "write "+meant+" "); meant != "" && !named || meant == "" && warnings != "" {
+			t.Errorf("key %q: got warnings %q, want one that names %q", key, warnings, meant)
 		}
 	}
 }

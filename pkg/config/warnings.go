@@ -17,6 +17,9 @@ func Warnings(cfg Config, zone string) []string {
 	warn := func(format string, args ...any) {
 		warnings = append(warnings, fmt.Sprintf(format, args...))
 	}
+	for _, key := range cfg.Mistyped {
+		warn("key %q has no meaning and is ignored: write %s if that is meant", key, meantKey(key))
+	}
 	zone = strings.ToLower(strings.TrimSuffix(zone, "."))
 	for _, stub := range cfg.StubDomains {
 		switch d := stub.Domain; {
