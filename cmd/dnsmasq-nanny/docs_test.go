@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/kube-dns/kube-dns/internal/docs"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
@@ -16,7 +18,13 @@ func TestDocs(t *testing.T) {
 		"log_backtrace_at", "add_dir_header", "skip_headers", "skip_log_headers", "one_output",
 	}, []string{"httpAddr", "lameduck", "stateDir", "version"})
 
-	rec := docs.NewRecorder()
+	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
 	dnsmasq.NewMetrics(rec)
+	dnsmasq.NewMetrics(begin)
+	families, err := begin.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs.CheckAlerted(t, docs.Names(rec.Metrics(t)), families, "kubedns_nanny_")
 	docs.CheckMetrics(t, "dnsmasq-nanny", rec.Metrics(t)) // the one it comes after has none
 }

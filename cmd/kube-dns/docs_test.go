@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
@@ -33,7 +34,10 @@ func TestDocs(t *testing.T) {
 	docs.CheckMetrics(t, "kube-dns", metrics,
 		"skydns_skydns_dns_cachemiss_count_total", "skydns_skydns_dns_error_count_total", "skydns_skydns_dns_request_count_total",
 		"skydns_skydns_dns_request_duration_seconds", "skydns_skydns_dns_response_size_bytes")
-	for _, name := range processMetrics(t) {
+	docs.CheckAlerts(t)
+	names, families := processMetrics(t)
+	docs.CheckAlerted(t, docs.Names(metrics), families, "kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_snapshot_")
+	for _, name := range names {
 		if !slices.ContainsFunc(metrics, func(m docs.Metric) bool { return m.Name == name }) {
 			t.Errorf("kube-dns measures %s, and recordMetrics does not know of it", name)
 		}
@@ -87,9 +91,9 @@ var noServer = options{}.forward
 
 var nameInDesc = regexp.MustCompile(`fqName: "((?:kubedns|skydns)_[^"]*)"`)
 
-// processMetrics returns the names of the metrics that a whole kube-dns begins
-// with.
-func processMetrics(t *testing.T) []string {
+// processMetrics returns the names of the metrics of a whole kube-dns, and the
+// series that it begins with.
+func processMetrics(t *testing.T) ([]string, []*dto.MetricFamily) {
 	t.Helper()
 	fs, o := newFlags()
 	err := fs.Parse([]string{
@@ -116,5 +120,9 @@ func processMetrics(t *testing.T) []string {
 	if len(names) == 0 {
 		t.Fatal("no metric at all")
 	}
-	return names
+	families, err := p.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names, families
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/kube-dns/kube-dns/internal/docs"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
@@ -17,7 +19,8 @@ func TestDocs(t *testing.T) {
 		"version", "v", "vmodule", "log-flush-frequency",
 	}, docs.LegacyLogFlags...), []string{"lameduck"})
 
-	rec := docs.NewRecorder()
+	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
+	sidecar.NewMetrics(begin, "kubedns")
 	// LABEL is what the page says for the label of a probe.
 	_, err := sidecar.New(sidecar.Options{
 		Targets: []sidecar.Target{{Label: "LABEL", Interval: time.Hour}},
@@ -26,6 +29,11 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	families, err := begin.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs.CheckAlerted(t, docs.Names(rec.Metrics(t)), families, "kubedns_probe_", "kubedns_dnsmasq_")
 	docs.CheckMetrics(t, "sidecar", rec.Metrics(t),
 		"kubedns_dnsmasq_errors", "kubedns_dnsmasq_evictions", "kubedns_dnsmasq_hits", "kubedns_dnsmasq_insertions",
 		"kubedns_dnsmasq_max_size", "kubedns_dnsmasq_misses",

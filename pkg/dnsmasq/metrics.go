@@ -29,6 +29,14 @@ type Metrics struct {
 // NewMetrics registers the series; a nil reg is allowed. It panics when reg has
 // series of these names already.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := newMetrics(reg)
+	// The first event of a series that is new to Prometheus is no increase.
+	m.starts.WithLabelValues("died")
+	m.reloads.WithLabelValues("different")
+	return m
+}
+
+func newMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Namespace: "kubedns", Subsystem: "nanny", Name: name, Help: help}

@@ -31,7 +31,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
 		return factory.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
 	}
-	return &Metrics{
+	m := &Metrics{
 		errors: counter("errors_total",
 			"Requests to the API server that failed, by resource and by class of error.", "resource", "reason"),
 		lists: counter("lists_total",
@@ -59,6 +59,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 				"unsupported (the server does not list metadata alone), skipped (a watch was not open) or error.", "resource", "result"),
 		differences: counter("audit_differences_total",
 			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that were missed.", "resource"),
+	}
+	m.begin()
+	return m
+}
+
+// begin makes the series that alerts need: the first event of a series that is
+// new to Prometheus is no increase.
+func (m *Metrics) begin() {
+	for _, role := range []string{roleServices, roleEndpoints, roleConfigMaps} {
+		for reason := range advice {
+			m.errors.WithLabelValues(role, string(reason))
+		}
+	}
+	for _, role := range []string{roleServices, roleEndpoints} {
+		m.differences.WithLabelValues(role)
 	}
 }
 

@@ -1,0 +1,126 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"sigs.k8s.io/yaml"
+)
+
+// An Alert is a rule of monitoring/kube-dns.rules.yaml.
+type Alert struct {
+	Name        string            `json:"alert"`
+	Expr        string            `json:"expr"`
+	For         string            `json:"for"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+// Alerts returns the rules.
+func Alerts(t *testing.T) []Alert {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(folder, "../monitoring/kube-dns.rules.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Groups []struct {
+			Rules []Alert `json:"rules"`
+		} `json:"groups"`
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	var alerts []Alert
+	for _, g := range file.Groups {
+		alerts = append(alerts, g.Rules...)
+	}
+	return alerts
+}
+
+// CheckAlerts compares the table of alerts in docs/operations.md with the rules.
+func CheckAlerts(t *testing.T) {
+	t.Helper()
+	table := newTable("alert", "condition", "meaning", "what to do")
+	for _, a := range Alerts(t) {
+		name := code(a.Name)
+		if a.Labels["severity"] == "critical" {
+			name += ", critical"
+		}
+		condition := code(a.Expr)
+		if a.For != "" {
+			condition += " for " + a.For
+		}
+		table.row(name, condition, cell(a.Annotations["summary"]), cell(a.Annotations["action"]))
+	}
+	Check(t, "operations.md", "alerts", table.String())
+}
+
+// cell escapes Markdown for a table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+// A selector is a metric's name with label matchers, as in {reason="died"}.
+var (
+	selector = regexp.MustCompile(`\b((?:kubedns|skydns)_[a-z_]+)(?:\{([^}]*)\})?(\[)?`)
+	matcher  = regexp.MustCompile(`([a-z_]+)(=~|=)"([^"]*)"`)
+)
+
+// CheckAlerted checks that alerts can fire. Metrics with one of the prefixes are
+// those of a command, which has families before anything has happened: each
+// metric of an alert must be among names. A counter must have its series already,
+// because the first event of a new series is no increase.
+func CheckAlerted(t *testing.T, names []string, families []*dto.MetricFamily, prefixes ...string) {
+	t.Helper()
+	for _, a := range Alerts(t) {
+		for _, m := range selector.FindAllStringSubmatch(a.Expr, -1) {
+			name, labels, isRange := m[1], m[2], m[3] != ""
+			if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
+				continue
+			}
+			if !slices.Contains(names, name) {
+				t.Errorf("%s: there is no metric %s", a.Name, name)
+			}
+			if isRange && strings.HasPrefix(a.Expr, "increase(") && !hasSeries(families, name, labels) {
+				t.Errorf("%s: %s{%s} has no series before the first event", a.Name, name, labels)
+			}
+		}
+	}
+}
+
+func hasSeries(families []*dto.MetricFamily, name, labels string) bool {
+	for _, f := range families {
+		if f.GetName() == name && slices.ContainsFunc(f.GetMetric(), func(m *dto.Metric) bool { return matches(m, labels) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func matches(m *dto.Metric, labels string) bool {
+	for _, want := range matcher.FindAllStringSubmatch(labels, -1) {
+		value := ""
+		for _, l := range m.GetLabel() {
+			if l.GetName() == want[1] {
+				value = l.GetValue()
+			}
+		}
+		if want[2] == "=" && value != want[3] || !regexp.MustCompile("^(?:"+want[3]+")$").MatchString(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// Names returns the names of metrics.
+func Names(metrics []Metric) []string {
+	names := make([]string, len(metrics))
+	for i, m := range metrics {
+		names[i] = m.Name
+	}
+	return names
+}
