@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -104,12 +105,16 @@ func (z *Zone) lookup(q skydns.Query) (skydns.Answer, error) {
 }
 
 // match answers for a name with wildcards: with the records of everything
-// that it matches. Collecting stops at q.Limit; only the records of an SRV
-// question are counted on, since their weight depends on the number.
+// that it matches. Collecting stops at q.Limit. SRV records are counted a little
+// further, since their weight depends on the number.
 func (z *Zone) match(q skydns.Query) (skydns.Answer, error) {
 	var a skydns.Answer
 	var found, tooOld bool
+	visited := 0
 	z.tree.Match(q.Name, func(n *treecache.Node[service], rest string) bool {
+		if visited++; visited%yieldEvery == 0 {
+			runtime.Gosched() // queries that are quick to answer go first
+		}
 		s := n.Value()
 		if s == nil {
 			// Compat: "*" does not list what is below a namespace or svc.
@@ -121,7 +126,7 @@ func (z *Zone) match(q skydns.Query) (skydns.Answer, error) {
 		found = found || exists
 		a.Records = append(a.Records, rs...)
 		a.Total += total
-		return q.Type == skydns.TypeSRV || len(a.Records) < q.Limit
+		return len(a.Records) < q.Limit || q.Type == skydns.TypeSRV && a.Total < skydns.ManyTargets
 	})
 	switch {
 	case tooOld:
@@ -134,6 +139,9 @@ func (z *Zone) match(q skydns.Query) (skydns.Answer, error) {
 	}
 	return a, nil
 }
+
+// yieldEvery is how many nodes a wildcard visits before other goroutines run.
+const yieldEvery = 64
 
 // withoutMixedAliases keeps a wildcard's answer legal: a CNAME stands alone at
 // its owner (RFC 1034 section 3.6.2). Addresses win over it, and of several the

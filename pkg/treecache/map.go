@@ -2,6 +2,7 @@ package treecache
 
 import (
 	"iter"
+	"math/rand/v2"
 	"sync/atomic"
 )
 
@@ -149,13 +150,15 @@ func (m *Map[K, V]) Delete(key K) {
 	}
 }
 
-// All yields every key with its value, in no order. Any goroutine; keys that
-// come or go meanwhile may be among them or not.
+// All yields every key with its value, in no order, beginning at a random one.
+// Any goroutine; keys that come or go meanwhile may be among them or not.
 func (m *Map[K, V]) All() iter.Seq2[K, *V] {
 	return func(yield func(K, *V) bool) {
 		t := m.table.Load()
+		first := rand.IntN(len(t.entries))
 		for i := range t.entries {
-			if e := t.entries[i].Load(); e != nil && !yield(e.key, &e.value) {
+			slot := (first + i) % len(t.entries)
+			if e := t.entries[slot].Load(); e != nil && !yield(e.key, &e.value) {
 				return
 			}
 		}

@@ -119,7 +119,7 @@ func (t *Tree[V]) Lookup(name string) (n *Node[V], rest string) {
 }
 
 // Match walks name like Lookup, but takes the label "*" for every child whose
-// label does not begin with "_"; a "*" in the leftmost place is left in rest,
+// label does not begin with "_", beginning at a random one; a "*" in the leftmost place is left in rest,
 // for yield to judge. Walks that end at a node with a value, or at the name's
 // end, are handed to yield, until it returns false.
 func (t *Tree[V]) Match(name string, yield func(n *Node[V], rest string) bool) {
