@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -71,6 +72,7 @@ func TestParseDomain(t *testing.T) {
 	for text, want := range map[string]string{
 		"cluster.local": "cluster.local.", "cluster.local.": "cluster.local.", "local": "local.",
 		"": "", ".": "", "a..b": "", "Cluster.local": "", "-a.b": "", "a_b.c": "", "cluster.local..": "",
+		strings.Repeat("abc.", 26)[:103]: strings.Repeat("abc.", 26)[:103] + ".", strings.Repeat("abcd.", 21) + "a": "",
 	} {
 		got, err := parseDomain(text)
 		if got != want || (err == nil) != (want != "") {

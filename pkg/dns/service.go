@@ -191,9 +191,9 @@ func (s *service) makeMembers(endpoints []*Endpoints, all bool) {
 				s.ports = append(s.ports, ports...)
 			}
 		}
-		if at.Hostname != "" {
-			hostnames = append(hostnames, at.Hostname)
-			s.rare.odd = s.rare.odd || !isPlainLabel(at.Hostname)
+		if hostname := s.hostname(at); hostname != "" {
+			hostnames = append(hostnames, hostname)
+			s.rare.odd = s.rare.odd || !isPlainLabel(hostname)
 		}
 		members = append(members, member{addr: uint32(s.addrIndex(at.Addr)), ports: uint32(set)})
 	}
@@ -201,10 +201,10 @@ func (s *service) makeMembers(endpoints []*Endpoints, all bool) {
 	hostnames = slices.Clip(slices.Compact(hostnames))
 	i := 0
 	for at := range published(endpoints, all) {
-		if at.Hostname == "" {
+		if hostname := s.hostname(at); hostname == "" {
 			members[i].hash = hashOf(at.Addr)
 		} else {
-			host, _ := slices.BinarySearch(hostnames, at.Hostname)
+			host, _ := slices.BinarySearch(hostnames, hostname)
 			members[i].host = uint32(host) + 1
 		}
 		i++
@@ -212,6 +212,18 @@ func (s *service) makeMembers(endpoints []*Endpoints, all bool) {
 	s.rare.portSets, s.rare.hostnames = slices.Clip(portSets), hostnames
 	s.ports = sortedPorts(s.ports)
 	s.made.Store(newMemberList(sortedMembers(members)))
+}
+
+// maxName is the longest name in text, with its final dot (RFC 1035 section 2.3.4).
+const maxName = 254
+
+// hostname is the hostname of an endpoint, unless the name would be too long with
+// it. The endpoint then has the name of one without hostname.
+func (s *service) hostname(at publishedEndpoint) string {
+	if len(at.Hostname)+1+len(s.owner) > maxName {
+		return ""
+	}
+	return at.Hostname
 }
 
 // portSetOf returns the index of a set of ports, or -1. Endpoints with the same

@@ -467,6 +467,23 @@ func TestEndpointsOfClusterIP(t *testing.T) {
 	want(t, z, "web.ns.svc", skydns.TypeA, "10.1.0.5")
 }
 
+// A hostname that makes a name too long is not used.
+func TestNamesFit(t *testing.T) {
+	z := dns.NewZone(dns.Options{Domain: strings.Repeat("zone.", 20) + "test."})
+	long, k := strings.Repeat("h", 63), dns.Key{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("s", 63)}
+	z.SetService(dns.Service{Key: k, Headless: true})
+	z.SetEndpoints(dns.Endpoints{Key: k, Service: k.Name, Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{{Addr: netip.MustParseAddr("10.0.0.1"), Hostname: long, Ready: true}}}}})
+	z.Publish()
+	z.MarkSynced()
+	a, err := z.Records(t.Context(), skydns.Query{Name: k.Name + "." + k.Namespace + ".svc." + strings.Repeat("zone.", 20) + "test.", Type: skydns.TypeSRV, Limit: 9})
+	if err != nil || len(a.Records) != 1 || len(a.Records[0].Host) > 254 {
+		t.Errorf("%v, %v", a, err)
+	}
+	if got := reverse(z, "10.0.0.1"); len(got) > 0 {
+		t.Errorf("reverse name %v", got)
+	}
+}
+
 // A wildcard that stops at the limit returns other records each time.
 func TestWildcardReachesAll(t *testing.T) {
 	z := newZone()
