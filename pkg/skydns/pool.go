@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -30,8 +31,9 @@ type socket struct {
 // A pool keeps connections that are not in use: making one for each query costs
 // more than the query.
 type pool struct {
-	mu   sync.Mutex
-	idle map[netip.AddrPort][]*socket
+	mu    sync.Mutex
+	idle  map[netip.AddrPort][]*socket
+	timer *time.Timer // closes idle connections; nil: there are none
 }
 
 // get returns a connection to a server, a used one if there is any.
@@ -82,6 +84,32 @@ func (p *pool) put(s *socket) {
 		return
 	}
 	p.idle[s.server] = append(p.idle[s.server], s)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(maxIdleTCP, p.expire)
+	}
+}
+
+// expire closes the connections that have been idle for too long.
+func (p *pool) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = nil
+	now := time.Now()
+	for server, idle := range p.idle {
+		idle = slices.DeleteFunc(idle, func(s *socket) bool {
+			if now.Sub(s.used) < maxIdleTCP {
+				return false
+			}
+			_ = s.Close()
+			return true
+		})
+		if p.idle[server] = idle; len(idle) == 0 {
+			delete(p.idle, server)
+		}
+	}
+	if len(p.idle) > 0 {
+		p.timer = time.AfterFunc(maxIdleTCP/2, p.expire)
+	}
 }
 
 // closeIdle closes all connections that are not in use: the servers changed, or
@@ -95,4 +123,8 @@ func (p *pool) closeIdle() {
 		}
 	}
 	p.idle = nil
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
 }

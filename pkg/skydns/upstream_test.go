@@ -2,7 +2,10 @@ package skydns_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -241,5 +244,43 @@ func TestClosedPort(t *testing.T) {
 				t.Errorf("tcp %v: %q, %v", tcp, r, err)
 			}
 		}
+	}
+}
+
+// Connections and sockets to other servers that are not used close in time.
+func TestIdleConnectionsClose(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	f := skydns.NewForwarder(netip.AddrPort{})
+	defer f.Close()
+	f.SetRoutes([]netip.AddrPort{ln.Addr().(*net.TCPAddr).AddrPort()}, nil)
+	ended := make(chan error, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		buf := make([]byte, 4096)
+		n, _ := conn.Read(buf)
+		r := reply(buf[2:n], dns.RcodeSuccess)
+		_, _ = conn.Write(append([]byte{byte(len(r) >> 8), byte(len(r))}, r...))
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_, err = conn.Read(buf)
+		ended <- err
+	}()
+	raw, err := dnstest.Query("www.outside.example", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Forward(t.Context(), raw, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, io.EOF) {
+		t.Errorf("the connection ended with %v", err)
 	}
 }
