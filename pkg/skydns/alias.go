@@ -141,7 +141,7 @@ func (s *Server) leadsOutside(answer []dns.RR) bool {
 // outside reports whether other servers hold name: it is not below the apex, or
 // it is in a stub domain inside the zone.
 func (s *Server) outside(name string) bool {
-	return !isBelow(name, s.domain) || s.forwarder.stubs(name)
+	return !isBelow(name, s.domain) || s.forwarder.hasStubBetween(name, s.domain)
 }
 
 // appendNew appends the records that are not there yet.

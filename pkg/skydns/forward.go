@@ -79,9 +79,16 @@ func (f *Forwarder) knows(name string) bool {
 	return f.takesAll() || len(r.upstreams) > 0 || len(r.stubFor(name)) > 0
 }
 
-// stubs reports whether name is in a stub domain.
-func (f *Forwarder) stubs(name string) bool {
-	return len(f.routes.Load().stubFor(name)) > 0
+// hasStubBetween reports whether name is in a stub domain below the apex of a zone
+// that it is below.
+func (f *Forwarder) hasStubBetween(name, apex string) bool {
+	r := f.routes.Load()
+	for at := name; len(r.stubs) > 0 && at != "" && at != apex; _, at, _ = strings.Cut(at, ".") {
+		if len(r.stubs[at]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // stubFor returns the servers of the longest stub domain that name is in.

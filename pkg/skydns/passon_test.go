@@ -139,3 +139,17 @@ func TestAliasIntoStubDomain(t *testing.T) {
 		}
 	}
 }
+
+// A stub domain that is the zone or above it takes no name of the zone away.
+func TestStubDomainAboveTheZone(t *testing.T) {
+	for _, domain := range []string{"cluster.local", "local"} {
+		f := upstream(t, rcode(dns.RcodeNameError))
+		stub := dnstest.NewServer(t, rcode(dns.RcodeRefused))
+		f.SetRoutes(nil, map[string][]skydns.StubServer{domain: {{Addr: stub.AddrPort()}}})
+		addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
+		m := dnstest.Exchange(t, addr, dnstest.Query("in.cluster.local", dns.TypeA), false)
+		if len(m.Answer) != 2 || m.CheckingDisabled {
+			t.Errorf("%s: got %v", domain, m)
+		}
+	}
+}
