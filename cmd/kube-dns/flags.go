@@ -105,6 +105,9 @@ func parseFlags(args []string, stdout, stderr io.Writer) (*options, error) {
 	if err := cli.ParseGNU(fs, args, about, stdout, stderr); err != nil {
 		return nil, err
 	}
+	if o.lameduck < 0 {
+		return nil, cli.Usage(fmt.Errorf("--lameduck=%s: want a duration of 0 or more, such as 28s; see --help", o.lameduck))
+	}
 	return o, nil
 }
 
@@ -202,10 +205,7 @@ func parseDomain(text string) (string, error) {
 func parseURL(text string) (string, error) {
 	expanded := os.ExpandEnv(text)
 	u, err := url.Parse(expanded)
-	if err != nil {
-		return "", err
-	}
-	if u.Scheme == "" || u.Host == "" || u.Host == ":" {
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Host == ":" {
 		return "", fmt.Errorf("%q needs a scheme and a host, such as https://10.0.0.1:6443", expanded)
 	}
 	return expanded, nil

@@ -46,6 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log := cli.Logger()
 	log.Info("kube-dns", "version", cli.Version())
 	cli.LogFlags(o.flags, log)
+	if words := o.flags.Args(); len(words) > 0 {
+		log.Warn("ignoring arguments that are no flags", "arguments", words)
+	}
 	tuneMemory(log)
 	o.warn(log)
 	draining, stop, release := cli.NotifyStop(ctx, o.lameduck, log)
@@ -211,6 +214,11 @@ func (p *process) Run(ctx context.Context) error {
 	if p.metricsLn != nil {
 		mux := http.NewServeMux()
 		mux.Handle(p.metrics.path, metrics)
+		if p.metrics.path != "/" {
+			mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+				reply(w, fmt.Sprintf("kube-dns %s\n\n%s  metrics; the state is at port %d", cli.Version(), p.metrics.path, p.options.healthzPort), nil)
+			})
+		}
 		serve(p.metricsLn, mux)
 	}
 	if p.profilingLn != nil {

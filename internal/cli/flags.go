@@ -75,18 +75,24 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 
 // ParseGNU parses args. The help text is about, which explains the command and
 // gives examples, followed by the flags. For --help it goes to stdout and the
-// result is pflag.ErrHelp, which stands for exit code 0. For a bad flag it goes to
-// stderr and the result is a [Usage] error. fs must use pflag.ContinueOnError.
-func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, stderr io.Writer) error {
+// result is pflag.ErrHelp, which stands for exit code 0. For a bad flag nothing is
+// printed and the result is a [Usage] error with the flag, the value and what is
+// accepted. fs must use pflag.ContinueOnError.
+func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Writer) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {} // called by pflag for --help; printed below
 	err := fs.Parse(args)
-	return parsed(err, about, fs.FlagUsages(), stdout, stderr)
+	if err != nil {
+		var names []string
+		fs.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		err = explain(err, names)
+	}
+	return parsed(err, about, fs.FlagUsages(), stdout)
 }
 
 // ParseGo is [ParseGNU] for the standard flag package. fs must use
 // flag.ContinueOnError.
-func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, stderr io.Writer) error {
+func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, _ io.Writer) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
 	err := fs.Parse(args)
@@ -94,11 +100,16 @@ func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, stderr io.Wr
 	fs.SetOutput(&usages)
 	fs.PrintDefaults()
 	fs.SetOutput(io.Discard)
-	return parsed(err, about, usages.String(), stdout, stderr)
+	if err != nil {
+		var names []string
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
+		err = explain(err, names)
+	}
+	return parsed(err, about, usages.String(), stdout)
 }
 
 // parsed prints the help text where the outcome of parsing calls for it.
-func parsed(err error, about, usages string, stdout, stderr io.Writer) error {
+func parsed(err error, about, usages string, stdout io.Writer) error {
 	if err == nil {
 		return nil
 	}
@@ -107,6 +118,5 @@ func parsed(err error, about, usages string, stdout, stderr io.Writer) error {
 		fmt.Fprint(stdout, help)
 		return pflag.ErrHelp
 	}
-	fmt.Fprint(stderr, help+"\n")
-	return Usage(err)
+	return Usage(fmt.Errorf("%w; see --help", err))
 }

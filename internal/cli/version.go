@@ -120,4 +120,6 @@ func (v *VersionFlag) String() string {
 }
 
 // Type names the kind of value in the help text.
-func (v *VersionFlag) Type() string { return "version" }
+//
+// A boolean one has no value in it.
+func (v *VersionFlag) Type() string { return "bool" }

@@ -1,0 +1,60 @@
+package cli_test
+
+import (
+	"bytes"
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+)
+
+// What is wrong with a command line stands in one line, with the flag, the value
+// and what is accepted.
+func TestUsageErrors(t *testing.T) {
+	gnu := func(args ...string) error {
+		fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
+		fs.Int("dns-port", 53, "")
+		fs.Duration("lameduck", time.Second, "")
+		fs.Bool("fast-path", true, "")
+		cli.AddGNUFlags(fs)
+		var stdout, stderr bytes.Buffer
+		err := cli.ParseGNU(fs, args, "about", &stdout, &stderr)
+		if stdout.Len()+stderr.Len() > 0 {
+			t.Errorf("%q prints %s%s", args, &stdout, &stderr)
+		}
+		return err
+	}
+	golang := func(args ...string) error {
+		fs := flag.NewFlagSet("x", flag.ContinueOnError)
+		fs.Duration("syncInterval", time.Second, "")
+		fs.Bool("restartDnsmasq", false, "")
+		var stdout, stderr bytes.Buffer
+		return cli.ParseGo(fs, args, "about", &stdout, &stderr)
+	}
+	keepKlog(t)
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{gnu("--v=high"), "--v=high: want a whole number, such as 2; see --help"},
+		{gnu("--dns-port=dns"), "--dns-port=dns: want a whole number, such as 2; see --help"},
+		{gnu("--lameduck=10"), "--lameduck=10: want a duration with its unit, such as 10s or 1m; see --help"},
+		{gnu("--fast-path=maybe"), "--fast-path=maybe: want true or false; see --help"},
+		{gnu("--dns_prot=1"), "unknown flag: --dns_prot (did you mean --dns-port?); see --help"},
+		{gnu("--nothing-like-it"), "unknown flag: --nothing-like-it; see --help"},
+		{gnu("--dns-port"), "flag needs an argument: --dns-port; see --help"},
+		{golang("-syncInterval=10"), "-syncInterval=10: want a number such as 2, or a duration with its unit such as 10s; see --help"},
+		{golang("-restartDnsmasq=maybe"), "-restartDnsmasq=maybe: want true or false; see --help"},
+		{golang("-restartDNSmask"), "flag provided but not defined: -restartDNSmask (did you mean -restartDnsmasq?); see --help"},
+	} {
+		if tt.err == nil || tt.err.Error() != tt.want {
+			t.Errorf("got  %v\nwant %s", tt.err, tt.want)
+		}
+		if got := cli.ExitCode(tt.err); got != 2 {
+			t.Errorf("%v: exit code %d, want 2", tt.err, got)
+		}
+	}
+}
