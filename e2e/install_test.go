@@ -181,6 +181,34 @@ func TestFirstStep(t *testing.T) {
 	}
 }
 
+// TestOverlayKeepsReplicas applies overlays to a Deployment that kubectl has applied with
+// a number of pods, after the line that docs/install.md has for that.
+func TestOverlayKeepsReplicas(t *testing.T) {
+	installStock(t)
+	docs, err := os.ReadFile("../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(docs), "    kubectl -n kube-system annotate ")
+	line, _, _ = strings.Cut(line, "\n")
+	tool(t, "", "bash", "-c", "kubectl -n kube-system annotate "+line)
+	for _, overlay := range []string{"modern", "autoscaler", "cluster-first", "drop-in"} {
+		for _, object := range renderManifests(t, "../manifests/overlays/"+overlay) {
+			if object.GetKind() != "Deployment" || object.GetName() != "kube-dns" {
+				continue
+			}
+			text, err := object.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			kubectl(t, string(text), "apply", "-f", "-")
+			if got := *lookAt(t).deployment.Spec.Replicas; got != 3 {
+				t.Errorf("after %s: got %d replicas, want 3", overlay, got)
+			}
+		}
+	}
+}
+
 // TestHelm takes over a kube-dns with the chart, changes its configuration, and
 // uninstalls it, as Helm 4 does by default and as Helm 3 does: nothing that the chart
 // did not make is lost.
