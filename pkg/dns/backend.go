@@ -59,8 +59,8 @@ func (z *Zone) answer(ctx context.Context, q skydns.Query) (skydns.Answer, error
 		rs, err := podRecords(labels, q.Type)
 		return answer(rs...), err
 	}
-	if name, ok := z.federated(rest); ok && q.Type != skydns.TypeCNAME {
-		return z.redirect(ctx, name, q.Type)
+	if name, ok := z.federated(rest); ok {
+		return z.redirect(ctx, name)
 	}
 	if strings.Contains(rest, "*") {
 		return z.match(q)

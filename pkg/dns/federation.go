@@ -35,12 +35,7 @@ func (z *Zone) federated(name string) (federatedName, bool) {
 
 // redirect answers with a CNAME to the Service of this cluster, if it can be
 // used, and else to the one of the federation that is nearest.
-func (z *Zone) redirect(ctx context.Context, f federatedName, rrtype uint16) (skydns.Answer, error) {
-	switch rrtype {
-	case skydns.TypeA, skydns.TypeAAAA, skydns.TypeSRV:
-	default:
-		return skydns.Answer{}, nil
-	}
+func (z *Zone) redirect(ctx context.Context, f federatedName) (skydns.Answer, error) {
 	local := Key{f.namespace, f.service}.owner(z.domain)
 	if n, rest := z.tree.Lookup(local); rest == "" {
 		if s := n.Value(); s != nil && s.usable {

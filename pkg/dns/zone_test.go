@@ -531,8 +531,8 @@ func TestFederation(t *testing.T) {
 		t.Errorf("with a context that is done: %v", err)
 	}
 	want(t, z, "idle.ns.acme.svc", skydns.TypeA, "idle.ns.acme.svc.z1.r1.fed.example.")
-	want(t, z, "idle.ns.acme.svc", skydns.TypeCNAME, "NXDOMAIN")
-	want(t, z, "idle.ns.acme.svc", skydns.TypeTXT, "NODATA")
+	want(t, z, "idle.ns.acme.svc", skydns.TypeCNAME, "idle.ns.acme.svc.z1.r1.fed.example.")
+	want(t, z, "idle.ns.acme.svc", skydns.TypeTXT, "idle.ns.acme.svc.z1.r1.fed.example.")
 	want(t, z, "1dle.ns.acme.svc", skydns.TypeA, "NXDOMAIN")
 	if _, err := z.Records(over, skydns.Query{Name: "idle.ns.acme.svc.cluster.local.", Type: skydns.TypeA}); err != nil || calls != 1 {
 		t.Errorf("a location that is known: %v after %d calls", err, calls)

@@ -29,7 +29,9 @@ func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
 	r.stale = status == Stale
 	if r.q.Qtype == dns.TypeSOA && r.name == s.domain {
 		m := r.authoritative()
-		m.Answer = []dns.RR{s.soa(soaTTL)}
+		soa := s.soa(soaTTL)
+		soa.Hdr.Name = r.q.Name // in the letter case of the question
+		m.Answer = []dns.RR{soa}
 		return m, nil
 	}
 	if strings.Contains(r.name, "*") {

@@ -25,8 +25,8 @@ type Backend interface {
 	// Records returns what is stored at q.Name that answers q.Type.
 	//
 	// No records and no error is NODATA: the name exists, or has names below
-	// it. A CNAME record may be returned for any address or SRV question; the
-	// server follows it. ErrNotFound is NXDOMAIN; every other error SERVFAIL.
+	// it. A CNAME record may be returned for any question; the server follows it
+	// for addresses and SRV, and ignores it for other types than CNAME. ErrNotFound is NXDOMAIN; every other error SERVFAIL.
 	Records(ctx context.Context, q Query) (Answer, error)
 
 	// ReverseRecords returns the PTR records of an address, in name order,

@@ -120,3 +120,16 @@ func TestBitsOfOtherOpcodes(t *testing.T) {
 		}
 	}
 }
+
+// The owner of every answer is spelled like the question.
+func TestApexSpelling(t *testing.T) {
+	s := newServer(t, oneName{addrs: 1})
+	raw, err := new(dns.Msg).SetQuestion("Cluster.LOCAL.", dns.TypeSOA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(s.respond(raw, false).reply); err != nil || len(m.Answer) != 1 || m.Answer[0].Header().Name != "Cluster.LOCAL." {
+		t.Errorf("%v\n%v", err, m)
+	}
+}

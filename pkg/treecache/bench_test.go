@@ -1,8 +1,11 @@
 package treecache_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +22,15 @@ func filled(n int) (*treecache.Tree[int], []string) {
 		tr.Set(names[i], &i)
 	}
 	return tr, names
+}
+
+// A syncMap is whole names in the library's map for many readers.
+type syncMap struct{ names sync.Map }
+
+func (m *syncMap) get(name string) *int {
+	v, _ := m.names.Load(name)
+	value, _ := v.(*int)
+	return value
 }
 
 // A lockedMap is the simplest alternative: whole names in one map, behind a lock.
@@ -43,11 +55,14 @@ func (m *lockedMap) set(name string, value *int) {
 func ways(n int) (names []string, all []way) {
 	tr, names := filled(n)
 	m := &lockedMap{names: map[string]*int{}}
+	sm := &syncMap{}
 	for i, name := range names {
 		m.set(name, &i)
+		sm.names.Store(name, &i)
 	}
 	return names, []way{
 		{"tree", func(name string) bool { _, rest := tr.Lookup(name); return rest == "" }, func(name string, value *int) { tr.Set(name, value) }},
+		{"sync.Map", func(name string) bool { return sm.get(name) != nil }, func(name string, value *int) { sm.names.Store(name, value) }},
 		{"locked map", func(name string) bool { return m.get(name) != nil }, m.set},
 	}
 }
@@ -115,6 +130,63 @@ func BenchmarkReplace(b *testing.B) {
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					way.set(names[i%n], &i)
+				}
+			})
+		}
+	}
+}
+
+// The maps under the tree: addresses in the reverse index are its largest use.
+type mapWay struct {
+	name string
+	make func() (get func(key [16]byte) bool, put func(key [16]byte))
+}
+
+var mapWays = []mapWay{
+	{"Map", func() (func([16]byte) bool, func([16]byte)) {
+		seed := maphash.MakeSeed()
+		m := treecache.NewMap[[16]byte, [4]uint64](func(k [16]byte) uint64 { return maphash.Bytes(seed, k[:]) })
+		return func(k [16]byte) bool { return m.Get(k) != nil }, func(k [16]byte) { m.Put(k, [4]uint64{}) }
+	}},
+	{"sync.Map", func() (func([16]byte) bool, func([16]byte)) {
+		var m sync.Map
+		return func(k [16]byte) bool { _, ok := m.Load(k); return ok }, func(k [16]byte) { m.Store(k, &[4]uint64{}) }
+	}},
+}
+
+func addressKey(i int) (k [16]byte) {
+	binary.BigEndian.PutUint32(k[12:], uint32(i)*2654435761)
+	return k
+}
+
+// BenchmarkMap compares the map with sync.Map for addresses: look-ups, writes, and
+// bytes of heap for each key.
+func BenchmarkMap(b *testing.B) {
+	for _, n := range sizes[1:] {
+		for _, way := range mapWays {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			get, put := way.make()
+			for i := range n {
+				put(addressKey(i))
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			perKey := float64(after.HeapAlloc-before.HeapAlloc) / float64(n)
+			b.Run(fmt.Sprintf("get/%s/keys=%d", way.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if !get(addressKey(i * 7919 % n)) {
+						b.Fatal("not found")
+					}
+				}
+				b.ReportMetric(perKey, "B/key")
+			})
+			b.Run(fmt.Sprintf("put/%s/keys=%d", way.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					put(addressKey(i * 7919 % n))
 				}
 			})
 		}
