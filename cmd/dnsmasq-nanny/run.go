@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"os"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,10 +14,6 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
-
-// clusterDNSVariable holds the address of the Service kube-dns in pods of its
-// namespace.
-const clusterDNSVariable = "KUBE_DNS_SERVICE_HOST"
 
 // run is the whole command.
 //
@@ -74,10 +68,6 @@ func serve(ctx context.Context, f *flags, draining <-chan struct{}, log *slog.Lo
 
 // options are the nanny's options for these flags.
 func options(f *flags, draining <-chan struct{}, metrics *dnsmasq.Metrics, log *slog.Logger) dnsmasq.Options {
-	clusterDNS, err := netip.ParseAddr(os.Getenv(clusterDNSVariable))
-	if err != nil {
-		clusterDNS = netip.Addr{} // not in a pod
-	}
 	return dnsmasq.Options{
 		Exec:        f.exec,
 		Args:        f.dnsmasq,
@@ -88,7 +78,6 @@ func options(f *flags, draining <-chan struct{}, metrics *dnsmasq.Metrics, log *
 		NamePeriod:  f.syncInterval,
 		LogInterval: f.logInterval,
 		StateDir:    f.stateDir,
-		ClusterDNS:  clusterDNS,
 		Draining:    draining,
 		ReapOrphans: true,
 		Metrics:     metrics,

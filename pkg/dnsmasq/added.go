@@ -15,9 +15,6 @@ const (
 	// dnsmasq's own limit of 20 TCP clients, idle or not, lets a few that stay
 	// keep all others waiting.
 	optTCPMax = "--max-tcp-connections=500"
-	// A query whose server changed is sent again, after half a second at first
-	// and for four, instead of waiting for its client to ask again.
-	optFastRetry = "--fast-dns-retry=500,4000"
 )
 
 // helpTime is how long dnsmasq may take to list its options.
@@ -25,9 +22,9 @@ const helpTime = 2 * time.Second
 
 // addedOptions returns the options that the nanny adds beside the servers file,
 // because the arguments do not set them and dnsmasq knows them: help is what
-// "dnsmasq --help" writes. With --strict-order a query that is sent again goes
-// to the next server, although the first one may only be slow, so retries are
-// left to the clients then.
+// "dnsmasq --help" writes. It adds none that sends a query again
+// (--fast-dns-retry): dnsmasq then forwards a query that comes back to it, and a
+// loop becomes a storm.
 func addedOptions(cmd CommandLine, help string) []string {
 	var added []string
 	if !cmd.ForwardMax {
@@ -35,9 +32,6 @@ func addedOptions(cmd CommandLine, help string) []string {
 	}
 	if !cmd.TCPMax && knows(help, optTCPMax) {
 		added = append(added, optTCPMax)
-	}
-	if !cmd.FastRetry && !cmd.StrictOrder && knows(help, optFastRetry) {
-		added = append(added, optFastRetry)
 	}
 	return added
 }

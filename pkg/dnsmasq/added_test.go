@@ -12,7 +12,6 @@ func TestAddedOptions(t *testing.T) {
 	const (
 		forward = "--dns-forward-max=1500"
 		tcp     = "--max-tcp-connections=500"
-		retry   = "--fast-dns-retry=500,4000"
 		older   = "-0, --dns-forward-max=<integer>  Maximum number of concurrent DNS queries.\n"
 		newer   = older + "    --fast-dns-retry=<milliseconds>  Retry DNS queries.\n    --max-tcp-connections=<integer>  Maximum number.\n"
 	)
@@ -20,19 +19,16 @@ func TestAddedOptions(t *testing.T) {
 		args, help string
 		want       string
 	}{
-		"dnsmasq 2.90":               {"-k", newer, forward + " " + tcp + " " + retry},
-		"an older one":               {"-k", older, forward},
-		"it does not tell":           {"-k", "", forward},
-		"the first is set":           {"-k -0 300", newer, tcp + " " + retry},
-		"the first is set, cut":      {"-k --dns-f=300", newer, tcp + " " + retry},
-		"the second is set":          {"-k --max-tcp-connections 30", newer, forward + " " + retry},
-		"the third is set":           {"-k --fast-dns-retry", newer, forward + " " + tcp},
-		"all are set in a file":      {"-k -C DIR/limits.conf", newer, ""},
-		"the order is strict":        {"-ko", newer, forward + " " + tcp},
-		"the order is strict, older": {"-k --strict-order", older, forward},
+		"dnsmasq 2.90":          {"-k", newer, forward + " " + tcp},
+		"an older one":          {"-k", older, forward},
+		"it does not tell":      {"-k", "", forward},
+		"the first is set":      {"-k -0 300", newer, tcp},
+		"the first is set, cut": {"-k --dns-f=300", newer, tcp},
+		"the second is set":     {"-k --max-tcp-connections 30", newer, forward},
+		"all are set in a file": {"-k -C DIR/limits.conf", newer, ""},
 	}
 	dir := t.TempDir()
-	writeFiles(t, dir, map[string]string{"limits.conf": "dns-forward-max=1\nmax-tcp-connections=2\nfast-dns-retry=3\n"})
+	writeFiles(t, dir, map[string]string{"limits.conf": "dns-forward-max=1\nmax-tcp-connections=2\n"})
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			cmd, err := readCommandLine(strings.Fields(strings.ReplaceAll(tt.args, "DIR", dir)), "")
@@ -62,7 +58,7 @@ func TestOlderDnsmasq(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) {
 		o.Exec = wrapped(t, `if [ "$1" = --help ]; then echo "-0, --dns-forward-max=<integer>"; exit; fi
-for a; do case $a in --fast-dns-retry*|--max-tcp*) echo "bad option $a" >&2; exit 1 ;; esac; done`)
+for a; do case $a in --max-tcp*) echo "bad option $a" >&2; exit 1 ;; esac; done`)
 	})
 	r.configure()
 	r.waitLog(1, answersLine)

@@ -11,7 +11,6 @@ const (
 	optServer      = "--server"
 	optNoResolv    = "--no-resolv"
 	optServersFile = "--servers-file="
-	optTXTRecord   = "--txt-record="
 )
 
 // Args returns the arguments for a dnsmasq that gets its servers on the command
@@ -33,11 +32,10 @@ func Args(base []string, cfg config.Config, lookup Lookup) []string {
 // file at path, with the options of [addedOptions]. They are the same for every configuration, so that none needs
 // a restart, unless the arguments choose upstreams of their own: these come
 // beside those of resolv.conf, but not beside upstreams of the configuration.
-func fileArgs(cmd CommandLine, path, loopRecord string, added []string, upstreams bool) []string {
+func fileArgs(cmd CommandLine, path string, added []string, upstreams bool) []string {
 	args := append(slices.Clone(cmd.Args), optServersFile+path)
 	if !cmd.OwnUpstreams() || upstreams && !cmd.NoResolv {
 		args = append(args, optNoResolv)
 	}
-	args = append(args, added...)
-	return append(args, optTXTRecord+loopRecord)
+	return append(args, added...)
 }

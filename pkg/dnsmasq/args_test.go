@@ -107,8 +107,8 @@ func TestFileArgs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := strings.Join(fileArgs(cmd, "/state/servers.conf", "n,t", []string{"--added=1"}, tt.upstreams), " ")
-			if want := tt.base + path + tt.want + " --added=1 --txt-record=n,t"; got != want {
+			got := strings.Join(fileArgs(cmd, "/state/servers.conf", []string{"--added=1"}, tt.upstreams), " ")
+			if want := tt.base + path + tt.want + " --added=1"; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})

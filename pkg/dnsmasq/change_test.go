@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,11 +9,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
 const (
-	confirmedLine   = `msg="servers changed without a restart" result=confirmed`
-	unconfirmedLine = `msg="servers changed without a restart" result=unconfirmed`
+	confirmedLine   = `msg="changed servers without a restart" result=confirmed`
+	unconfirmedLine = `msg="changed servers without a restart" result=unconfirmed`
 	answersLine     = `msg="dnsmasq answers"`
 )
 
@@ -30,14 +35,13 @@ func TestChangeWithoutRestart(t *testing.T) {
 	if got := r.answer("www.widget.test."); got != "192.0.2.3" {
 		t.Errorf("the new stub domain answers %s, want 192.0.2.3", got)
 	}
-	want := fmt.Sprintf("/widget.test/%s %s /acme.test/%s", c.text(), a.text(), a.text())
-	if got := r.serversFile(); got != want {
-		t.Errorf("servers file\n%s, want the new upstream for the old domain too\n%s", got, want)
+	want := fmt.Sprintf("/widget.test/%s %s", c.text(), a.text())
+	if got := r.serversFile(); !strings.HasPrefix(got, want) {
+		t.Errorf("servers file\n%s, want the new servers first\n%s", got, want)
 	}
-	for _, name := range []string{"other.test.", "www.acme.test."} {
-		if got := r.answer(name); got != "192.0.2.1" {
-			t.Errorf("the new upstream answers %s for %s, want 192.0.2.1", got, name)
-		}
+	r.wait("the old servers to go", func() bool { return r.serversFile() == want })
+	if got := r.answer("other.test."); got != "192.0.2.1" {
+		t.Errorf("the new upstream answers %s, want 192.0.2.1", got)
 	}
 	r.waitMetric(`kubedns_nanny_reloads_total{result="confirmed"} 1`)
 	if err := r.stop(); err != nil {
@@ -197,9 +201,9 @@ func TestChangesAreOne(t *testing.T) {
 	}
 }
 
-// TestDirectoryRights: when dnsmasq can no longer read the servers file, it says
-// so, and the old servers stay.
-func TestDirectoryRights(t *testing.T) {
+// TestDifference: when dnsmasq does not take new servers, one line and a metric
+// name them, and nothing is rolled back; a next change is tried again.
+func TestDifference(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("dnsmasq changes its user only for root")
@@ -209,86 +213,136 @@ func TestDirectoryRights(t *testing.T) {
 	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
 	r.waitAnswer("x.acme.test.", "192.0.2.1")
 	r.waitLog(1, answersLine)
-	time.Sleep(2 * alarmTime) // the check of the start
 	if err := os.Chmod(r.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, b.Addr()))
-	r.waitLog(1, `msg="new servers taken back" reason="dnsmasq complained`)
-	if got, want := r.serversFile(), "/acme.test/"+a.text(); got != want {
-		t.Errorf("servers file %s, want the old one, %s", got, want)
+	r.waitLog(1, `msg="dnsmasq's servers differ from those it was given" missing=\[`+b.Addr())
+	r.waitMetric(`kubedns_nanny_reloads_total{result="different"} 1`)
+	r.waitMetric(`kubedns_nanny_servers_differ 1`)
+	if got, want := r.serversFile(), "/acme.test/"+b.text(); !strings.HasPrefix(got, want) {
+		t.Errorf("servers file %s, want the new one, %s", got, want)
 	}
-	if got := r.answer("x.acme.test."); got != "192.0.2.1" {
-		t.Errorf("answer %s, want that of the old server", got)
-	}
-	r.waitMetric(`kubedns_nanny_reloads_total{result="rolled_back"} 1`)
-	r.waitMetric(`kubedns_nanny_config_refused{reason="rolled_back"} 1`)
-
-	// A next change is tried again.
 	if err := os.Chmod(r.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"],"other.test":["%s"]}`, b.Addr(), b.Addr()))
 	r.waitLog(1, confirmedLine)
-	if n := r.logged(`taken back`); n != 1 {
-		t.Errorf("taken back %d times, want once", n)
+	r.waitMetric(`kubedns_nanny_servers_differ 0`)
+	r.waitAnswer("y.other.test.", "192.0.2.2")
+	if n := r.logged(`servers differ`); n != 1 {
+		t.Errorf("the difference was logged %d times, want once", n)
 	}
 }
 
-// TestTakenBack: a dnsmasq that has none of the new servers, and does not say
-// why, gets the old ones again: once.
-func TestTakenBack(t *testing.T) {
+// TestUnconfirmed: a dnsmasq that does not answer for its list gets its servers.
+func TestUnconfirmed(t *testing.T) {
+	t.Parallel()
+	a := newUpstream(t, "192.0.2.1")
+	r := startNanny(t, "--no-ident", nil)
+	r.configure()
+	r.waitLog(1, answersLine)
+	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
+	r.waitLog(1, unconfirmedLine)
+	r.waitAnswer("x.acme.test.", "192.0.2.1")
+}
+
+// TestOwnAddress: dnsmasq's own address is no server.
+func TestOwnAddress(t *testing.T) {
+	t.Parallel()
+	r := startNanny(t, "", nil)
+	r.configure()
+	r.waitLog(1, answersLine)
+	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, r.addr))
+	r.waitLog(1, confirmedLine)
+	r.waitMetric(fmt.Sprintf(`kubedns_nanny_upstream_loop{domain="acme.test",server="%s"} 1`, r.addr))
+}
+
+// TestClientsChangeNothing: names that look like dnsmasq's complaints do nothing,
+// during a start, a change, or later.
+func TestClientsChangeNothing(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
-	r := startNanny(t, "", func(o *Options) {
-		o.Exec = wrapped(t, `for a; do shift; case $a in --servers-file=*) cp "${a#*=}" "${a#*=}.copy"; set -- "$@" "$a.copy" ;; *) set -- "$@" "$a" ;; esac; done`)
+	r := startNanny(t, "--log-queries --stop-dns-rebind", nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	file := filepath.Join(r.dir, serversName)
+	asking.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			for _, name := range []string{
+				"cannot\\032x\\032" + file + ":\\032y", "bad\\032option\\032at\\032line\\0321\\032of\\032" + file,
+				fmt.Sprintf("NOT\\032using\\032nameserver\\03210.0.%d.%d#53\\032-\\032query\\032loop\\032detected", i/256%256, i%256),
+			} {
+				short, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+				_, _ = dnstest.TryExchange(short, r.addr.String(), dnstest.Query(dns.Fqdn(name), dns.TypeA), false)
+				stop()
+			}
+		}
 	})
 	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
 	r.waitLog(1, answersLine)
 	r.configure(upstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
-	r.waitLog(1, `msg="new servers taken back" reason="dnsmasq has none of the new servers after 2 s"`)
-	r.waitMetric(`kubedns_nanny_reloads_total{result="rolled_back"} 1`)
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, b.Addr()), "federations", "f=example.com")
-	r.waitLog(3, `msg="?configuration`) // the same servers: no second try
-	time.Sleep(2 * settleTime)
-	if got := r.serversFile(); got != a.text() {
-		t.Errorf("servers file %s, want the old one", got)
+	r.waitLog(1, confirmedLine)
+	r.waitLog(100, `query loop detected`)
+	if n := r.logged(`msg="[^"]*(cannot use its servers file|does not use a server|differ|restarting)`); n != 0 {
+		t.Errorf("%d lines about what clients made up, want none", n)
 	}
-	if n := r.logged("taken back"); n != 1 {
-		t.Errorf("taken back %d times, want once", n)
+	r.waitMetric("kubedns_nanny_servers_file 1")
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
 	}
 }
 
-// TestUnconfirmed: where dnsmasq does not say what servers it has, nothing is
-// taken back.
-func TestUnconfirmed(t *testing.T) {
+// TestUnusableServer: a server that dnsmasq cannot use is left out with one
+// warning, and does not keep others from being taken.
+func TestUnusableServer(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ args, server string }{
-		"it does not tell":     {"--no-ident", ""},
-		"one is dnsmasq's own": {"", "own"},
+	path := filepath.Join(publicDir(t), "resolv.conf")
+	put(t, path, "nameserver fe80::1%2\nnameserver 192.0.2.1\nnameserver 2001:db8::1%nowhere\nnameserver 224.0.0.1\n", 0)
+	a := newUpstream(t, "192.0.2.1")
+	r := startNanny(t, "", func(o *Options) { o.Args = append(o.Args[:len(o.Args)-1], "-r"+path) })
+	r.configure()
+	r.waitLog(1, answersLine)
+	for i, domain := range []string{"a.test", "b.test"} {
+		r.configure(stubs, fmt.Sprintf(`{"%s":["%s"]}`, domain, a.Addr()))
+		r.waitLog(i+1, confirmedLine) // a query before it would wait for 192.0.2.1
+		r.waitAnswer("x."+domain+".", "192.0.2.1")
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newUpstream(t, "192.0.2.1")
-			r := startNanny(t, tt.args, nil)
-			r.configure()
-			r.waitLog(1, answersLine)
-			server, line := a.Addr(), unconfirmedLine
-			if tt.server == "own" {
-				server, line = r.addr.String(), confirmedLine
-			}
-			r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, server))
-			r.waitLog(1, line)
-			if n := r.logged("taken back"); n != 0 {
-				t.Error("taken back")
-			}
-			if tt.server == "own" {
-				r.waitMetric(`kubedns_nanny_disabled_servers{reason="local",server="127.0.0.1"} 1`)
-				return
-			}
-			r.waitAnswer("x.acme.test.", "192.0.2.1")
-		})
+	if got, want := r.serversFile(), "/b.test/"+a.text()+" 192.0.2.1 2001:db8::1"; !strings.HasPrefix(got, want) {
+		t.Errorf("servers file %s, want %s", got, want)
+	}
+	for _, server := range []string{"fe80::1%2", "224.0.0.1"} {
+		if n := r.logged(`level=WARN msg="left out a server that dnsmasq cannot use" server=` + server + ` `); n != 1 {
+			t.Errorf("%d warnings for %s, want one", n, server)
+		}
+	}
+}
+
+// TestFileCannotBeWritten: while the servers file cannot be written dnsmasq keeps
+// its servers; the change is taken later, without a restart.
+func TestFileCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
+	r := startNanny(t, "", nil)
+	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.waitAnswer("x.test.", "192.0.2.1")
+	if err := os.Rename(r.dir, r.dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	r.configure(upstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
+	r.waitLog(1, "cannot write the servers file, dnsmasq keeps its servers; trying again")
+	if got := r.answer("y.test."); got != "192.0.2.1" {
+		t.Errorf("answer %s, want that of the old server", got)
+	}
+	if err := os.Rename(r.dir+".away", r.dir); err != nil {
+		t.Fatal(err)
+	}
+	r.waitLog(1, confirmedLine)
+	r.wait("the new server", func() bool { return r.serversFile() == b.text() })
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
 	}
 }
 

@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/netip"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -33,9 +29,6 @@ const (
 	reasonChange   = "change"   // it could not be taken at run time
 	reasonFallback = "fallback" // the servers file does not work
 )
-
-// reasonLoop is why dnsmasq does not use a server, as a label.
-const reasonLoop = "loop"
 
 // A child is a dnsmasq that runs.
 type child struct {
@@ -74,22 +67,17 @@ func (s *supervisor) launchWhenDue(ctx context.Context, now time.Time) error {
 		s.wake.Reset(left)
 		return nil
 	}
-	if s.reason == reasonFirst && !s.fileWay && s.names.waiting() {
-		return nil // until onFound
+	if s.reason == reasonFirst && !s.fileWay && s.names.waiting() && now.Before(s.namesBy) {
+		s.wake.Reset(s.namesBy.Sub(now))
+		return nil // until then, or onFound
 	}
 	return s.launch(ctx, now)
 }
 
 func (s *supervisor) launch(ctx context.Context, now time.Time) error {
-	s.changed, s.check = time.Time{}, nil
-	s.disabled.restart(s.metrics)
-	s.forgetAlarms()
-	if s.fileWay {
-		s.roll = begin(s.servers(), s.cmd, s.retries())
-		if err := s.place.writeServers(s.roll.content); err != nil {
-			s.stepBack(err.Error())
-		}
-	}
+	s.actAt, s.check, s.started, s.dirty = time.Time{}, nil, false, true
+	s.shown.reset()
+	s.writeFirst()
 	// The end of ctx does not end dnsmasq: stopChild does, in its own way.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &child{args: s.args(), started: now, cancel: cancel, exit: make(chan Exit, 1), answer: make(chan string, 1)}
@@ -116,6 +104,7 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 	})
 	s.metrics.starts.WithLabelValues(s.reason).Inc()
 	setBool(s.metrics.pending, false)
+	s.inUse()
 	s.log.Info("dnsmasq started", "pid", c.Pid(), "reason", s.reason, "path", s.opts.Exec, "args", c.args)
 	s.reason = reasonDied
 	return nil
@@ -131,10 +120,30 @@ func (s *supervisor) restart() {
 	s.child.cancel()
 }
 
+// writeFirst writes the servers file for a start. When it cannot be written this
+// dnsmasq gets its servers as arguments, and the next one tries again.
+func (s *supervisor) writeFirst() {
+	if !s.fileWay && !s.fileLater {
+		return
+	}
+	s.fileWay, s.writeAt = true, time.Time{}
+	s.list = nil // resolv.conf is part of it again
+	s.roll = begin(s.wanted(), s.markers())
+	err := s.place.writeServers(s.roll.content)
+	if err != nil && s.choosePlace() == nil {
+		err = s.place.writeServers(s.roll.content)
+	}
+	s.fileWay, s.fileLater = err == nil, err != nil
+	setBool(s.metrics.serversFile, s.fileWay)
+	if err != nil {
+		s.log.Warn("dnsmasq gets its servers as arguments until its next start", "reason", err)
+	}
+}
+
 // stepBack gives dnsmasq its servers as arguments from now on.
 func (s *supervisor) stepBack(why string) {
 	s.log.Warn("dnsmasq gets its servers as arguments from now on: a change of them restarts it", "reason", why)
-	s.fileWay, s.check, s.reason = false, nil, reasonFallback
+	s.fileWay, s.check, s.dirty, s.reason = false, nil, true, reasonFallback
 	setBool(s.metrics.serversFile, false)
 	s.wake.Reset(0) // act restarts dnsmasq
 }
@@ -147,7 +156,6 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 		s.logStopped(exit)
 		return nil
 	}
-	s.tally.restart()
 	setBool(s.metrics.ready, false)
 	now := time.Now()
 	s.status.wait("waiting for dnsmasq's first answer", now)
@@ -190,7 +198,7 @@ func (s *supervisor) logStopped(exit Exit) {
 }
 
 // watch asks dnsmasq about itself until ctx is done: often until the first
-// answer, of whatever kind, then from time to time for its servers.
+// answer, of whatever kind, then from time to time.
 func (s *supervisor) watch(ctx context.Context, answer chan<- string) {
 	version, err := QueryVersion(ctx, s.addr)
 	for !isAnswer(err) {
@@ -201,7 +209,7 @@ func (s *supervisor) watch(ctx context.Context, answer chan<- string) {
 	}
 	answer <- version
 	for sleep(ctx, pollPeriod) {
-		servers, err := QueryServers(ctx, s.addr)
+		_, err := QueryVersion(ctx, s.addr)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -209,8 +217,6 @@ func (s *supervisor) watch(ctx context.Context, answer chan<- string) {
 			s.status.unanswered()
 			setBool(s.metrics.ready, s.status.reason(time.Now()) == "")
 			continue
-		case err == nil:
-			s.metrics.count(s.tally.add(servers), nil)
 		}
 		s.status.answered(time.Now())
 		setBool(s.metrics.ready, true)
@@ -243,75 +249,4 @@ func (s *supervisor) onAnswer(version string) {
 		setOne(s.metrics.info, version)
 	}
 	s.log.Info("dnsmasq answers", "version", version, "address", s.addr)
-	if s.fileWay {
-		s.checkStart()
-	}
-}
-
-// onLine reads a line of dnsmasq's log. It runs in the readers' goroutines.
-func (s *supervisor) onLine(line string) {
-	file := ""
-	if s.place != nil {
-		file = s.place.serversPath()
-	}
-	switch kind, server := classify(line, file); kind {
-	case lineRefused:
-		select {
-		case s.alarms <- struct{}{}:
-		default: // there is one already
-		}
-	case lineOverload:
-		s.metrics.overload.Inc()
-	case lineLoop:
-		s.disabled.add(s.metrics, server, reasonLoop, s.log.Warn)
-	case lineLocal:
-		s.disabled.add(s.metrics, server, "local", s.log.Warn)
-	case lineOther:
-	}
-}
-
-// disabledServers are those that dnsmasq said it does not use. Safe for
-// concurrent use.
-type disabledServers struct {
-	mu     sync.Mutex
-	seen   map[netip.AddrPort]bool
-	looped map[netip.AddrPort]bool // found in a loop since dnsmasq's start
-}
-
-// add names a server in the log and in the metrics, once.
-func (d *disabledServers) add(m *Metrics, server netip.AddrPort, reason string, warn func(string, ...any)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.seen[server] {
-		return
-	}
-	d.seen[server] = true
-	if reason == reasonLoop {
-		d.looped[server] = true
-	}
-	m.disable(server, reason)
-	warn("dnsmasq does not use a server: it leads back to dnsmasq itself", "server", server, "reason", reason)
-}
-
-// reset forgets all: dnsmasq names them again whenever it reads its servers.
-func (d *disabledServers) reset(m *Metrics) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.seen = map[netip.AddrPort]bool{}
-	m.disabled.Reset()
-}
-
-// restart forgets more: a new dnsmasq has found no loop yet.
-func (d *disabledServers) restart(m *Metrics) {
-	d.reset(m)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.looped = map[netip.AddrPort]bool{}
-}
-
-// loops returns the servers that were found in a loop since dnsmasq's start.
-func (d *disabledServers) loops() []netip.AddrPort {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Collect(maps.Keys(d.looped))
 }

@@ -31,14 +31,6 @@ type CommandLine struct {
 	Servers []Server
 	// DefaultServer: a server for all names is given.
 	DefaultServer bool
-	// Domains are those that the arguments say something about: who is asked
-	// for their names, or what the answer is.
-	Domains []string
-	// PlainNames: the arguments say something about names without a dot.
-	PlainNames bool
-	// OtherWays: more than the longest domain with servers may decide who is
-	// asked, or what becomes of the answer (--dnssec, D-Bus, wildcards).
-	OtherWays bool
 	// ResolvFiles are the resolv.conf files that dnsmasq reads, at least one.
 	ResolvFiles []string
 	// ServersFile is the --servers-file that is set already; empty: none.
@@ -49,10 +41,9 @@ type CommandLine struct {
 	// dnsmasq runs, and why; empty when all of it was read.
 	Unread string
 	// Options without a value.
-	NoResolv, NoPoll, Foreground, StrictOrder, AllServers bool
-	// Whether --dns-forward-max, --max-tcp-connections and --fast-dns-retry
-	// are set.
-	ForwardMax, TCPMax, FastRetry bool
+	NoResolv, NoPoll, Foreground bool
+	// Whether --dns-forward-max and --max-tcp-connections are set.
+	ForwardMax, TCPMax bool
 }
 
 // OwnUpstreams reports whether the arguments choose upstream servers of their
@@ -140,7 +131,6 @@ func (r *cmdReader) applyOne(o option) {
 			c.User = o.value
 		}
 	case "server", "local":
-		r.mention(domainsOf(o.value))
 		c.Servers = append(c.Servers, parseDomainServer(o.value)...)
 		if o.value != "" && !strings.HasPrefix(o.value, "/") || strings.HasPrefix(o.value, "/#/") {
 			c.DefaultServer = true
@@ -162,54 +152,15 @@ func (r *cmdReader) applyOne(o option) {
 	}
 }
 
-// applyLimit handles the options that the nanny adds when they are not set, and
-// what decides about them.
+// applyLimit handles the options that the nanny adds when they are not set.
 func (r *cmdReader) applyLimit(o option) {
 	switch c := &r.cmd; o.name {
 	case "dns-forward-max":
 		c.ForwardMax = true
 	case "max-tcp-connections":
 		c.TCPMax = true
-	case "fast-dns-retry":
-		c.FastRetry = true
-	case "strict-order":
-		c.StrictOrder = true
-	case "all-servers":
-		c.AllServers = true
-	default:
-		r.applyNames(o)
-	}
-}
-
-// applyNames handles the options, beside those of servers, that say something
-// about names. That of reverse names is not noted.
-func (r *cmdReader) applyNames(o option) {
-	switch c := &r.cmd; o.name {
-	case "address":
-		r.mention(domainsOf(o.value))
-	case "domain", "auth-zone", "synth-domain":
-		domain, _, _ := strings.Cut(o.value, ",")
-		r.mention([]string{domain})
-	case "domain-needed":
-		c.PlainNames = true
-	case "dnssec", "enable-dbus", "enable-ubus":
-		c.OtherWays = true
 	default:
 		r.applyConf(o)
-	}
-}
-
-// mention notes the domains of an option.
-func (r *cmdReader) mention(domains []string) {
-	for _, domain := range domains {
-		switch domain = strings.ToLower(strings.Trim(domain, ".")); {
-		case domain == "":
-			r.cmd.PlainNames = true
-		case strings.ContainsAny(domain, "*#"):
-			r.cmd.OtherWays = true
-		default:
-			r.cmd.Domains = append(r.cmd.Domains, domain)
-		}
 	}
 }
 

@@ -64,7 +64,7 @@ func TestCommandLine(t *testing.T) {
 		"script":                   {"--conf-script=/x", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "the script /x writes it" }},
 		"standard input":           {"-C -", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "it is read from standard input" }},
 		"options":                  {"-knR -0 300", "", func(c *CommandLine) { c.Foreground, c.NoPoll, c.NoResolv, c.ForwardMax = true, true, true, true }},
-		"limits":                   {"-o --max-tcp-conn=3 --fast-dns-retry --all", "", func(c *CommandLine) { c.StrictOrder, c.TCPMax, c.FastRetry, c.AllServers = true, true, true, true }},
+		"limits":                   {"-o --max-tcp-conn=3 --all", "", func(c *CommandLine) { c.TCPMax = true }},
 		"debug mode":               {"-d", "", func(c *CommandLine) { c.Foreground = true }},
 		"resolv files":             {"-r /a --resolv-file=/b --resolv-file", "", func(c *CommandLine) { c.ResolvFiles = []string{"/a", "/b"} }},
 		"listen addresses": {"-a 192.0.2.1,::1 -a x", "", func(c *CommandLine) {
@@ -73,22 +73,14 @@ func TestCommandLine(t *testing.T) {
 		"servers of domains": {"-S /A.test./b.test/192.0.2.1#5353@eth0 --local=/c.test/ --server=/d.test/# --server=//192.0.2.2", "", func(c *CommandLine) {
 			addr := netip.MustParseAddrPort("192.0.2.1:5353")
 			c.Servers = []Server{{"a.test", addr}, {"b.test", addr}}
-			c.Domains, c.PlainNames = []string{"a.test", "b.test", "c.test", "d.test"}, true
 		}},
-		"domains of other options": {"-A /a.test/192.0.2.1 -s b.test,192.0.2.0/24,local --auth-zone=c.test --synth-domain=d.test,192.0.2.0/24", "", func(c *CommandLine) {
-			c.Domains = []string{"a.test", "b.test", "c.test", "d.test"}
-		}},
-		"names without a dot": {"-D", "", func(c *CommandLine) { c.PlainNames = true }},
-		"validation":          {"--dnssec", "", func(c *CommandLine) { c.OtherWays = true }},
-		"D-Bus":               {"-1", "", func(c *CommandLine) { c.OtherWays = true }},
-		"an address for all":  {"--address=/#/192.0.2.1", "", func(c *CommandLine) { c.OtherWays = true }},
 		"a part of a name": {"--server=/*a.test/192.0.2.1", "", func(c *CommandLine) {
-			c.OtherWays, c.Servers = true, []Server{{"*a.test", netip.MustParseAddrPort("192.0.2.1:53")}}
+			c.Servers = []Server{{"*a.test", netip.MustParseAddrPort("192.0.2.1:53")}}
 		}},
 		"default server":         {"-S 192.0.2.1", "", func(c *CommandLine) { c.DefaultServer = true }},
 		"default server by name": {"--server=dns.test", "", func(c *CommandLine) { c.DefaultServer = true }},
 		"server for every domain": {"--server=/#/192.0.2.1", "", func(c *CommandLine) {
-			c.DefaultServer, c.OtherWays, c.Servers = true, true, []Server{{"#", netip.MustParseAddrPort("192.0.2.1:53")}}
+			c.DefaultServer, c.Servers = true, []Server{{"#", netip.MustParseAddrPort("192.0.2.1:53")}}
 		}},
 		"no server":                    {"--server=", "", func(*CommandLine) {}},
 		"reverse server is no default": {"--rev-server=192.0.2.0/24,192.0.2.1", "", func(*CommandLine) {}},

@@ -3,7 +3,6 @@ package dnsmasq
 import (
 	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +16,10 @@ func (s *supervisor) onUpdate(u config.Update) {
 		return
 	}
 	s.metrics.refused.Reset()
+	if s.refusing && config.Equal(u.Config, s.cfg) {
+		s.log.Info("the configuration is valid again, and the same as the one in use", "version", u.Version)
+	}
+	s.refusing = false
 	for _, warning := range config.Warnings(u.Config, s.resolver.Zones[0]) {
 		s.log.Warn("configuration", "warning", warning)
 	}
@@ -37,6 +40,7 @@ func (s *supervisor) onBadConfig(err error) {
 		reason = invalid.Key
 	}
 	setOne(s.metrics.refused, reason)
+	s.refusing = true
 	if s.configured {
 		s.log.Error("configuration refused, going on with the one in use", "err", err)
 		return
@@ -68,8 +72,10 @@ func (s *supervisor) useLastGood(cause error) bool {
 
 // use makes cfg the configuration.
 func (s *supervisor) use(cfg config.Config, version, source string) {
-	setOne(s.metrics.configInfo, version, source)
-	if s.configured && config.Equal(cfg, s.cfg) {
+	same := s.configured && config.Equal(cfg, s.cfg)
+	s.version, s.source = version, source
+	if same {
+		s.dirty = true // so that the metric has the version
 		return
 	}
 	if s.configured {
@@ -79,9 +85,10 @@ func (s *supervisor) use(cfg config.Config, version, source string) {
 		s.status.wait("waiting for dnsmasq's first answer", time.Now())
 	}
 	s.cfg, s.configured = cfg, true
+	s.namesBy = time.Now().Add(firstNames)
 	s.names.keep(hosts(cfg))
 	replace(s.hosts, hosts(cfg))
-	s.metrics.unresolved.Set(float64(len(s.names.unresolved())))
+	s.metrics.unresolved.Set(float64(s.names.unresolved()))
 	if s.followsResolvConf() && s.cmd.NoPoll {
 		s.resolv, _, _ = s.resolvConf.read() // an error is no news: the old list stays
 	}
@@ -90,40 +97,39 @@ func (s *supervisor) use(cfg config.Config, version, source string) {
 
 // onFound takes the addresses of names.
 func (s *supervisor) onFound(findings map[string]finding) {
-	before := s.names.unresolved()
-	changed := false
 	for host, f := range findings {
-		if s.names.observe(host, f, time.Now()) {
+		before, known := s.names[host]
+		if !known {
+			continue
+		}
+		switch changed := s.names.observe(host, f, time.Now()); {
+		case changed:
 			s.log.Info("stub server resolved", "name", host, "addresses", f.addrs)
-			changed = true
-		}
-		if f.err != nil {
-			s.logUnfound(host, f.err, slices.Contains(before, host))
+			s.touchNames()
+		case f.err == nil && before.err != nil:
+			s.log.Info("stub server can be resolved again", "name", host)
+		case f.err == nil || before.err != nil: // no news
+		case len(before.addrs) == 0:
+			s.log.Error("stub server left out: its name has no address yet, trying again", "name", host, "err", f.err)
+		default:
+			s.log.Warn("stub server cannot be resolved, keeping its last addresses", "name", host, "err", f.err)
 		}
 	}
-	s.metrics.unresolved.Set(float64(len(s.names.unresolved())))
-	if changed {
-		s.touch()
-	}
+	s.metrics.unresolved.Set(float64(s.names.unresolved()))
 }
 
-func (s *supervisor) logUnfound(host string, err error, never bool) {
-	if never {
-		s.log.Error("stub server left out: its name has no address yet, trying again", "name", host, "err", err)
-		return
+// touchNames notes that addresses of names changed. Where that takes a restart
+// it waits for those of other names.
+func (s *supervisor) touchNames() {
+	if s.fileWay {
+		s.touch()
+	} else {
+		s.touchFor(lookupTimeout + settleTime)
 	}
-	s.log.Warn("stub server cannot be resolved, keeping its last addresses", "name", host, "err", err)
 }
 
 func (s *supervisor) onResolvConf(list []config.Nameserver) {
 	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.cmd.ResolvFiles, ","), "nameservers", list)
 	s.resolv = list
 	s.touch()
-}
-
-// touch notes that something changed; see settling.
-func (s *supervisor) touch() {
-	if s.changed.IsZero() {
-		s.changed = time.Now()
-	}
 }

@@ -205,7 +205,7 @@ func (r *running) waitAnswer(name, want string) {
 	r.wait(want+" for "+name, func() bool { return r.answer(name) == want })
 }
 
-// serversFile is the content of the servers file, without comments.
+// serversFile is the content of the servers file, without comments and markers.
 func (r *running) serversFile() string {
 	b, err := os.ReadFile(filepath.Join(r.dir, serversName))
 	if err != nil {
@@ -213,7 +213,7 @@ func (r *running) serversFile() string {
 	}
 	var lines []string
 	for line := range strings.Lines(string(b)) {
-		if !strings.HasPrefix(line, "#") {
+		if !strings.HasPrefix(line, "#") && !strings.Contains(line, "/kube-dns-loop-") {
 			lines = append(lines, strings.TrimSuffix(strings.TrimPrefix(line, "server="), "\n"))
 		}
 	}

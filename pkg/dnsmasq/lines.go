@@ -1,54 +1,96 @@
 package dnsmasq
 
 import (
-	"net/netip"
 	"regexp"
-	"strconv"
-	"strings"
+	"sync"
 )
 
-// A lineKind is what a line of dnsmasq's log means to the nanny.
+// A lineKind is the meaning of a line of dnsmasq's log.
 type lineKind int
 
 const (
 	lineOther    lineKind = iota
-	lineRefused           // the servers file was not taken, or not all of it
-	lineOverload          // a query was refused: too many are waiting
-	lineLoop              // a server was disabled: it leads back to dnsmasq
-	lineLocal             // a server was left out: it is dnsmasq itself
+	lineBadFile           // a line of the servers file was skipped, or the file cannot be read
+	lineOverload          // a query was refused: too many are pending
+	lineUnused            // a server is not used: it leads back to dnsmasq
 )
 
-var (
-	loopLine  = regexp.MustCompile(`NOT using nameserver ([^ #]+)#(\d+) - query loop detected`)
-	localLine = regexp.MustCompile(`ignoring nameserver ([^ #]+) - local interface`)
-)
-
-// classify reads a line of dnsmasq's log. file is the servers file. The
-// address is that of the disabled server; dnsmasq does not name the port of
-// local ones, which is then 0.
-func classify(line, file string) (lineKind, netip.AddrPort) {
-	switch {
-	case strings.Contains(line, "Maximum number of concurrent DNS queries"):
-		return lineOverload, netip.AddrPort{}
-	case file != "" && (strings.HasSuffix(line, " of "+file) || strings.Contains(line, "cannot ") && strings.Contains(line, " "+file+": ")):
-		// "bad option at line 3 of FILE", "cannot read FILE: Permission denied"
-		return lineRefused, netip.AddrPort{}
-	}
-	if m := loopLine.FindStringSubmatch(line); m != nil {
-		return lineLoop, parseAddrPort(m[1], m[2])
-	}
-	if m := localLine.FindStringSubmatch(line); m != nil {
-		return lineLocal, parseAddrPort(m[1], "0")
-	}
-	return lineOther, netip.AddrPort{}
+// Clients choose the names in dnsmasq's lines, and the names can contain spaces.
+// So a pattern matches a whole line, and its variable parts only have characters
+// of addresses, numbers and paths.
+var linePatterns = []struct {
+	kind    lineKind
+	pattern *regexp.Regexp
+}{
+	{lineOverload, linePattern(`Maximum number of concurrent DNS queries (to \S+ )?reached \(max: \d+\)`)},
+	{lineUnused, linePattern(`NOT using nameserver [0-9a-fA-F.:]+(%\S+)?#\d+ - query loop detected`)},
+	{lineUnused, linePattern(`ignoring nameserver [0-9a-fA-F.:]+(%\S+)? - local interface`)},
+	{lineBadFile, linePattern(`[a-zA-Z][a-zA-Z ]* at line \d+ of \S+/` + serversName)},
+	{lineBadFile, linePattern(`cannot (?:open|read|access) \S+/` + serversName + `: [a-zA-Z ]+`)},
 }
 
-// parseAddrPort returns the zero value for text that is no address.
-func parseAddrPort(host, port string) netip.AddrPort {
-	addr, err := netip.ParseAddr(host)
-	number, portErr := strconv.ParseUint(port, 10, 16)
-	if err != nil || portErr != nil {
-		return netip.AddrPort{}
+// linePattern compiles the pattern of a message, with the name of the program
+// before it.
+func linePattern(message string) *regexp.Regexp {
+	return regexp.MustCompile(`^dnsmasq(?:\[\d+\])?: ` + message + `$`)
+}
+
+// classify reads a line of dnsmasq's log.
+func classify(line string) lineKind {
+	for _, p := range linePatterns {
+		if p.pattern.MatchString(line) {
+			return p.kind
+		}
 	}
-	return netip.AddrPortFrom(addr, uint16(number))
+	return lineOther
+}
+
+// onLine counts a line of dnsmasq's log and shows what an operator has to know.
+// It changes nothing else: clients choose part of the text. It runs in the
+// readers' goroutines.
+func (s *supervisor) onLine(line string) {
+	switch classify(line) {
+	case lineOverload:
+		s.metrics.overload.Inc()
+	case lineBadFile:
+		if s.shown.first(line) {
+			s.log.Error("dnsmasq cannot use its servers file, or a line of it", "line", line)
+		}
+	case lineUnused:
+		if s.shown.first(line) {
+			s.log.Warn("dnsmasq does not use a server that leads back to it", "line", line)
+		}
+	case lineOther:
+	}
+}
+
+// maxShown bounds a shownLines.
+const maxShown = 100
+
+// shownLines are the lines of dnsmasq that were shown since it last got servers.
+// It is safe for concurrent use.
+type shownLines struct {
+	mu    sync.Mutex
+	lines map[string]bool
+}
+
+// first reports whether line was not shown yet, and notes it.
+func (l *shownLines) first(line string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines[line] || len(l.lines) >= maxShown {
+		return false
+	}
+	if l.lines == nil {
+		l.lines = map[string]bool{}
+	}
+	l.lines[line] = true
+	return true
+}
+
+// reset forgets them: a new dnsmasq writes them again.
+func (l *shownLines) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = nil
 }

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,7 +16,7 @@ const (
 	// lookupTimeout bounds the look-up of one name.
 	lookupTimeout = 2 * time.Second
 	// maxLookups bounds how many run at a time.
-	maxLookups = 32
+	maxLookups = 256
 )
 
 // A Resolver looks up stub servers that are given by name. The zero value asks
@@ -68,46 +67,43 @@ type finding struct {
 // lookupFunc is Resolver.Lookup.
 type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 
-// lookupAll looks up hosts, many at a time.
-func lookupAll(ctx context.Context, lookup lookupFunc, hosts []string) map[string]finding {
-	var running errgroup.Group
-	running.SetLimit(maxLookups)
-	var mu sync.Mutex
-	findings := make(map[string]finding, len(hosts))
-	for _, host := range hosts {
-		running.Go(func() error {
-			addrs, err := lookup(ctx, host)
-			mu.Lock()
-			defer mu.Unlock()
-			findings[host] = finding{addrs, err}
-			return nil
-		})
-	}
-	_ = running.Wait() // errors are among the findings
-	return findings
-}
-
-// followNames looks up the newest list of names that came through hosts, at once
-// and then every period, and passes on what was found, until ctx is done.
+// followNames looks up new names of the newest list that came through hosts at
+// once, and all of them every period, and passes on each finding, until ctx is
+// done. No name waits for another one.
 func followNames(ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- map[string]finding) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	var current []string
+	var running errgroup.Group
+	slots := make(chan struct{}, maxLookups)
+	start := func(host string) {
+		running.Go(func() error {
+			if !send(ctx, slots, struct{}{}) {
+				return nil
+			}
+			defer func() { <-slots }()
+			addrs, err := lookup(ctx, host)
+			send(ctx, found, map[string]finding{host: {addrs, err}})
+			return nil
+		})
+	}
+	known := map[string]bool{}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case current = <-hosts:
+			return running.Wait()
+		case list := <-hosts:
+			now := make(map[string]bool, len(list))
+			for _, host := range list {
+				if !known[host] {
+					start(host)
+				}
+				now[host] = true
+			}
+			known = now
 		case <-ticker.C:
-		}
-		if len(current) == 0 {
-			continue
-		}
-		findings := lookupAll(ctx, lookup, current)
-		select {
-		case <-ctx.Done():
-			return nil
-		case found <- findings:
+			for host := range known {
+				start(host)
+			}
 		}
 	}
 }

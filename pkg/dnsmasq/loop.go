@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
+	mathrand "math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,127 +15,366 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
-	// loopPeriod is how often the default servers are tested for a loop.
-	loopPeriod = 5 * time.Minute
-	// loopDomain is below a domain for tests (RFC 6761 section 6.2): nobody
-	// else has names there.
-	loopDomain = "loop.kube-dns.test"
+	// loopPeriod is the mean time between two tests of a server. A third of it, up
+	// or down, is random, so that two replicas do not test in step.
+	loopPeriod = 30 * time.Second
+	// maxNeeded bounds how many replies it takes until a server is used again that
+	// has led back several times: replicas behind one address take turns.
+	maxNeeded = 16
+	// loopPace is how many servers are tested a second at most, on average.
+	loopPace = 10
+	// loopTime is how long a server may take to reply, or to lead back.
+	loopTime = time.Second
+	// markerTime is how long dnsmasq may take to read a new marker.
+	markerTime = 250 * time.Millisecond
+	// maxLoopTests bounds how many servers are tested at the same time.
+	maxLoopTests = 64
+	// loopBase is the domain of the tests of default servers. Resolvers commonly
+	// answer for ".test" and ".invalid" themselves, but forward ".internal".
+	loopBase = "kube-dns.internal"
+	// maxMarked is the longest domain that has room for a test name: a random
+	// label, a marker label and their dots.
+	maxMarked = 253 - 17 - 31
 )
 
-// A loopTest finds servers that lead back to dnsmasq. dnsmasq is started with a
-// TXT record that nobody else has, and servers are asked for it.
+// A loopTest finds servers that lead back to dnsmasq. For each domain dnsmasq has
+// a marker: a subdomain with a random label whose names it sends to the loopTest.
+// A server is sent a query for a random name of the marker of its domain. When
+// that query arrives at the loopTest, the server leads back to dnsmasq.
+//
+// The loopTest is also the server of domains all whose servers lead back: it
+// refuses their names. Without one dnsmasq would send them to the default servers.
 type loopTest struct {
-	name, text string
-	clusterDNS netip.Addr // the address of the cluster's DNS service, if known
-	metrics    *Metrics
-	log        *slog.Logger
+	conn    *net.UDPConn
+	self    netip.AddrPort // of conn
+	label   string         // of the markers
+	period  time.Duration  // mean time between two tests of a server
+	dnsmasq string         // where dnsmasq can be asked
+	metrics *Metrics
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	waiting map[string]chan struct{} // by name: closed when a query for it arrives
+	looping map[Server]bool
+	fine    map[Server]int // replies of a looping server since it was found to loop
+	needed  map[Server]int // how many it takes until the server is used again
 }
 
-func newLoopTest(clusterDNS netip.Addr, metrics *Metrics, log *slog.Logger) *loopTest {
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails
-	text := hex.EncodeToString(id[:])
-	return &loopTest{name: text + "." + loopDomain, text: text, clusterDNS: clusterDNS, metrics: metrics, log: log}
+// A loopList is what is to be tested.
+type loopList struct {
+	id      int
+	servers []Server
 }
 
-// record is the value of --txt-record.
-func (t *loopTest) record() string { return t.name + "," + t.text }
+// A loopReport is the state of the tests.
+type loopReport struct {
+	id      int             // of the list whose new servers were tested; 0: none
+	looping map[Server]bool // the servers that lead back
+}
 
-// run tests the newest list of servers that came through lists, at once and then
-// every loopPeriod, until ctx is done. A server is named in the log when it is
-// found to lead back, and when it no longer does.
-func (t *loopTest) run(ctx context.Context, lists <-chan []netip.AddrPort) error {
-	ticker := time.NewTicker(loopPeriod)
-	defer ticker.Stop()
-	var servers []netip.AddrPort
-	known := map[netip.AddrPort]string{}
+// newLoopTest returns a loopTest. The caller must call run, or close.
+func newLoopTest(dnsmasq string, period time.Duration, metrics *Metrics, log *slog.Logger) (*loopTest, error) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, fmt.Errorf("socket of the loop test: %w", err)
+	}
+	local, _ := conn.LocalAddr().(*net.UDPAddr)
+	return &loopTest{
+		conn: conn, self: local.AddrPort(), label: "kube-dns-loop-" + randomLabel(), dnsmasq: dnsmasq, period: period,
+		metrics: metrics, log: log,
+		waiting: map[string]chan struct{}{}, looping: map[Server]bool{}, fine: map[Server]int{}, needed: map[Server]int{},
+	}, nil
+}
+
+func randomLabel() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func (t *loopTest) close() { t.conn.Close() }
+
+// marker returns the marker of a domain; ok is false when the domain is too long
+// for one.
+func (t *loopTest) marker(domain string) (m Server, ok bool) {
+	base := domain
+	if base == "" {
+		base = loopBase
+	}
+	return Server{Domain: t.label + "." + base, Addr: t.self}, len(domain) <= maxMarked
+}
+
+// refusing returns the server of a domain that has no other.
+func (t *loopTest) refusing(domain string) Server { return Server{Domain: domain, Addr: t.self} }
+
+// run tests new servers of the newest list at once, and all of them from time to
+// time, until ctx is done. It reports when the new ones were tested, and each
+// change.
+func (t *loopTest) run(ctx context.Context, lists <-chan loopList, reports chan<- loopReport) error {
+	group, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, t.close)()
+	group.Go(func() error { return t.serve(ctx) })
+	group.Go(func() error { return t.follow(ctx, lists, reports) })
+	return group.Wait()
+}
+
+func (t *loopTest) follow(ctx context.Context, lists <-chan loopList, reports chan<- loopReport) error {
+	var rounds sync.WaitGroup
+	defer rounds.Wait()
+	var all []Server
+	known := map[Server]bool{}
+	again := time.NewTimer(t.pause(0))
+	defer again.Stop()
+	periodic := make(chan struct{}, 1)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case servers = <-lists:
-		case <-ticker.C:
-		}
-		found := t.test(ctx, servers)
-		for server, why := range found {
-			if known[server] == "" {
-				t.log.Error("an upstream nameserver leads back to dnsmasq: queries sent there go in circles; "+
-					"name another one in upstreamNameservers, or in the resolv.conf that kubelet gives to pods (--resolv-conf)",
-					"server", server, "reason", why)
+		case list := <-lists:
+			var fresh []Server
+			now := make(map[Server]bool, len(list.servers))
+			for _, s := range list.servers {
+				if !known[s] && !now[s] {
+					fresh = append(fresh, s)
+				}
+				now[s] = true
 			}
+			all, known = list.servers, now
+			t.forget(known)
+			rounds.Go(func() {
+				t.round(ctx, fresh, reports)
+				t.report(ctx, list.id, reports)
+			})
+		case <-again.C:
+			round := all
+			rounds.Go(func() {
+				t.round(ctx, round, reports)
+				periodic <- struct{}{}
+			})
+		case <-periodic:
+			again.Reset(t.pause(len(all)))
 		}
-		for server := range known {
-			if found[server] == "" {
-				t.log.Info("an upstream nameserver does not lead back to dnsmasq any more", "server", server)
-			}
-		}
-		known = found
-		t.metrics.setLoops(found)
 	}
 }
 
-// test returns why servers lead back, for those that do.
-func (t *loopTest) test(ctx context.Context, servers []netip.AddrPort) map[netip.AddrPort]string {
-	found := map[netip.AddrPort]string{}
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	for _, server := range servers {
-		running.Go(func() {
-			why := t.why(ctx, server)
-			if why == "" {
-				return
+// pause returns the time to the next test of n servers.
+func (t *loopTest) pause(n int) time.Duration {
+	pause := max(t.period, time.Duration(n)*time.Second/loopPace)
+	return pause - pause/3 + mathrand.N(pause*2/3)
+}
+
+// round tests servers.
+func (t *loopTest) round(ctx context.Context, servers []Server, reports chan<- loopReport) {
+	if len(servers) == 0 || !t.marked(ctx, servers[len(servers)-1].Domain) {
+		return
+	}
+	var running errgroup.Group
+	running.SetLimit(maxLoopTests)
+	for _, s := range servers {
+		running.Go(func() error {
+			if v := t.test(ctx, s); v != verdictSilent && ctx.Err() == nil {
+				t.set(ctx, s, v == verdictLoop, reports)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			found[server] = why
+			return nil
 		})
 	}
-	running.Wait()
-	return found
+	_ = running.Wait() // no test is an error
 }
 
-// why returns why server leads back; empty when nothing is known about that.
-func (t *loopTest) why(ctx context.Context, server netip.AddrPort) string {
-	if server.Addr() == t.clusterDNS {
-		return "it is the cluster's own DNS service"
+// set notes whether s leads back, and reports it when that is new.
+func (t *loopTest) set(ctx context.Context, s Server, loops bool, reports chan<- loopReport) {
+	if !t.changes(s, loops) {
+		return
 	}
-	reply, err := exchange(ctx, server.String(), dns.Fqdn(t.name), dns.ClassINET)
-	if err != nil {
-		return "" // it does not answer: no loop, or one that ends in a timeout
+	if loops {
+		t.log.Error("left out a server that leads back to dnsmasq: name another one in the ConfigMap, or in the "+
+			"resolv.conf that kubelet gives to pods (--resolv-conf)", "server", s.Addr, "domain", s.Domain, "reason", loopReason(s))
+	} else {
+		t.log.Info("using a server again that no longer leads back to dnsmasq", "server", s.Addr, "domain", s.Domain)
 	}
-	for _, rr := range reply.Answer {
-		if txt, ok := rr.(*dns.TXT); ok && strings.Join(txt.Txt, "") == t.text {
-			if server.Addr().IsLoopback() {
-				return "a loopback address is the pod itself, not the node; " +
-					"on a node with systemd-resolved use /run/systemd/resolve/resolv.conf"
-			}
-			return "a test query that was sent there arrived here"
+	t.report(ctx, 0, reports)
+}
+
+// changes notes the verdict on s, and reports whether the use of s changes.
+func (t *loopTest) changes(s Server, loops bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was := t.looping[s]
+	switch {
+	case loops && !was:
+		t.looping[s] = true
+		t.needed[s] = min(max(1, 2*t.needed[s]), maxNeeded)
+		t.fine[s] = 0
+	case loops:
+		t.fine[s] = 0
+	case was:
+		if t.fine[s]++; t.fine[s] < t.needed[s] {
+			return false
+		}
+		delete(t.looping, s)
+	}
+	return loops != was
+}
+
+func loopReason(s Server) string {
+	if s.Addr.Addr().IsLoopback() {
+		return "a test query sent there arrived here; a loopback address is the pod itself, not the node: " +
+			"on a node with systemd-resolved use /run/systemd/resolve/resolv.conf"
+	}
+	return "a test query sent there arrived here"
+}
+
+// report sends the servers that lead back.
+func (t *loopTest) report(ctx context.Context, id int, reports chan<- loopReport) {
+	t.mu.Lock()
+	defer t.mu.Unlock() // while it sends, so that the last report is the newest
+	t.metrics.setLoops(t.looping)
+	send(ctx, reports, loopReport{id: id, looping: maps.Clone(t.looping)})
+}
+
+// forget drops servers that are not among known.
+func (t *loopTest) forget(known map[Server]bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.looping, func(s Server, _ bool) bool { return !known[s] })
+	maps.DeleteFunc(t.needed, func(s Server, _ int) bool { return !known[s] })
+	maps.DeleteFunc(t.fine, func(s Server, _ int) bool { return !known[s] })
+	t.metrics.setLoops(t.looping)
+}
+
+// A verdict is the result of testing one server.
+type verdict int
+
+const (
+	verdictSilent verdict = iota // no reply: nothing new
+	verdictFine                  // it replied, and the query did not come here
+	verdictLoop
+)
+
+// test asks one server.
+func (t *loopTest) test(ctx context.Context, s Server) verdict {
+	m, ok := t.marker(s.Domain)
+	if !ok {
+		return verdictSilent
+	}
+	return t.ask(ctx, s.Addr.String(), m.Domain, loopTime)
+}
+
+// marked waits until dnsmasq has the marker of a domain, and reports whether it
+// has.
+func (t *loopTest) marked(ctx context.Context, domain string) bool {
+	m, ok := t.marker(domain)
+	if !ok {
+		return true // its servers are not tested
+	}
+	for deadline := time.Now().Add(markerTime); time.Now().Before(deadline); {
+		if t.ask(ctx, t.dnsmasq, m.Domain, markerTime) == verdictLoop {
+			return true
+		}
+		if !sleep(ctx, firstPause) {
+			return false
 		}
 	}
-	return ""
+	return false
 }
 
-// ownAddrs returns which of addrs are dnsmasq itself: it leaves them out.
-func ownAddrs(addrs []netip.AddrPort, port uint16) (map[netip.AddrPort]bool, error) {
-	locals, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("list addresses of this machine: %w", err)
+// ask sends a query for a random name of a domain to addr, and waits until it
+// arrives here, or is replied to, or the time is over.
+func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Duration) verdict {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	name := dns.Fqdn(randomLabel() + "." + domain)
+	arrived := make(chan struct{})
+	t.mu.Lock()
+	t.waiting[name] = arrived
+	t.mu.Unlock()
+	defer func() {
+		t.mu.Lock()
+		delete(t.waiting, name)
+		t.mu.Unlock()
+	}()
+	replied := make(chan bool, 1)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel() // first
+	asking.Go(func() { replied <- replies(ctx, addr, new(dns.Msg).SetQuestion(name, dns.TypeA)) })
+	select {
+	case <-arrived:
+		return verdictLoop
+	case ok := <-replied:
+		select {
+		case <-arrived: // before the reply
+			return verdictLoop
+		default:
+		}
+		if ok {
+			return verdictFine
+		}
+		return verdictSilent
 	}
-	own := map[netip.AddrPort]bool{}
-	for _, local := range locals {
-		ipnet, ok := local.(*net.IPNet)
-		if !ok {
+}
+
+// replies reports whether addr replies to query, over UDP, before ctx is done.
+func replies(ctx context.Context, addr string, query *dns.Msg) bool {
+	packet, err := query.Pack()
+	if err != nil {
+		return false
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", addr)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
+	if _, err := conn.Write(packet); err != nil {
+		return false
+	}
+	buf := make([]byte, dns.MinMsgSize*2)
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return false
+		}
+		if reply := new(dns.Msg); reply.Unpack(buf[:n]) == nil && reply.Response && reply.Id == query.Id {
+			return true
+		}
+	}
+}
+
+// serve replies to queries: names of tests do not exist, all others are refused.
+func (t *loopTest) serve(ctx context.Context) error {
+	buf := make([]byte, dns.MinMsgSize*2)
+	for ctx.Err() == nil {
+		n, from, err := t.conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			continue // closed: ctx is done; else an ICMP error of an earlier reply
+		}
+		q := new(dns.Msg)
+		if q.Unpack(buf[:n]) != nil || q.Response || len(q.Question) != 1 {
 			continue
 		}
-		ip, _ := netip.AddrFromSlice(ipnet.IP)
-		for _, a := range addrs {
-			if a.Port() == port && a.Addr().WithZone("") == ip.Unmap() {
-				own[a] = true
-			}
+		rcode := dns.RcodeRefused
+		if name := strings.ToLower(q.Question[0].Name); strings.Contains(name, "."+t.label+".") {
+			rcode = dns.RcodeNameError
+			t.arrive(name)
+		}
+		if reply, err := new(dns.Msg).SetRcode(q, rcode).Pack(); err == nil {
+			_, _ = t.conn.WriteToUDPAddrPort(reply, from) // dnsmasq may have ended
 		}
 	}
-	return own, nil
+	return nil
+}
+
+// arrive notes that the query for name came back.
+func (t *loopTest) arrive(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if arrived := t.waiting[name]; arrived != nil {
+		close(arrived)
+		delete(t.waiting, name)
+	}
 }

@@ -2,9 +2,18 @@ package dnsmasq
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -12,77 +21,307 @@ import (
 	"github.com/kube-dns/kube-dns/internal/httpd"
 )
 
-func TestLoopTest(t *testing.T) {
-	test := newLoopTest(netip.MustParseAddr("192.0.2.10"), NewMetrics(nil), testLog(t))
-	name, text, _ := strings.Cut(test.record(), ",")
-	// What comes back at the end of a loop is dnsmasq's own record.
-	looping := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		m.Answer = dnstest.Records(t, name+". 0 TXT "+text)
-		_ = w.WriteMsg(m)
-	}))
-	good := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		_ = w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeNameError))
-	}))
-	wildcard := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		m.Answer = dnstest.Records(t, name+". 0 TXT something")
-		_ = w.WriteMsg(m)
-	}))
-	dead := dnstest.FreeAddr(t)
-	found := test.test(t.Context(), []netip.AddrPort{
-		looping.AddrPort(), good.AddrPort(), wildcard.AddrPort(), dead, netip.MustParseAddrPort("192.0.2.10:53"),
-	})
-	want := map[netip.AddrPort]string{
-		looping.AddrPort():                       "a loopback address is the pod itself",
-		netip.MustParseAddrPort("192.0.2.10:53"): "it is the cluster's own DNS service",
-	}
-	if len(found) != len(want) {
-		t.Errorf("found %v, want %v", found, want)
-	}
-	for server, why := range want {
-		if !strings.HasPrefix(found[server], why) {
-			t.Errorf("%v: %q, want %q", server, found[server], why)
+const leftOutLine = `msg="left out a server that leads back to dnsmasq`
+
+// quickLoops makes a nanny test its servers often.
+func quickLoops(o *Options) { o.LoopPeriod = 100 * time.Millisecond }
+
+// loopWorlds make servers that lead back to the dnsmasq at addr.
+var loopWorlds = map[string]func(t *testing.T, addr netip.AddrPort) netip.AddrPort{
+	"direct": func(t *testing.T, addr netip.AddrPort) netip.AddrPort { return newRelay(t, addr).addr },
+	"through a third server": func(t *testing.T, addr netip.AddrPort) netip.AddrPort {
+		return newRelay(t, newRelay(t, addr).addr).addr
+	},
+	"through another dnsmasq": func(t *testing.T, addr netip.AddrPort) netip.AddrPort {
+		other := startNanny(t, "--server="+Server{Addr: addr}.String(), nil)
+		other.configure()
+		other.waitLog(1, answersLine)
+		return other.addr
+	},
+}
+
+// TestLoop: a server that leads back is left out, named and counted, whatever it
+// is the server of; one that does not stays.
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	good := newUpstream(t, "192.0.2.1")
+	for world, server := range loopWorlds {
+		for _, stub := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stub %v", world, stub), func(t *testing.T) {
+				t.Parallel()
+				r := startNanny(t, "", nil)
+				looping := server(t, r.addr)
+				keys, metric := []string{upstreams, fmt.Sprintf(`["%s","%s"]`, looping, good.Addr())}, fmt.Sprintf(`domain="",server="%s"`, looping)
+				want, name := good.text(), "x.test."
+				if stub {
+					keys = []string{stubs, fmt.Sprintf(`{"corp.test":["%s","%s"]}`, looping, good.Addr())}
+					want, name = "/corp.test/"+good.text(), "x.corp.test."
+					metric = fmt.Sprintf(`domain="corp.test",server="%s"`, looping)
+				}
+				r.configure(keys...)
+				r.waitLog(1, leftOutLine+`.*server=`+looping.String())
+				r.waitMetric(`kubedns_nanny_upstream_loop{` + metric + `} 1`)
+				r.wait("the servers", func() bool { return r.serversFile() == want })
+				r.waitAnswer(name, "192.0.2.1")
+				if n := r.logged(leftOutLine); n != 1 {
+					t.Errorf("named %d times, want once", n)
+				}
+			})
 		}
 	}
 }
 
-func TestLoopTestRun(t *testing.T) {
+// TestLoopIsNeverTaken: a server that leads back and comes by a change is never
+// given to dnsmasq; the others are, also when one of them is silent.
+func TestLoopIsNeverTaken(t *testing.T) {
+	t.Parallel()
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	r := startNanny(t, "", nil)
+	r.configure()
+	r.waitLog(1, answersLine)
+	relay := newRelay(t, r.addr)
+	good := newUpstream(t, "192.0.2.1")
+	r.configure(stubs, fmt.Sprintf(`{"corp.test":["%s"],"b.test":["%s"],"c.test":["%s"]}`, relay.addr, good.Addr(), silent.LocalAddr()))
+	r.waitAnswer("x.b.test.", "192.0.2.1")
+	r.waitLog(1, confirmedLine)
+	if n := r.logged(`for domain corp.test.*` + strings.ReplaceAll(Server{Addr: relay.addr}.String(), "#", ".")); n != 0 {
+		t.Error("dnsmasq had the server that leads back")
+	}
+	if !strings.Contains(r.serversFile(), Server{Addr: netip.MustParseAddrPort(silent.LocalAddr().String())}.String()) {
+		t.Errorf("servers %s, want the silent one too", r.serversFile())
+	}
+	// All servers of the domain lead back: its names go nowhere.
+	relay.packets.Store(0)
+	if got := r.answer("host.corp.test."); got != "REFUSED" {
+		t.Errorf("answer %s, want REFUSED", got)
+	}
+	if n := relay.packets.Load(); n != 0 {
+		t.Errorf("%d packets at the server that leads back, want none", n)
+	}
+}
+
+// TestLoopComesAndGoes: a server that leads back while dnsmasq runs is left out,
+// and used again when it no longer does.
+func TestLoopComesAndGoes(t *testing.T) {
+	t.Parallel()
+	good := newUpstream(t, "192.0.2.1")
+	r := startNanny(t, "", quickLoops)
+	relay := newRelay(t, good.AddrPort())
+	r.configure(stubs, fmt.Sprintf(`{"corp.test":["%s"]}`, relay.addr))
+	r.waitAnswer("x.corp.test.", "192.0.2.1")
+	relay.target.Store(&r.addr)
+	r.waitLog(1, leftOutLine)
+	r.waitAnswer("y.corp.test.", "REFUSED")
+	back := good.AddrPort()
+	relay.target.Store(&back)
+	r.waitAnswer("z.corp.test.", "192.0.2.1")
+	r.wait("the metric to go", func() bool { return !strings.Contains(scrape(t, r.metrics), "upstream_loop{") })
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
+	}
+}
+
+// TestReplicasThatPointAtEachOther: one of them leaves the other out.
+func TestReplicasThatPointAtEachOther(t *testing.T) {
+	t.Parallel()
+	a, b := startNanny(t, "", quickLoops), startNanny(t, "", quickLoops)
+	a.configure(upstreams, fmt.Sprintf(`["%s"]`, b.addr))
+	b.configure(upstreams, fmt.Sprintf(`["%s"]`, a.addr))
+	a.wait("a server to be left out", func() bool { return a.logged(leftOutLine)+b.logged(leftOutLine) > 0 })
+	a.wait("an end of the loop", func() bool { return a.answer("x.test.") == "REFUSED" && b.answer("y.test.") == "REFUSED" })
+}
+
+// TestLoopPackets: one query makes no storm, also before a loop is found.
+func TestLoopPackets(t *testing.T) {
+	t.Parallel()
+	good := newUpstream(t, "192.0.2.1")
+	r := startNanny(t, "", func(o *Options) { o.LoopPeriod = time.Hour })
+	relay := newRelay(t, good.AddrPort())
+	r.configure(stubs, fmt.Sprintf(`{"corp.test":["%s"]}`, relay.addr))
+	r.waitAnswer("x.corp.test.", "192.0.2.1")
+	relay.target.Store(&r.addr)
+	relay.packets.Store(0)
+	r.answer("host.corp.test.") // waits for five seconds
+	if n := relay.packets.Load(); n > 3 {
+		t.Errorf("one query made %d packets, want 3 at most", n)
+	}
+}
+
+// TestResolvConfLoop: all nameservers of resolv.conf lead back.
+func TestResolvConfLoop(t *testing.T) {
+	const inside = "INSIDE_NETWORK_NAMESPACE"
+	if os.Getenv(inside) == "" { // port 53 is needed
+		if os.Geteuid() != 0 {
+			t.Skip("only root can make a network namespace")
+		}
+		t.Parallel()
+		cmd := exec.Command(os.Args[0], "-test.run=^TestResolvConfLoop$", "-test.v")
+		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v:\n%s", err, out)
+		}
+		return
+	}
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		t.Skipf("the loopback interface: %v: %s", err, out)
+	}
+	path := filepath.Join(publicDir(t), "resolv.conf")
+	if err := os.WriteFile(path, []byte("nameserver 127.0.0.53\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := startNanny(t, "", func(o *Options) {
+		o.Args = []string{"-k", "--no-hosts", "--pid-file=", "--log-facility=-", "-r" + path}
+	})
+	r.addr = netip.MustParseAddrPort("127.0.0.1:53")
+	r.configure()
+	r.waitLog(1, leftOutLine+".*server=127.0.0.53:53.*a loopback address is the pod itself")
+	r.waitAnswer("x.test.", "REFUSED")
+	list, err := QueryServers(t.Context(), r.addr.String())
+	if err != nil || len(list) != 1 || list[0].Address.Addr() != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("servers %v, %v; want that of the markers alone", list, err)
+	}
+}
+
+// TestLoopDamping: a server that leads back again and again takes longer and
+// longer to be used again.
+func TestLoopDamping(t *testing.T) {
+	test, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(nil), testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer test.close()
+	s := servers(t, "192.0.2.1")[0]
+	for _, want := range []int{1, 2, 4, 8, 16, 16} {
+		if !test.changes(s, true) || test.changes(s, true) {
+			t.Fatal("a server that leads back is left out once")
+		}
+		fine := 1
+		for !test.changes(s, false) {
+			fine++
+		}
+		if fine != want {
+			t.Errorf("used again after %d replies, want %d", fine, want)
+		}
+	}
+}
+
+func TestLoopMetrics(t *testing.T) {
 	reg := httpd.NewRegistry()
-	clusterDNS := netip.MustParseAddr("192.0.2.10")
-	test := newLoopTest(clusterDNS, NewMetrics(reg), testLog(t))
-	ctx, cancel := context.WithCancel(t.Context())
-	lists, done := make(chan []netip.AddrPort), make(chan error)
-	go func() { done <- test.run(ctx, lists) }()
-	lists <- []netip.AddrPort{netip.AddrPortFrom(clusterDNS, 53)}
-	lists <- []netip.AddrPort{netip.AddrPortFrom(clusterDNS, 53)} // taken when the first list has been tested
-	const series = `kubedns_nanny_upstream_loop{server="192.0.2.10:53"} 1`
+	test, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(reg), testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer test.close()
+	s := servers(t, "/a.test/192.0.2.1")[0]
+	reports := make(chan loopReport, 2)
+	test.set(t.Context(), s, true, reports)
+	if report := <-reports; !report.looping[s] {
+		t.Errorf("report %v, want %v in it", report, s)
+	}
+	const series = `kubedns_nanny_upstream_loop{domain="a.test",server="192.0.2.1:53"} 1`
 	if text := scrape(t, httpd.MetricsHandler(reg)); !strings.Contains(text, series) {
 		t.Errorf("no %s in\n%s", series, text)
 	}
-	lists <- nil
-	lists <- nil
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	test.forget(nil)
 	if text := scrape(t, httpd.MetricsHandler(reg)); strings.Contains(text, "upstream_loop{") {
 		t.Errorf("a server leads back, want none any more:\n%s", text)
 	}
 }
 
-func TestLoopNamesDiffer(t *testing.T) {
-	a, b := newLoopTest(netip.Addr{}, NewMetrics(nil), testLog(t)), newLoopTest(netip.Addr{}, NewMetrics(nil), testLog(t))
-	if a.record() == b.record() {
-		t.Errorf("two processes have one record: %s", a.record())
+func TestMarkers(t *testing.T) {
+	a, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(nil), testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	long := strings.Repeat("a.", (maxMarked-1)/2) + "a"
+	m, ok := a.marker(long)
+	if name := randomLabel() + "." + m.Domain; !ok || len(name) > 253 {
+		t.Errorf("a test name of %d characters", len(name))
+	}
+	if _, ok := a.marker(long + ".a"); ok {
+		t.Error("a domain that has no room for a test name has a marker")
+	}
+	if m, ok := a.marker(""); !ok || !strings.HasSuffix(m.Domain, "."+loopBase) {
+		t.Errorf("the marker of default servers is %v", m)
 	}
 }
 
-func TestOwnAddrs(t *testing.T) {
-	local, other := netip.MustParseAddrPort("127.0.0.1:5353"), netip.MustParseAddrPort("127.0.0.1:5354")
-	far := netip.MustParseAddrPort("192.0.2.1:5353")
-	got, err := ownAddrs([]netip.AddrPort{local, other, far}, 5353)
-	if err != nil || len(got) != 1 || !got[local] {
-		t.Errorf("own %v, %v; want %v", got, err, local)
+// TestLoopServer: names that are no tests are refused, broken packets ignored.
+func TestLoopServer(t *testing.T) {
+	test, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(nil), testLog(t))
+	if err != nil {
+		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- test.run(ctx, nil, nil) }()
+	conn, err := net.Dial("udp", test.self.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = conn.Write([]byte("broken"))
+	conn.Close()
+	reply := dnstest.Exchange(t, test.self.String(), dnstest.Query("x.corp.test.", dns.TypeA), false)
+	if reply.Rcode != dns.RcodeRefused {
+		t.Errorf("rcode %s, want REFUSED", dns.RcodeToString[reply.Rcode])
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A relay passes UDP queries to another server.
+type relay struct {
+	addr    netip.AddrPort
+	target  atomic.Pointer[netip.AddrPort]
+	packets atomic.Int64 // queries that it got
+}
+
+func newRelay(t *testing.T, target netip.AddrPort) *relay {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, _ := conn.LocalAddr().(*net.UDPAddr)
+	r := &relay{addr: local.AddrPort()}
+	r.addr = netip.AddrPortFrom(r.addr.Addr().Unmap(), r.addr.Port())
+	r.target.Store(&target)
+	var relaying sync.WaitGroup
+	t.Cleanup(func() {
+		conn.Close()
+		relaying.Wait()
+	})
+	relaying.Go(func() {
+		b := make([]byte, 4096)
+		for {
+			n, from, err := conn.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			r.packets.Add(1)
+			query := string(b[:n])
+			relaying.Go(func() {
+				up, err := net.Dial("udp", r.target.Load().String())
+				if err != nil {
+					return
+				}
+				defer up.Close()
+				_ = up.SetDeadline(time.Now().Add(time.Second))
+				reply := make([]byte, 4096)
+				_, _ = up.Write([]byte(query))
+				if n, err := up.Read(reply); err == nil {
+					_, _ = conn.WriteTo(reply[:n], from)
+				}
+			})
+		}
+	})
+	return r
 }

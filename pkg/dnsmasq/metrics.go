@@ -1,8 +1,6 @@
 package dnsmasq
 
 import (
-	"net/netip"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -19,11 +17,9 @@ type Metrics struct {
 	ready        prometheus.Gauge
 	info         *prometheus.GaugeVec
 	overload     prometheus.Counter
-	disabled     *prometheus.GaugeVec
+	differ       prometheus.Gauge
 	loops        *prometheus.GaugeVec
 	unresolved   prometheus.Gauge
-	queries      *prometheus.CounterVec
-	failures     *prometheus.CounterVec
 }
 
 // NewMetrics registers the series; a nil reg is allowed. It panics when reg has
@@ -48,13 +44,13 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 		starts: f.NewCounterVec(counter("dnsmasq_starts_total",
 			"Starts of dnsmasq by reason: first, died, change (could not be taken while running) or fallback (the servers file does not work)."), []string{"reason"}),
 		reloads: f.NewCounterVec(counter("reloads_total",
-			"Changes of servers taken without a restart, by result: confirmed, unconfirmed or rolled_back."), []string{"result"}),
+			"Changes of servers taken without a restart, by result: confirmed, different (dnsmasq lacks some of the servers, or still has removed ones) or unconfirmed (it does not answer for its list)."), []string{"result"}),
 		configErrors: f.NewCounter(counter("config_errors_total",
 			"Readings of the configuration that failed or were invalid.")),
 		configInfo: f.NewGaugeVec(gauge("config_info",
 			"Always 1. Version is a hash of the configuration in use, source is directory, last_good or default."), []string{"version", "source"}),
 		refused: f.NewGaugeVec(gauge("config_refused",
-			"1 while the newest configuration is not in use, by reason: the invalid key, read (it cannot be read) or rolled_back (dnsmasq did not take it)."), []string{"reason"}),
+			"1 while the newest configuration is not in use, by reason: the invalid key, or read (it cannot be read)."), []string{"reason"}),
 		pending: f.NewGauge(gauge("config_pending",
 			"1 while dnsmasq runs with older servers than the configuration has, because restarts are off.")),
 		serversFile: f.NewGauge(gauge("servers_file",
@@ -65,16 +61,12 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 			"Always 1. The version of the dnsmasq that is running."), []string{"version"}),
 		overload: f.NewCounter(counter("dnsmasq_overload_lines_total",
 			"Complaints of dnsmasq that too many queries wait for upstream servers (--dns-forward-max).")),
-		disabled: f.NewGaugeVec(gauge("disabled_servers",
-			"1 for each server that dnsmasq does not use, by reason: loop or local."), []string{"server", "reason"}),
+		differ: f.NewGauge(gauge("servers_differ",
+			"Servers that dnsmasq lacks, or still has, after the last change. 0 when it has those it was given.")),
 		loops: f.NewGaugeVec(gauge("upstream_loop",
-			"1 for each upstream nameserver that leads back to dnsmasq."), []string{"server"}),
+			"1 for each server that is left out because it leads back to dnsmasq. The domain is empty for an upstream nameserver."), []string{"server", "domain"}),
 		unresolved: f.NewGauge(gauge("unresolved_names",
 			"Stub servers given by name that have never been resolved and are left out.")),
-		queries: f.NewCounterVec(counter("upstream_queries_total",
-			"Queries that dnsmasq sent, by server."), []string{"server"}),
-		failures: f.NewCounterVec(counter("upstream_failures_total",
-			"Queries without a usable answer, by server."), []string{"server"}),
 	}
 }
 
@@ -84,34 +76,11 @@ func setOne(vec *prometheus.GaugeVec, labels ...string) {
 	vec.WithLabelValues(labels...).Set(1)
 }
 
-// setLoops makes found the only servers that lead back.
-func (m *Metrics) setLoops(found map[netip.AddrPort]string) {
+// setLoops makes the servers of looping the only ones that lead back.
+func (m *Metrics) setLoops(looping map[Server]bool) {
 	m.loops.Reset()
-	for server := range found {
-		m.loops.WithLabelValues(server.String()).Set(1)
-	}
-}
-
-// disable marks a server that dnsmasq does not use.
-func (m *Metrics) disable(server netip.AddrPort, reason string) {
-	text := server.String()
-	if server.Port() == 0 {
-		text = server.Addr().String()
-	}
-	m.disabled.WithLabelValues(text, reason).Set(1)
-}
-
-// count adds what servers were asked since the last time. Servers that have
-// gone lose their series.
-func (m *Metrics) count(added []ServerStats, gone []netip.AddrPort) {
-	for _, s := range added {
-		label := s.Address.String()
-		m.queries.WithLabelValues(label).Add(float64(s.Queries))
-		m.failures.WithLabelValues(label).Add(float64(s.Failed))
-	}
-	for _, a := range gone {
-		m.queries.DeleteLabelValues(a.String())
-		m.failures.DeleteLabelValues(a.String())
+	for s := range looping {
+		m.loops.WithLabelValues(s.Addr.String(), s.Domain).Set(1)
 	}
 }
 

@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -9,6 +10,10 @@ import (
 // namePause is the least time between two changes of a name's addresses while
 // one of the old ones is still among the new.
 const namePause = 5 * time.Minute
+
+// firstNames is how long the first start of dnsmasq waits for the look-up of
+// names, where servers are arguments.
+const firstNames = time.Second
 
 // names are the stub servers given by name, with the addresses in use. They
 // keep the last good ones when a look-up fails.
@@ -26,15 +31,10 @@ func (n names) lookup(host string) []netip.Addr { return n[host].addrs }
 
 // keep drops all names but hosts, and adds those that are new.
 func (n names) keep(hosts []string) {
-	for host := range n {
-		if !slices.Contains(hosts, host) {
-			delete(n, host)
-		}
-	}
+	old := maps.Clone(n)
+	clear(n)
 	for _, host := range hosts {
-		if _, ok := n[host]; !ok {
-			n[host] = name{}
-		}
+		n[host] = old[host]
 	}
 }
 
@@ -66,14 +66,13 @@ func (n names) waiting() bool {
 	return false
 }
 
-// unresolved returns the names without addresses, sorted.
-func (n names) unresolved() []string {
-	var hosts []string
-	for host, state := range n {
+// unresolved returns how many names have no addresses.
+func (n names) unresolved() int {
+	count := 0
+	for _, state := range n {
 		if len(state.addrs) == 0 {
-			hosts = append(hosts, host)
+			count++
 		}
 	}
-	slices.Sort(hosts)
-	return hosts
+	return count
 }

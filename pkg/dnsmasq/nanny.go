@@ -28,6 +28,9 @@ func New(opts Options) (*Nanny, error) {
 	if opts.NamePeriod <= 0 {
 		opts.NamePeriod = defaultNamePeriod
 	}
+	if opts.LoopPeriod <= 0 {
+		opts.LoopPeriod = loopPeriod
+	}
 	if opts.Metrics == nil {
 		opts.Metrics = NewMetrics(nil)
 	}
@@ -54,8 +57,8 @@ func (n *Nanny) Run(ctx context.Context) error {
 	if s.followsResolvConf() && !s.cmd.NoPoll {
 		group.Go(func() error { return s.resolvConf.follow(ctx, s.resolvLists, n.opts.Log) })
 	}
-	if s.fileWay {
-		group.Go(func() error { return s.loops.run(ctx, s.loopLists) })
+	if s.loops != nil {
+		group.Go(func() error { return s.loops.run(ctx, s.loopLists, s.loopReports) })
 	}
 	if n.opts.ReapOrphans {
 		group.Go(func() error { return s.reaper.run(ctx) })

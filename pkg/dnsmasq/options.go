@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
@@ -34,6 +33,9 @@ type Options struct {
 	KubeDNS string
 	// NamePeriod is the time between two look-ups of names. Zero or less: 10 s.
 	NamePeriod time.Duration
+	// LoopPeriod is the mean time between two tests whether a server leads back to
+	// dnsmasq. Zero or less: 30 s.
+	LoopPeriod time.Duration
 	// LogInterval is the time between two requests to dnsmasq to log its
 	// statistics. Zero or less: never.
 	LogInterval time.Duration
@@ -44,9 +46,6 @@ type Options struct {
 	// MemoryDir is a file system in memory, below which the servers file has a
 	// directory for as long as the nanny runs. Empty: /dev/shm.
 	MemoryDir string
-	// ClusterDNS is the address of the cluster's DNS service, which must not be
-	// an upstream nameserver. The zero value: not known.
-	ClusterDNS netip.Addr
 	// Draining is closed when the process is about to stop; see Nanny.Readiness.
 	// Nil: never.
 	Draining <-chan struct{}

@@ -3,20 +3,17 @@ package dnsmasq
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 )
 
-// refusedRollback is the label of changes that were taken back.
-const refusedRollback = "rolled_back"
+// writePause lies between two attempts to write the servers file.
+const writePause = 5 * time.Second
 
-// A check is a change of servers that dnsmasq has been told and that is not
-// confirmed yet.
+// A check is a question to dnsmasq for the servers that it has.
 type check struct {
-	start        bool    // what dnsmasq read when it started
-	before, next rollout // what the servers file had and has
-	cancel       context.CancelFunc
+	start  bool // after a start of dnsmasq, not after a signal
+	cancel context.CancelFunc
 }
 
 // checked is the end of a check.
@@ -25,70 +22,102 @@ type checked struct {
 	outcome
 }
 
-// reload brings the servers file to what is wanted now, and tells dnsmasq.
+// reload brings the servers file to what is wanted now, and signals dnsmasq.
 func (s *supervisor) reload(now time.Time) {
-	if s.check != nil {
-		return // one at a time; onOutcome comes back here
-	}
-	next := s.roll.avoiding(s.disabled.loops()).offer(s.servers(), now)
-	if due := next.due(); !due.IsZero() {
-		s.wake.Reset(due.Sub(now))
-	}
-	if s.roll.same(next) {
-		s.roll = next
+	if due := s.roll.due(); !s.dirty && (due.IsZero() || now.Before(due)) {
+		if !due.IsZero() {
+			s.wake.Reset(due.Sub(now))
+		}
 		return
 	}
 	if !s.child.ready {
-		if left := answerTime - now.Sub(s.child.started); left > 0 {
-			s.wake.Reset(left)
-			return // until onAnswer
-		}
-		s.restart()
+		s.waitForAnswer(now)
 		return
 	}
-	before := s.roll
-	if !s.tell(next) {
+	if left := s.writeAt.Sub(now); left > 0 {
+		s.wake.Reset(left)
 		return
 	}
-	own := s.own(addresses(next.lines))
-	s.begin(&check{before: before, next: next}, without(addresses(next.wanted), own), without(before.added(next), own))
+	if left := s.tryOut(now); left > 0 {
+		s.wake.Reset(left)
+		return // until then, or onLoops
+	}
+	before, next := s.roll, s.roll.offer(s.wanted(), s.markers(), s.left(), now)
+	if !s.tell(next, now) {
+		return
+	}
+	s.dirty = false
+	s.inUse()
+	if due := next.due(); !due.IsZero() {
+		s.wake.Reset(due.Sub(now))
+	}
+	if !before.same(next) {
+		s.begin(&check{}, addresses(next.wanted), s.gone(before, next))
+	} else if !s.started {
+		s.begin(&check{start: true}, addresses(next.wanted), nil)
+	}
+	s.started = true
 }
 
-// tell writes the servers file and makes dnsmasq read it.
-func (s *supervisor) tell(next rollout) bool {
-	s.forgetAlarms()
-	if err := s.place.writeServers(next.content); err != nil {
-		s.stepBack(err.Error())
+// waitForAnswer waits for dnsmasq's first answer: a signal before it would end
+// dnsmasq. When none comes dnsmasq is restarted.
+func (s *supervisor) waitForAnswer(now time.Time) {
+	if left := answerTime - now.Sub(s.child.started); left > 0 {
+		s.wake.Reset(left)
+		return // until onAnswer
+	}
+	s.log.Warn("dnsmasq does not answer, restarting it for the new servers", "address", s.addr, "waited", answerTime)
+	s.restart()
+}
+
+// tell writes the servers file and signals dnsmasq, unless next is no change. It
+// reports whether the file has next; if not it is tried again later.
+func (s *supervisor) tell(next rollout, now time.Time) bool {
+	if s.roll.same(next) {
+		s.roll = next
+		return true
+	}
+	err := s.place.writeServers(next.content)
+	if err != nil {
+		if s.writeAt.IsZero() {
+			s.log.Error("cannot write the servers file, dnsmasq keeps its servers; trying again", "err", err)
+		}
+		s.writeAt = now.Add(writePause)
+		s.wake.Reset(writePause)
 		return false
 	}
+	if !s.writeAt.IsZero() {
+		s.log.Info("wrote the servers file again")
+	}
+	s.writeAt = time.Time{}
 	s.roll = next
-	s.disabled.reset(s.metrics)
 	s.child.Signal(syscall.SIGHUP)
 	return true
 }
 
-// forgetAlarms drops a complaint about an older file.
-func (s *supervisor) forgetAlarms() {
-	select {
-	case <-s.alarms:
-	default:
+// gone returns the servers that dnsmasq should no longer have after a change.
+func (s *supervisor) gone(before, next rollout) []netip.AddrPort {
+	if s.cmd.OwnUpstreams() {
+		return nil // the arguments may have them, too
 	}
+	keep := map[netip.AddrPort]bool{}
+	for _, a := range addresses(append(next.lines(), s.cmd.Servers...)) {
+		keep[a] = true
+	}
+	var gone []netip.AddrPort
+	for _, a := range addresses(before.lines()) {
+		if !keep[a] {
+			gone = append(gone, a)
+		}
+	}
+	return gone
 }
 
-// checkStart makes sure that a dnsmasq that has just started has its servers: at
-// least one of the default ones, or of all where none is rendered.
-func (s *supervisor) checkStart() {
-	want := addresses(s.roll.wanted)
-	own := s.own(want)
-	fresh := without(addresses(defaults(s.roll.wanted)), own)
-	if len(fresh) == 0 {
-		fresh = without(want, own)
+// begin starts a check, in the place of the one that runs.
+func (s *supervisor) begin(c *check, want, gone []netip.AddrPort) {
+	if s.check != nil {
+		s.check.cancel()
 	}
-	s.begin(&check{start: true, next: s.roll}, without(want, own), fresh)
-}
-
-// begin starts a check.
-func (s *supervisor) begin(c *check, want, fresh []netip.AddrPort) {
 	life := s.child.ctx
 	ctx, cancel := context.WithCancel(life)
 	c.cancel = cancel
@@ -96,73 +125,39 @@ func (s *supervisor) begin(c *check, want, fresh []netip.AddrPort) {
 	s.group.Go(func() error {
 		defer cancel()
 		query := func(ctx context.Context) ([]ServerStats, error) { return QueryServers(ctx, s.addr) }
-		send(life, s.outcomes, checked{c, verify(ctx, query, want, fresh)})
+		send(life, s.outcomes, checked{c, verify(ctx, query, want, gone)})
 		return nil
 	})
 }
 
-// onOutcome ends a check.
+// onOutcome ends a check. A difference is logged and counted: what dnsmasq took
+// is better than what it had before.
 func (s *supervisor) onOutcome(c checked) {
 	if c.check != s.check {
-		return // overtaken by an alarm or a restart
+		return // a newer one runs
 	}
 	s.check = nil
-	if c.servers != nil {
-		s.metrics.count(nil, s.tally.rebase(c.servers))
-	}
-	switch {
-	case c.check.start && c.verdict == absent:
-		s.stepBack("dnsmasq did not take the servers file at its start")
+	result := c.result()
+	if c.check.start && result == resultDifferent && c.listed == 0 {
+		s.stepBack("dnsmasq did not read the servers file at its start")
 		return
-	case c.verdict == absent:
-		s.rollBack(c.check, "dnsmasq has none of the new servers after 2 s")
-		return
-	case c.verdict == unconfirmed:
-		s.log.Warn("it cannot be told whether dnsmasq has all servers", "missing", c.missing, "err", c.err)
 	}
 	if !c.check.start {
-		s.metrics.refused.DeleteLabelValues(refusedRollback)
-		s.metrics.reloads.WithLabelValues(c.verdict.String()).Inc()
-		s.log.Info("servers changed without a restart", "result", c.verdict.String(), "servers", texts(c.check.next.lines))
+		s.metrics.reloads.WithLabelValues(result).Inc()
 	}
-	replace(s.loopLists, addresses(defaults(s.roll.wanted)))
-}
-
-// onAlarm acts on dnsmasq's complaint about the servers file.
-func (s *supervisor) onAlarm() {
-	c := s.check
+	s.metrics.differ.Set(float64(len(c.missing) + len(c.left)))
+	now := joined(c.missing)
+	if now == "" {
+		now = joined(c.left)
+	}
 	switch {
-	case c == nil:
-		s.log.Error("dnsmasq complains about its servers file", "file", s.place.serversPath())
-	case c.start:
-		c.cancel()
-		s.stepBack("dnsmasq complained about the servers file at its start")
-	default:
-		c.cancel()
-		s.rollBack(c, "dnsmasq complained about the servers file")
+	case result == resultUnconfirmed:
+		s.log.Warn("cannot read dnsmasq's list of servers", "err", c.err)
+	case result == resultDifferent && now != s.differ:
+		s.log.Error("dnsmasq's servers differ from those it was given", "missing", c.missing, "left", c.left)
 	}
-}
-
-// rollBack gives dnsmasq the servers it had before, once. The new ones are not
-// tried again until they change.
-func (s *supervisor) rollBack(c *check, why string) {
-	s.check = nil
-	s.metrics.reloads.WithLabelValues(refusedRollback).Inc()
-	s.metrics.refused.WithLabelValues(refusedRollback).Set(1)
-	s.tell(c.before.refuse(c.next))
-	s.log.Error("new servers taken back", "reason", why, "servers", texts(c.next.wanted))
-}
-
-// own returns which of addrs dnsmasq will leave out, because they are itself.
-func (s *supervisor) own(addrs []netip.AddrPort) map[netip.AddrPort]bool {
-	own, err := ownAddrs(addrs, s.cmd.Port)
-	if err != nil {
-		s.log.Warn("dnsmasq's own addresses are not known", "err", err)
+	if !c.check.start && result != resultDifferent {
+		s.log.Info("changed servers without a restart", "result", result, "servers", texts(s.roll.wanted), "leaving", len(s.roll.leaving))
 	}
-	return own
-}
-
-// without returns addrs less those in own.
-func without(addrs []netip.AddrPort, own map[netip.AddrPort]bool) []netip.AddrPort {
-	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.AddrPort) bool { return own[a] })
+	s.differ = now
 }

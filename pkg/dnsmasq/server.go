@@ -46,9 +46,10 @@ type Lookup func(host string) []netip.Addr
 // its addresses. A server that is listed twice counts once.
 func Servers(cfg config.Config, lookup Lookup) []Server {
 	var list []Server
+	seen := map[Server]bool{}
 	add := func(s Server) {
-		if !slices.Contains(list, s) {
-			list = append(list, s)
+		if !seen[s] {
+			list, seen[s] = append(list, s), true
 		}
 	}
 	for _, stub := range cfg.StubDomains {
@@ -94,34 +95,25 @@ func hosts(cfg config.Config) []string {
 
 // addresses returns the addresses of list, each once, in order.
 func addresses(list []Server) []netip.AddrPort {
-	var addrs []netip.AddrPort
-	for _, s := range list {
-		if !slices.Contains(addrs, s.Addr) {
-			addrs = append(addrs, s.Addr)
-		}
-	}
-	return addrs
-}
-
-// defaults returns the default servers of list.
-func defaults(list []Server) []Server {
-	return ofDomain(list, "")
-}
-
-// ofDomain returns the servers of a domain in list.
-func ofDomain(list []Server, domain string) []Server {
-	return slices.DeleteFunc(slices.Clone(list), func(s Server) bool { return s.Domain != domain })
+	return distinct(list, func(s Server) netip.AddrPort { return s.Addr })
 }
 
 // domains returns the domains of list, each once, in order.
 func domains(list []Server) []string {
-	var names []string
+	return distinct(list, func(s Server) string { return s.Domain })
+}
+
+// distinct returns what of returns for the servers of list, each value once, in
+// order.
+func distinct[T comparable](list []Server, of func(Server) T) []T {
+	var values []T
+	seen := map[T]bool{}
 	for _, s := range list {
-		if !slices.Contains(names, s.Domain) {
-			names = append(names, s.Domain)
+		if v := of(s); !seen[v] {
+			values, seen[v] = append(values, v), true
 		}
 	}
-	return names
+	return values
 }
 
 // texts returns list for the log.

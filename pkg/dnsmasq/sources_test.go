@@ -28,7 +28,7 @@ func TestResolvConfFollowed(t *testing.T) {
 	}{
 		{func() {}, "192.0.2.1 192.0.2.2"},
 		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3"},
-		{func() { r.configure(upstreams, `["192.0.2.9"]`) }, "192.0.2.9 192.0.2.9"},
+		{func() { r.configure(upstreams, `["192.0.2.9"]`) }, "192.0.2.9"},
 		{func() { r.configure() }, "192.0.2.1 192.0.2.3"},
 	}
 	for i, step := range steps {
@@ -200,7 +200,7 @@ func TestNoMemory(t *testing.T) {
 	r.waitLog(1, answersLine)
 	r.configure(upstreams, `["192.0.2.2"]`)
 	r.waitLog(1, confirmedLine)
-	if got, want := r.serversFile(), "192.0.2.2"; got != want {
+	if got, want := r.serversFile(), "192.0.2.2 192.0.2.1"; got != want {
 		t.Errorf("servers %q, want %q", got, want)
 	}
 	if n := r.logged(`dnsmasq's servers file is in the state directory.*reason=.*/none.*no such file or directory`); n != 1 {
@@ -223,7 +223,7 @@ func TestServersFileNotTaken(t *testing.T) {
 	r.waitAnswer("x.test.", "192.0.2.1")
 	r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="fallback"} 1`)
 	r.waitMetric("kubedns_nanny_servers_file 0")
-	if n := r.logged("gets its servers as arguments from now on.*did not take the servers file at its start"); n != 1 {
+	if n := r.logged("gets its servers as arguments from now on.*did not read the servers file at its start"); n != 1 {
 		t.Errorf("%d log lines say so, want one", n)
 	}
 	if n := r.logged("restarting dnsmasq"); n != 1 {

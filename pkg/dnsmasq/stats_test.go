@@ -241,18 +241,3 @@ func FuzzParseCounter(f *testing.F) {
 		}
 	})
 }
-
-func FuzzClassify(f *testing.F) {
-	for _, seed := range []string{
-		"dnsmasq[1]: NOT using nameserver 192.0.2.1#53 - query loop detected",
-		"ignoring nameserver ::1 - local interface", "cannot read /f: x", "bad option at line 1 of /f", "",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		kind, server := classify(line, "/f")
-		if server.IsValid() && kind != lineLoop && kind != lineLocal {
-			t.Errorf("%q is of kind %v and has server %v", line, kind, server)
-		}
-	})
-}

@@ -40,35 +40,50 @@ type supervisor struct {
 	state    *stateDir // of the last good configuration; nil: none
 	place    *stateDir // of the servers file; may be state; nil: none
 	resolver Resolver
-	loops    *loopTest
+	loops    *loopTest // nil: servers are not tested
 	reaper   reaper
 	added    []string // options beside the servers file
-	disabled disabledServers
-	tally    tally
+	shown    shownLines
 
 	updates     chan config.Update       // from Options.Config
 	hosts       chan []string            // to followNames
 	found       chan map[string]finding  // from followNames
 	resolvLists chan []config.Nameserver // from resolvConf.follow
-	loopLists   chan []netip.AddrPort    // to loops.run
+	loopLists   chan loopList            // to loops.run
+	loopReports chan loopReport          // from loops.run
 	outcomes    chan checked             // from verify
-	alarms      chan struct{}            // from onLine
 
-	// fileWay: dnsmasq reads its servers from a file and again when it is told
-	// to. If not they are arguments, and a change of them needs a restart.
+	// fileWay: dnsmasq reads its servers from a file, and again at a signal. If
+	// not they are arguments, and a change of them needs a restart. fileLater:
+	// the file could not be written; the next start tries again.
 	fileWay    bool
+	fileLater  bool
 	configured bool // cfg is set
+	refusing   bool // a newer configuration is refused
 	cfg        config.Config
+	version    string // of cfg
+	source     string // of cfg
 	names      names
 	resolvConf resolvConf
 	resolv     []config.Nameserver // its last list
-	changed    time.Time           // of the first change not looked at yet
+	list       []Server            // of servers; nil: to be made
+	unusable   map[Server]string   // left out of list, and why
+	dirty      bool                // the servers file may be another than wanted
+	actAt      time.Time           // when changes are looked at; zero: there are none
+	namesBy    time.Time           // until then the first start waits for names
+	writeAt    time.Time           // of the next attempt to write the servers file
 	child      *child              // nil: to be started at startAt
 	startAt    time.Time
 	reason     string // of the next start, for the metric
 	deaths     []time.Time
+	started    bool // the servers of this child were checked once
 	roll       rollout
 	check      *check
+	differ     string          // the difference that was logged last
+	tried      map[Server]bool // given to the loop test
+	trial      int             // id of the list given last
+	trialEnd   time.Time       // until then new servers wait for the test; zero: none do
+	looping    map[Server]bool
 	noted      []string // arguments that were noted and not used
 	wake       *time.Timer
 }
@@ -80,14 +95,13 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 		opts: n.opts, log: n.opts.Log, metrics: n.opts.Metrics, status: &n.status, group: group, pings: n.pings,
 		cmd: cmd, addr: cmd.QueryAddr().String(),
 		resolver:    Resolver{KubeDNS: n.opts.KubeDNS, Zones: cmd.Zones(target)},
-		loops:       newLoopTest(n.opts.ClusterDNS, n.opts.Metrics, n.opts.Log),
 		updates:     make(chan config.Update),
 		hosts:       make(chan []string, 1),
 		found:       make(chan map[string]finding),
 		resolvLists: make(chan []config.Nameserver),
-		loopLists:   make(chan []netip.AddrPort, 1),
+		loopLists:   make(chan loopList, 1),
+		loopReports: make(chan loopReport),
 		outcomes:    make(chan checked),
-		alarms:      make(chan struct{}, 1),
 		names:       names{},
 		resolvConf:  resolvConf{paths: cmd.ResolvFiles},
 		reason:      reasonFirst,
@@ -112,6 +126,7 @@ func (s *supervisor) chooseWay(ctx context.Context, cmdErr error) {
 		} else {
 			s.fileWay = true
 			s.addOptions(ctx)
+			s.openLoopTest()
 		}
 	}
 	setBool(s.metrics.serversFile, s.fileWay)
@@ -135,10 +150,11 @@ func (s *supervisor) addOptions(ctx context.Context) {
 	}
 }
 
-// retries reports whether dnsmasq sends queries again by itself, to any server
-// of the domain.
-func (s *supervisor) retries() bool {
-	return !s.cmd.StrictOrder && (s.cmd.FastRetry || slices.Contains(s.added, optFastRetry))
+func (s *supervisor) openLoopTest() {
+	var err error
+	if s.loops, err = newLoopTest(s.addr, s.opts.LoopPeriod, s.metrics, s.log); err != nil {
+		s.log.Warn("servers that lead back to dnsmasq cannot be found", "err", err)
+	}
 }
 
 // fileProblem says why the servers file cannot be used; empty when it can, and
@@ -184,6 +200,9 @@ func (s *supervisor) followsResolvConf() bool { return s.fileWay && !s.cmd.OwnUp
 
 func (s *supervisor) close() {
 	s.wake.Stop()
+	if s.loops != nil {
+		s.loops.close()
+	}
 	if s.place != nil && s.place != s.state {
 		s.place.close()
 	}
@@ -219,12 +238,14 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.onAnswer(version)
 		case c := <-s.outcomes:
 			s.onOutcome(c)
-		case <-s.alarms:
-			s.onAlarm()
+		case report := <-s.loopReports:
+			s.onLoops(report)
 		case <-logTick:
 			s.onLogTick()
+			continue
 		case ping := <-s.pings:
 			close(ping)
+			continue
 		case <-s.wake.C:
 		}
 		if err == nil && ctx.Err() == nil {
@@ -248,48 +269,38 @@ func (s *supervisor) act(ctx context.Context, now time.Time) error {
 	if s.child.stopping || s.settling(now) {
 		return nil
 	}
-	args := s.args()
 	switch {
+	case !s.dirty: // but lines may have to leave the servers file
 	case !s.opts.Restart:
-		s.note(args)
-	case !slices.Equal(args, s.child.args):
+		s.note(s.args())
+		s.dirty = false
+	case !slices.Equal(s.args(), s.child.args):
 		s.restart()
-	case s.fileWay:
+		return nil
+	case !s.fileWay:
+		s.inUse()
+		s.dirty = false
+	}
+	if s.fileWay {
 		s.reload(now)
 	}
 	return nil
 }
 
-// settling reports whether a change is too young to be acted on, or waits for
-// the first look-up of a name.
+// settling reports whether the newest change waits for others.
 func (s *supervisor) settling(now time.Time) bool {
-	if s.changed.IsZero() {
-		return false
-	}
-	if s.names.waiting() {
-		return true // until onFound
-	}
-	if left := settleTime - now.Sub(s.changed); left > 0 {
+	if left := s.actAt.Sub(now); left > 0 {
 		s.wake.Reset(left)
 		return true
 	}
-	s.changed = time.Time{}
+	s.actAt = time.Time{}
 	return false
-}
-
-// servers returns the servers that dnsmasq should have.
-func (s *supervisor) servers() []Server {
-	cfg := s.cfg
-	if len(cfg.Upstreams) == 0 && s.followsResolvConf() {
-		cfg.Upstreams = s.resolv
-	}
-	return Servers(cfg, s.names.lookup)
 }
 
 // args returns the arguments that dnsmasq should run with.
 func (s *supervisor) args() []string {
 	if s.fileWay {
-		return fileArgs(s.cmd, s.place.serversPath(), s.loops.record(), s.added, len(s.cfg.Upstreams) > 0)
+		return fileArgs(s.cmd, s.place.serversPath(), s.added, len(s.cfg.Upstreams) > 0)
 	}
 	return Args(s.cmd.Args, s.cfg, s.names.lookup)
 }
@@ -297,6 +308,9 @@ func (s *supervisor) args() []string {
 // note says that a change is not taken, once.
 func (s *supervisor) note(args []string) {
 	pending := !slices.Equal(args, s.child.args)
+	if !pending {
+		s.inUse()
+	}
 	setBool(s.metrics.pending, pending)
 	if pending && !slices.Equal(args, s.noted) {
 		s.log.Warn("the configuration changed, but dnsmasq goes on with the old one: -restartDnsmasq is not set")

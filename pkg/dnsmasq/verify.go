@@ -5,85 +5,86 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
 const (
 	// verifyTime is how long dnsmasq may take to list new servers.
 	verifyTime = 2 * time.Second
-	// verifyPause lies between two questions.
+	// verifyPause lies between two queries for the list.
 	verifyPause = 50 * time.Millisecond
-	// alarmTime is how long at least we listen for complaints in dnsmasq's log.
-	alarmTime = 100 * time.Millisecond
 )
 
-// A verdict says whether dnsmasq has taken a list of servers.
-type verdict int
-
+// Results of a verification, as labels.
 const (
-	confirmed   verdict = iota // all of them are there
-	absent                     // dnsmasq answers, and has none of the new ones
-	unconfirmed                // it cannot be told, or some are missing
+	resultConfirmed   = "confirmed"   // dnsmasq has the servers that it should have
+	resultDifferent   = "different"   // it lacks some, or still has removed ones
+	resultUnconfirmed = "unconfirmed" // it does not answer that query
 )
 
-func (v verdict) String() string {
-	return [...]string{"confirmed", "absent", "unconfirmed"}[v]
-}
-
-// An outcome is a verdict with its reasons.
+// An outcome is what dnsmasq's list of servers is found to be.
 type outcome struct {
-	verdict verdict
-	missing []netip.AddrPort // wanted but not listed
-	servers []ServerStats    // the last list
-	err     error            // why there was none
+	missing []netip.AddrPort // wanted, not listed
+	left    []netip.AddrPort // removed, still listed
+	listed  int              // how many of the wanted ones are listed
+	err     error            // the list could not be had
 }
 
-// verify asks for dnsmasq's list of servers until all of want are in it or
-// verifyTime has passed. fresh are those of want that were not there before.
-// Being listed is what counts; other servers in the list do not matter. When
-// ctx is done it is unconfirmed.
-func verify(ctx context.Context, query func(context.Context) ([]ServerStats, error), want, fresh []netip.AddrPort) outcome {
+// result returns the label of o.
+func (o outcome) result() string {
+	switch {
+	case o.err != nil:
+		return resultUnconfirmed
+	case len(o.missing)+len(o.left) > 0:
+		return resultDifferent
+	}
+	return resultConfirmed
+}
+
+// verify asks for the list of servers until it has those of want and none of
+// gone, or verifyTime has passed. Other servers in the list do not matter.
+func verify(ctx context.Context, query func(context.Context) ([]ServerStats, error), want, gone []netip.AddrPort) outcome {
 	deadline := time.Now().Add(verifyTime)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	last := outcome{verdict: unconfirmed, err: errors.New("dnsmasq was not asked in time")}
-	pause := alarmTime
-	for {
-		select {
-		case <-ctx.Done():
-			return last
-		case <-time.After(pause):
-		}
-		pause = verifyPause
-		o := judge(ctx, query, want, fresh)
-		if o.err != nil && !time.Now().Before(deadline) {
-			return last // cut off: the answer before counts
+	last := outcome{err: errors.New("dnsmasq did not answer in time")}
+	for sleep(ctx, verifyPause) {
+		o := compare(ctx, query, want, gone)
+		if o.err != nil && ctx.Err() != nil {
+			break // cut off: the answer before counts
 		}
 		last = o
-		if last.verdict == confirmed {
-			return last
-		}
-		if _, answered := errors.AsType[*ReplyError](last.err); answered {
-			return last // it will say so every time
+		_, refused := errors.AsType[*ReplyError](o.err)
+		if refused || o.result() == resultConfirmed {
+			break
 		}
 	}
+	return last
 }
 
-// judge asks once.
-func judge(ctx context.Context, query func(context.Context) ([]ServerStats, error), want, fresh []netip.AddrPort) outcome {
+// compare asks for the list once.
+func compare(ctx context.Context, query func(context.Context) ([]ServerStats, error), want, gone []netip.AddrPort) outcome {
 	servers, err := query(ctx)
 	if err != nil {
-		return outcome{verdict: unconfirmed, missing: want, err: err}
+		return outcome{err: err}
 	}
-	listed := func(a netip.AddrPort) bool {
-		return slices.ContainsFunc(servers, func(s ServerStats) bool { return unscoped(s.Address) == unscoped(a) })
+	listed := make(map[netip.AddrPort]bool, len(servers))
+	for _, s := range servers {
+		listed[unscoped(s.Address)] = true
 	}
-	o := outcome{verdict: unconfirmed, missing: slices.DeleteFunc(slices.Clone(want), listed), servers: servers}
-	switch {
-	case len(o.missing) == 0:
-		o.verdict = confirmed
-	case len(fresh) > 0 && !slices.ContainsFunc(fresh, listed):
-		o.verdict = absent
+	var o outcome
+	for _, a := range want {
+		if listed[unscoped(a)] {
+			o.listed++
+		} else {
+			o.missing = append(o.missing, a)
+		}
+	}
+	for _, a := range gone {
+		if listed[unscoped(a)] {
+			o.left = append(o.left, a)
+		}
 	}
 	return o
 }
@@ -92,4 +93,14 @@ func judge(ctx context.Context, query func(context.Context) ([]ServerStats, erro
 // number.
 func unscoped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
+}
+
+// joined returns addresses for the log, sorted.
+func joined(addrs []netip.AddrPort) string {
+	words := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		words = append(words, a.String())
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
 }

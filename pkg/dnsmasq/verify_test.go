@@ -19,23 +19,23 @@ func TestVerify(t *testing.T) {
 		err  error
 	}
 	tests := map[string]struct {
-		want, fresh string
-		replies     []reply
-		verdict     verdict
-		missing     string
-		took        time.Duration
+		want, gone string
+		replies    []reply
+		result     string
+		missing    string
+		left       string
+		took       time.Duration
 	}{
-		"there at once":           {"192.0.2.1 192.0.2.2", "192.0.2.2", []reply{{0, "192.0.2.1 192.0.2.2 192.0.2.3", nil}}, confirmed, "", alarmTime},
-		"there after a while":     {"192.0.2.1", "192.0.2.1", []reply{{0, "192.0.2.3", nil}, {time.Second, "192.0.2.1", nil}}, confirmed, "", time.Second},
-		"nothing is wanted":       {"", "", []reply{{0, "", nil}}, confirmed, "", alarmTime},
-		"none of the new":         {"192.0.2.1 192.0.2.2", "192.0.2.2", []reply{{0, "192.0.2.1", nil}}, absent, "192.0.2.2", verifyTime},
-		"one of two new":          {"192.0.2.1 192.0.2.2", "192.0.2.1 192.0.2.2", []reply{{0, "192.0.2.1", nil}}, unconfirmed, "192.0.2.2", verifyTime},
-		"an old one is missing":   {"192.0.2.1 192.0.2.2", "", []reply{{0, "192.0.2.1", nil}}, unconfirmed, "192.0.2.2", verifyTime},
-		"scopes do not matter":    {"fe80::1%eth0", "fe80::1%eth0", []reply{{0, "fe80::1%2", nil}}, confirmed, "", alarmTime},
-		"no answer":               {"192.0.2.1", "192.0.2.1", []reply{{0, "", silent}}, unconfirmed, "192.0.2.1", verifyTime},
-		"an answer in the end":    {"192.0.2.1", "192.0.2.1", []reply{{0, "", silent}, {time.Second, "192.0.2.1", nil}}, confirmed, "", time.Second},
-		"it does not say":         {"192.0.2.1", "192.0.2.1", []reply{{0, "", &ReplyError{Rcode: dns.RcodeNotImplemented}}}, unconfirmed, "192.0.2.1", alarmTime},
-		"another port is another": {"192.0.2.1#54", "192.0.2.1#54", []reply{{0, "192.0.2.1", nil}}, absent, "192.0.2.1#54", verifyTime},
+		"there at once":           {"192.0.2.1 192.0.2.2", "", []reply{{0, "192.0.2.1 192.0.2.2 192.0.2.3", nil}}, resultConfirmed, "", "", verifyPause},
+		"there after a while":     {"192.0.2.1", "192.0.2.3", []reply{{0, "192.0.2.3", nil}, {time.Second, "192.0.2.1", nil}}, resultConfirmed, "", "", time.Second},
+		"nothing is wanted":       {"", "", []reply{{0, "", nil}}, resultConfirmed, "", "", verifyPause},
+		"one is missing":          {"192.0.2.1 192.0.2.2", "", []reply{{0, "192.0.2.1", nil}}, resultDifferent, "192.0.2.2", "", verifyTime},
+		"one is left":             {"192.0.2.1", "192.0.2.2", []reply{{0, "192.0.2.1 192.0.2.2", nil}}, resultDifferent, "", "192.0.2.2", verifyTime},
+		"scopes do not matter":    {"fe80::1%eth0", "", []reply{{0, "fe80::1%2", nil}}, resultConfirmed, "", "", verifyPause},
+		"no answer":               {"192.0.2.1", "", []reply{{0, "", silent}}, resultUnconfirmed, "", "", verifyTime},
+		"an answer in the end":    {"192.0.2.1", "", []reply{{0, "", silent}, {time.Second, "192.0.2.1", nil}}, resultConfirmed, "", "", time.Second},
+		"a refusal":               {"192.0.2.1", "", []reply{{0, "", &ReplyError{Rcode: dns.RcodeNotImplemented}}}, resultUnconfirmed, "", "", verifyPause},
+		"another port is another": {"192.0.2.1#54", "", []reply{{0, "192.0.2.1", nil}}, resultDifferent, "192.0.2.1#54", "", verifyTime},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -52,12 +52,15 @@ func TestVerify(t *testing.T) {
 					}
 					return list, tt.replies[i].err
 				}
-				got := verify(t.Context(), query, addresses(servers(t, tt.want)), addresses(servers(t, tt.fresh)))
-				if got.verdict != tt.verdict {
-					t.Errorf("verdict %v, want %v", got.verdict, tt.verdict)
+				got := verify(t.Context(), query, addresses(servers(t, tt.want)), addresses(servers(t, tt.gone)))
+				if got.result() != tt.result {
+					t.Errorf("result %v, want %v", got.result(), tt.result)
 				}
 				if want := addresses(servers(t, tt.missing)); !slices.Equal(got.missing, want) {
 					t.Errorf("missing %v, want %v", got.missing, want)
+				}
+				if want := addresses(servers(t, tt.left)); !slices.Equal(got.left, want) {
+					t.Errorf("left %v, want %v", got.left, want)
 				}
 				if took := time.Since(start); took != tt.took {
 					t.Errorf("took %v, want %v", took, tt.took)
@@ -67,8 +70,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyCutOff: a question that is cut off by the end of the time does not
-// hide what was answered before.
+// TestVerifyCutOff: a query that is cut off by the end of the time does not
+// hide the reply before.
 func TestVerifyCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -79,9 +82,8 @@ func TestVerifyCutOff(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		want := addresses(servers(t, "192.0.2.1"))
-		if got := verify(t.Context(), query, want, want); got.verdict != absent {
-			t.Errorf("verdict %v, want absent", got.verdict)
+		if got := verify(t.Context(), query, addresses(servers(t, "192.0.2.1")), nil); got.result() != resultDifferent {
+			t.Errorf("result %v, want different", got.result())
 		}
 	})
 }
@@ -92,8 +94,7 @@ func TestVerifyStops(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		query := func(context.Context) ([]ServerStats, error) { return nil, nil }
-		want := addresses(servers(t, "192.0.2.1"))
-		verify(ctx, query, want, want)
+		verify(ctx, query, addresses(servers(t, "192.0.2.1")), nil)
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("took %v after its context ended at 1s", took)
 		}
