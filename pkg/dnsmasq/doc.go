@@ -2,33 +2,30 @@
 // the configuration of kube-dns asks for. It also reads dnsmasq's counters, for
 // the sidecar.
 //
-//	config.Source ─► Update ─┐                            ┌─► servers file ─► SIGHUP ─► check ─► rolled back
+//	config.Source ─► Update ─┐                            ┌─► servers file ─► SIGHUP ─► check
 //	names ─► Resolver ───────┼─► Servers ─► supervisor.act┤
 //	resolv.conf ─────────────┘                            └─► arguments ─► a new Process
 //
-// A change of servers does not restart dnsmasq. They stand in the file of
-// --servers-file, which dnsmasq reads again when it gets SIGHUP. What is known
-// of dnsmasq 2.90 shapes the rest:
+// A change of servers does not restart dnsmasq. They are in the file of
+// --servers-file, which dnsmasq reads again when it gets SIGHUP. These properties
+// of dnsmasq 2.90 shape the rest:
 //
 //   - A SIGHUP in its first milliseconds ends it, so none is sent before it has
-//     answered a question (class CHAOS) about itself.
-//   - A query that waits for a server whose line goes is never answered. A line
-//     that takes the place of another one of its domain takes over its queries,
-//     and dnsmasq asks again by itself (--fast-dns-retry). So new servers replace
-//     old ones at once, a domain keeps its number of lines for 6 seconds, and one
-//     that is removed keeps lines of the servers that answer its names anyway.
-//     Without retries, and where nothing can stand in for a domain, old servers
-//     stay listed for 6 seconds, behind the new ones: a rollout.
-//   - A file that it cannot read, or understand, leaves it with old servers or
-//     none, so its list of servers is looked at after each change, and its log
-//     is listened to; where it did not take the change the old file comes back,
-//     once: a check.
+//     answered a query (class CHAOS) about itself.
+//   - It drops pending queries of a server whose line goes. So removed servers
+//     stay listed for 6 seconds, after the new ones: a rollout.
+//   - It takes the good lines of a file and skips the others. So nothing is rolled
+//     back; its list of servers is compared with the file after each change.
+//   - It can print any text that a client chooses. So its log changes nothing.
+//   - It does not forward a query again that comes back to it, unless an option
+//     makes it retry. So none is added, and servers that lead back are left out.
 //   - SIGHUP empties its cache, so it gets none unless the file changed, and is
-//     allowed more waiting queries (--dns-forward-max) than by default.
+//     allowed more pending queries (--dns-forward-max) than by default.
 //   - Children that it forks for TCP keep its port when it dies, so it runs in a
 //     process group of its own, and the next one starts when the group is gone.
 //
 // The file is below /dev/shm, or else in the state directory. Where it cannot work
 // (the arguments have one already, or there is no directory for it that dnsmasq's
-// user can enter) the servers are arguments, and a change of them restarts dnsmasq. One log line says so, and why.
+// user can enter) the servers are arguments, and a change of them restarts
+// dnsmasq. One log line has the reason.
 package dnsmasq
