@@ -31,7 +31,8 @@ func (r resource[T]) states(ctx context.Context, version string) (shownState, er
 	shown := shownState{objects: map[kubedns.Key]kubedns.ObjectVersion{}}
 	list, err := r.metadata(ctx, version, func(o raw) error {
 		m, err := metadataOf(o)
-		shown.objects[kubedns.Key{Namespace: m.Namespace, Name: m.Name}] = kubedns.ObjectVersion{UID: string(m.UID), Version: m.ResourceVersion}
+		key := kubedns.Key{Namespace: m.Namespace, Name: m.Name}
+		shown.objects[key] = kubedns.ObjectVersion{UID: string(m.UID), Version: m.ResourceVersion}
 		return err
 	})
 	if err == nil && list.Continue != "" {
@@ -54,7 +55,8 @@ func (r resource[T]) metadata(ctx context.Context, version string, each func(raw
 			return list, nil
 		}
 	}
-	if apierrors.IsNotAcceptable(err) || apierrors.IsUnsupportedMediaType(err) || errors.Is(err, errOtherKind) || errors.Is(err, errNotAPI) {
+	if apierrors.IsNotAcceptable(err) || apierrors.IsUnsupportedMediaType(err) ||
+		errors.Is(err, errOtherKind) || errors.Is(err, errNotAPI) {
 		err = fmt.Errorf("%w: %w", errNoMetadata, err)
 	}
 	return metav1.ListMeta{}, err

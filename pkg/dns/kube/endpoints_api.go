@@ -73,14 +73,14 @@ func (s *Source) followEndpoints(ctx context.Context) {
 // followFrom follows one API after the other, each better than the last one. It
 // returns an error when the first one is refused and was never listed.
 func (s *Source) followFrom(ctx context.Context, apis []*endpointsAPI, at int) error {
-	var found *found
+	var start *found // nil: list first
 	for {
 		api := apis[at]
 		s.kind.Store(api)
 		s.metrics.setFallback(at == len(apis)-1)
 		f := s.endpointsFollower(api)
-		if found != nil {
-			f.take(ctx, found.items, found.version, "paged")
+		if start != nil {
+			f.take(ctx, start.items, start.version, "paged")
 		}
 		next, err := s.followUntilBetter(ctx, f, apis[:at])
 		if next == nil {
@@ -90,7 +90,7 @@ func (s *Source) followFrom(ctx context.Context, apis []*endpointsAPI, at int) e
 		for at > 0 && apis[at] != next.api {
 			at--
 		}
-		found = next
+		start = next
 	}
 }
 
@@ -103,7 +103,9 @@ type found struct {
 
 // followUntilBetter runs f until ctx is done, or until one of the better APIs was
 // listed.
-func (s *Source) followUntilBetter(ctx context.Context, f *follower[kubedns.Endpoints], better []*endpointsAPI) (next *found, err error) {
+func (s *Source) followUntilBetter(
+	ctx context.Context, f *follower[kubedns.Endpoints], better []*endpointsAPI,
+) (next *found, err error) {
 	if len(better) == 0 {
 		return nil, f.run(ctx)
 	}

@@ -59,9 +59,10 @@ func (c *Client) services() resource[kubedns.Service] {
 }
 
 func (c *Client) endpoints() resource[kubedns.Endpoints] {
-	return c.endpointsResource("endpoints", typeOf("v1", "Endpoints"), c.core, decodeAs(func(e *corev1.Endpoints) (kubedns.Endpoints, bool) {
-		return c.names.endpoints(convert.Endpoints(e)), true
-	}))
+	return c.endpointsResource("endpoints", typeOf("v1", "Endpoints"), c.core,
+		decodeAs(func(e *corev1.Endpoints) (kubedns.Endpoints, bool) {
+			return c.names.endpoints(convert.Endpoints(e)), true
+		}))
 }
 
 func (c *Client) endpointSlices() resource[kubedns.Endpoints] {
@@ -84,7 +85,9 @@ func (c *Client) betaEndpointSlices() resource[kubedns.Endpoints] {
 // metadata does not tell it from one that was missed (see auditor).
 func heldSlice(e kubedns.Endpoints) (kubedns.Endpoints, bool) { return e, e.Service != "" }
 
-func (c *Client) endpointsResource(name string, kind metav1.TypeMeta, api rest.Interface, decode decoder[kubedns.Endpoints]) resource[kubedns.Endpoints] {
+func (c *Client) endpointsResource(
+	name string, kind metav1.TypeMeta, api rest.Interface, decode decoder[kubedns.Endpoints],
+) resource[kubedns.Endpoints] {
 	return resource[kubedns.Endpoints]{
 		name: name, kind: kind, api: api, params: c.params, decode: decode,
 		key:     func(e kubedns.Endpoints) kubedns.Key { return e.Key },
