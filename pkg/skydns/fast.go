@@ -62,6 +62,9 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	var plain Plain
 	name := unsafe.String(&q.Name[0], len(q.Name)) // valid until the next Parse
 	if isBelow(name, f.server.domain) {
+		if f.server.forwarder.takesFrom(f.server.domain, name) {
+			return nil
+		}
 		plain = f.backend.PlainRecords(name, q.Type)
 	} else if q.Type == dns.TypePTR {
 		if addr, ok := plainReverseAddr(name); ok {

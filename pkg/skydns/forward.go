@@ -79,6 +79,12 @@ func (f *Forwarder) knows(name string) bool {
 	return f.takesAll() || len(r.upstreams) > 0 || len(r.stubFor(name)) > 0
 }
 
+// takesFrom reports whether a name of a zone is for the one server that gets
+// everything else: it is in a stub domain inside the zone.
+func (f *Forwarder) takesFrom(apex, name string) bool {
+	return f.takesAll() && f.hasStubBetween(name, apex)
+}
+
 // hasStubBetween reports whether name is in a stub domain below the apex of a zone
 // that it is below.
 func (f *Forwarder) hasStubBetween(name, apex string) bool {

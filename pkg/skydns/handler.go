@@ -229,7 +229,7 @@ func (s *Server) classify(r *request) kind {
 		return chaos
 	case r.q.Qtype == dns.TypePTR && (strings.HasSuffix(r.name, ".in-addr.arpa.") || strings.HasSuffix(r.name, ".ip6.arpa.")):
 		return reverse
-	case !isBelow(r.name, s.domain):
+	case !isBelow(r.name, s.domain), s.forwarder.takesFrom(s.domain, r.name):
 		return outside
 	}
 	return local

@@ -132,6 +132,13 @@ func TestAliasIntoStubDomain(t *testing.T) {
 	front := skydns.NewForwarder(stub.AddrPort()) // cluster-first
 	front.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
 	behind := serve(t, skydns.Options{Backend: z, Forwarder: front})
+	direct := skydns.NewForwarder(stub.AddrPort())
+	direct.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
+	fast := serve(t, skydns.Options{Backend: twinZone(), Forwarder: direct})
+	m := dnstest.Exchange(t, fast, dnstest.Query("www.stub.cluster.local", dns.TypeA), false)
+	if len(m.Answer) != 1 || m.Rcode != dns.RcodeSuccess {
+		t.Errorf("asked itself: got %v", m)
+	}
 	for _, server := range []string{addr, behind} {
 		m := dnstest.Exchange(t, server, dnstest.Query("corp.cluster.local", dns.TypeA), false)
 		if len(m.Answer) != 2 || m.Rcode != dns.RcodeSuccess || !m.CheckingDisabled {
