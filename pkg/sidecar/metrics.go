@@ -127,9 +127,9 @@ func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetric
 		maxSize:    new(atomic.Uint64),
 		errors:     counter("errors", "Polls of dnsmasq's counters that failed."),
 		upstreamQueries: factory.NewCounterVec(opts("upstream_queries_total",
-			"Queries that dnsmasq sent to an upstream server."), []string{"server"}),
+			"Queries that dnsmasq sent to an upstream server over UDP. dnsmasq does not count TCP."), []string{"server"}),
 		upstreamFailures: factory.NewCounterVec(opts("upstream_failures_total",
-			"Queries to an upstream server that dnsmasq had to repeat or that failed."), []string{"server"}),
+			"Queries over UDP that dnsmasq sent again or that a server refused or failed. A query that is never answered and never repeated is not counted."), []string{"server"}),
 		upstreamErrors: counter("upstream_poll_errors_total",
 			"Number of times that dnsmasq gave its other counters but not those of its upstream servers."),
 	}
