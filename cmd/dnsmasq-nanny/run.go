@@ -6,6 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +21,7 @@ import (
 // run is the whole command.
 //
 // SIGCONT has no effect, as it never had: images that stop with it have dnsmasq
-// answer until SIGKILL.
+// answer until SIGKILL. SIGHUP reads the configuration directory again at once.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f, fs := newFlags()
 	own, forDnsmasq := split(args)
@@ -34,18 +37,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	log.Info("dnsmasq-nanny starts", "version", cli.Version(), "arguments", args)
 	if fs.NArg() > 0 {
 		// Compat: these have always been accepted and never had an effect.
-		log.Warn("arguments before -- that are no flags have no effect, nor have flags behind them; a flag that is on or off needs =", "arguments", fs.Args())
+		log.Warn("ignoring non-flag arguments before --, and everything after them; boolean flags need '=' (-restartDnsmasq=true)", "arguments", fs.Args())
 	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log)
 	defer release()
-	return cli.Fatal(serve(ctx, f, draining, log))
+	return cli.Fatal(serve(ctx, f, hangups, draining, log))
 }
 
 // serve runs the nanny, and its HTTP server if there is to be one, until ctx is
 // done.
-func serve(ctx context.Context, f *flags, draining <-chan struct{}, log *slog.Logger) error {
+func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-chan struct{}, log *slog.Logger) error {
 	reg := httpd.NewRegistry()
-	nanny, err := dnsmasq.New(options(f, draining, dnsmasq.NewMetrics(reg), log))
+	nanny, err := dnsmasq.New(options(f, hangups, draining, dnsmasq.NewMetrics(reg), log))
 	if err != nil {
 		return err
 	}
@@ -67,11 +73,11 @@ func serve(ctx context.Context, f *flags, draining <-chan struct{}, log *slog.Lo
 }
 
 // options are the nanny's options for these flags.
-func options(f *flags, draining <-chan struct{}, metrics *dnsmasq.Metrics, log *slog.Logger) dnsmasq.Options {
+func options(f *flags, hangups <-chan os.Signal, draining <-chan struct{}, metrics *dnsmasq.Metrics, log *slog.Logger) dnsmasq.Options {
 	return dnsmasq.Options{
 		Exec:        f.exec,
 		Args:        f.dnsmasq,
-		Config:      config.Dir{Path: f.configDir, Period: f.syncInterval},
+		Config:      config.Dir{Path: f.configDir, Period: f.syncInterval, Reread: hangups},
 		ConfigName:  f.configDir,
 		Restart:     f.restart,
 		KubeDNS:     f.kubeDNS.text,

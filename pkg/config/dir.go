@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -14,6 +15,10 @@ type Dir struct {
 	// Period from one reading to the next. Zero or negative: the directory is
 	// read once, at the start, and never again.
 	Period time.Duration
+	// Reread makes Run read the directory at once for each signal, such as
+	// SIGHUP, and report what it holds, even if that did not change. Nil: it
+	// does not.
+	Reread <-chan os.Signal
 }
 
 var _ Source = Dir{}
@@ -25,17 +30,20 @@ var _ Source = Dir{}
 func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 	last := d.read()
 	apply(last)
-	if d.Period <= 0 {
-		<-ctx.Done()
-		return nil
+	var tick <-chan time.Time
+	if d.Period > 0 {
+		ticker := time.NewTicker(d.Period)
+		defer ticker.Stop()
+		tick = ticker.C
 	}
-	ticker := time.NewTicker(d.Period)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-d.Reread:
+			last = d.read()
+			apply(last)
+		case <-tick:
 			// Read errors have no version, nor has an empty directory.
 			// That one has no error either.
 			next := d.read()

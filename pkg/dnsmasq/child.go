@@ -90,6 +90,9 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 	}
 	c.Process = p
 	s.child = c
+	if s.place != nil {
+		s.place.writePID(p.Pid())
+	}
 	s.group.Go(func() error {
 		c.exit <- c.Wait()
 		cancel()

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,6 +48,8 @@ type Process struct {
 	cmd     *exec.Cmd
 	pipes   []*os.File
 	started time.Time
+	gone    chan struct{} // closed by Wait
+	bound   sync.WaitGroup
 
 	mu   sync.Mutex
 	tail []string
@@ -87,7 +90,7 @@ var exitCodes = map[int]string{
 // Start runs a process. When ctx is done its group gets SIGTERM, and SIGKILL
 // two seconds later. The caller must call Wait.
 func Start(ctx context.Context, opts ProcessOptions) (*Process, error) {
-	p := &Process{opts: opts, ctx: ctx, cmd: exec.CommandContext(ctx, opts.Path, opts.Args...)}
+	p := &Process{opts: opts, ctx: ctx, gone: make(chan struct{}), cmd: exec.CommandContext(ctx, opts.Path, opts.Args...)}
 	p.cmd.Env = append(os.Environ(), "LANGUAGE=en") // its messages are read, see classify
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Cancel = func() error { return p.signalGroup(syscall.SIGTERM) }
@@ -103,11 +106,29 @@ func Start(ctx context.Context, opts ProcessOptions) (*Process, error) {
 		p.pipes = append(p.pipes, r)
 	}
 	p.started = time.Now()
-	if err := p.cmd.Start(); err != nil {
+	if err := p.startBound(); err != nil {
 		p.closePipes()
 		return nil, fmt.Errorf("start dnsmasq: %w", err)
 	}
 	return p, nil
+}
+
+// startBound starts the process so that it ends with ours, however that ends.
+// The kernel looks at the thread that started it, so that thread stays. A dnsmasq
+// that changes its user is not bound any more; see endOrphan.
+func (p *Process) startBound() error {
+	bindToParent(p.cmd.SysProcAttr)
+	started := make(chan error) // sent to by the goroutine below
+	p.bound.Go(func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			<-p.gone
+		}
+	})
+	return <-started
 }
 
 // Pid is the process's id, and its group's.
@@ -135,6 +156,8 @@ func (p *Process) Wait() Exit {
 	}
 	readers.Wait()
 	p.closePipes()
+	close(p.gone)
+	p.bound.Wait()
 
 	exit := Exit{Code: p.cmd.ProcessState.ExitCode(), Uptime: time.Since(p.started), Tail: p.tail}
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
@@ -191,7 +214,7 @@ func (p *Process) readLines(name string, stream io.Reader) {
 			_, cut, err = r.ReadLine()
 		}
 	}
-	p.opts.Log.Warn("end of dnsmasq's output", "stream", name, "pid", p.Pid())
+	p.opts.Log.Debug("end of dnsmasq's output", "stream", name, "pid", p.Pid())
 }
 
 func (p *Process) onLine(line string) {

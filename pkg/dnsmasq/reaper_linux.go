@@ -2,6 +2,9 @@ package dnsmasq
 
 import "syscall"
 
+// bindToParent has the kernel end a child when the thread that started it ends.
+func bindToParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGTERM }
+
 // prSetChildSubreaper is PR_SET_CHILD_SUBREAPER of prctl(2).
 const prSetChildSubreaper = 36
 

@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/kube-dns/kube-dns/internal/atomicfile"
 )
@@ -19,6 +21,8 @@ const (
 	serversName  = "servers.conf"
 	lastGoodName = "last-good.json"
 	lockName     = "lock"
+	pidName      = "dnsmasq.pid"
+	dirPrefix    = "dnsmasq-nanny-"
 
 	// defaultMemoryDir is a tmpfs in every Linux container, also where the root
 	// is read-only.
@@ -51,10 +55,12 @@ func openStateDir(path string, port uint16) (*stateDir, error) {
 // because neither a full disk nor a read-only one is in its way there; if that
 // cannot be, the directory for the state. why says what kept it from memory.
 func openServersDir(memory string, port uint16, user string, state *stateDir) (dir *stateDir, why error) {
+	removeLeft(memory)
 	dir, err := openOwnDir(memory, port)
 	if err != nil {
 		return state, err
 	}
+	endOrphan(dir.path)
 	dir.temp = true
 	if err := dir.usableBy(user); err != nil {
 		dir.close()
@@ -63,19 +69,76 @@ func openServersDir(memory string, port uint16, user string, state *stateDir) (d
 	return dir, nil
 }
 
+// removeLeft removes the directories below memory that killed nannies left: those
+// that are ours and that no process has locked.
+func removeLeft(memory string) {
+	paths, _ := filepath.Glob(filepath.Join(memory, dirPrefix+"*")) // the pattern is valid
+	for _, path := range paths {
+		if !ours(path) {
+			continue
+		}
+		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+		if err != nil {
+			continue
+		}
+		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			endOrphan(path)
+			_ = os.RemoveAll(path) // what remains is small
+		}
+		lock.Close()
+	}
+}
+
+// endOrphan ends the dnsmasq that reads its servers from the directory at path,
+// which no nanny has: it outlived a nanny that was killed, keeps the port, and
+// its servers never change again.
+func endOrphan(path string) {
+	b, err := os.ReadFile(filepath.Join(path, pidName))
+	if err != nil {
+		return
+	}
+	pid, err := strconv.Atoi(string(b))
+	if err != nil || pid <= 1 {
+		return
+	}
+	reads := []byte("--servers-file=" + filepath.Join(path, serversName) + "\x00")
+	isOrphan := func() bool {
+		cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return err == nil && bytes.Contains(cmdline, reads)
+	}
+	for i := 0; isOrphan() && i < int(orphanTime/orphanStep); i++ {
+		sig := syscall.SIGTERM
+		if i > int(orphanTime/orphanStep)/2 {
+			sig = syscall.SIGKILL
+		}
+		_ = syscall.Kill(-pid, sig) // its process group, as we made it
+		time.Sleep(orphanStep)
+	}
+}
+
+// An orphan has half of orphanTime to end by itself; it is looked at every
+// orphanStep.
+const (
+	orphanTime = 2 * time.Second
+	orphanStep = 20 * time.Millisecond
+)
+
 // openOwnDir makes and locks a directory below parent, by dnsmasq's port; when
 // that is not safe or in use, one of its own, which goes with the process.
 func openOwnDir(parent string, port uint16) (*stateDir, error) {
-	path := filepath.Join(parent, "dnsmasq-nanny-"+strconv.Itoa(int(port)))
-	err := os.Mkdir(path, 0o755)
+	path := filepath.Join(parent, dirPrefix+strconv.Itoa(int(port)))
+	err := makeDir(path)
 	if err == nil || errors.Is(err, fs.ErrExist) && ours(path) {
 		if d, err := lockStateDir(path); err == nil {
 			return d, nil
 		}
 	}
-	path, err = os.MkdirTemp(parent, "dnsmasq-nanny-")
+	path, err = os.MkdirTemp(parent, dirPrefix)
 	if err != nil {
 		return nil, err // names the path
+	}
+	if err := os.Chmod(path, 0o755); err != nil {
+		return nil, err
 	}
 	d, err := lockStateDir(path)
 	if err != nil {
@@ -91,8 +154,13 @@ func lockStateDir(path string) (*stateDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return nil, err
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, err
+		}
+		if err := makeDir(path); err != nil {
+			return nil, err
+		}
 	}
 	// A file that nobody may write, so that nobody else is confused by it.
 	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
@@ -111,6 +179,15 @@ func lockStateDir(path string) (*stateDir, error) {
 	return d, nil
 }
 
+// makeDir makes a directory that dnsmasq's user may enter, whatever the umask. A
+// directory that is there already keeps its mode.
+func makeDir(path string) error {
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
+}
+
 // ours reports whether path is a directory that only we can write to: in a
 // directory for everybody others could have put one there before us.
 func ours(path string) bool {
@@ -122,16 +199,8 @@ func ours(path string) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// writable makes sure that files can be written, and are open to dnsmasq's user.
+// writable returns an error when files cannot be made in the directory.
 func (d *stateDir) writable() error {
-	info, err := os.Stat(d.path)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o055 != 0o055 {
-		// Ours to open, or it fails: enterableBy says so then.
-		_ = os.Chmod(d.path, info.Mode().Perm()|0o055)
-	}
 	probe, err := os.CreateTemp(d.path, "probe-")
 	if err != nil {
 		return err
@@ -199,6 +268,10 @@ func (d *stateDir) enterableBy(name string) error {
 func (d *stateDir) writeServers(content []byte) error {
 	return d.replace(serversName, content)
 }
+
+// writePID keeps dnsmasq's process ID for endOrphan. Without it, as on a full
+// disk, an orphan is not found.
+func (d *stateDir) writePID(pid int) { _ = d.replace(pidName, []byte(strconv.Itoa(pid))) }
 
 // A lastGood is a configuration that was valid, as the file has it.
 type lastGood struct {

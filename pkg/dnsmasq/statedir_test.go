@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -233,6 +234,57 @@ func TestLastGood(t *testing.T) {
 		}
 		if _, ok := d.loadLastGood("/config"); ok {
 			t.Errorf("found in file %s: %q", strconv.Itoa(i), text)
+		}
+	}
+}
+
+// A directory that somebody else made keeps its mode.
+func TestStateDirKeepsItsMode(t *testing.T) {
+	for _, mode := range []fs.FileMode{0o700, 0o750, 0o755 | fs.ModeSetgid, 0o700 | fs.ModeSticky} {
+		path := filepath.Join(t.TempDir(), "state")
+		if err := os.Mkdir(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		d, err := openStateDir(path, 53)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.close()
+		if info, err := os.Stat(path); err != nil || info.Mode()&^fs.ModeDir != mode {
+			t.Errorf("mode %v became %v (%v)", mode, info.Mode(), err)
+		}
+	}
+}
+
+// What killed nannies left in memory goes; what belongs to others stays.
+func TestLeftDirectoriesAreRemoved(t *testing.T) {
+	memory := publicDir(t)
+	left := filepath.Join(memory, "dnsmasq-nanny-5353")
+	if d, err := lockStateDir(left); err != nil {
+		t.Fatal(err)
+	} else {
+		d.lock.Close() // as the kernel does
+	}
+	running, err := lockStateDir(filepath.Join(memory, "dnsmasq-nanny-5354"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer running.close()
+	other := filepath.Join(memory, "other")
+	if err := os.Mkdir(other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, why := openServersDir(memory, 53, "root", nil)
+	if why != nil {
+		t.Fatal(why)
+	}
+	defer dir.close()
+	for path, want := range map[string]bool{left: false, running.path: true, other: true, dir.path: true} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s: got %v, want it to be there: %v", path, err, want)
 		}
 	}
 }
