@@ -111,10 +111,3 @@ func TestMetricsFromEnv(t *testing.T) {
 	}
 }
 
-func TestSoftLimit(t *testing.T) {
-	for file, want := range map[string]int64{"178257920\n": 160432128, "max\n": 0, "9223372036854771712\n": 0, "": 0, "0": 0, "-1": 0} {
-		if got, ok := softLimit([]byte(file)); got != want || ok != (want != 0) {
-			t.Errorf("softLimit(%q) = %d, %v", file, got, ok)
-		}
-	}
-}

@@ -1,50 +1,28 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
-	"math"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/cgroup"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// memoryLimitFiles are where the limit of a container stands: cgroups of
-// version 2 and of version 1.
-var memoryLimitFiles = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
-
-// tuneMemory keeps the garbage collector below the container's limit, unless
-// the environment (GOMEMLIMIT) says otherwise.
+// tuneMemory keeps the garbage collector below nine tenths of the container's
+// limit, unless the environment (GOMEMLIMIT) sets another: some room is left for
+// what is not heap.
 func tuneMemory(log *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	for _, path := range memoryLimitFiles {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		if limit, ok := softLimit(data); ok {
-			debug.SetMemoryLimit(limit)
-			log.Info("set the memory limit of the garbage collector", "softLimit", limit, "from", path)
-		}
-		return
+	if limit, file, ok := cgroup.MemoryLimit(cgroup.Root); ok {
+		soft := limit / 10 * 9
+		debug.SetMemoryLimit(soft)
+		log.Info("set the memory limit of the garbage collector", "softLimit", soft, "from", file)
 	}
-}
-
-// softLimit is what the collector is to keep below when the container's limit
-// is what the file says: some room is left for what is not heap.
-func softLimit(file []byte) (int64, bool) {
-	limit, err := strconv.ParseInt(string(bytes.TrimSpace(file)), 10, 64)
-	// "max" is no number; version 1 writes a huge one for no limit.
-	if err != nil || limit <= 0 || limit > math.MaxInt64/2 {
-		return 0, false
-	}
-	return limit / 10 * 9, true
 }
 
 // returnMemory gives back what the first lists took and what is not needed any

@@ -4,7 +4,7 @@ package layout
 // module that it may import. A package that is not in it has no place yet.
 var mayImport = map[string][]string{
 	"cmd/kube-dns": {
-		"internal/atomicfile", "internal/cli", "internal/httpd",
+		"internal/atomicfile", "internal/cgroup", "internal/cli", "internal/httpd",
 		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot", "pkg/skydns",
 	},
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "pkg/config", "pkg/dnsmasq"},
@@ -15,7 +15,7 @@ var mayImport = map[string][]string{
 	"pkg/dns/kube":     {"pkg/config", "pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/manifest": {"pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot": {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
-	"pkg/dnsmasq":      {"internal/atomicfile", "pkg/config"},
+	"pkg/dnsmasq":      {"internal/atomicfile", "internal/cgroup", "pkg/config"},
 	"pkg/sidecar":      {"pkg/dnsmasq"},
 	"pkg/skydns":       {"pkg/skydns/internal/fastpath", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
 
@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"images/mkimage":               {},
 	"images/sbom":                  {},
 	"internal/atomicfile":          {},
+	"internal/cgroup":              {},
 	"internal/cli":                 {},
 	"internal/conformance":         {},
 	"internal/dnstest":             {},
@@ -49,7 +50,7 @@ var forTests = []string{"internal/clitest", "internal/conformance", "internal/dn
 // the easiest to test and to reuse, and stay so.
 var stdOnly = []string{
 	"hack/selfcheck", "images/debroot", "images/mkimage", "images/sbom",
-	"internal/atomicfile", "pkg/config", "pkg/skydns/internal/wire", "pkg/treecache",
+	"internal/atomicfile", "internal/cgroup", "pkg/config", "pkg/skydns/internal/wire", "pkg/treecache",
 }
 
 // kept says where certain imports may stand. A trailing "/..." covers everything
