@@ -110,4 +110,3 @@ func TestMetricsFromEnv(t *testing.T) {
 		t.Errorf("no number: %+v, %v", m, err)
 	}
 }
-
