@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log)
+	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log, syscall.SIGQUIT) // else dnsmasq would stay
 	defer release()
 	return cli.Fatal(serve(ctx, f, hangups, draining, log))
 }

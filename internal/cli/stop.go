@@ -21,11 +21,11 @@ import (
 //
 // draining is closed in each of these cases. A lameduck of zero or less means no
 // waiting. One line is logged when draining starts and one when the stop starts.
-// The caller must call release when it is done: it cancels the stop context and
+// more are signals that count as SIGINT does. The caller must call release when it is done: it cancels the stop context and
 // gives the signals their default effect again.
-func NotifyStop(ctx context.Context, lameduck time.Duration, log *slog.Logger) (draining <-chan struct{}, stop context.Context, release func()) {
+func NotifyStop(ctx context.Context, lameduck time.Duration, log *slog.Logger, more ...os.Signal) (draining <-chan struct{}, stop context.Context, release func()) {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	signal.Notify(signals, append(more, syscall.SIGTERM, os.Interrupt)...)
 	draining, stop, end := notifyStop(ctx, signals, lameduck, log)
 	return draining, stop, func() {
 		end()

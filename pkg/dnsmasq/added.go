@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,8 +15,52 @@ const (
 	optForwardMax = "--dns-forward-max=1500"
 	// dnsmasq's own limit of 20 TCP clients, idle or not, lets a few that stay
 	// keep all others waiting.
-	optTCPMax = "--max-tcp-connections=500"
+	optTCPMax     = "--max-tcp-connections="
+	optForeground = "--keep-in-foreground"
 )
+
+// Each TCP client has a process of its own, of about tcpClientMemory bytes.
+// dnsmasq and the nanny need tcpBaseMemory without any.
+const (
+	maxTCPClients   = 500
+	minTCPClients   = 20 // dnsmasq's own limit
+	tcpClientMemory = 320 << 10
+	tcpBaseMemory   = 12 << 20
+)
+
+// tcpClients returns how many TCP clients fit into three quarters of a memory
+// limit in bytes; 0 means that there is no limit.
+func tcpClients(memory int64) int {
+	if memory == 0 {
+		return maxTCPClients
+	}
+	fit := (memory/4*3 - tcpBaseMemory) / tcpClientMemory
+	return int(min(max(fit, minTCPClients), maxTCPClients))
+}
+
+// usableArgs returns args as the nanny can add options to them: without blank
+// ones and without a final "--", which have no effect, and with the option that
+// keeps dnsmasq from leaving for the background. why has a line for each
+// difference.
+func usableArgs(args []string) (usable, why []string) {
+	for _, arg := range args {
+		if arg != "" {
+			usable = append(usable, arg)
+		}
+	}
+	if len(usable) < len(args) {
+		why = append(why, "ignoring blank arguments for dnsmasq")
+	}
+	if n := len(usable); n > 0 && usable[n-1] == "--" {
+		usable = usable[:n-1]
+		why = append(why, "ignoring the final -- of dnsmasq's arguments")
+	}
+	if cmd, err := ReadCommandLine(usable); err == nil && !cmd.Foreground {
+		usable = append([]string{optForeground}, usable...)
+		why = append(why, "adding "+optForeground+": dnsmasq would leave for the background, where it cannot be watched")
+	}
+	return usable, why
+}
 
 // helpTime is how long dnsmasq may take to list its options.
 const helpTime = 2 * time.Second
@@ -24,14 +69,15 @@ const helpTime = 2 * time.Second
 // because the arguments do not set them and dnsmasq knows them: help is what
 // "dnsmasq --help" writes. It adds none that sends a query again
 // (--fast-dns-retry): dnsmasq then forwards a query that comes back to it, and a
-// loop becomes a storm.
-func addedOptions(cmd CommandLine, help string) []string {
+// loop becomes a storm. memory is the limit of the container in bytes, 0 without
+// one.
+func addedOptions(cmd CommandLine, help string, memory int64) []string {
 	var added []string
 	if !cmd.ForwardMax {
 		added = append(added, optForwardMax) // every version knows it
 	}
 	if !cmd.TCPMax && knows(help, optTCPMax) {
-		added = append(added, optTCPMax)
+		added = append(added, optTCPMax+strconv.Itoa(tcpClients(memory)))
 	}
 	return added
 }

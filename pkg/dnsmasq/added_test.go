@@ -35,7 +35,7 @@ func TestAddedOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(addedOptions(cmd, tt.help), " "); got != tt.want {
+			if got := strings.Join(addedOptions(cmd, tt.help, 0), " "); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -63,4 +63,34 @@ for a; do case $a in --max-tcp*) echo "bad option $a" >&2; exit 1 ;; esac; done`
 	r.configure()
 	r.waitLog(1, answersLine)
 	r.waitLog(1, `msg="adding options that dnsmasq's arguments do not set" options="\[--dns-forward-max=1500\]`)
+}
+
+// The number of TCP clients follows from the container's memory.
+func TestTCPClients(t *testing.T) {
+	for memory, want := range map[int64]int{0: 500, 1 << 30: 500, 170 << 20: 369, 40 << 20: 57, 20 << 20: 20, 1 << 20: 20} {
+		if got := tcpClients(memory); got != want {
+			t.Errorf("%d MiB: got %d clients, want %d", memory>>20, got, want)
+		}
+	}
+}
+
+func TestUsableArgs(t *testing.T) {
+	for _, tt := range []struct{ args, want string }{
+		{"-k --port=53", "-k --port=53"},
+		{"-d", "-d"},
+		{"--keep-in-f --port=53", "--keep-in-f --port=53"},
+		{"--port=53", "--keep-in-foreground --port=53"},
+		{"-k,,--port=53,", "-k --port=53"},
+		{"-k --port=53 --", "-k --port=53"},
+		{"-k, --", "-k"},
+	} {
+		args := strings.FieldsFunc(tt.args, func(r rune) bool { return r == ' ' })
+		if strings.Contains(tt.args, ",") {
+			args = strings.Split(strings.ReplaceAll(tt.args, " ", ""), ",")
+		}
+		got, why := usableArgs(args)
+		if text := strings.Join(got, " "); text != tt.want || (len(why) > 0) == (tt.want == strings.Join(args, " ")) {
+			t.Errorf("%q: got %q because of %q, want %q", args, text, why, tt.want)
+		}
+	}
 }

@@ -23,10 +23,8 @@ func (s *supervisor) onUpdate(u config.Update) {
 	for _, warning := range config.Warnings(u.Config, s.resolver.Zones[0]) {
 		s.log.Warn("configuration", "warning", warning)
 	}
-	if s.state != nil && s.opts.ConfigName != "" {
-		if err := s.state.saveLastGood(s.opts.ConfigName, config.Format(u.Config)); err != nil {
-			s.log.Warn("the last good configuration cannot be kept", "err", err)
-		}
+	if s.keeper != nil {
+		s.keeper.keep(config.Format(u.Config))
 	}
 	s.use(u.Config, u.Version, "directory")
 }

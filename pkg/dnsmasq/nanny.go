@@ -60,6 +60,9 @@ func (n *Nanny) Run(ctx context.Context) error {
 	if s.loops != nil {
 		group.Go(func() error { return s.loops.run(ctx, s.loopLists, s.loopReports) })
 	}
+	if s.keeper != nil {
+		group.Go(func() error { return s.keeper.run(ctx) })
+	}
 	if n.opts.ReapOrphans {
 		group.Go(func() error { return s.reaper.run(ctx) })
 	}

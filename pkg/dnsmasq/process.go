@@ -114,8 +114,8 @@ func Start(ctx context.Context, opts ProcessOptions) (*Process, error) {
 }
 
 // startBound starts the process so that it ends with ours, however that ends.
-// The kernel looks at the thread that started it, so that thread stays. A dnsmasq
-// that changes its user is not bound any more; see endOrphan.
+// The kernel looks at the thread that started it, so that thread stays. The kernel unbinds a
+// dnsmasq that changes its user or group; endOrphan finds that one later.
 func (p *Process) startBound() error {
 	bindToParent(p.cmd.SysProcAttr)
 	started := make(chan error) // sent to by the goroutine below

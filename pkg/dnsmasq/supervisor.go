@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kube-dns/kube-dns/internal/cgroup"
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
@@ -73,6 +74,7 @@ type supervisor struct {
 	namesBy    time.Time           // until then the first start waits for names
 	writeAt    time.Time           // of the next attempt to write the servers file
 	child      *child              // nil: to be started at startAt
+	keeper     *keeper             // nil: the last good configuration is not kept
 	startAt    time.Time
 	reason     string // of the next start, for the metric
 	deaths     []time.Time
@@ -89,7 +91,8 @@ type supervisor struct {
 }
 
 func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *supervisor {
-	cmd, cmdErr := ReadCommandLine(n.opts.Args)
+	args, differences := usableArgs(n.opts.Args)
+	cmd, cmdErr := ReadCommandLine(args)
 	target, _ := netip.ParseAddrPort(n.opts.KubeDNS) // a host name is nobody's target
 	s := &supervisor{
 		opts: n.opts, log: n.opts.Log, metrics: n.opts.Metrics, status: &n.status, group: group, pings: n.pings,
@@ -108,12 +111,16 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 		wake:        time.NewTimer(0),
 	}
 	var err error
-	if s.state, err = openStateDir(s.opts.StateDir, cmd.Port); err != nil {
-		s.log.Warn("the last good configuration cannot be kept", "err", fmt.Errorf("no state directory: %w", err))
+	s.state, err = openStateDir(s.opts.StateDir, cmd.Port)
+	switch {
+	case err != nil:
+		s.log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
+	case s.opts.ConfigName != "":
+		s.keeper = newKeeper(s.state, s.opts.ConfigName, s.log)
 	}
 	s.chooseWay(ctx, cmdErr)
-	if !cmd.Foreground {
-		s.log.Warn("dnsmasq's arguments have neither -k nor --keep-in-foreground: it will leave and look as if it had ended")
+	for _, difference := range differences {
+		s.log.Info(difference)
 	}
 	return s
 }
@@ -143,10 +150,11 @@ func (s *supervisor) chooseWay(ctx context.Context, cmdErr error) {
 func (s *supervisor) addOptions(ctx context.Context) {
 	help, err := readHelp(ctx, s.opts.Exec)
 	if err != nil {
-		s.log.Warn("dnsmasq does not tell its options: only old ones are added", "err", err)
+		s.log.Warn("cannot read dnsmasq's list of options, adding only old ones", "err", err)
 	}
-	if s.added = addedOptions(s.cmd, help); len(s.added) > 0 {
-		s.log.Info("adding options that dnsmasq's arguments do not set", "options", s.added)
+	memory, file, _ := cgroup.MemoryLimit(cgroup.Root)
+	if s.added = addedOptions(s.cmd, help, memory); len(s.added) > 0 {
+		s.log.Info("adding options that dnsmasq's arguments do not set", "options", s.added, "memoryLimit", memory, "from", file)
 	}
 }
 

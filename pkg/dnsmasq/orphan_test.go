@@ -1,0 +1,109 @@
+package dnsmasq
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// parentVariable makes the test binary start the dnsmasq that it names and wait.
+const parentVariable = "NANNY_TEST_PARENT"
+
+// dnsmasq ends with its nanny, however that ends.
+func TestEndsWithParent(t *testing.T) {
+	if path := os.Getenv(parentVariable); path != "" {
+		p, err := Start(context.Background(), ProcessOptions{ //nolint:forbidigo // this process is killed
+			Path: path, Args: orphanArgs(os.Getenv(parentVariable + "_FILE")), Log: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("pid", p.Pid())
+		p.Wait()
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.Command(self, "-test.run=^TestEndsWithParent$")
+	parent.Env = append(os.Environ(), parentVariable+"="+dnsmasqPath(t), parentVariable+"_FILE="+filepath.Join(t.TempDir(), serversName))
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscanf(out, "pid %d\n", &pid); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Process.Kill()
+	_ = parent.Wait()
+	waitEnded(t, pid)
+}
+
+// A nanny that starts ends the dnsmasq that reads the servers file in its
+// directory, and no other process.
+func TestEndOrphan(t *testing.T) {
+	memory := publicDir(t)
+	dir, err := lockStateDir(filepath.Join(memory, "dnsmasq-nanny-5353"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	orphan := exec.Command(dnsmasqPath(t), orphanArgs(dir.serversPath())...)
+	orphan.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := orphan.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- orphan.Wait() }()
+	dir.writePID(orphan.Process.Pid)
+	dir.lock.Close() // as the kernel does when a nanny is killed
+
+	next, why := openServersDir(memory, 5353, "root", nil)
+	if why != nil {
+		t.Fatal(why)
+	}
+	defer next.close()
+	<-ended
+
+	next.writePID(os.Getpid()) // not a dnsmasq of ours: it stays
+	endOrphan(next.path)
+}
+
+func orphanArgs(servers string) []string {
+	return []string{"-k", "-C", "/dev/null", "--no-hosts", "--no-resolv", "--port=0", "--pid-file=", "--user=" + testUser(), "--group=" + testUser(), "--servers-file=" + servers}
+}
+
+// testUser keeps dnsmasq from changing its user and group: the kernel unbinds
+// a process that does. endOrphan is for those.
+func testUser() string {
+	if os.Geteuid() == 0 {
+		return "root"
+	}
+	return ""
+}
+
+// waitEnded waits until a process has ended, which may be nobody's child.
+func waitEnded(t *testing.T, pid int) {
+	t.Helper()
+	for range 1000 {
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	t.Errorf("dnsmasq (pid %d) outlived its parent", pid)
+}
