@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,13 +92,25 @@ type hostPort struct {
 
 // Set implements flag.Value.
 func (h *hostPort) Set(text string) error {
-	if _, _, err := net.SplitHostPort(text); err != nil {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
 		if h.defaultPort == "" || text == "" {
 			return errors.New("want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
 		}
-		text = net.JoinHostPort(strings.Trim(text, "[]"), h.defaultPort)
+		host, port = strings.Trim(text, "[]"), h.defaultPort
 	}
-	h.text = text
+	// A server needs a host and a port; a listener may leave both to the system.
+	lowest := 0
+	if h.defaultPort != "" {
+		lowest = 1
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < lowest || n > 65535 {
+		return fmt.Errorf("the port %q is not a number from %d to 65535", port, lowest)
+	}
+	if h.defaultPort != "" && host == "" {
+		return errors.New("the host is missing: want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
+	}
+	h.text = net.JoinHostPort(host, port)
 	return nil
 }
 

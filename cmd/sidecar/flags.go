@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -73,6 +74,7 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	f.version = cli.AddVersionFlag(fs)
 	cli.AddGNUFlags(fs)
 
+	check(fs, "dnsmasq-addr", func() error { return checkHost(f.dnsmasqAddr) })
 	check(fs, "dnsmasq-port", func() error { return between(f.dnsmasqPort, 1, 65535) })
 	check(fs, "dnsmasq-poll-interval-ms", func() error { return atLeast(f.pollMillis, 1) })
 	check(fs, "prometheus-port", func() error { return between(f.prometheusPort, 0, 65535) })
@@ -126,8 +128,21 @@ func checkPath(path string) error {
 	switch {
 	case !strings.HasPrefix(path, "/"):
 		return errors.New("must begin with /")
+	case strings.ContainsAny(path, "?#{} \t"):
+		return errors.New("must be a path alone, such as /metrics, without ?, #, braces and blanks")
 	case path == "/healthz", strings.HasPrefix(path, "/healthcheck/"):
 		return errors.New("the sidecar answers something else there")
+	}
+	return nil
+}
+
+// hostPattern is a host name (RFC 1123 section 2.1).
+var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?\.?$`)
+
+// checkHost refuses what is neither an address nor a host name.
+func checkHost(host string) error {
+	if _, err := netip.ParseAddr(host); err != nil && !hostPattern.MatchString(host) {
+		return errors.New("must be an address or a host name without a port, such as 127.0.0.1; --dnsmasq-port has the port")
 	}
 	return nil
 }

@@ -61,6 +61,9 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%w (--prometheus-addr, --prometheus-port)", err)
 	}
+	if len(f.probes) == 0 {
+		log.Info("no --probe is given: exporting the counters of dnsmasq alone")
+	}
 	log.Info("serving HTTP", "address", ln.Addr().String(), "probes", len(f.probes), "dnsmasq", dnsmasqAddr)
 
 	group, ctx := errgroup.WithContext(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 )
@@ -34,14 +33,14 @@ func newProbe(t Target, opts Options) *probe {
 	return p
 }
 
-// run probes until ctx is done. The first question waits a random part of the
-// interval, so that the probes of a restarted pod do not march in step.
+// run probes at once, so that the health is not pending for long, and then after
+// every interval, until ctx is done.
 func (p *probe) run(ctx context.Context) {
-	pause := rand.N(p.target.Interval)
+	var pause time.Duration
 	for sleep(ctx, pause) {
 		r := p.ask(ctx)
 		if ctx.Err() != nil {
-			return // a question cut short by the stop says nothing about the server
+			return // a question cut short by the stop is no news of the server
 		}
 		p.record(r)
 		pause = p.target.Interval - r.rtt

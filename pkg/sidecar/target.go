@@ -26,7 +26,7 @@ type Target struct {
 	Label string
 	// Network is "udp" or "tcp".
 	Network string
-	// Server is host:port. An empty host is this machine.
+	// Server is host:port.
 	Server string
 	// Name is the absolute domain name to ask for.
 	Name string
@@ -65,6 +65,9 @@ func ParseTarget(text string) (Target, error) {
 	if t.Network, t.Server, err = parseServer(fields[1]); err != nil {
 		return Target{}, fmt.Errorf("server %q: %w", fields[1], err)
 	}
+	if fields[2] == "" {
+		return Target{}, errors.New("the name is empty; write the name to ask for, such as kubernetes.default.svc.cluster.local")
+	}
 	t.Name = dns.Fqdn(fields[2])
 	if _, ok := dns.IsDomainName(t.Name); !ok || !dns.IsFqdn(t.Name) { // not absolute after a lone \
 		return Target{}, fmt.Errorf("name %q: not a domain name", fields[2])
@@ -102,6 +105,9 @@ func parseServer(text string) (network, address string, err error) {
 	if err != nil {
 		return "", "", errors.New("use host, host:port, or [address]:port for IPv6")
 	}
+	if host == "" {
+		return "", "", errors.New("the host is empty; use host, host:port, or [address]:port for IPv6, such as 127.0.0.1:10053")
+	}
 	// Compat: a service name, like domain, is as good as a number.
 	port, err := net.LookupPort(network, service)
 	if err != nil || port == 0 {
@@ -123,15 +129,17 @@ func withPort(text string) string {
 	return text
 }
 
-// parseInterval reads a positive number of seconds. The bound keeps it within
-// a time.Duration.
+// maxInterval is a day: a longer one is a mistake.
+const maxInterval = 24 * 60 * 60
+
+// parseInterval reads a number of seconds, from 1 to maxInterval.
 func parseInterval(text string) (time.Duration, error) {
-	seconds, err := strconv.ParseInt(text, 10, 32)
+	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, errors.New("not a whole number of seconds")
+		return 0, errors.New("not a whole number of seconds, such as 5")
 	}
-	if seconds < 1 {
-		return 0, errors.New("must be at least 1 second")
+	if seconds < 1 || seconds > maxInterval {
+		return 0, fmt.Errorf("must be from 1 to %d seconds", maxInterval)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }
