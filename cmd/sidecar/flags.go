@@ -128,8 +128,8 @@ func checkPath(path string) error {
 	switch {
 	case !strings.HasPrefix(path, "/"):
 		return errors.New("must begin with /")
-	case strings.ContainsAny(path, "?#{} \t"):
-		return errors.New("must be a path alone, such as /metrics, without ?, #, braces and blanks")
+	case strings.ContainsAny(path, "?# \t"):
+		return errors.New("must be a path alone, such as /metrics, without ?, # and blanks")
 	case path == "/healthz", strings.HasPrefix(path, "/healthcheck/"):
 		return errors.New("the sidecar answers something else there")
 	}
@@ -141,7 +141,7 @@ var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?\.
 
 // checkHost refuses what is neither an address nor a host name.
 func checkHost(host string) error {
-	if _, err := netip.ParseAddr(host); err != nil && !hostPattern.MatchString(host) {
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && !hostPattern.MatchString(host) {
 		return errors.New("must be an address or a host name without a port, such as 127.0.0.1; --dnsmasq-port has the port")
 	}
 	return nil
