@@ -180,8 +180,8 @@ func TestHourOfProbing(t *testing.T) {
 				t.Fatalf("question %d came %v after the one before, want 5s", i+1, pause)
 			}
 		}
-		if len(asked) != 720 {
-			t.Errorf("%d questions in an hour, want 720", len(asked))
+		if len(asked) < 720 || len(asked) > 721 { // the last one is due when the hour ends
+			t.Errorf("%d questions in an hour, want 720 or 721", len(asked))
 		}
 		if errors := values(t, reg)["kubedns_probe_a_errors"]; errors != 0 {
 			t.Errorf("%v errors", errors)
