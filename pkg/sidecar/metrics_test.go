@@ -47,7 +47,7 @@ func TestMetricsGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		stop := running(t, s)
-		time.Sleep(5*time.Second + good.rtt) // one probe each: see TestStates
+		time.Sleep(4 * time.Second) // one probe each: see TestStates
 		stop()
 
 		_, _, got := get(t, promhttp.HandlerFor(reg, promhttp.HandlerOpts{}), "/metrics")
