@@ -25,7 +25,9 @@ func (s *Server) finish(r *request, m *dns.Msg, sys system, start time.Time) []b
 	}
 	packed, err := fit(m, r.limit())
 	if err != nil {
-		s.log.Warn("a reply can not be packed", "name", r.q.Name, "err", err)
+		if s.packLog.allow(time.Now()) { // clients choose how often
+			s.log.Warn("cannot pack a reply", "name", r.q.Name, "err", err)
+		}
 		m = s.failure(r)
 		packed, _ = fit(m, minUDPSize)
 	}

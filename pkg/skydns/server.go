@@ -36,6 +36,7 @@ type Server struct {
 	tcpFast   sync.Pool // of *fastPath
 	panicLog  throttle
 	acceptLog throttle
+	packLog   throttle
 	holdUntil atomic.Pointer[time.Time]
 	addr      atomic.Pointer[netip.AddrPort] // of the sockets, while it runs
 }
@@ -64,6 +65,7 @@ func New(opts Options) (*Server, error) {
 		replies:   newShares(maxReplyBytes, maxReplyBytes/8),
 		panicLog:  throttle{every: time.Second},
 		acceptLog: throttle{every: time.Minute},
+		packLog:   throttle{every: time.Minute},
 	}
 	s.tcpFast.New = func() any { return s.newFastPath(s.metrics.shared, true) }
 	s.metrics.watchWaiting(opts.Registerer, s.forwards.taken)
