@@ -71,6 +71,14 @@ type link struct {
 	absent []net.Conn
 }
 
+// resolve makes the address of an absent client known.
+func (l *link) resolve(t *testing.T, addr string) {
+	t.Helper()
+	if out, err := exec.Command("ip", "neigh", "add", addr, "lladdr", farMAC, "dev", "near", "nud", "permanent").CombinedOutput(); err != nil {
+		t.Fatalf("ip neigh add %s: %v: %s", addr, err, out)
+	}
+}
+
 // The addresses of the two interfaces.
 const nearMAC, farMAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
