@@ -198,3 +198,16 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	}
 	return rs, nil
 }
+
+// ReverseBelow implements skydns.Backend.
+func (z *Zone) ReverseBelow(prefix netip.Prefix) error {
+	switch z = z.answering(); {
+	case z == nil:
+		return skydns.ErrNotReady
+	case z.prefixes.has(prefix):
+		return nil
+	case !z.HasSynced():
+		return skydns.ErrNotReady
+	}
+	return skydns.ErrNotFound
+}

@@ -51,6 +51,9 @@ func (z *Zone) claimants(addr netip.Addr) claimants {
 func (z *Zone) claim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
 		nodes := z.claimants(addr).all()
+		if len(nodes) == 0 {
+			z.prefixes.add(addr)
+		}
 		if !slices.Contains(nodes, node) {
 			nodes = append(nodes, node)
 		}
@@ -60,9 +63,14 @@ func (z *Zone) claim(node *treecache.Node[service], addrs []netip.Addr) {
 
 func (z *Zone) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		nodes := slices.DeleteFunc(z.claimants(addr).all(), func(n *treecache.Node[service]) bool { return n == node })
+		held := z.claimants(addr).all()
+		if len(held) == 0 {
+			continue
+		}
+		nodes := slices.DeleteFunc(held, func(n *treecache.Node[service]) bool { return n == node })
 		if len(nodes) == 0 {
 			z.reverse.Delete(addr.As16())
+			z.prefixes.remove(addr)
 		} else {
 			z.reverse.Put(addr.As16(), claimantsOf(nodes))
 		}

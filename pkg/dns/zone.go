@@ -27,6 +27,8 @@ type Zone struct {
 	// reverse says which nodes may claim an address; what they say about it is
 	// read from their values.
 	reverse *treecache.Map[reverseKey, claimants]
+	// prefixes are those of the addresses in reverse.
+	prefixes prefixes
 
 	// The writer's own.
 	records   map[Key]*record    // by the Service's key

@@ -32,6 +32,11 @@ type Backend interface {
 	// ReverseRecords returns the PTR records of an address, in name order,
 	// or ErrNotFound. The server unmaps IPv4-mapped addresses before it asks.
 	ReverseRecords(addr netip.Addr) ([]Record, error)
+
+	// ReverseBelow returns nil when there are PTR records of addresses within a
+	// prefix, which is shorter than they are by 8 bits (IPv4) or 4 bits (IPv6) at
+	// least; else ErrNotFound.
+	ReverseBelow(prefix netip.Prefix) error
 }
 
 // A Query is a question to a Backend.

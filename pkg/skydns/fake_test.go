@@ -54,6 +54,15 @@ func (f *fake) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	return []skydns.Record{{Type: skydns.TypePTR, TTL: 30, Host: name}}, nil
 }
 
+func (f *fake) ReverseBelow(prefix netip.Prefix) error {
+	for addr := range f.reverse {
+		if prefix.Contains(addr) {
+			return nil
+		}
+	}
+	return skydns.ErrNotFound
+}
+
 func a(addr string) skydns.Record {
 	return skydns.Record{Type: skydns.TypeA, TTL: 30, Addr: netip.MustParseAddr(addr)}
 }

@@ -119,6 +119,9 @@ func (s *Server) respondElsewhere(req *request, what kind, start time.Time) resp
 		if m := s.answerReverse(req); m != nil {
 			return response{reply: s.finish(req, m, systemReverse, start)}
 		}
+		if req.q.Qtype != dns.TypePTR {
+			return s.forward(req, systemRecursive, start)
+		}
 		return s.forward(req, systemReverse, start)
 	default:
 		return s.forward(req, systemRecursive, start)
@@ -227,7 +230,7 @@ func (s *Server) classify(r *request) kind {
 		return outside
 	case isChaos:
 		return chaos
-	case r.q.Qtype == dns.TypePTR && (strings.HasSuffix(r.name, ".in-addr.arpa.") || strings.HasSuffix(r.name, ".ip6.arpa.")):
+	case strings.HasSuffix(r.name, ".in-addr.arpa.") || strings.HasSuffix(r.name, ".ip6.arpa."):
 		return reverse
 	case !isBelow(r.name, s.domain), s.forwarder.takesFrom(s.domain, r.name):
 		return outside
@@ -277,19 +280,16 @@ func (s *Server) notReady(r *request) *dns.Msg {
 	return m
 }
 
-// answerReverse answers a PTR question, or returns nil for a name that is not
-// ours and must be forwarded.
+// answerReverse answers a question for a reverse name, or returns nil for a name
+// that is not ours and must be forwarded. A name that is ours exists for every type
+// (RFC 8020): a resolver that minimises names (RFC 9156) asks for other types first.
 func (s *Server) answerReverse(r *request) *dns.Msg {
 	status := s.backend.Status()
 	if status == NotReady {
 		return s.notReady(r)
 	}
 	r.stale = status == Stale
-	addr, ok := reverseAddr(r.name)
-	if !ok {
-		return nil
-	}
-	rs, err := s.backend.ReverseRecords(addr)
+	rs, err := s.reverseRecords(r.name)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
@@ -301,8 +301,22 @@ func (s *Server) answerReverse(r *request) *dns.Msg {
 	m := r.reply()
 	// Compat: we hold only a part of the reverse zone, so AA stays clear.
 	m.RecursionAvailable = true
-	for _, rec := range rs {
-		m.Answer = append(m.Answer, rec.rr(r.q.Name))
+	if r.q.Qtype == dns.TypePTR {
+		for _, rec := range rs {
+			m.Answer = append(m.Answer, rec.rr(r.q.Name))
+		}
 	}
 	return m
+}
+
+// reverseRecords returns the PTR records at a reverse name: none where there are
+// only names below it.
+func (s *Server) reverseRecords(name string) ([]Record, error) {
+	if prefix, ok := reversePrefix(name); ok {
+		return nil, s.backend.ReverseBelow(prefix)
+	}
+	if addr, ok := reverseAddr(name); ok {
+		return s.backend.ReverseRecords(addr)
+	}
+	return nil, ErrNotFound
 }

@@ -41,6 +41,8 @@ func (b oneName) Records(_ context.Context, q Query) (Answer, error) {
 
 func (oneName) ReverseRecords(netip.Addr) ([]Record, error) { return nil, ErrNotFound }
 
+func (oneName) ReverseBelow(netip.Prefix) error { return ErrNotFound }
+
 func newServer(t testing.TB, b Backend) *Server {
 	t.Helper()
 	s, err := New(Options{Domain: "cluster.local.", Backend: b, Forwarder: NewForwarder(netip.AddrPort{})})
@@ -331,6 +333,53 @@ func TestReverseAddr(t *testing.T) {
 			t.Errorf("reverseAddr(%s) = %q, want %q", name, got, want)
 		}
 	}
+}
+
+func TestReversePrefix(t *testing.T) {
+	for name, want := range map[string]string{
+		"10.in-addr.arpa.":        "10.0.0.0/8",
+		"96.10.in-addr.arpa.":     "10.96.0.0/16",
+		"0.96.10.in-addr.arpa.":   "10.96.0.0/24",
+		"1.0.96.10.in-addr.arpa.": "",
+		"096.10.in-addr.arpa.":    "",
+		".in-addr.arpa.":          "",
+		"in-addr.arpa.":           "",
+		"ip6.arpa.":               "",
+		"f.ip6.arpa.":             "f000::/4",
+		"0.d.f.ip6.arpa.":         "fd00::/12",
+		"fd.ip6.arpa.":            "",
+		"0.d.ff.ip6.arpa.":        "",
+		"g.ip6.arpa.":             "",
+		"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.":   "fd00::/124",
+		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.": "",
+		"0.0.0.0.0.a.0.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.":   "",
+	} {
+		got := ""
+		if prefix, ok := reversePrefix(name); ok {
+			got = prefix.String()
+		}
+		if got != want {
+			t.Errorf("reversePrefix(%s) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func FuzzReversePrefix(f *testing.F) {
+	f.Add("96.10.in-addr.arpa.")
+	f.Add("0.d.f.ip6.arpa.")
+	f.Fuzz(func(t *testing.T, name string) {
+		prefix, ok := reversePrefix(name)
+		if !ok {
+			return
+		}
+		if !prefix.IsValid() || prefix != prefix.Masked() || prefix.Bits() == 0 {
+			t.Fatalf("%q: %v", name, prefix)
+		}
+		full, err := dns.ReverseAddr(prefix.Addr().String())
+		if err != nil || !isBelow(full, strings.ToLower(name)) {
+			t.Errorf("%q: %v, whose first address is %s", name, prefix, full)
+		}
+	})
 }
 
 func FuzzReverseAddr(f *testing.F) {

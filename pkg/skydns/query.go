@@ -190,3 +190,27 @@ func reverseAddr(name string) (netip.Addr, bool) {
 	}
 	return netip.AddrFrom16(b).Unmap(), true
 }
+
+// reversePrefix is the prefix of the addresses whose names are below name, which is
+// above a complete one by one label at least: at an octet of IPv4 or four bits of
+// IPv6.
+func reversePrefix(name string) (netip.Prefix, bool) {
+	if labels, ok := strings.CutSuffix(name, ".in-addr.arpa."); ok {
+		missing := 3 - strings.Count(labels, ".")
+		if missing < 1 {
+			return netip.Prefix{}, false
+		}
+		addr, ok := reverseAddr(strings.Repeat("0.", missing) + name)
+		return netip.PrefixFrom(addr, 32-8*missing), ok
+	}
+	labels, ok := strings.CutSuffix(name, ".ip6.arpa.")
+	if !ok || len(labels) > 61 || len(labels)%2 == 0 {
+		return netip.Prefix{}, false
+	}
+	missing := 31 - len(labels)/2
+	addr, ok := reverseAddr(strings.Repeat("0.", missing) + name)
+	if addr.Is4() { // it is within ::ffff:0:0/96, where the names of IPv4 are not looked for
+		return netip.Prefix{}, false
+	}
+	return netip.PrefixFrom(addr, 128-4*missing), ok
+}
