@@ -39,7 +39,7 @@ func (z *Zone) redirect(ctx context.Context, f federatedName) (skydns.Answer, er
 	local := Key{f.namespace, f.service}.owner(z.domain)
 	if n, rest := z.tree.Lookup(local); rest == "" {
 		if s := n.Value(); s != nil && s.usable {
-			return answer(skydns.Record{Type: skydns.TypeCNAME, TTL: ttl, Host: local}), nil
+			return alias(local), nil
 		}
 	}
 	at, err := z.location(ctx)
@@ -47,5 +47,9 @@ func (z *Zone) redirect(ctx context.Context, f federatedName) (skydns.Answer, er
 		return skydns.Answer{}, fmt.Errorf("federation %s: %w", f.federation, err)
 	}
 	host := strings.Join([]string{f.service, f.namespace, f.federation, "svc", at.Zone, at.Region, f.domain}, ".") + "."
-	return answer(skydns.Record{Type: skydns.TypeCNAME, TTL: ttl, Host: strings.ToLower(host)}), nil
+	return alias(strings.ToLower(host)), nil
+}
+
+func alias(host string) skydns.Answer {
+	return skydns.Answer{Records: []skydns.Record{{Type: skydns.TypeCNAME, TTL: ttl, Host: host}}, Total: 1, Alias: true}
 }

@@ -14,13 +14,13 @@ const maxAliases = 8
 
 // A chain is what was found behind an alias.
 type chain struct {
-	rrs   []dns.RR // CNAMEs first, then addresses
+	rrs   []dns.RR // CNAMEs first, then what was asked for
 	soa   []dns.RR // of a negative end
 	rcode int
 }
 
-// answerAlias answers an address question whose name is an alias: the
-// CNAME in any case, and as much of what it leads to as can be found.
+// answerAlias answers a question whose name is an alias: the CNAME in any case, and
+// as much of what it leads to as can be found.
 func (s *Server) answerAlias(ctx context.Context, r *request, alias Record) (*dns.Msg, error) {
 	m := r.authoritative()
 	m.Answer = []dns.RR{&dns.CNAME{Hdr: header(r.q.Name, dns.TypeCNAME, alias.TTL), Target: alias.Host}}
@@ -36,7 +36,7 @@ func (s *Server) answerAlias(ctx context.Context, r *request, alias Record) (*dn
 // targetTTL is the longest TTL of records that other servers have for an alias.
 const targetTTL = 30
 
-// follow looks for addresses of a name that a CNAME leads to; been are the
+// follow looks for records, addresses most often, of a name that a CNAME leads to; been are the
 // aliases on the way to it. Names of the zone come from the backend, others
 // from the forwarder. The error is the context's.
 func (s *Server) follow(ctx context.Context, name string, qtype uint16, been ...string) (chain, error) {

@@ -75,13 +75,12 @@ const minSRVSize = 18
 
 // assemble makes the reply of the records found.
 func (s *Server) assemble(ctx context.Context, r *request, found Answer) (*dns.Msg, error) {
-	switch r.q.Qtype {
-	case TypeA, TypeAAAA:
-		if len(found.Records) > 0 && found.Records[0].Type == TypeCNAME {
-			return s.answerAlias(ctx, r, found.Records[0])
-		}
-	case TypeSRV:
+	isAlias := len(found.Records) > 0 && found.Records[0].Type == TypeCNAME
+	switch qtype := r.q.Qtype; {
+	case qtype == TypeSRV:
 		return s.answerSRV(ctx, r, found)
+	case isAlias && (qtype == TypeA || qtype == TypeAAAA || found.Alias && qtype != TypeCNAME):
+		return s.answerAlias(ctx, r, found.Records[0])
 	}
 	m := r.authoritative()
 	for _, rec := range found.Records {

@@ -26,7 +26,8 @@ type Backend interface {
 	//
 	// No records and no error is NODATA: the name exists, or has names below
 	// it. A CNAME record may be returned for any question; the server follows it
-	// for addresses and SRV, and ignores it for other types than CNAME. ErrNotFound is NXDOMAIN; every other error SERVFAIL.
+	// for addresses and SRV, and ignores it for other types than CNAME, unless
+	// Answer.Alias is set. ErrNotFound is NXDOMAIN; every other error SERVFAIL.
 	Records(ctx context.Context, q Query) (Answer, error)
 
 	// ReverseRecords returns the PTR records of an address, in name order,
@@ -60,6 +61,9 @@ type Answer struct {
 	// len(Records) only when Query.Limit cut the list. Beyond ManyTargets it
 	// need not be exact.
 	Total int
+	// Alias says that the one record, a CNAME, is the answer to questions for all
+	// types but SRV (RFC 1034 section 4.3.2).
+	Alias bool
 }
 
 // ManyTargets is the number of SRV records from which on their weight is 0.
