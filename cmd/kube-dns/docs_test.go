@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
@@ -53,9 +55,10 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
 	newSettings(&settings{}, rec)
-	server, err := skydns.New(skydns.Options{
-		Domain: "cluster.local.", Backend: zone, Forwarder: skydns.NewForwarder(noServer), Registerer: rec,
-	})
+	forwarder := skydns.NewForwarder(noServer)
+	other := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) }))
+	forwarder.SetRoutes([]netip.AddrPort{other.AddrPort()}, nil)
+	server, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone, Forwarder: forwarder, Registerer: rec})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +71,8 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	return rec.Metrics(t)
 }
 
-// askOnce asks the server for a name that does not exist: then it has something
-// of everything that it counts.
+// askOnce asks the server for a name that does not exist, and for one of another
+// server: then it has something of everything that it counts.
 func askOnce(t *testing.T, server *skydns.Server) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -79,7 +82,9 @@ func askOnce(t *testing.T, server *skydns.Server) {
 	}
 	var running errgroup.Group
 	running.Go(func() error { return server.Run(ctx, sockets) })
-	dnstest.Exchange(t, sockets.Addr().String(), dnstest.Query("no.such.name.cluster.local.", skydns.TypeA), false)
+	for _, name := range []string{"no.such.name.cluster.local.", "www.outside.example."} {
+		dnstest.Exchange(t, sockets.Addr().String(), dnstest.Query(name, skydns.TypeA), false)
+	}
 	cancel()
 	if err := running.Wait(); err != nil {
 		t.Fatal(err)

@@ -201,3 +201,41 @@ func rcodeText(rcode int) string {
 	}
 	return strconv.Itoa(rcode)
 }
+
+// upstreamMetrics are those of a forwarder's servers. A server that leaves the
+// configuration leaves them, too.
+type upstreamMetrics struct {
+	forwarder *Forwarder
+	up, rtt   *prometheus.Desc
+}
+
+func newUpstreamMetrics(f *Forwarder) *upstreamMetrics {
+	return &upstreamMetrics{
+		forwarder: f,
+		up: prometheus.NewDesc("kubedns_dns_upstream_up",
+			"0 while another server does not reply to our queries, else 1, also before the first one.", []string{"server"}, nil),
+		rtt: prometheus.NewDesc("kubedns_dns_upstream_reply_seconds",
+			"Time that another server takes to reply over UDP, smoothed.", []string{"server"}, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *upstreamMetrics) Describe(out chan<- *prometheus.Desc) {
+	out <- m.up
+	out <- m.rtt
+}
+
+// Collect implements prometheus.Collector.
+func (m *upstreamMetrics) Collect(out chan<- prometheus.Metric) {
+	for server := range m.forwarder.servers() {
+		up, rtt := m.forwarder.health.state(server)
+		value := 0.0
+		if up {
+			value = 1
+		}
+		out <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, value, server.String())
+		if rtt > 0 {
+			out <- prometheus.MustNewConstMetric(m.rtt, prometheus.GaugeValue, rtt.Seconds(), server.String())
+		}
+	}
+}

@@ -69,6 +69,9 @@ func New(opts Options) (*Server, error) {
 	}
 	s.tcpFast.New = func() any { return s.newFastPath(s.metrics.shared, true) }
 	s.metrics.watchWaiting(opts.Registerer, s.forwards.taken)
+	if opts.Registerer != nil {
+		opts.Registerer.MustRegister(newUpstreamMetrics(opts.Forwarder))
+	}
 	s.forwarder.hosts.local = s.localAddresses
 	s.forwarder.udp.panicked = func(packet []byte, trouble any) { s.recovered(packet, trouble) }
 	return s, nil
