@@ -191,6 +191,9 @@ func testUnbound(t *testing.T, w *world) {
 			for addr, want := range map[string]string{
 				webAddr: "web.default.svc.cluster.local.", "fd00:10:96::30": "dual.default.svc.cluster.local.",
 			} {
+				if strings.Contains(addr, ":") && !mode.outside {
+					continue // it asks for A there first, which kube-dns forwards (docs/compatibility.md)
+				}
 				reverse, err := dns.ReverseAddr(addr)
 				if err != nil {
 					t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -289,7 +290,7 @@ func (s *Server) answerReverse(r *request) *dns.Msg {
 		return s.notReady(r)
 	}
 	r.stale = status == Stale
-	rs, err := s.reverseRecords(r.name)
+	rs, err := s.reverseRecords(r.name, r.q.Qtype)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
@@ -301,22 +302,32 @@ func (s *Server) answerReverse(r *request) *dns.Msg {
 	m := r.reply()
 	// Compat: we hold only a part of the reverse zone, so AA stays clear.
 	m.RecursionAvailable = true
-	if r.q.Qtype == dns.TypePTR {
-		for _, rec := range rs {
-			m.Answer = append(m.Answer, rec.rr(r.q.Name))
-		}
+	for _, rec := range rs {
+		m.Answer = append(m.Answer, rec.rr(r.q.Name))
 	}
 	return m
 }
 
-// reverseRecords returns the PTR records at a reverse name: none where there are
-// only names below it.
-func (s *Server) reverseRecords(name string) ([]Record, error) {
-	if prefix, ok := reversePrefix(name); ok {
+// reverseRecords returns the PTR records at a reverse name, or none without an
+// error (NODATA) where a resolver that minimises names (RFC 9156) asks on its way
+// to them. All else is forwarded, with ErrNotFound: upstream kube-dns does so.
+func (s *Server) reverseRecords(name string, qtype uint16) ([]Record, error) {
+	prefix, isPrefix := reversePrefix(name)
+	addr, isAddr := reverseAddr(name)
+	switch {
+	case isPrefix && qtype != dns.TypePTR:
 		return nil, s.backend.ReverseBelow(prefix)
-	}
-	if addr, ok := reverseAddr(name); ok {
+	case isAddr && qtype == dns.TypePTR:
 		return s.backend.ReverseRecords(addr)
+	case isAddr && minimises(qtype, addr):
+		_, err := s.backend.ReverseRecords(addr)
+		return nil, err
 	}
 	return nil, ErrNotFound
+}
+
+// minimises reports whether resolvers use a type to find out if the name of an
+// address exists. Compat: A below ip6.arpa is forwarded.
+func minimises(qtype uint16, addr netip.Addr) bool {
+	return qtype == dns.TypeNS || qtype == dns.TypeAAAA || qtype == dns.TypeA && addr.Is4()
 }
