@@ -54,6 +54,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	zone.MarkSynced()
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
+	registerBuildInfo(rec)
 	newSettings(&settings{}, rec)
 	forwarder := skydns.NewForwarder(noServer)
 	other := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) }))

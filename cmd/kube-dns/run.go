@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -99,6 +100,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		p.settings.lastGood = o.snapshot + ".config"
 	}
 	p.openMetrics()
+	registerBuildInfo(p.registry)
 	p.server, err = skydns.New(skydns.Options{
 		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
 		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem,
@@ -136,19 +138,27 @@ func (p *process) newKeeper() (*snapshot.Keeper, error) {
 	})
 }
 
+// registerBuildInfo registers a metric that is always 1.
+func registerBuildInfo(reg prometheus.Registerer) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kubedns_build_info", Help: "Always 1. The version of kube-dns, and the Go version that it is built with.",
+		ConstLabels: prometheus.Labels{"version": cli.Version(), "goversion": runtime.Version()},
+	}, func() float64 { return 1 }))
+}
+
 // openMetrics binds the metrics port, if the environment names one. Trouble
 // with it is no reason to leave a cluster without DNS.
 func (p *process) openMetrics() {
 	var err error
 	if p.metrics, err = metricsFromEnv(os.Getenv); err != nil {
-		p.log.Error("no metrics", "reason", err)
+		p.log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
 		return
 	}
 	if p.metrics.port == 0 {
 		return
 	}
 	if p.metricsLn, err = httpd.Listen(p.options.httpAddr(p.metrics.port)); err != nil {
-		p.log.Error("no metrics port", "PROMETHEUS_PORT", p.metrics.port, "reason", err)
+		p.log.Error("cannot open the port of the metrics", "PROMETHEUS_PORT", p.metrics.port, "err", err)
 	}
 }
 
@@ -159,13 +169,13 @@ func (p *process) listen(ctx context.Context) error {
 	if p.sockets, err = skydns.Listen(ctx, addr); err != nil {
 		return cli.Listen(fmt.Errorf("--dns-bind-address=%s --dns-port=%d: %w", o.bindAddress, o.port, err))
 	}
-	p.log.Info("answering", "address", p.sockets.Addr().String())
+	p.log.Info("listening for queries", "address", p.sockets.Addr().String())
 	if p.statusLn, err = httpd.Listen(o.httpAddr(o.healthzPort)); err != nil {
 		return cli.Fatal(fmt.Errorf("--http-bind-address=%s --healthz-port=%d: %w", o.httpBindAddress, o.healthzPort, err))
 	}
 	if o.profiling {
 		if p.profilingLn, err = httpd.Listen(pprofAddr); err != nil {
-			p.log.Error("no profiles", "address", pprofAddr, "reason", err)
+			p.log.Error("cannot serve profiles", "address", pprofAddr, "err", err)
 		}
 	}
 	return nil

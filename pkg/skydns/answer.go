@@ -21,7 +21,14 @@ const (
 // answer answers a question about the zone. The error is the context's, when
 // it would have to wait longer than that.
 func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
-	s.metrics.shared.misses.Add(1)
+	m, err := s.answerZone(ctx, r)
+	if err == nil { // otherwise the query is answered again, with more time
+		s.metrics.shared.misses.Add(1)
+	}
+	return m, err
+}
+
+func (s *Server) answerZone(ctx context.Context, r *request) (*dns.Msg, error) {
 	status := s.backend.Status()
 	if status == NotReady {
 		return s.notReady(r), nil

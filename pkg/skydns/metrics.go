@@ -55,7 +55,7 @@ func newMetrics(opts Options, workers int) *metrics {
 		durations: legacy("dns_request_duration_seconds", "Histogram of the time (in seconds) each request took to resolve.", "system"),
 		sizes:     legacy("dns_response_size_bytes", "Size of the returned response in bytes.", "system"),
 		errors:    legacy("dns_error_count_total", "Counter of DNS requests resulting in an error.", "system", "cause"),
-		misses:    legacy("dns_cachemiss_count_total", "Counter of DNS requests that result in a cache miss.", "cache"),
+		misses:    legacy("dns_cachemiss_count_total", "Counter of DNS requests about the zone. There is no cache of responses, so each of them is a miss.", "cache"),
 		responses: prometheus.NewDesc("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", []string{"proto", "type", "rcode"}, nil),
 	}
 	m.unsent = [2]prometheus.Counter{m.sendErrors.WithLabelValues("buffer"), m.sendErrors.WithLabelValues("refused")}
