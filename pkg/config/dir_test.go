@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -267,4 +268,20 @@ func TestStatic(t *testing.T) {
 			t.Errorf("Run: got error %v, want nil", err)
 		}
 	})
+}
+
+// A link to nothing is no missing directory: there is a configuration, and it
+// cannot be read.
+func TestDanglingLink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("nothing", filepath.Join(dir, "stubDomains")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := config.Read(dir)
+	if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "stubDomains") {
+		t.Errorf("got %v, want an error that names the file and is not ErrNotExist", err)
+	}
+	if _, _, err := config.Read(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v for a missing directory, want ErrNotExist", err)
+	}
 }

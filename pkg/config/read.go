@@ -3,9 +3,11 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -61,6 +63,10 @@ func readOnce(dir string) (map[string]string, error) {
 		}
 		path := filepath.Join(dir, name)
 		info, err := os.Stat(path) // of what a link points to
+		if errors.Is(err, fs.ErrNotExist) {
+			// Not the error of a directory that is missing: there is a configuration.
+			return nil, fmt.Errorf("file %s has gone, or is a link to nothing", path)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -166,7 +166,7 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 	if c.stopping {
 		return nil
 	}
-	s.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exit.String(), "uptime", exit.Uptime)
+	s.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exit.String(), "uptime", exit.Uptime, "output", exit.Tail)
 	if code := exit.Code; !c.ready && (code == 1 || code == 3 || code == 5) {
 		return fmt.Errorf("dnsmasq does not start: %s: %s", exit, strings.Join(exit.Tail, "\n"))
 	}

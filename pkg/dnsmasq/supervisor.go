@@ -127,14 +127,15 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 
 // chooseWay decides how dnsmasq gets its servers.
 func (s *supervisor) chooseWay(ctx context.Context, cmdErr error) {
-	if s.opts.Restart {
-		if why := s.fileProblem(cmdErr); why != "" {
-			s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "reason", why)
-		} else {
-			s.fileWay = true
-			s.addOptions(ctx)
-			s.openLoopTest()
-		}
+	if !s.opts.Restart {
+		s.log.Info("-restartDnsmasq is not set: adding no limits to dnsmasq's arguments, testing for no loops, " +
+			"and only noting changes of the configuration")
+	} else if why := s.fileProblem(cmdErr); why != "" {
+		s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "reason", why)
+	} else {
+		s.fileWay = true
+		s.addOptions(ctx)
+		s.openLoopTest()
 	}
 	setBool(s.metrics.serversFile, s.fileWay)
 	if s.followsResolvConf() {

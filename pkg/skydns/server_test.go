@@ -684,3 +684,44 @@ func TestReplyComesFromTheAddressAsked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// blocking is a zone whose wildcards take until release is closed.
+type blocking struct {
+	*fake
+	release chan struct{}
+}
+
+func (b blocking) Records(ctx context.Context, q skydns.Query) (skydns.Answer, error) {
+	if strings.Contains(q.Name, "*") {
+		<-b.release
+	}
+	return b.fake.Records(ctx, q)
+}
+
+// One wildcard more than may run gets SERVFAIL at once, and no other query waits
+// for those that run.
+func TestTooManyWildcards(t *testing.T) {
+	release := make(chan struct{})
+	reg := prometheus.NewRegistry()
+	addr := serve(t, skydns.Options{Backend: blocking{zone(), release}, MaxWildcards: 1, Registerer: reg})
+	first := make(chan error, 1)
+	go func() {
+		_, err := dnstest.TryExchange(t.Context(), addr, dnstest.Query("*.cluster.local", dns.TypeA), true)
+		first <- err
+	}()
+	for value(t, reg, "kubedns_dns_waiting_queries") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for _, tcp := range []bool{false, true} {
+		if m := dnstest.Exchange(t, addr, dnstest.Query("*.cluster.local", dns.TypeA), tcp); m.Rcode != dns.RcodeServerFailure {
+			t.Errorf("a wildcard too many over TCP %v: got %s, want SERVFAIL", tcp, dns.RcodeToString[m.Rcode])
+		}
+		if m := dnstest.Exchange(t, addr, dnstest.Query("web.cluster.local", dns.TypeA), tcp); len(m.Answer) != 1 {
+			t.Errorf("an address over TCP %v: got %v", tcp, m)
+		}
+	}
+	close(release)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
