@@ -64,6 +64,9 @@ func (c *chaos) configChanges(t *testing.T) {
 	what := fmt.Sprintf("%d changes of the ConfigMap%s, %d times", configSteps, resolv.text, configPairs)
 	for _, scope := range scopes {
 		r := row{harm: what, scope: scope.name, target: asControl}
+		if scope.name == "outside" {
+			r.target = fewLost
+		}
 		r.with, r.without, r.pairs = together(with, without, scope.classes)
 		r.note = fmt.Sprintf("(by pair %s)", pairText(r.pairs))
 		c.record(t, r, nil, nil)

@@ -37,10 +37,14 @@ const (
 	noneLost
 	// neverWrong: no answer contradicts the objects.
 	neverWrong
+	// fewLost: at most 5 queries in 1,000 more than in the control run. A change
+	// of upstreams loses those that are pending at a removed server after 6 s:
+	// an option that sends them again would make a storm of a forwarding loop.
+	fewLost
 )
 
 func (t target) String() string {
-	return [...]string{"none", "as control", "gap < 100 ms", "0 lost", "0 wrong"}[t]
+	return [...]string{"none", "as control", "gap < 100 ms", "0 lost", "0 wrong", "5 in 1000"}[t]
 }
 
 // gapTarget is what shortGap allows.
@@ -77,6 +81,12 @@ func (r row) missed() string {
 	switch r.target {
 	case asControl:
 		if allowed := control + noise(r.with.sent); harm > allowed {
+			return fmt.Sprintf("%d lost, refused, failed or wrong, %d in the control run", harm, control)
+		}
+	case fewLost:
+		// The pairs are added up in sent, and their median is compared.
+		runs := max(1, len(r.pairs))
+		if allowed := control + 5*r.with.sent/runs/1000; harm > allowed {
 			return fmt.Sprintf("%d lost, refused, failed or wrong, %d in the control run", harm, control)
 		}
 	case shortGap:
