@@ -9,15 +9,15 @@ import (
 )
 
 // ParseResolvConf returns the nameservers of a resolv.conf(5), in order, by
-// the rules of dnsmasq: every line whose first word is "nameserver" and whose
-// second is an IP address counts, however many there are; what follows on the
+// the rules of dnsmasq: every line whose first word is "nameserver" or "server"
+// and whose second is an IP address counts, however many there are; what follows on the
 // line is ignored, and so is every other line. IPv6 scopes are kept. The
 // unspecified address is no server.
 func ParseResolvConf(b []byte) []Nameserver {
 	var list []Nameserver
 	for line := range strings.Lines(string(b)) {
 		words := strings.Fields(line)
-		if len(words) < 2 || words[0] != "nameserver" {
+		if len(words) < 2 || words[0] != "nameserver" && words[0] != "server" {
 			continue
 		}
 		addr, err := netip.ParseAddr(words[1])

@@ -10,8 +10,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// The same file was given to dnsmasq 2.90, which took these servers (it also
-// knows lines that begin with "server", which no resolver does).
+// The same file was given to dnsmasq 2.90, which took these servers.
 const resolvConf = `# comment
 ;nameserver 192.0.2.200
 search example.com
@@ -25,6 +24,7 @@ nameserver 2001:DB8::2
 nameserver fe80::1%eth0
 nameserver ::ffff:192.0.2.5
 nameserver 192.0.2.1
+server 192.0.2.8
 nameserver
 nameserver 192.0.2.202#5353
 nameserver 192.0.2.203:5353
@@ -47,6 +47,7 @@ func TestParseResolvConf(t *testing.T) {
 		nameserver("[fe80::1%eth0]:53"),
 		nameserver("192.0.2.5:53"),
 		nameserver("192.0.2.1:53"),
+		nameserver("192.0.2.8:53"),
 		nameserver("192.0.2.6:53"),
 		nameserver("192.0.2.7:53"),
 	}

@@ -93,6 +93,7 @@ func readCommandLine(args []string, defaultConf string) (CommandLine, error) {
 		r.read(defaultConf)
 	}
 	if len(r.cmd.ResolvFiles) == 0 {
+		r.cmd.NoResolv = r.cmd.NoResolv || r.noDefaultFile
 		r.cmd.ResolvFiles = []string{defaultResolvConf}
 	}
 	if err != nil {
@@ -105,6 +106,7 @@ func readCommandLine(args []string, defaultConf string) (CommandLine, error) {
 type cmdReader struct {
 	cmd               CommandLine
 	confFile, confDir bool     // such an option was given
+	noDefaultFile     bool     // --resolv-file without a value takes the default away
 	seen              []string // files read, so that none is read twice
 }
 
@@ -138,6 +140,8 @@ func (r *cmdReader) applyOne(o option) {
 	case "resolv-file":
 		if o.value != "" {
 			c.ResolvFiles = append(c.ResolvFiles, o.value)
+		} else if len(c.ResolvFiles) == 0 {
+			r.noDefaultFile = true
 		}
 	case "servers-file":
 		c.ServersFile = o.value

@@ -66,6 +66,7 @@ func TestCommandLine(t *testing.T) {
 		"options":                  {"-knR -0 300", "", func(c *CommandLine) { c.Foreground, c.NoPoll, c.NoResolv, c.ForwardMax = true, true, true, true }},
 		"limits":                   {"-o --max-tcp-conn=3 --all", "", func(c *CommandLine) { c.TCPMax = true }},
 		"debug mode":               {"-d", "", func(c *CommandLine) { c.Foreground = true }},
+		"no resolv file":           {"--resolv-file=", "", func(c *CommandLine) { c.NoResolv = true }},
 		"resolv files":             {"-r /a --resolv-file=/b --resolv-file", "", func(c *CommandLine) { c.ResolvFiles = []string{"/a", "/b"} }},
 		"listen addresses": {"-a 192.0.2.1,::1 -a x", "", func(c *CommandLine) {
 			c.Listen = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::1")}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
@@ -56,12 +57,21 @@ func newest(paths []string) (path, look string) {
 			look += "-;"
 			continue
 		}
-		look += fmt.Sprintf("%d %d;", info.ModTime().UnixNano(), info.Size())
+		look += fmt.Sprintf("%d %d %d;", inode(info), info.ModTime().UnixNano(), info.Size())
 		if path == "" || info.ModTime().After(latest) {
 			path, latest = p, info.ModTime()
 		}
 	}
 	return path, look
+}
+
+// inode returns the number of a file. Another file of the same size and time is
+// another list.
+func inode(info os.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Ino
+	}
+	return 0
 }
 
 // follow passes on each new list until ctx is done. What keeps it from having

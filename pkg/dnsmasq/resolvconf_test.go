@@ -81,3 +81,28 @@ func TestResolvConfFollow(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Another file of the same size and time is another list.
+func TestResolvConfSwapped(t *testing.T) {
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "resolv.conf"), filepath.Join(dir, "other")
+	writeFiles(t, dir, map[string]string{"resolv.conf": "nameserver 192.0.2.1\n", "other": "nameserver 192.0.2.2\n"})
+	r := resolvConf{paths: []string{path}}
+	if list, _, err := r.read(); err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(other, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(other, path); err != nil {
+		t.Fatal(err)
+	}
+	list, changed, err := r.read()
+	if err != nil || !changed || list[0].Addr().String() != "192.0.2.2" {
+		t.Errorf("after the swap: got %v, changed %v, %v; want the other list", list, changed, err)
+	}
+}
