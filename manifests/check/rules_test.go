@@ -40,7 +40,7 @@ var episodes = map[string]episode{
 	"KubeDNSDnsmasqDied":          counter(`kubedns_nanny_dnsmasq_starts_total{reason="died"}`),
 	"KubeDNSDnsmasqServersDiffer": counter(`kubedns_nanny_reloads_total{result="different"}`),
 	"KubeDNSDnsmasqOverload":      counter(`kubedns_nanny_dnsmasq_overload_lines_total`),
-	"KubeDNSUpstreamLoop":         {``, `kubedns_nanny_upstream_loop{server="192.0.2.1"} 1x60`},
+	"KubeDNSUpstreamLoop":         {``, `kubedns_nanny_upstream_loop{server="192.0.2.1:53",domain=""} 1x60`},
 	"KubeDNSUnresolvedServer":     {`kubedns_nanny_unresolved_names 0x60`, `kubedns_nanny_unresolved_names 1x60`},
 	"KubeDNSProbeFailing":         {`kubedns_probe_consecutive_failures 3x60`, `kubedns_probe_consecutive_failures 4x60`},
 	"KubeDNSDnsmasqUnreadable":    counter(`kubedns_dnsmasq_errors`),
