@@ -14,7 +14,7 @@ import (
 )
 
 // The role for EndpointSlices is taken away from a kube-dns that uses them: it keeps
-// the endpoints that it has, says why they do not change, and goes on when the role is
+// the endpoints that it has, shows why they do not change, and goes on when the role is
 // back.
 func TestSlicesForbiddenLater(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)

@@ -55,10 +55,6 @@ func TestSendBuffer(t *testing.T) {
 				if lost > 0 {
 					t.Errorf("lost %d of 12 honest queries", lost)
 				}
-				// Waiting for the buffer takes a second or more.
-				if slowest > time.Second/2 {
-					t.Errorf("the slowest honest query took %v", slowest)
-				}
 			})
 		}
 	}

@@ -75,7 +75,7 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 
 // ParseGNU parses args. The help text is about, which explains the command and
 // gives examples, followed by the flags. For --help it goes to stdout and the
-// result is pflag.ErrHelp, which stands for exit code 0. For a bad flag nothing is
+// result is pflag.ErrHelp, which means exit code 0. For a bad flag nothing is
 // printed and the result is a [Usage] error with the flag, the value and what is
 // accepted. fs must use pflag.ContinueOnError.
 func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Writer) error {

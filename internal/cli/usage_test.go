@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-// What is wrong with a command line stands in one line, with the flag, the value
+// The error of a command line is one line, with the flag, the value
 // and what is accepted.
 func TestUsageErrors(t *testing.T) {
 	gnu := func(args ...string) error {

@@ -36,7 +36,7 @@ func (p *prefixes) remove(addr netip.Addr) {
 	}
 }
 
-// has says whether there are addresses within a prefix that is shorter than they
+// has reports whether there are addresses within a prefix that is shorter than they
 // are by one label at least. Any goroutine.
 func (p *prefixes) has(prefix netip.Prefix) bool {
 	if prefix.Addr().Is4() {

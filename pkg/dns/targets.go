@@ -8,7 +8,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
-// noPort stands for the SRV records at the Service's own name: all of its hosts,
+// noPort means the SRV records at the Service's own name: all of its hosts,
 // without a port.
 const noPort = -1
 

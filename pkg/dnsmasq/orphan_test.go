@@ -94,7 +94,7 @@ func testUser() string {
 	return ""
 }
 
-// waitEnded waits until a process has ended, which may be nobody's child.
+// waitEnded waits until a process has ended, which need not be our child.
 func waitEnded(t *testing.T, pid int) {
 	t.Helper()
 	for range 1000 {

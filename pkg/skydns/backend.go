@@ -61,7 +61,7 @@ type Answer struct {
 	// len(Records) only when Query.Limit cut the list. Beyond ManyTargets it
 	// need not be exact.
 	Total int
-	// Alias says that the one record, a CNAME, is the answer to questions for all
+	// Alias reports that the one record, a CNAME, is the answer to questions for all
 	// types but SRV (RFC 1034 section 4.3.2).
 	Alias bool
 }

@@ -69,7 +69,7 @@ func parse(raw []byte, tcp bool) (*request, *dns.Msg) {
 	return &request{raw: raw, msg: msg, q: q, name: canonical(q.Name), opt: opt, tcp: tcp}, nil
 }
 
-// readQuestion reads the question behind the header. Its name cannot be compressed,
+// readQuestion reads the question that follows the header. Its name cannot be compressed,
 // since there is no name before it.
 func readQuestion(raw []byte) (dns.Question, bool) {
 	end := headerSize

@@ -58,7 +58,7 @@ func (s *shares) taken() int {
 	return s.all
 }
 
-// clientOf returns the address that stands for a client, and whether a bound
+// clientOf returns the address that identifies a client, and whether a bound
 // applies to it.
 func clientOf(from netip.Addr) (netip.Addr, bool) {
 	from = from.Unmap().WithZone("")

@@ -112,7 +112,7 @@ func TestQueriesInPieces(t *testing.T) {
 }
 
 // A reply does not wait for the rest of a query that has begun to arrive, and
-// is not lost when the client says no more.
+// is not lost when the client sends no more.
 func TestReplyBeforeTheNextQueryIsWhole(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	for _, partial := range []int{1, 2, 20} {

@@ -12,7 +12,7 @@
 //
 // It follows objects with a loop of its own instead of client-go's Reflector, and
 // reads the bytes of lists and watches itself. The Reflector holds all pages of a
-// list at once, cannot be told that a server ignores streaming, and waits out its
+// list at once, cannot be set for servers that ignore streaming, and waits out its
 // back-off before it stops; client-go's watches turn broken connections into
 // ordinary ends. What is waited for, and why, is needed for /readiness, the log
 // and the metrics.

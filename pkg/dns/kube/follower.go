@@ -73,7 +73,7 @@ type follower[T any] struct {
 	role     string // of the resource, in metrics
 	// streaming reports whether lists may be streamed. Nil: never.
 	streaming *streaming
-	// position tells others how far this is. Nil: nothing asks.
+	// position is how far this is, for others to read. Nil: nothing asks.
 	position *position
 	// refusable: run ends with errRefused when the API is missing or forbidden
 	// and was never listed.
