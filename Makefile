@@ -84,6 +84,11 @@ lint: go bin/tools/golangci-lint ## Check house style: .golangci.yml, and shellc
 		echo "shellcheck is not installed: the shell scripts are not checked"; \
 	fi
 
+.PHONY: prose
+prose: go bin/tools/vale ## Check documents and comments for plain English (.vale/)
+## HINTS=1 also long sentences and words to look at twice
+	@bin/tools/vale --no-wrap --output=line $(if $(HINTS),--minAlertLevel=suggestion) $(PROSE)
+
 .PHONY: verify
 verify: go ## Check what is committed with the code: formatting, go.mod, generated documents
 	@echo "gofmt -l"; test -z "$$(gofmt -l $(GO_FILES) | tee /dev/stderr)" || { echo "run gofmt -w on these files"; exit 1; }
@@ -132,6 +137,7 @@ RACE = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race,$(warning no C compile
 
 # Also what is not committed yet.
 GO_FILES = $(wildcard $(shell git ls-files -co --exclude-standard '*.go'))
+PROSE = $(wildcard $(shell git ls-files -co --exclude-standard '*.go' '*.md'))
 SCRIPTS = $(wildcard $(shell git ls-files -co --exclude-standard '*.sh' .ci/run))
 
 .PHONY: go
