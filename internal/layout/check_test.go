@@ -23,6 +23,8 @@ var rules = []rule{
 	{"package names", checkName},
 	{"package comments", checkDoc},
 	{"file length", checkLength},
+	{"circles between files", checkCircles},
+	{"methods and fields", checkMembers},
 }
 
 func checkDirection(p pkg) []string {

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"go/token"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,8 +105,8 @@ func f() {
 	os.Getenv("x")
 }
 `
-	got, err := parse("f.go", []byte(src))
-	if err != nil {
+	p := pkg{fset: token.NewFileSet()}
+	if err := p.parse("f.go", []byte(src), true); err != nil {
 		t.Fatal(err)
 	}
 	want := file{
@@ -114,7 +115,7 @@ func f() {
 		imports: []string{"os", "k8s.io/klog/v2"},
 		exits:   []string{"os.Exit (line 9)", "log.Fatalf (line 10)"},
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(file{})); diff != "" {
+	if diff := cmp.Diff([]file{want}, p.files, cmp.AllowUnexported(file{})); diff != "" {
 		t.Errorf("parse (-want +got):\n%s", diff)
 	}
 }

@@ -28,6 +28,9 @@ type pkg struct {
 	doc   string // first sentence of the package comment
 	files []file
 	deps  []string // import paths of everything it links
+
+	fset  *token.FileSet
+	trees []*ast.File // the files that are built on this system
 }
 
 // A file is one Go file, whatever system it is for.
@@ -89,7 +92,7 @@ func decode(out []byte) ([]pkg, error) {
 		}
 		p := pkg{
 			path: strings.TrimPrefix(listed.ImportPath, module+"/"),
-			name: listed.Name, doc: listed.Doc, deps: listed.Deps,
+			name: listed.Name, doc: listed.Doc, deps: listed.Deps, fset: token.NewFileSet(),
 		}
 		for _, name := range slices.Concat(listed.GoFiles, listed.CgoFiles, listed.IgnoredGoFiles) {
 			if strings.HasSuffix(name, "_test.go") {
@@ -99,11 +102,9 @@ func decode(out []byte) ([]pkg, error) {
 			if err != nil {
 				return nil, err
 			}
-			f, err := parse(name, src)
-			if err != nil {
+			if err := p.parse(name, src, !slices.Contains(listed.IgnoredGoFiles, name)); err != nil {
 				return nil, err
 			}
-			p.files = append(p.files, f)
 		}
 		if len(p.files) > 0 {
 			pkgs = append(pkgs, p)
@@ -111,28 +112,31 @@ func decode(out []byte) ([]pkg, error) {
 	}
 }
 
-// parse takes from a file what the rules look at.
-func parse(name string, src []byte) (file, error) {
-	fset := token.NewFileSet()
-	tree, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
+// parse adds a file to p. built reports whether it is built on this system.
+func (p *pkg) parse(name string, src []byte, built bool) error {
+	tree, err := parser.ParseFile(p.fset, name, src, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
-		return file{}, err
+		return err
+	}
+	if built {
+		p.trees = append(p.trees, tree)
 	}
 	f := file{name: name, lines: bytes.Count(src, []byte("\n"))}
 	for _, spec := range tree.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
-			return file{}, err
+			return err
 		}
 		f.imports = append(f.imports, path)
 	}
 	ast.Inspect(tree, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok && endsProcess(sel) {
-			f.exits = append(f.exits, fmt.Sprintf("%s.%s (line %d)", sel.X, sel.Sel, fset.Position(sel.Pos()).Line))
+			f.exits = append(f.exits, fmt.Sprintf("%s.%s (line %d)", sel.X, sel.Sel, p.fset.Position(sel.Pos()).Line))
 		}
 		return true
 	})
-	return f, nil
+	p.files = append(p.files, f)
+	return nil
 }
 
 // endsProcess reports whether sel is a function such as os.Exit or log.Fatal.
