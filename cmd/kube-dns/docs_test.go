@@ -21,6 +21,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // TestDocs compares what is written about kube-dns with what it is.
@@ -84,7 +85,7 @@ func askOnce(t *testing.T, server *skydns.Server) {
 	var running errgroup.Group
 	running.Go(func() error { return server.Run(ctx, sockets) })
 	for _, name := range []string{"no.such.name.cluster.local.", "www.outside.example."} {
-		dnstest.Exchange(t, sockets.Addr().String(), dnstest.Query(name, skydns.TypeA), false)
+		dnstest.Exchange(t, sockets.Addr().String(), dnstest.Query(name, backend.TypeA), false)
 	}
 	cancel()
 	if err := running.Wait(); err != nil {

@@ -13,7 +13,7 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // status answers for the state of the process over HTTP.
@@ -42,9 +42,9 @@ func (s *status) ready() (string, error) {
 	default:
 	}
 	switch s.zone.Status() {
-	case skydns.NotReady, skydns.Partial:
+	case backend.NotReady, backend.Partial:
 		return "", errors.New(s.waitingFor())
-	case skydns.Stale:
+	case backend.Stale:
 		if since, ok := s.staleSince(); ok {
 			return fmt.Sprintf("ok (stale since %s)", since.UTC().Format(time.RFC3339)), nil
 		}
@@ -162,7 +162,7 @@ func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg pr
 		}
 		late.Inc()
 		text := "no data yet: names of the cluster are answered with SERVFAIL, others are forwarded"
-		if s.zone.Status() == skydns.Stale {
+		if s.zone.Status() == backend.Stale {
 			text = "no list from the API server yet: still answering from the snapshot"
 		}
 		s.log.Warn(text, "after", after, "err", s.waitingFor())

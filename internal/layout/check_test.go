@@ -94,6 +94,11 @@ func checkPure(p pkg) []string {
 				}
 			}
 		}
+		for _, path := range p.deps {
+			if matches(rule.deps, path) {
+				problems = append(problems, fmt.Sprintf("links %s: this package has no sockets (`go list -deps` shows the way)", path))
+			}
+		}
 	}
 	return problems
 }

@@ -63,6 +63,7 @@ func TestRules(t *testing.T) {
 
 		{"address in the core", checkPure, importing("pkg/dns", "zone.go", "net/netip"), 0},
 		{"socket in the core", checkPure, importing("pkg/dns", "zone.go", "net"), 1},
+		{"socket linked into the core", checkPure, pkg{path: "pkg/dns", deps: []string{"net", "net/netip"}}, 1},
 
 		{"kube-dns with a client", checkLinked, pkg{path: "cmd/kube-dns", deps: []string{"k8s.io/client-go/rest"}}, 0},
 		{"sidecar with a client", checkLinked, pkg{path: "cmd/sidecar", deps: []string{"fmt", "k8s.io/client-go/rest"}}, 1},

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
@@ -19,41 +19,41 @@ const (
 	schemaVersionTTL = 28800
 )
 
-// Records implements skydns.Backend for names at or below the zone's apex.
-func (z *Zone) Records(ctx context.Context, q skydns.Query) (skydns.Answer, error) {
+// Records implements backend.Backend for names at or below the zone's apex.
+func (z *Zone) Records(ctx context.Context, q backend.Query) (backend.Answer, error) {
 	if z = z.answering(); z == nil {
-		return skydns.Answer{}, skydns.ErrNotReady
+		return backend.Answer{}, backend.ErrNotReady
 	}
 	a, err := z.answer(ctx, q)
-	if len(a.Records) == 0 && (err == nil || errors.Is(err, skydns.ErrNotFound)) && !z.HasSynced() {
-		return skydns.Answer{}, skydns.ErrNotReady // the missing data may have it
+	if len(a.Records) == 0 && (err == nil || errors.Is(err, backend.ErrNotFound)) && !z.HasSynced() {
+		return backend.Answer{}, backend.ErrNotReady // the missing data may have it
 	}
 	return a, err
 }
 
-func (z *Zone) answer(ctx context.Context, q skydns.Query) (skydns.Answer, error) {
+func (z *Zone) answer(ctx context.Context, q backend.Query) (backend.Answer, error) {
 	rest, ok := strings.CutSuffix(q.Name, "."+z.domain)
 	if !ok && q.Name != z.domain {
-		return skydns.Answer{}, skydns.ErrNotFound
+		return backend.Answer{}, backend.ErrNotFound
 	}
 	if !ok {
 		rest = ""
 	}
 	switch rest {
 	case "": // the apex
-		if q.Type == skydns.TypeNS {
-			return answer(skydns.Record{Type: skydns.TypeNS, TTL: ttl, Host: "ns.dns." + z.domain}), nil
+		if q.Type == backend.TypeNS {
+			return answer(backend.Record{Type: backend.TypeNS, TTL: ttl, Host: "ns.dns." + z.domain}), nil
 		}
-		return skydns.Answer{}, nil
+		return backend.Answer{}, nil
 	case "svc", "dns", "pod": // names with names below
-		return skydns.Answer{}, nil
+		return backend.Answer{}, nil
 	case "ns.dns":
 		return z.nameServer(q), nil
 	case "dns-version":
-		if q.Type == skydns.TypeTXT {
-			return answer(skydns.Record{Type: skydns.TypeTXT, TTL: schemaVersionTTL, Text: schemaVersion}), nil
+		if q.Type == backend.TypeTXT {
+			return answer(backend.Record{Type: backend.TypeTXT, TTL: schemaVersionTTL, Text: schemaVersion}), nil
 		}
-		return skydns.Answer{}, nil
+		return backend.Answer{}, nil
 	}
 	if labels, ok := strings.CutSuffix(rest, ".pod"); ok {
 		rs, err := podRecords(labels, q.Type)
@@ -68,47 +68,47 @@ func (z *Zone) answer(ctx context.Context, q skydns.Query) (skydns.Answer, error
 	return z.lookup(q)
 }
 
-func answer(rs ...skydns.Record) skydns.Answer {
-	return skydns.Answer{Records: rs, Total: len(rs)}
+func answer(rs ...backend.Record) backend.Answer {
+	return backend.Answer{Records: rs, Total: len(rs)}
 }
 
 // nameServer answers for ns.dns.<zone>, which the apex names: it has the
 // addresses of the Service by which clients reach us.
-func (z *Zone) nameServer(q skydns.Query) skydns.Answer {
-	if q.Type != skydns.TypeA && q.Type != skydns.TypeAAAA {
-		return skydns.Answer{}
+func (z *Zone) nameServer(q backend.Query) backend.Answer {
+	if q.Type != backend.TypeA && q.Type != backend.TypeAAAA {
+		return backend.Answer{}
 	}
 	q.Name = Key{"kube-system", "kube-dns"}.owner(z.domain)
 	a, err := z.lookup(q)
 	if err != nil {
-		return skydns.Answer{}
+		return backend.Answer{}
 	}
 	return a
 }
 
 // lookup answers for a name that is meant as it is written.
-func (z *Zone) lookup(q skydns.Query) (skydns.Answer, error) {
+func (z *Zone) lookup(q backend.Query) (backend.Answer, error) {
 	n, rest := z.tree.Lookup(q.Name)
 	if s := n.Value(); s != nil {
 		if z.tooOld(s) {
-			return skydns.Answer{}, errTooOld
+			return backend.Answer{}, errTooOld
 		}
 		if rs, total, exists := s.records(rest, q.Type, q.Limit); exists {
-			return skydns.Answer{Records: rs, Total: total}, nil
+			return backend.Answer{Records: rs, Total: total}, nil
 		}
-		return skydns.Answer{}, skydns.ErrNotFound
+		return backend.Answer{}, backend.ErrNotFound
 	}
 	if rest != "" {
-		return skydns.Answer{}, skydns.ErrNotFound
+		return backend.Answer{}, backend.ErrNotFound
 	}
-	return skydns.Answer{}, nil
+	return backend.Answer{}, nil
 }
 
 // match answers for a name with wildcards: with the records of everything
 // that it matches. Collecting stops at q.Limit. SRV records are counted a little
 // further, since their weight depends on the number.
-func (z *Zone) match(q skydns.Query) (skydns.Answer, error) {
-	var a skydns.Answer
+func (z *Zone) match(q backend.Query) (backend.Answer, error) {
+	var a backend.Answer
 	var found, tooOld bool
 	visited := 0
 	z.tree.Match(q.Name, func(n *treecache.Node[service], rest string) bool {
@@ -126,15 +126,15 @@ func (z *Zone) match(q skydns.Query) (skydns.Answer, error) {
 		found = found || exists
 		a.Records = append(a.Records, rs...)
 		a.Total += total
-		return len(a.Records) < q.Limit || q.Type == skydns.TypeSRV && a.Total < skydns.ManyTargets
+		return len(a.Records) < q.Limit || q.Type == backend.TypeSRV && a.Total < backend.ManyTargets
 	})
 	switch {
 	case tooOld:
-		return skydns.Answer{}, errTooOld
+		return backend.Answer{}, errTooOld
 	case !found:
-		return skydns.Answer{}, skydns.ErrNotFound
+		return backend.Answer{}, backend.ErrNotFound
 	}
-	if q.Type != skydns.TypeSRV {
+	if q.Type != backend.TypeSRV {
 		a.Records = withoutMixedAliases(a.Records)
 	}
 	return a, nil
@@ -146,24 +146,24 @@ const yieldEvery = 64
 // withoutMixedAliases keeps a wildcard's answer legal: a CNAME stands alone at
 // its owner (RFC 1034 section 3.6.2). Addresses win over it, and of several the
 // first by name stays.
-func withoutMixedAliases(rs []skydns.Record) []skydns.Record {
-	isAlias := func(r skydns.Record) bool { return r.Type == skydns.TypeCNAME }
+func withoutMixedAliases(rs []backend.Record) []backend.Record {
+	isAlias := func(r backend.Record) bool { return r.Type == backend.TypeCNAME }
 	first := slices.IndexFunc(rs, isAlias)
 	if first < 0 {
 		return rs
 	}
-	if slices.ContainsFunc(rs, func(r skydns.Record) bool { return !isAlias(r) }) {
+	if slices.ContainsFunc(rs, func(r backend.Record) bool { return !isAlias(r) }) {
 		return slices.DeleteFunc(rs, isAlias)
 	}
-	return []skydns.Record{slices.MinFunc(rs, func(a, b skydns.Record) int { return strings.Compare(a.Host, b.Host) })}
+	return []backend.Record{slices.MinFunc(rs, func(a, b backend.Record) int { return strings.Compare(a.Host, b.Host) })}
 }
 
-// ReverseRecords implements skydns.Backend: the names of all who claim the
+// ReverseRecords implements backend.Backend: the names of all who claim the
 // address. An address that is a ClusterIP belongs to that Service alone: an
 // endpoint, which any user of a namespace can write, must not speak for it.
-func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
+func (z *Zone) ReverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	if z = z.answering(); z == nil {
-		return nil, skydns.ErrNotReady
+		return nil, backend.ErrNotReady
 	}
 	synced := z.HasSynced()
 	var owners, endpoints []string
@@ -187,27 +187,27 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
 	}
 	switch {
 	case len(owners) == 0 && !synced:
-		return nil, skydns.ErrNotReady
+		return nil, backend.ErrNotReady
 	case len(owners) == 0:
-		return nil, skydns.ErrNotFound
+		return nil, backend.ErrNotFound
 	}
 	slices.Sort(owners)
-	rs := make([]skydns.Record, len(owners))
+	rs := make([]backend.Record, len(owners))
 	for i, name := range owners {
-		rs[i] = skydns.Record{Type: skydns.TypePTR, TTL: ttl, Host: name}
+		rs[i] = backend.Record{Type: backend.TypePTR, TTL: ttl, Host: name}
 	}
 	return rs, nil
 }
 
-// ReverseBelow implements skydns.Backend.
+// ReverseBelow implements backend.Backend.
 func (z *Zone) ReverseBelow(prefix netip.Prefix) error {
 	switch z = z.answering(); {
 	case z == nil:
-		return skydns.ErrNotReady
+		return backend.ErrNotReady
 	case z.prefixes.has(prefix):
 		return nil
 	case !z.HasSynced():
-		return skydns.ErrNotReady
+		return backend.ErrNotReady
 	}
-	return skydns.ErrNotFound
+	return backend.ErrNotFound
 }

@@ -13,5 +13,5 @@
 //
 // The package imports no Kubernetes client and no sockets. Sources (packages
 // kube and manifest) write to a [Zone]; the server (package skydns) reads from
-// it through the methods of skydns.Backend.
+// it through the methods of backend.Backend.
 package dns

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
@@ -216,7 +216,7 @@ func (d *dumper) targets(s *service, port int) {
 		d.entry(s.label(s.members()[0]), s.owner, s.ports[port].Number)
 		return
 	}
-	var t skydns.Target
+	var t backend.Target
 	at, last := s.SeekTarget(port, 0), -1
 	for range s.CountTargets(port) {
 		if at = s.NextTarget(port, at, 0, &t); t.ID != last {
@@ -234,4 +234,4 @@ func joinAddrs(addrs []netip.Addr) string {
 	return strings.Join(texts, ",")
 }
 
-var _ skydns.PlainBackend = (*Zone)(nil)
+var _ backend.PlainBackend = (*Zone)(nil)

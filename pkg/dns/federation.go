@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // A federatedName is a question <service>.<namespace>.<federation>.svc.<zone>.
@@ -35,7 +35,7 @@ func (z *Zone) federated(name string) (federatedName, bool) {
 
 // redirect answers with a CNAME to the Service of this cluster, if it can be
 // used, and else to the one of the federation that is nearest.
-func (z *Zone) redirect(ctx context.Context, f federatedName) (skydns.Answer, error) {
+func (z *Zone) redirect(ctx context.Context, f federatedName) (backend.Answer, error) {
 	local := Key{f.namespace, f.service}.owner(z.domain)
 	if n, rest := z.tree.Lookup(local); rest == "" {
 		if s := n.Value(); s != nil && s.usable {
@@ -44,12 +44,12 @@ func (z *Zone) redirect(ctx context.Context, f federatedName) (skydns.Answer, er
 	}
 	at, err := z.location(ctx)
 	if err != nil {
-		return skydns.Answer{}, fmt.Errorf("federation %s: %w", f.federation, err)
+		return backend.Answer{}, fmt.Errorf("federation %s: %w", f.federation, err)
 	}
 	host := strings.Join([]string{f.service, f.namespace, f.federation, "svc", at.Zone, at.Region, f.domain}, ".") + "."
 	return alias(strings.ToLower(host)), nil
 }
 
-func alias(host string) skydns.Answer {
-	return skydns.Answer{Records: []skydns.Record{{Type: skydns.TypeCNAME, TTL: ttl, Host: host}}, Total: 1, Alias: true}
+func alias(host string) backend.Answer {
+	return backend.Answer{Records: []backend.Record{{Type: backend.TypeCNAME, TTL: ttl, Host: host}}, Total: 1, Alias: true}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // Whatever the name, there is an answer of the type that was asked for, or an
@@ -29,12 +29,12 @@ func FuzzRecords(f *testing.F) {
 		if name != "" {
 			name += "."
 		}
-		a, err := z.Records(t.Context(), skydns.Query{Name: name + "cluster.local.", Type: rrtype, Limit: 3})
+		a, err := z.Records(t.Context(), backend.Query{Name: name + "cluster.local.", Type: rrtype, Limit: 3})
 		if err != nil {
 			if len(a.Records) > 0 {
 				t.Error("records beside an error")
 			}
-			if !errors.Is(err, skydns.ErrNotFound) && rrtype != skydns.TypeA && rrtype != skydns.TypeAAAA && rrtype != skydns.TypeSRV {
+			if !errors.Is(err, backend.ErrNotFound) && rrtype != backend.TypeA && rrtype != backend.TypeAAAA && rrtype != backend.TypeSRV {
 				t.Error(err)
 			}
 			return
@@ -43,7 +43,7 @@ func FuzzRecords(f *testing.F) {
 			t.Errorf("%d records of %d", len(a.Records), a.Total)
 		}
 		for _, r := range a.Records {
-			if r.Type != rrtype && r.Type != skydns.TypeCNAME {
+			if r.Type != rrtype && r.Type != backend.TypeCNAME {
 				t.Errorf("a record of type %d", r.Type)
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // records returns the records of one type at a name at or below the Service:
@@ -22,7 +22,7 @@ import (
 //
 // A "*" in the leftmost place means the name to the right of it, where that is
 // the Service or a port.
-func (s *service) records(rest string, rrtype uint16, limit int) (rs []skydns.Record, n int, exists bool) {
+func (s *service) records(rest string, rrtype uint16, limit int) (rs []backend.Record, n int, exists bool) {
 	if s.external {
 		// Compat: nothing exists below an ExternalName, not even "*".
 		if rest != "" {
@@ -49,12 +49,12 @@ func (s *service) records(rest string, rrtype uint16, limit int) (rs []skydns.Re
 }
 
 // externalRecords answers for an ExternalName Service.
-func (s *service) externalRecords(rrtype uint16) []skydns.Record {
+func (s *service) externalRecords(rrtype uint16) []backend.Record {
 	switch {
 	case s.rare.alias != "":
-		return []skydns.Record{{Type: skydns.TypeCNAME, TTL: ttl, Host: s.rare.alias}}
-	case rrtype == skydns.TypeSRV:
-		return []skydns.Record{{Type: skydns.TypeSRV, TTL: ttl, Host: s.owner, Addrs: s.allAddrs()}}
+		return []backend.Record{{Type: backend.TypeCNAME, TTL: ttl, Host: s.rare.alias}}
+	case rrtype == backend.TypeSRV:
+		return []backend.Record{{Type: backend.TypeSRV, TTL: ttl, Host: s.owner, Addrs: s.allAddrs()}}
 	default:
 		return addressRecords(s.allAddrs(), rrtype)
 	}
@@ -62,20 +62,20 @@ func (s *service) externalRecords(rrtype uint16) []skydns.Record {
 
 // all answers for the Service itself: its addresses, or as SRV its hosts
 // without a port.
-func (s *service) all(rrtype uint16, limit int) ([]skydns.Record, int) {
-	if rrtype == skydns.TypeSRV {
+func (s *service) all(rrtype uint16, limit int) ([]backend.Record, int) {
+	if rrtype == backend.TypeSRV {
 		return s.srvRecords(noPort, limit)
 	}
 	return rawRecords(s.raw(rrtype), rrtype, limit)
 }
 
 // rawRecords makes records of addresses of one family in network order.
-func rawRecords(raw string, rrtype uint16, limit int) ([]skydns.Record, int) {
+func rawRecords(raw string, rrtype uint16, limit int) ([]backend.Record, int) {
 	if raw == "" {
 		return nil, 0
 	}
 	size := 4
-	if rrtype == skydns.TypeAAAA {
+	if rrtype == backend.TypeAAAA {
 		size = 16
 	}
 	total, at := len(raw)/size, 0
@@ -83,31 +83,31 @@ func rawRecords(raw string, rrtype uint16, limit int) ([]skydns.Record, int) {
 	if n < total {
 		at = rand.IntN(total)
 	}
-	rs := make([]skydns.Record, n)
+	rs := make([]backend.Record, n)
 	for i := range rs {
 		from := (at + i) % total * size
-		rs[i] = skydns.Record{Type: rrtype, TTL: ttl, Addr: addrFrom(raw[from : from+size])}
+		rs[i] = backend.Record{Type: rrtype, TTL: ttl, Addr: addrFrom(raw[from : from+size])}
 	}
 	return rs, total
 }
 
-func (s *service) hostRecords(label string, rrtype uint16, limit int) ([]skydns.Record, int, bool) {
+func (s *service) hostRecords(label string, rrtype uint16, limit int) ([]backend.Record, int, bool) {
 	first, end := s.hostRange(label)
 	if first == end {
 		return nil, 0, false
 	}
-	if rrtype == skydns.TypeSRV {
-		var t skydns.Target
+	if rrtype == backend.TypeSRV {
+		var t backend.Target
 		s.NextTarget(noPort, first, limit, &t)
-		return []skydns.Record{s.srv(&t)}, 1, true
+		return []backend.Record{s.srv(&t)}, 1, true
 	}
 	var raw strings.Builder
 	for i, members := first, s.members(); i < end; i++ {
-		if at := s.rawAddr(int(members[i].addr)); (len(at) == 4) == (rrtype == skydns.TypeA) && (i == first || members[i].addr != members[i-1].addr) {
+		if at := s.rawAddr(int(members[i].addr)); (len(at) == 4) == (rrtype == backend.TypeA) && (i == first || members[i].addr != members[i-1].addr) {
 			raw.WriteString(at)
 		}
 	}
-	if rrtype != skydns.TypeA && rrtype != skydns.TypeAAAA {
+	if rrtype != backend.TypeA && rrtype != backend.TypeAAAA {
 		return nil, 0, true
 	}
 	rs, n := rawRecords(raw.String(), rrtype, limit)
@@ -116,13 +116,13 @@ func (s *service) hostRecords(label string, rrtype uint16, limit int) ([]skydns.
 
 // portRecords answers for _name._protocol, the place, and with a host in front
 // of it: a label of hosts, or "*" for any.
-func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]skydns.Record, int, bool) {
+func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]backend.Record, int, bool) {
 	port := s.portIndex(cutFirst(place))
 	if port < 0 {
 		return nil, 0, false
 	}
 	if label == "" || label == "*" {
-		if rrtype != skydns.TypeSRV {
+		if rrtype != backend.TypeSRV {
 			return nil, 0, true
 		}
 		rs, n := s.srvRecords(port, limit)
@@ -135,7 +135,7 @@ func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]
 	if len(rs) == 0 {
 		return nil, 0, false
 	}
-	if rrtype != skydns.TypeSRV {
+	if rrtype != backend.TypeSRV {
 		return nil, 0, true
 	}
 	return rs[:min(limit, len(rs))], len(rs), true
@@ -144,20 +144,20 @@ func (s *service) portRecords(label, place string, rrtype uint16, limit int) ([]
 // podRecords answers for the names below pod.<zone>: labels is what stands to
 // the left of it. Neither the pod nor its namespace is checked: the name is
 // the address.
-func podRecords(labels string, rrtype uint16) ([]skydns.Record, error) {
+func podRecords(labels string, rrtype uint16) ([]backend.Record, error) {
 	switch strings.Count(labels, ".") {
 	case 0: // pod.<zone> itself, and every namespace below it
 		if labels == "*" {
-			return nil, skydns.ErrNotFound
+			return nil, backend.ErrNotFound
 		}
 		return nil, nil
 	case 1:
 		pod, namespace := cutFirst(labels)
 		addr, ok := podAddr(pod)
 		if !ok || namespace == "*" {
-			return nil, skydns.ErrNotFound
+			return nil, backend.ErrNotFound
 		}
 		return addressRecords([]netip.Addr{addr}, rrtype), nil
 	}
-	return nil, skydns.ErrNotFound
+	return nil, backend.ErrNotFound
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // large fills a zone as a large cluster does: Services with a ClusterIP, each
@@ -62,12 +62,12 @@ func BenchmarkMemoryOfRecords(b *testing.B) {
 		b.Run(fmt.Sprintf("services=%d/headless=%dx50", size.services, size.headless), func(b *testing.B) {
 			for b.Loop() {
 				before := heap()
-				names := map[string][]skydns.Record{}
+				names := map[string][]backend.Record{}
 				add := func(owner string, ip netip.Addr) {
 					host := fmt.Sprintf("%x.%s", ip.As4(), owner)
-					a := skydns.Record{Type: skydns.TypeA, TTL: 30, Addr: ip}
-					names[owner], names[host] = append(names[owner], a), []skydns.Record{a}
-					names["_http._tcp."+owner] = append(names["_http._tcp."+owner], skydns.Record{Type: skydns.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{ip}})
+					a := backend.Record{Type: backend.TypeA, TTL: 30, Addr: ip}
+					names[owner], names[host] = append(names[owner], a), []backend.Record{a}
+					names["_http._tcp."+owner] = append(names["_http._tcp."+owner], backend.Record{Type: backend.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{ip}})
 				}
 				for i := range size.services {
 					add(fmt.Sprintf("service-%d.namespace-%d.svc.cluster.local.", i, i%50), netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)}))

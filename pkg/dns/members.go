@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // An addressList is a list of addresses on its way into a Service.
@@ -343,9 +343,9 @@ func (s *service) claims() []netip.Addr {
 // raw returns the addresses of one family, A or AAAA, in network order.
 func (s *service) raw(rrtype uint16) string {
 	switch rrtype {
-	case skydns.TypeA:
+	case backend.TypeA:
 		return s.addrs[:4*s.fours]
-	case skydns.TypeAAAA:
+	case backend.TypeAAAA:
 		return s.addrs[4*s.fours:]
 	}
 	return ""

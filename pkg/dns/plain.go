@@ -4,15 +4,15 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// PlainRecords implements skydns.PlainBackend for the names that are asked for
+// PlainRecords implements backend.PlainBackend for the names that are asked for
 // most: of Services, their hosts and ports, and of what does not exist. It has
 // no answer while the data is old, since such answers need marks.
-func (z *Zone) PlainRecords(name string, qtype uint16) skydns.Plain {
+func (z *Zone) PlainRecords(name string, qtype uint16) backend.Plain {
 	if !z.synced.Load() || !z.isPlain(name) {
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
 	n, rest := z.tree.Lookup(name)
 	s := n.Value()
@@ -20,21 +20,21 @@ func (z *Zone) PlainRecords(name string, qtype uint16) skydns.Plain {
 	case s != nil:
 		return s.plain(rest, qtype)
 	case rest == "":
-		return skydns.Plain{Kind: skydns.PlainNoData}
+		return backend.Plain{Kind: backend.PlainNoData}
 	}
-	return skydns.Plain{Kind: skydns.PlainNotFound}
+	return backend.Plain{Kind: backend.PlainNotFound}
 }
 
-// PlainReverse implements skydns.PlainBackend for addresses that one Service
+// PlainReverse implements backend.PlainBackend for addresses that one Service
 // claims with one name.
-func (z *Zone) PlainReverse(addr netip.Addr) skydns.Plain {
+func (z *Zone) PlainReverse(addr netip.Addr) backend.Plain {
 	if !z.synced.Load() {
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
 	if c := z.reverse.Get(addr.As16()); c != nil {
 		return c.plain(addr)
 	}
-	return skydns.Plain{}
+	return backend.Plain{}
 }
 
 // isPlain says whether a name is one of the zone for which the tree of Services
@@ -58,13 +58,13 @@ func (z *Zone) maybeFederated(name string) bool {
 	return federations != nil && len(*federations) > 0 && strings.Count(name, ".") == 3
 }
 
-func (s *service) plain(rest string, qtype uint16) skydns.Plain {
+func (s *service) plain(rest string, qtype uint16) backend.Plain {
 	switch {
 	case s.external && rest != "":
-		return skydns.Plain{Kind: skydns.PlainNotFound}
+		return backend.Plain{Kind: backend.PlainNotFound}
 	case s.external:
-		return skydns.Plain{}
-	case rest == "" && qtype == skydns.TypeSRV:
+		return backend.Plain{}
+	case rest == "" && qtype == backend.TypeSRV:
 		return s.plainTargets(noPort)
 	case rest == "":
 		return plainAddresses(s.raw(qtype))
@@ -73,68 +73,68 @@ func (s *service) plain(rest string, qtype uint16) skydns.Plain {
 	}
 	name, protocol, ok := strings.Cut(rest, ".")
 	if !ok || strings.Contains(protocol, ".") {
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
 	i := s.portIndex(name, protocol)
 	switch {
 	case i < 0:
-		return skydns.Plain{Kind: skydns.PlainNotFound}
-	case qtype == skydns.TypeSRV:
+		return backend.Plain{Kind: backend.PlainNotFound}
+	case qtype == backend.TypeSRV:
 		return s.plainTargets(i)
 	}
-	return skydns.Plain{Kind: skydns.PlainNoData}
+	return backend.Plain{Kind: backend.PlainNoData}
 }
 
 // plainTargets answers an SRV question.
-func (s *service) plainTargets(port int) skydns.Plain {
+func (s *service) plainTargets(port int) backend.Plain {
 	if s.headless && (s.rare.odd || len(s.rare.portSets) > fewPortSets) {
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
-	return skydns.Plain{Kind: skydns.PlainTargets, TTL: ttl, Targets: s, Port: port}
+	return backend.Plain{Kind: backend.PlainTargets, TTL: ttl, Targets: s, Port: port}
 }
 
 // plainHost answers for a name one label below the Service, when it has one
 // address.
-func (s *service) plainHost(label string, qtype uint16) skydns.Plain {
+func (s *service) plainHost(label string, qtype uint16) backend.Plain {
 	if strings.Contains(label, ".") {
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
 	first, end := s.hostRange(label)
 	switch {
 	case first == end:
-		return skydns.Plain{Kind: skydns.PlainNotFound}
-	case qtype == skydns.TypeSRV || end-first > 1:
-		return skydns.Plain{}
+		return backend.Plain{Kind: backend.PlainNotFound}
+	case qtype == backend.TypeSRV || end-first > 1:
+		return backend.Plain{}
 	}
 	addr := int(s.members()[first].addr)
-	if four := addr < int(s.fours); four && qtype != skydns.TypeA || !four && qtype != skydns.TypeAAAA {
-		return skydns.Plain{Kind: skydns.PlainNoData}
+	if four := addr < int(s.fours); four && qtype != backend.TypeA || !four && qtype != backend.TypeAAAA {
+		return backend.Plain{Kind: backend.PlainNoData}
 	}
 	return plainAddresses(s.rawAddr(addr))
 }
 
-func plainAddresses(raw string) skydns.Plain {
+func plainAddresses(raw string) backend.Plain {
 	if raw == "" {
-		return skydns.Plain{Kind: skydns.PlainNoData}
+		return backend.Plain{Kind: backend.PlainNoData}
 	}
-	return skydns.Plain{Kind: skydns.PlainAddresses, Addrs: raw, TTL: ttl}
+	return backend.Plain{Kind: backend.PlainAddresses, Addrs: raw, TTL: ttl}
 }
 
 // plain answers for an address.
-func (c *claimants) plain(addr netip.Addr) skydns.Plain {
+func (c *claimants) plain(addr netip.Addr) backend.Plain {
 	switch {
 	case c.owner != "":
-		return skydns.Plain{Kind: skydns.PlainName, TTL: ttl, Host: c.owner}
+		return backend.Plain{Kind: backend.PlainName, TTL: ttl, Host: c.owner}
 	case c.others != nil:
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
 	s := c.first.Value()
 	if s == nil {
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
 	label, ok := s.reverseLabel(addr)
 	if !ok {
-		return skydns.Plain{}
+		return backend.Plain{}
 	}
-	return skydns.Plain{Kind: skydns.PlainName, TTL: ttl, Label: label, Host: s.owner}
+	return backend.Plain{Kind: backend.PlainName, TTL: ttl, Label: label, Host: s.owner}
 }

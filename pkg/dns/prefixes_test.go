@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // The names above those of addresses exist as long as one of the addresses does.
@@ -19,7 +19,7 @@ func TestReverseBelow(t *testing.T) {
 	below := func(prefix string) bool {
 		t.Helper()
 		err := z.ReverseBelow(netip.MustParsePrefix(prefix))
-		if err != nil && !errors.Is(err, skydns.ErrNotFound) {
+		if err != nil && !errors.Is(err, backend.ErrNotFound) {
 			t.Fatal(err)
 		}
 		return err == nil

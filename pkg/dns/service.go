@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // ttl of every record of a Service, in seconds.
@@ -242,11 +242,11 @@ func comparePorts(a, b Port) int {
 }
 
 // addressRecords returns the records of one family, A or AAAA.
-func addressRecords(addrs []netip.Addr, rrtype uint16) []skydns.Record {
-	var records []skydns.Record
+func addressRecords(addrs []netip.Addr, rrtype uint16) []backend.Record {
+	var records []backend.Record
 	for _, addr := range addrs {
-		if rrtype == skydns.TypeA && addr.Is4() || rrtype == skydns.TypeAAAA && addr.Is6() {
-			records = append(records, skydns.Record{Type: rrtype, TTL: ttl, Addr: addr})
+		if rrtype == backend.TypeA && addr.Is4() || rrtype == backend.TypeAAAA && addr.Is6() {
+			records = append(records, backend.Record{Type: rrtype, TTL: ttl, Addr: addr})
 		}
 	}
 	return records

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // noPort means the SRV records at the Service's own name: all of its hosts,
@@ -16,7 +16,7 @@ const noPort = -1
 // order of members, so the position of a target is the index of the first of
 // its members that has this number.
 
-// CountTargets implements skydns.Targets.
+// CountTargets implements backend.Targets.
 func (s *service) CountTargets(port int) int {
 	if s.oneTarget(port) {
 		return 1
@@ -33,7 +33,7 @@ func (s *service) CountTargets(port int) int {
 	return count
 }
 
-// SeekTarget implements skydns.Targets.
+// SeekTarget implements backend.Targets.
 func (s *service) SeekTarget(port, n int) int {
 	switch {
 	case s.oneTarget(port):
@@ -53,8 +53,8 @@ func (s *service) SeekTarget(port, n int) int {
 	return 0
 }
 
-// NextTarget implements skydns.Targets.
-func (s *service) NextTarget(port, at, limit int, t *skydns.Target) int {
+// NextTarget implements backend.Targets.
+func (s *service) NextTarget(port, at, limit int, t *backend.Target) int {
 	t.Host, t.Label, t.A, t.AAAA = s.owner, t.Label[:0], t.A[:0], t.AAAA[:0]
 	if s.oneTarget(port) {
 		t.ID, t.Port = 0, s.ports[port].Number
@@ -100,7 +100,7 @@ func (s *service) mixed(port int) bool {
 }
 
 // addAddr adds the address with that index.
-func (s *service) addAddr(t *skydns.Target, i int) {
+func (s *service) addAddr(t *backend.Target, i int) {
 	if raw := s.rawAddr(i); len(raw) == 4 {
 		t.A = append(t.A, raw...)
 	} else {
@@ -166,14 +166,14 @@ func (n *portNumbers) isTarget(members []member, i int) bool {
 
 // srvRecords returns the SRV records for a port, or with noPort those of the
 // Service itself, and how many there are.
-func (s *service) srvRecords(port, limit int) ([]skydns.Record, int) {
+func (s *service) srvRecords(port, limit int) ([]backend.Record, int) {
 	total, at := s.CountTargets(port), 0
 	n := min(limit, total)
 	if n < total {
 		at = s.SeekTarget(port, rand.IntN(total))
 	}
-	rs := make([]skydns.Record, n)
-	var t skydns.Target
+	rs := make([]backend.Record, n)
+	var t backend.Target
 	for i := range rs {
 		at = s.NextTarget(port, at, limit, &t)
 		rs[i] = s.srv(&t)
@@ -182,9 +182,9 @@ func (s *service) srvRecords(port, limit int) ([]skydns.Record, int) {
 }
 
 // hostTargets returns the SRV records of one name for a port.
-func (s *service) hostTargets(port int, label string, limit int) []skydns.Record {
-	var rs []skydns.Record
-	var t skydns.Target
+func (s *service) hostTargets(port int, label string, limit int) []backend.Record {
+	var rs []backend.Record
+	var t backend.Target
 	members := s.members()
 	first, end := s.hostRange(label)
 	numbers := portNumbers{}
@@ -202,8 +202,8 @@ func (s *service) hostTargets(port int, label string, limit int) []skydns.Record
 }
 
 // srv makes the record of a target.
-func (s *service) srv(t *skydns.Target) skydns.Record {
-	r := skydns.Record{Type: skydns.TypeSRV, TTL: ttl, Host: t.Host, Port: t.Port}
+func (s *service) srv(t *backend.Target) backend.Record {
+	r := backend.Record{Type: backend.TypeSRV, TTL: ttl, Host: t.Host, Port: t.Port}
 	if len(t.Label) > 0 {
 		r.Host = strings.Join([]string{string(t.Label), t.Host}, ".")
 	}

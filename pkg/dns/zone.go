@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
@@ -295,18 +295,18 @@ func (z *Zone) HasSynced() bool { return z.synced.Load() }
 // Generation is a number that grows with every change that was published.
 func (z *Zone) Generation() uint64 { return z.generation.Load() }
 
-// Status implements skydns.Backend.
-func (z *Zone) Status() skydns.Status {
+// Status implements backend.Backend.
+func (z *Zone) Status() backend.Status {
 	switch z.answering() {
 	case z:
 		if !z.HasSynced() {
-			return skydns.Partial
+			return backend.Partial
 		}
-		return skydns.Ready
+		return backend.Ready
 	case nil:
-		return skydns.NotReady
+		return backend.NotReady
 	default:
-		return skydns.Stale
+		return backend.Stale
 	}
 }
 

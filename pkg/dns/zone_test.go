@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 const unlimited = 1 << 16
@@ -30,9 +30,9 @@ func newZone() *dns.Zone {
 // word for their absence.
 func ask(t *testing.T, z *dns.Zone, name string, rrtype uint16) []string {
 	t.Helper()
-	a, err := z.Records(t.Context(), skydns.Query{Name: name + ".cluster.local.", Type: rrtype, Limit: unlimited})
+	a, err := z.Records(t.Context(), backend.Query{Name: name + ".cluster.local.", Type: rrtype, Limit: unlimited})
 	switch {
-	case errors.Is(err, skydns.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return []string{"NXDOMAIN"}
 	case err != nil:
 		return []string{"error: " + err.Error()}
@@ -42,15 +42,15 @@ func ask(t *testing.T, z *dns.Zone, name string, rrtype uint16) []string {
 	return lines(a.Records)
 }
 
-func lines(rs []skydns.Record) []string {
+func lines(rs []backend.Record) []string {
 	var out []string
 	for _, r := range rs {
 		switch r.Type {
-		case skydns.TypeA, skydns.TypeAAAA:
+		case backend.TypeA, backend.TypeAAAA:
 			out = append(out, r.Addr.String())
-		case skydns.TypeSRV:
+		case backend.TypeSRV:
 			out = append(out, fmt.Sprintf("%s:%d %v", r.Host, r.Port, r.Addrs))
-		case skydns.TypeTXT:
+		case backend.TypeTXT:
 			out = append(out, r.Text)
 		default:
 			out = append(out, r.Host)
@@ -68,7 +68,7 @@ func reverse(z *dns.Zone, addr string) []string {
 	return lines(rs)
 }
 
-func plainReverse(z *dns.Zone, addr string) skydns.Plain {
+func plainReverse(z *dns.Zone, addr string) backend.Plain {
 	return z.PlainReverse(netip.MustParseAddr(addr))
 }
 
@@ -120,12 +120,12 @@ func wantReverse(t *testing.T, z *dns.Zone, addr string, want ...string) {
 		t.Errorf("reverse of %s: want -, got +:\n%s", addr, diff)
 	}
 	// The short way says the same, or nothing.
-	if p := plainReverse(z, addr); p.Kind != skydns.PlainUnknown {
+	if p := plainReverse(z, addr); p.Kind != backend.PlainUnknown {
 		name := p.Host
 		if p.Label != "" {
 			name = p.Label + "." + name
 		}
-		if p.Kind != skydns.PlainName || !slices.Equal(want, []string{name}) {
+		if p.Kind != backend.PlainName || !slices.Equal(want, []string{name}) {
 			t.Errorf("reverse of %s: %q, and plain %v", addr, want, p)
 		}
 	}
@@ -138,14 +138,14 @@ func TestHeadlessOfSeveralSlices(t *testing.T) {
 	z.SetEndpoints(slice("ns/set-1", "set", "10.0.0.1=a", "10.0.0.2"))
 	z.SetEndpoints(slice("ns/set-2", "set", "10.0.0.1=a", "!10.0.0.3=c", "fd00::1=a"))
 	z.Publish()
-	want(t, z, "set.ns.svc", skydns.TypeA, "10.0.0.1", "10.0.0.2")
-	want(t, z, "set.ns.svc", skydns.TypeAAAA, "fd00::1")
-	want(t, z, "a.set.ns.svc", skydns.TypeA, "10.0.0.1")
-	want(t, z, "c.set.ns.svc", skydns.TypeA, "NXDOMAIN")
-	want(t, z, "a._http._tcp.set.ns.svc", skydns.TypeSRV, "a.set.ns.svc.cluster.local.:8080 [10.0.0.1 fd00::1]")
-	want(t, z, "none._http._tcp.set.ns.svc", skydns.TypeSRV, "NXDOMAIN")
-	want(t, z, "_tcp.set.ns.svc", skydns.TypeSRV, "NODATA")
-	want(t, z, "_udp.set.ns.svc", skydns.TypeSRV, "NXDOMAIN")
+	want(t, z, "set.ns.svc", backend.TypeA, "10.0.0.1", "10.0.0.2")
+	want(t, z, "set.ns.svc", backend.TypeAAAA, "fd00::1")
+	want(t, z, "a.set.ns.svc", backend.TypeA, "10.0.0.1")
+	want(t, z, "c.set.ns.svc", backend.TypeA, "NXDOMAIN")
+	want(t, z, "a._http._tcp.set.ns.svc", backend.TypeSRV, "a.set.ns.svc.cluster.local.:8080 [10.0.0.1 fd00::1]")
+	want(t, z, "none._http._tcp.set.ns.svc", backend.TypeSRV, "NXDOMAIN")
+	want(t, z, "_tcp.set.ns.svc", backend.TypeSRV, "NODATA")
+	want(t, z, "_udp.set.ns.svc", backend.TypeSRV, "NXDOMAIN")
 	wantReverse(t, z, "10.0.0.1", "a.set.ns.svc.cluster.local.")
 	wantReverse(t, z, "fd00::1", "a.set.ns.svc.cluster.local.")
 	wantReverse(t, z, "10.0.0.2")
@@ -153,7 +153,7 @@ func TestHeadlessOfSeveralSlices(t *testing.T) {
 
 	z.DeleteEndpoints(key("ns/set-1"))
 	z.Publish()
-	want(t, z, "set.ns.svc", skydns.TypeA, "10.0.0.1")
+	want(t, z, "set.ns.svc", backend.TypeA, "10.0.0.1")
 }
 
 func TestPublishNotReady(t *testing.T) {
@@ -163,12 +163,12 @@ func TestPublishNotReady(t *testing.T) {
 	z.SetService(svc)
 	z.SetEndpoints(slice("ns/set-1", "set", "!10.0.0.3=c"))
 	z.Publish()
-	want(t, z, "set.ns.svc", skydns.TypeA, "10.0.0.3")
+	want(t, z, "set.ns.svc", backend.TypeA, "10.0.0.3")
 	svc.PublishNotReady = false
 	z.SetService(svc)
 	z.Publish()
-	want(t, z, "set.ns.svc", skydns.TypeA, "NXDOMAIN")
-	want(t, z, "ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "set.ns.svc", backend.TypeA, "NXDOMAIN")
+	want(t, z, "ns.svc", backend.TypeA, "NXDOMAIN")
 }
 
 func TestReverseClaims(t *testing.T) {
@@ -223,7 +223,7 @@ func TestReverseOfAnotherKind(t *testing.T) {
 	z.DeleteService(key("ns/other"))
 	z.Publish()
 	wantReverse(t, z, "10.0.0.1", "x.web.ns.svc.cluster.local.")
-	if plainReverse(z, "10.0.0.1").Kind != skydns.PlainName {
+	if plainReverse(z, "10.0.0.1").Kind != backend.PlainName {
 		t.Error("one endpoint with a hostname has no plain reverse name")
 	}
 }
@@ -234,17 +234,17 @@ func TestBecomingHeadless(t *testing.T) {
 	z.SetService(web)
 	z.SetEndpoints(slice("ns/web-1", "web", "10.1.0.1"))
 	z.Publish()
-	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.9")
+	want(t, z, "web.ns.svc", backend.TypeA, "10.0.0.9")
 	z.SetService(headless("ns/web"))
 	z.Publish()
-	want(t, z, "web.ns.svc", skydns.TypeA, "10.1.0.1")
+	want(t, z, "web.ns.svc", backend.TypeA, "10.1.0.1")
 	wantReverse(t, z, "10.0.0.9")
 
 	z.SetService(clusterIP("ns/db", "10.0.0.8"))
 	z.Publish()
 	z.SetService(headless("ns/db"))
 	z.Publish()
-	want(t, z, "db.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "db.ns.svc", backend.TypeA, "NXDOMAIN")
 }
 
 func TestReplace(t *testing.T) {
@@ -256,9 +256,9 @@ func TestReplace(t *testing.T) {
 	z.ReplaceServices([]dns.Service{clusterIP("ns/b", "10.0.0.3"), headless("ns/set")})
 	z.ReplaceEndpoints(nil)
 	z.Publish()
-	want(t, z, "a.ns.svc", skydns.TypeA, "NXDOMAIN")
-	want(t, z, "b.ns.svc", skydns.TypeA, "10.0.0.3")
-	want(t, z, "set.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "a.ns.svc", backend.TypeA, "NXDOMAIN")
+	want(t, z, "b.ns.svc", backend.TypeA, "10.0.0.3")
+	want(t, z, "set.ns.svc", backend.TypeA, "NXDOMAIN")
 	wantReverse(t, z, "10.0.0.2")
 }
 
@@ -270,8 +270,8 @@ func TestSliceMovesToAnotherService(t *testing.T) {
 	z.Publish()
 	z.SetEndpoints(slice("ns/s", "b", "10.0.0.1"))
 	z.Publish()
-	want(t, z, "a.ns.svc", skydns.TypeA, "NXDOMAIN")
-	want(t, z, "b.ns.svc", skydns.TypeA, "10.0.0.1")
+	want(t, z, "a.ns.svc", backend.TypeA, "NXDOMAIN")
+	want(t, z, "b.ns.svc", backend.TypeA, "10.0.0.1")
 }
 
 // In whatever order events come, the names are the same in the end.
@@ -295,11 +295,11 @@ func TestOrderDoesNotMatter(t *testing.T) {
 			event(z)
 		}
 		z.Publish()
-		want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.1")
-		want(t, z, "web.ns.svc", skydns.TypeAAAA, "fd00::1")
-		want(t, z, "set.ns.svc", skydns.TypeA, "10.1.0.1", "10.1.0.2", "10.1.0.3")
-		want(t, z, "a.set.ns.svc", skydns.TypeA, "10.1.0.1", "10.1.0.3")
-		want(t, z, "ext.ns.svc", skydns.TypeCNAME, "example.com.")
+		want(t, z, "web.ns.svc", backend.TypeA, "10.0.0.1")
+		want(t, z, "web.ns.svc", backend.TypeAAAA, "fd00::1")
+		want(t, z, "set.ns.svc", backend.TypeA, "10.1.0.1", "10.1.0.2", "10.1.0.3")
+		want(t, z, "a.set.ns.svc", backend.TypeA, "10.1.0.1", "10.1.0.3")
+		want(t, z, "ext.ns.svc", backend.TypeCNAME, "example.com.")
 		wantReverse(t, z, "10.1.0.1", "a.set.ns.svc.cluster.local.")
 		wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
 		if t.Failed() {
@@ -351,7 +351,7 @@ func TestZoneAgainstANewOne(t *testing.T) {
 		fresh.Publish()
 		for _, name := range names {
 			for _, q := range []string{name + ".ns.svc", "h0." + name + ".ns.svc", "_http._tcp." + name + ".ns.svc"} {
-				for _, rrtype := range []uint16{skydns.TypeA, skydns.TypeSRV} {
+				for _, rrtype := range []uint16{backend.TypeA, backend.TypeSRV} {
 					if diff := cmp.Diff(ask(t, fresh, q, rrtype), ask(t, z, q, rrtype)); diff != "" {
 						t.Fatalf("step %d: %s: %s", step, q, diff)
 					}
@@ -380,40 +380,40 @@ func TestNames(t *testing.T) {
 		typ  uint16
 		want []string
 	}{
-		{"ns.dns", skydns.TypeA, []string{"10.0.0.10"}},
-		{"ns.dns", skydns.TypeAAAA, []string{"fd00::10"}},
-		{"ns.dns", skydns.TypeSRV, []string{"NODATA"}},
-		{"dns", skydns.TypeA, []string{"NODATA"}},
-		{"local.dns", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"dns-version", skydns.TypeTXT, []string{"1.1.0"}},
-		{"x.dns-version", skydns.TypeTXT, []string{"NXDOMAIN"}},
-		{"num.ns.svc", skydns.TypeA, []string{"192.0.2.1"}},
-		{"num.ns.svc", skydns.TypeCNAME, []string{"NODATA"}},
-		{"num.ns.svc", skydns.TypeSRV, []string{"num.ns.svc.cluster.local.:0 [192.0.2.1]"}},
-		{"x.num.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"ext.ns.svc", skydns.TypeA, []string{"a.example."}},
-		{"*.ext.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"pending.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"ns.dns", backend.TypeA, []string{"10.0.0.10"}},
+		{"ns.dns", backend.TypeAAAA, []string{"fd00::10"}},
+		{"ns.dns", backend.TypeSRV, []string{"NODATA"}},
+		{"dns", backend.TypeA, []string{"NODATA"}},
+		{"local.dns", backend.TypeA, []string{"NXDOMAIN"}},
+		{"dns-version", backend.TypeTXT, []string{"1.1.0"}},
+		{"x.dns-version", backend.TypeTXT, []string{"NXDOMAIN"}},
+		{"num.ns.svc", backend.TypeA, []string{"192.0.2.1"}},
+		{"num.ns.svc", backend.TypeCNAME, []string{"NODATA"}},
+		{"num.ns.svc", backend.TypeSRV, []string{"num.ns.svc.cluster.local.:0 [192.0.2.1]"}},
+		{"x.num.ns.svc", backend.TypeA, []string{"NXDOMAIN"}},
+		{"ext.ns.svc", backend.TypeA, []string{"a.example."}},
+		{"*.ext.ns.svc", backend.TypeA, []string{"NXDOMAIN"}},
+		{"pending.ns.svc", backend.TypeA, []string{"NXDOMAIN"}},
 		{"web.ns.svc", 65, []string{"NODATA"}},
-		{"*", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"*.svc", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"*.pod", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"1-2-3-4.ns.pod", skydns.TypeA, []string{"1.2.3.4"}},
-		{"01-2-3-4.ns.pod", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"--1.ns.pod", skydns.TypeAAAA, []string{"::1"}},
-		{"1-2--3.ns.pod", skydns.TypeAAAA, []string{"1:2::3"}},
-		{"1.2.3.4.ns.pod", skydns.TypeA, []string{"NXDOMAIN"}},
-		{"fe80--1%eth0.ns.pod", skydns.TypeAAAA, []string{"NXDOMAIN"}},
-		{"web.*.*", skydns.TypeA, []string{"10.0.0.1"}},
-		{"ns.*", skydns.TypeA, []string{"NODATA"}},
-		{"*._http._tcp.*.*.svc", skydns.TypeSRV, []string{
+		{"*", backend.TypeA, []string{"NXDOMAIN"}},
+		{"*.svc", backend.TypeA, []string{"NXDOMAIN"}},
+		{"*.pod", backend.TypeA, []string{"NXDOMAIN"}},
+		{"1-2-3-4.ns.pod", backend.TypeA, []string{"1.2.3.4"}},
+		{"01-2-3-4.ns.pod", backend.TypeA, []string{"NXDOMAIN"}},
+		{"--1.ns.pod", backend.TypeAAAA, []string{"::1"}},
+		{"1-2--3.ns.pod", backend.TypeAAAA, []string{"1:2::3"}},
+		{"1.2.3.4.ns.pod", backend.TypeA, []string{"NXDOMAIN"}},
+		{"fe80--1%eth0.ns.pod", backend.TypeAAAA, []string{"NXDOMAIN"}},
+		{"web.*.*", backend.TypeA, []string{"10.0.0.1"}},
+		{"ns.*", backend.TypeA, []string{"NODATA"}},
+		{"*._http._tcp.*.*.svc", backend.TypeSRV, []string{
 			"kube-dns.kube-system.svc.cluster.local.:80 [10.0.0.10 fd00::10]", "web.ns.svc.cluster.local.:80 [10.0.0.1]"}},
-		{"*.*.web.ns.svc", skydns.TypeA, []string{"NXDOMAIN"}},
+		{"*.*.web.ns.svc", backend.TypeA, []string{"NXDOMAIN"}},
 	}
 	for _, tt := range tests {
 		want(t, z, tt.name, tt.typ, tt.want...)
 	}
-	if _, err := z.Records(t.Context(), skydns.Query{Name: "web.ns.svc.other."}); !errors.Is(err, skydns.ErrNotFound) {
+	if _, err := z.Records(t.Context(), backend.Query{Name: "web.ns.svc.other."}); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("a name of another zone: %v", err)
 	}
 }
@@ -424,12 +424,12 @@ func TestWildcardIsBounded(t *testing.T) {
 		z.SetService(clusterIP(fmt.Sprintf("ns%d/web", i), fmt.Sprintf("10.0.%d.%d", i/256, i%256)))
 	}
 	z.Publish()
-	for _, rrtype := range []uint16{skydns.TypeA, skydns.TypeSRV} {
-		a, err := z.Records(t.Context(), skydns.Query{Name: "_http._tcp.web.*.svc.cluster.local.", Type: rrtype, Limit: 33})
+	for _, rrtype := range []uint16{backend.TypeA, backend.TypeSRV} {
+		a, err := z.Records(t.Context(), backend.Query{Name: "_http._tcp.web.*.svc.cluster.local.", Type: rrtype, Limit: 33})
 		if err != nil || len(a.Records) > 33 {
 			t.Errorf("%d records, %v", len(a.Records), err)
 		}
-		if rrtype == skydns.TypeSRV && (a.Total < skydns.ManyTargets || a.Total > skydns.ManyTargets+1) {
+		if rrtype == backend.TypeSRV && (a.Total < backend.ManyTargets || a.Total > backend.ManyTargets+1) {
 			t.Errorf("%d were counted, want just enough for the weight", a.Total)
 		}
 	}
@@ -464,7 +464,7 @@ func TestEndpointsOfClusterIP(t *testing.T) {
 			t.Errorf("%d, %s: published: %t, want %t", i, tt.name, got, tt.publish)
 		}
 	}
-	want(t, z, "web.ns.svc", skydns.TypeA, "10.1.0.5")
+	want(t, z, "web.ns.svc", backend.TypeA, "10.1.0.5")
 }
 
 // A hostname that makes a name too long is not used.
@@ -475,7 +475,7 @@ func TestNamesFit(t *testing.T) {
 	z.SetEndpoints(dns.Endpoints{Key: k, Service: k.Name, Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{{Addr: netip.MustParseAddr("10.0.0.1"), Hostname: long, Ready: true}}}}})
 	z.Publish()
 	z.MarkSynced()
-	a, err := z.Records(t.Context(), skydns.Query{Name: k.Name + "." + k.Namespace + ".svc." + strings.Repeat("zone.", 20) + "test.", Type: skydns.TypeSRV, Limit: 9})
+	a, err := z.Records(t.Context(), backend.Query{Name: k.Name + "." + k.Namespace + ".svc." + strings.Repeat("zone.", 20) + "test.", Type: backend.TypeSRV, Limit: 9})
 	if err != nil || len(a.Records) != 1 || len(a.Records[0].Host) > 254 {
 		t.Errorf("%v, %v", a, err)
 	}
@@ -491,11 +491,11 @@ func TestWildcardReachesAll(t *testing.T) {
 		z.SetService(clusterIP(fmt.Sprintf("ns%d/web", i), fmt.Sprintf("10.0.%d.%d", i/256, i%256)))
 	}
 	z.Publish()
-	for _, rrtype := range []uint16{skydns.TypeA, skydns.TypeSRV} {
-		name := map[uint16]string{skydns.TypeA: "web.*.svc.cluster.local.", skydns.TypeSRV: "_http._tcp.web.*.svc.cluster.local."}[rrtype]
+	for _, rrtype := range []uint16{backend.TypeA, backend.TypeSRV} {
+		name := map[uint16]string{backend.TypeA: "web.*.svc.cluster.local.", backend.TypeSRV: "_http._tcp.web.*.svc.cluster.local."}[rrtype]
 		seen := map[string]bool{}
 		for range 2000 {
-			a, err := z.Records(t.Context(), skydns.Query{Name: name, Type: rrtype, Limit: 33})
+			a, err := z.Records(t.Context(), backend.Query{Name: name, Type: rrtype, Limit: 33})
 			if err != nil || len(a.Records) != 33 {
 				t.Fatalf("%d records, %v", len(a.Records), err)
 			}
@@ -516,8 +516,8 @@ func TestFederation(t *testing.T) {
 	z.SetService(clusterIP("ns/idle", "10.0.0.2"))
 	z.SetEndpoints(dns.Endpoints{Key: key("ns/ready-1"), Service: "ready", AnyReady: true})
 	z.Publish()
-	want(t, z, "ready.ns.acme.svc", skydns.TypeA, "ready.ns.svc.cluster.local.")
-	if got := ask(t, z, "idle.ns.acme.svc", skydns.TypeA); !strings.HasPrefix(got[0], "error") {
+	want(t, z, "ready.ns.acme.svc", backend.TypeA, "ready.ns.svc.cluster.local.")
+	if got := ask(t, z, "idle.ns.acme.svc", backend.TypeA); !strings.HasPrefix(got[0], "error") {
 		t.Errorf("without a location: %v", got)
 	}
 	calls := 0
@@ -527,14 +527,14 @@ func TestFederation(t *testing.T) {
 	})
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := z.Records(over, skydns.Query{Name: "idle.ns.acme.svc.cluster.local.", Type: skydns.TypeA}); !errors.Is(err, context.Canceled) {
+	if _, err := z.Records(over, backend.Query{Name: "idle.ns.acme.svc.cluster.local.", Type: backend.TypeA}); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that is done: %v", err)
 	}
-	want(t, z, "idle.ns.acme.svc", skydns.TypeA, "idle.ns.acme.svc.z1.r1.fed.example.")
-	want(t, z, "idle.ns.acme.svc", skydns.TypeCNAME, "idle.ns.acme.svc.z1.r1.fed.example.")
-	want(t, z, "idle.ns.acme.svc", skydns.TypeTXT, "idle.ns.acme.svc.z1.r1.fed.example.")
-	want(t, z, "1dle.ns.acme.svc", skydns.TypeA, "NXDOMAIN")
-	if _, err := z.Records(over, skydns.Query{Name: "idle.ns.acme.svc.cluster.local.", Type: skydns.TypeA}); err != nil || calls != 1 {
+	want(t, z, "idle.ns.acme.svc", backend.TypeA, "idle.ns.acme.svc.z1.r1.fed.example.")
+	want(t, z, "idle.ns.acme.svc", backend.TypeCNAME, "idle.ns.acme.svc.z1.r1.fed.example.")
+	want(t, z, "idle.ns.acme.svc", backend.TypeTXT, "idle.ns.acme.svc.z1.r1.fed.example.")
+	want(t, z, "1dle.ns.acme.svc", backend.TypeA, "NXDOMAIN")
+	if _, err := z.Records(over, backend.Query{Name: "idle.ns.acme.svc.cluster.local.", Type: backend.TypeA}); err != nil || calls != 1 {
 		t.Errorf("a location that is known: %v after %d calls", err, calls)
 	}
 }
@@ -547,32 +547,32 @@ func TestStale(t *testing.T) {
 	old.Publish()
 
 	z := dns.NewZone(dns.Options{})
-	if got := z.Status(); got != skydns.NotReady {
+	if got := z.Status(); got != backend.NotReady {
 		t.Errorf("status %v without data", got)
 	}
-	if got := ask(t, z, "web.ns.svc", skydns.TypeA); !strings.HasPrefix(got[0], "error") {
+	if got := ask(t, z, "web.ns.svc", backend.TypeA); !strings.HasPrefix(got[0], "error") {
 		t.Errorf("without data: %v", got)
 	}
 	now := time.Now()
 	z.ServeStale(old, now.Add(time.Hour), now.Add(time.Hour))
-	if got := z.Status(); got != skydns.Stale {
+	if got := z.Status(); got != backend.Stale {
 		t.Errorf("status %v with old data", got)
 	}
-	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.1")
-	want(t, z, "set.ns.svc", skydns.TypeA, "10.1.0.1")
-	want(t, z, "none.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "web.ns.svc", backend.TypeA, "10.0.0.1")
+	want(t, z, "set.ns.svc", backend.TypeA, "10.1.0.1")
+	want(t, z, "none.ns.svc", backend.TypeA, "NXDOMAIN")
 	wantReverse(t, z, "10.1.0.1", "a.set.ns.svc.cluster.local.")
 
 	// What the source writes is not seen before it is complete.
 	z.SetService(clusterIP("ns/new", "10.0.0.2"))
 	z.Publish()
-	want(t, z, "new.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "new.ns.svc", backend.TypeA, "NXDOMAIN")
 	z.MarkSynced()
-	if got := z.Status(); got != skydns.Ready {
+	if got := z.Status(); got != backend.Ready {
 		t.Errorf("status %v with new data", got)
 	}
-	want(t, z, "new.ns.svc", skydns.TypeA, "10.0.0.2")
-	want(t, z, "web.ns.svc", skydns.TypeA, "NXDOMAIN")
+	want(t, z, "new.ns.svc", backend.TypeA, "10.0.0.2")
+	want(t, z, "web.ns.svc", backend.TypeA, "NXDOMAIN")
 }
 
 func TestStaleForTooLong(t *testing.T) {
@@ -584,17 +584,17 @@ func TestStaleForTooLong(t *testing.T) {
 	z := dns.NewZone(dns.Options{})
 	now := time.Now()
 	z.ServeStale(old, now.Add(time.Hour), now.Add(-time.Second))
-	want(t, z, "web.ns.svc", skydns.TypeA, "10.0.0.1")
+	want(t, z, "web.ns.svc", backend.TypeA, "10.0.0.1")
 	for _, name := range []string{"set.ns.svc", "a.set.ns.svc", "set.*.svc"} {
-		if got := ask(t, z, name, skydns.TypeA); !strings.HasPrefix(got[0], "error") {
+		if got := ask(t, z, name, backend.TypeA); !strings.HasPrefix(got[0], "error") {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if _, err := z.ReverseRecords(netip.MustParseAddr("10.1.0.1")); err == nil || errors.Is(err, skydns.ErrNotFound) {
+	if _, err := z.ReverseRecords(netip.MustParseAddr("10.1.0.1")); err == nil || errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("reverse: %v", err)
 	}
 	z.ServeStale(old, now.Add(-time.Second), now.Add(-time.Second))
-	if got := z.Status(); got != skydns.NotReady {
+	if got := z.Status(); got != backend.NotReady {
 		t.Errorf("status %v", got)
 	}
 }
@@ -625,7 +625,7 @@ func TestExport(t *testing.T) {
 	}
 	for _, zone := range []*dns.Zone{z, copied} {
 		zone.SetFederations(map[string]string{"acme": "fed.example"})
-		want(t, zone, "web.ns.acme.svc", skydns.TypeA, "web.ns.svc.cluster.local.")
+		want(t, zone, "web.ns.acme.svc", backend.TypeA, "web.ns.svc.cluster.local.")
 		wantReverse(t, zone, "10.1.0.3", "a.set.ns.svc.cluster.local.")
 		wantReverse(t, zone, "10.1.0.2")
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // maxAliases is how many CNAMEs of the zone are followed.
@@ -21,7 +23,7 @@ type chain struct {
 
 // answerAlias answers a question whose name is an alias: the CNAME in any case, and
 // as much of what it leads to as can be found.
-func (s *Server) answerAlias(ctx context.Context, r *request, alias Record) (*dns.Msg, error) {
+func (s *Server) answerAlias(ctx context.Context, r *request, alias backend.Record) (*dns.Msg, error) {
 	m := r.authoritative()
 	m.Answer = []dns.RR{&dns.CNAME{Hdr: header(r.q.Name, dns.TypeCNAME, alias.TTL), Target: alias.Host}}
 	c, err := s.follow(ctx, alias.Host, r.q.Qtype, r.name)
@@ -46,9 +48,9 @@ func (s *Server) follow(ctx context.Context, name string, qtype uint16, been ...
 		if s.outside(name) {
 			return s.followOutside(ctx, c, name, qtype)
 		}
-		found, err := s.backend.Records(ctx, Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize})
+		found, err := s.backend.Records(ctx, backend.Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize})
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, backend.ErrNotFound):
 			c.rcode, c.soa = dns.RcodeNameError, []dns.RR{s.soa(negativeTTL)}
 			return c, nil
 		case err != nil && ctx.Err() != nil:
@@ -57,12 +59,12 @@ func (s *Server) follow(ctx context.Context, name string, qtype uint16, been ...
 			c.rcode = dns.RcodeServerFailure
 			return c, nil
 		}
-		var next Record
+		var next backend.Record
 		for _, rec := range found.Records {
 			switch rec.Type {
 			case qtype:
-				c.rrs = append(c.rrs, rec.rr(name))
-			case TypeCNAME:
+				c.rrs = append(c.rrs, rr(rec, name))
+			case backend.TypeCNAME:
 				next = rec
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // Numbers of the zone's SOA and SRV records; all TTLs are in seconds.
@@ -30,10 +32,10 @@ func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
 
 func (s *Server) answerZone(ctx context.Context, r *request) (*dns.Msg, error) {
 	status := s.backend.Status()
-	if status == NotReady {
+	if status == backend.NotReady {
 		return s.notReady(r), nil
 	}
-	r.stale = status == Stale
+	r.stale = status == backend.Stale
 	if r.q.Qtype == dns.TypeSOA && r.name == s.domain {
 		m := r.authoritative()
 		soa := s.soa(soaTTL)
@@ -48,11 +50,11 @@ func (s *Server) answerZone(ctx context.Context, r *request) (*dns.Msg, error) {
 			return nil, err
 		}
 	}
-	found, err := s.backend.Records(ctx, Query{Name: r.name, Type: r.q.Qtype, Limit: s.recordLimit(r)})
+	found, err := s.backend.Records(ctx, backend.Query{Name: r.name, Type: r.q.Qtype, Limit: s.recordLimit(r)})
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return s.negative(r, dns.RcodeNameError), nil
-	case errors.Is(err, ErrNotReady):
+	case errors.Is(err, backend.ErrNotReady):
 		return s.notReady(r), nil
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -70,7 +72,7 @@ const minRecordSize = 16
 // recordLimit is a number of answer records that certainly fills the reply.
 func (s *Server) recordLimit(r *request) int {
 	size := minRecordSize
-	if r.q.Qtype == TypeSRV {
+	if r.q.Qtype == backend.TypeSRV {
 		size = minSRVSize + len(s.domain)
 	}
 	return r.limit()/size + 1
@@ -81,18 +83,18 @@ func (s *Server) recordLimit(r *request) int {
 const minSRVSize = 18
 
 // assemble makes the reply of the records found.
-func (s *Server) assemble(ctx context.Context, r *request, found Answer) (*dns.Msg, error) {
-	isAlias := len(found.Records) > 0 && found.Records[0].Type == TypeCNAME
+func (s *Server) assemble(ctx context.Context, r *request, found backend.Answer) (*dns.Msg, error) {
+	isAlias := len(found.Records) > 0 && found.Records[0].Type == backend.TypeCNAME
 	switch qtype := r.q.Qtype; {
-	case qtype == TypeSRV:
+	case qtype == backend.TypeSRV:
 		return s.answerSRV(ctx, r, found)
-	case isAlias && (qtype == TypeA || qtype == TypeAAAA || found.Alias && qtype != TypeCNAME):
+	case isAlias && (qtype == backend.TypeA || qtype == backend.TypeAAAA || found.Alias && qtype != backend.TypeCNAME):
 		return s.answerAlias(ctx, r, found.Records[0])
 	}
 	m := r.authoritative()
 	for _, rec := range found.Records {
 		if rec.Type == r.q.Qtype {
-			m.Answer = append(m.Answer, rec.rr(r.q.Name))
+			m.Answer = append(m.Answer, rr(rec, r.q.Name))
 		}
 	}
 	if len(m.Answer) == 0 {
@@ -121,7 +123,7 @@ func (s *Server) soa(ttl uint32) *dns.SOA {
 
 // answerSRV gives each target with the same weight, and their addresses. An
 // alias is a target too, without a port.
-func (s *Server) answerSRV(ctx context.Context, r *request, found Answer) (*dns.Msg, error) {
+func (s *Server) answerSRV(ctx context.Context, r *request, found backend.Answer) (*dns.Msg, error) {
 	if len(found.Records) == 0 {
 		return s.negative(r, dns.RcodeSuccess), nil
 	}
@@ -135,14 +137,14 @@ func (s *Server) answerSRV(ctx context.Context, r *request, found Answer) (*dns.
 			continue
 		}
 		seen[rec.Host] = true
-		if rec.Type != TypeCNAME {
+		if rec.Type != backend.TypeCNAME {
 			for _, addr := range rec.Addrs {
 				m.Extra = append(m.Extra, addressRR(rec.Host, addr, rec.TTL))
 			}
 			continue
 		}
 		// Without its addresses a target is still an answer.
-		for _, qtype := range []uint16{TypeA, TypeAAAA} {
+		for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
 			c, err := s.follow(ctx, rec.Host, qtype)
 			if err != nil {
 				return nil, err
@@ -155,7 +157,7 @@ func (s *Server) answerSRV(ctx context.Context, r *request, found Answer) (*dns.
 
 // weightOf is the weight of each of n SRV records, which share 100.
 func weightOf(n int) uint16 {
-	if n >= ManyTargets {
+	if n >= backend.ManyTargets {
 		return 0
 	}
 	return uint16(100 / n)
@@ -172,18 +174,18 @@ func addressRR(owner string, addr netip.Addr, ttl uint32) dns.RR {
 	return &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, ttl), AAAA: net.IP(addr.AsSlice())}
 }
 
-// rr makes the resource record of that owner. SRV records are made by
+// rr converts a record to one of the library. SRV records are made by
 // answerSRV, since their weight depends on the others.
-func (rec Record) rr(owner string) dns.RR {
+func rr(rec backend.Record, owner string) dns.RR {
 	h := header(owner, rec.Type, rec.TTL)
 	switch rec.Type {
-	case TypeCNAME:
+	case backend.TypeCNAME:
 		return &dns.CNAME{Hdr: h, Target: rec.Host}
-	case TypeNS:
+	case backend.TypeNS:
 		return &dns.NS{Hdr: h, Ns: rec.Host}
-	case TypePTR:
+	case backend.TypePTR:
 		return &dns.PTR{Hdr: h, Ptr: rec.Host}
-	case TypeTXT:
+	case backend.TypeTXT:
 		return &dns.TXT{Hdr: h, Txt: []string{rec.Text}}
 	}
 	return addressRR(owner, rec.Addr, rec.TTL)

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // TestExternalNameThroughDnsmasq asks for both families of ExternalName Services
@@ -38,9 +39,9 @@ func TestExternalNameThroughDnsmasq(t *testing.T) {
 	f.SetRoutes([]netip.AddrPort{netip.MustParseAddrPort(outside)}, nil)
 	z := zone()
 	for _, name := range []string{"small", "four", "big", "none"} {
-		z.names[name] = []skydns.Record{alias(name + ".example.com.")}
+		z.names[name] = []backend.Record{alias(name + ".example.com.")}
 	}
-	z.names["inner"] = []skydns.Record{alias("small.cluster.local.")}
+	z.names["inner"] = []backend.Record{alias("small.cluster.local.")}
 	front := serve(t, skydns.Options{Backend: z, Forwarder: f})
 	hash := func(addr string) string { return strings.Replace(addr, ":", "#", 1) }
 	for _, cache := range []string{"--no-negcache", "--cache-size=1000"} {

@@ -1,4 +1,4 @@
-// Package skydns is a DNS server over a [Backend]: it speaks the protocol, the
+// Package skydns is a DNS server over a [backend.Backend]: it speaks the protocol, the
 // backend knows the names of one zone. The name and the idea of a server over
 // a backend of records come from SkyDNS; the code does not.
 //

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // optRecord is an OPT record in wire format.
@@ -48,30 +50,30 @@ func TestOPT(t *testing.T) {
 		opt, do bool
 	}
 	tests := []test{
-		{"no option", packetWith(3, 1, TypeA, optRecord(0, false)), dns.RcodeSuccess, true, false},
-		{"DO", packetWith(3, 1, TypeA, optRecord(0, true)), dns.RcodeSuccess, true, true},
-		{"DO, version 1", packetWith(3, 1, TypeA, optRecord(1, true, 0, 1, 0, 9)), dns.RcodeBadVers, true, true},
-		{"an option beyond the end", packetWith(3, 1, TypeA, optRecord(0, true, 0, 19, 0, 1)), dns.RcodeFormatError, true, true},
-		{"half an option", packetWith(3, 1, TypeA, optRecord(0, false, 0, 19, 0)), dns.RcodeFormatError, true, false},
-		{"two OPT records", packetWith(3, 2, TypeA, optRecord(0, true), optRecord(0, false)), dns.RcodeFormatError, true, true},
-		{"an owner", packetWith(3, 1, TypeA, append([]byte{1, 'x'}, optRecord(0, false)...)), dns.RcodeFormatError, false, false},
-		{"in the answer section", packetWith(1, 1, TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
-		{"in the authority section", packetWith(2, 1, TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
-		{"counted and missing", packetWith(3, 1, TypeA), dns.RcodeFormatError, false, false},
-		{"cut", packetWith(3, 1, TypeA, optRecord(0, false)[:10]), dns.RcodeFormatError, false, false},
-		{"longer than the packet", packetWith(3, 1, TypeA, optRecord(0, false, option(19, 1, 2)...)[:15]), dns.RcodeFormatError, false, false},
-		{"an unknown opcode", withOpcode(9, packetWith(3, 1, TypeA, optRecord(0, true))), dns.RcodeNotImplemented, true, true},
+		{"no option", packetWith(3, 1, backend.TypeA, optRecord(0, false)), dns.RcodeSuccess, true, false},
+		{"DO", packetWith(3, 1, backend.TypeA, optRecord(0, true)), dns.RcodeSuccess, true, true},
+		{"DO, version 1", packetWith(3, 1, backend.TypeA, optRecord(1, true, 0, 1, 0, 9)), dns.RcodeBadVers, true, true},
+		{"an option beyond the end", packetWith(3, 1, backend.TypeA, optRecord(0, true, 0, 19, 0, 1)), dns.RcodeFormatError, true, true},
+		{"half an option", packetWith(3, 1, backend.TypeA, optRecord(0, false, 0, 19, 0)), dns.RcodeFormatError, true, false},
+		{"two OPT records", packetWith(3, 2, backend.TypeA, optRecord(0, true), optRecord(0, false)), dns.RcodeFormatError, true, true},
+		{"an owner", packetWith(3, 1, backend.TypeA, append([]byte{1, 'x'}, optRecord(0, false)...)), dns.RcodeFormatError, false, false},
+		{"in the answer section", packetWith(1, 1, backend.TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
+		{"in the authority section", packetWith(2, 1, backend.TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
+		{"counted and missing", packetWith(3, 1, backend.TypeA), dns.RcodeFormatError, false, false},
+		{"cut", packetWith(3, 1, backend.TypeA, optRecord(0, false)[:10]), dns.RcodeFormatError, false, false},
+		{"longer than the packet", packetWith(3, 1, backend.TypeA, optRecord(0, false, option(19, 1, 2)...)[:15]), dns.RcodeFormatError, false, false},
+		{"an unknown opcode", withOpcode(9, packetWith(3, 1, backend.TypeA, optRecord(0, true))), dns.RcodeNotImplemented, true, true},
 		{"NXDOMAIN", func() []byte {
-			raw := packetWith(3, 1, TypeA, optRecord(0, true))
+			raw := packetWith(3, 1, backend.TypeA, optRecord(0, true))
 			raw[13] = 'x'
 			return raw
 		}(), dns.RcodeNameError, true, true},
-		{"no class", packetWith(3, 0, TypeA)[:32], dns.RcodeFormatError, false, false},
+		{"no class", packetWith(3, 0, backend.TypeA)[:32], dns.RcodeFormatError, false, false},
 		{"a compressed name", append([]byte{1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, 1, 'x', 0xc0, 4, 0, 1, 0, 1), dns.RcodeFormatError, false, false},
 	}
 	for _, code := range []uint16{0, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 26946, 65001, 65535} {
 		for _, data := range [][]byte{{}, {1}, {0, 1, 200, 0}, make([]byte, 5), make([]byte, 100)} {
-			tests = append(tests, test{"any option", packetWith(3, 1, TypeA, optRecord(0, false, append(option(code, data...), option(code, data...)...)...)), dns.RcodeSuccess, true, false})
+			tests = append(tests, test{"any option", packetWith(3, 1, backend.TypeA, optRecord(0, false, append(option(code, data...), option(code, data...)...)...)), dns.RcodeSuccess, true, false})
 		}
 	}
 	for _, tt := range tests {
@@ -114,7 +116,7 @@ func TestMetaTypes(t *testing.T) {
 func TestBitsOfOtherOpcodes(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
 	for opcode := byte(0); opcode < 16; opcode++ {
-		reply := s.respond(withOpcode(opcode, packetWith(3, 0, TypeA)), false).reply
+		reply := s.respond(withOpcode(opcode, packetWith(3, 0, backend.TypeA)), false).reply
 		if copied := reply[2]&1 != 0 && reply[3]&0x10 != 0; copied != (opcode == 0) || reply[2]>>3&0xf != opcode {
 			t.Errorf("opcode %d: %x", opcode, reply)
 		}

@@ -10,34 +10,35 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // fake is a backend of a few names. Its fields must not change while it is
 // asked.
 type fake struct {
-	status  skydns.Status
-	names   map[string][]skydns.Record // by name without the zone; an empty list is NODATA
+	status  backend.Status
+	names   map[string][]backend.Record // by name without the zone; an empty list is NODATA
 	reverse map[netip.Addr]string
 	err     error
 	panics  bool
 }
 
-func (f *fake) Status() skydns.Status { return f.status }
+func (f *fake) Status() backend.Status { return f.status }
 
-func (f *fake) Records(_ context.Context, q skydns.Query) (skydns.Answer, error) {
+func (f *fake) Records(_ context.Context, q backend.Query) (backend.Answer, error) {
 	if f.panics {
 		panic("a bug")
 	}
 	if f.err != nil {
-		return skydns.Answer{}, f.err
+		return backend.Answer{}, f.err
 	}
 	rs, ok := f.names[strings.TrimSuffix(q.Name, ".cluster.local.")]
 	if !ok {
-		return skydns.Answer{}, skydns.ErrNotFound
+		return backend.Answer{}, backend.ErrNotFound
 	}
-	a := skydns.Answer{}
+	a := backend.Answer{}
 	for _, r := range rs {
-		if r.Type == q.Type || r.Type == skydns.TypeCNAME {
+		if r.Type == q.Type || r.Type == backend.TypeCNAME {
 			if a.Total++; len(a.Records) < q.Limit {
 				a.Records = append(a.Records, r)
 			}
@@ -46,12 +47,12 @@ func (f *fake) Records(_ context.Context, q skydns.Query) (skydns.Answer, error)
 	return a, nil
 }
 
-func (f *fake) ReverseRecords(addr netip.Addr) ([]skydns.Record, error) {
+func (f *fake) ReverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	name, ok := f.reverse[addr]
 	if !ok {
-		return nil, skydns.ErrNotFound
+		return nil, backend.ErrNotFound
 	}
-	return []skydns.Record{{Type: skydns.TypePTR, TTL: 30, Host: name}}, nil
+	return []backend.Record{{Type: backend.TypePTR, TTL: 30, Host: name}}, nil
 }
 
 func (f *fake) ReverseBelow(prefix netip.Prefix) error {
@@ -60,19 +61,19 @@ func (f *fake) ReverseBelow(prefix netip.Prefix) error {
 			return nil
 		}
 	}
-	return skydns.ErrNotFound
+	return backend.ErrNotFound
 }
 
-func a(addr string) skydns.Record {
-	return skydns.Record{Type: skydns.TypeA, TTL: 30, Addr: netip.MustParseAddr(addr)}
+func a(addr string) backend.Record {
+	return backend.Record{Type: backend.TypeA, TTL: 30, Addr: netip.MustParseAddr(addr)}
 }
 
-func alias(host string) skydns.Record {
-	return skydns.Record{Type: skydns.TypeCNAME, TTL: 30, Host: host}
+func alias(host string) backend.Record {
+	return backend.Record{Type: backend.TypeCNAME, TTL: 30, Host: host}
 }
 
-func srv(host string, port uint16, addrs ...string) skydns.Record {
-	r := skydns.Record{Type: skydns.TypeSRV, TTL: 30, Host: host, Port: port}
+func srv(host string, port uint16, addrs ...string) backend.Record {
+	r := backend.Record{Type: backend.TypeSRV, TTL: 30, Host: host, Port: port}
 	for _, addr := range addrs {
 		r.Addrs = append(r.Addrs, netip.MustParseAddr(addr))
 	}

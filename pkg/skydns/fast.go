@@ -8,6 +8,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
@@ -17,7 +18,7 @@ import (
 // compares the two. It belongs to one goroutine.
 type fastPath struct {
 	server  *Server
-	backend PlainBackend
+	backend backend.PlainBackend
 	tally   tally
 	tcp     bool
 	soa     *wire.SOA
@@ -27,12 +28,12 @@ type fastPath struct {
 	// These are reused for one query after the other.
 	query  wire.Query
 	reply  wire.Reply
-	target Target
+	target backend.Target
 }
 
 // newFastPath returns nil when the backend cannot answer plain questions.
 func (s *Server) newFastPath(c *counters, tcp bool) *fastPath {
-	backend, ok := s.backend.(PlainBackend)
+	backend, ok := s.backend.(backend.PlainBackend)
 	if !ok || !s.fast {
 		return nil
 	}
@@ -59,7 +60,7 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	if !q.Parse(packet) || !isPlainType(q.Type) {
 		return nil
 	}
-	var plain Plain
+	var plain backend.Plain
 	name := unsafe.String(&q.Name[0], len(q.Name)) // valid until the next Parse
 	if isBelow(name, f.server.domain) {
 		if f.server.forwarder.takesFrom(f.server.domain, name) {
@@ -72,15 +73,15 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 		}
 	}
 	switch plain.Kind {
-	case PlainAddresses:
+	case backend.PlainAddresses:
 		return f.answerAddresses(packet, room, &plain)
-	case PlainTargets:
+	case backend.PlainTargets:
 		return f.answerTargets(packet, room, &plain)
-	case PlainName:
+	case backend.PlainName:
 		return f.answerName(packet, room, &plain)
-	case PlainNoData:
+	case backend.PlainNoData:
 		return f.answerNegative(packet, room, wire.Success)
-	case PlainNotFound:
+	case backend.PlainNotFound:
 		return f.answerNegative(packet, room, wire.NameError)
 	default:
 		return nil
@@ -125,7 +126,7 @@ func (f *fastPath) begin() { f.now = time.Now() }
 // end is called when the replies of a batch are about to be sent.
 func (f *fastPath) end() { f.tally.end(time.Since(f.now)) }
 
-func (f *fastPath) answerAddresses(packet, room []byte, plain *Plain) []byte {
+func (f *fastPath) answerAddresses(packet, room []byte, plain *backend.Plain) []byte {
 	size := 4
 	if f.query.Type == dns.TypeAAAA {
 		size = 16
@@ -153,7 +154,7 @@ func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
 
 // answerTargets begins at a random record. The addresses of the targets are
 // left out when they do not all fit, as in fit.
-func (f *fastPath) answerTargets(packet, room []byte, plain *Plain) []byte {
+func (f *fastPath) answerTargets(packet, room []byte, plain *backend.Plain) []byte {
 	targets, t, limit := plain.Targets, &f.target, f.limit()
 	total, at := targets.CountTargets(plain.Port), 0
 	if total > 1 {
@@ -189,7 +190,7 @@ func (f *fastPath) answerTargets(packet, room []byte, plain *Plain) []byte {
 // pick returns a random number below n.
 func (f *fastPath) pick(n int) int { return int(f.random.Uint64() % uint64(n)) }
 
-func (f *fastPath) answerName(packet, room []byte, plain *Plain) []byte {
+func (f *fastPath) answerName(packet, room []byte, plain *backend.Plain) []byte {
 	f.reply.Begin(room, packet, &f.query, wire.Success)
 	f.reply.NotAuthoritative()
 	f.reply.Answers(1)

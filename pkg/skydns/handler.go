@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // A response is what respond has for a packet: the reply, or one of two
@@ -71,7 +73,7 @@ func (s *Server) respond(raw []byte, tcp bool) (resp response) {
 // none, and the start is not over.
 func (s *Server) holds() bool {
 	until := s.holdUntil.Load()
-	return until != nil && time.Now().Before(*until) && s.backend.Status() == NotReady
+	return until != nil && time.Now().Before(*until) && s.backend.Status() == backend.NotReady
 }
 
 // holdStep is how often a question that waits looks for data.
@@ -286,15 +288,15 @@ func (s *Server) notReady(r *request) *dns.Msg {
 // (RFC 8020): a resolver that minimises names (RFC 9156) asks for other types first.
 func (s *Server) answerReverse(r *request) *dns.Msg {
 	status := s.backend.Status()
-	if status == NotReady {
+	if status == backend.NotReady {
 		return s.notReady(r)
 	}
-	r.stale = status == Stale
+	r.stale = status == backend.Stale
 	rs, err := s.reverseRecords(r.name, r.q.Qtype)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return nil
-	case errors.Is(err, ErrNotReady):
+	case errors.Is(err, backend.ErrNotReady):
 		return s.notReady(r)
 	case err != nil:
 		return s.failure(r)
@@ -303,7 +305,7 @@ func (s *Server) answerReverse(r *request) *dns.Msg {
 	// Compat: we hold only a part of the reverse zone, so AA stays clear.
 	m.RecursionAvailable = true
 	for _, rec := range rs {
-		m.Answer = append(m.Answer, rec.rr(r.q.Name))
+		m.Answer = append(m.Answer, rr(rec, r.q.Name))
 	}
 	return m
 }
@@ -311,7 +313,7 @@ func (s *Server) answerReverse(r *request) *dns.Msg {
 // reverseRecords returns the PTR records at a reverse name, or none without an
 // error (NODATA) where a resolver that minimises names (RFC 9156) asks on its way
 // to them. All else is forwarded, with ErrNotFound: upstream kube-dns does so.
-func (s *Server) reverseRecords(name string, qtype uint16) ([]Record, error) {
+func (s *Server) reverseRecords(name string, qtype uint16) ([]backend.Record, error) {
 	prefix, isPrefix := reversePrefix(name)
 	addr, isAddr := reverseAddr(name)
 	switch {
@@ -323,7 +325,7 @@ func (s *Server) reverseRecords(name string, qtype uint16) ([]Record, error) {
 		_, err := s.backend.ReverseRecords(addr)
 		return nil, err
 	}
-	return nil, ErrNotFound
+	return nil, backend.ErrNotFound
 }
 
 // minimises reports whether resolvers use a type to find out if the name of an

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // A query that is answered a second time, in a goroutine that may wait, counts
@@ -14,11 +15,11 @@ import (
 func TestMissesCountOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	addr := serve(t, skydns.Options{
-		Backend:    &fake{status: skydns.Ready, names: map[string][]skydns.Record{"out": {alias("www.outside.example.")}}},
+		Backend:    &fake{status: backend.Ready, names: map[string][]backend.Record{"out": {alias("www.outside.example.")}}},
 		Forwarder:  upstream(t, answerWith(t, "www.outside.example. 60 IN A 192.0.2.1")),
 		Registerer: reg,
 	})
-	if m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local.", skydns.TypeA), false); len(m.Answer) != 2 {
+	if m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local.", backend.TypeA), false); len(m.Answer) != 2 {
 		t.Fatalf("got %v, want an alias and its address", m)
 	}
 	families, err := reg.Gather()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // Options of a Server.
@@ -15,7 +17,7 @@ type Options struct {
 	// Domain is the zone's apex in lower case with trailing dot. Required.
 	Domain string
 	// Backend holds the zone's data. Required.
-	Backend Backend
+	Backend backend.Backend
 	// Forwarder asks other servers. Required.
 	Forwarder *Forwarder
 	// Version is the answer to version.bind in class CHAOS.

@@ -10,18 +10,20 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // oneName is a backend with one name of many addresses.
 type oneName struct{ addrs int }
 
-func (oneName) Status() Status { return Ready }
+func (oneName) Status() backend.Status { return backend.Ready }
 
-func (b oneName) Records(_ context.Context, q Query) (Answer, error) {
+func (b oneName) Records(_ context.Context, q backend.Query) (backend.Answer, error) {
 	if q.Name != "web.cluster.local." {
-		return Answer{}, ErrNotFound
+		return backend.Answer{}, backend.ErrNotFound
 	}
-	var a Answer
+	var a backend.Answer
 	for i := range b.addrs {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 		a.Total++
@@ -29,21 +31,21 @@ func (b oneName) Records(_ context.Context, q Query) (Answer, error) {
 			continue
 		}
 		switch q.Type {
-		case TypeA:
-			a.Records = append(a.Records, Record{Type: TypeA, TTL: 30, Addr: addr})
-		case TypeSRV:
+		case backend.TypeA:
+			a.Records = append(a.Records, backend.Record{Type: backend.TypeA, TTL: 30, Addr: addr})
+		case backend.TypeSRV:
 			host := strings.ReplaceAll(addr.String(), ".", "-") + ".web.cluster.local."
-			a.Records = append(a.Records, Record{Type: TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{addr}})
+			a.Records = append(a.Records, backend.Record{Type: backend.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{addr}})
 		}
 	}
 	return a, nil
 }
 
-func (oneName) ReverseRecords(netip.Addr) ([]Record, error) { return nil, ErrNotFound }
+func (oneName) ReverseRecords(netip.Addr) ([]backend.Record, error) { return nil, backend.ErrNotFound }
 
-func (oneName) ReverseBelow(netip.Prefix) error { return ErrNotFound }
+func (oneName) ReverseBelow(netip.Prefix) error { return backend.ErrNotFound }
 
-func newServer(t testing.TB, b Backend) *Server {
+func newServer(t testing.TB, b backend.Backend) *Server {
 	t.Helper()
 	s, err := New(Options{Domain: "cluster.local.", Backend: b, Forwarder: NewForwarder(netip.AddrPort{})})
 	if err != nil {
@@ -238,7 +240,7 @@ func TestTruncationAtTheLimit(t *testing.T) {
 	for _, n := range []int{1, 2, 29, 30, 31, 60, 5000} {
 		b := oneName{addrs: n}
 		s := newServer(t, b)
-		for _, qtype := range []uint16{TypeA, TypeSRV} {
+		for _, qtype := range []uint16{backend.TypeA, backend.TypeSRV} {
 			raw, err := new(dns.Msg).SetQuestion("web.cluster.local.", qtype).Pack()
 			if err != nil {
 				t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // A forwarded reply that is larger than the client takes has TC, whole records,
@@ -108,8 +109,8 @@ func TestTTLOfTargets(t *testing.T) {
 // SRV of an alias to an alias has each record once.
 func TestAliasChainInAdditional(t *testing.T) {
 	z := zone()
-	z.names["a"] = []skydns.Record{alias("b.cluster.local.")}
-	z.names["b"] = []skydns.Record{{Type: skydns.TypeCNAME, TTL: 7, Host: "web.cluster.local."}}
+	z.names["a"] = []backend.Record{alias("b.cluster.local.")}
+	z.names["b"] = []backend.Record{{Type: backend.TypeCNAME, TTL: 7, Host: "web.cluster.local."}}
 	addr := serve(t, skydns.Options{Backend: z})
 	m := dnstest.Exchange(t, addr, dnstest.Query("a.cluster.local", dns.TypeSRV), false)
 	if len(m.Extra) != 2 || m.Extra[0].Header().Ttl != 7 {
@@ -124,7 +125,7 @@ func TestAliasChainInAdditional(t *testing.T) {
 // The target of an alias may be in a stub domain inside the zone.
 func TestAliasIntoStubDomain(t *testing.T) {
 	z := zone()
-	z.names["corp"] = []skydns.Record{alias("www.stub.cluster.local.")}
+	z.names["corp"] = []backend.Record{alias("www.stub.cluster.local.")}
 	f := upstream(t, rcode(dns.RcodeNameError))
 	stub := dnstest.NewServer(t, answerWith(t, "www.stub.cluster.local. 20 IN A 192.0.2.9"))
 	f.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Addr: stub.AddrPort()}}})

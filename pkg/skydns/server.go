@@ -13,12 +13,14 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // A Server answers DNS queries over UDP and TCP.
 type Server struct {
 	domain    string
-	backend   Backend
+	backend   backend.Backend
 	forwarder *Forwarder
 	version   string
 	fast      bool

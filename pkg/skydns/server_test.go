@@ -23,6 +23,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 func TestMain(m *testing.M) {
@@ -37,8 +38,8 @@ func TestMain(m *testing.M) {
 }
 
 func zone() *fake {
-	f := &fake{status: skydns.Ready, reverse: map[netip.Addr]string{netip.MustParseAddr("10.0.0.1"): "web.cluster.local."}}
-	f.names = map[string][]skydns.Record{
+	f := &fake{status: backend.Ready, reverse: map[netip.Addr]string{netip.MustParseAddr("10.0.0.1"): "web.cluster.local."}}
+	f.names = map[string][]backend.Record{
 		"web":     {a("10.0.0.1")},
 		"empty":   nil,
 		"two":     {a("10.0.0.1"), a("10.0.0.2")},
@@ -49,7 +50,7 @@ func zone() *fake {
 		"missing": {alias("nowhere.cluster.local.")},
 	}
 	for i := range 12 {
-		f.names[fmt.Sprint("hop", i)] = []skydns.Record{alias(fmt.Sprintf("hop%d.cluster.local.", i+1))}
+		f.names[fmt.Sprint("hop", i)] = []backend.Record{alias(fmt.Sprintf("hop%d.cluster.local.", i+1))}
 	}
 	return f
 }
@@ -153,7 +154,7 @@ func TestAliasesAreFollowedSoFar(t *testing.T) {
 }
 
 func TestNotReady(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: &fake{status: skydns.NotReady}, Forwarder: upstream(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
+	addr := serve(t, skydns.Options{Backend: &fake{status: backend.NotReady}, Forwarder: upstream(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
 	for _, name := range []string{"web.cluster.local", "cluster.local", "1.0.0.10.in-addr.arpa"} {
 		q := dnstest.Query(name, dns.TypePTR)
 		q.SetEdns0(1232, false)
@@ -215,17 +216,17 @@ type starting struct {
 	ready, asked atomic.Bool
 }
 
-func (s *starting) Status() skydns.Status {
+func (s *starting) Status() backend.Status {
 	s.asked.Store(true)
 	if s.ready.Load() {
-		return skydns.Ready
+		return backend.Ready
 	}
-	return skydns.NotReady
+	return backend.NotReady
 }
 
 func TestStaleAnswers(t *testing.T) {
 	b := zone()
-	b.status = skydns.Stale
+	b.status = backend.Stale
 	addr := serve(t, skydns.Options{Backend: b})
 	for name, qtype := range map[string]uint16{"web.cluster.local": dns.TypeA, "no.cluster.local": dns.TypeA, "1.0.0.10.in-addr.arpa": dns.TypePTR} {
 		q := dnstest.Query(name, qtype)
@@ -244,7 +245,7 @@ func TestStaleAnswers(t *testing.T) {
 
 func TestPanicIsAnswered(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	addr := serve(t, skydns.Options{Backend: &fake{status: skydns.Ready, panics: true}, Registerer: reg})
+	addr := serve(t, skydns.Options{Backend: &fake{status: backend.Ready, panics: true}, Registerer: reg})
 	for range 2 {
 		m := dnstest.Exchange(t, addr, dnstest.Query("web.cluster.local", dns.TypeA), false)
 		if m.Rcode != dns.RcodeServerFailure {
@@ -259,15 +260,15 @@ func TestPanicIsAnswered(t *testing.T) {
 // buggy is a backend with a bug in the short way.
 type buggy struct{ *fake }
 
-func (buggy) PlainRecords(string, uint16) skydns.Plain { panic("a bug") }
+func (buggy) PlainRecords(string, uint16) backend.Plain { panic("a bug") }
 
-func (buggy) PlainReverse(netip.Addr) skydns.Plain { panic("a bug") }
+func (buggy) PlainReverse(netip.Addr) backend.Plain { panic("a bug") }
 
 // What the fast path was about to answer when it panicked, the handler answers.
 func TestPanicOfTheFastPath(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	names := map[string][]skydns.Record{"web": {a("10.0.0.1")}}
-	addr := serve(t, skydns.Options{Backend: buggy{&fake{status: skydns.Ready, names: names}}, Registerer: reg})
+	names := map[string][]backend.Record{"web": {a("10.0.0.1")}}
+	addr := serve(t, skydns.Options{Backend: buggy{&fake{status: backend.Ready, names: names}}, Registerer: reg})
 	m := dnstest.Exchange(t, addr, dnstest.Query("web.cluster.local", dns.TypeA), false)
 	if m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
 		t.Errorf("got %v", m)
@@ -295,7 +296,7 @@ func value(t *testing.T, reg prometheus.Gatherer, name string) float64 {
 }
 
 func TestBackendErrorIsServfail(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: &fake{status: skydns.Ready, err: errors.New("no location")}})
+	addr := serve(t, skydns.Options{Backend: &fake{status: backend.Ready, err: errors.New("no location")}})
 	m := dnstest.Exchange(t, addr, dnstest.Query("web.cluster.local", dns.TypeA), false)
 	if m.Rcode != dns.RcodeServerFailure || m.Authoritative {
 		t.Error(m)
@@ -691,7 +692,7 @@ type blocking struct {
 	release chan struct{}
 }
 
-func (b blocking) Records(ctx context.Context, q skydns.Query) (skydns.Answer, error) {
+func (b blocking) Records(ctx context.Context, q backend.Query) (backend.Answer, error) {
 	if strings.Contains(q.Name, "*") {
 		<-b.release
 	}

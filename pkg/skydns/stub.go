@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // A StubServer is a server of a stub domain: an address, or a host name that
@@ -83,7 +85,7 @@ func (f *Forwarder) hostAddrs(ctx context.Context, host string) []netip.Addr {
 // one that is looked for.
 func (f *Forwarder) lookupHost(ctx context.Context, host string) []netip.Addr {
 	var addrs []netip.Addr
-	for _, qtype := range []uint16{TypeA, TypeAAAA} {
+	for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
 		m, err := f.lookupAt(ctx, f.routes.Load().upstreams, host, qtype)
 		if err != nil {
 			continue
@@ -116,7 +118,7 @@ func (s *Server) localAddresses(ctx context.Context, name string) ([]netip.Addr,
 		return nil, false
 	}
 	var addrs []netip.Addr
-	for _, qtype := range []uint16{TypeA, TypeAAAA} {
+	for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
 		if c, err := s.follow(ctx, name, qtype); err == nil {
 			addrs = append(addrs, addrsOf(c.rrs)...)
 		}

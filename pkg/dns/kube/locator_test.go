@@ -8,13 +8,13 @@ import (
 	"time"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // redirect asks for a Service of another cluster and returns where to, which
 // is made of the cluster's own location.
 func redirect(ctx context.Context, z *kubedns.Zone) (string, error) {
-	got, err := z.Records(ctx, skydns.Query{Name: "web.shop.east.svc.cluster.local.", Type: skydns.TypeA, Limit: 10})
+	got, err := z.Records(ctx, backend.Query{Name: "web.shop.east.svc.cluster.local.", Type: backend.TypeA, Limit: 10})
 	if err != nil || len(got.Records) == 0 {
 		return "", err
 	}

@@ -15,7 +15,7 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 func TestMain(m *testing.M) {
@@ -89,14 +89,14 @@ func (r *rig) a(service string) string {
 func lookup(t *testing.T, z *kubedns.Zone, service string) string {
 	t.Helper()
 	synctest.Wait()
-	q := skydns.Query{Name: service + "." + ns + ".svc.cluster.local.", Type: skydns.TypeA, Limit: 10_000}
+	q := backend.Query{Name: service + "." + ns + ".svc.cluster.local.", Type: backend.TypeA, Limit: 10_000}
 	got, err := z.Records(t.Context(), q)
 	if err != nil {
 		return err.Error()
 	}
 	var texts []string
 	for _, rec := range got.Records {
-		if rec.Type == skydns.TypeCNAME {
+		if rec.Type == backend.TypeCNAME {
 			texts = append(texts, rec.Host)
 			continue
 		}

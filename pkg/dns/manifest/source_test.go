@@ -19,7 +19,7 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/manifest"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 // followed is how soon a change on disk must be answered.
@@ -81,14 +81,14 @@ func (w *world) must(err error) {
 // "not ready" that it may.
 func (w *world) want(step, service, addr string) {
 	w.t.Helper()
-	a, err := w.zone.Records(w.t.Context(), skydns.Query{Name: service + ".default.svc.cluster.local.", Type: skydns.TypeA, Limit: 10})
+	a, err := w.zone.Records(w.t.Context(), backend.Query{Name: service + ".default.svc.cluster.local.", Type: backend.TypeA, Limit: 10})
 	got := ""
 	switch {
 	case err == nil && len(a.Records) == 1:
 		got = a.Records[0].Addr.String()
-	case errors.Is(err, skydns.ErrNotReady):
+	case errors.Is(err, backend.ErrNotReady):
 		got = "not ready"
-	case !errors.Is(err, skydns.ErrNotFound):
+	case !errors.Is(err, backend.ErrNotFound):
 		got = fmt.Sprint(a, err)
 	}
 	if got != addr {
@@ -204,13 +204,13 @@ func TestSourceDeniesNothingUnread(t *testing.T) {
 		w.want("start", "web", "10.96.0.1")
 		w.want("start", "db", "not ready")
 		w.want("start", "nothing", "not ready")
-		if got := w.zone.Status(); got != skydns.Partial || w.source.Status().Synced {
+		if got := w.zone.Status(); got != backend.Partial || w.source.Status().Synced {
 			t.Errorf("status %v, %+v, want partial", got, w.source.Status())
 		}
-		if _, err := w.zone.ReverseRecords(netip.MustParseAddr("10.96.0.2")); !errors.Is(err, skydns.ErrNotReady) {
+		if _, err := w.zone.ReverseRecords(netip.MustParseAddr("10.96.0.2")); !errors.Is(err, backend.ErrNotReady) {
 			t.Errorf("reverse: got %v, want not ready", err)
 		}
-		if plain := w.zone.PlainRecords("db.default.svc.cluster.local.", skydns.TypeA); plain.Kind != (skydns.Plain{}).Kind {
+		if plain := w.zone.PlainRecords("db.default.svc.cluster.local.", backend.TypeA); plain.Kind != (backend.Plain{}).Kind {
 			t.Errorf("the fast path answers %+v", plain)
 		}
 		w.write("good.yaml", service("web", "10.96.0.7"))
@@ -221,7 +221,7 @@ func TestSourceDeniesNothingUnread(t *testing.T) {
 		time.Sleep(followed)
 		w.want("mended", "db", "10.96.0.2")
 		w.want("mended", "nothing", "")
-		if got := w.zone.Status(); got != skydns.Ready {
+		if got := w.zone.Status(); got != backend.Ready {
 			t.Errorf("status %v after the file was mended, want ready", got)
 		}
 		w.write("late.yaml", "hello")
@@ -303,7 +303,7 @@ func TestSourceEndpointsAndNodes(t *testing.T) {
 		w.want("no slice", "web", "10.244.0.1")
 
 		w.zone.SetFederations(map[string]string{"fed": "example.com"})
-		a, err := w.zone.Records(t.Context(), skydns.Query{Name: "svc.ns.fed.svc.cluster.local.", Type: skydns.TypeA, Limit: 10})
+		a, err := w.zone.Records(t.Context(), backend.Query{Name: "svc.ns.fed.svc.cluster.local.", Type: backend.TypeA, Limit: 10})
 		if err != nil || len(a.Records) != 1 || a.Records[0].Host != "svc.ns.fed.svc.z.r.example.com." {
 			t.Errorf("got %v, %v, want an alias made of the Node's zone and region", a, err)
 		}

@@ -17,7 +17,7 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
 const domain = "cluster.local."
@@ -199,19 +199,19 @@ func TestKeeper(t *testing.T) {
 		z = kubedns.NewZone(kubedns.Options{})
 		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(k *snapshot.Keeper) {
 			time.Sleep(time.Second)
-			if got := z.Status(); got != skydns.NotReady {
+			if got := z.Status(); got != backend.NotReady {
 				t.Errorf("status %v after a second", got)
 			}
 			time.Sleep(2 * time.Second)
-			if _, stale := k.StaleSince(); z.Status() != skydns.Stale || !stale {
+			if _, stale := k.StaleSince(); z.Status() != backend.Stale || !stale {
 				t.Errorf("status %v after three seconds", z.Status())
 			}
-			a, err := z.Records(t.Context(), skydns.Query{Name: "set.ns.svc." + domain, Type: skydns.TypeA, Limit: 100})
+			a, err := z.Records(t.Context(), backend.Query{Name: "set.ns.svc." + domain, Type: backend.TypeA, Limit: 100})
 			if err != nil || len(a.Records) != 2 {
 				t.Errorf("%v, %v", a.Records, err)
 			}
 			z.MarkSynced()
-			if _, stale := k.StaleSince(); z.Status() != skydns.Ready || stale {
+			if _, stale := k.StaleSince(); z.Status() != backend.Ready || stale {
 				t.Error("still stale")
 			}
 		})
@@ -220,25 +220,25 @@ func TestKeeper(t *testing.T) {
 		z = kubedns.NewZone(kubedns.Options{})
 		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
 			time.Sleep(time.Second)
-			if got := z.Status(); got != skydns.Stale {
+			if got := z.Status(); got != backend.Stale {
 				t.Errorf("status %v when the source fails", got)
 			}
 			time.Sleep(2 * time.Hour)
-			if _, err := z.Records(t.Context(), skydns.Query{Name: "set.ns.svc." + domain, Type: skydns.TypeA, Limit: 100}); err == nil {
+			if _, err := z.Records(t.Context(), backend.Query{Name: "set.ns.svc." + domain, Type: backend.TypeA, Limit: 100}); err == nil {
 				t.Error("endpoints of two hours ago")
 			}
-			if a, err := z.Records(t.Context(), skydns.Query{Name: "num.ns.svc." + domain, Type: skydns.TypeA, Limit: 100}); err != nil || len(a.Records) != 1 {
+			if a, err := z.Records(t.Context(), backend.Query{Name: "num.ns.svc." + domain, Type: backend.TypeA, Limit: 100}); err != nil || len(a.Records) != 1 {
 				t.Errorf("%v, %v", a.Records, err)
 			}
 			time.Sleep(24 * time.Hour)
-			if got := z.Status(); got != skydns.NotReady {
+			if got := z.Status(); got != backend.NotReady {
 				t.Errorf("status %v after a day", got)
 			}
 		})
 		z = kubedns.NewZone(kubedns.Options{})
 		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
 			time.Sleep(time.Second)
-			if got := z.Status(); got != skydns.NotReady {
+			if got := z.Status(); got != backend.NotReady {
 				t.Errorf("status %v with a file of yesterday", got)
 			}
 		})
@@ -249,7 +249,7 @@ func TestKeeper(t *testing.T) {
 func TestKeeperIgnoresTheFuture(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "snapshot")
 	synctest.Test(t, func(t *testing.T) {
-		for ahead, want := range map[time.Duration]skydns.Status{30 * time.Second: skydns.Stale, time.Hour: skydns.NotReady} {
+		for ahead, want := range map[time.Duration]backend.Status{30 * time.Second: backend.Stale, time.Hour: backend.NotReady} {
 			if err := os.WriteFile(path, encoded(t), 0o600); err != nil {
 				t.Fatal(err)
 			}

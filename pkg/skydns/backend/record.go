@@ -1,20 +1,16 @@
-package skydns
+package backend
 
-import (
-	"net/netip"
+import "net/netip"
 
-	"github.com/miekg/dns"
-)
-
-// Record types a Backend can return, by their registered numbers.
+// Record types that a Backend can return (IANA registry of RR types).
 const (
-	TypeA     = dns.TypeA
-	TypeNS    = dns.TypeNS
-	TypeCNAME = dns.TypeCNAME
-	TypePTR   = dns.TypePTR
-	TypeTXT   = dns.TypeTXT
-	TypeAAAA  = dns.TypeAAAA
-	TypeSRV   = dns.TypeSRV
+	TypeA     uint16 = 1
+	TypeNS    uint16 = 2
+	TypeCNAME uint16 = 5
+	TypePTR   uint16 = 12
+	TypeTXT   uint16 = 16
+	TypeAAAA  uint16 = 28
+	TypeSRV   uint16 = 33
 )
 
 // A Record is the data of one resource record. Its owner is the name that was
