@@ -5,7 +5,8 @@ package layout
 var mayImport = map[string][]string{
 	"cmd/kube-dns": {
 		"internal/atomicfile", "internal/cgroup", "internal/cli", "internal/httpd",
-		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot", "pkg/skydns",
+		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot",
+		"pkg/skydns", "pkg/skydns/backend",
 	},
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "pkg/config", "pkg/dnsmasq"},
 	"cmd/sidecar":       {"internal/cli", "internal/httpd", "pkg/dnsmasq", "pkg/sidecar"},
