@@ -24,7 +24,7 @@ func follow(t *testing.T, id identity) (*kubeDNS, *apiTarget) {
 	return k, &apiTarget{objects: rig.cluster.objects, server: k.dns, config: k.config, endpoints: "EndpointSlice"}
 }
 
-// A pod is ready to serve outside names before there is any API server, says
+// A pod is ready to serve outside names before there is any API server, by
 // what it waits for, and gets its data without a restart.
 func TestAPIServerAwayAtStart(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
@@ -144,7 +144,7 @@ func TestWatchesHang(t *testing.T) {
 }
 
 // A kube-dns that restarts while the API server is away answers from what its
-// predecessor knew, and says so.
+// predecessor had, and reports that.
 func TestRestartWithoutAPIServer(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	proxy := startFilterProxy(t, id)
@@ -229,7 +229,7 @@ func TestDeletedWhileWatchIsDown(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// Nobody told kube-dns yet.
+			// kube-dns has not been notified yet.
 			mustAnswer(t, k.dns, question{name: names[0], qtype: dns.TypeA}, dns.RcodeSuccess, "A 10.96.72.1")
 			proxy.up(t)
 			for _, name := range names {

@@ -56,7 +56,7 @@ func (c *chaos) restarts(t *testing.T) {
 				loads[i] = c.load(p, rate)
 				loads[i].search = 10
 			}
-			harmed, undisturbed := c.beside(t, loads[0], loads[1], 15*time.Second, func() {
+			harmed, undisturbed := c.compare(t, loads[0], loads[1], 15*time.Second, func() {
 				pods[0].proxy.down(t)
 				for _, p := range pods {
 					p.kubeDNS.kill()
@@ -157,7 +157,7 @@ func (c *chaos) apiAway(t *testing.T) {
 	m := &moves{objects: &apiTarget{objects: rig.cluster.objects}}
 	p.shows(t, m.next(t))
 	var took time.Duration
-	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 65*time.Second, func() {
+	harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 65*time.Second, func() {
 		p.proxy.down(t)
 		back := time.Now().Add(60 * time.Second)
 		var last []*asked
@@ -189,7 +189,7 @@ func (c *chaos) etcdStopped(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		rig.cluster.restart(t)
 		began := time.Now()
-		// The API server takes writes again some time after it says so.
+		// The API server takes writes again some time after it reports that.
 		var last []*asked
 		eventually(t, 60*time.Second, func() error {
 			_, err := rig.cluster.client.CoreV1().Services("").List(t.Context(), listOne)
@@ -232,7 +232,7 @@ func (c *chaos) watchesCut(t *testing.T) {
 	control.warm(t)
 	m := &moves{objects: &apiTarget{objects: rig.cluster.objects}, round: 200}
 	var took time.Duration
-	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 25*time.Second, func() {
+	harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 25*time.Second, func() {
 		var last []*asked
 		for range 20 {
 			p.proxy.down(t)

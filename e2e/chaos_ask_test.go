@@ -45,16 +45,16 @@ var scopes = []struct {
 type outcome int
 
 const (
-	right   outcome = iota
-	lost            // no answer within the client's timeout
-	refused         // REFUSED
-	nobody          // no socket at the port: the client knows at once
-	failed          // SERVFAIL
-	wrong           // an answer that contradicts the objects
+	right    outcome = iota
+	lost             // no answer within the client's timeout
+	refused          // REFUSED
+	noSocket         // no socket at the port: the client gets an error immediately
+	failed           // SERVFAIL
+	wrong            // an answer that contradicts the objects
 )
 
 func (o outcome) String() string {
-	return [...]string{"right", "lost", "refused", "nobody at the port", "failed", "wrong"}[o]
+	return [...]string{"right", "lost", "refused", "no socket at the port", "failed", "wrong"}[o]
 }
 
 // asked is a question with its right answer. It is not changed once made.
@@ -78,7 +78,7 @@ func newAsked(c class, name string, qtype uint16, rcode int, rdata ...string) *a
 	return &asked{class: c, name: dns.Fqdn(name), qtype: qtype, wire: wire, rcode: rcode, rdata: rdata}
 }
 
-// judge says what a reply is worth, and why when it is not right.
+// judge returns the verdict on a reply, with the reason if it is not right.
 func (q *asked) judge(m *dns.Msg, reply []byte) (outcome, string) {
 	if err := m.Unpack(reply); err != nil {
 		return wrong, err.Error()
@@ -112,7 +112,7 @@ func (q *asked) judgeMsg(m *dns.Msg) (outcome, string) {
 	return right, ""
 }
 
-// rdata is what a record says.
+// rdata is the data of a record.
 func rdata(rr dns.RR) string {
 	switch rr := rr.(type) {
 	case *dns.A:
@@ -218,10 +218,10 @@ func exchange(network, server, name string, qtype uint16) (*dns.Msg, error) {
 	return reply, err
 }
 
-// lostBy tells a port without a socket from an answer that never came.
+// lostBy distinguishes a port without a socket from a missing reply.
 func lostBy(err error) outcome {
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nobody
+		return noSocket
 	}
 	return lost
 }

@@ -149,7 +149,7 @@ func (c *chaos) invalidConfig(t *testing.T) {
 		with(map[string]string{"federations": "nonsense"}, "upstreamNameservers", `["192.0.2.1"]`),
 	}
 	pid := p.dnsmasqPID()
-	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 12*time.Second, func() {
+	harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 12*time.Second, func() {
 		for _, config := range invalid {
 			p.configure(t, config)
 			time.Sleep(2 * time.Second)
@@ -224,7 +224,7 @@ func (c *chaos) stubNames(t *testing.T) {
 			p, control := c.startPod(t, opts), c.startPod(t, opts)
 			p.warm(t)
 			control.warm(t)
-			harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 13*time.Second, func() {
+			harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 13*time.Second, func() {
 				p.configure(t, with(upstreams(one), "stubDomains", stub))
 			})
 			c.record(t, row{harm: tt.harm, scope: "all", target: asControl, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)

@@ -52,7 +52,7 @@ func (c *chaos) diskFull(t *testing.T) {
 				return p
 			}
 			p, control := start("small", tt.start), start("control", "")
-			harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 14*time.Second, func() {
+			harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 14*time.Second, func() {
 				if tt.later != "" {
 					p.inNamespace(t, "DIR="+p.dir+"; "+tt.later)
 				}

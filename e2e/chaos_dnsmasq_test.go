@@ -38,7 +38,7 @@ func (c *chaos) dnsmasqKilled(t *testing.T) {
 		idleConnections(t, pod.dns, 20)
 	}
 	var moments []time.Time
-	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), kills*killPause, func() {
+	harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), kills*killPause, func() {
 		for range kills {
 			moments = append(moments, time.Now())
 			p.killDNSMasq(t)
@@ -117,7 +117,7 @@ func (c *chaos) idleClients(t *testing.T) {
 				o.tcp = 10
 				return o
 			}
-			harmed, undisturbed := c.beside(t, load(p), load(control), 12*time.Second, func() {
+			harmed, undisturbed := c.compare(t, load(p), load(control), 12*time.Second, func() {
 				connected := idleConnections(t, load(p).server, tt.clients)
 				time.Sleep(5 * time.Second)
 				t.Logf("%d of %d clients are connected", connected.Load(), tt.clients)
@@ -131,7 +131,7 @@ func (c *chaos) idleClients(t *testing.T) {
 	}
 }
 
-// flood asks for names that nobody asks for twice, at twice the usual pace.
+// flood queries names once each, at twice the usual rate.
 func (c *chaos) flood(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -152,7 +152,7 @@ func (c *chaos) flood(t *testing.T) {
 		time.Sleep(13 * time.Second)
 		flooding = flood.finish(t)
 	})
-	what := fmt.Sprintf("%d names a second that nobody asks for twice", 2*rate)
+	what := fmt.Sprintf("%d names a second that are queried once", 2*rate)
 	c.record(t, row{harm: what, scope: "cluster", target: asControl, with: harmed.of(clusterClasses...), without: undisturbed.of(clusterClasses...)}, harmed, undisturbed)
 	c.record(t, row{harm: what, scope: "outside", target: asControl, with: harmed.of(classOutside), without: undisturbed.of(classOutside)}, nil, nil)
 	c.record(t, row{harm: what, scope: "the flood itself", with: flooding.of()}, flooding, nil)
@@ -167,7 +167,7 @@ func (c *chaos) drain(t *testing.T) {
 	control.warm(t)
 	var rest func() []string
 	// The load ends soon after the last process that it could reach.
-	harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 6500*time.Millisecond, func() {
+	harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 6500*time.Millisecond, func() {
 		rest = p.terminate(t)
 	})
 	if ends := rest(); len(ends) != 3 || ends[0] != p.nanny.name {
@@ -178,7 +178,7 @@ func (c *chaos) drain(t *testing.T) {
 		c.record(t, row{
 			harm: "SIGTERM to all three processes", scope: scope.name, target: noneLost,
 			with: with, without: undisturbed.of(scope.classes...),
-			note: fmt.Sprintf("(after the end of -lameduck: %d got REFUSED, %d found no socket)", with.refused, with.nobody),
+			note: fmt.Sprintf("(after the end of -lameduck: %d got REFUSED, %d found no socket)", with.refused, with.noSocket),
 		}, harmed, undisturbed)
 	}
 }
@@ -191,7 +191,7 @@ func (p *pod) terminate(t *testing.T) func() []string {
 	var waiting sync.WaitGroup
 	ended := make(chan string, 3)
 	for _, proc := range []*process{p.nanny, p.kubeDNS, p.sidecar} {
-		proc.stopping.Do(func() { // nobody else stops it
+		proc.stopping.Do(func() { // nothing else stops it
 			if err := proc.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Errorf("stop %s: %v", proc.name, err)
 			}

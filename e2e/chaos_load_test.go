@@ -56,7 +56,7 @@ type loadOptions struct {
 	tcp int
 	// search is for names that are looked up through a search list; 0: none.
 	search int
-	// limit ends the load by itself; 0: after an hour.
+	// limit ends the load; 0: after an hour.
 	limit time.Duration
 }
 
@@ -236,7 +236,7 @@ func (l *load) resolve(id uint16, judge func(*asked) (outcome, string)) {
 	l.score.add(s.asked, s.at, took, out, why)
 }
 
-// unreachable closes the queries that the kernel sent back: nobody listened at
+// unreachable closes the queries that the kernel sent back: nothing listened on
 // the port.
 func (l *load) unreachable() {
 	var ids []uint16
@@ -254,7 +254,7 @@ func (l *load) unreachable() {
 		}
 	})
 	for _, id := range ids {
-		l.resolve(id, func(*asked) (outcome, string) { return nobody, "" })
+		l.resolve(id, func(*asked) (outcome, string) { return noSocket, "" })
 	}
 }
 

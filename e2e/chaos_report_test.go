@@ -25,7 +25,7 @@ const (
 type target int
 
 const (
-	// shown only: the documentation says why.
+	// shown only: the documentation gives the reason.
 	noTarget target = iota
 	// asControl: no more queries lost, refused, failed or wrong.
 	asControl
@@ -72,7 +72,7 @@ func (r row) order() int {
 	return n
 }
 
-// missed says why the target was not met; empty when it was.
+// missed is the reason why the target was not met; empty when it was.
 func (r row) missed() string {
 	harm, control := r.with.bad(), r.without.bad()
 	if len(r.pairs) > 0 {
@@ -147,14 +147,14 @@ func (c *chaos) table() string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %v | %s |\n", r.number, r.harm, r.scope,
 			pair(func(s summary) int { return s.sent }), pair(func(s summary) int { return s.lost }),
-			pair(func(s summary) int { return s.refused + s.nobody }), pair(func(s summary) int { return s.failed }),
+			pair(func(s summary) int { return s.refused + s.noSocket }), pair(func(s summary) int { return s.failed }),
 			pair(func(s summary) int { return s.wrong }), pair(func(s summary) int { return int(s.gap.Milliseconds()) }),
 			pair(func(s summary) int { return int(s.slowest.Milliseconds()) }), r.target, met)
 	}
 	return b.String()
 }
 
-// machine says where the figures come from.
+// machine describes the machine of the figures.
 func (c *chaos) machine() string {
 	version := "dnsmasq"
 	if out, err := exec.Command("dnsmasq", "--version").Output(); err == nil {

@@ -20,7 +20,7 @@ type score struct {
 	// kept counts events by outcome; of each only the first are kept.
 	kept [wrong + 1]int
 	// stall is the longest pause between two ticks of the load itself: a gap
-	// that is not longer says nothing.
+	// that is not longer proves nothing.
 	stall time.Duration
 	ended time.Duration
 }
@@ -52,7 +52,7 @@ func (s *score) add(q *asked, at, took time.Duration, out outcome, why string) {
 		s.tallies[q.class] = t
 	}
 	t.count[out]++
-	if out != lost && out != nobody {
+	if out != lost && out != noSocket {
 		t.slowest = max(t.slowest, took)
 	}
 	if out == right {
@@ -72,9 +72,9 @@ func (s *score) close() {
 
 // A summary is an account of some classes in one line.
 type summary struct {
-	sent, lost, refused, nobody, failed, wrong int
-	gap, slowest                               time.Duration
-	gapAt                                      time.Duration
+	sent, lost, refused, noSocket, failed, wrong int
+	gap, slowest                                 time.Duration
+	gapAt                                        time.Duration
 }
 
 // of sums up classes; with none, those of the UDP load.
@@ -94,7 +94,7 @@ func (s *score) of(classes ...class) summary {
 		}
 		sum.lost += t.count[lost]
 		sum.refused += t.count[refused]
-		sum.nobody += t.count[nobody]
+		sum.noSocket += t.count[noSocket]
 		sum.failed += t.count[failed]
 		sum.wrong += t.count[wrong]
 		sum.slowest = max(sum.slowest, t.slowest)
@@ -132,11 +132,11 @@ func (s *score) gapAfter(moment time.Time) time.Duration {
 }
 
 // bad is all that a client would complain about.
-func (s summary) bad() int { return s.lost + s.refused + s.nobody + s.failed + s.wrong }
+func (s summary) bad() int { return s.lost + s.refused + s.noSocket + s.failed + s.wrong }
 
 func (s summary) String() string {
-	return fmt.Sprintf("sent %d, lost %d, refused %d, nobody there %d, failed %d, wrong %d, longest gap %v at %v, slowest %v",
-		s.sent, s.lost, s.refused, s.nobody, s.failed, s.wrong, ms(s.gap), ms(s.gapAt), ms(s.slowest))
+	return fmt.Sprintf("sent %d, lost %d, refused %d, noSocket there %d, failed %d, wrong %d, longest gap %v at %v, slowest %v",
+		s.sent, s.lost, s.refused, s.noSocket, s.failed, s.wrong, ms(s.gap), ms(s.gapAt), ms(s.slowest))
 }
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
@@ -176,7 +176,7 @@ func (s *score) trouble() string {
 
 // plus adds up two runs; gaps and times are the longest.
 func (s summary) plus(o summary) summary {
-	s.sent, s.lost, s.refused, s.nobody = s.sent+o.sent, s.lost+o.lost, s.refused+o.refused, s.nobody+o.nobody
+	s.sent, s.lost, s.refused, s.noSocket = s.sent+o.sent, s.lost+o.lost, s.refused+o.refused, s.noSocket+o.noSocket
 	s.failed, s.wrong = s.failed+o.failed, s.wrong+o.wrong
 	if o.gap > s.gap {
 		s.gap, s.gapAt = o.gap, o.gapAt

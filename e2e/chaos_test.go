@@ -53,7 +53,7 @@ func TestChaos(t *testing.T) {
 	wanted := func(number string) bool { return len(only) == 0 || slices.Contains(only, number) }
 	var liveness func(*testing.T)
 	if wanted("8") {
-		liveness = c.liveness(t) // goes on beside the others
+		liveness = c.liveness(t) // continues during the others
 	}
 	for _, tt := range cases {
 		if wanted(tt.number) {
@@ -167,9 +167,9 @@ func (c *chaos) load(p *pod, rate int) loadOptions {
 	return loadOptions{server: p.dns, rate: rate, mix: c.mix()}
 }
 
-// beside puts the same load on two pods for a time, and does harm to the first
+// compare puts the same load on two pods for a time, and does harm to the first
 // one second after the beginning.
-func (c *chaos) beside(t *testing.T, harmed, control loadOptions, d time.Duration, harm func()) (with, without *score) {
+func (c *chaos) compare(t *testing.T, harmed, control loadOptions, d time.Duration, harm func()) (with, without *score) {
 	t.Helper()
 	a, b := startLoad(t, harmed), startLoad(t, control)
 	end := time.Now().Add(d)
@@ -199,7 +199,7 @@ func (c *chaos) inTurn(t *testing.T, opts loadOptions, d time.Duration, harm fun
 	return with, control.finish(t)
 }
 
-// root reports whether this process may use port 53 and mount; else it says in
+// root reports whether this process may use port 53 and mount; else it reports in
 // the report what was left out.
 func (c *chaos) root(t *testing.T, what string) bool {
 	t.Helper()

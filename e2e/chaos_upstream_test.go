@@ -29,7 +29,7 @@ func (c *chaos) deadUpstreams(t *testing.T) {
 			// Nothing is in the cache: each name has to be asked for.
 			p := c.startPod(t, podOptions{config: upstreams(servers[0], servers[1])})
 			control := c.startPod(t, podOptions{config: upstreams(servers[2], servers[3])})
-			harmed, undisturbed := c.beside(t, c.load(p, rate), c.load(control, rate), 13*time.Second, func() {
+			harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 13*time.Second, func() {
 				tt.one(servers[0])
 				if tt.two != nil {
 					tt.two(servers[1])

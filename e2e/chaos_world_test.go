@@ -37,12 +37,12 @@ const (
 
 // A farServer is a name server of the world. All of them know the same names:
 // below any domain n0 to n999, and f followed by a number, which stands for
-// names that nobody asks for twice.
+// names that are queried once.
 type farServer struct {
 	addr    netip.AddrPort
 	mode    atomic.Int32
 	queries atomic.Int64
-	// hosts, when set, says which other names have addresses.
+	// hosts, when set, returns the addresses of other names.
 	hosts func(name string) []netip.Addr
 
 	conn    *net.UDPConn
@@ -77,7 +77,7 @@ func startFarServer(t *testing.T, addr string, delay time.Duration) *farServer {
 	return s
 }
 
-// close frees the port: who asks there is told so.
+// close frees the port: clients get an ICMP error.
 func (s *farServer) close() {
 	s.once.Do(func() { s.conn.Close() })
 	s.running.Wait()

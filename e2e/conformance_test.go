@@ -57,7 +57,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// startResolver runs a name server for what is outside the cluster. It knows
+// startResolver runs a name server for what is outside the cluster. It has
 // the given records, lines of a zone file, and nothing else.
 func startResolver(t *testing.T, records ...string) *conformance.Resolver {
 	t.Helper()

@@ -16,7 +16,7 @@ import (
 )
 
 // The pod as it is deployed: dnsmasq in front, kube-dns behind it, the sidecar
-// beside them, all with one ConfigMap.
+// next to them, all with one ConfigMap.
 func TestThroughDNSMasq(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90", "www.outside.example. 60 IN A 203.0.113.91")
@@ -148,7 +148,7 @@ func TestPodWaitsForAPIServer(t *testing.T) {
 	}
 }
 
-// A health is what /healthcheck/<label> of the sidecar says.
+// A health is the reply of the sidecar's /healthcheck/<label>.
 type health struct {
 	IsOk           bool
 	LatencySeconds float64

@@ -88,7 +88,7 @@ func patchService(t *testing.T, namespace, name, patch string) {
 	}
 }
 
-// Pods, as objects without a kubelet, out of which the cluster's own
+// Pods, as objects without a kubelet, from which the cluster's own
 // controllers make slices of both families; and Endpoints made by hand, which
 // they mirror.
 func TestEndpointsOfControllers(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// dirVariable tells the second process where the supervisor keeps everything.
+// dirVariable names the supervisor's directory for the second process.
 const dirVariable = "KUBE_DNS_E2E_DIR"
 
 // rig is what the supervisor prepared for all tests.

@@ -22,7 +22,7 @@ import (
 )
 
 // TestManifestsDryRun applies base and each overlay as `kubectl apply
-// --dry-run=server` does: the API server validates every field and knows each of
+// --dry-run=server` does: the API server validates every field and has each of
 // them, and has nothing to warn about. Pods made from them pass its admission of Pod
 // Security Standards in a namespace that enforces the one they promise.
 func TestManifestsDryRun(t *testing.T) {

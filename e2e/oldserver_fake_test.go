@@ -19,13 +19,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// streaming says what a server does when it is asked to stream a list, that
+// streaming is what a server does when it is asked to stream a list, that
 // is, for a watch with sendInitialEvents.
 type streaming int
 
 const (
 	// streamIgnored: a plain watch. The objects come as events, but never the
-	// bookmark that says that these were all.
+	// bookmark that ends the initial list.
 	streamIgnored streaming = iota
 	// streamSilent: a watch from now on: neither objects nor a bookmark.
 	streamSilent
@@ -35,7 +35,7 @@ const (
 
 // An oldServer is an API server of a release that cannot be had here, as far
 // as kube-dns can tell: it lists and watches Services, Endpoints and, where
-// told, EndpointSlices. It replies in JSON whatever it is asked for.
+// set, EndpointSlices. It replies in JSON whatever it is asked for.
 type oldServer struct {
 	// minor is the y of version 1.y.
 	minor     int

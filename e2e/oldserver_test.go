@@ -17,7 +17,7 @@ func TestOldAPIServers(t *testing.T) {
 		reads string
 		// limit bounds the time to the first data.
 		limit time.Duration
-		// streams says whether it may ask for a streamed list at all.
+		// streams reports whether it may ask for a streamed list at all.
 		streams bool
 	}{
 		{"1.16 without slices", &oldServer{minor: 16}, "Endpoints", 10 * time.Second, false},

@@ -112,7 +112,7 @@ func (p *process) tail(n int) string {
 }
 
 // eventually calls check until it returns nil, and fails the test with its
-// last error after limit. The limit says when to give up, not how fast it has
+// last error after limit. The limit is when to give up, not how fast it has
 // to be.
 func eventually(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()

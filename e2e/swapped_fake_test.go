@@ -18,7 +18,7 @@ type stockFake struct {
 	synced atomic.Bool
 }
 
-// stockRecords are what it knows, by name and type.
+// stockRecords are its records, by name and type.
 var stockRecords = map[string]string{
 	"kubernetes.default.svc.cluster.local. A":   "30 IN A 10.96.0.1",
 	"kubernetes.default.svc.cluster.local. SRV": "30 IN SRV 10 100 0 3730373435633866.kubernetes.default.svc.cluster.local.",

@@ -166,12 +166,12 @@ func (s stockPod) startKubeDNS(t *testing.T, id identity, config map[string]stri
 }
 
 // Our nanny and its dnsmasq in front of upstream's kube-dns, which refuses everything
-// until it has its data, and knows neither EDNS nor counters.
+// until it has its data, and supports neither EDNS nor counters.
 func TestSwappedNanny(t *testing.T) {
 	world, other := startResolver(t, outside), startResolver(t, "www.outside.example. 60 IN A 203.0.113.91")
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")
 	stock := startStockFake(t)
-	// The second one's server is a name of the cluster, which only kube-dns knows.
+	// The second one's server is a name of the cluster, which only kube-dns resolves.
 	stub := `{"partner.example": ["` + partner.Addr().String() + `"], "corp.example": ["ns.corp.svc.cluster.local"]}`
 	config := newConfigDir(t, map[string]string{
 		"stubDomains": stub, "upstreamNameservers": `["` + world.Addr().String() + `"]`,
@@ -234,7 +234,7 @@ func wantServer(dnsmasq, server string) error {
 	return fmt.Errorf("dnsmasq does not have the server %s: %v", server, reply.Answer)
 }
 
-// Our sidecar beside a plain dnsmasq and upstream's kube-dns, also with the probes of
+// Our sidecar with a plain dnsmasq and upstream's kube-dns, also with the probes of
 // older manifests.
 func TestSwappedSidecar(t *testing.T) {
 	pod := stockPod(overlayArgs(t, "drop-in"))
@@ -263,7 +263,7 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 	for _, label := range []string{"kubedns", "dnsmasq"} {
 		eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/"+label, 503); return err })
 	}
-	for _, label := range []string{"kubedns", "dnsmasq"} { // each has asked: 503 is also what it says before
+	for _, label := range []string{"kubedns", "dnsmasq"} { // each has asked: before, the sidecar returns 503 as well
 		wantMetric(t, f, `kubedns_probe_`+label+`_errors [1-9]`)
 	}
 	stock.synced.Store(true)
@@ -283,7 +283,7 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 	} {
 		wantMetric(t, f, line)
 	}
-	// Who does not answer is restarted, and nobody else.
+	// Only the container that does not answer is restarted.
 	kill(dnsmasq)
 	eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/dnsmasq", 503); return err })
 	eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/kubedns", 200); return err })

@@ -16,7 +16,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// resources says where the API serves each kind.
+// resources maps each kind to its API resource.
 var resources = map[string]schema.GroupVersionResource{
 	"Namespace":     {Version: "v1", Resource: "namespaces"},
 	"Node":          {Version: "v1", Resource: "nodes"},

@@ -134,7 +134,7 @@ func (c *cluster) watchWaiting(t *testing.T, pods []corev1.Pod, pids map[string]
 	}
 }
 
-// waits checks that a pod has no data, says so, and is alive all the same.
+// waits checks that a pod without data reports that and stays alive.
 func (c *cluster) waits(p *corev1.Pod) error {
 	a, err := c.shop.ask(p.Status.PodIP+":53", "web.shop"+zone, "A", false)
 	if err != nil {

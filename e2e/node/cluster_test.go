@@ -123,7 +123,7 @@ metadata:
 data: {registry: localhost, version: dev, zone: cluster.local, address: 10.96.0.10}
 `
 
-// explain shows what the cluster looks like, for whoever has to find out why a
+// explain shows what the cluster looks like, to help find out why a
 // test failed. The logs of all pods are in the node's folder.
 func (c *cluster) explain(t *testing.T) {
 	for _, args := range [][]string{
@@ -194,7 +194,7 @@ func (c *cluster) dnsPods(t *testing.T) []corev1.Pod {
 	return list.Items
 }
 
-// restarts is how often a container of a pod was started anew.
+// restarts is how often a container of a pod was restarted.
 func restarts(p *corev1.Pod, container string) int {
 	for _, s := range p.Status.ContainerStatuses {
 		if s.Name == container {
@@ -252,7 +252,7 @@ func (c *cluster) apply(t *testing.T, yaml string) {
 }
 
 // eventually calls check until it returns nil, and fails the test with its
-// last error after limit. The limit says when to give up, not how fast it has
+// last error after limit. The limit is when to give up, not how fast it has
 // to be.
 func eventually(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()

@@ -31,7 +31,7 @@ func (c *cluster) setConfig(t *testing.T, data map[string]string) {
 }
 
 // wantAnswered waits until both pods of kube-dns send a question to the name
-// server of that name; nobody: no such name.
+// server of that name; none: no such name.
 func (c *cluster) wantAnswered(t *testing.T, question, server string) {
 	t.Helper()
 	began := time.Now()
@@ -41,7 +41,7 @@ func (c *cluster) wantAnswered(t *testing.T, question, server string) {
 			if err != nil {
 				return err
 			}
-			if server == "nobody" && a.Rcode == "NXDOMAIN" {
+			if server == "none" && a.Rcode == "NXDOMAIN" {
 				return nil
 			}
 			if len(a.Records) != 1 || a.Records[0] != `TXT "`+server+`"` {
@@ -111,7 +111,7 @@ func (c *cluster) configuration(t *testing.T) {
 	}
 }
 
-// wantRefused waits until every pod says that it refuses the configuration.
+// wantRefused waits until every pod reports that it refuses the configuration.
 func (c *cluster) wantRefused(t *testing.T) {
 	t.Helper()
 	for _, p := range c.dnsPods(t) {

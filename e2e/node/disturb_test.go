@@ -139,7 +139,7 @@ func (c *cluster) hung(t *testing.T) {
 	var last string
 	for _, tt := range []struct {
 		container, process string
-		// unready says that the pod gets no new queries meanwhile: only what
+		// unready reports whether the pod gets no new queries meanwhile: only what
 		// /readiness asks for makes it so.
 		unready bool
 	}{
@@ -211,7 +211,7 @@ func (c *cluster) answers(p *corev1.Pod) error {
 	return nil
 }
 
-// serving says whether a pod is among the ready endpoints of the Service.
+// serving reports whether a pod is among the ready endpoints of the Service.
 func (c *cluster) serving(t *testing.T, p *corev1.Pod, want bool) error {
 	slices, err := c.client.DiscoveryV1().EndpointSlices("kube-system").List(t.Context(),
 		metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=kube-dns"})

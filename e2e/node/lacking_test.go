@@ -78,7 +78,7 @@ func (c *cluster) wantEvent(t *testing.T, deployment, reason, text string) error
 }
 
 // lackingObjects takes the ConfigMap and the right to EndpointSlices away and starts
-// the pods anew: they work, and say what they do without.
+// the pods again: they work, and report what is missing.
 func (c *cluster) lackingObjects(t *testing.T) {
 	t.Cleanup(func() {
 		c.deploy(t, "modern")

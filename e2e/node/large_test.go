@@ -25,7 +25,7 @@ const (
 	largeEndpoints = 50 // of each headless Service
 )
 
-// large fills the cluster, and lets both pods start anew in it: they must hold
+// large fills the cluster, and lets both pods start again in it: they must hold
 // all of it within the memory limit of the manifests. Kubernetes' own tests
 // call this "Should answer DNS query for maximum number of services per cluster".
 func (c *cluster) large(t *testing.T) {
@@ -152,7 +152,7 @@ func each(t *testing.T, what string, n int, create func(context.Context, int) er
 	return context.Cause(ctx)
 }
 
-// unproxied keeps kube-proxy from making rules for what nobody connects to.
+// unproxied keeps kube-proxy from making rules for Services without connections.
 var unproxied = map[string]string{"service.kubernetes.io/service-proxy-name": "none"}
 
 func (c *cluster) createService(ctx context.Context, i int) error {

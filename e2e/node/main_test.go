@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// dirVariable is where run.sh says which node to use.
+// dirVariable is set by run.sh to the directory of the node to use.
 const dirVariable = "KUBE_DNS_NODE_DIR"
 
 func TestMain(m *testing.M) {

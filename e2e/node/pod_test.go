@@ -73,7 +73,7 @@ func (p pod) call(method, path string, query url.Values, body []byte, into any) 
 	return json.Unmarshal(b, into)
 }
 
-// ask sends one query from the pod, to whom it asks unless server says another.
+// ask sends one query from the pod, to its nameserver unless server is set.
 func (p pod) ask(server, name, qtype string, tcp bool) (agent.Answer, error) {
 	server = cmp.Or(server, p.dns, clusterDNS)
 	q := url.Values{"server": {server}, "name": {name}, "type": {qtype}}
@@ -166,7 +166,7 @@ func (p pod) file(path string) (string, error) {
 	return text, err
 }
 
-// setReady says what the pod's readiness probe finds from now on.
+// setReady sets the result of the pod's readiness probe.
 func (p pod) setReady(ok bool) error {
 	return p.call(http.MethodPost, "/ready", url.Values{"ok": {fmt.Sprint(ok)}}, nil, nil)
 }

@@ -12,7 +12,7 @@ import (
 
 // suite is what the Kubernetes project's own end-to-end tests ask of a cluster's
 // DNS ([sig-network] DNS and DNS configMap), point by point and by their names.
-// What is new there beside names (64-bit or Windows nodes, cloud providers'
+// Changes there in addition to names (64-bit or Windows nodes, cloud providers'
 // metadata servers) does not depend on the DNS server. The largest number of
 // Services is in "large cluster".
 func (c *cluster) suite(t *testing.T) {
@@ -70,7 +70,7 @@ func (c *cluster) suiteHosts(t *testing.T, p pod) {
 	if !strings.Contains(hosts, full) {
 		t.Errorf("/etc/hosts has no %s:\n%s", full, hosts)
 	}
-	// From elsewhere it is the cluster's DNS that knows it.
+	// From elsewhere only the cluster's DNS has it.
 	eventually(t, patience, func() error { return c.shop.wantA(full, p.ip) })
 }
 
@@ -150,7 +150,7 @@ func (c *cluster) suiteExternalName(t *testing.T, p pod) {
 	want("A", "A "+c.service(t, "dns-test", "dns-test-service-3")[0])
 }
 
-// suiteNameservers: a pod that names the cluster's DNS by itself.
+// suiteNameservers: a pod that names the cluster's DNS in its own dnsConfig.
 func (c *cluster) suiteNameservers(t *testing.T, _ pod) {
 	p := c.waitPod(t, "dns-test", "dns-nameservers")
 	text, err := p.file("/etc/resolv.conf")
@@ -190,7 +190,7 @@ func (c *cluster) suiteSearch(t *testing.T, _ pod) {
 }
 
 // suiteConfigMap: stub domains, reverse and external names through the name
-// servers that the ConfigMap says, and back.
+// servers of the ConfigMap, and back.
 func (c *cluster) suiteConfigMap(t *testing.T) {
 	c.setConfig(t, map[string]string{
 		"stubDomains":         `{"stub.test":["` + nodeIP + `:5301"]}`,

@@ -12,7 +12,7 @@ import (
 )
 
 // An upstream is a name server outside the cluster. It answers every A question
-// of its zones, unless told otherwise, and says by its TXT records who it is.
+// of its zones, unless configured otherwise, and identifies itself by its TXT records.
 type upstream struct {
 	name string
 

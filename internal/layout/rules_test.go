@@ -54,7 +54,7 @@ var stdOnly = []string{
 	"pkg/skydns/internal/wire", "pkg/treecache",
 }
 
-// kept says where certain imports may stand. A trailing "/..." covers everything
+// kept lists where certain imports are allowed. A trailing "/..." covers everything
 // below; files, where given, narrows it to files of that name.
 var kept = []struct {
 	imports []string
@@ -123,7 +123,7 @@ var pure = []struct {
 	},
 }
 
-// notLinked says what a command must not contain, not even through others.
+// notLinked lists what a command must not contain, not even through others.
 var notLinked = []struct {
 	commands []string
 	deps     []string

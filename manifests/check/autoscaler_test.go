@@ -18,7 +18,7 @@ import (
 	"github.com/kube-dns/kube-dns/manifests/check/render"
 )
 
-// linear is what the cluster-proportional-autoscaler knows below the key of that
+// linear is what the cluster-proportional-autoscaler reads below the key of that
 // name; nothing else. Its README describes them.
 type linear struct {
 	CoresPerReplica           float64 `json:"coresPerReplica"`
@@ -84,7 +84,7 @@ func TestAutoscalerReplicas(t *testing.T) {
 	}
 }
 
-// TestAutoscalerObjects checks that what the program is told to use is there.
+// TestAutoscalerObjects checks that the objects in the program's arguments exist.
 func TestAutoscalerObjects(t *testing.T) {
 	const name, namespace = autoscaler, "kube-system"
 	flags := map[string]string{}

@@ -20,7 +20,7 @@ import (
 )
 
 // folders are base and all overlays, with the Pod Security Standard that their pods
-// meet and the oldest release of Kubernetes that knows all their fields.
+// meet and the oldest release of Kubernetes that has all their fields.
 var folders = map[string]struct {
 	level   api.Level
 	release string

@@ -1,5 +1,5 @@
 // Command load fills a cluster with Services and EndpointSlices, quickly, and
-// says how long that took.
+// prints how long that took.
 //
 // It makes three kinds of thing, all labelled load=true so that -delete finds
 // them again:

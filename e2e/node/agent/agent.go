@@ -29,7 +29,7 @@ type Answer struct {
 	ExtendedError int
 	// Authoritative and Truncated are the header's AA and TC.
 	Authoritative, Truncated bool
-	// Err says why there is no reply; the rest is empty then.
+	// Err is the reason why there is no reply; the rest is empty then.
 	Err string
 }
 
@@ -38,7 +38,7 @@ type Lookup struct {
 	Addrs []string
 	// Err is empty when there is at least one address.
 	Err string
-	// NotFound says that Err is about a name without addresses.
+	// NotFound reports whether Err is about a name without addresses.
 	NotFound bool
 }
 
@@ -59,7 +59,7 @@ type Agent struct {
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		host, _ := os.Hostname() // who answers is told as far as known
+		host, _ := os.Hostname() // best effort: names the pod that replies
 		fmt.Fprintln(w, host)
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {

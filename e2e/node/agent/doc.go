@@ -10,6 +10,6 @@
 //	POST /load      begins a load (LoadOptions as JSON); DELETE ends it and
 //	                gives the account (Account as JSON)
 //
-// Answers are JSON. The server is for tests alone: whoever reaches it may run
+// Answers are JSON. The server is for tests alone: every client may run
 // any program of the image.
 package agent

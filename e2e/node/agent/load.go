@@ -25,7 +25,7 @@ type LoadOptions struct {
 	Rate, TCPRate int
 	// Questions are asked in turn.
 	Questions []Question
-	// Limit is when the load ends by itself, in seconds; 0: after 900.
+	// Limit ends the load, in seconds; 0: after 900.
 	Limit int
 }
 
@@ -42,7 +42,7 @@ type Question struct {
 // socket of its own, and waited five seconds for its answer.
 type Account struct {
 	Sent, Right int
-	// Lost got no answer. Refused found nobody at the port.
+	// Lost got no answer. Refused found no socket at the port.
 	Lost, Refused int
 	// Wrong holds the number of each answer that was not right, by what it was.
 	Wrong map[string]int

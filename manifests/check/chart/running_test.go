@@ -65,7 +65,7 @@ func TestKeepsWhatRuns(t *testing.T) {
 }
 
 // TestHelmKeeps shows which objects have the annotation with which Helm never deletes
-// them, and that an add-on manager is told to leave all of them alone.
+// them, and that an add-on manager leaves all of them alone.
 func TestHelmKeeps(t *testing.T) {
 	all, err := execute(t, map[string]any{
 		"nodeLocal": true, "config": map[string]any{"upstreamNameservers": []any{"192.0.2.3"}},
