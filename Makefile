@@ -62,7 +62,7 @@ build: go ## Build the commands into bin/, for any Linux of this architecture
 
 .PHONY: images
 images: go ## Pack the commands into container images, dist/images/*.tar, without a container engine
-## VERSION=v1.2.3, REGISTRY=registry.example/dns (localhost), TAG (VERSION, else dev)
+## VERSION=v1.2.3, REGISTRY=registry.example/dns (localhost), TAG (VERSION, else dev), GOARCH=arm64
 	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' TAG='$(TAG)' images/build.sh
 
 .PHONY: manifests

@@ -10,7 +10,9 @@
 #
 # Variables: OUT (dist/images), REGISTRY (localhost), VERSION (the git tag, else the
 # revision), TAG (VERSION where one is given, else dev), SOURCE_DATE_EPOCH (date of
-# the commit). dnsmasq and its libraries are those of the installed Debian packages.
+# the commit), GOARCH (this machine's). dnsmasq and its libraries are those of the
+# installed Debian packages. For another architecture apt-get downloads them, and
+# installs none of them (images/debian.sh).
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -34,7 +36,6 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 created=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 arch=$(go env GOARCH)
 
-dnsmasq=$(hack/dnsmasq.sh)
 mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -43,17 +44,24 @@ say "building the commands, version $version"
 CGO_ENABLED=0 go build -trimpath -o "$work/" \
 	-ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version" \
 	./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
-# The tools run here, whatever the images are for.
+# The tools run here, whatever architecture the images are for.
 CGO_ENABLED=0 GOOS=$(go env GOHOSTOS) GOARCH=$(go env GOHOSTARCH) \
 	go build -o "$work/" ./images/mkimage ./images/debroot ./images/sbom
 
-# The root of the nanny's image: Debian's dnsmasq, and what is not a secret of its own.
+# The root of the nanny's image: Debian's dnsmasq and its libraries.
 say "collecting dnsmasq and its libraries"
-packages=$("$work/debroot" -o "$work/dnsmasq-root" "$dnsmasq")
-[[ $dnsmasq == /usr/sbin/dnsmasq ]] || {
-	say "dnsmasq is at $dnsmasq: the images need Debian's, at /usr/sbin/dnsmasq"
-	exit 1
-}
+debian=/
+if [[ $arch == "$(go env GOHOSTARCH)" ]]; then
+	dnsmasq=$(hack/dnsmasq.sh)
+	[[ $dnsmasq == /usr/sbin/dnsmasq ]] || {
+		say "dnsmasq is at $dnsmasq: the images need Debian's, at /usr/sbin/dnsmasq"
+		exit 1
+	}
+else
+	debian=$work/debian
+	images/debian.sh "$arch" "$debian"
+fi
+packages=$("$work/debroot" -root "$debian" -o "$work/dnsmasq-root" /usr/sbin/dnsmasq)
 images/root.sh nanny "$work/dnsmasq-root"
 images/root.sh static "$work/static-root"
 dnsmasq_version=$(awk '$1 == "dnsmasq-base" { print $2 }' <<<"$packages")
@@ -94,16 +102,8 @@ pack() {
 
 pack kube-dns k8s-dns-kube-dns "$work/static-root" \
 	"Answers DNS queries for the Services, endpoints and pods of a cluster" -user 65532:65532
-# debroot takes dnsmasq from this machine.
-if [[ $arch == "$(go env GOHOSTARCH)" ]]; then
-	pack dnsmasq-nanny k8s-dns-dnsmasq-nanny "$work/dnsmasq-root" \
-		"Runs dnsmasq in front of kube-dns and keeps it running" \
-		-label "io.github.kube-dns.dnsmasq.version=$dnsmasq_version"
-else
-	say "no image k8s-dns-dnsmasq-nanny: dnsmasq of this machine is not for $arch; use the Dockerfile, or a machine of that kind"
-	rm -f "$out/k8s-dns-dnsmasq-nanny.tar" "$out/k8s-dns-dnsmasq-nanny.spdx.json"
-	incomplete=1
-fi
+pack dnsmasq-nanny k8s-dns-dnsmasq-nanny "$work/dnsmasq-root" \
+	"Runs dnsmasq in front of kube-dns and keeps it running" \
+	-label "io.github.kube-dns.dnsmasq.version=$dnsmasq_version"
 pack sidecar k8s-dns-sidecar "$work/static-root" \
 	"Probes the DNS servers of a kube-dns pod and exports their metrics" -user 65532:65532
-exit "${incomplete-0}"

@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// TestProgramRuns lays out a program of Debian and runs it with nothing but what was
-// laid out, by its own loader.
+// TestProgramRuns copies a program of Debian and runs the copy with its own loader.
 func TestProgramRuns(t *testing.T) {
 	for _, tool := range []string{"dpkg-query", "/usr/bin/grep"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -31,8 +30,8 @@ func TestProgramRuns(t *testing.T) {
 	for _, want := range []string{
 		"usr/share/doc/grep/copyright", "var/lib/dpkg/status.d/grep", "var/lib/dpkg/status.d/libc6", "etc/os-release",
 	} {
-		if !exists(filepath.Join(dir, want)) {
-			t.Errorf("there is no %s", want)
+		if _, err := os.Stat(filepath.Join(dir, want)); err != nil {
+			t.Error(err)
 		}
 	}
 	loaders, err := filepath.Glob(filepath.Join(dir, "lib*/ld-*"))
@@ -47,7 +46,63 @@ func TestProgramRuns(t *testing.T) {
 		filepath.Join(dir, "usr/bin/grep"), "-P", "^Debian ", filepath.Join(dir, "etc/os-release"))
 	cmd.Env = []string{"LC_ALL=C"}
 	if text, err := cmd.CombinedOutput(); err != nil && len(text) > 0 {
-		t.Errorf("run what was laid out: %v\n%s", err, text)
+		t.Errorf("run the copy: %v\n%s", err, text)
+	}
+}
+
+// TestRoot takes a program from a directory with unpacked packages, of which none is
+// installed.
+func TestRoot(t *testing.T) {
+	for _, tool := range []string{"dpkg-query", "/usr/bin/grep"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("this is not Debian: %v", err)
+		}
+	}
+	root, dir := t.TempDir(), t.TempDir()
+	var out bytes.Buffer
+	if err := run([]string{"-o", root, "/usr/bin/grep"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	writeDatabase(t, root)
+	if err := run([]string{"-root", root, "-o", dir, "/usr/bin/grep"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "\nother-grep 1.0\n") {
+		t.Errorf("no package other-grep 1.0:\n%s", &out)
+	}
+	link := filepath.Join(root, "usr/bin/outside")
+	if err := os.Symlink("/usr/bin/grep", link); err != nil {
+		t.Fatal(err)
+	}
+	err := run([]string{"-root", root, "-o", dir, "/usr/bin/outside"}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "outside "+root) {
+		t.Errorf("link out of the root: got error %v, want one with %q", err, "outside "+root)
+	}
+}
+
+// writeDatabase records in root's dpkg database one package with everything in root.
+func writeDatabase(t *testing.T, root string) {
+	t.Helper()
+	var list []byte
+	err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+		if path != root {
+			list = append(list, strings.TrimPrefix(path, root)+"\n"...)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for to, data := range map[string]string{
+		"/usr/share/doc/other-grep/copyright": "text",
+		"/usr/lib/os-release":                 "ID=debian",
+		"/var/lib/dpkg/info/other-grep.list":  string(list) + "/usr/lib/os-release\n",
+		"/var/lib/dpkg/status": "Package: other-grep\nStatus: install ok installed\nArchitecture: all\n" +
+			"Maintainer: A <a@example.org>\nVersion: 1.0\nDescription: text\n\n",
+	} {
+		if err := write(root, to, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

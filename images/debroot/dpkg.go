@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -10,17 +11,17 @@ import (
 	"strings"
 )
 
-// A deb is an installed package.
+// A deb is an unpacked package.
 type deb struct {
 	name, version string
 	stanza        []byte // its entry in dpkg's status file
 }
 
-// owners are the packages that files come from, by name.
-func owners(files map[string]string) ([]deb, error) {
+// owners returns the packages that files come from, sorted by name.
+func (s system) owners(files map[string]string) ([]deb, error) {
 	names := map[string]bool{}
 	for _, from := range files {
-		name, err := owner(from)
+		name, err := s.owner(from)
 		if err != nil {
 			return nil, err
 		}
@@ -28,11 +29,11 @@ func owners(files map[string]string) ([]deb, error) {
 	}
 	var debs []deb
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		stanza, err := query("--status", name)
+		stanza, err := s.query("--status", name)
 		if err != nil {
 			return nil, err
 		}
-		version, err := query("--show", "--showformat=${Version}", name)
+		version, err := s.query("--show", "--showformat=${Version}", name)
 		if err != nil {
 			return nil, err
 		}
@@ -42,28 +43,33 @@ func owners(files map[string]string) ([]deb, error) {
 	return debs, nil
 }
 
-// owner is the name of the package that has a file. dpkg knows it under the path
-// in the package, which may be that before /lib moved to /usr/lib, or the file that
-// a symbolic link points to.
-func owner(path string) (string, error) {
-	target, err := filepath.EvalSymlinks(path)
+// owner returns the name of the package that a file belongs to. dpkg lists a file under
+// its path in the package. That can be the path before /lib moved to /usr/lib, or the
+// file that a symbolic link points to.
+func (s system) owner(path string) (string, error) {
+	target, err := s.path(path)
 	if err != nil {
 		return "", err
 	}
+	target = s.inside(target)
 	for _, p := range []string{path, strings.TrimPrefix(path, "/usr"), target, strings.TrimPrefix(target, "/usr")} {
-		out, err := query("--search", p)
+		out, err := s.query("--search", p)
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
+			continue // not found
+		}
 		if err != nil {
-			continue
+			return "", err
 		}
 		line, _, _ := strings.Cut(string(out), "\n")
 		if name, _, ok := strings.Cut(line, ": "); ok {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("no installed package has %s", path)
+	return "", fmt.Errorf("no package in %s has %s", s.root, path)
 }
 
-func query(args ...string) ([]byte, error) {
+func (s system) query(args ...string) ([]byte, error) {
+	args = append([]string{"--admindir=" + filepath.Join(s.root, "/var/lib/dpkg")}, args...)
 	var stderr bytes.Buffer
 	cmd := exec.Command("dpkg-query", args...)
 	cmd.Stderr = &stderr

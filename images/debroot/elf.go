@@ -8,13 +8,17 @@ import (
 	"strings"
 )
 
-// closure adds a program and all libraries that it needs to files: the loader under
-// the name that the program asks for, libraries where the loader looks without a
-// cache (ld.so(8)).
-func closure(program string, files map[string]string) error {
-	f, err := elf.Open(program)
+// closure adds a program and the libraries that it needs to files. The loader keeps
+// the name that the program has for it. Libraries go where the loader looks without
+// a cache (ld.so(8)).
+func (s system) closure(program string, files map[string]string) error {
+	path, err := s.path(program)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", program, err)
+		return err
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
 	}
 	defer f.Close()
 	if files[program] == "" {
@@ -28,7 +32,10 @@ func closure(program string, files map[string]string) error {
 		return fmt.Errorf("read the libraries of %s: %w", program, err)
 	}
 	for _, name := range needed {
-		from, err := find(name, f.Machine)
+		if isLoader(name, files) {
+			continue
+		}
+		from, err := s.find(name, f.Machine)
 		if err != nil {
 			return fmt.Errorf("%s: %w", program, err)
 		}
@@ -36,11 +43,11 @@ func closure(program string, files map[string]string) error {
 		if !strings.HasPrefix(to, "/usr/") {
 			to = "/usr" + to
 		}
-		if files[to] != "" || isLoader(name, files) {
+		if files[to] != "" {
 			continue
 		}
 		files[to] = from
-		if err := closure(from, files); err != nil {
+		if err := s.closure(from, files); err != nil {
 			return err
 		}
 		if from != to {
@@ -50,7 +57,7 @@ func closure(program string, files map[string]string) error {
 	return nil
 }
 
-// interpreter is the loader that a program names; libraries name none.
+// interpreter returns the loader that a program names, or "" for a library.
 func interpreter(f *elf.File) string {
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
@@ -64,7 +71,7 @@ func interpreter(f *elf.File) string {
 	return ""
 }
 
-// isLoader reports whether a library is the loader, which is there already.
+// isLoader reports whether a library is the loader, which files already has.
 func isLoader(name string, files map[string]string) bool {
 	for to := range files {
 		if filepath.Base(to) == name && strings.HasPrefix(name, "ld") {
@@ -74,10 +81,10 @@ func isLoader(name string, files map[string]string) bool {
 	return false
 }
 
-// find is the path of a library for a machine in Debian's library folders.
-func find(name string, machine elf.Machine) (string, error) {
+// find returns the path of a library for a machine in Debian's library folders.
+func (s system) find(name string, machine elf.Machine) (string, error) {
 	for _, pattern := range []string{"/usr/lib/*-linux-gnu*", "/lib/*-linux-gnu*", "/usr/lib", "/lib"} {
-		paths, err := filepath.Glob(filepath.Join(pattern, name))
+		paths, err := filepath.Glob(filepath.Join(s.root, pattern, name))
 		if err != nil {
 			return "", err
 		}
@@ -86,10 +93,10 @@ func find(name string, machine elf.Machine) (string, error) {
 				same := f.Machine == machine
 				f.Close()
 				if same {
-					return path, nil
+					return s.inside(path), nil
 				}
 			}
 		}
 	}
-	return "", fmt.Errorf("there is no library %s for %v", name, machine)
+	return "", fmt.Errorf("%s has no library %s for %v", s.root, name, machine)
 }

@@ -1,6 +1,6 @@
-// Command debroot lays out what a program of the installed Debian packages needs
-// to run without the rest of Debian: the program, its libraries, their licenses, and
-// the packages' entries, by which scanners find out what is inside.
+// Command debroot copies what a program of a Debian system needs to run without the
+// rest of Debian: the program, its libraries, their licenses, and the packages' entries,
+// by which scanners identify the contents.
 //
 //	debroot -o DIR /usr/sbin/dnsmasq
 package main
@@ -10,20 +10,23 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 )
 
-const usage = `Lays out what a program of the installed Debian packages needs to run without the
-rest of Debian: the program, its libraries, the packages' licenses below
-/usr/share/doc and their entries in /var/lib/dpkg/status.d. Prints the packages.
+const usage = `Copies what a program of a Debian system needs to run without the rest of Debian:
+the program, its libraries, the packages' licenses below /usr/share/doc and their
+entries in /var/lib/dpkg/status.d. Prints the packages.
 
 Usage:
-  debroot -o DIR PROGRAM ...
+  debroot -o DIR [-root DIR] PROGRAM ...
 
-Example:
+Examples:
   debroot -o rootfs /usr/sbin/dnsmasq
+  images/debian.sh arm64 debian-arm64 &&
+    debroot -root debian-arm64 -o rootfs /usr/sbin/dnsmasq
 
 Flags:
 `
@@ -43,27 +46,32 @@ func run(args []string, stdout, stderr io.Writer) error {
 		fs.PrintDefaults()
 	}
 	out := fs.String("o", "", "`directory` to fill")
+	root := fs.String("root", "/", "`directory` with the unpacked packages, of any architecture")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if *out == "" || fs.NArg() == 0 {
-		return errors.New("usage: debroot -o DIR PROGRAM ...")
+		return errors.New("usage: debroot -o DIR [-root DIR] PROGRAM ...")
+	}
+	s, err := newSystem(*root)
+	if err != nil {
+		return err
 	}
 	files := map[string]string{} // where it goes -> where it is
 	for _, program := range fs.Args() {
-		if err := closure(program, files); err != nil {
+		if err := s.closure(program, files); err != nil {
 			return err
 		}
 	}
-	files["/etc/os-release"] = "/usr/lib/os-release" // tells scanners whose packages these are
-	packages, err := owners(files)
+	files["/etc/os-release"] = "/usr/lib/os-release" // names the distribution for scanners
+	packages, err := s.owners(files)
 	if err != nil {
 		return err
 	}
 	for _, p := range packages {
 		license := "/usr/share/doc/" + p.name + "/copyright"
-		if !exists(license) {
-			return fmt.Errorf("package %s has no license at %s", p.name, license)
+		if _, err := s.path(license); err != nil {
+			return fmt.Errorf("license of package %s: %w", p.name, err)
 		}
 		files[license] = license
 		if err := write(*out, "/var/lib/dpkg/status.d/"+p.name, p.stanza, 0o644); err != nil {
@@ -71,22 +79,21 @@ func run(args []string, stdout, stderr io.Writer) error {
 		}
 		fmt.Fprintln(stdout, p.name, p.version)
 	}
-	return copyAll(*out, files)
+	return s.copyAll(*out, files)
 }
 
-// copyAll copies files below dir.
-func copyAll(dir string, files map[string]string) error {
-	targets := make([]string, 0, len(files))
-	for to := range files {
-		targets = append(targets, to)
-	}
-	slices.Sort(targets)
-	for _, to := range targets {
-		data, err := os.ReadFile(files[to])
+// copyAll copies files of the system below dir.
+func (s system) copyAll(dir string, files map[string]string) error {
+	for _, to := range slices.Sorted(maps.Keys(files)) {
+		path, err := s.path(files[to])
 		if err != nil {
 			return err
 		}
-		info, err := os.Stat(files[to])
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
 		if err != nil {
 			return err
 		}
@@ -103,9 +110,4 @@ func write(dir, to string, data []byte, mode os.FileMode) error {
 		return err
 	}
 	return os.WriteFile(path, data, mode)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
