@@ -90,9 +90,12 @@ func typeIndex(qtype uint16) int {
 	return 0
 }
 
-// Bucket bounds, upper and inclusive. Compat: dashboards know them.
+// Bucket bounds, upper and inclusive. Compat: the legacy histogram of durations
+// begins at its old lowest bound, 1 ms, and dashboards rely on its bounds and those
+// of sizes. The bounds below are for the new histogram alone.
 var (
 	durationBounds = [...]time.Duration{
+		10 * time.Microsecond, 25 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 		time.Millisecond, 3 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
 		100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
 	}
@@ -100,6 +103,9 @@ var (
 		0, 512, 1024, 1500, 2048, 4096, 8192, 12288, 16384, 20480, 24576, 28672, 32768, 36864, 40960, 45056, 49152, 53248, 57344, 61440, 65536,
 	}
 )
+
+// legacyLowest is the lowest bound of the legacy histogram of durations.
+const legacyLowest = time.Millisecond
 
 // An outcome is what replies have in common that are counted alike.
 type outcome struct {

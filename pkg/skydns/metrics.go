@@ -27,7 +27,7 @@ type metrics struct {
 	conns        prometheus.Gauge
 	connsRefused prometheus.Counter
 
-	requests, durations, sizes, errors, misses, responses *prometheus.Desc
+	requests, legacyDurations, durations, sizes, errors, misses, responses *prometheus.Desc
 }
 
 // newMetrics makes the metrics of a server in which workers goroutines read
@@ -51,12 +51,13 @@ func newMetrics(opts Options, workers int) *metrics {
 		conns:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_dns_tcp_connections", Help: "Open TCP connections of clients."}),
 		connsRefused: counter("kubedns_dns_tcp_connections_refused_total", "TCP connections closed at once because there were too many."),
 
-		requests:  legacy("dns_request_count_total", "Counter of DNS requests made.", "system"),
-		durations: legacy("dns_request_duration_seconds", "Histogram of the time (in seconds) each request took to resolve.", "system"),
-		sizes:     legacy("dns_response_size_bytes", "Size of the returned response in bytes.", "system"),
-		errors:    legacy("dns_error_count_total", "Counter of DNS requests resulting in an error.", "system", "cause"),
-		misses:    legacy("dns_cachemiss_count_total", "Counter of DNS requests about the zone. There is no cache of responses, so each of them is a miss.", "cache"),
-		responses: prometheus.NewDesc("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", []string{"proto", "type", "rcode"}, nil),
+		requests:        legacy("dns_request_count_total", "Counter of DNS requests made.", "system"),
+		legacyDurations: legacy("dns_request_duration_seconds", "Histogram of the time (in seconds) each request took to resolve.", "system"),
+		durations:       prometheus.NewDesc("kubedns_dns_query_duration_seconds", "Time from the receipt of a query to its reply, in seconds.", []string{"system"}, nil),
+		sizes:           legacy("dns_response_size_bytes", "Size of the returned response in bytes.", "system"),
+		errors:          legacy("dns_error_count_total", "Counter of DNS requests resulting in an error.", "system", "cause"),
+		misses:          legacy("dns_cachemiss_count_total", "Counter of DNS requests about the zone. There is no cache of responses, so each of them is a miss.", "cache"),
+		responses:       prometheus.NewDesc("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", []string{"proto", "type", "rcode"}, nil),
 	}
 	m.unsent = [2]prometheus.Counter{m.sendErrors.WithLabelValues("buffer"), m.sendErrors.WithLabelValues("refused")}
 	m.all = []*counters{m.shared}
@@ -127,7 +128,7 @@ func (m *metrics) forwarded(reply []byte, r *request, sys system, took time.Dura
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.durations, m.sizes, m.errors, m.misses, m.responses} {
+	for _, d := range []*prometheus.Desc{m.requests, m.legacyDurations, m.durations, m.sizes, m.errors, m.misses, m.responses} {
 		out <- d
 	}
 }
@@ -170,23 +171,28 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 }
 
 func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys system, sum func(func(*counters) *atomic.Uint64) uint64) {
-	buckets, seen := map[float64]uint64{}, uint64(0)
+	durations, legacy, seen := map[float64]uint64{}, map[float64]uint64{}, uint64(0)
 	for i, bound := range durationBounds {
 		seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].durations[i] })
-		buckets[bound.Seconds()] = seen
+		durations[bound.Seconds()] = seen
+		if bound >= legacyLowest {
+			legacy[bound.Seconds()] = seen
+		}
 	}
 	seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].durations[len(durationBounds)] })
-	total := time.Duration(sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].nanos }))
-	out <- prometheus.MustNewConstHistogram(m.durations, seen, total.Seconds(), buckets, systemNames[sys])
+	total := time.Duration(sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].nanos })).Seconds()
+	out <- prometheus.MustNewConstHistogram(m.legacyDurations, seen, total, legacy, systemNames[sys])
+	out <- prometheus.MustNewConstHistogram(m.durations, seen, total, durations, systemNames[sys])
 
-	buckets, seen = map[float64]uint64{}, 0
+	sizes := map[float64]uint64{}
+	seen = 0
 	for i, bound := range sizeBounds {
 		seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].sizes[i] })
-		buckets[float64(bound)] = seen
+		sizes[float64(bound)] = seen
 	}
 	seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].sizes[len(sizeBounds)] })
 	bytes := sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].bytes })
-	out <- prometheus.MustNewConstHistogram(m.sizes, seen, float64(bytes), buckets, systemNames[sys])
+	out <- prometheus.MustNewConstHistogram(m.sizes, seen, float64(bytes), sizes, systemNames[sys])
 }
 
 func rcodeText(rcode int) string {
