@@ -19,6 +19,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
 const about = `kube-dns answers DNS queries for the Services, endpoints and pods of a Kubernetes
@@ -182,11 +183,6 @@ func (p *parsedFlag[T]) Type() string   { return p.name }
 
 var domainLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-// maxDomain is the longest zone, in characters without the final dot. A name has at
-// most 253, and <host>.<service>.<namespace>.svc has to fit in front of the zone:
-// the host's label is made of its address and has 16, the next two up to 63.
-const maxDomain = 253 - len("6162636465666768.") - 2*64 - len("svc.")
-
 // parseDomain returns the zone with its trailing dot.
 func parseDomain(text string) (string, error) {
 	name := strings.TrimSuffix(text, ".")
@@ -195,8 +191,8 @@ func parseDomain(text string) (string, error) {
 			return "", fmt.Errorf("the label %q is not a DNS label: lower-case letters, digits and inner dashes, at most 63", label)
 		}
 	}
-	if len(name) > maxDomain {
-		return "", fmt.Errorf("a zone of %d characters leaves no room for names below it: at most %d", len(name), maxDomain)
+	if len(name) > skydns.MaxDomain {
+		return "", fmt.Errorf("a zone of %d characters leaves no room for names below it: at most %d", len(name), skydns.MaxDomain)
 	}
 	return name + ".", nil
 }

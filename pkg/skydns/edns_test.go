@@ -125,13 +125,24 @@ func TestBitsOfOtherOpcodes(t *testing.T) {
 
 // The owner of every answer is spelled like the question.
 func TestApexSpelling(t *testing.T) {
-	s := newServer(t, oneName{addrs: 1})
-	raw, err := new(dns.Msg).SetQuestion("Cluster.LOCAL.", dns.TypeSOA).Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := new(dns.Msg)
-	if err := m.Unpack(s.respond(raw, false).reply); err != nil || len(m.Answer) != 1 || m.Answer[0].Header().Name != "Cluster.LOCAL." {
-		t.Errorf("%v\n%v", err, m)
+	s := newServer(t, oneName{addrs: 2})
+	for _, q := range []struct {
+		name  string
+		qtype uint16
+	}{
+		{"Cluster.LOCAL.", dns.TypeSOA}, {"cluster.local.", dns.TypeSOA}, {"CLUSTER.LOCAL.", dns.TypeSOA},
+		{"Web.Cluster.LOCAL.", dns.TypeA}, {"WEB.cluster.local.", dns.TypeSRV},
+	} {
+		for _, tcp := range []bool{false, true} {
+			m := new(dns.Msg)
+			if err := m.Unpack(s.respond(packed(t, new(dns.Msg).SetQuestion(q.name, q.qtype)), tcp).reply); err != nil || len(m.Answer) == 0 {
+				t.Fatalf("%s: got %v (%v), want records", q.name, m, err)
+			}
+			for _, rr := range append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: m.Question[0].Name}}) {
+				if got := rr.Header().Name; got != q.name {
+					t.Errorf("%s: got owner %s", q.name, got)
+				}
+			}
+		}
 	}
 }

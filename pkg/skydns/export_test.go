@@ -52,3 +52,6 @@ func (f *Forwarder) PatientForTest(by time.Duration) {
 		}
 	}
 }
+
+// CountForTest returns the number of sockets for UDP.
+func (s *Sockets) CountForTest() int { return len(s.udp) }

@@ -50,9 +50,18 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// MaxDomain is the length of the longest Domain, without its trailing dot. A name has
+// at most 253 characters (RFC 1035 section 2.3.4), and the longest name in front of a
+// zone is <host>.<service>.<namespace>.svc: the host's label is made of its address
+// and has 16, the next two up to 63.
+const MaxDomain = 253 - len("6162636465666768.") - 2*64 - len("svc.")
+
 func (o Options) withDefaults() (Options, error) {
 	if !dns.IsFqdn(o.Domain) || o.Domain == "." || dns.CanonicalName(o.Domain) != o.Domain {
 		return o, fmt.Errorf("domain %q: want a name in lower case with a trailing dot", o.Domain)
+	}
+	if n := len(o.Domain) - 1; n > MaxDomain {
+		return o, fmt.Errorf("domain %q: %d characters leave no room for names below it, at most %d do", o.Domain, n, MaxDomain)
 	}
 	if o.Backend == nil || o.Forwarder == nil {
 		return o, fmt.Errorf("a server needs a backend and a forwarder")

@@ -1,6 +1,7 @@
 package udpbatch
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -10,27 +11,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refusedVariable holds the number of the system call that is refused.
+// refusedVariable names the refusal that a child process is under.
 const refusedVariable = "UDPBATCH_TEST_REFUSED"
 
-// A container's seccomp profile, or an old kernel, refuses calls for many
-// messages: then packets are served one at a time.
+// TestCallsRefused: where a container's seccomp profile or an old kernel refuses the
+// calls for many messages, packets are served one at a time.
 func TestCallsRefused(t *testing.T) {
-	for name, want := range map[string]bool{"recvmmsg": true, "sendmmsg": true, "none": false} {
+	type refusal struct {
+		calls []uint32
+		errno unix.Errno
+		want  bool
+	}
+	tests := map[string]refusal{"none": {calls: []uint32{unix.SYS_ACCT}, errno: unix.EPERM}}
+	for errno, name := range map[unix.Errno]string{unix.ENOSYS: "ENOSYS", unix.EPERM: "EPERM", unix.EACCES: "EACCES", unix.EINVAL: "EINVAL"} {
+		tests["recvmmsg:"+name] = refusal{[]uint32{unix.SYS_RECVMMSG}, errno, true}
+		tests["sendmmsg:"+name] = refusal{[]uint32{unix.SYS_SENDMMSG}, errno, true}
+		tests["both:"+name] = refusal{[]uint32{unix.SYS_RECVMMSG, unix.SYS_SENDMMSG}, errno, true}
+	}
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			if os.Getenv(refusedVariable) == name {
-				refuse(t, map[string]uint32{"recvmmsg": unix.SYS_RECVMMSG, "sendmmsg": unix.SYS_SENDMMSG, "none": unix.SYS_ACCT}[name])
-				wantSingle(t, want)
+				for _, call := range tt.calls {
+					refuse(t, call, tt.errno)
+				}
+				wantSingle(t, tt.want)
 				return
 			}
 			self, err := os.Executable()
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command(self, "-test.run=^TestCallsRefused$/^"+name+"$")
+			cmd := exec.Command(self, "-test.v", "-test.run=^TestCallsRefused$/^"+name+"$")
 			cmd.Env = append(os.Environ(), refusedVariable+"="+name)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s", err, out)
+			if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: TestCallsRefused/"+name)) {
+				t.Errorf("child process: %v\n%s", err, out)
 			}
 		})
 	}
@@ -71,21 +85,21 @@ func wantSingle(t *testing.T, want bool) {
 	}
 }
 
-// refuse makes a system call fail with EPERM, in all threads and for good.
-func refuse(t *testing.T, call uint32) {
+// refuse makes a system call fail in all threads, for the rest of the process.
+func refuse(t *testing.T, call uint32, errno unix.Errno) {
 	t.Helper()
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the number of the call
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
-	if errno != 0 {
-		t.Fatalf("seccomp: %v", errno)
+	_, _, failed := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	if failed != 0 {
+		t.Fatalf("seccomp: %v", failed)
 	}
 }
