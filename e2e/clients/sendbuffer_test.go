@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,49 +20,89 @@ import (
 
 // TestSendBuffer has clients ask from addresses that do not resolve. The kernel
 // keeps their replies in the socket's send buffer for seconds; meanwhile a client
-// that is there is answered as ever.
+// that is there is answered as ever. A process without CAP_NET_ADMIN cannot raise
+// the buffer above the system's limit. Where that is low, the client loses the
+// queries that it sends while the buffer is full, and is answered when it asks again.
 func TestSendBuffer(t *testing.T) {
 	dir := t.TempDir()
+	openToAll(t, dir)
 	write(t, filepath.Join(dir, "objects.yaml"), largeObjects())
-	for _, fast := range []string{"true", "false"} {
-		for _, burst := range []struct {
-			name    string
-			queries int
-			size    uint16
-		}{
-			{"s1.default.svc.cluster.local", 3000, 0},
-			{"wide.data.svc.cluster.local", 1000, 4096},
-		} {
-			t.Run(fmt.Sprintf("fast path %s, %d queries", fast, burst.queries), func(t *testing.T) {
-				run(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir,
-					"--dns-port=10053", "--fast-path="+fast)
-				waitAnswer(t, kubeDNS, "s999.default.svc.cluster.local")
-				link := newLink(t)
-				query := dnstest.Query(burst.name, dns.TypeA)
-				if burst.size > 0 {
-					query.SetEdns0(burst.size, false)
-				}
-				packet, err := query.Pack()
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i := range burst.queries {
-					if _, err := link.absent[i%len(link.absent)].Write(packet); err != nil {
-						t.Fatal(err)
+	for _, rights := range []struct {
+		name   string
+		lost   int // of 12 queries, at most
+		change func(cmd *exec.Cmd)
+	}{
+		{"root", 0, func(*exec.Cmd) {}},
+		{"no capabilities", 1, func(cmd *exec.Cmd) {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}},
+		{"default buffer", 1, func(cmd *exec.Cmd) {
+			cmd.Env = append(os.Environ(), sandboxVariable+"=1")
+			cmd.Path, cmd.Args = "/proc/self/exe", append([]string{os.Args[0]}, cmd.Args...)
+		}},
+	} {
+		for _, fast := range []string{"true", "false"} {
+			for _, burst := range []burst{
+				{2, "s1.default.svc.cluster.local", 3000, 0},
+				{2, "wide.data.svc.cluster.local", 1000, 4096},
+				{50, "wide.data.svc.cluster.local", 5000, 4096},
+			} {
+				t.Run(fmt.Sprintf("%s/fast path %s/%d queries from %d addresses", rights.name, fast, burst.queries, burst.absent), func(t *testing.T) {
+					cmd := command(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir, "--dns-port=10053", "--fast-path="+fast)
+					rights.change(cmd)
+					runCommand(t, cmd)
+					waitAnswer(t, kubeDNS, "s999.default.svc.cluster.local")
+					link := newLink(t, burst.absent)
+					link.send(t, burst)
+					lost, slowest := link.askHonestly(t)
+					t.Logf("lost %d of 12, slowest %v", lost, slowest)
+					if lost > rights.lost {
+						t.Errorf("lost %d of 12 honest queries, want at most %d", lost, rights.lost)
 					}
-				}
-				lost, slowest := link.askHonestly(t)
-				t.Logf("lost %d of 12, slowest %v", lost, slowest)
-				if lost > 0 {
-					t.Errorf("lost %d of 12 honest queries", lost)
-				}
-			})
+				})
+			}
+		}
+	}
+}
+
+// openToAll lets other users read a test's folder and pass those above it.
+func openToAll(t *testing.T, dir string) {
+	t.Helper()
+	for _, dir := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A burst is many queries for one name, from absent clients in turn. Size 0 is
+// without EDNS.
+type burst struct {
+	absent  int
+	name    string
+	queries int
+	size    uint16
+}
+
+func (l *link) send(t *testing.T, b burst) {
+	t.Helper()
+	query := dnstest.Query(b.name, dns.TypeA)
+	if b.size > 0 {
+		query.SetEdns0(b.size, false)
+	}
+	packet, err := query.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.queries {
+		if _, err := l.absent[i%len(l.absent)].Write(packet); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
 // A link is a pair of interfaces to another network namespace, with the sockets
-// of clients there: one whose address resolves, and two that do not.
+// of clients there: one whose address resolves, and some that do not.
 type link struct {
 	honest net.Conn
 	absent []net.Conn
@@ -78,7 +119,9 @@ func (l *link) resolve(t *testing.T, addr string) {
 // The addresses of the two interfaces.
 const nearMAC, farMAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
-func newLink(t *testing.T) *link {
+// newLink makes a link with that many absent clients: 10.9.0.50 and those that
+// follow. The honest one is 10.9.0.2.
+func newLink(t *testing.T, absent int) *link {
 	t.Helper()
 	command := func(args ...string) {
 		t.Helper()
@@ -92,8 +135,12 @@ func newLink(t *testing.T) *link {
 	t.Cleanup(func() { command("link", "del", "near") })
 	command("addr", "add", "10.9.0.1/24", "dev", "near")
 	command("link", "set", "near", "up")
-	for _, last := range []string{"2", "50", "51"} {
-		command("-n", "peer", "addr", "add", "10.9.0."+last+"/24", "dev", "far")
+	hosts := []byte{2}
+	for i := range absent {
+		hosts = append(hosts, byte(50+i))
+	}
+	for _, last := range hosts {
+		command("-n", "peer", "addr", "add", fmt.Sprintf("10.9.0.%d/24", last), "dev", "far")
 	}
 	// The far side answers no ARP request; the honest client is entered by hand.
 	command("-n", "peer", "link", "set", "far", "up", "arp", "off")
@@ -101,7 +148,7 @@ func newLink(t *testing.T) *link {
 	command("-n", "peer", "neigh", "add", "10.9.0.1", "lladdr", nearMAC, "dev", "far", "nud", "permanent")
 	l := new(link)
 	inNamespace(t, "peer", func() error {
-		for _, last := range []byte{2, 50, 51} {
+		for _, last := range hosts {
 			conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(10, 9, 0, last)}, &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: 10053})
 			if err != nil {
 				return err

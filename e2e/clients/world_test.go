@@ -139,19 +139,29 @@ func write(t *testing.T, file, text string) {
 // is shown when the test failed.
 func run(t *testing.T, program string, args ...string) int {
 	t.Helper()
+	return runCommand(t, command(t, program, args...))
+}
+
+func command(t *testing.T, program string, args ...string) *exec.Cmd {
+	t.Helper()
 	path, err := lookPath(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.CreateTemp(os.Getenv(insideVariable), filepath.Base(program)+"-*.log")
+	return exec.Command(path, args...)
+}
+
+// runCommand is run for a command.
+func runCommand(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	log, err := os.CreateTemp(os.Getenv(insideVariable), filepath.Base(cmd.Path)+"-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", program, err)
+		t.Fatalf("start %s: %v", cmd.Path, err)
 	}
 	var wait sync.WaitGroup
 	ended := make(chan struct{}) // closed by the goroutine that waits
@@ -162,7 +172,7 @@ func run(t *testing.T, program string, args ...string) int {
 	t.Cleanup(func() {
 		select {
 		case <-ended:
-			t.Errorf("%s ended before the test: %v", program, cmd.ProcessState)
+			t.Errorf("%s ended before the test: %v", cmd.Path, cmd.ProcessState)
 		default:
 		}
 		// Ours stop at once at SIGINT, the others at SIGTERM.
@@ -175,7 +185,7 @@ func run(t *testing.T, program string, args ...string) int {
 		}
 		wait.Wait()
 		if b, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("%s:\n%s", program, b[max(0, len(b)-6000):])
+			t.Logf("%s:\n%s", cmd.Path, b[max(0, len(b)-6000):])
 		}
 	})
 	return cmd.Process.Pid

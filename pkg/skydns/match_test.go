@@ -8,15 +8,6 @@ import (
 	"github.com/miekg/dns"
 )
 
-func packed(t testing.TB, m *dns.Msg) []byte {
-	t.Helper()
-	raw, err := m.Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
 // TestMatchReply: a reply has the query's ID, opcode and question. An error
 // without a question rejects the query, an NXDOMAIN without one is ignored.
 func TestMatchReply(t *testing.T) {

@@ -54,6 +54,15 @@ func newServer(t testing.TB, b backend.Backend) *Server {
 	return s
 }
 
+func packed(t testing.TB, m *dns.Msg) []byte {
+	t.Helper()
+	raw, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // checkReply is what holds for every packet and its reply.
 func checkReply(t testing.TB, raw, reply []byte, tcp bool) {
 	t.Helper()
@@ -304,6 +313,7 @@ func TestCanonical(t *testing.T) {
 		`\032A.`:         `\032a.`,
 		".":              ".",
 		`x\`:             `x\`,
+		"\u212aelvin.Ẏ.": "\u212aelvin.Ẏ.", // only ASCII letters have a case (RFC 4343)
 		"Ünïcode.local.": "Ünïcode.local.",
 	} {
 		if got := canonical(name); got != want {
