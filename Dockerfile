@@ -22,8 +22,8 @@ RUN mkdir /out /tools && \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -o /out/ \
       -ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$VERSION" \
       ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar && \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -o /tools/ ./images/debroot && \
-    go build -o /usr/local/bin/ ./images/sbom
+    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -C tools -o /tools/ ./debroot && \
+    go build -C tools -o /usr/local/bin/ ./sbom
 RUN images/root.sh static /static
 # What every image carries: version, license texts, list of contents.
 RUN for command in kube-dns dnsmasq-nanny sidecar; do \

@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/usr/local/sbin
 
 # The modules whose code is ours and quick to build.
-MODULES := . bench e2e e2e/node/nodecache manifests/check
+MODULES := . e2e tools
 
 # A release is named by its tag; else the commands find out by themselves.
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
@@ -66,10 +66,10 @@ images: go ## Pack the commands into container images, dist/images/*.tar, withou
 	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' TAG='$(TAG)' images/build.sh
 
 .PHONY: manifests
-manifests: go ## Check manifests/ and charts/: fields of API releases old and new, flags, Pod Security
+manifests: go ## Check manifests/ and charts/ (fields of API releases old and new, flags, Pod Security) and the tools
 	@hack/dnsmasq.sh >/dev/null
-	go -C manifests/check vet ./...
-	go -C manifests/check test -count=1 ./... # what it reads is outside its module
+	go -C tools vet ./...
+	go -C tools test -count=1 ./... # reads files outside its module
 
 .PHONY: lint
 lint: go bin/tools/golangci-lint ## Check house style: .golangci.yml, and shellcheck where it is installed
@@ -106,10 +106,10 @@ fuzz: go ## Run each fuzz target for a while
 	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh $(PKG)
 
 .PHONY: bench
-bench: go ## Measure kube-dns beside CoreDNS, NSD and Knot DNS on a real API server (bench/README.md)
+bench: go ## Measure kube-dns beside CoreDNS, NSD and Knot DNS on a real API server (e2e/bench/README.md)
 ## QUICK=1 a few minutes instead of 45; PEERS=kube-dns,coredns only these; PAGE=1 rewrites docs/performance.md
 	$(if $(filter command,$(firstword $(origin PKG)) $(firstword $(origin BENCH))),$(error PKG and BENCH are for "make microbench"))
-	@QUICK='$(QUICK)' PEERS='$(PEERS)' PAGE='$(PAGE)' bench/run.sh
+	@QUICK='$(QUICK)' PEERS='$(PEERS)' PAGE='$(PAGE)' e2e/bench/run.sh
 
 .PHONY: microbench
 microbench: go bin/tools/benchstat ## Run the benchmarks of the packages and compare with the run before

@@ -213,7 +213,7 @@ func TestOverlayKeepsReplicas(t *testing.T) {
 // uninstalls it, as Helm 4 does by default and as Helm 3 does: nothing that the chart
 // did not make is lost.
 func TestHelm(t *testing.T) {
-	helm := strings.TrimSpace(tool(t, "", "go", "-C", "cluster/helm", "tool", "-n", "helm"))
+	helm := strings.TrimSpace(tool(t, "", "go", "-C", "../tools", "tool", "-n", "helm"))
 	for name, mode := range map[string]string{"server side": "--force-conflicts", "client side": "--server-side=false"} {
 		t.Run(name, func(t *testing.T) { testHelm(t, helm, mode) })
 	}
@@ -271,7 +271,7 @@ func testHelm(t *testing.T, helm, mode string) {
 
 // TestHelmDryRun checks what the chart renders as TestManifestsDryRun does.
 func TestHelmDryRun(t *testing.T) {
-	helm := strings.TrimSpace(tool(t, "", "go", "-C", "cluster/helm", "tool", "-n", "helm"))
+	helm := strings.TrimSpace(tool(t, "", "go", "-C", "../tools", "tool", "-n", "helm"))
 	out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
 		"--set=image.registry=registry.example/dns,nodeLocal=true,dualStack=true,clusterFirst=true")
 	client, warnings := warningClient(t)

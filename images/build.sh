@@ -46,7 +46,7 @@ CGO_ENABLED=0 go build -trimpath -o "$work/" \
 	./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
 # The tools run here, whatever architecture the images are for.
 CGO_ENABLED=0 GOOS=$(go env GOHOSTOS) GOARCH=$(go env GOHOSTARCH) \
-	go build -o "$work/" ./images/mkimage ./images/debroot ./images/sbom
+	go build -C tools -o "$work/" ./mkimage ./debroot ./sbom
 
 # The root of the nanny's image: Debian's dnsmasq and its libraries.
 say "collecting dnsmasq and its libraries"

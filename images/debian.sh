@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # Unpacks dnsmasq and the Debian packages that it needs, for any architecture, into a
-# directory that images/debroot reads. Nothing of them is run. The packages come from
+# directory that tools/debroot reads. Nothing of them is run. The packages come from
 # this machine's apt sources; its own packages and apt's lists stay as they are.
 #
 #   images/debian.sh arm64 DIR    # Go's name of the architecture

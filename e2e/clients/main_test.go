@@ -127,7 +127,7 @@ func build(dir string) error {
 	}
 	for _, args := range [][]string{
 		{"go", "-C", "../..", "build", "-o", bin + "/", "./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar"},
-		{"go", "-C", "../node/nodecache", "build", "-o", bin + "/coredns", "."},
+		{"go", "build", "-o", bin + "/coredns", "../node/nodecache"},
 		{"gcc", "-O1", "-o", bin + "/glibc", "testdata/getaddrinfo.c"},
 		{"musl-gcc", "-O1", "-static", "-o", bin + "/musl", "testdata/getaddrinfo.c"},
 		{"gcc", "-O1", "-o", bin + "/cares", "testdata/cares.c", "-lcares"},

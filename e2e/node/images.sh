@@ -15,8 +15,8 @@ trap 'rm -rf "$work"' EXIT
 
 OUT=$out REGISTRY=localhost TAG=dev images/build.sh
 CGO_ENABLED=0 go build -C e2e -trimpath -ldflags '-s -w' -o "$work/testpod" ./node/testpod
-CGO_ENABLED=0 go build -C e2e/node/nodecache -trimpath -ldflags '-s -w' -o "$work/nodecache" .
-go build -o "$work/" ./images/mkimage ./images/debroot
+CGO_ENABLED=0 go build -C e2e -trimpath -ldflags '-s -w' -o "$work/nodecache" ./node/nodecache
+go build -C tools -o "$work/" ./mkimage ./debroot
 # A C library's resolver too: it searches and fails in its own way.
 "$work/debroot" -o "$work/root" "$(command -v getent)" >/dev/null
 mkdir -p "$work/root/etc"

@@ -24,9 +24,6 @@ var mayImport = map[string][]string{
 
 	// Leaves: they import nothing of this module.
 	"hack/selfcheck":               {},
-	"images/debroot":               {},
-	"images/mkimage":               {},
-	"images/sbom":                  {},
 	"internal/atomicfile":          {},
 	"internal/cgroup":              {},
 	"internal/cli":                 {},
@@ -49,7 +46,6 @@ var forTests = []string{"internal/clitest", "internal/conformance", "internal/dn
 // stdOnly are the packages that import nothing but the standard library: they are
 // the easiest to test and to reuse, and stay so.
 var stdOnly = []string{
-	"hack/selfcheck", "images/debroot", "images/mkimage", "images/sbom",
 	"internal/atomicfile", "internal/cgroup", "pkg/config", "pkg/skydns/backend",
 	"pkg/skydns/internal/wire", "pkg/treecache",
 }
@@ -88,7 +84,7 @@ var kept = []struct {
 	},
 	{
 		imports: []string{"flag", "github.com/spf13/pflag"},
-		in:      append([]string{"cmd/...", "hack/...", "images/...", "internal/cli"}, forTests...),
+		in:      append([]string{"cmd/...", "hack/...", "internal/cli"}, forTests...),
 		why:     "packages take an Options struct; only commands have flags",
 	},
 	{
