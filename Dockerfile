@@ -54,7 +54,6 @@ RUN cp -r /top/dnsmasq-nanny /all && cp -r /root.dnsmasq/. /all/ && \
       /all >/top/dnsmasq-nanny/usr/share/kube-dns/sbom.spdx.json && \
     echo "dnsmasq $(sed -n 's/^Version: //p' /all/var/lib/dpkg/status.d/dnsmasq-base)" \
       >>/top/dnsmasq-nanny/usr/share/kube-dns/version
-RUN mkdir -m 1777 -p /static/tmp /root.dnsmasq/tmp && chmod 1777 /static/tmp /root.dnsmasq/tmp
 
 FROM scratch AS kube-dns
 COPY --from=listed /static/ /

@@ -96,7 +96,7 @@ pack() {
 		-label "org.opencontainers.image.created=$(date -u -d "@$created" +%Y-%m-%dT%H:%M:%SZ)" \
 		-label "org.opencontainers.image.source=https://github.com/kube-dns/kube-dns" \
 		-label "org.opencontainers.image.licenses=$(licenses "$out/$image.spdx.json")" \
-		"$@" "$root:/" :/tmp:1777 + "$top:/"
+		"$@" "$root" "$top"
 	say "$out/$image.tar ($name)"
 }
 

@@ -10,6 +10,7 @@ set -euo pipefail
 kind=${1:?} root=${2:?}
 
 mkdir -p "$root/etc"
+mkdir -m 1777 "$root/tmp"
 {
 	echo 'root:x:0:0:root:/:/sbin/nologin'
 	echo 'nobody:x:65534:65534:nobody:/:/sbin/nologin'

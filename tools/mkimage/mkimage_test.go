@@ -3,10 +3,6 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -15,13 +11,19 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// sources are files to pack; their modes are not what the image says.
-func sources(t *testing.T) string {
+// sources makes two directories to pack, with modes that the image must not have.
+func sources(t *testing.T) (bottom, top string) {
 	t.Helper()
 	dir := t.TempDir()
-	for name, mode := range map[string]os.FileMode{"program": 0o700, "tree/text": 0o600, "tree/below/text": 0o640} {
+	for name, mode := range map[string]os.FileMode{
+		"top/program": 0o700, "bottom/tree/text": 0o600, "bottom/tree/below/text": 0o640,
+	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -30,36 +32,30 @@ func sources(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink("text", filepath.Join(dir, "tree/link")); err != nil {
+	bottom, top = filepath.Join(dir, "bottom"), filepath.Join(dir, "top")
+	err := errors.Join(
+		os.Symlink("text", filepath.Join(bottom, "tree/link")),
+		os.Mkdir(filepath.Join(bottom, "tmp"), 0o700),
+		os.Chmod(filepath.Join(bottom, "tmp"), 0o777|os.ModeSticky),
+	)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return bottom, top
 }
 
-// pack runs the command and returns the files of the archive by name.
-func pack(t *testing.T, args ...string) map[string][]byte {
+// mkimage runs the command and returns the path of the archive.
+func mkimage(t *testing.T, args ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "image.tar")
 	if err := run(append([]string{"-o", out}, args...), io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{}
-	untar(t, bytes.NewReader(data), func(h *tar.Header, data []byte) { files[h.Name] = data })
-	for name, data := range files {
-		if want, ok := strings.CutPrefix(name, "blobs/sha256/"); ok {
-			if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != want {
-				t.Errorf("%s has the digest %x", name, sum)
-			}
-		}
-	}
-	return files
+	return out
 }
 
-func untar(t *testing.T, r io.Reader, each func(*tar.Header, []byte)) {
+// list calls each for the files of a tar.
+func list(t *testing.T, r io.Reader, each func(h *tar.Header, data io.Reader)) {
 	t.Helper()
 	for in := tar.NewReader(r); ; {
 		h, err := in.Next()
@@ -69,135 +65,164 @@ func untar(t *testing.T, r io.Reader, each func(*tar.Header, []byte)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := io.ReadAll(in)
+		each(h, in)
+	}
+}
+
+// unpack returns the OCI image of an archive and its descriptor in the index.
+func unpack(t *testing.T, archive string) (v1.Image, v1.Descriptor) {
+	t.Helper()
+	dir := t.TempDir()
+	data, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list(t, bytes.NewReader(data), func(h *tar.Header, data io.Reader) {
+		path := filepath.Join(dir, h.Name)
+		if h.Typeflag == tar.TypeDir {
+			err = os.Mkdir(path, 0o755)
+		} else if data, readErr := io.ReadAll(data); readErr == nil {
+			err = os.WriteFile(path, data, 0o600)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		each(h, data)
-	}
-}
-
-func decode[T any](t *testing.T, data []byte) T {
-	t.Helper()
-	var v T
-	if err := json.Unmarshal(data, &v); err != nil {
-		t.Fatalf("%v in %s", err, data)
-	}
-	return v
-}
-
-// entries lists a layer as mode, name and target of a link.
-func entries(t *testing.T, compressed []byte) (list []string, diffID string) {
-	t.Helper()
-	zip, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(zip)
-	if err != nil {
-		t.Fatal(err)
-	}
-	untar(t, bytes.NewReader(data), func(h *tar.Header, _ []byte) {
-		list = append(list, strings.TrimRight(h.FileInfo().Mode().String()+" "+h.Name+" "+h.Linkname, " "))
-		if h.Uid != 0 || h.Gid != 0 || h.ModTime.Unix() != 0 {
-			t.Errorf("%s is of %d:%d and of %v", h.Name, h.Uid, h.Gid, h.ModTime)
-		}
 	})
-	sum := sha256.Sum256(data)
-	return list, "sha256:" + hex.EncodeToString(sum[:])
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil || len(manifest.Manifests) != 1 {
+		t.Fatalf("index: %v, %v", manifest, err)
+	}
+	img, err := index.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img, manifest.Manifests[0]
 }
 
 func TestImage(t *testing.T) {
-	dir := sources(t)
-	files := pack(t, "-name", "localhost/x:1", "-name", "localhost:5000/x:2", "-entrypoint", "/x --serve", "-user", "1:2",
-		"-arch", "arm64", "-stop-signal", "SIGTERM", "-env", "A=b", "-label", "k=v=w", "-created", "86400",
-		dir+"/tree:/usr/tree", ":/tmp:1777", "+", dir+"/program:/usr/x", dir+"/program:/secret:400", ":/tmp/below")
-
-	index := decode[struct{ Manifests []descriptor }](t, files["index.json"])
-	if len(index.Manifests) != 2 {
-		t.Fatalf("index.json: %s", files["index.json"])
+	bottom, top := sources(t)
+	archive := mkimage(t, "-name", "localhost:5000/x:1", "-entrypoint", "/x --serve", "-user", "1:2",
+		"-arch", "arm", "-stop-signal", "SIGTERM", "-label", "k=v=w", "-created", "86400", bottom, top)
+	img, descriptor := unpack(t, archive)
+	if err := validate.Image(img); err != nil {
+		t.Error(err)
 	}
-	for i, want := range []map[string]string{
-		{"io.containerd.image.name": "localhost/x:1", "org.opencontainers.image.ref.name": "1"},
-		{"io.containerd.image.name": "localhost:5000/x:2", "org.opencontainers.image.ref.name": "2"},
-	} {
-		if diff := cmp.Diff(want, index.Manifests[i].Annotations); diff != "" {
-			t.Errorf("annotations (-want +got):\n%s", diff)
-		}
+	wantNames := map[string]string{
+		"io.containerd.image.name": "localhost:5000/x:1", "org.opencontainers.image.ref.name": "1",
 	}
-	manifest := decode[imageManifest](t, files[blobPath(index.Manifests[0])])
-	got := decode[imageConfig](t, files[blobPath(manifest.Config)])
-	want := containerConfig{
+	if diff := cmp.Diff(wantNames, descriptor.Annotations); diff != "" {
+		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(&v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}, descriptor.Platform); diff != "" {
+		t.Errorf("platform (-want +got):\n%s", diff)
+	}
+	got, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := v1.Config{
 		User: "1:2", Entrypoint: []string{"/x", "--serve"}, WorkingDir: "/", StopSignal: "SIGTERM",
-		Env:    []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "A=b"},
+		Env:    []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 		Labels: map[string]string{"k": "v=w"},
 	}
 	if diff := cmp.Diff(want, got.Config); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
-	if got.Architecture != "arm64" || got.OS != "linux" || got.Created.Unix() != 86400 {
-		t.Errorf("got %s/%s of %v", got.OS, got.Architecture, got.Created)
+	if got.Architecture != "arm" || got.Variant != "v7" || got.OS != "linux" || got.Created.Unix() != 86400 {
+		t.Errorf("got %s/%s/%s of %v", got.OS, got.Architecture, got.Variant, got.Created)
 	}
-
-	wantLayers := [][]string{
+	wantFiles := [][]string{
 		{
-			"drwxr-xr-x usr/", "drwxr-xr-x usr/tree/", "drwxr-xr-x usr/tree/below/", "-rw-r--r-- usr/tree/below/text",
-			"Lrwxrwxrwx usr/tree/link text", "-rw-r--r-- usr/tree/text", "dtrwxrwxrwx tmp/",
+			"dtrwxrwxrwx tmp/", "drwxr-xr-x tree/", "drwxr-xr-x tree/below/", "-rw-r--r-- tree/below/text",
+			"Lrwxrwxrwx tree/link text", "-rw-r--r-- tree/text",
 		},
-		{"drwxr-xr-x usr/", "-rwxr-xr-x usr/x", "-r-------- secret", "dtrwxrwxrwx tmp/", "drwxr-xr-x tmp/below/"},
+		{"-rwxr-xr-x program"},
 	}
-	for i, layer := range manifest.Layers {
-		list, diffID := entries(t, files[blobPath(layer)])
-		if diff := cmp.Diff(wantLayers[i], list); diff != "" {
-			t.Errorf("layer %d (-want +got):\n%s", i, diff)
-		}
-		if got.RootFS.DiffIDs[i] != diffID {
-			t.Errorf("layer %d: the configuration has %s, want %s", i, got.RootFS.DiffIDs[i], diffID)
-		}
+	if diff := cmp.Diff(wantFiles, files(t, img)); diff != "" {
+		t.Errorf("files of the layers (-want +got):\n%s", diff)
 	}
+}
 
-	docker := decode[[]struct {
-		Config           string
-		RepoTags, Layers []string
-	}](t, files["manifest.json"])
-	if len(docker) != 1 || files[docker[0].Config] == nil || len(docker[0].Layers) != 2 || files[docker[0].Layers[1]] == nil {
-		t.Errorf("manifest.json names what is not there: %s", files["manifest.json"])
+// files lists the layers of an image as mode, name and target of a link.
+func files(t *testing.T, img v1.Image) (found [][]string) {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range layers {
+		r, err := layer.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		list(t, r, func(h *tar.Header, _ io.Reader) {
+			names = append(names, strings.TrimRight(h.FileInfo().Mode().String()+" "+h.Name+" "+h.Linkname, " "))
+			if h.Uid != 0 || h.Gid != 0 || h.ModTime.Unix() != 0 {
+				t.Errorf("%s belongs to %d:%d and has the time %v", h.Name, h.Uid, h.Gid, h.ModTime)
+			}
+		})
+		found = append(found, names)
+	}
+	return found
+}
+
+// TestDocker reads the archive by the index that older versions of Docker need.
+func TestDocker(t *testing.T) {
+	bottom, top := sources(t)
+	archive := mkimage(t, "-name", "localhost/x:1", bottom, top)
+	img, err := tarball.ImageFromPath(archive, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := files(t, img); len(got) != 2 {
+		t.Errorf("got the layers %v, want 2", got)
 	}
 }
 
 func TestSameBytes(t *testing.T) {
-	one := pack(t, "-name", "localhost/x:1", sources(t)+":/x")
-	two := pack(t, "-name", "localhost/x:1", sources(t)+":/x")
-	if diff := cmp.Diff(one, two); diff != "" {
-		t.Errorf("two archives of equal files differ:\n%s", diff)
+	var archives [2][]byte
+	for i := range archives {
+		bottom, top := sources(t)
+		data, err := os.ReadFile(mkimage(t, "-name", "localhost/x:1", "-label", "b=1", "-label", "a=2", bottom, top))
+		if err != nil {
+			t.Fatal(err)
+		}
+		archives[i] = data
+	}
+	if !bytes.Equal(archives[0], archives[1]) {
+		t.Error("two archives of equal files differ")
+	}
+	if !bytes.HasSuffix(archives[0], make([]byte, 1024)) {
+		t.Error("the archive does not end with two empty blocks")
 	}
 }
 
 func TestRefused(t *testing.T) {
-	dir := sources(t)
+	dir, _ := sources(t)
 	for _, tt := range []struct {
 		name string
 		args []string
 		want string
 	}{
-		{"no archive", []string{"-name", "x:1", dir + ":/x"}, "-o is missing"},
-		{"no name", []string{"-o", "x.tar", dir + ":/x"}, "-name is missing"},
-		{"no tag", []string{"-o", "x.tar", "-name", "localhost:5000/x", dir + ":/x"}, "has no tag"},
-		{"no files", []string{"-o", "x.tar", "-name", "x:1"}, "SOURCE:/TARGET is needed"},
-		{"no target", []string{"-o", "x.tar", "-name", "x:1", dir}, "is not SOURCE:/TARGET"},
-		{"no mode", []string{"-o", "x.tar", "-name", "x:1", dir + ":/x:9"}, "octal"},
-		{"empty layer", []string{"-o", "x.tar", "-name", "x:1", dir + ":/x", "+"}, "before or after a +"},
-		{"missing source", []string{"-o", "x.tar", "-name", "x:1", dir + "/none:/x"}, "none"},
-		{"file twice", []string{"-o", "x.tar", "-name", "x:1", dir + "/program:/x", dir + "/program:/x"}, "is there already"},
-		{"label", []string{"-o", "x.tar", "-name", "x:1", "-label", "x", dir + ":/x"}, "is not key=value"},
+		{"no archive", []string{"-name", "x:1", dir}, "-o is missing"},
+		{"no name", []string{"-o", "x.tar", dir}, "-name, for example localhost/pause:1"},
+		{"no tag", []string{"-o", "x.tar", "-name", "localhost:5000/x", dir}, "-name, for example localhost/pause:1"},
+		{"no directory", []string{"-o", "x.tar", "-name", "localhost/x:1"}, "DIR is missing"},
+		{"missing directory", []string{"-o", "x.tar", "-name", "localhost/x:1", dir + "/none"}, "none"},
+		{"label", []string{"-o", "x.tar", "-name", "localhost/x:1", "-label", "x", dir}, "must be key=value"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			if err := run(tt.args, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want one with %q", err, tt.want)
 			}
-			if left, err := filepath.Glob("*"); err != nil || len(left) > 0 {
-				t.Errorf("left behind: %v, %v", left, err)
+			if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+				t.Errorf("files left: %v, %v", left, err)
 			}
 		})
 	}
