@@ -83,7 +83,7 @@ func (s *settings) apply(u config.Update) {
 		return
 	}
 	for _, warning := range config.Warnings(u.Config, s.domain) {
-		s.log.Warn("configuration is valid but hardly meant", "warning", warning)
+		s.log.Warn("found a likely mistake in the configuration", "warning", warning)
 	}
 	s.use(u.Config, u.Version, "configured")
 	s.valid.Set(1)

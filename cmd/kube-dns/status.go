@@ -147,7 +147,7 @@ func (s *status) page(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "\n/readiness  200 when queries are welcome\n/healthz    200 when queries are answered\n/cache      all names, as JSON\n")
 }
 
-// warnOfSlowSync says once that the first lists are late. That is no reason to
+// warnOfSlowSync logs once that the first lists are late. That is no reason to
 // stop: names outside the cluster are answered meanwhile.
 func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg prometheus.Registerer) error {
 	late := prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_initial_sync_timeouts_total", Help: "1 when the first lists of Services and endpoints took longer than --initial-sync-timeout."})
@@ -161,11 +161,11 @@ func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg pr
 			return nil
 		}
 		late.Inc()
-		text := "no data yet: names of the cluster are answered with SERVFAIL, others are forwarded"
 		if s.zone.Status() == backend.Stale {
-			text = "no list from the API server yet: still answering from the snapshot"
+			s.log.Warn("no list from the API server yet: still answering from the snapshot", "after", after, "err", s.waitingFor())
+		} else {
+			s.log.Warn("no data yet: names of the cluster are answered with SERVFAIL, others are forwarded", "after", after, "err", s.waitingFor())
 		}
-		s.log.Warn(text, "after", after, "err", s.waitingFor())
 	}
 	return nil
 }

@@ -139,13 +139,13 @@ func (s *supervisor) writeFirst() {
 	s.fileWay, s.fileLater = err == nil, err != nil
 	setBool(s.metrics.serversFile, s.fileWay)
 	if err != nil {
-		s.log.Warn("dnsmasq gets its servers as arguments until its next start", "reason", err)
+		s.log.Warn("dnsmasq gets its servers as arguments until its next start", "err", err)
 	}
 }
 
 // stepBack gives dnsmasq its servers as arguments from now on.
 func (s *supervisor) stepBack(why string) {
-	s.log.Warn("dnsmasq gets its servers as arguments from now on: a change of them restarts it", "reason", why)
+	s.log.Warn("dnsmasq gets its servers as arguments from now on: a change of them restarts it", "err", why)
 	s.fileWay, s.check, s.dirty, s.reason = false, nil, true, reasonFallback
 	setBool(s.metrics.serversFile, false)
 	s.wake.Reset(0) // act restarts dnsmasq

@@ -21,7 +21,7 @@ func (s *supervisor) onUpdate(u config.Update) {
 	}
 	s.refusing = false
 	for _, warning := range config.Warnings(u.Config, s.resolver.Zones[0]) {
-		s.log.Warn("configuration", "warning", warning)
+		s.log.Warn("found a likely mistake in the configuration", "warning", warning)
 	}
 	if s.keeper != nil {
 		s.keeper.keep(config.Format(u.Config))

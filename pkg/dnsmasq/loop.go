@@ -192,7 +192,7 @@ func (t *loopTest) set(ctx context.Context, s Server, loops bool, reports chan<-
 	}
 	if loops {
 		t.log.Error("left out a server that leads back to dnsmasq: name another one in the ConfigMap, or in the "+
-			"resolv.conf that kubelet gives to pods (--resolv-conf)", "server", s.Addr, "domain", s.Domain, "reason", loopReason(s))
+			"resolv.conf that kubelet gives to pods (--resolv-conf)", "server", s.Addr, "domain", s.Domain, "err", loopReason(s))
 	} else {
 		t.log.Info("using a server again that no longer leads back to dnsmasq", "server", s.Addr, "domain", s.Domain)
 	}

@@ -131,7 +131,7 @@ func (s *supervisor) chooseWay(ctx context.Context, cmdErr error) {
 		s.log.Info("-restartDnsmasq is not set: adding no limits to dnsmasq's arguments, testing for no loops, " +
 			"and only noting changes of the configuration")
 	} else if why := s.fileProblem(cmdErr); why != "" {
-		s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "reason", why)
+		s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "err", why)
 	} else {
 		s.fileWay = true
 		s.addOptions(ctx)

@@ -32,7 +32,7 @@ func (s *supervisor) servers() []Server {
 		}
 		unusable[server] = why
 		if s.unusable[server] == "" {
-			s.log.Warn("left out a server that dnsmasq cannot use", "server", server.String(), "reason", why)
+			s.log.Warn("left out a server that dnsmasq cannot use", "server", server.String(), "err", why)
 		}
 	}
 	s.unusable = unusable
