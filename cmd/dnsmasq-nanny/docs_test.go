@@ -16,7 +16,7 @@ func TestDocs(t *testing.T) {
 		"dnsmasqExec", "restartDnsmasq", "configDir", "syncInterval", "kubednsServer", "logInterval",
 		"v", "vmodule", "logtostderr", "alsologtostderr", "stderrthreshold", "log_dir", "log_file", "log_file_max_size",
 		"log_backtrace_at", "add_dir_header", "skip_headers", "skip_log_headers", "one_output",
-	}, []string{"httpAddr", "lameduck", "stateDir", "version"})
+	}, []string{"httpAddr", "lameduck", "logging-format", "stateDir", "version"})
 
 	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
 	dnsmasq.NewMetrics(rec)

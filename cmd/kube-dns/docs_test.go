@@ -31,7 +31,7 @@ func TestDocs(t *testing.T) {
 		"domain", "nameservers", "kubecfg-file", "kube-master-url", "healthz-port", "dns-bind-address", "dns-port",
 		"config-map", "config-map-namespace", "config-dir", "config-period", "federations", "initial-sync-timeout",
 		"profiling", "version", "v", "vmodule", "log-flush-frequency",
-	}, docs.LegacyLogFlags...), []string{"fast-path", "forward", "http-bind-address", "lameduck", "manifests", "snapshot", "snapshot-max-age"})
+	}, docs.LegacyLogFlags...), []string{"fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests", "snapshot", "snapshot-max-age"})
 
 	metrics := recordMetrics(t)
 	docs.CheckMetrics(t, "kube-dns", metrics,

@@ -20,8 +20,10 @@ var legacyLogFlags = []string{
 	"logtostderr", "one_output", "skip_headers", "skip_log_headers", "stderrthreshold",
 }
 
-// AddGNUFlags registers the logging flags in the GNU form: -v, --v, --vmodule and
-// --log-flush-frequency, and hidden from the help the ones that older manifests
+const loggingUsage = "`format` of the log: text, or json for one object a line, without --vmodule and log files"
+
+// AddGNUFlags registers the logging flags in the GNU form: -v, --v, --vmodule,
+// --log-flush-frequency and --logging-format, and hidden from the help the ones that older manifests
 // pass (--logtostderr, --log_dir and so on). It also makes fs accept underscores
 // for dashes in the name of every flag.
 //
@@ -41,6 +43,9 @@ func AddGNUFlags(fs *pflag.FlagSet) {
 	frequency := flushFrequency(5 * time.Second)
 	fs.Var(&frequency, "log-flush-frequency", "longest `time` that log lines wait before they are written to a log file")
 
+	format := loggingFormat("text")
+	fs.Var(&format, "logging-format", loggingUsage)
+
 	for _, name := range legacyLogFlags {
 		f := pflag.PFlagFromGoFlag(logging.Lookup(name))
 		f.Hidden = true
@@ -49,11 +54,13 @@ func AddGNUFlags(fs *pflag.FlagSet) {
 }
 
 // AddGoFlags registers the logging flags for the standard flag package, with
-// klog's names and defaults: -v, -vmodule, -logtostderr (true), -stderrthreshold
+// klog's names and defaults: -v, -vmodule, -logging-format (text), -logtostderr (true), -stderrthreshold
 // (2), -log_file_max_size (1800) and the others.
 //
 // Setting them changes the state of klog, which is one per process.
 func AddGoFlags(fs *flag.FlagSet) {
+	format := loggingFormat("text")
+	fs.Var(&format, "logging-format", loggingUsage)
 	logging := klogFlags()
 	for _, name := range append([]string{"v", "vmodule"}, legacyLogFlags...) {
 		f := logging.Lookup(name)

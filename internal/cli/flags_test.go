@@ -96,6 +96,7 @@ func TestGNUFlagsRefused(t *testing.T) {
 
 func TestGNUFlagsHelp(t *testing.T) {
 	const want = `      --log-flush-frequency time    longest time that log lines wait before they are written to a log file (default 5s)
+      --logging-format format       format of the log: text, or json for one object a line, without --vmodule and log files (default "text")
   -v, --v level                     level of detail in the log: 0 is normal, 2 is usual in clusters, 4 is for debugging
       --vmodule pattern=level,...   level of detail for single source files, as pattern=level,...; example: server=4,kube*=2
 `
@@ -124,7 +125,7 @@ func TestGoFlagDefaults(t *testing.T) {
 	got := map[string]string{}
 	fs.VisitAll(func(f *flag.Flag) { got[f.Name] = f.DefValue })
 	want := map[string]string{
-		"v": "0", "vmodule": "",
+		"v": "0", "vmodule": "", "logging-format": "text",
 		"logtostderr": "true", "alsologtostderr": "false", "stderrthreshold": "2", "one_output": "false",
 		"log_dir": "", "log_file": "", "log_file_max_size": "1800", "log_backtrace_at": ":0",
 		"add_dir_header": "false", "skip_headers": "false", "skip_log_headers": "false",
@@ -216,6 +217,7 @@ func TestLogFlags(t *testing.T) {
 	cli.LogFlags(fs, slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{ReplaceAttr: noTime})))
 	want := `level=INFO msg=flag name=--dns-port value=10053
 level=INFO msg=flag name=--log-flush-frequency value=5s
+level=INFO msg=flag name=--logging-format value=text
 level=INFO msg=flag name=--logtostderr value=true
 level=INFO msg=flag name=--v value=0
 level=INFO msg=flag name=--vmodule value=""

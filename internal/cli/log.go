@@ -20,9 +20,12 @@ const callDepth = 4
 
 // Logger returns a logger that writes klog's line format under klog's flags: a
 // record of level -n is shown at --v=n, so slog.LevelInfo always and
-// slog.LevelDebug at --v=4. Warnings and errors are always shown. It is safe for
-// concurrent use.
+// slog.LevelDebug at --v=4. Warnings and errors are always shown. After
+// --logging-format=json it writes JSON. It is safe for concurrent use.
 func Logger() *slog.Logger {
+	if h, ok := logr.ToSlogHandler(klog.Background()).(jsonHandler); ok {
+		return slog.New(h)
+	}
 	return slog.New(&handler{Handler: logr.ToSlogHandler(klog.NewKlogr().WithCallDepth(callDepth))})
 }
 

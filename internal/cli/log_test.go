@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/klog/v2"
 
@@ -83,4 +87,47 @@ func TestLoggerKeepsWhatWithAdds(t *testing.T) {
 	if !bytes.HasSuffix(out.Bytes(), []byte(want)) {
 		t.Errorf("got %s, want %s", out, want)
 	}
+}
+
+func TestLoggerJSON(t *testing.T) {
+	keepKlog(t)
+	t.Cleanup(klog.ClearLogger)
+	out := captureStderr(t, func() {
+		if err := gnuFlags().Parse([]string{"--logging-format=json", "--v=2"}); err != nil {
+			t.Fatal(err)
+		}
+		log := cli.Logger().With("zone", "cluster.local.")
+		log.Warn("a warning", "waited", 2*time.Second, "err", errors.New("gone"))
+		log.Debug("not shown at 2")
+		klog.V(2).InfoS("of a library", "port", 53)
+		klog.V(3).InfoS("not shown either")
+	})
+	want := regexp.MustCompile(`^{"ts":\d+(\.\d+)?,"level":"WARN","v":0,"caller":"log_test\.go:\d+","msg":"a warning","zone":"cluster\.local\.","waited":"2s","err":"gone"}
+{"ts":\d+(\.\d+)?,"level":"INFO","v":2,"caller":"log_test\.go:\d+","msg":"of a library","port":53}
+$`)
+	if !want.MatchString(out) {
+		t.Errorf("got %s\nwant %s", out, want)
+	}
+	if err := gnuFlags().Parse([]string{"--logging-format=yaml"}); err == nil || !strings.Contains(err.Error(), "must be text or json") {
+		t.Errorf("--logging-format=yaml: got %v, want an error that names text and json", err)
+	}
+}
+
+// captureStderr returns what f writes to standard error.
+func captureStderr(t *testing.T, f func()) string {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	before := os.Stderr
+	os.Stderr = file
+	f()
+	os.Stderr = before
+	text, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+)
+
+// loggingFormat is the value of --logging-format, by the rules of Kubernetes'
+// components: text is klog's form, json writes one object a line to standard error.
+// Like all of klog's flags it takes effect when it is set. With json, --vmodule and
+// the flags for log files have no effect.
+type loggingFormat string
+
+func (f *loggingFormat) Set(text string) error {
+	switch text {
+	case "text":
+		klog.ClearLogger()
+	case "json":
+		klog.SetLoggerWithOptions(logr.FromSlogHandler(jsonHandler{newJSON(os.Stderr)}), klog.ContextualLogger(true))
+	default:
+		return errors.New("must be text or json")
+	}
+	*f = loggingFormat(text)
+	return nil
+}
+
+func (f *loggingFormat) String() string { return string(*f) }
+func (f *loggingFormat) Type() string   { return "string" }
+
+// A jsonHandler shows a record of level -n at --v=n, as the text format does.
+type jsonHandler struct{ slog.Handler }
+
+func (h jsonHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo || klog.V(klog.Level(-level)).Enabled()
+}
+
+func (h jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return jsonHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h jsonHandler) WithGroup(name string) slog.Handler {
+	return jsonHandler{h.Handler.WithGroup(name)}
+}
+
+// newJSON returns a handler with the keys of Kubernetes' components: ts in
+// milliseconds since 1970, caller, msg and v, and level for INFO, WARN and ERROR.
+func newJSON(w io.Writer) slog.Handler {
+	return slog.NewJSONHandler(w, &slog.HandlerOptions{
+		AddSource: true,
+		Level:     slog.Level(-1000), // jsonHandler decides
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) > 0 {
+				return a
+			}
+			switch value := a.Value.Any().(type) {
+			case slog.Level:
+				severity := max(value, slog.LevelInfo)
+				// A group without a name is written inline.
+				return slog.Attr{Value: slog.GroupValue(slog.String("level", severity.String()), slog.Int("v", int(severity-value)))}
+			case time.Duration:
+				return slog.String(a.Key, value.String())
+			case *slog.Source:
+				return slog.String("caller", fmt.Sprintf("%s:%d", filepath.Base(value.File), value.Line))
+			}
+			if a.Key == slog.TimeKey {
+				return slog.Float64("ts", float64(a.Value.Time().UnixMicro())/1000)
+			}
+			return a
+		},
+	})
+}
