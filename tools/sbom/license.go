@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/google/licensecheck"
 )
 
 // short maps the names of Debian's copyright files to SPDX identifiers.
@@ -105,7 +107,7 @@ func all(licenses []string) string {
 	return strings.Join(slices.Compact(parts), " AND ")
 }
 
-var common = regexp.MustCompile(`/usr/share/common-licenses/((?:L?GPL|GFDL|Apache|BSD|Artistic|MPL|CC0)(?:-[0-9](?:\.[0-9])?)?)`)
+var commonLicense = regexp.MustCompile(`/usr/share/common-licenses/((?:L?GPL|GFDL|Apache|BSD|Artistic|MPL|CC0)(?:-[0-9](?:\.[0-9])?)?)`)
 
 // unnumbered are names there that lead to the newest version of a license. The texts that
 // use them allow that and, as far as Debian's are known, these older ones.
@@ -131,7 +133,7 @@ func debianLicense(name string, text []byte) string {
 			}
 		}
 	} else {
-		for _, m := range common.FindAllSubmatch(text, -1) {
+		for _, m := range commonLicense.FindAllSubmatch(text, -1) {
 			id := cmp.Or(unnumbered[string(m[1])], string(m[1]))
 			if gnu.MatchString(id) {
 				id += "+" // these files speak of "or any later version" or do not say
@@ -145,29 +147,13 @@ func debianLicense(name string, text []byte) string {
 	return all(found)
 }
 
-// goLicense recognizes the text of a license; empty if it does not.
+// goLicense recognizes the text of a license. It returns "" for other texts.
 func goLicense(text []byte) string {
-	words := strings.Join(strings.Fields(string(text)), " ")
-	has := func(part string) bool { return strings.Contains(words, part) }
 	var found []string
-	if has("Apache License") && has("Version 2.0") {
-		found = append(found, "Apache-2.0")
-	}
-	if has("Permission is hereby granted, free of charge, to any person obtaining a copy") {
-		found = append(found, "MIT")
-	}
-	if has("Permission to use, copy, modify, and/or distribute this software") || has("Permission to use, copy, modify, and distribute this software") {
-		found = append(found, "ISC")
-	}
-	if has("Redistribution and use in source and binary forms") {
-		if has("Neither the name") || has("nor the names of") {
-			found = append(found, "BSD-3-Clause")
-		} else {
-			found = append(found, "BSD-2-Clause")
+	for _, m := range licensecheck.Scan(text).Match {
+		if m.ID != "GooglePatentsFile" { // a grant of patents, with no name in SPDX
+			found = append(found, m.ID)
 		}
-	}
-	if has("Mozilla Public License") && has("2.0") {
-		found = append(found, "MPL-2.0")
 	}
 	return all(found)
 }

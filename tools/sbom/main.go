@@ -1,23 +1,24 @@
-// Command sbom lists what a container image is made of, as an SPDX 2.3 document:
-// the Go modules that each program records in itself, and the Debian packages whose
-// entries stand in /var/lib/dpkg/status.d.
+// Command sbom lists the contents of a container image as an SPDX 2.3 document: the Go
+// modules that each program records in itself, and the Debian packages with an entry in
+// /var/lib/dpkg/status.d.
 //
 //	sbom -name kube-dns -version v1.0.0 rootfs > sbom.spdx.json
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"time"
+
+	"github.com/spdx/tools-golang/json"
 )
 
-const usage = `Lists what a container image is made of, as an SPDX 2.3 document: the Go modules
-that each program records in itself, and the Debian packages whose entries stand
-in /var/lib/dpkg/status.d.
+const usage = `Lists the contents of a container image as an SPDX 2.3 document: the Go modules
+that each program records in itself, and the Debian packages with an entry in
+/var/lib/dpkg/status.d.
 
 Usage:
   sbom -name NAME -version VERSION [-created SECONDS] DIR > sbom.spdx.json
@@ -52,8 +53,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out := json.NewEncoder(stdout)
-	out.SetIndent("", " ")
-	out.SetEscapeHTML(false)
-	return out.Encode(newDocument(*name, *version, time.Unix(*created, 0), found))
+	d, err := newDocument(*name, *version, time.Unix(*created, 0), found)
+	if err != nil {
+		return err
+	}
+	return json.Write(&d.Document, stdout, json.Indent(" "))
 }

@@ -2,17 +2,19 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spdx/tools-golang/json"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 )
 
 // root is a folder with one Go program, which is this test, and one package.
@@ -50,28 +52,29 @@ func TestDocument(t *testing.T) {
 	if err := run([]string{"-name", "image", "-version", "v1", "-created", "86400", root(t)}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	var d document
-	if err := json.Unmarshal(out.Bytes(), &d); err != nil {
+	d, err := json.Read(&out)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if d.CreationInfo.Created != "1970-01-02T00:00:00Z" || d.Name != "image-v1" || !strings.Contains(d.Namespace, "image-v1-") {
-		t.Errorf("got %q of %s in %s", d.Name, d.CreationInfo.Created, d.Namespace)
+	if name := d.DocumentName; d.CreationInfo.Created != "1970-01-02T00:00:00Z" || name != "image-v1" ||
+		!strings.Contains(d.DocumentNamespace, "image-v1-") {
+		t.Errorf("got %q of %s in %s", name, d.CreationInfo.Created, d.DocumentNamespace)
 	}
 	purls := map[string]string{}
-	ids := map[string]bool{d.ID: true}
+	ids := map[common.ElementID]bool{d.SPDXIdentifier: true}
 	for _, p := range d.Packages {
-		if ids[p.ID] {
-			t.Errorf("ID %s is there twice", p.ID)
+		if ids[p.PackageSPDXIdentifier] {
+			t.Errorf("ID %s is there twice", p.PackageSPDXIdentifier)
 		}
-		ids[p.ID] = true
-		for _, ref := range p.Refs {
-			purls[p.Name] = ref.Locator
+		ids[p.PackageSPDXIdentifier] = true
+		for _, ref := range p.PackageExternalReferences {
+			purls[p.PackageName] = ref.Locator
 		}
-		if want := "(GPL-2.0-only OR LicenseRef-Debian-custom)"; p.Name == "tag" && p.Declared != want {
-			t.Errorf("package tag: license is %s, want %s", p.Declared, want)
+		if want := "(GPL-2.0-only OR LicenseRef-Debian-custom)"; p.PackageName == "tag" && p.PackageLicenseDeclared != want {
+			t.Errorf("package tag: license is %s, want %s", p.PackageLicenseDeclared, want)
 		}
-		if p.Name == "tag" && p.SourceInfo != "built from source package tags" {
-			t.Errorf("package tag: sourceInfo is %q", p.SourceInfo)
+		if p.PackageName == "tag" && p.PackageSourceInfo != "built from source package tags" {
+			t.Errorf("package tag: sourceInfo is %q", p.PackageSourceInfo)
 		}
 	}
 	if want := "pkg:deb/debian/tag@1%3A2.3%2Bb1?arch=amd64&distro=debian-12"; purls["tag"] != want {
@@ -80,18 +83,24 @@ func TestDocument(t *testing.T) {
 	if !strings.HasPrefix(purls["stdlib"], "pkg:golang/stdlib@1.") {
 		t.Errorf("stdlib: got %q", purls["stdlib"])
 	}
-	if want := []extracted{{"LicenseRef-Debian-custom", "The text is in the image: /usr/share/doc/tag/copyright"}}; !cmp.Equal(want, d.Extracted) {
-		t.Errorf("licenses without a name: got %v, want %v", d.Extracted, want)
+	wantOther := []*spdx.OtherLicense{{
+		LicenseIdentifier: "LicenseRef-Debian-custom", ExtractedText: "The text is in the image: /usr/share/doc/tag/copyright",
+	}}
+	if diff := cmp.Diff(wantOther, d.OtherLicenses); diff != "" {
+		t.Errorf("licenses without a name (-want +got):\n%s", diff)
 	}
-	if got := d.Packages[0].Declared; got != "(GPL-2.0-only OR LicenseRef-Debian-custom) AND Apache-2.0" {
+	if got := d.Packages[0].PackageLicenseDeclared; got != "(GPL-2.0-only OR LicenseRef-Debian-custom) AND Apache-2.0" {
 		t.Errorf("the image has the license %s", got)
 	}
+	contains := false
 	for _, r := range d.Relationships {
-		if !ids[r.From] || !ids[r.To] {
+		if !ids[r.RefA.ElementRefID] || !ids[r.RefB.ElementRefID] {
 			t.Errorf("%v: one end is not in the document", r)
 		}
+		contains = contains || r.RefA.ElementRefID == "Image-image-v1" && r.Relationship == "CONTAINS" &&
+			r.RefB.ElementRefID == "Debian-tag-1-2.3-b1"
 	}
-	if !slices.Contains(d.Relationships, relationship{"SPDXRef-Image-image-v1", "CONTAINS", "SPDXRef-Debian-tag-1-2.3-b1"}) {
+	if !contains {
 		t.Errorf("the image does not contain the package: %v", d.Relationships)
 	}
 }
@@ -115,21 +124,21 @@ func TestLicenses(t *testing.T) {
 			}
 		})
 	}
-	for text, want := range map[string]string{
-		"Apache License\n  Version 2.0, January 2004":                                                         "Apache-2.0",
-		"Permission is hereby granted, free of charge, to any\nperson obtaining a copy":                       "MIT",
-		"Redistribution and use in source and binary forms, with or without\n ... Neither the name of Google": "BSD-3-Clause",
-		"Redistribution and use in source and binary forms ...":                                               "BSD-2-Clause",
-		"All rights reserved.": "",
-	} {
-		if got := goLicense([]byte(text)); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
+	root := runtime.GOROOT()
+	text, err := os.ReadFile(filepath.Join(root, "LICENSE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := goLicense(text); got != "BSD-3-Clause" {
+		t.Errorf("Go's license: got %q, want BSD-3-Clause", got)
+	}
+	if got := goLicense([]byte("All rights reserved.")); got != "" {
+		t.Errorf("no license: got %q, want none", got)
 	}
 }
 
-// TestModules shows what a program records in itself, replacements included; what two
-// programs link stands there once.
+// TestModules reads the modules that programs record in themselves, replacements included.
+// A module that two programs link is listed once.
 func TestModules(t *testing.T) {
 	info := &debug.BuildInfo{
 		GoVersion: "go1.26.0", Path: "example.org/program", Main: debug.Module{Path: "example.org", Version: "(devel)"},
@@ -138,10 +147,13 @@ func TestModules(t *testing.T) {
 			{Path: "example.org/b", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}},
 		},
 	}
-	d := newDocument("image", "v2", time.Time{}, contents{programs: []program{{"/one", "00", info}, {"/two", "11", info}}})
+	d, err := newDocument("image", "v2", time.Time{}, contents{programs: []program{{"/one", "00", info}, {"/two", "11", info}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var got []string
 	for _, p := range d.Packages {
-		got = append(got, strings.Join(strings.Fields(p.Name+" "+p.Version+" "+p.File+" "+p.SourceInfo), " "))
+		got = append(got, strings.Join(strings.Fields(p.PackageName+" "+p.PackageVersion+" "+p.PackageFileName+" "+p.PackageSourceInfo), " "))
 	}
 	want := []string{
 		"image v2", "example.org/program v2 /one", "stdlib 1.26.0", "example.org/a v1.0.0 module checksum h1:a",

@@ -15,11 +15,11 @@ import (
 	"strings"
 )
 
-// contents is what was found below a folder, in the order of the paths.
+// contents are the parts of an image, in the order of the paths.
 type contents struct {
 	programs []program
 	debs     []deb
-	distro   string // such as debian-12; empty when nothing says so
+	distro   string // such as debian-12; empty without /etc/os-release
 
 	licenses map[string]string // of Debian packages and Go modules, by their name
 }
@@ -43,7 +43,7 @@ const (
 	goLicenses = "/usr/share/kube-dns/licenses/"
 )
 
-// addLicense notes the license of a package by a text in the image.
+// addLicense stores the license of a package, if the file at a path of the image is one.
 func (c *contents) addLicense(inside string, data []byte) {
 	if name, ok := strings.CutPrefix(inside, debianDocs); ok {
 		if name, ok := strings.CutSuffix(name, "/copyright"); ok {
@@ -115,7 +115,7 @@ func parseStatus(data []byte) (deb, error) {
 	for lines.Scan() {
 		line := lines.Text()
 		if line == "" || line[0] == ' ' || line[0] == '\t' {
-			continue // goes on with the field above
+			continue // continues the field above
 		}
 		key, value, ok := strings.Cut(line, ":")
 		if !ok {
@@ -126,7 +126,7 @@ func parseStatus(data []byte) (deb, error) {
 	if err := lines.Err(); err != nil {
 		return deb{}, err
 	}
-	source, _, _ := strings.Cut(fields["Source"], " ") // may have its version behind it
+	source, _, _ := strings.Cut(fields["Source"], " ") // may have its version after it
 	p := deb{fields["Package"], fields["Version"], fields["Architecture"], source, fields["Homepage"]}
 	if p.name == "" || p.version == "" {
 		return deb{}, fmt.Errorf("there is no Package or no Version")
