@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/peer"
 )
 
-// A chart is a file and what it shows.
+// A chart is a file and its title.
 type chart struct{ file, title string }
 
 const (
@@ -21,7 +21,7 @@ const (
 	chartHeight = 9 * vg.Centimeter
 )
 
-// Colours that people with any colour vision can tell apart (Okabe and Ito).
+// palette has colours that remain distinct with any colour vision (Okabe and Ito).
 var palette = []color.Color{
 	color.RGBA{A: 255, R: 0, G: 114, B: 178},
 	color.RGBA{A: 255, R: 230, G: 159, B: 0},
@@ -67,8 +67,7 @@ func drawAll(r *Results, dir string) ([]chart, error) {
 	return out, nil
 }
 
-// bars draws groups of bars: one group for each label, one bar in it for each
-// series.
+// bars draws one group of bars for each label, with one bar for each series.
 func bars(labels []string, series []string, value func(series, label int) float64) (*plot.Plot, error) {
 	p := plot.New()
 	width := 17 * vg.Centimeter / vg.Length(len(labels)*(len(series)+1))

@@ -12,8 +12,8 @@ const (
 	end   = "<!-- end of results -->"
 )
 
-// Page puts tables and charts between the markers of a Markdown page. The
-// charts go to a directory beside it, of the page's name.
+// Page puts tables and charts between the markers of a Markdown page. The charts go to
+// the directory that has the page's name without its extension.
 func Page(r *Results, path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -40,6 +40,6 @@ func Page(r *Results, path string) error {
 	for _, c := range charts {
 		fmt.Fprintf(&body, "![%s](%s/%s)\n\n", c.title, filepath.Base(dir), c.file)
 	}
-	body.WriteString("### What was measured where\n\n" + Text(r) + "\n" + end)
+	body.WriteString("### Machine and results\n\n" + Text(r) + "\n" + end)
 	return os.WriteFile(path, []byte(head+body.String()+tail), 0o644)
 }

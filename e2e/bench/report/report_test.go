@@ -69,7 +69,7 @@ func TestPage(t *testing.T) {
 	got := strings.Join(strings.Fields(string(b)), " ")
 	for _, want := range []string{
 		"before <!-- results", "<!-- end of results --> after",
-		"large, A: kube-dns / echo | at most 1.25 × | 1.25 × | yes |",
+		"large, A: kube-dns / echo | at most 1.35 × | 1.25 × | yes |",
 		"large, A: CoreDNS plain / kube-dns | at least 3.50 × | 2.00 × | **no** |",
 		"large, A: kube-dns / nsd | at most 1.00 × | 0.91 × | yes |",
 		"memory after the start | at most 40.00 MiB | 50.00 MiB | **no** |",

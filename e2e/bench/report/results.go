@@ -1,5 +1,5 @@
-// Package report holds the benchmark's results and makes tables, charts and
-// the page docs/performance.md of them.
+// Package report holds the benchmark's results and makes tables, charts and the page
+// docs/performance.md from them.
 package report
 
 import (
@@ -20,7 +20,7 @@ type Results struct {
 	Updates []UpdatePoint `json:",omitempty"`
 }
 
-// Machine is where and what was measured.
+// Machine describes the machine and the measured programs.
 type Machine struct {
 	Processor, Kernel, Go string
 	Cores                 int
@@ -34,7 +34,7 @@ type Machine struct {
 	Binaries map[string]float64
 }
 
-// Set is one data set and what was measured with it.
+// Set is one data set and its measurements.
 type Set struct {
 	Name                string
 	Services, Endpoints int
@@ -44,10 +44,10 @@ type Set struct {
 	Peers map[string]*Peer
 }
 
-// Mix names a list of questions.
+// Mix names a list of queries.
 type Mix struct{ Name, Title string }
 
-// Peer is what was measured of one server; each list has a value a turn.
+// Peer has the measurements of one server. Each list has one value for each turn.
 type Peer struct {
 	Mixes   map[string][]MixRun
 	Latency map[string][]Latency
@@ -110,7 +110,7 @@ type UpdatePoint struct {
 	UpdateMs             []float64
 }
 
-// Set returns the set of that name, nil if there is none.
+// Set returns the set of that name, or nil.
 func (r *Results) Set(name string) *Set {
 	for _, s := range r.Sets {
 		if s.Name == name {
@@ -132,7 +132,7 @@ func (r *Results) Write(path string) error {
 	return os.Rename(path+".new", path)
 }
 
-// Read reads what Write wrote.
+// Read reads results that Write wrote.
 func Read(path string) (*Results, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -142,7 +142,7 @@ func Read(path string) (*Results, error) {
 	return r, json.Unmarshal(b, r)
 }
 
-// Median of values; 0 when there are none.
+// Median returns the median of values, or 0 if there are none.
 func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -151,7 +151,7 @@ func Median(values []float64) float64 {
 	return (v[len(v)/2] + v[(len(v)-1)/2]) / 2
 }
 
-// medianOf is the median of one figure of all items.
+// medianOf returns the median of one figure of all items.
 func medianOf[T any](items []T, figure func(T) float64) float64 {
 	var v []float64
 	for _, i := range items {

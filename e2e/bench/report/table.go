@@ -2,8 +2,9 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"unicode/utf8"
+	"text/tabwriter"
 )
 
 // A table is written as Markdown whose columns line up, so that it can be read
@@ -19,40 +20,18 @@ func (t *table) String() string {
 	if len(t.rows) == 0 {
 		return ""
 	}
-	width := make([]int, len(t.head))
-	for _, row := range append([][]string{t.head}, t.rows...) {
-		for i, c := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(c), 3)
-		}
-	}
 	var b strings.Builder
-	line := func(row []string) {
-		for i, c := range row {
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
-			if i == 0 {
-				b.WriteString("| " + c + pad + " |")
-			} else {
-				b.WriteString(" " + pad + c + " |")
-			}
-		}
-		b.WriteString("\n")
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	rule := slices.Repeat([]string{"--:"}, len(t.head))
+	rule[0] = "---"
+	for _, row := range slices.Concat([][]string{t.head, rule}, t.rows) {
+		fmt.Fprintf(w, "| %s\t|\n", strings.Join(row, "\t| "))
 	}
-	line(t.head)
-	for i, w := range width {
-		if i == 0 {
-			b.WriteString("|" + strings.Repeat("-", w+2) + "|")
-		} else {
-			b.WriteString(strings.Repeat("-", w+1) + ":|")
-		}
-	}
-	b.WriteString("\n")
-	for _, row := range t.rows {
-		line(row)
-	}
+	w.Flush()
 	return b.String()
 }
 
-// figure has two or three digits that count; nothing stands for no value.
+// figure formats a value with two or three significant digits, and 0 as "".
 func figure(v float64) string {
 	switch {
 	case v == 0:
@@ -76,7 +55,7 @@ func thousands(v float64) string {
 	return s
 }
 
-// ratio of two figures, if there are both.
+// ratio formats the ratio of two figures. It returns "" if one of them is 0.
 func ratio(a, b float64) string {
 	if a == 0 || b == 0 {
 		return ""

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ const (
 	dnsperfMix = "a-dnsperf"
 )
 
-// Text is all tables, as Markdown.
+// Text returns all tables, as Markdown.
 func Text(r *Results) string {
 	var b strings.Builder
 	b.WriteString(where(r))
@@ -49,7 +50,7 @@ func where(r *Results) string {
 	slices.Sort(versions)
 	others := append(others(r), 0)
 	return fmt.Sprintf(`Measured %s to %s UTC at revision %s, with %s, on %d cores of %s, Linux %s.
-Beside it: %s.
+Other programs: %s.
 Every figure is the median of %d turns of %.1f s. Other programs had %.0f %% of the server's core meanwhile (median; at
 most %.0f %%); the load average was %.1f (median).
 `, m.Start.Format(time.DateTime), m.End.Format(time.TimeOnly), m.Commit, m.Go, m.Cores, m.Processor, m.Kernel,
@@ -70,7 +71,7 @@ func others(r *Results) []float64 {
 	return out
 }
 
-// each calls f for the peers that were measured, in order.
+// each calls f for the measured peers, in order.
 func (s *Set) each(f func(title string, p *Peer)) {
 	for _, p := range peer.All() {
 		if res := s.Peers[p.Name]; res != nil {
@@ -79,7 +80,7 @@ func (s *Set) each(f func(title string, p *Peer)) {
 	}
 }
 
-// CPU is the median CPU seconds per million answers; 0 when not measured.
+// CPU returns the median CPU seconds per million answers, or 0 if it was not measured.
 func (s *Set) CPU(peer, mix string) float64 {
 	p := s.Peers[peer]
 	if p == nil {
@@ -94,7 +95,7 @@ var short = map[string]string{
 	dnsperfMix: "A, dnsperf",
 }
 
-// columns are the mixes of the set's tables.
+// columns returns the mixes of the set's tables.
 func (s *Set) columns() (names, head []string) {
 	head = []string{"server"}
 	for _, m := range s.Mixes {
@@ -138,7 +139,7 @@ func (s *Set) ratioTable() string {
 	return t.String()
 }
 
-// processTable shows where a pod's two servers spend.
+// processTable splits the CPU of servers that have several processes.
 func (s *Set) processTable() string {
 	names, head := s.columns()
 	t := table{head: head}
@@ -154,7 +155,7 @@ func (s *Set) processTable() string {
 		if len(labels) < 2 {
 			return
 		}
-		for _, l := range slices.Sorted(mapKeys(labels)) {
+		for _, l := range slices.Sorted(maps.Keys(labels)) {
 			row := []string{title + ": " + l}
 			for _, n := range names {
 				row = append(row, figure(medianOf(p.Mixes[n], func(m MixRun) float64 { return m.ByProcess[l] })))
@@ -183,7 +184,7 @@ func (s *Set) latencyTable() string {
 }
 
 func (s *Set) memoryTable() string {
-	t := table{head: []string{"server", "after start", "peak at start", "after the mixes", "of which"}}
+	t := table{head: []string{"server", "after start", "peak at start", "after the mixes", "by process"}}
 	s.each(func(title string, p *Peer) {
 		if len(p.Memory) == 0 {
 			return
@@ -192,7 +193,7 @@ func (s *Set) memoryTable() string {
 		parts := ""
 		if by := p.Memory[0].ByProcess; len(by) > 1 {
 			var list []string
-			for _, l := range slices.Sorted(mapKeys(by)) {
+			for _, l := range slices.Sorted(maps.Keys(by)) {
 				list = append(list, l+" "+of(func(m Memory) float64 { return m.ByProcess[l] }))
 			}
 			parts = strings.Join(list, ", ")

@@ -2,13 +2,10 @@ package report
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
 )
-
-func mapKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 func (s *Set) changeTable() string {
 	t := table{head: []string{"server", "start to right answers, ms", "CPU of the start, s", "new Service after its event, ms", "after the request, ms", "CPU per endpoint update, ms", "updates/s"}}
@@ -21,8 +18,8 @@ func (s *Set) changeTable() string {
 	return t.String()
 }
 
-// lostTable lists what is not as it should be, and where a server's answers
-// are of other kinds than kube-dns's.
+// lostTable lists lost and truncated answers, and response codes other than NOERROR
+// and NXDOMAIN.
 func (s *Set) lostTable() string {
 	t := table{head: []string{"server", "mix", "lost", "answered", "cut", "NOERROR", "NXDOMAIN", "other"}}
 	names, _ := s.columns()
@@ -72,7 +69,7 @@ func growText(r *Results) string {
 // binaries are listed with their sizes in MiB.
 func binaries(m Machine) string {
 	var list []string
-	for _, name := range slices.Sorted(mapKeys(m.Binaries)) {
+	for _, name := range slices.Sorted(maps.Keys(m.Binaries)) {
 		list = append(list, fmt.Sprintf("%s %.1f", name, m.Binaries[name]))
 	}
 	return strings.Join(list, ", ")
