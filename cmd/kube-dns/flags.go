@@ -73,7 +73,10 @@ type options struct {
 
 func newFlags() (*pflag.FlagSet, *options) {
 	fs := pflag.NewFlagSet("kube-dns", pflag.ContinueOnError)
-	o := &options{flags: fs, domain: "cluster.local.", healthzPort: 8081, port: 53}
+	o := &options{
+		flags: fs, domain: "cluster.local.", healthzPort: 8081, port: 53,
+		lameduck: 28 * time.Second, snapshotMaxAge: 24 * time.Hour,
+	}
 	fs.Var(parsed(&o.domain, parseDomain, "domain"), "domain", "`zone` of the cluster; a trailing dot is optional")
 	fs.StringVar(&o.nameservers, "nameservers", "", "other name servers, as `ip[:port],...`; used when neither --config-dir nor --config-map is given. Empty: those of /etc/resolv.conf")
 	fs.StringVar(&o.kubeconfig, "kubecfg-file", "", "kubeconfig `file`; default: the pod's service account")
@@ -92,8 +95,8 @@ func newFlags() (*pflag.FlagSet, *options) {
 	fs.BoolVar(&o.profiling, "profiling", false, "serve profiles on http://localhost:6060/debug/pprof/")
 	fs.StringVar(&o.manifests, "manifests", "", "`directory` of Kubernetes manifests (YAML or JSON) to take the objects from, instead of an API server")
 	fs.StringVar(&o.snapshot, "snapshot", "", "`file` to keep the objects in, so that a restart without API server answers from it; beside it, as FILE.config, the last valid configuration. Empty: none")
-	fs.DurationVar(&o.snapshotMaxAge, "snapshot-max-age", 24*time.Hour, "`age` beyond which a --snapshot is not used")
-	fs.DurationVar(&o.lameduck, "lameduck", 28*time.Second, "`time` to go on answering after SIGTERM, while clients are led elsewhere; less than the pod's grace period")
+	fs.Var(parsed(&o.snapshotMaxAge, parseDuration, "duration"), "snapshot-max-age", "`age` beyond which a --snapshot is not used")
+	fs.Var(parsed(&o.lameduck, parseDuration, "duration"), "lameduck", "`time` to go on answering after SIGTERM, while clients are led elsewhere; less than the pod's grace period")
 	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward", "`ip[:port]` of the one server for everything that is not the cluster's, one-label names and *.bind included; with it kube-dns can stand on port 53, in front of dnsmasq")
 	fs.BoolVar(&o.fastPath, "fast-path", true, "answer common questions without building a message; false only helps to find faults")
 	cli.AddGNUFlags(fs)
@@ -105,9 +108,6 @@ func parseFlags(args []string, stdout, stderr io.Writer) (*options, error) {
 	fs, o := newFlags()
 	if err := cli.ParseGNU(fs, args, about, stdout, stderr); err != nil {
 		return nil, err
-	}
-	if o.lameduck < 0 {
-		return nil, cli.Usage(fmt.Errorf("--lameduck=%s: want a duration of 0 or more, such as 28s; see --help", o.lameduck))
 	}
 	return o, nil
 }
@@ -134,14 +134,22 @@ func (o *options) check() error {
 	return nil
 }
 
-// warn logs which flags have no effect.
+// warn logs which flags have no effect. Compat: add-on manifests give them together
+// with a source of configuration, and kube-dns has always started.
 func (o *options) warn(log *slog.Logger) {
+	source := ""
 	switch {
-	case !o.flags.Changed("federations"):
-	case o.configMap != "" || o.configDir != "":
-		// Compat: add-on manifests give the flag beside either of these.
-		log.Warn("ignoring --federations: the configuration has the key federations, and --config-map or --config-dir is its source")
-	default:
+	case o.configMap != "":
+		source = "--config-map=" + o.configMap
+	case o.configDir != "":
+		source = "--config-dir=" + o.configDir
+	}
+	for _, name := range []string{"federations", "nameservers"} {
+		if f := o.flags.Lookup(name); f.Changed && source != "" {
+			log.Warn("ignoring a flag: the configuration has another source", "flag", "--"+name, "value", f.Value.String(), "source", source)
+		}
+	}
+	if o.flags.Changed("federations") && source == "" {
 		log.Warn("--federations is deprecated: cluster federation is")
 	}
 }
@@ -164,8 +172,8 @@ func parsed[T any](to *T, parse func(string) (T, error), name string) pflag.Valu
 	switch v := any(*to).(type) {
 	case string:
 		p.text = v
-	case int:
-		p.text = strconv.Itoa(v)
+	case int, time.Duration:
+		p.text = fmt.Sprint(v)
 	}
 	return p
 }
@@ -205,6 +213,15 @@ func parseURL(text string) (string, error) {
 		return "", fmt.Errorf("%q needs a scheme and a host, such as https://10.0.0.1:6443", expanded)
 	}
 	return expanded, nil
+}
+
+// parseDuration accepts a duration that is not negative.
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("want a duration of 0 or more, such as 28s")
+	}
+	return d, err
 }
 
 func parsePort(text string) (int, error) {

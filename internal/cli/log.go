@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -102,7 +101,7 @@ type flushFrequency time.Duration
 func (f *flushFrequency) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("must be a duration such as 5s or 1m")
+		return err
 	}
 	if d <= 0 {
 		return errors.New("must be greater than zero")

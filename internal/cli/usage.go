@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/kube-dns/kube-dns/internal/spelling"
 )
 
 // explain turns an error of parsing flags into one that names the flag, the
@@ -47,7 +49,7 @@ var (
 func wanted(reason error) string {
 	text := reason.Error()
 	switch {
-	case strings.Contains(text, "time:"), strings.Contains(text, "duration"):
+	case strings.Contains(text, "time:"):
 		return "want a duration with its unit, such as 10s or 1m"
 	case strings.Contains(text, "ParseBool"):
 		return "want true or false"
@@ -63,36 +65,9 @@ func wanted(reason error) string {
 
 // suggestion names the flag that is most like an unknown one.
 func suggestion(unknown string, names []string) string {
-	unknown = strings.ReplaceAll(unknown, "_", "-")
-	best, least := "", 1+len(unknown)/4
-	for _, name := range names {
-		if d := distance(unknown, strings.ReplaceAll(name, "_", "-")); d <= least {
-			best, least = name, d-1
-		}
-	}
-	if best == "" {
+	nearest := spelling.Nearest(unknown, names, 1+len(unknown)/4)
+	if nearest == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (did you mean %s?)", best)
-}
-
-// distance is the number of letters to insert, delete or replace that make b of
-// a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			next := min(row[j]+1, row[j+1]+1, diagonal+1)
-			if a[i] == b[j] {
-				next = min(next, diagonal)
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
+	return fmt.Sprintf(" (did you mean %s?)", nearest)
 }

@@ -51,7 +51,8 @@ func checkStdOnly(p pkg) []string {
 	var problems []string
 	for _, f := range p.files {
 		for _, path := range f.imports {
-			if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") {
+			own := slices.Contains(stdOnly, strings.TrimPrefix(path, module+"/"))
+			if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") && !own {
 				problems = append(problems, fmt.Sprintf("%s imports %s: this package imports only the standard library", f.name, path))
 			}
 		}

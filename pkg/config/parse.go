@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/kube-dns/kube-dns/internal/spelling"
 )
 
 // The keys of the ConfigMap, which are the file names of a directory.
@@ -71,40 +73,10 @@ func Parse(files map[string]string) (Config, error) {
 	return cfg, nil
 }
 
-// meantKey returns the key that a mistyped one is for, or "": they differ in
-// letter case, and in three more characters at most.
+// meantKey returns the key that a mistyped one was meant to be, or "".
 func meantKey(key string) string {
-	best, meant := 4, ""
-	if len(key) > 2*len(keyUpstreams) {
-		return "" // and costs no time
-	}
-	for _, known := range []string{keyFederations, keyStubDomains, keyUpstreams} {
-		if d := distance(strings.ToLower(key), strings.ToLower(known)); d < best {
-			best, meant = d, known
-		}
-	}
-	return meant
-}
-
-// distance is the Levenshtein distance of two texts. It counts bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	const typos = 3
+	return spelling.Nearest(key, []string{keyFederations, keyStubDomains, keyUpstreams}, typos)
 }
 
 func parseStubDomains(text string) ([]StubDomain, error) {
