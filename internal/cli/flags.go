@@ -73,6 +73,7 @@ func AddGoFlags(fs *flag.FlagSet) {
 func klogFlags() *flag.FlagSet {
 	fs := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(fs)
+	fs.Lookup("stderrthreshold").Usage = "with -logtostderr=false: lines of this severity and above go to standard error, too"
 	return fs
 }
 
@@ -90,9 +91,7 @@ func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Write
 	fs.Usage = func() {} // called by pflag for --help; printed below
 	err := fs.Parse(args)
 	if err != nil {
-		var names []string
-		fs.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-		err = explain(err, names)
+		err = explainGNU(err, fs)
 	}
 	return parsed(err, about, fs.FlagUsages(), stdout)
 }
@@ -108,9 +107,7 @@ func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, _ io.Writer)
 	fs.PrintDefaults()
 	fs.SetOutput(io.Discard)
 	if err != nil {
-		var names []string
-		fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
-		err = explain(err, names)
+		err = explainGo(err, fs)
 	}
 	return parsed(err, about, usages.String(), stdout)
 }

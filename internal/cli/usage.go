@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -12,28 +13,17 @@ import (
 	"github.com/kube-dns/kube-dns/internal/spelling"
 )
 
-// explain turns an error of parsing flags into one that names the flag, the
-// value, and what is accepted. names are the flags of the command, as they are
-// written on the command line.
-func explain(err error, names []string) error {
+// explainGNU turns an error of pflag into one that names the flag, the value, and
+// what is accepted.
+func explainGNU(err error, fs *pflag.FlagSet) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("--%s=%s: %s", invalid.GetFlag().Name, invalid.GetValue(), wanted(errors.Unwrap(invalid)))
+		f := invalid.GetFlag()
+		return fmt.Errorf("--%s=%s: %s", f.Name, invalid.GetValue(), wanted(errors.Unwrap(invalid).Error(), f.Value.Type()))
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var names []string
+		fs.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
 		return fmt.Errorf("%w%s", err, suggestion("--"+unknown.GetSpecifiedName(), names))
-	}
-	if m := goInvalid.FindStringSubmatch(err.Error()); m != nil {
-		value, unquoteErr := strconv.Unquote(m[1])
-		if unquoteErr != nil {
-			value = m[1]
-		}
-		if strings.HasPrefix(err.Error(), "invalid boolean") {
-			return fmt.Errorf("-%s=%s: want true or false", m[2], value)
-		}
-		return fmt.Errorf("-%s=%s: %s", m[2], value, wanted(errors.New(m[3])))
-	}
-	if m := goUnknown.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("%w%s", err, suggestion(m[1], names))
 	}
 	return err
 }
@@ -44,23 +34,38 @@ var (
 	goUnknown = regexp.MustCompile(`^flag provided but not defined: (-.*)$`)
 )
 
-// wanted returns the reason why a value is refused, in the terms of a command
-// line in place of those of Go's parsers.
-func wanted(reason error) string {
-	text := reason.Error()
-	switch {
-	case strings.Contains(text, "time:"):
-		return "want a duration with its unit, such as 10s or 1m"
-	case strings.Contains(text, "ParseBool"):
-		return "want true or false"
-	case strings.Contains(text, "ParseFloat"):
-		return "want a number, such as 0.5"
-	case strings.Contains(text, "strconv."):
-		return "want a whole number, such as 2"
-	case text == "parse error":
-		return "want a number such as 2, or a duration with its unit such as 10s"
+// explainGo is explainGNU for the standard flag package.
+func explainGo(err error, fs *flag.FlagSet) error {
+	if m := goInvalid.FindStringSubmatch(err.Error()); m != nil {
+		value, unquoteErr := strconv.Unquote(m[1])
+		if unquoteErr != nil {
+			value = m[1]
+		}
+		kind := pflag.PFlagFromGoFlag(fs.Lookup(m[2])).Value.Type()
+		return fmt.Errorf("-%s=%s: %s", m[2], value, wanted(m[3], kind))
 	}
-	return text
+	if m := goUnknown.FindStringSubmatch(err.Error()); m != nil {
+		var names []string
+		fs.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
+		return fmt.Errorf("%w%s", err, suggestion(m[1], names))
+	}
+	return err
+}
+
+// wanted returns what a flag of this type accepts when reason is one of Go's
+// parsers, and else the reason itself.
+func wanted(reason, flagType string) string {
+	switch {
+	case !strings.Contains(reason, "strconv.") && !strings.HasPrefix(reason, "time: ") && reason != "parse error":
+		return reason
+	case flagType == "bool":
+		return "want true or false"
+	case flagType == "duration":
+		return "want a duration with its unit, such as 10s or 1m"
+	case flagType == "float64":
+		return "want a number, such as 0.5"
+	}
+	return "want a whole number, such as 2"
 }
 
 // suggestion names the flag that is most like an unknown one.

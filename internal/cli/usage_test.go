@@ -31,6 +31,7 @@ func TestUsageErrors(t *testing.T) {
 		fs := flag.NewFlagSet("x", flag.ContinueOnError)
 		fs.Duration("syncInterval", time.Second, "")
 		fs.Bool("restartDnsmasq", false, "")
+		fs.Int("count", 0, "")
 		var stdout, stderr bytes.Buffer
 		return cli.ParseGo(fs, args, "about", &stdout, &stderr)
 	}
@@ -46,7 +47,10 @@ func TestUsageErrors(t *testing.T) {
 		{gnu("--dns_prot=1"), "unknown flag: --dns_prot (did you mean --dns-port?); see --help"},
 		{gnu("--nothing-like-it"), "unknown flag: --nothing-like-it; see --help"},
 		{gnu("--dns-port"), "flag needs an argument: --dns-port; see --help"},
-		{golang("-syncInterval=10"), "-syncInterval=10: want a number such as 2, or a duration with its unit such as 10s; see --help"},
+		{gnu("--logtostderr=2"), "--logtostderr=2: want true or false; see --help"},
+		{gnu("--log-flush-frequency=5"), "--log-flush-frequency=5: want a duration with its unit, such as 10s or 1m; see --help"},
+		{golang("-syncInterval=10"), "-syncInterval=10: want a duration with its unit, such as 10s or 1m; see --help"},
+		{golang("-count=many"), "-count=many: want a whole number, such as 2; see --help"},
 		{golang("-restartDnsmasq=maybe"), "-restartDnsmasq=maybe: want true or false; see --help"},
 		{golang("-restartDNSmask"), "flag provided but not defined: -restartDNSmask (did you mean -restartDnsmasq?); see --help"},
 	} {
