@@ -60,7 +60,7 @@ func (z *Zone) answer(ctx context.Context, q backend.Query) (backend.Answer, err
 		return answer(rs...), err
 	}
 	if name, ok := z.federated(rest); ok {
-		return z.redirect(ctx, name)
+		return z.redirect(ctx, name, q.NoWait)
 	}
 	if strings.Contains(rest, "*") {
 		return z.match(q)

@@ -35,14 +35,14 @@ func (z *Zone) federated(name string) (federatedName, bool) {
 
 // redirect answers with a CNAME to the Service of this cluster, if it can be
 // used, and else to the one of the federation that is nearest.
-func (z *Zone) redirect(ctx context.Context, f federatedName) (backend.Answer, error) {
+func (z *Zone) redirect(ctx context.Context, f federatedName, noWait bool) (backend.Answer, error) {
 	local := Key{f.namespace, f.service}.owner(z.domain)
 	if n, rest := z.tree.Lookup(local); rest == "" {
 		if s := n.Value(); s != nil && s.usable {
 			return alias(local), nil
 		}
 	}
-	at, err := z.location(ctx)
+	at, err := z.location(ctx, noWait)
 	if err != nil {
 		return backend.Answer{}, fmt.Errorf("federation %s: %w", f.federation, err)
 	}

@@ -324,14 +324,14 @@ func (z *Zone) SetFederations(federations map[string]string) {
 // federation names call it, many at once; it limits its own rate.
 func (z *Zone) SetLocator(locate func(context.Context) (Location, error)) { z.locate.Store(&locate) }
 
-// location asks the locator until it knows. A context that is done already
-// gets an answer only when it is known.
-func (z *Zone) location(ctx context.Context) (Location, error) {
+// location asks the locator until one call succeeds. With noWait it returns
+// backend.ErrWouldWait instead of asking.
+func (z *Zone) location(ctx context.Context, noWait bool) (Location, error) {
 	if at := z.known.Load(); at != nil {
 		return *at, nil
 	}
-	if err := ctx.Err(); err != nil {
-		return Location{}, err
+	if noWait {
+		return Location{}, backend.ErrWouldWait
 	}
 	locate := z.locate.Load()
 	if locate == nil {

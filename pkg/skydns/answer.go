@@ -3,149 +3,135 @@ package skydns
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// Numbers of the zone's SOA and SRV records; all TTLs are in seconds.
-const (
-	soaTTL      = 3600
-	negativeTTL = 60
-	srvPriority = 10
-)
-
-// answer answers a question about the zone. The error is the context's, when
-// it would have to wait longer than that.
-func (s *Server) answer(ctx context.Context, r *request) (*dns.Msg, error) {
-	m, err := s.answerZone(ctx, r)
-	if err == nil { // otherwise the query is answered again, with more time
-		s.metrics.shared.misses.Add(1)
-	}
-	return m, err
-}
-
-func (s *Server) answerZone(ctx context.Context, r *request) (*dns.Msg, error) {
-	status := s.backend.Status()
+// answer answers a question about the zone. With wait false the error is
+// backend.ErrWouldWait where the answer is not at hand, else it is the context's.
+func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, error) {
+	status := z.backend.Status()
 	if status == backend.NotReady {
-		return s.notReady(r), nil
+		return r.notReady(), nil
 	}
 	r.stale = status == backend.Stale
-	if r.q.Qtype == dns.TypeSOA && r.name == s.domain {
-		m := r.authoritative()
-		soa := s.soa(soaTTL)
-		soa.Hdr.Name = r.q.Name // in the letter case of the question
+	if r.question.Qtype == dns.TypeSOA && r.name == z.domain {
+		m := r.authoritative(dns.RcodeSuccess)
+		soa := z.soa(soaTTL)
+		soa.Hdr.Name = r.question.Name // in the letter case of the question
 		m.Answer = []dns.RR{soa}
 		return m, nil
 	}
-	if strings.Contains(r.name, "*") {
-		// A wildcard may visit every Service there is: later bounds how many run,
-		// and none runs in the goroutine that reads packets.
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+	if isWildcard(r.name) && !wait {
+		// The number of wildcard queries that run is bounded, and none runs in the
+		// goroutine that reads packets.
+		return nil, backend.ErrWouldWait
 	}
-	found, err := s.backend.Records(ctx, backend.Query{Name: r.name, Type: r.q.Qtype, Limit: s.recordLimit(r)})
+	found, err := z.backend.Records(ctx, backend.Query{Name: r.name, Type: r.question.Qtype, Limit: z.recordLimit(r), NoWait: !wait})
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
-		return s.negative(r, dns.RcodeNameError), nil
+		return z.negative(r, dns.RcodeNameError), nil
 	case errors.Is(err, backend.ErrNotReady):
-		return s.notReady(r), nil
-	case err != nil && ctx.Err() != nil:
-		return nil, ctx.Err()
+		return r.notReady(), nil
+	case errors.Is(err, backend.ErrWouldWait) || err != nil && ctx.Err() != nil:
+		return nil, err
 	case err != nil:
-		s.log.Debug("backend", "name", r.q.Name, "err", err)
-		return s.failure(r), nil
+		z.log.Debug("cannot read records", "name", r.question.Name, "err", err)
+		return r.failure(), nil
 	}
-	return s.assemble(ctx, r, found)
+	return z.assemble(ctx, r, wait, found)
 }
 
-// minRecordSize is the size of the smallest answer record: a compressed owner,
-// type, class, TTL, length and an IPv4 address.
-const minRecordSize = 16
+// isWildcard reports whether a query for name may visit every Service.
+func isWildcard(name string) bool { return strings.Contains(name, "*") }
+
+const (
+	// minRecordSize is the size of the smallest answer record: a compressed owner,
+	// type, class, TTL, length and an IPv4 address.
+	minRecordSize = 16
+	// minSRVSize is the size of an SRV record without its target, which is not
+	// compressed.
+	minSRVSize = 18
+)
 
 // recordLimit is a number of answer records that certainly fills the reply.
-func (s *Server) recordLimit(r *request) int {
+func (z *zone) recordLimit(r *request) int {
 	size := minRecordSize
-	if r.q.Qtype == backend.TypeSRV {
-		size = minSRVSize + len(s.domain)
+	if r.question.Qtype == backend.TypeSRV {
+		size = minSRVSize + len(z.domain)
 	}
 	return r.limit()/size + 1
 }
 
-// minSRVSize is the size of an SRV record without its target, which is not
-// compressed.
-const minSRVSize = 18
-
-// assemble makes the reply of the records found.
-func (s *Server) assemble(ctx context.Context, r *request, found backend.Answer) (*dns.Msg, error) {
+// assemble makes a reply of the records that were found.
+func (z *zone) assemble(ctx context.Context, r *request, wait bool, found backend.Answer) (*dns.Msg, error) {
 	isAlias := len(found.Records) > 0 && found.Records[0].Type == backend.TypeCNAME
-	switch qtype := r.q.Qtype; {
+	switch qtype := r.question.Qtype; {
+	case len(found.Records) == 0:
+		return z.negative(r, dns.RcodeSuccess), nil
 	case qtype == backend.TypeSRV:
-		return s.answerSRV(ctx, r, found)
+		return z.answerSRV(ctx, r, wait, found)
 	case isAlias && (qtype == backend.TypeA || qtype == backend.TypeAAAA || found.Alias && qtype != backend.TypeCNAME):
-		return s.answerAlias(ctx, r, found.Records[0])
+		return z.answerAlias(ctx, r, wait, found.Records[0])
 	}
-	m := r.authoritative()
+	m := r.authoritative(dns.RcodeSuccess)
 	for _, rec := range found.Records {
-		if rec.Type == r.q.Qtype {
-			m.Answer = append(m.Answer, rr(rec, r.q.Name))
+		if rec.Type == r.question.Qtype {
+			m.Answer = append(m.Answer, record(rec, r.question.Name))
 		}
 	}
 	if len(m.Answer) == 0 {
-		return s.negative(r, dns.RcodeSuccess), nil
+		return z.negative(r, dns.RcodeSuccess), nil
 	}
 	return m, nil
 }
 
-// negative is NXDOMAIN, or NODATA where rcode is success (RFC 2308 section 2).
-func (s *Server) negative(r *request, rcode int) *dns.Msg {
-	m := r.authoritative()
-	m.Rcode = rcode
-	m.Ns = []dns.RR{s.soa(negativeTTL)}
+// negative returns NXDOMAIN, or NODATA where rcode is NOERROR (RFC 2308 section 2).
+func (z *zone) negative(r *request, rcode int) *dns.Msg {
+	m := r.authoritative(rcode)
+	m.Ns = []dns.RR{z.soa(negativeTTL)}
 	return m
 }
 
-func (s *Server) soa(ttl uint32) *dns.SOA {
-	return &dns.SOA{
-		Hdr: dns.RR_Header{Name: s.domain, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
-		Ns:  "ns.dns." + s.domain, Mbox: "hostmaster." + s.domain,
-		// Compat: the hour, so that it never runs backwards over a restart.
-		Serial:  uint32(time.Now().Truncate(time.Hour).Unix()),
-		Refresh: 28800, Retry: 7200, Expire: 604800, Minttl: negativeTTL,
+// answerAlias replies with the CNAME, and with as much as is found of what it leads to.
+func (z *zone) answerAlias(ctx context.Context, r *request, wait bool, alias backend.Record) (*dns.Msg, error) {
+	c, err := z.follow(ctx, wait, alias.Host, r.question.Qtype, r.name)
+	if err != nil {
+		return nil, err
 	}
+	m := r.authoritative(c.rcode)
+	m.Answer = append([]dns.RR{record(alias, r.question.Name)}, c.rrs...)
+	m.Ns = c.soa
+	return m, nil
 }
 
-// answerSRV gives each target with the same weight, and their addresses. An
-// alias is a target too, without a port.
-func (s *Server) answerSRV(ctx context.Context, r *request, found backend.Answer) (*dns.Msg, error) {
-	if len(found.Records) == 0 {
-		return s.negative(r, dns.RcodeSuccess), nil
-	}
-	m := r.authoritative()
+// answerSRV gives each target the same weight, and adds their addresses. An alias is
+// a target without a port.
+func (z *zone) answerSRV(ctx context.Context, r *request, wait bool, found backend.Answer) (*dns.Msg, error) {
+	m := r.authoritative(dns.RcodeSuccess)
 	weight := weightOf(max(found.Total, len(found.Records)))
 	seen := map[string]bool{}
 	for _, rec := range found.Records {
-		srv := &dns.SRV{Hdr: header(r.q.Name, dns.TypeSRV, rec.TTL), Priority: srvPriority, Weight: weight, Port: rec.Port, Target: rec.Host}
-		m.Answer = append(m.Answer, srv)
+		m.Answer = append(m.Answer, &dns.SRV{
+			Hdr: header(r.question.Name, dns.TypeSRV, rec.TTL), Priority: srvPriority, Weight: weight, Port: rec.Port, Target: rec.Host,
+		})
 		if seen[rec.Host] {
 			continue
 		}
 		seen[rec.Host] = true
 		if rec.Type != backend.TypeCNAME {
 			for _, addr := range rec.Addrs {
-				m.Extra = append(m.Extra, addressRR(rec.Host, addr, rec.TTL))
+				m.Extra = append(m.Extra, addressRecord(addr, rec.Host, rec.TTL))
 			}
 			continue
 		}
-		// Without its addresses a target is still an answer.
 		for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
-			c, err := s.follow(ctx, rec.Host, qtype)
+			c, err := z.follow(ctx, wait, rec.Host, qtype)
 			if err != nil {
 				return nil, err
 			}
@@ -155,6 +141,9 @@ func (s *Server) answerSRV(ctx context.Context, r *request, found backend.Answer
 	return m, nil
 }
 
+// srvPriority is the priority of all SRV records.
+const srvPriority = 10
+
 // weightOf is the weight of each of n SRV records, which share 100.
 func weightOf(n int) uint16 {
 	if n >= backend.ManyTargets {
@@ -163,48 +152,80 @@ func weightOf(n int) uint16 {
 	return uint16(100 / n)
 }
 
-func header(name string, rrtype uint16, ttl uint32) dns.RR_Header {
-	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
+// appendNew appends the records that rrs does not have yet.
+func appendNew(rrs, more []dns.RR) []dns.RR {
+	for _, rr := range more {
+		if !slices.ContainsFunc(rrs, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) }) {
+			rrs = append(rrs, rr)
+		}
+	}
+	return rrs
 }
 
-func addressRR(owner string, addr netip.Addr, ttl uint32) dns.RR {
-	if addr.Is4() {
-		return &dns.A{Hdr: header(owner, dns.TypeA, ttl), A: net.IP(addr.AsSlice())}
+// answerReverse answers a question for a reverse name, or returns nil for a name that
+// must be forwarded. A name in the data exists for every type (RFC 8020): a resolver
+// that minimises names (RFC 9156) asks for other types first.
+func (z *zone) answerReverse(r *request) *dns.Msg {
+	status := z.backend.Status()
+	if status == backend.NotReady {
+		return r.notReady()
 	}
-	return &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, ttl), AAAA: net.IP(addr.AsSlice())}
+	r.stale = status == backend.Stale
+	rs, err := z.reverseRecords(r.name, r.question.Qtype)
+	switch {
+	case errors.Is(err, backend.ErrNotFound):
+		return nil
+	case errors.Is(err, backend.ErrNotReady):
+		return r.notReady()
+	case err != nil:
+		return r.failure()
+	}
+	m := r.reply(dns.RcodeSuccess)
+	// Compat: the data is only a part of the reverse zone, so AA stays clear.
+	m.RecursionAvailable = true
+	for _, rec := range rs {
+		m.Answer = append(m.Answer, record(rec, r.question.Name))
+	}
+	return m
 }
 
-// rr converts a record to one of the library. SRV records are made by
-// answerSRV, since their weight depends on the others.
-func rr(rec backend.Record, owner string) dns.RR {
-	h := header(owner, rec.Type, rec.TTL)
-	switch rec.Type {
-	case backend.TypeCNAME:
-		return &dns.CNAME{Hdr: h, Target: rec.Host}
-	case backend.TypeNS:
-		return &dns.NS{Hdr: h, Ns: rec.Host}
-	case backend.TypePTR:
-		return &dns.PTR{Hdr: h, Ptr: rec.Host}
-	case backend.TypeTXT:
-		return &dns.TXT{Hdr: h, Txt: []string{rec.Text}}
+// reverseRecords returns the PTR records at a reverse name, or none without an error
+// (NODATA) where a resolver that minimises names (RFC 9156) asks on its way to them.
+// The error is backend.ErrNotFound for all other queries: as in upstream kube-dns,
+// they are forwarded.
+func (z *zone) reverseRecords(name string, qtype uint16) ([]backend.Record, error) {
+	prefix, isPrefix := reversePrefix(name)
+	addr, isAddr := reverseAddr(name)
+	switch {
+	case isPrefix && qtype != dns.TypePTR:
+		return nil, z.backend.ReverseBelow(prefix)
+	case isAddr && qtype == dns.TypePTR:
+		return z.backend.ReverseRecords(addr)
+	case isAddr && minimises(qtype, addr):
+		_, err := z.backend.ReverseRecords(addr)
+		return nil, err
 	}
-	return addressRR(owner, rec.Addr, rec.TTL)
+	return nil, backend.ErrNotFound
 }
 
-// answerChaos answers questions about this server (RFC 4892). dnsmasq in front
-// of us answers *.bind itself.
-func (s *Server) answerChaos(r *request) *dns.Msg {
-	var text string
-	switch r.name {
-	case "version.bind.", "version.server.":
-		text = s.version
-	case "hostname.bind.", "id.server.":
-		text = "localhost"
+// minimises reports whether resolvers use a type to find out if the name of an address
+// exists. Compat: A below ip6.arpa is forwarded.
+func minimises(qtype uint16, addr netip.Addr) bool {
+	return qtype == dns.TypeNS || qtype == dns.TypeAAAA || qtype == dns.TypeA && addr.Is4()
+}
+
+// answerChaos answers questions about this server (RFC 4892). dnsmasq in the same pod
+// answers *.bind itself.
+func (z *zone) answerChaos(r *request) *dns.Msg {
+	text := map[string]string{
+		"version.bind.": z.version, "version.server.": z.version, "hostname.bind.": "localhost", "id.server.": "localhost",
+	}[r.name]
+	if text == "" || r.question.Qtype != dns.TypeTXT {
+		return r.failure()
 	}
-	if text == "" || r.q.Qtype != dns.TypeTXT {
-		return s.failure(r)
-	}
-	m := r.authoritative()
-	m.Answer = []dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: r.q.Name, Rrtype: dns.TypeTXT, Class: dns.ClassCHAOS}, Txt: []string{text}}}
+	m := r.authoritative(dns.RcodeSuccess)
+	txt := &dns.TXT{Hdr: header(r.question.Name, dns.TypeTXT, 0), Txt: []string{text}}
+	txt.Hdr.Class = dns.ClassCHAOS
+	m.Answer = []dns.RR{txt}
 	return m
 }

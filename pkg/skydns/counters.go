@@ -13,8 +13,8 @@ import (
 type counters struct {
 	systems   [systems]systemCounters
 	misses    atomic.Uint64
-	responses [2][len(typeNames)][rcodes]atomic.Uint64 // by protocol, type and rcode
-	_         [64]byte                                 // apart from the next
+	responses [len(transportNames)][otherType + 1][rcodes]atomic.Uint64
+	_         [64]byte // apart from the next
 }
 
 type systemCounters struct {
@@ -28,7 +28,7 @@ type systemCounters struct {
 
 // A system is the part of the server that answered, a label of the metrics
 // that kube-dns has always had.
-type system int
+type system uint8
 
 const (
 	systemAuth system = iota
@@ -56,38 +56,23 @@ var causeNames = [causes]string{"nxdomain", "refused", "servfail", "truncated"}
 // the last one stands for all others.
 const rcodes = dns.RcodeBadCookie + 2
 
-// The types that are counted by name: the number of series is bounded, whatever
-// clients ask for.
-var typeNames = [...]string{"other", "A", "AAAA", "SRV", "PTR", "CNAME", "TXT", "NS", "SOA", "MX", "HTTPS", "SVCB", "ANY"}
+// namedTypes are counted by name, all others together: the number of series is
+// bounded, whatever clients ask for.
+var namedTypes = [...]uint16{
+	dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR, dns.TypeCNAME, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeMX,
+	dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY,
+}
+
+// otherType is the index of types that are not counted by name.
+const otherType = len(namedTypes)
 
 func typeIndex(qtype uint16) int {
-	switch qtype {
-	case dns.TypeA:
-		return 1
-	case dns.TypeAAAA:
-		return 2
-	case dns.TypeSRV:
-		return 3
-	case dns.TypePTR:
-		return 4
-	case dns.TypeCNAME:
-		return 5
-	case dns.TypeTXT:
-		return 6
-	case dns.TypeNS:
-		return 7
-	case dns.TypeSOA:
-		return 8
-	case dns.TypeMX:
-		return 9
-	case dns.TypeHTTPS:
-		return 10
-	case dns.TypeSVCB:
-		return 11
-	case dns.TypeANY:
-		return 12
+	for i, named := range namedTypes {
+		if named == qtype {
+			return i
+		}
 	}
-	return 0
+	return otherType
 }
 
 // Bucket bounds, upper and inclusive. Compat: the legacy histogram of durations
@@ -109,25 +94,24 @@ const legacyLowest = time.Millisecond
 
 // An outcome is what replies have in common that are counted alike.
 type outcome struct {
-	system             uint8
+	system             system
+	via                transport
 	qtype, rcode, size uint8 // indexes: of a type, of a code, of a bucket
-	tcp, truncated     bool
+	truncated          bool
 }
 
-func outcomeOf(sys system, tcp bool, qtype uint16, rcode, size int, truncated bool) outcome {
+func outcomeOf(sys system, via transport, qtype uint16, rcode, size int, truncated bool) outcome {
 	bucket := 0
 	for bucket < len(sizeBounds) && size > sizeBounds[bucket] {
 		bucket++
 	}
 	return outcome{
-		system: uint8(sys), tcp: tcp, qtype: uint8(typeIndex(qtype)), rcode: uint8(min(rcode, rcodes-1)), size: uint8(bucket), truncated: truncated,
+		system: sys, via: via, qtype: uint8(typeIndex(qtype)), rcode: uint8(min(rcode, rcodes-1)), size: uint8(bucket), truncated: truncated,
 	}
 }
 
 // count counts one reply.
-func (c *counters) count(sys system, tcp bool, qtype uint16, rcode, size int, truncated bool, took time.Duration) {
-	c.add(outcomeOf(sys, tcp, qtype, rcode, size, truncated), 1, uint64(size), took)
-}
+func (c *counters) count(o outcome, size int, took time.Duration) { c.add(o, 1, uint64(size), took) }
 
 // add counts n replies that took that time each, and have that many bytes
 // together.
@@ -142,7 +126,7 @@ func (c *counters) add(o outcome, n, bytes uint64, took time.Duration) {
 	s.nanos.Add(n * uint64(took))
 	s.sizes[o.size].Add(n)
 	s.bytes.Add(bytes)
-	c.responses[protocolIndex(o.tcp)][o.qtype][o.rcode].Add(n)
+	c.responses[o.via][o.qtype][o.rcode].Add(n)
 	switch o.rcode {
 	case dns.RcodeNameError:
 		s.causes[causeNXDomain].Add(n)
@@ -154,17 +138,6 @@ func (c *counters) add(o outcome, n, bytes uint64, took time.Duration) {
 	if o.truncated {
 		s.causes[causeTruncated].Add(n)
 	}
-}
-
-func (c *counters) countResponse(tcp bool, qtype, rcode int) {
-	c.responses[protocolIndex(tcp)][qtype][min(rcode, rcodes-1)].Add(1)
-}
-
-func protocolIndex(tcp bool) int {
-	if tcp {
-		return 1
-	}
-	return 0
 }
 
 // A tally gathers replies of one batch, which are sent together, and adds those
@@ -203,7 +176,7 @@ func (t *tally) end(took time.Duration) {
 
 func (t *tally) flush(g *group, took time.Duration) {
 	t.counters.add(g.outcome, g.replies, g.bytes, took)
-	if g.outcome.system == uint8(systemAuth) {
+	if g.outcome.system == systemAuth {
 		t.counters.misses.Add(g.replies)
 	}
 	*g = group{}

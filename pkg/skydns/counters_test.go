@@ -20,10 +20,11 @@ func TestTally(t *testing.T) {
 	for range 500 {
 		began := time.Now()
 		for range random.IntN(33) {
-			sys, tcp, truncated := system(random.IntN(int(systems))), random.IntN(2) == 0, random.IntN(9) == 0
+			sys, via, truncated := system(random.IntN(int(systems))), transport(random.IntN(2)), random.IntN(9) == 0
 			qtype, rcode, size := types[random.IntN(len(types))], random.IntN(rcodes+1), random.IntN(3000)
-			one.count(sys, tcp, qtype, rcode, size, truncated, 0)
-			tally.note(outcomeOf(sys, tcp, qtype, rcode, size, truncated), size, began)
+			o := outcomeOf(sys, via, qtype, rcode, size, truncated)
+			one.count(o, size, 0)
+			tally.note(o, size, began)
 			if sys == systemAuth {
 				auth++
 			}
@@ -68,14 +69,14 @@ func TestTally(t *testing.T) {
 }
 
 // TestDurationBuckets: both histograms hold every query. The legacy one has its old
-// bounds, the new one also tells queries of microseconds apart.
+// bounds, the new one also has queries of microseconds in buckets of their own.
 func TestDurationBuckets(t *testing.T) {
 	m := newMetrics(Options{MetricsNamespace: "skydns", MetricsSubsystem: "skydns"}, 1)
 	for _, took := range []time.Duration{
 		0, 9 * time.Microsecond, 10 * time.Microsecond, 11 * time.Microsecond, 499 * time.Microsecond, 501 * time.Microsecond,
 		time.Millisecond, 2 * time.Millisecond, 10 * time.Second, 11 * time.Second,
 	} {
-		m.ofWorker(0).count(systemAuth, false, dns.TypeA, dns.RcodeSuccess, 100, false, took)
+		m.ofWorker(0).count(outcomeOf(systemAuth, udp, dns.TypeA, dns.RcodeSuccess, 100, false), 100, took)
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(m)

@@ -78,7 +78,7 @@ func TestOPT(t *testing.T) {
 	}
 	for _, tt := range tests {
 		m := new(dns.Msg)
-		if err := m.Unpack(s.respond(tt.raw, false).reply); err != nil {
+		if err := m.Unpack(s.respond(tt.raw, udp).reply); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		opt := m.IsEdns0()
@@ -104,7 +104,7 @@ func TestMetaTypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reply := s.respond(raw, true).reply
+			reply := s.respond(raw, tcp).reply
 			if len(reply) < headerSize || int(reply[3]&0xf) != want || want != 0 && (reply[7] != 0 || reply[9] != 0) {
 				t.Errorf("%s, type %d: %x, want rcode %d alone", name, qtype, reply, want)
 			}
@@ -116,7 +116,7 @@ func TestMetaTypes(t *testing.T) {
 func TestBitsOfOtherOpcodes(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
 	for opcode := byte(0); opcode < 16; opcode++ {
-		reply := s.respond(withOpcode(opcode, packetWith(3, 0, backend.TypeA)), false).reply
+		reply := s.respond(withOpcode(opcode, packetWith(3, 0, backend.TypeA)), udp).reply
 		if copied := reply[2]&1 != 0 && reply[3]&0x10 != 0; copied != (opcode == 0) || reply[2]>>3&0xf != opcode {
 			t.Errorf("opcode %d: %x", opcode, reply)
 		}
@@ -133,9 +133,9 @@ func TestApexSpelling(t *testing.T) {
 		{"Cluster.LOCAL.", dns.TypeSOA}, {"cluster.local.", dns.TypeSOA}, {"CLUSTER.LOCAL.", dns.TypeSOA},
 		{"Web.Cluster.LOCAL.", dns.TypeA}, {"WEB.cluster.local.", dns.TypeSRV},
 	} {
-		for _, tcp := range []bool{false, true} {
+		for _, via := range []transport{udp, tcp} {
 			m := new(dns.Msg)
-			if err := m.Unpack(s.respond(packed(t, new(dns.Msg).SetQuestion(q.name, q.qtype)), tcp).reply); err != nil || len(m.Answer) == 0 {
+			if err := m.Unpack(s.respond(packed(t, new(dns.Msg).SetQuestion(q.name, q.qtype)), via).reply); err != nil || len(m.Answer) == 0 {
 				t.Fatalf("%s: got %v (%v), want records", q.name, m, err)
 			}
 			for _, rr := range append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: m.Question[0].Name}}) {

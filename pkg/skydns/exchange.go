@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
 // exchangeOnce sends a query to one server over TCP and returns its reply, with
@@ -57,7 +59,7 @@ func roundTripTCP(conn net.Conn, query []byte) ([]byte, error) {
 	if _, err := conn.Write(append(framed, query...)); err != nil {
 		return nil, err
 	}
-	reply, err := readMessage(bufio.NewReader(conn))
+	reply, err := wire.ReadMessage(bufio.NewReader(conn))
 	if err != nil {
 		return nil, err
 	}

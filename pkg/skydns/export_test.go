@@ -6,9 +6,16 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
+func via(overTCP bool) transport {
+	if overTCP {
+		return tcp
+	}
+	return udp
+}
+
 // FastForTest returns the fast path alone: nil where it has no answer.
-func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
-	f := s.newFastPath(s.metrics.ofWorker(0), tcp)
+func (s *Server) FastForTest(overTCP bool) func(packet []byte) []byte {
+	f := s.newFastPath(s.metrics.ofWorker(0), via(overTCP))
 	room := make([]byte, 0, udpbatch.MaxPacket)
 	return func(packet []byte) []byte {
 		f.begin()
@@ -19,7 +26,7 @@ func (s *Server) FastForTest(tcp bool) func(packet []byte) []byte {
 
 // BatchForTest returns the fast path for packets that come together.
 func (s *Server) BatchForTest() func(batch []udpbatch.Packet) {
-	f := s.newFastPath(s.metrics.ofWorker(0), false)
+	f := s.newFastPath(s.metrics.ofWorker(0), udp)
 	return func(batch []udpbatch.Packet) {
 		f.begin()
 		f.answerAll(batch)
@@ -27,9 +34,9 @@ func (s *Server) BatchForTest() func(batch []udpbatch.Packet) {
 	}
 }
 
-// SlowForTest returns the handler alone.
-func (s *Server) SlowForTest(tcp bool) func(packet []byte) []byte {
-	return func(packet []byte) []byte { return s.respond(packet, tcp).reply }
+// SlowForTest returns the slow path alone.
+func (s *Server) SlowForTest(overTCP bool) func(packet []byte) []byte {
+	return func(packet []byte) []byte { return s.respond(packet, via(overTCP)).reply }
 }
 
 // AgeForTest makes the sockets to other servers older.

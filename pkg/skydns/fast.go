@@ -2,7 +2,6 @@ package skydns
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"time"
 	"unsafe"
 
@@ -13,14 +12,14 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// A fastPath answers plain questions from bytes to bytes, without a message in
-// between. Its answers are the handler's, but for the order of records; a test
-// compares the two. It belongs to one goroutine.
+// A fastPath answers plain questions from bytes to bytes, without a message of the
+// library. Its answers are those of the slow path, but for the order of records; a
+// test compares the two. It belongs to one goroutine.
 type fastPath struct {
-	server  *Server
+	zone    *zone
 	backend backend.PlainBackend
 	tally   tally
-	tcp     bool
+	via     transport
 	soa     *wire.SOA
 	random  *rand.PCG
 	now     time.Time // when the batch was received
@@ -32,29 +31,29 @@ type fastPath struct {
 }
 
 // newFastPath returns nil when the backend cannot answer plain questions.
-func (s *Server) newFastPath(c *counters, tcp bool) *fastPath {
-	backend, ok := s.backend.(backend.PlainBackend)
-	if !ok || !s.fast {
+func newFastPath(z *zone, c *counters, via transport) *fastPath {
+	plain, ok := z.backend.(backend.PlainBackend)
+	if !ok {
 		return nil
 	}
-	soa := s.soa(negativeTTL)
+	soa := z.soa(negativeTTL)
 	return &fastPath{
-		server: s, backend: backend, tally: tally{counters: c}, tcp: tcp,
-		soa:    wire.NewSOA(s.domain, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
+		zone: z, backend: plain, tally: tally{counters: c}, via: via,
+		soa:    wire.NewSOA(z.domain, soa.Ns, soa.Mbox, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
 		random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
 	}
 }
 
-// answerAll sets the replies to packets of a batch, except where the handler
-// has to answer.
+// answerAll sets the replies to packets of a batch, except where the slow path has to
+// answer.
 func (f *fastPath) answerAll(batch []udpbatch.Packet) {
 	for i := range batch {
 		batch[i].Reply = f.answer(batch[i].Data, batch[i].Room)
 	}
 }
 
-// answer returns the reply to a packet, in room if it fits there, or nil when
-// the handler has to answer.
+// answer returns the reply to a packet, in room if it fits there, or nil when the slow
+// path has to answer.
 func (f *fastPath) answer(packet, room []byte) []byte {
 	q := &f.query
 	if !q.Parse(packet) || !isPlainType(q.Type) {
@@ -62,13 +61,13 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	}
 	var plain backend.Plain
 	name := unsafe.String(&q.Name[0], len(q.Name)) // valid until the next Parse
-	if isBelow(name, f.server.domain) {
-		if f.server.forwarder.takesFrom(f.server.domain, name) {
+	if isBelow(name, f.zone.domain) {
+		if f.zone.forwarder.takesFrom(f.zone.domain, name) {
 			return nil
 		}
 		plain = f.backend.PlainRecords(name, q.Type)
 	} else if q.Type == dns.TypePTR {
-		if addr, ok := plainReverseAddr(name); ok {
+		if addr, ok := reverseAddr(name); ok {
 			plain = f.backend.PlainReverse(addr)
 		}
 	}
@@ -101,7 +100,7 @@ func isPlainType(qtype uint16) bool {
 // limit is the size of the largest reply, less an OPT record.
 func (f *fastPath) limit() int {
 	limit := min(f.query.Size, maxUDPSize)
-	if f.tcp {
+	if f.via == tcp {
 		limit = maxTCPSize
 	}
 	if f.query.OPT {
@@ -116,7 +115,7 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 		f.reply.OPT(ednsSize, f.query.DO)
 	}
 	size := len(f.reply.Buf)
-	f.tally.note(outcomeOf(sys, f.tcp, f.query.Type, rcode, size, truncated), size, f.now)
+	f.tally.note(outcomeOf(sys, f.via, f.query.Type, rcode, size, truncated), size, f.now)
 	return f.reply.Buf
 }
 
@@ -199,35 +198,4 @@ func (f *fastPath) answerName(packet, room []byte, plain *backend.Plain) []byte 
 		return nil
 	}
 	return f.done(systemReverse, wire.Success, false)
-}
-
-// plainReverseAddr is reverseAddr for a name in lower case, without
-// allocation.
-func plainReverseAddr(name string) (netip.Addr, bool) {
-	const suffix = ".in-addr.arpa."
-	if !isBelow(name, suffix[1:]) {
-		if isBelow(name, "ip6.arpa.") {
-			return reverseAddr(name)
-		}
-		return netip.Addr{}, false
-	}
-	var ip [4]byte
-	rest := name[:len(name)-len(suffix)+1] // every part ends with a dot
-	for i := 3; i >= 0; i-- {
-		n, digits := 0, 0
-		for len(rest) > digits && rest[digits] != '.' {
-			c := rest[digits]
-			if c < '0' || c > '9' || digits == 3 {
-				return netip.Addr{}, false
-			}
-			n = 10*n + int(c-'0')
-			digits++
-		}
-		if digits == 0 || digits == len(rest) || n > 255 || digits > 1 && rest[0] == '0' {
-			return netip.Addr{}, false
-		}
-		ip[i] = byte(n)
-		rest = rest[digits+1:]
-	}
-	return netip.AddrFrom4(ip), rest == ""
 }

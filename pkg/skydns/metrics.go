@@ -1,7 +1,6 @@
 package skydns
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"strconv"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
 type metrics struct {
@@ -23,7 +24,7 @@ type metrics struct {
 	stale        prometheus.Counter
 	sendErrors   *prometheus.CounterVec
 	unsent       [2]prometheus.Counter // of sendErrors: no room, refused
-	sockets      atomic.Pointer[[]*batches]
+	sockets      atomic.Pointer[[]*udpbatch.Conn]
 	conns        prometheus.Gauge
 	connsRefused prometheus.Counter
 
@@ -95,7 +96,7 @@ func (m *metrics) sendFailed(err error) {
 }
 
 // watchSockets makes the packets that the kernel drops at these sockets a metric.
-func (m *metrics) watchSockets(sockets []*batches) { m.sockets.Store(&sockets) }
+func (m *metrics) watchSockets(sockets []*udpbatch.Conn) { m.sockets.Store(&sockets) }
 
 // kernelDrops returns how many queries the kernel dropped.
 func (m *metrics) kernelDrops() float64 {
@@ -104,8 +105,8 @@ func (m *metrics) kernelDrops() float64 {
 		return 0
 	}
 	var n uint64
-	for _, b := range *sockets {
-		n += uint64(b.conn.Dropped())
+	for _, conn := range *sockets {
+		n += uint64(conn.Dropped())
 	}
 	return float64(n)
 }
@@ -113,17 +114,9 @@ func (m *metrics) kernelDrops() float64 {
 // ofWorker returns the counters of one goroutine.
 func (m *metrics) ofWorker(i int) *counters { return m.all[1+i] }
 
-// refused counts a reply to a packet that could not be processed.
-func (m *metrics) refused(reply *dns.Msg, tcp bool) { m.shared.countResponse(tcp, 0, reply.Rcode) }
-
-// answered counts a reply of ours, as it is sent.
-func (m *metrics) answered(reply *dns.Msg, r *request, sys system, size int, took time.Duration) {
-	m.shared.count(sys, r.tcp, r.q.Qtype, reply.Rcode, size, reply.Truncated, took)
-}
-
-// forwarded counts another server's reply that is passed on.
-func (m *metrics) forwarded(reply []byte, r *request, sys system, took time.Duration) {
-	m.shared.count(sys, r.tcp, r.q.Qtype, int(binary.BigEndian.Uint16(reply[2:])&0xf), len(reply), false, took)
+// malformed counts a reply to a packet that is not processed.
+func (m *metrics) malformed(via transport, rcode int) {
+	m.shared.responses[via][otherType][rcode].Add(1)
 }
 
 // Describe implements prometheus.Collector.
@@ -161,10 +154,11 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		m.collectHistograms(out, sys, sum)
 	}
 	emit(m.misses, sum(func(c *counters) *atomic.Uint64 { return &c.misses }), "response")
-	for p, proto := range []string{"udp", "tcp"} {
-		for t, qtype := range typeNames {
+	for via, proto := range transportNames {
+		for t := range otherType + 1 {
 			for rcode := range rcodes {
-				emit(m.responses, sum(func(c *counters) *atomic.Uint64 { return &c.responses[p][t][rcode] }), proto, qtype, rcodeText(rcode))
+				n := sum(func(c *counters) *atomic.Uint64 { return &c.responses[via][t][rcode] })
+				emit(m.responses, n, proto, typeText(t), rcodeText(rcode))
 			}
 		}
 	}
@@ -193,6 +187,13 @@ func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys system, su
 	seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].sizes[len(sizeBounds)] })
 	bytes := sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].bytes })
 	out <- prometheus.MustNewConstHistogram(m.sizes, seen, float64(bytes), sizes, systemNames[sys])
+}
+
+func typeText(index int) string {
+	if index == otherType {
+		return "other"
+	}
+	return dns.TypeToString[namedTypes[index]]
 }
 
 func rcodeText(rcode int) string {

@@ -64,7 +64,7 @@ func packed(t testing.TB, m *dns.Msg) []byte {
 }
 
 // checkReply is what holds for every packet and its reply.
-func checkReply(t testing.TB, raw, reply []byte, tcp bool) {
+func checkReply(t testing.TB, raw, reply []byte, overTCP bool) {
 	t.Helper()
 	if reply == nil {
 		return
@@ -76,7 +76,7 @@ func checkReply(t testing.TB, raw, reply []byte, tcp bool) {
 	if err := m.Unpack(reply); err != nil {
 		t.Fatalf("packet %x: the reply %x can not be read: %v", raw, reply, err)
 	}
-	if !tcp && len(reply) > maxUDPSize {
+	if !overTCP && len(reply) > maxUDPSize {
 		t.Fatalf("a reply of %d bytes", len(reply))
 	}
 }
@@ -104,9 +104,9 @@ func TestHostilePackets(t *testing.T) {
 			}
 			raw = raw[:len(raw)-rnd.IntN(len(raw)/2)*(i%2)]
 		}
-		resp := s.respond(raw, i%5 == 0)
+		resp := s.respond(raw, via(i%5 == 0))
 		checkReply(t, raw, resp.reply, i%5 == 0)
-		if len(raw) >= headerSize && raw[2]&0x80 == 0 && resp.reply == nil && resp.wait == nil {
+		if len(raw) >= headerSize && raw[2]&0x80 == 0 && resp.reply == nil && resp.start == nil {
 			t.Fatalf("no reply to %x", raw)
 		}
 	}
@@ -152,8 +152,8 @@ func FuzzPacket(f *testing.F) {
 		f.Add(raw, true)
 	}
 	s := newServer(f, oneName{addrs: 3})
-	f.Fuzz(func(t *testing.T, raw []byte, tcp bool) {
-		checkReply(t, raw, s.respond(raw, tcp).reply, tcp)
+	f.Fuzz(func(t *testing.T, raw []byte, overTCP bool) {
+		checkReply(t, raw, s.respond(raw, via(overTCP)).reply, overTCP)
 		if s.panics(t) > 0 {
 			t.Fatal("a panic")
 		}
@@ -194,7 +194,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			reply := s.respond(tt.raw, false).reply
+			reply := s.respond(tt.raw, udp).reply
 			if tt.rcode < 0 {
 				if reply != nil {
 					t.Errorf("got %x", reply)
@@ -219,7 +219,7 @@ func TestEDNS(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := new(dns.Msg)
-		if err := m.Unpack(s.respond(raw, false).reply); err != nil {
+		if err := m.Unpack(s.respond(raw, udp).reply); err != nil {
 			t.Fatal(err)
 		}
 		return m
@@ -254,9 +254,9 @@ func TestTruncationAtTheLimit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, tcp := range []bool{false, true} {
-				req, _ := parse(raw, tcp)
-				m, err := s.answer(t.Context(), req)
+			for _, via := range []transport{udp, tcp} {
+				req, _ := parse(raw, via)
+				m, err := s.answer(t.Context(), req, true)
 				if err != nil {
 					t.Fatal(err)
 				}

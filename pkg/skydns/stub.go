@@ -111,17 +111,3 @@ func addrsOf(rrs []dns.RR) []netip.Addr {
 	}
 	return addrs
 }
-
-// localAddresses returns the addresses of a name in the zone.
-func (s *Server) localAddresses(ctx context.Context, name string) ([]netip.Addr, bool) {
-	if s.outside(canonical(name)) {
-		return nil, false
-	}
-	var addrs []netip.Addr
-	for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
-		if c, err := s.follow(ctx, name, qtype); err == nil {
-			addrs = append(addrs, addrsOf(c.rrs)...)
-		}
-	}
-	return addrs, true
-}

@@ -44,7 +44,7 @@ func TestAcceptDoesNotSpin(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 		defer cancel()
 		var ln fullListener
-		if err := s.serveTCP(ctx, &ln); err != nil {
+		if err := s.tcp.serve(ctx, &ln); err != nil {
 			t.Fatal(err)
 		}
 		if ln.accepts > 15_010 {
@@ -77,7 +77,7 @@ func TestUnpackableReplies(t *testing.T) {
 	for range 100 {
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeCNAME, dns.TypeSRV} {
 			packet := packed(t, new(dns.Msg).SetQuestion("web.cluster.local.", qtype))
-			reply := s.respond(packet, false).reply
+			reply := s.respond(packet, udp).reply
 			if len(reply) < headerSize || int(reply[3]&0xf) != dns.RcodeServerFailure {
 				t.Fatalf("type %d: got %x, want SERVFAIL", qtype, reply)
 			}

@@ -6,28 +6,33 @@ import (
 	"net/netip"
 )
 
-// ErrNotFound is what a Backend returns (possibly wrapped) for a name that
-// does not exist: neither records at it nor names below it. The server says
-// NXDOMAIN for names of its zone, and forwards reverse names.
-var ErrNotFound = errors.New("no such name")
+// Errors of a Backend, possibly wrapped.
+var (
+	// ErrNotFound: the name does not exist, neither records at it nor names below it.
+	// The server replies with NXDOMAIN for names of its zone, and forwards reverse
+	// names.
+	ErrNotFound = errors.New("no such name")
+	// ErrNotReady: the name may exist in data that is missing. The server replies with
+	// SERVFAIL and the Extended DNS Error 14 (RFC 8914).
+	ErrNotReady = errors.New("no data yet")
+	// ErrWouldWait: the answer to a query with NoWait is not at hand. The server calls
+	// again without NoWait, in a goroutine that may wait.
+	ErrWouldWait = errors.New("the answer is not at hand")
+)
 
-// ErrNotReady is what a Backend returns (possibly wrapped) for a name that may
-// exist in data that it lacks. The server replies with SERVFAIL and the Extended
-// DNS Error 14 (RFC 8914).
-var ErrNotReady = errors.New("no data yet")
-
-// A Backend holds the data of one zone. The server calls it from many
-// goroutines at once.
+// A Backend holds the data of one zone. The server calls it from many goroutines at
+// once.
 type Backend interface {
-	// Status says whether there is data to answer from.
+	// Status returns the state of the data.
 	Status() Status
 
-	// Records returns what is stored at q.Name that answers q.Type.
+	// Records returns the records at q.Name that answer q.Type.
 	//
 	// No records and no error is NODATA: the name exists, or has names below
 	// it. A CNAME record may be returned for any question; the server follows it
 	// for addresses and SRV, and ignores it for other types than CNAME, unless
-	// Answer.Alias is set. ErrNotFound is NXDOMAIN; every other error SERVFAIL.
+	// Answer.Alias is set. ErrNotFound is NXDOMAIN; errors without a meaning of
+	// their own are SERVFAIL.
 	Records(ctx context.Context, q Query) (Answer, error)
 
 	// ReverseRecords returns the PTR records of an address, in name order,
@@ -35,8 +40,8 @@ type Backend interface {
 	ReverseRecords(addr netip.Addr) ([]Record, error)
 
 	// ReverseBelow returns nil when there are PTR records of addresses within a
-	// prefix, which is shorter than they are by 8 bits (IPv4) or 4 bits (IPv6) at
-	// least; else ErrNotFound.
+	// prefix, else ErrNotFound. The prefix is shorter than an address by at least 8
+	// bits (IPv4) or 4 bits (IPv6).
 	ReverseBelow(prefix netip.Prefix) error
 }
 
@@ -45,28 +50,29 @@ type Query struct {
 	// Name is absolute and in lower case. A dot inside a label is written
 	// \046, so every dot of Name separates labels.
 	Name string
-	// Type is the type asked for. Backends know TypeA, TypeAAAA, TypeCNAME,
-	// TypeSRV, TypeTXT and TypeNS; for other types only existence matters.
+	// Type is the type of the question. Backends have records of TypeA, TypeAAAA,
+	// TypeCNAME, TypeSRV, TypeTXT and TypeNS; for other types only existence matters.
 	Type uint16
-	// Limit is a number of records that certainly fills the reply. A backend
-	// may stop collecting there. It then begins at a random record, so that
-	// every record is returned sooner or later, and every one equally often.
+	// Limit is a number of records that certainly fills the reply. A backend may
+	// stop collecting there. It then begins at a random record, so that every record
+	// is returned equally often.
 	Limit int
+	// NoWait asks for ErrWouldWait where the answer needs more than memory.
+	NoWait bool
 }
 
-// An Answer is the data behind one name.
+// An Answer is the data of one name.
 type Answer struct {
 	Records []Record
-	// Total is the number of distinct records behind the name. It exceeds
-	// len(Records) only when Query.Limit cut the list. Beyond ManyTargets it
-	// need not be exact.
+	// Total is the number of distinct records of the name. It exceeds len(Records)
+	// only when Query.Limit cut the list. Beyond ManyTargets it need not be exact.
 	Total int
 	// Alias reports that the one record, a CNAME, is the answer to questions for all
 	// types but SRV (RFC 1034 section 4.3.2).
 	Alias bool
 }
 
-// ManyTargets is the number of SRV records from which on their weight is 0.
+// ManyTargets is the smallest number of SRV records whose weight is 0.
 const ManyTargets = 101
 
 // Status is the state of a Backend's data.
@@ -74,8 +80,8 @@ type Status int
 
 // The states of a Backend, in the order in which a start runs through them.
 const (
-	// NotReady: no data yet. Names of the zone get SERVFAIL with the Extended
-	// DNS Error 14 (RFC 8914), never a denial of existence.
+	// NotReady: no data yet. Queries for names of the zone get SERVFAIL with the
+	// Extended DNS Error 14 (RFC 8914), never a denial of existence.
 	NotReady Status = iota
 	// Partial: some data. Names in it are answered; the Backend returns
 	// ErrNotReady for all others.

@@ -13,10 +13,10 @@ const (
 	TypeSRV   uint16 = 33
 )
 
-// A Record is the data of one resource record. Its owner is the name that was
-// asked for, so it has none of its own. Values are shared: nobody changes one.
+// A Record is the data of one resource record. Its owner is the name of the query.
+// Values are shared and must not be changed.
 type Record struct {
-	// Type is one of the Type constants; it says which fields count.
+	// Type is one of the Type constants. It decides which fields matter.
 	Type uint16
 	// TTL in seconds.
 	TTL uint32

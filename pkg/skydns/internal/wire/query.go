@@ -6,7 +6,7 @@ package wire
 import "encoding/binary"
 
 const (
-	headerSize = 12
+	headerSize = HeaderSize
 	maxName    = 255 // RFC 1035 section 2.3.4, on the wire
 	classIN    = 1
 	typeSRV    = 33
@@ -112,18 +112,5 @@ func (q *Query) parseOPT(rr []byte) bool {
 	q.Size = max(512, int(binary.BigEndian.Uint16(rr[3:])))
 	q.DO = rr[7]&0x80 != 0
 	options := rr[OPTSize:]
-	if int(binary.BigEndian.Uint16(rr[9:])) != len(options) {
-		return false
-	}
-	for len(options) > 0 {
-		if len(options) < 4 {
-			return false
-		}
-		size := 4 + int(binary.BigEndian.Uint16(options[2:]))
-		if size > len(options) {
-			return false
-		}
-		options = options[size:]
-	}
-	return true
+	return int(binary.BigEndian.Uint16(rr[9:])) == len(options) && ValidOptions(options)
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Response codes of replies that are written here.
 const (
@@ -190,21 +193,22 @@ type SOA struct {
 	apex  string
 	ttl   uint32
 	tail  [20]byte // serial, refresh, retry, expire, minimum
-	names []byte   // ns.dns and hostmaster, for an apex at offset 0
+	names []byte   // the name server and the mailbox, for an apex at offset 0
 	at    [2]int   // where in names the pointers to the apex are
 }
 
-// NewSOA makes the record of a zone. apex is its name in text with trailing
-// dot.
-func NewSOA(apex string, ttl, refresh, retry, expire, minimum uint32) *SOA {
+// NewSOA makes the record of a zone. All names are in text with trailing dot; ns and
+// mbox are below apex.
+func NewSOA(apex, ns, mbox string, ttl, refresh, retry, expire, minimum uint32) *SOA {
 	s := &SOA{apex: apex, ttl: ttl}
 	for i, v := range []uint32{0, refresh, retry, expire, minimum} {
 		binary.BigEndian.PutUint32(s.tail[4*i:], v)
 	}
-	s.names = append(s.names, "\x02ns\x03dns\x00\x00"...)
-	s.at[0] = len(s.names) - 2
-	s.names = append(s.names, "\x0ahostmaster\x00\x00"...)
-	s.at[1] = len(s.names) - 2
+	for i, name := range []string{ns, mbox} {
+		s.names = appendLabels(s.names, strings.TrimSuffix(name, "."+apex))
+		s.at[i] = len(s.names)
+		s.names = append(s.names, 0, 0)
+	}
 	return s
 }
 

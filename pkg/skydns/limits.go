@@ -3,12 +3,13 @@ package skydns
 import (
 	"net/netip"
 	"sync"
+	"time"
 )
 
-// shares bounds something that clients hold: all of them together by max, each
-// of them by each. Loopback has the whole, since dnsmasq in the same pod asks for
-// everybody. A client is an IPv4 address or an IPv6 network of 64 bits, as
-// whoever has one address of that network has them all.
+// shares bounds a resource that clients hold: all of them together by max, one of
+// them by each. Clients on loopback may hold all of it, since dnsmasq in the same pod
+// asks for all pods. A client is an IPv4 address or an IPv6 network of 64 bits, whose
+// addresses belong to one host.
 type shares struct {
 	max, each int
 
@@ -17,7 +18,7 @@ type shares struct {
 	held map[netip.Addr]int
 }
 
-// newShares returns shares of max, of which one client may hold a part.
+// newShares returns shares of max. One client may hold part.
 func newShares(max, part int) *shares {
 	return &shares{max: max, each: min(max, part), held: map[netip.Addr]int{}}
 }
@@ -39,7 +40,7 @@ func (s *shares) take(from netip.Addr, n int) bool {
 	return true
 }
 
-// give gives back what take took.
+// give returns n that a client took.
 func (s *shares) give(from netip.Addr, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +52,7 @@ func (s *shares) give(from netip.Addr, n int) {
 	}
 }
 
-// taken returns how many are taken.
+// taken returns how many all clients hold.
 func (s *shares) taken() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,4 +72,23 @@ func clientOf(from netip.Addr) (netip.Addr, bool) {
 		from = netip.AddrFrom16(network)
 	}
 	return from, true
+}
+
+// A throttle lets one event through in each period.
+type throttle struct {
+	every time.Duration
+	mu    sync.Mutex
+	next  time.Time
+}
+
+// allow reports whether the event may pass.
+func (t *throttle) allow() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if now.Before(t.next) {
+		return false
+	}
+	t.next = now.Add(t.every)
+	return true
 }

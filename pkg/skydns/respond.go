@@ -1,0 +1,247 @@
+package skydns
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+)
+
+// A responder turns packets into replies: from the zone, or through the forwarder. It
+// is the slow path; the fast path answers a part of the questions in the same way.
+type responder struct {
+	zone
+	backlog
+	metrics   *metrics
+	panicLog  throttle
+	packLog   throttle
+	holdUntil atomic.Pointer[time.Time]
+}
+
+// respond answers a packet. It waits for nothing.
+func (s *responder) respond(raw []byte, via transport) (resp response) {
+	start := time.Now()
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			resp = response{reply: s.recovered(raw, trouble)}
+		}
+	}()
+	r, rcode := parse(raw, via)
+	if r == nil {
+		return response{}
+	}
+	if rcode != dns.RcodeSuccess {
+		packed, _ := fit(r.reply(rcode), minUDPSize)
+		s.metrics.malformed(via, rcode)
+		return response{reply: packed}
+	}
+	kind, rcode := s.classify(r)
+	switch {
+	case rcode != dns.RcodeSuccess:
+		m := r.reply(rcode)
+		if rcode == dns.RcodeRefused && r.question.Qtype == dns.TypeANY {
+			m.RecursionDesired = false
+		}
+		return response{reply: s.finish(r, m, systemAuth, start)}
+	case (kind == local || kind == reverse) && s.holds():
+		return response{start: s.held(bytes.Clone(raw), via)}
+	case kind == chaos:
+		return response{reply: s.finish(r, s.answerChaos(r), systemAuth, start)}
+	case kind == local:
+		return s.respondLocal(r, start)
+	case kind == reverse:
+		if m := s.answerReverse(r); m != nil {
+			return response{reply: s.finish(r, m, systemReverse, start)}
+		}
+		if r.question.Qtype == dns.TypePTR {
+			return s.forward(r, systemReverse, start)
+		}
+	}
+	return s.forward(r, systemRecursive, start)
+}
+
+// A kind of question is answered by one part of the server.
+type kind int
+
+const (
+	local   kind = iota // the zone's records
+	reverse             // the zone's reverse names, else an upstream
+	outside             // an upstream
+	chaos               // this server: class CHAOS
+)
+
+// classify decides by the question alone; the first rule that fits counts. An rcode
+// other than NOERROR is the reply.
+func (s *responder) classify(r *request) (kind, int) {
+	qtype, class := r.question.Qtype, r.question.Qclass
+	switch {
+	case r.opt != nil && r.opt.version != 0:
+		return local, dns.RcodeBadVers
+	case qtype == dns.TypeANY || qtype == dns.TypeAXFR || qtype == dns.TypeIXFR:
+		return local, dns.RcodeRefused // RFC 8482, RFC 5936
+	case isMeta(qtype):
+		return local, dns.RcodeNotImplemented
+	case class == dns.ClassCHAOS && s.forwarder.takesAll() && strings.HasSuffix(r.name, ".bind."):
+		return outside, dns.RcodeSuccess
+	case class == dns.ClassCHAOS:
+		return chaos, dns.RcodeSuccess
+	case class != dns.ClassINET && class != dns.ClassANY:
+		return local, dns.RcodeRefused
+	case isReverse(r.name):
+		return reverse, dns.RcodeSuccess
+	case !isBelow(r.name, s.domain), s.forwarder.takesFrom(s.domain, r.name):
+		return outside, dns.RcodeSuccess
+	}
+	return local, dns.RcodeSuccess
+}
+
+// respondLocal answers from the zone: at once, or in the background where the answer
+// needs another server or may visit every Service.
+func (s *responder) respondLocal(r *request, start time.Time) response {
+	m, err := s.answer(context.Background(), r, false) //nolint:forbidigo // it does not wait
+	if !errors.Is(err, backend.ErrWouldWait) {
+		return response{reply: s.finishLocal(r, m, err, start)}
+	}
+	r.raw = bytes.Clone(r.raw) // the packet's buffer is used again
+	return response{wildcard: isWildcard(r.name), start: s.background(func(ctx context.Context, send func([]byte)) {
+		send(s.guard(r.raw, func() []byte {
+			m, err := s.answer(ctx, r, true)
+			return s.finishLocal(r, m, err, start)
+		}))
+	})}
+}
+
+func (s *responder) finishLocal(r *request, m *dns.Msg, err error, start time.Time) []byte {
+	if err != nil {
+		m = r.failure()
+	} else {
+		s.metrics.shared.misses.Add(1)
+	}
+	return s.finish(r, m, systemAuth, start)
+}
+
+// holds reports whether questions for the zone's names wait for data: there is none,
+// and the time that a start may take is not over.
+func (s *responder) holds() bool {
+	until := s.holdUntil.Load()
+	return until != nil && time.Now().Before(*until) && s.backend.Status() == backend.NotReady
+}
+
+// holdStep is how often a query that is held looks for data.
+const holdStep = 10 * time.Millisecond
+
+// held answers a packet when there is data, or when it is held no more.
+func (s *responder) held(raw []byte, via transport) func(send func([]byte)) {
+	return s.background(func(ctx context.Context, send func([]byte)) {
+		ticker := time.NewTicker(holdStep)
+		defer ticker.Stop()
+		for s.holds() && ctx.Err() == nil {
+			<-ticker.C
+		}
+		if resp := s.respond(raw, via); resp.start != nil {
+			resp.start(send)
+		} else {
+			send(resp.reply)
+		}
+	})
+}
+
+// forward sends the packet to an upstream, unchanged.
+func (s *responder) forward(r *request, sys system, start time.Time) response {
+	if !s.forwarder.takes(r.name) {
+		return response{reply: s.finish(r, r.forwardFailure(), sys, start)}
+	}
+	r.raw = bytes.Clone(r.raw) // the packet's buffer is used again
+	answer := func(reply []byte, err error) []byte {
+		return s.guard(r.raw, func() []byte {
+			if err != nil {
+				s.log.Debug("cannot forward a query", "name", r.question.Name, "err", err)
+				return s.finish(r, r.forwardFailure(), sys, start)
+			}
+			reply = fitForwarded(reply, r.limit())
+			rcode := int(binary.BigEndian.Uint16(reply[2:]) & 0xf)
+			s.metrics.shared.count(outcomeOf(sys, r.via, r.question.Qtype, rcode, len(reply), false), len(reply), time.Since(start))
+			return reply
+		})
+	}
+	if r.via == tcp {
+		return response{start: s.background(func(ctx context.Context, send func([]byte)) {
+			send(answer(s.forwarder.Forward(ctx, r.raw, true)))
+		})}
+	}
+	return response{start: func(send func([]byte)) {
+		s.forwarder.start(r.raw, func(reply []byte, err error) { send(answer(reply, err)) })
+	}}
+}
+
+// later completes a pending reply in the background, or sends SERVFAIL if too many are
+// pending. send must not retain the reply.
+func (s *responder) later(raw []byte, from netip.Addr, via transport, resp response, send func([]byte)) {
+	if s.begin(from, resp, send) {
+		return
+	}
+	s.metrics.overloads.Inc()
+	if r, _ := parse(raw, via); r != nil {
+		send(s.finish(r, r.failure(), systemRecursive, time.Now()))
+	}
+}
+
+// finish completes a reply, packs it for the client's size, and counts it.
+func (s *responder) finish(r *request, m *dns.Msg, sys system, start time.Time) []byte {
+	complete(m)
+	s.keepFromCaches(r, m)
+	if r.stale {
+		markStale(m)
+		s.metrics.stale.Inc()
+	}
+	packed, err := fit(m, r.limit())
+	if err != nil {
+		if s.packLog.allow() { // clients choose how often
+			s.log.Warn("cannot pack a reply", "name", r.question.Name, "err", err)
+		}
+		m = r.failure()
+		packed, _ = fit(m, minUDPSize)
+	}
+	o := outcomeOf(sys, r.via, r.question.Qtype, m.Rcode, len(packed), m.Truncated)
+	s.metrics.shared.count(o, len(packed), time.Since(start))
+	return packed
+}
+
+// guard calls f, which answers the packet raw. After a panic it returns SERVFAIL.
+func (s *responder) guard(raw []byte, f func() []byte) (reply []byte) {
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			reply = s.recovered(raw, trouble)
+		}
+	}()
+	return f()
+}
+
+// recovered reports a panic and returns a SERVFAIL reply.
+func (s *responder) recovered(raw []byte, trouble any) []byte {
+	r, _ := parse(raw, udp)
+	if r == nil {
+		s.panicked("?", trouble)
+		return nil
+	}
+	s.panicked(r.question.String(), trouble)
+	packed, _ := fit(r.failure(), minUDPSize)
+	return packed
+}
+
+// panicked counts a panic and logs it.
+func (s *responder) panicked(question string, trouble any) {
+	s.metrics.panics.Inc()
+	if s.panicLog.allow() {
+		s.log.Error("panic while answering", "question", question, "panic", trouble, "stack", string(debug.Stack()))
+	}
+}

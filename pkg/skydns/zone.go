@@ -1,0 +1,167 @@
+package skydns
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+)
+
+// A zone is the server's view of its data, and of the names that its aliases lead to.
+type zone struct {
+	domain    string
+	backend   backend.Backend
+	forwarder *Forwarder
+	version   string
+	log       *slog.Logger
+}
+
+// TTLs of the zone's own records, in seconds.
+const (
+	soaTTL      = 3600
+	negativeTTL = 60
+)
+
+// soa returns the zone's SOA record.
+func (z *zone) soa(ttl uint32) *dns.SOA {
+	return &dns.SOA{
+		Hdr: header(z.domain, dns.TypeSOA, ttl),
+		Ns:  "ns.dns." + z.domain, Mbox: "hostmaster." + z.domain,
+		// Compat: the hour, so that it never runs backwards over a restart.
+		Serial:  uint32(time.Now().Truncate(time.Hour).Unix()),
+		Refresh: 28800, Retry: 7200, Expire: 604800, Minttl: negativeTTL,
+	}
+}
+
+// outside reports whether upstreams hold name: it is not below the apex, or it is in
+// a stub domain inside the zone.
+func (z *zone) outside(name string) bool {
+	return !isBelow(name, z.domain) || z.forwarder.hasStubBetween(name, z.domain)
+}
+
+// maxAliases is how many CNAMEs of the zone are followed.
+const maxAliases = 8
+
+// A chain is what an alias leads to.
+type chain struct {
+	rrs   []dns.RR // CNAMEs first, then the records of the last name
+	soa   []dns.RR // of a negative end
+	rcode int
+}
+
+// follow looks up a name that a CNAME leads to, and the names that follow; been are
+// the aliases before it. Names of the zone come from the backend, others from the
+// forwarder. With wait false the error is backend.ErrWouldWait where the reply needs
+// another server, else it is the context's.
+func (z *zone) follow(ctx context.Context, wait bool, name string, qtype uint16, been ...string) (chain, error) {
+	var c chain
+	for {
+		name = canonical(name)
+		if z.outside(name) {
+			return z.followOutside(ctx, wait, c, name, qtype)
+		}
+		found, err := z.backend.Records(ctx, backend.Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize, NoWait: !wait})
+		switch {
+		case errors.Is(err, backend.ErrNotFound):
+			c.rcode, c.soa = dns.RcodeNameError, []dns.RR{z.soa(negativeTTL)}
+			return c, nil
+		case errors.Is(err, backend.ErrWouldWait) || err != nil && ctx.Err() != nil:
+			return c, err
+		case err != nil:
+			c.rcode = dns.RcodeServerFailure
+			return c, nil
+		}
+		var next backend.Record
+		for _, rec := range found.Records {
+			switch rec.Type {
+			case qtype:
+				c.rrs = append(c.rrs, record(rec, name))
+			case backend.TypeCNAME:
+				next = rec
+			}
+		}
+		switch {
+		case next.Host == "" && len(found.Records) == 0:
+			c.soa = []dns.RR{z.soa(negativeTTL)}
+			return c, nil
+		case next.Host == "", slices.Contains(been, name), len(been) == maxAliases:
+			return c, nil // the end, a loop whose CNAMEs are all in the chain, or a long chain
+		}
+		c.rrs = append(c.rrs, record(next, name))
+		been = append(been, name)
+		name = next.Host
+	}
+}
+
+// targetTTL is the longest TTL, in seconds, of an upstream's records for an alias.
+const targetTTL = 30
+
+// followOutside asks the forwarder for a name that is not in the zone.
+func (z *zone) followOutside(ctx context.Context, wait bool, c chain, name string, qtype uint16) (chain, error) {
+	if strings.Count(name, ".") < 2 || !z.forwarder.knows(name) {
+		return c, nil // one label, or no server to ask: the reply is the CNAME
+	}
+	if !wait {
+		return c, backend.ErrWouldWait
+	}
+	m, err := z.forwarder.Lookup(ctx, name, qtype)
+	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		z.log.Debug("cannot look up the target of an alias", "name", name, "err", err)
+		c.rcode = dns.RcodeServerFailure
+		return c, nil
+	}
+	c.rcode = m.Rcode
+	for _, rr := range m.Answer {
+		rr.Header().Ttl = min(rr.Header().Ttl, targetTTL)
+		c.rrs = append(c.rrs, rr)
+	}
+	for _, rr := range m.Ns {
+		if rr.Header().Rrtype == dns.TypeSOA {
+			c.soa = append(c.soa, rr)
+		}
+	}
+	return c, nil
+}
+
+// addresses returns the addresses of a name in the zone, and false for others.
+func (z *zone) addresses(ctx context.Context, name string) ([]netip.Addr, bool) {
+	if z.outside(canonical(name)) {
+		return nil, false
+	}
+	var addrs []netip.Addr
+	for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
+		if c, err := z.follow(ctx, true, name, qtype); err == nil {
+			addrs = append(addrs, addrsOf(c.rrs)...)
+		}
+	}
+	return addrs, true
+}
+
+// keepFromCaches makes sure that dnsmasq does not cache a reply with a CNAME to a name
+// that upstreams hold. dnsmasq with such a CNAME and the addresses of one family sends
+// a TCP query for the other family to the servers of the target, under the name of the
+// Service. Over TCP dnsmasq skips records with a TTL of 0; over UDP it skips replies
+// with CD set, and restores the bit for its client.
+func (z *zone) keepFromCaches(r *request, m *dns.Msg) {
+	leadsOutside := slices.ContainsFunc(m.Answer, func(rr dns.RR) bool {
+		cname, ok := rr.(*dns.CNAME)
+		return ok && z.outside(canonical(cname.Target))
+	})
+	if r.question.Qtype == dns.TypeCNAME || !leadsOutside {
+		return
+	}
+	if r.via == udp {
+		m.CheckingDisabled = true
+		return
+	}
+	for _, rr := range m.Answer {
+		rr.Header().Ttl = 0
+	}
+}
