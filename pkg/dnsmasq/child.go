@@ -36,7 +36,8 @@ type child struct {
 	args     []string
 	started  time.Time
 	cancel   context.CancelFunc // ends it
-	ready    bool               // it has answered: it may be signalled
+	ready    bool               // it has answered: it may be signaled
+	unasked  bool               // it had time to start and has not answered: it may be signaled
 	stopping bool               // its end is our wish
 
 	exit   chan Exit   // its end; sent once
@@ -161,14 +162,18 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 	}
 	setBool(s.metrics.ready, false)
 	now := time.Now()
-	s.status.wait("waiting for dnsmasq's first answer", now)
+	s.status.wait("waiting for dnsmasq's first answer on "+s.addr, now)
 	s.startAt = now
 	if c.stopping {
 		return nil
 	}
 	s.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exit.String(), "uptime", exit.Uptime, "output", exit.Tail)
 	if code := exit.Code; !c.ready && (code == 1 || code == 3 || code == 5) {
-		return fmt.Errorf("dnsmasq does not start: %s: %s", exit, strings.Join(exit.Tail, "\n"))
+		err := fmt.Errorf("dnsmasq does not start: %s: %s", exit, strings.Join(exit.Tail, "\n"))
+		if s.cmdErr != nil {
+			err = fmt.Errorf("%w\n%w", err, s.cmdErr) // dnsmasq does not name the option
+		}
+		return err
 	}
 	s.deaths = append(s.deaths, now)
 	for now.Sub(s.deaths[0]) >= deathTime {

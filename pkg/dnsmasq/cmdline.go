@@ -25,6 +25,9 @@ type CommandLine struct {
 	Port uint16
 	// Listen are the addresses of --listen-address. None: all of them.
 	Listen []netip.Addr
+	// Interfaces and ExceptInterfaces are the names of --interface and
+	// --except-interface; one that ends in "*" is a prefix.
+	Interfaces, ExceptInterfaces []string
 	// User is whom dnsmasq becomes after it has opened its sockets.
 	User string
 	// Servers are the servers that are given with a domain.
@@ -52,13 +55,38 @@ func (c CommandLine) OwnUpstreams() bool {
 	return c.NoResolv || c.NamesConf || c.DefaultServer
 }
 
-// QueryAddr is where dnsmasq can be asked from the same machine.
-func (c CommandLine) QueryAddr() netip.AddrPort {
+// A LocalAddr is an address of an interface of this machine.
+type LocalAddr struct {
+	Interface string
+	Addr      netip.Addr
+}
+
+// QueryAddr is where dnsmasq can be asked from the same machine, whose addresses
+// are local: 127.0.0.1 unless the arguments keep dnsmasq from listening there.
+func (c CommandLine) QueryAddr(local []LocalAddr) netip.AddrPort {
 	addr := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	if len(c.Listen) > 0 && !slices.Contains(c.Listen, addr) && !c.Listen[0].IsUnspecified() {
+	switch {
+	case len(c.Listen) > 0 && !slices.Contains(c.Listen, addr) && !c.Listen[0].IsUnspecified():
 		addr = c.Listen[0]
+	case len(c.Listen) == 0 && matchesInterface(c.ExceptInterfaces, "lo"):
+		for _, a := range local {
+			if !a.Addr.IsLoopback() && !matchesInterface(c.ExceptInterfaces, a.Interface) &&
+				(len(c.Interfaces) == 0 || matchesInterface(c.Interfaces, a.Interface)) {
+				addr = a.Addr
+				break
+			}
+		}
 	}
 	return netip.AddrPortFrom(addr, c.Port)
+}
+
+// matchesInterface reports whether name is one of the values of --interface or
+// --except-interface.
+func matchesInterface(values []string, name string) bool {
+	return slices.ContainsFunc(values, func(value string) bool {
+		prefix, isPrefix := strings.CutSuffix(value, "*")
+		return value == name || isPrefix && strings.HasPrefix(name, prefix)
+	})
 }
 
 // Zones returns the domains whose names the arguments send to the server at
@@ -128,6 +156,10 @@ func (r *cmdReader) applyOne(o option) {
 				c.Listen = append(c.Listen, addr)
 			}
 		}
+	case "interface":
+		c.Interfaces = append(c.Interfaces, strings.Split(o.value, ",")...)
+	case "except-interface":
+		c.ExceptInterfaces = append(c.ExceptInterfaces, strings.Split(o.value, ",")...)
 	case "user":
 		if o.value != "" {
 			c.User = o.value

@@ -138,8 +138,19 @@ func TestZones(t *testing.T) {
 }
 
 func TestQueryAddr(t *testing.T) {
+	local := []LocalAddr{
+		{"lo", netip.MustParseAddr("127.0.0.1")}, {"eth0", netip.MustParseAddr("192.0.2.7")},
+		{"veth1", netip.MustParseAddr("192.0.2.8")},
+	}
 	for args, want := range map[string]string{
 		"":                            "127.0.0.1:53",
+		"-I lo":                       "192.0.2.7:53",
+		"-i eth0 -I lo":               "192.0.2.7:53",
+		"-i veth* -I lo":              "192.0.2.8:53",
+		"-I lo,eth*":                  "192.0.2.8:53",
+		"-i eth9 -I lo":               "127.0.0.1:53",
+		"-i veth1":                    "127.0.0.1:53",
+		"-I lo -a 192.0.2.1":          "192.0.2.1:53",
 		"-p5353":                      "127.0.0.1:5353",
 		"-a 192.0.2.1":                "192.0.2.1:53",
 		"-a 192.0.2.1,127.0.0.1":      "127.0.0.1:53",
@@ -151,7 +162,7 @@ func TestQueryAddr(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := cmd.QueryAddr().String(); got != want {
+		if got := cmd.QueryAddr(local).String(); got != want {
 			t.Errorf("%q: asked at %s, want %s", args, got, want)
 		}
 	}

@@ -80,7 +80,7 @@ func (s *supervisor) use(cfg config.Config, version, source string) {
 		s.log.Info("configuration changed", "version", version)
 	} else {
 		s.log.Info("configuration", "version", version, "source", source)
-		s.status.wait("waiting for dnsmasq's first answer", time.Now())
+		s.status.wait("waiting for dnsmasq's first answer on "+s.addr, time.Now())
 	}
 	s.cfg, s.configured = cfg, true
 	s.namesBy = time.Now().Add(firstNames)

@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -148,42 +144,6 @@ func TestLoopPackets(t *testing.T) {
 	r.answer("host.corp.test.") // waits for five seconds
 	if n := relay.packets.Load(); n > 3 {
 		t.Errorf("one query made %d packets, want 3 at most", n)
-	}
-}
-
-// TestResolvConfLoop: all nameservers of resolv.conf lead back.
-func TestResolvConfLoop(t *testing.T) {
-	const inside = "INSIDE_NETWORK_NAMESPACE"
-	if os.Getenv(inside) == "" { // port 53 is needed
-		if os.Geteuid() != 0 {
-			t.Skip("only root can make a network namespace")
-		}
-		t.Parallel()
-		cmd := exec.Command(os.Args[0], "-test.run=^TestResolvConfLoop$", "-test.v")
-		cmd.Env = append(os.Environ(), inside+"=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v:\n%s", err, out)
-		}
-		return
-	}
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Skipf("the loopback interface: %v: %s", err, out)
-	}
-	path := filepath.Join(publicDir(t), "resolv.conf")
-	if err := os.WriteFile(path, []byte("nameserver 127.0.0.53\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	r := startNanny(t, "", func(o *Options) {
-		o.Args = []string{"-k", "--no-hosts", "--pid-file=", "--log-facility=-", "-r" + path}
-	})
-	r.addr = netip.MustParseAddrPort("127.0.0.1:53")
-	r.configure()
-	r.waitLog(1, leftOutLine+".*server=127.0.0.53:53.*a loopback address is the pod itself")
-	r.waitAnswer("x.test.", "REFUSED")
-	list, err := QueryServers(t.Context(), r.addr.String())
-	if err != nil || len(list) != 1 || list[0].Address.Addr() != netip.MustParseAddr("127.0.0.1") {
-		t.Errorf("servers %v, %v; want that of the markers alone", list, err)
 	}
 }
 

@@ -30,9 +30,9 @@ func (s *supervisor) reload(now time.Time) {
 		}
 		return
 	}
-	if !s.child.ready {
-		s.waitForAnswer(now)
-		return
+	if left := s.untilStarted(now); left > 0 {
+		s.wake.Reset(left)
+		return // until then, or onAnswer
 	}
 	if left := s.writeAt.Sub(now); left > 0 {
 		s.wake.Reset(left)
@@ -59,15 +59,20 @@ func (s *supervisor) reload(now time.Time) {
 	s.started = true
 }
 
-// waitForAnswer waits for dnsmasq's first answer: a signal before it would end
-// dnsmasq. When none comes dnsmasq is restarted.
-func (s *supervisor) waitForAnswer(now time.Time) {
-	if left := answerTime - now.Sub(s.child.started); left > 0 {
-		s.wake.Reset(left)
-		return // until onAnswer
+// untilStarted returns how long dnsmasq may still be starting: a signal before its
+// first answer would end it. After answerTime it has started, whether or not it
+// can be asked.
+func (s *supervisor) untilStarted(now time.Time) time.Duration {
+	if s.child.ready || s.child.unasked {
+		return 0
 	}
-	s.log.Warn("dnsmasq does not answer, restarting it for the new servers", "address", s.addr, "waited", answerTime)
-	s.restart()
+	if left := answerTime - now.Sub(s.child.started); left > 0 {
+		return left
+	}
+	s.child.unasked = true
+	s.log.Warn("dnsmasq does not answer the nanny, signaling it without a check: does it listen on this address "+
+		"(--interface, --except-interface, --listen-address)?", "address", s.addr, "waited", answerTime)
+	return 0
 }
 
 // tell writes the servers file and signals dnsmasq, unless next is no change. It

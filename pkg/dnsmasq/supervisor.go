@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -20,8 +21,8 @@ const (
 	// settleTime is how long a change waits for others, so that they are taken
 	// as one.
 	settleTime = 200 * time.Millisecond
-	// answerTime is how long a change waits for dnsmasq's first answer. After
-	// that dnsmasq is restarted with it: it must not be signalled.
+	// answerTime is how long a change waits for dnsmasq's first answer. A signal
+	// before dnsmasq is ready for it would end dnsmasq.
 	answerTime = 30 * time.Second
 )
 
@@ -37,6 +38,7 @@ type supervisor struct {
 
 	// Fixed when it is made.
 	cmd      CommandLine
+	cmdErr   error     // what dnsmasq will not understand of its arguments
 	addr     string    // where dnsmasq answers
 	state    *stateDir // of the last good configuration; nil: none
 	place    *stateDir // of the servers file; may be state; nil: none
@@ -96,7 +98,7 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 	target, _ := netip.ParseAddrPort(n.opts.KubeDNS) // a host name is nobody's target
 	s := &supervisor{
 		opts: n.opts, log: n.opts.Log, metrics: n.opts.Metrics, status: &n.status, group: group, pings: n.pings,
-		cmd: cmd, addr: cmd.QueryAddr().String(),
+		cmd: cmd, cmdErr: cmdErr, addr: cmd.QueryAddr(localAddrs()).String(),
 		resolver:    Resolver{KubeDNS: n.opts.KubeDNS, Zones: cmd.Zones(target)},
 		updates:     make(chan config.Update),
 		hosts:       make(chan []string, 1),
@@ -123,6 +125,22 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 		s.log.Info(difference)
 	}
 	return s
+}
+
+// localAddrs returns the addresses of this machine, without those of a link only;
+// none when they cannot be read.
+func localAddrs() []LocalAddr {
+	var list []LocalAddr
+	interfaces, _ := net.Interfaces()
+	for _, i := range interfaces {
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil && !prefix.Addr().IsLinkLocalUnicast() {
+				list = append(list, LocalAddr{i.Name, prefix.Addr()})
+			}
+		}
+	}
+	return list
 }
 
 // chooseWay decides how dnsmasq gets its servers.
