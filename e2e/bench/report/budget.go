@@ -90,7 +90,7 @@ func (s *Set) costBudgets() []budget {
 	out := []budget{
 		atMost("memory after the start", of(func(m Memory) float64 { return m.AfterSync }), 40, "MiB"),
 		atMost("peak at the start, streamed", of(func(m Memory) float64 { return m.Peak }), 60, "MiB"),
-		atMost("memory after every mix", of(func(m Memory) float64 { return m.AfterMixes }), 48, "MiB"),
+		atMost("memory after every mix", of(func(m Memory) float64 { return m.AfterMixes }), 45, "MiB"),
 		atMost("new Service to its first answer, after the event", Median(us.ChangeMs), 2, "ms"),
 	}
 	if core != nil && len(core.StartMs) > 0 && len(core.UpdateMs) > 0 {
