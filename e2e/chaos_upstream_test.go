@@ -19,7 +19,7 @@ func (c *chaos) deadUpstreams(t *testing.T) {
 		{"all upstreams closed", (*farServer).close, (*farServer).close, neverWrong},
 		{"one of two upstreams closed", (*farServer).close, nil, neverWrong},
 		{"one of two upstreams silent", (*farServer).silence, nil, neverWrong},
-		{"one of two upstreams says SERVFAIL", (*farServer).fail, nil, neverWrong},
+		{"one of two upstreams replies SERVFAIL", (*farServer).fail, nil, neverWrong},
 	} {
 		t.Run(tt.harm, func(t *testing.T) {
 			servers := make([]*farServer, 4) // two for each pod

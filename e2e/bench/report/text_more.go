@@ -62,7 +62,7 @@ func growText(r *Results) string {
 	}
 	return strings.Join([]string{
 		"\n### A growing cluster\n", t.String(),
-		"\nAn update changes one slice of 50 endpoints above; here it changes a slice of Services of other sizes:\n", u.String(),
+		"\nAbove, an update changes one slice of 50 endpoints. Here it changes a slice of a Service of another\nsize:\n", u.String(),
 	}, "\n")
 }
 
