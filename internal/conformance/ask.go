@@ -16,35 +16,34 @@ import (
 	"github.com/miekg/dns"
 )
 
-// askTimeout bounds one exchange. It is longer than the time a server may take
-// to give up on its own servers.
+// askTimeout bounds one exchange. It is longer than the time that a server may wait for
+// its upstreams.
 const askTimeout = 6 * time.Second
 
-// ErrNoReply says that nothing came within the time limit.
+// ErrNoReply is the error of a query without a reply within the time limit.
 var ErrNoReply = errors.New("no reply within " + askTimeout.String())
 
 // headerSize is the size of the header of a message (RFC 1035 section 4.1.1).
 const headerSize = 12
 
-// A Reply is what came back for a question.
+// A Reply is a reply to a question.
 type Reply struct {
-	// Sent and Wire are the messages as they went over the wire.
+	// Sent and Wire are both messages in wire format.
 	Sent, Wire []byte
 	// Msg is Wire, unpacked.
 	Msg *dns.Msg
 }
 
-// Ask sends the question to a server (ip:port) once, as it is written, from a
-// socket of its own, and reads one reply. The error is ErrNoReply when none
-// came; a reply that is no well-formed message is an error, too.
+// Ask sends the question to a server (ip:port) once, from a new socket, and reads one
+// reply. The error is ErrNoReply if none came. A malformed reply is an error, too.
 func Ask(ctx context.Context, server string, q Query) (Reply, error) {
-	sent, err := q.pack(uint16(rand.Uint32()))
+	sent, err := q.Question.pack(uint16(rand.Uint32()))
 	if err != nil {
 		return Reply{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	wire, err := exchange(ctx, server, sent, q.TCP)
+	wire, err := exchange(ctx, server, sent, q.Question.TCP)
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return Reply{}, ErrNoReply
 	}
@@ -59,7 +58,7 @@ func Ask(ctx context.Context, server string, q Query) (Reply, error) {
 }
 
 // pack returns the question as a message. Names keep their letter case.
-func (q Query) pack(id uint16) ([]byte, error) {
+func (q Question) pack(id uint16) ([]byte, error) {
 	qtype, ok := dns.StringToType[q.Type]
 	if !ok {
 		return nil, fmt.Errorf("unknown type %q", q.Type)
@@ -72,7 +71,7 @@ func (q Query) pack(id uint16) ([]byte, error) {
 	}
 	msg := dns.Msg{Question: []dns.Question{{Name: dns.Fqdn(q.Name), Qtype: qtype, Qclass: class}}}
 	msg.Id = id
-	msg.RecursionDesired = q.RD == nil || *q.RD
+	msg.RecursionDesired = !q.NoRecurse
 	msg.CheckingDisabled = q.CD
 	if q.EDNS != nil {
 		opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
@@ -103,7 +102,7 @@ func exchange(ctx context.Context, server string, sent []byte, tcp bool) ([]byte
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	// The caller's own end comes earlier than the deadline.
+	// The caller's context may end before the deadline.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if tcp {
 		return exchangeTCP(conn, sent)
@@ -131,8 +130,8 @@ func exchangeTCP(conn io.ReadWriter, sent []byte) ([]byte, error) {
 	return wire, err
 }
 
-// unpack reads a whole message. It is stricter than the library, which
-// forgives wrong counts in the header and bytes after the last record.
+// unpack reads a whole message. It is stricter than the library, which accepts wrong
+// counts in the header and bytes after the last record.
 func unpack(wire []byte) (*dns.Msg, error) {
 	if len(wire) < headerSize {
 		return nil, fmt.Errorf("%d bytes are less than a header", len(wire))
@@ -164,8 +163,8 @@ func unpack(wire []byte) (*dns.Msg, error) {
 	return msg, msg.Unpack(wire)
 }
 
-// checkRepeats checks that the message is a response to the one that was sent:
-// same id, opcode and question, byte for byte.
+// checkRepeats checks that the message is a response to the query: same id, opcode and
+// question, byte for byte.
 func (r Reply) checkRepeats() string {
 	if len(r.Sent) < headerSize {
 		return "nothing was sent"
@@ -174,13 +173,13 @@ func (r Reply) checkRepeats() string {
 	question := r.Sent[headerSize:questionEnd(r.Sent)]
 	switch {
 	case !r.Msg.Response:
-		return "reply has no QR bit"
+		return "QR bit: got 0, want 1"
 	case sentID != gotID:
-		return fmt.Sprintf("reply has id %d, not %d", gotID, sentID)
+		return fmt.Sprintf("id: got %d, want %d", gotID, sentID)
 	case r.Msg.Opcode != dns.OpcodeQuery:
-		return fmt.Sprintf("reply has opcode %d, not %d", r.Msg.Opcode, dns.OpcodeQuery)
+		return fmt.Sprintf("opcode: got %d, want %d", r.Msg.Opcode, dns.OpcodeQuery)
 	case len(r.Msg.Question) != 1 || !bytes.HasPrefix(r.Wire[headerSize:], question):
-		return "reply does not repeat the question"
+		return "question: got another one than was sent"
 	}
 	return ""
 }

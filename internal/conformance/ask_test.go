@@ -14,9 +14,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// What goes over the wire is what the question says, and nothing else.
+// The message that is sent has the fields of the question, and no others.
 func TestAskSends(t *testing.T) {
-	no := false
 	type sent struct {
 		Question       dns.Question
 		RD, CD, AD, TC bool
@@ -31,14 +30,14 @@ func TestAskSends(t *testing.T) {
 		q    conformance.Query
 		want sent
 	}{
-		{"plain", conformance.Query{Name: "a.example", Type: "A"}, sent{Question: in("a.example.", dns.TypeA), RD: true}},
-		{"case is kept", conformance.Query{Name: "CaTaLoG.Example.", Type: "SRV"}, sent{Question: in("CaTaLoG.Example.", dns.TypeSRV), RD: true}},
-		{"stars and root", conformance.Query{Name: ".", Type: "NS"}, sent{Question: in(".", dns.TypeNS), RD: true}},
-		{"without rd, with cd", conformance.Query{Name: "*.a-*.b", Type: "HTTPS", RD: &no, CD: true}, sent{Question: in("*.a-*.b.", dns.TypeHTTPS), CD: true}},
-		{"class", conformance.Query{Name: "version.bind", Type: "TXT", Class: "CH"},
+		{"plain", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "A"}}, sent{Question: in("a.example.", dns.TypeA), RD: true}},
+		{"case is kept", conformance.Query{Question: conformance.Question{Name: "CaTaLoG.Example.", Type: "SRV"}}, sent{Question: in("CaTaLoG.Example.", dns.TypeSRV), RD: true}},
+		{"stars and root", conformance.Query{Question: conformance.Question{Name: ".", Type: "NS"}}, sent{Question: in(".", dns.TypeNS), RD: true}},
+		{"without rd, with cd", conformance.Query{Question: conformance.Question{Name: "*.a-*.b", Type: "HTTPS", NoRecurse: true, CD: true}}, sent{Question: in("*.a-*.b.", dns.TypeHTTPS), CD: true}},
+		{"class", conformance.Query{Question: conformance.Question{Name: "version.bind", Type: "TXT", Class: "CH"}},
 			sent{Question: dns.Question{Name: "version.bind.", Qtype: dns.TypeTXT, Qclass: dns.ClassCHAOS}, RD: true}},
-		{"tcp", conformance.Query{Name: "a.example", Type: "ANY", TCP: true}, sent{Question: in("a.example.", dns.TypeANY), RD: true, TCP: true}},
-		{"edns", conformance.Query{Name: "a.example", Type: "A", EDNS: &conformance.EDNS{Size: 100, DO: true, Version: 1}},
+		{"tcp", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "ANY", TCP: true}}, sent{Question: in("a.example.", dns.TypeANY), RD: true, TCP: true}},
+		{"edns", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "A", EDNS: &conformance.EDNS{Size: 100, DO: true, Version: 1}}},
 			sent{Question: in("a.example.", dns.TypeA), RD: true, OPT: "version 1, size 100, do true"}},
 	}
 	for _, c := range cases {
@@ -87,20 +86,20 @@ func TestAskRefusesReplies(t *testing.T) {
 		want  string
 	}{
 		{"right", edit(func(w []byte) []byte { return w }), ""},
-		{"other id", edit(func(w []byte) []byte { w[1]++; return w }), "reply has id"},
-		{"no response", edit(func(w []byte) []byte { w[2] &^= 0x80; return w }), "no QR bit"},
-		{"other opcode", edit(func(w []byte) []byte { w[2] |= 0x20; return w }), "opcode 4"},
-		{"question in other case", edit(func(w []byte) []byte { w[13] ^= 0x20; return w }), "repeat the question"},
-		{"question of other type", edit(func(w []byte) []byte { w[12+len(name)+2]++; return w }), "repeat the question"},
+		{"other id", edit(func(w []byte) []byte { w[1]++; return w }), "id: got"},
+		{"no response", edit(func(w []byte) []byte { w[2] &^= 0x80; return w }), "QR bit: got 0"},
+		{"other opcode", edit(func(w []byte) []byte { w[2] |= 0x20; return w }), "opcode: got 4"},
+		{"question in other case", edit(func(w []byte) []byte { w[13] ^= 0x20; return w }), "question: got another"},
+		{"question of other type", edit(func(w []byte) []byte { w[12+len(name)+2]++; return w }), "question: got another"},
 		{"no question", func(t *testing.T, request []byte) []byte {
 			return append(slices.Clone(request[:2]), 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-		}, "repeat the question"},
+		}, "question: got another"},
 		{"two questions", func(_ *testing.T, request []byte) []byte {
 			reply := slices.Clone(request)
 			reply[2] |= 0x80
 			binary.BigEndian.PutUint16(reply[4:], 2)
 			return append(reply, request[12:]...)
-		}, "repeat the question"},
+		}, "question: got another"},
 		{"cut", edit(func(w []byte) []byte { return w[:len(w)-1] }), "not well formed"},
 		{"bytes left", edit(func(w []byte) []byte { return append(w, 0) }), "not well formed"},
 		{"record not counted", edit(func(w []byte) []byte { w[7] = 0; return w }), "not well formed"},
@@ -111,7 +110,7 @@ func TestAskRefusesReplies(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			server := rawServer(t, func(request []byte, _ bool) []byte { return c.reply(t, request) })
 			for _, tcp := range []bool{false, true} {
-				q := conformance.Query{Name: name, Type: "A", TCP: tcp}
+				q := conformance.Query{Question: conformance.Question{Name: name, Type: "A", TCP: tcp}}
 				q.Rcode = "NOERROR"
 				reply, err := conformance.Ask(t.Context(), server, q)
 				got := strings.Join(q.Check(reply, err, now), "\n")
@@ -131,7 +130,7 @@ func TestAskReadsLargeReplies(t *testing.T) {
 	}
 	server := rawServer(t, func(request []byte, _ bool) []byte { return message{answer: answer}.wire(t, request) })
 	for _, tcp := range []bool{false, true} {
-		reply, err := conformance.Ask(t.Context(), server, conformance.Query{Name: name, Type: "TXT", TCP: tcp})
+		reply, err := conformance.Ask(t.Context(), server, conformance.Query{Question: conformance.Question{Name: name, Type: "TXT", TCP: tcp}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +144,7 @@ func TestAskWithoutReply(t *testing.T) {
 	server := rawServer(t, func([]byte, bool) []byte { return nil })
 	ctx, cancel := shortly(t)
 	defer cancel()
-	if _, err := conformance.Ask(ctx, server, conformance.Query{Name: name, Type: "A"}); !errors.Is(err, conformance.ErrNoReply) {
+	if _, err := conformance.Ask(ctx, server, conformance.Query{Question: conformance.Question{Name: name, Type: "A"}}); !errors.Is(err, conformance.ErrNoReply) {
 		t.Errorf("got %v, want %v", err, conformance.ErrNoReply)
 	}
 }

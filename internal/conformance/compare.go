@@ -7,8 +7,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// compare reports how a section differs from the records it has to be: as a
-// multiset, or position by position when strict.
+// compare reports how a section differs from the expected records: as a multiset, or in
+// order if strict.
 func compare(section string, want []Record, got []dns.RR, strict bool) string {
 	lacking, extra := pair(want, got)
 	if len(lacking) > 0 || len(extra) > 0 {
@@ -19,19 +19,19 @@ func compare(section string, want []Record, got []dns.RR, strict bool) string {
 	}
 	for i, r := range want {
 		if !r.matches(got[i]) {
-			return fmt.Sprintf("%s: record %d is %s, not %s", section, i+1, text(got[i]), r)
+			return fmt.Sprintf("%s: record %d: got %s, want %s", section, i+1, text(got[i]), r)
 		}
 	}
 	return ""
 }
 
-// contains reports which of the records a section lacks.
+// contains reports the expected records that a section lacks.
 func contains(section string, want []Record, got []dns.RR) string {
 	lacking, _ := pair(want, got)
 	return differences(section, lacking, nil)
 }
 
-// within reports which records of a section are not in the list.
+// within reports the records of a section that are not allowed.
 func within(section string, allowed []Record, got []dns.RR) string {
 	var extra []dns.RR
 	for _, rr := range got {
@@ -51,12 +51,12 @@ func differences(section string, lacking []Record, extra []dns.RR) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString(section + " differs")
+	b.WriteString(section + ":")
 	for _, r := range lacking {
-		b.WriteString("\n    lacks " + r.String())
+		b.WriteString("\n    want " + r.String())
 	}
 	for _, rr := range extra {
-		b.WriteString("\n    has   " + text(rr))
+		b.WriteString("\n    got  " + text(rr))
 	}
 	return b.String()
 }
@@ -66,10 +66,9 @@ func text(rr dns.RR) string {
 	return strings.Join(fields(rr.String()), " ")
 }
 
-// pair gives each wanted record a record of the reply that matches it, each
-// only once, and as many as can be; it returns what is left on both sides.
-// Since * and an absent TTL match several records, taking the first that fits
-// would not do: this is the matching of a bipartite graph by augmenting paths.
+// pair matches as many expected records as possible with one record of the reply each, and
+// returns the rest of both sides. Since * and an absent TTL match several records, this is
+// the matching of a bipartite graph by augmenting paths.
 func pair(want []Record, got []dns.RR) (lacking []Record, extra []dns.RR) {
 	owner := make([]int, len(got)) // got -> want, or -1
 	for i := range owner {

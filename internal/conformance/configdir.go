@@ -12,11 +12,10 @@ const (
 	dataDirPrefix = "..version-"
 )
 
-// WriteConfigDir makes a directory hold exactly these files (key to content),
-// in the way of a ConfigMap volume: the files are links through ..data, and
-// all of them change at once when that link is replaced. While a key comes or
-// goes its link leads nowhere, so that a reader sees the old files, the new
-// files, or an error; never some of each.
+// WriteConfigDir replaces the files of a directory (key to content) as the kubelet does for a
+// ConfigMap volume: the files are links through ..data, and all of them change at once when
+// that link is replaced. A key that comes or goes is a dangling link for a moment, so a
+// reader sees the old files, the new files, or an error, never a mixture.
 func WriteConfigDir(dir string, files map[string]string) error {
 	old, err := os.ReadDir(dir)
 	if err != nil {
@@ -62,8 +61,7 @@ func replaceLink(path, target string) error {
 	return os.Rename(temporary, path)
 }
 
-// replaceFile writes a file in one step: a reader sees the old content or the
-// new one.
+// replaceFile writes a file in one step: a reader sees the old content or the new one.
 func replaceFile(path string, data []byte) error {
 	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	if err := os.WriteFile(temporary, data, 0o644); err != nil {

@@ -13,36 +13,35 @@ import (
 // Zone is the zone that the vectors are written for.
 const Zone = "cluster.local."
 
-// Expect is what a reply has to be. A key that is absent is not checked;
-// testdata/README.md has the meaning of each.
+// Expect is the expected reply. An absent key is not checked. testdata/README.md describes
+// the keys.
 type Expect struct {
 	// Rcode is one name or several joined by |.
-	Rcode  string   `json:"rcode,omitempty"`
-	Answer []Record `json:"answer,omitzero"`
+	Rcode  string  `json:"rcode,omitempty"`
+	Answer Records `json:"answer,omitzero"`
 	// Order of Answer and AnswerAnyOf: any (also when empty) or strict.
 	Order              string          `json:"order,omitempty"`
-	AnswerContains     []Record        `json:"answer_contains,omitzero"`
-	AnswerSubset       []Record        `json:"answer_subset,omitzero"`
-	AnswerAnyOf        [][]Record      `json:"answer_any_of,omitzero"`
+	AnswerContains     Records         `json:"answer_contains,omitzero"`
+	AnswerSubset       Records         `json:"answer_subset,omitzero"`
+	AnswerAnyOf        []Records       `json:"answer_any_of,omitzero"`
 	AnswerCount        *int            `json:"answer_count,omitempty"`
 	AnswerMin          *int            `json:"answer_min,omitempty"`
 	Authority          *Authority      `json:"authority,omitempty"`
-	Additional         []Record        `json:"additional,omitzero"`
-	AdditionalContains []Record        `json:"additional_contains,omitzero"`
+	Additional         Records         `json:"additional,omitzero"`
+	AdditionalContains Records         `json:"additional_contains,omitzero"`
 	Flags              map[string]bool `json:"flags,omitempty"`
 	OPT                *bool           `json:"opt,omitempty"`
-	// OwnerCase exact: every owner in the answer section is spelled as the
-	// question's name.
+	// OwnerCase exact: every owner in the answer section has the question's spelling.
 	OwnerCase string `json:"owner_case,omitempty"`
 	// MaxSize is the largest message in bytes.
 	MaxSize int `json:"max_size,omitempty"`
-	// NoReply: nothing comes within the time limit.
+	// NoReply: no reply comes within the time limit.
 	NoReply bool `json:"no_reply,omitempty"`
 }
 
 // records returns all lists of records.
-func (e Expect) records() [][]Record {
-	lists := [][]Record{e.Answer, e.AnswerContains, e.AnswerSubset, e.Additional, e.AdditionalContains}
+func (e Expect) records() []Records {
+	lists := []Records{e.Answer, e.AnswerContains, e.AnswerSubset, e.Additional, e.AdditionalContains}
 	if e.Authority != nil {
 		lists = append(lists, e.Authority.Records)
 	}
@@ -51,10 +50,9 @@ func (e Expect) records() [][]Record {
 
 var flagNames = []string{"aa", "tc", "rd", "ra", "ad", "cd"}
 
-// Check compares what came back for the question, reply or err of [Ask], with
-// what is expected, and returns each difference in words; nil when there is
-// none. now is the time the
-// serial of the SOA record is compared with. The question has no macros.
+// Check compares reply and err of [Ask] with the expected reply and returns the
+// differences in words. now is compared with the serial of the SOA record. The query must
+// have no macros.
 func (q Query) Check(reply Reply, err error, now time.Time) []string {
 	switch {
 	case q.NoReply && errors.Is(err, ErrNoReply):
@@ -62,7 +60,7 @@ func (q Query) Check(reply Reply, err error, now time.Time) []string {
 	case err != nil:
 		return []string{err.Error()}
 	case q.NoReply:
-		return []string{"there is a reply; none is expected"}
+		return []string{"got a reply, want none"}
 	}
 	checks := slices.Concat([]string{
 		reply.checkRepeats(),
@@ -89,10 +87,10 @@ func (e Expect) checkRcode(got int) string {
 	if slices.Contains(want, got) {
 		return ""
 	}
-	return fmt.Sprintf("rcode is %s, not %s", rcodeName(got), e.Rcode)
+	return fmt.Sprintf("rcode: got %s, want %s", rcodeName(got), e.Rcode)
 }
 
-// rcodeBadVers is RFC 6891's name for 16, which the library calls BADSIG.
+// rcodeBadVers is the name of code 16 in RFC 6891. The library names it BADSIG.
 const rcodeBadVers = "BADVERS"
 
 // rcodes reads names of rcodes joined by |.
@@ -129,7 +127,7 @@ func (e Expect) checkFlags(m *dns.Msg) []string {
 	var problems []string
 	for _, flag := range flagNames {
 		if want, ok := e.Flags[flag]; ok && want != got[flag] {
-			problems = append(problems, fmt.Sprintf("flag %s is %t, not %t", flag, got[flag], want))
+			problems = append(problems, fmt.Sprintf("flag %s: got %t, want %t", flag, got[flag], want))
 		}
 	}
 	return problems
@@ -140,9 +138,9 @@ func (e Expect) checkOPT(m *dns.Msg) string {
 		return ""
 	}
 	if *e.OPT {
-		return "the reply has no OPT"
+		return "OPT record: got none, want one"
 	}
-	return "the reply has an OPT"
+	return "OPT record: got one, want none"
 }
 
 func (q Query) checkOwnerCase(answer []dns.RR) string {
@@ -150,8 +148,8 @@ func (q Query) checkOwnerCase(answer []dns.RR) string {
 		return ""
 	}
 	for _, rr := range answer {
-		if rr.Header().Name != dns.Fqdn(q.Name) {
-			return fmt.Sprintf("owner %s is not spelled as the question %s", rr.Header().Name, dns.Fqdn(q.Name))
+		if rr.Header().Name != dns.Fqdn(q.Question.Name) {
+			return fmt.Sprintf("owner: got %s, want the spelling of the query, %s", rr.Header().Name, dns.Fqdn(q.Question.Name))
 		}
 	}
 	return ""
@@ -161,7 +159,7 @@ func (e Expect) checkSize(size int) string {
 	if e.MaxSize == 0 || size <= e.MaxSize {
 		return ""
 	}
-	return fmt.Sprintf("reply has %d bytes, more than %d", size, e.MaxSize)
+	return fmt.Sprintf("size: got %d bytes, want at most %d", size, e.MaxSize)
 }
 
 func (e Expect) checkAnswer(got []dns.RR) []string {
@@ -170,10 +168,10 @@ func (e Expect) checkAnswer(got []dns.RR) []string {
 	if e.Answer != nil {
 		add(compare("answer", e.Answer, got, e.Order == "strict"))
 	}
-	if e.AnswerAnyOf != nil && !slices.ContainsFunc(e.AnswerAnyOf, func(alternative []Record) bool {
+	if e.AnswerAnyOf != nil && !slices.ContainsFunc(e.AnswerAnyOf, func(alternative Records) bool {
 		return compare("answer", alternative, got, e.Order == "strict") == ""
 	}) {
-		add("answer is none of the alternatives")
+		add("answer: got none of the alternatives")
 	}
 	if e.AnswerContains != nil {
 		add(contains("answer", e.AnswerContains, got))
@@ -182,10 +180,10 @@ func (e Expect) checkAnswer(got []dns.RR) []string {
 		add(within("answer", e.AnswerSubset, got))
 	}
 	if e.AnswerCount != nil && len(got) != *e.AnswerCount {
-		add(fmt.Sprintf("answer has %d records, not %d", len(got), *e.AnswerCount))
+		add(fmt.Sprintf("answer: got %d records, want %d", len(got), *e.AnswerCount))
 	}
 	if e.AnswerMin != nil && len(got) < *e.AnswerMin {
-		add(fmt.Sprintf("answer has %d records, fewer than %d", len(got), *e.AnswerMin))
+		add(fmt.Sprintf("answer: got %d records, want at least %d", len(got), *e.AnswerMin))
 	}
 	return problems
 }
@@ -217,9 +215,8 @@ func (e Expect) checkAuthority(got []dns.RR, now time.Time) string {
 	return compare("authority", e.Authority.Records, got, false)
 }
 
-// checkNegativeSOA checks the authority section of a negative reply of the
-// zone: its SOA record alone, with the TTL that RFC 2308 section 3 gives it
-// and a full hour as serial.
+// checkNegativeSOA checks the authority section of a negative reply of the zone: only its
+// SOA record, with the TTL of RFC 2308 section 3 and a full hour as serial.
 func checkNegativeSOA(got []dns.RR, now time.Time) string {
 	ttl := uint32(60)
 	want := Record{
@@ -231,10 +228,10 @@ func checkNegativeSOA(got []dns.RR, now time.Time) string {
 	}
 	serial := int64(got[0].(*dns.SOA).Serial)
 	if serial%3600 != 0 {
-		return fmt.Sprintf("authority: serial %d is not the Unix time of a full hour", serial)
+		return fmt.Sprintf("authority: got serial %d, want the Unix time of a full hour", serial)
 	}
 	if off := now.Sub(time.Unix(serial, 0)).Abs(); off > 2*time.Hour {
-		return fmt.Sprintf("authority: serial %d is %s away from now", serial, off.Round(time.Second))
+		return fmt.Sprintf("authority: got serial %d, %s away from now, want at most 2h", serial, off.Round(time.Second))
 	}
 	return ""
 }

@@ -19,7 +19,7 @@ const (
 	FeatureEndpointSlices = "endpointslices"
 )
 
-// A File is one topic: objects, questions and the replies they have to get.
+// A File is one topic: objects, questions and their expected replies.
 type File struct {
 	// Name is the file's name without directory and ending.
 	Name        string       `json:"-"`
@@ -34,47 +34,31 @@ type File struct {
 	Steps   []Step            `json:"steps,omitempty"`
 }
 
-// A Step changes the set-up, in the order config, apply, delete, and asks
-// questions once the server has seen that.
+// A Step changes the set-up, in the order config, apply, delete, and asks questions when
+// the server has seen the change.
 type Step struct {
 	Name   string   `json:"step"`
 	Apply  []Object `json:"apply,omitempty"`
 	Delete []Ref    `json:"delete,omitempty"`
-	// Config holds the files of the configuration directory, by key. Nil: it
-	// stays as it is. Empty: no files.
+	// Config has the files of the configuration directory, by key. Nil leaves them
+	// unchanged; empty means no files.
 	Config  map[string]string `json:"config,omitempty"`
 	Queries []Query           `json:"queries,omitempty"`
 }
 
-// A Query is a question and the reply it has to get.
+// A Query is a question and its expected reply.
 type Query struct {
-	// ID tells questions of the same name and type apart.
-	ID   string `json:"id,omitempty"`
-	Name string `json:"name"`
-	Type string `json:"type"`
-	// Class is IN (also when empty), CH or HS.
-	Class string `json:"class,omitempty"`
-	TCP   bool   `json:"tcp,omitempty"`
-	// RD is the recursion desired bit; nil is true.
-	RD   *bool `json:"rd,omitempty"`
-	CD   bool  `json:"cd,omitempty"`
-	EDNS *EDNS `json:"edns,omitempty"`
+	// ID distinguishes questions of the same name and type.
+	ID       string   `json:"id,omitempty"`
+	Question Question `json:"query"`
 
 	Expect
 
-	// Upstream says how the original kube-dns differs, Reason why, and
-	// UpstreamExpect what it replies. They are remarks: nothing is checked.
+	// Upstream, Reason and UpstreamExpect are remarks on the replies of upstream kube-dns:
+	// how they differ, why, and the reply itself. Nothing checks them.
 	Upstream       string  `json:"upstream,omitempty"`
 	Reason         string  `json:"reason,omitempty"`
 	UpstreamExpect *Expect `json:"upstream_expect,omitempty"`
-}
-
-// EDNS is the OPT record of a question (RFC 6891).
-type EDNS struct {
-	// Size is the UDP payload size in bytes.
-	Size    uint16 `json:"size,omitempty"`
-	DO      bool   `json:"do,omitempty"`
-	Version uint8  `json:"version,omitempty"`
 }
 
 //go:embed testdata/*.yaml
@@ -110,9 +94,8 @@ func Load(fsys fs.FS) ([]File, error) {
 	return files, nil
 }
 
-// Parse reads one file of vectors. Unknown and repeated keys, unknown types,
-// classes and rcodes, and records that are none are errors: a vector that is
-// misspelt would check less than it says.
+// Parse reads one file of vectors. Unknown and repeated keys, unknown types, classes and
+// rcodes, and malformed records are errors, since a misspelt vector would check too little.
 func Parse(name string, data []byte) (File, error) {
 	file := File{Name: name}
 	if err := yaml.UnmarshalStrict(data, &file); err != nil {
@@ -124,8 +107,7 @@ func Parse(name string, data []byte) (File, error) {
 	return file, nil
 }
 
-// AllSteps returns the steps of the file, the one made of its top-level keys
-// first.
+// AllSteps returns the steps of the file. The first has the top-level keys.
 func (f File) AllSteps() []Step {
 	start := Step{Name: "start", Apply: f.Objects, Config: f.Config, Queries: f.Queries}
 	if start.Apply == nil && start.Config == nil && start.Queries == nil {
@@ -134,37 +116,33 @@ func (f File) AllSteps() []Step {
 	return append([]Step{start}, f.Steps...)
 }
 
-// Title names the question among those of its step: id, name and type.
+// Title returns the name of the subtest: id, name and type.
 func (q Query) Title() string {
-	title := q.Name + "/" + q.Type
+	title := q.Question.Name + "/" + q.Question.Type
 	if q.ID != "" {
 		title = q.ID + "/" + title
 	}
 	return title
 }
 
-// Authority is what the authority section has to hold: the zone's SOA record
-// as a negative reply has it, or these records and no others.
+// Authority is the expected authority section: the zone's SOA record of a negative reply,
+// or these records and no others.
 type Authority struct {
 	SOA     bool
-	Records []Record
+	Records Records
 }
 
-// UnmarshalJSON reads the word soa or a list of records.
+// UnmarshalJSON reads the word soa or records.
 func (a *Authority) UnmarshalJSON(data []byte) error {
-	var word string
-	if err := json.Unmarshal(data, &word); err == nil {
-		if word != "soa" {
-			return fmt.Errorf("authority: %q is neither soa nor a list of records", word)
-		}
+	if string(data) == `"soa"` {
 		*a = Authority{SOA: true}
 		return nil
 	}
-	*a = Authority{Records: []Record{}}
-	return yaml.UnmarshalStrict(data, &a.Records)
+	*a = Authority{}
+	return a.Records.UnmarshalJSON(data)
 }
 
-// MarshalJSON writes what UnmarshalJSON reads.
+// MarshalJSON returns the form that UnmarshalJSON reads.
 func (a Authority) MarshalJSON() ([]byte, error) {
 	if a.SOA {
 		return json.Marshal("soa")

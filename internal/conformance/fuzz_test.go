@@ -13,13 +13,13 @@ func FuzzReply(f *testing.F) {
 	address := Record{Owner: "a.example", Type: "A", Rdata: "192.0.2.1"}
 	anything := Record{Owner: "a.example", Type: "TXT", Rdata: "*"}
 	count := 1
-	q := Query{Name: "a.example", Type: "A", Expect: Expect{
+	q := Query{Question: Question{Name: "a.example", Type: "A"}, Expect: Expect{
 		Rcode:  "NOERROR",
 		Answer: []Record{address, anything}, AnswerSubset: []Record{anything}, AnswerContains: []Record{soa},
 		AnswerCount: &count, AnswerMin: &count, Order: "strict", OwnerCase: "exact",
 		Authority: &Authority{SOA: true}, Additional: []Record{}, MaxSize: 512,
 	}}
-	sent, err := q.pack(1)
+	sent, err := q.Question.pack(1)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -59,10 +59,10 @@ func FuzzReply(f *testing.F) {
 // expectations compare.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
-		"queries: [{name: a, type: A, rcode: NOERROR|REFUSED, answer: [{owner: '{hash:10.0.0.1}', type: TXT, rdata: '* \"x y\"'}]}]",
+		"queries: [{query: a A, rcode: NOERROR|REFUSED, answer: ['{hash:10.0.0.1} TXT * \"x y\"']}]",
 		"objects: [{kind: Endpoints, metadata: {name: a, namespace: b}, subsets: [{addresses: [{ip: 10.0.0.1}, {ip: '::1'}], ports: [{port: 1}]}]}]",
 		"resolver: {records: [a. 1 IN A 192.0.2.1], drop: [b]}\nsteps: [{step: x, config: {k: '[\"{resolver}\"]'}, delete: [{kind: Service, name: a}]}]",
-		"queries: [{name: '{arpa:::1}', type: PTR, class: CH, tcp: true, rd: false, edns: {size: 1, version: 1}, rcode: BADVERS, authority: soa, flags: {aa: true}}]",
+		"queries: [{query: '{arpa:::1} PTR CH +tcp +norecurse +bufsize=1 +edns=1', rcode: BADVERS, authority: soa, flags: {aa: true}}]",
 		"objects: [{kind: Endpoints, metadata: {name: a}, subsets: {a: 1}}, {kind: EndpointSlice, metadata: {name: 1, labels: []}}]",
 	} {
 		f.Add(text)
@@ -81,7 +81,7 @@ func FuzzParse(f *testing.F) {
 				if err != nil {
 					t.Fatalf("question %s: %v", q.Title(), err)
 				}
-				if _, err := plain.pack(1); err != nil {
+				if _, err := plain.Question.pack(1); err != nil {
 					t.Fatalf("question %s: %v", q.Title(), err)
 				}
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// names is what the macros of a File stand for.
+// names has the values of the macros of a File.
 type names struct {
 	resolver netip.AddrPort
 	// given maps a ClusterIP of the File to the one that the API gave instead.
@@ -56,11 +56,11 @@ func (n names) actual(ip netip.Addr) netip.Addr {
 
 // query returns the question and its expectation without macros.
 func (n names) query(q Query) (Query, error) {
-	name, err := n.expand(q.Name)
+	name, err := n.expand(q.Question.Name)
 	if err != nil {
 		return q, err
 	}
-	q.Name = name
+	q.Question.Name = name
 	q.Expect, err = n.expect(q.Expect)
 	if err == nil && q.UpstreamExpect != nil {
 		var e Expect
@@ -71,13 +71,13 @@ func (n names) query(q Query) (Query, error) {
 }
 
 func (n names) expect(e Expect) (Expect, error) {
-	lists := []*[]Record{&e.Answer, &e.AnswerContains, &e.AnswerSubset, &e.Additional, &e.AdditionalContains}
+	lists := []*Records{&e.Answer, &e.AnswerContains, &e.AnswerSubset, &e.Additional, &e.AdditionalContains}
 	if e.Authority != nil {
 		authority := *e.Authority
 		e.Authority = &authority
 		lists = append(lists, &authority.Records)
 	}
-	alternatives := append([][]Record(nil), e.AnswerAnyOf...)
+	alternatives := append([]Records(nil), e.AnswerAnyOf...)
 	e.AnswerAnyOf = alternatives
 	for i := range alternatives {
 		lists = append(lists, &alternatives[i])
@@ -93,11 +93,11 @@ func (n names) expect(e Expect) (Expect, error) {
 }
 
 // records keeps the difference between no list and an empty one.
-func (n names) records(in []Record) ([]Record, error) {
+func (n names) records(in Records) (Records, error) {
 	if in == nil {
 		return nil, nil
 	}
-	out := make([]Record, 0, len(in))
+	out := make(Records, 0, len(in))
 	for _, r := range in {
 		var err error
 		if r.Owner, err = n.expand(r.Owner); err != nil {
@@ -114,10 +114,9 @@ func (n names) records(in []Record) ([]Record, error) {
 	return out, nil
 }
 
-// hashLabel returns the label of an address that has no host name. It has been
-// the same since the first kube-dns: the text below as FNV-1a of 32 bits in
-// lower-case hexadecimal without padding, and its characters once more in
-// hexadecimal. The server under test has its own implementation.
+// hashLabel returns the label of an address without a host name: the FNV-1a hash of 32 bits
+// of the text below in lower-case hexadecimal without padding, and its characters once more
+// in hexadecimal. The server under test has its own implementation.
 func hashLabel(ip netip.Addr) string {
 	h := fnv.New32a()
 	fmt.Fprintf(h, "&{%s 0 10 10  false 30 0  }", ip)

@@ -57,20 +57,20 @@ func TestExpandQuery(t *testing.T) {
 	}
 	expect := func(r []Record) Expect {
 		return Expect{
-			Answer: r, AnswerContains: r, AnswerSubset: r, AnswerAnyOf: [][]Record{{}, r},
+			Answer: r, AnswerContains: r, AnswerSubset: r, AnswerAnyOf: []Records{{}, r},
 			Authority: &Authority{Records: r}, Additional: r, AdditionalContains: r,
 		}
 	}
-	query := Query{Name: "{hash:10.96.70.10}.a", Expect: expect(before)}
+	query := Query{Question: Question{Name: "{hash:10.96.70.10}.a"}, Expect: expect(before)}
 	got, err := n.query(query)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Query{Name: "3234633364383235.a", Expect: expect(after)}
+	want := Query{Question: Question{Name: "3234633364383235.a"}, Expect: expect(after)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("expanded (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Query{Name: "{hash:10.96.70.10}.a", Expect: expect(before)}, query); diff != "" {
+	if diff := cmp.Diff(Query{Question: Question{Name: "{hash:10.96.70.10}.a"}, Expect: expect(before)}, query); diff != "" {
 		t.Errorf("original changed:\n%s", diff)
 	}
 	if got, err := n.query(Query{}); err != nil || got.Answer != nil || got.Authority != nil {

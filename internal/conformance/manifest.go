@@ -35,9 +35,8 @@ type ManifestTarget struct {
 }
 
 // NewManifestTarget starts the kube-dns binary with further arguments, waits
-// until it is ready, and stops it when the test ends. The test fails when the
-// process ends by itself or does not stop in order; then, and whenever the
-// test failed, the end of its log is printed.
+// until it is ready, and stops it when the test ends. The test fails if the process exits
+// early or does not stop cleanly. After a failure the end of its log is printed.
 func NewManifestTarget(t testing.TB, binary string, args ...string) *ManifestTarget {
 	t.Helper()
 	m := &ManifestTarget{dir: t.TempDir()}
@@ -120,10 +119,10 @@ func (m *ManifestTarget) start(ctx context.Context, binary string, args []string
 	return nil
 }
 
-// waitReady waits until the status page says 200.
+// waitReady waits until the status page returns 200.
 func (m *ManifestTarget) waitReady(ctx context.Context, url string) error {
 	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	answer := "no answer"
+	answer := "no reply"
 	err := m.wait(ctx, startTimeout, func() bool {
 		response, err := client.Get(url)
 		if err != nil {
@@ -139,7 +138,7 @@ func (m *ManifestTarget) waitReady(ctx context.Context, url string) error {
 	return nil
 }
 
-// wait polls until done says true. It ends early when the process does.
+// wait polls until done returns true or the process exits.
 func (m *ManifestTarget) wait(ctx context.Context, timeout time.Duration, done func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -199,9 +198,9 @@ func (m *ManifestTarget) writeTo(path string, object Object) error {
 	return replaceFile(path, data)
 }
 
-// mark waits until the server has seen all that was written before: it writes
-// a Service with an address of its own, and asks for it. The file's name comes
-// first in the directory, so that it is not read before one of the others.
+// mark waits until the server has read all earlier files: it writes a Service with a new
+// address and asks for it. The file's name sorts first, and a server reads the whole
+// directory at once.
 func (m *ManifestTarget) mark(ctx context.Context) error {
 	m.generation++
 	ip := netip.AddrFrom4([4]byte{10, 111, byte(m.generation >> 8), byte(m.generation)})
@@ -210,7 +209,7 @@ func (m *ManifestTarget) mark(ctx context.Context) error {
 		return err
 	}
 	name := "marker.conformance.svc." + Zone
-	q := Query{Name: name, Type: "A", Expect: Expect{
+	q := Query{Question: Question{Name: name, Type: "A"}, Expect: Expect{
 		Rcode:  "NOERROR",
 		Answer: []Record{{Owner: name, Type: "A", Rdata: ip.String()}},
 	}}
@@ -226,8 +225,8 @@ func (m *ManifestTarget) mark(ctx context.Context) error {
 	return nil
 }
 
-// Configure implements [Target]. Nothing that can be asked over DNS shows that
-// a refused configuration was read, so it waits for some periods.
+// Configure implements [Target]. No query shows that a refused configuration was read, so
+// it waits for some periods.
 func (m *ManifestTarget) Configure(ctx context.Context, files map[string]string) error {
 	if err := WriteConfigDir(m.configDir(), files); err != nil {
 		return err

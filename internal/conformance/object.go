@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// An Object is a Kubernetes manifest as the decoder of encoding/json leaves
-// it. Whoever gets one does not change it; Clone makes one to change.
+// An Object is a Kubernetes manifest as encoding/json decodes it. Receivers must not change
+// it; Clone makes a copy to change.
 type Object map[string]any
 
 // A Ref names an Object. Namespace is empty for a Node.
@@ -24,7 +24,7 @@ func (r Ref) String() string {
 	return r.Kind + " " + r.Namespace + "/" + r.Name
 }
 
-// Ref returns the object's own name. Fields that are absent are empty.
+// Ref returns the name of the object. Absent fields are empty.
 func (o Object) Ref() Ref {
 	metadata := asMap(o["metadata"])
 	return Ref{
@@ -59,8 +59,8 @@ func (o Object) setLabel(key, value string) {
 	metadata["labels"] = labels
 }
 
-// asMap, asList and asString read one JSON value; what is absent or of another
-// kind is nil or empty.
+// asMap, asList and asString read one JSON value. An absent value, or one of another kind,
+// is nil or empty.
 func asMap(v any) map[string]any {
 	m, _ := v.(map[string]any)
 	return m

@@ -26,7 +26,7 @@ type process struct {
 func startProcess(binary string, args []string) (*process, error) {
 	p := &process{cmd: exec.Command(binary, args...), log: new(tail), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	// Nothing of the tester's own cluster or metrics set-up.
+	// Without the developer's own cluster or metrics settings.
 	p.cmd.Env = append(os.Environ(), "KUBERNETES_SERVICE_HOST=", "KUBERNETES_SERVICE_PORT=", "PROMETHEUS_PORT=")
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -38,16 +38,16 @@ func startProcess(binary string, args []string) (*process, error) {
 	return p, nil
 }
 
-// failure says how the process ended, once it has.
+// failure returns how the process ended. It must have ended.
 func (p *process) failure() error {
 	if p.err == nil {
-		return errors.New("kube-dns ended by itself with code 0")
+		return errors.New("kube-dns exited early with code 0")
 	}
-	return fmt.Errorf("kube-dns ended by itself: %w", p.err)
+	return fmt.Errorf("kube-dns exited early: %w", p.err)
 }
 
-// stop interrupts the process and waits for its end. The error says how it
-// ended if not by that and with code 0. It is called once for each process.
+// stop interrupts the process and waits for its end. The error describes any other end
+// than with code 0 after the signal. It is called once for each process.
 func (p *process) stop() error {
 	defer p.waiter.Wait()
 	select {

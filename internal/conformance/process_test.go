@@ -42,11 +42,11 @@ func TestProcessStop(t *testing.T) {
 	}
 }
 
-func TestProcessEndsByItself(t *testing.T) {
+func TestProcessExitsEarly(t *testing.T) {
 	for script, want := range map[string]string{
-		"exit 4":          "kube-dns ended by itself: exit status 4",
-		"kill -SEGV $$":   "kube-dns ended by itself: signal: segmentation fault",
-		"echo so; exit 0": "kube-dns ended by itself with code 0",
+		"exit 4":          "kube-dns exited early: exit status 4",
+		"kill -SEGV $$":   "kube-dns exited early: signal: segmentation fault",
+		"echo so; exit 0": "kube-dns exited early with code 0",
 	} {
 		p := shell(t, script)
 		<-p.ended
@@ -56,7 +56,7 @@ func TestProcessEndsByItself(t *testing.T) {
 	}
 }
 
-// A process that never gets ready is named, with what it said.
+// The error of a process that never gets ready has the end of its log.
 func TestManifestTargetStartFails(t *testing.T) {
 	m := &ManifestTarget{dir: t.TempDir()}
 	if err := m.prepare(); err != nil {

@@ -1,24 +1,110 @@
 package conformance
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
 )
 
-// A Record is what a record of a reply has to be.
+// A Record is an expected record of a reply.
 type Record struct {
-	Owner string `json:"owner"`
-	Type  string `json:"type"`
-	// Class is IN when empty.
-	Class string `json:"class,omitempty"`
-	// TTL in seconds; nil: any.
-	TTL *uint32 `json:"ttl,omitempty"`
-	// Rdata is in zone-file form. The final dot of names may be missing. A
-	// field that is just * stands for any.
-	Rdata string `json:"rdata"`
+	Owner string
+	Type  string
+	Class string  // IN when empty
+	TTL   *uint32 // in seconds; nil: any
+	// Rdata is in zone-file form. The final dot of names may be missing. A field * matches
+	// any field.
+	Rdata string
+}
+
+// Records are expected records of a section. In a file they are lines of a zone file, in
+// one text or in a list: owner, perhaps TTL, perhaps class, type, data.
+type Records []Record
+
+// UnmarshalJSON reads a text of lines or a list of lines.
+func (r *Records) UnmarshalJSON(data []byte) error {
+	var lines Lines
+	if err := lines.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	*r = Records{}
+	for _, line := range lines {
+		record, err := parseRecord(line)
+		if err != nil {
+			return err
+		}
+		*r = append(*r, record)
+	}
+	return nil
+}
+
+// Lines are lines of text. In a file they are one text or a list.
+type Lines []string
+
+// UnmarshalJSON reads a text of lines or a list of lines.
+func (l *Lines) UnmarshalJSON(data []byte) error {
+	var list []string
+	if err := json.Unmarshal(data, &list); err == nil {
+		*l = list
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return errors.New("records are lines of text")
+	}
+	*l = strings.Split(strings.TrimSpace(text), "\n")
+	return nil
+}
+
+// MarshalJSON returns a list of lines.
+func (r Records) MarshalJSON() ([]byte, error) {
+	lines := []string{}
+	for _, record := range r {
+		lines = append(lines, record.line())
+	}
+	return json.Marshal(lines)
+}
+
+// line returns the record in the form that parseRecord reads.
+func (r Record) line() string {
+	words := []string{r.Owner}
+	if r.TTL != nil {
+		words = append(words, fmt.Sprint(*r.TTL))
+	}
+	if r.Class != "" {
+		words = append(words, r.Class)
+	}
+	return strings.Join(append(words, r.Type, r.Rdata), " ")
+}
+
+// parseRecord reads one line. The data is validated when its macros have been replaced.
+func parseRecord(line string) (Record, error) {
+	owner, rest := cutField(line)
+	record := Record{Owner: owner}
+	word, rest := cutField(rest)
+	if ttl, err := strconv.ParseUint(word, 10, 32); err == nil {
+		record.TTL = new(uint32(ttl))
+		word, rest = cutField(rest)
+	}
+	if _, ok := dns.StringToClass[word]; ok && word != "ANY" {
+		record.Class = word
+		word, rest = cutField(rest)
+	}
+	if record.Type, record.Rdata = word, rest; rest == "" {
+		return Record{}, fmt.Errorf("record %q is not OWNER [TTL] [CLASS] TYPE DATA", line)
+	}
+	return record, nil
+}
+
+// cutField returns the first field of a line and the rest.
+func cutField(line string) (field, rest string) {
+	field, rest, _ = strings.Cut(strings.TrimSpace(line), " ")
+	return field, strings.TrimSpace(rest)
 }
 
 // String returns the record in zone-file form, with * for any TTL.

@@ -15,20 +15,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ResolverData is what a [Resolver] knows. The zero value knows nothing.
+// ResolverData is the data of a [Resolver]. The zero value has no names.
 type ResolverData struct {
-	// Records are lines of a zone file: owner ttl IN type rdata.
-	Records []string `json:"records,omitempty"`
-	// Names that get SERVFAIL, no reply, or an empty truncated reply over UDP
-	// and the full one over TCP.
+	// Records are lines of a zone file, in one text or in a list: owner ttl IN type rdata.
+	Records Lines `json:"records,omitempty"`
+	// Names that get SERVFAIL, no reply, or an empty truncated reply over UDP and the full
+	// reply over TCP.
 	Servfail []string `json:"servfail,omitempty"`
 	Drop     []string `json:"drop,omitempty"`
 	Truncate []string `json:"truncate,omitempty"`
 }
 
-// A Resolver is the outside world of the vectors: a name server on a loopback
-// address, UDP and TCP, that answers from a few records. To names it does not
-// know it says NXDOMAIN, with an SOA record that no other server has.
+// A Resolver serves the names outside the cluster: a name server on a loopback address, UDP
+// and TCP, with a few records. Other names are NXDOMAIN, with an SOA record that no other
+// server has.
 //
 // Its methods are safe for concurrent use.
 type Resolver struct {
@@ -43,8 +43,8 @@ type zone struct {
 	servfail, drop, truncate map[string]bool
 }
 
-// NewResolver opens the sockets of a Resolver that knows nothing, on a free
-// port of 127.0.0.1. They are closed by Run.
+// NewResolver opens the sockets of a Resolver without names, on a free port of 127.0.0.1.
+// Run closes them.
 func NewResolver() (*Resolver, error) {
 	udp, tcp, err := listenBoth()
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *Resolver) Addr() netip.AddrPort {
 	return netip.MustParseAddrPort(r.tcp.Addr().String())
 }
 
-// Set replaces all that the Resolver knows.
+// Set replaces the data of the Resolver.
 func (r *Resolver) Set(data ResolverData) error {
 	z, err := parseZone(data)
 	if err != nil {
@@ -106,8 +106,8 @@ func (r *Resolver) Set(data ResolverData) error {
 	return nil
 }
 
-// Run answers questions until ctx is done, and returns when the last one is
-// answered and the sockets are closed.
+// Run replies to queries until ctx is done. It returns when the last reply is sent and the
+// sockets are closed.
 func (r *Resolver) Run(ctx context.Context) error {
 	servers := []*dns.Server{
 		{PacketConn: r.udp, Handler: r.handler(false)},
@@ -139,7 +139,7 @@ func (r *Resolver) Run(ctx context.Context) error {
 func (r *Resolver) handler(tcp bool) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, request *dns.Msg) {
 		if reply := r.zone.Load().reply(request, tcp); reply != nil {
-			// An asker that has gone is its own affair.
+			// The client may have gone.
 			_ = w.WriteMsg(reply)
 		}
 	}
@@ -177,7 +177,7 @@ func nameSet(list []string) map[string]bool {
 	return set
 }
 
-// reply returns the reply to a request; nil: none is sent.
+// reply returns the reply to a request, or nil to send none.
 func (z *zone) reply(request *dns.Msg, tcp bool) *dns.Msg {
 	question := request.Question[0] // the library lets exactly one pass
 	name := strings.ToLower(question.Name)
@@ -200,7 +200,7 @@ func (z *zone) reply(request *dns.Msg, tcp bool) *dns.Msg {
 	return reply
 }
 
-// answer fills in the records of a name, over CNAMEs.
+// answer adds the records of a name, through CNAMEs.
 func (z *zone) answer(reply *dns.Msg, name string, qtype uint16) {
 	found := false
 	for len(reply.Answer) <= len(z.records) { // a loop of CNAMEs ends here
@@ -230,8 +230,8 @@ func (z *zone) answer(reply *dns.Msg, name string, qtype uint16) {
 	}
 }
 
-// resolverSOA is the authority record of negative replies. It tells a vector
-// that the question went to the Resolver.
+// resolverSOA is the authority record of negative replies. It shows that the query went to
+// the Resolver.
 func resolverSOA() dns.RR {
 	return &dns.SOA{
 		Hdr: dns.RR_Header{Name: "resolver.test.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 60},

@@ -15,9 +15,9 @@ const (
 // maxSliceEndpoints is the most endpoints that the API takes in one slice.
 const maxSliceEndpoints = 1000
 
-// ToSlices returns the EndpointSlices that say the same as an Endpoints
-// object: one per subset and address family, more where one would hold over
-// 1000 endpoints. Addresses are ready, notReadyAddresses are not.
+// ToSlices returns the EndpointSlices with the contents of an Endpoints object: one for each
+// subset and address family, more if one would have over 1000 endpoints. Addresses are ready,
+// notReadyAddresses are not.
 func ToSlices(endpoints Object) []Object {
 	var slices []Object
 	for i, subset := range asList(endpoints["subsets"]) {
@@ -45,7 +45,7 @@ func newSlice(service Ref, name, family string, ports any, endpoints []any) Obje
 			"namespace": service.Namespace,
 			"labels": map[string]any{
 				labelServiceName: service.Name,
-				// So that no controller of the cluster takes it for its own.
+				// No controller of the cluster manages slices with this value.
 				labelManagedBy: "conformance",
 			},
 		},
@@ -81,7 +81,7 @@ func sliceEndpoints(addresses any, family string, ready bool) []any {
 	return list
 }
 
-// EndpointsMode says how the Endpoints objects of a File reach a Target.
+// EndpointsMode is the form in which the Endpoints objects of a File reach a Target.
 type EndpointsMode int
 
 // The modes. A Service that has an EndpointSlice in the File keeps its
@@ -97,8 +97,8 @@ const (
 	EndpointsAndSlices
 )
 
-// A translator turns the changes of one File into those of a mode. It
-// remembers the slices it made, to delete them with their Endpoints.
+// A translator turns the changes of one File into those of a mode. It records the slices
+// it made, to delete them with their Endpoints.
 type translator struct {
 	mode EndpointsMode
 	// sliced holds the Services with slices of their own, as Endpoints Refs.
@@ -156,8 +156,7 @@ func (t *translator) translate(apply []Object, del []Ref) ([]Object, []Ref) {
 	return outApply, outDel
 }
 
-// remember takes slices as all there are for the Endpoints, and returns the
-// earlier ones that are not among them.
+// remember records all slices of the Endpoints and returns the earlier ones that are gone.
 func (t *translator) remember(endpoints Ref, slices []Object) (gone []Ref) {
 	now := map[Ref]bool{}
 	var refs []Ref

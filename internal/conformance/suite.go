@@ -16,20 +16,19 @@ import (
 // A Suite plays files against one Target.
 type Suite struct {
 	Target Target
-	// Resolver is what the Files call {resolver}.
+	// Resolver is {resolver} in the Files.
 	Resolver *Resolver
-	// Endpoints says how Endpoints objects reach the Target.
+	// Endpoints is the form in which Endpoints objects reach the Target.
 	Endpoints EndpointsMode
-	// Features lists what the set-up has; a File that requires more is
-	// skipped.
+	// Features are those of the set-up. A File that requires another one is skipped.
 	Features []string
-	// Skip, if not nil, returns a reason not to ask a question, or "".
+	// Skip, if not nil, returns a reason to skip a question, or "".
 	Skip func(File, Query) string
-	// Patience is how long after a step a differing reply is asked again
-	// before it counts as wrong; 0: 5 seconds.
+	// Patience is how long after a step a question with a wrong reply is asked again; 0
+	// is 5 seconds.
 	Patience time.Duration
 
-	configured map[string]string // what the Target has; nil: not known
+	configured map[string]string // of the Target; nil: unknown
 }
 
 // Pauses of a Suite.
@@ -39,9 +38,9 @@ const (
 	cleanupTimeout  = 30 * time.Second
 )
 
-// Run plays the files one after the other, each as a subtest with a subtest
-// per step and question. After a file its objects are deleted and the
-// configuration is the default one again.
+// Run runs the files one after the other, each as a subtest with a subtest for each step
+// and question. After a file its objects are deleted and the default configuration is
+// restored.
 func (s *Suite) Run(t *testing.T, files []File) {
 	for _, file := range files {
 		t.Run(file.Name, func(t *testing.T) { s.play(t, file) })
@@ -159,8 +158,8 @@ func (p *play) ask(t *testing.T, step Step) {
 	if patience == 0 {
 		patience = defaultPatience
 	}
-	// The server has that long from the step, not from each question: when it
-	// is wrong about all of them, the run does not take for ever.
+	// The time starts with the step, not with each question. So the run ends soon even if
+	// all replies are wrong.
 	until := time.Now().Add(patience)
 	for _, q := range step.Queries {
 		t.Run(q.Title(), func(t *testing.T) {
@@ -180,9 +179,8 @@ func (p *play) ask(t *testing.T, step Step) {
 	}
 }
 
-// askUntilRight asks again and again until the reply is the expected one. When
-// it still differs after until, and was asked twice, it returns a report for
-// people; else "".
+// askUntilRight asks until the reply is right. If the reply is still wrong after until, and
+// after two tries, it returns a report, else "".
 func askUntilRight(ctx context.Context, server string, q Query, until time.Time) string {
 	for try := 1; ; try++ {
 		reply, err := Ask(ctx, server, q)
@@ -203,12 +201,12 @@ func askUntilRight(ctx context.Context, server string, q Query, until time.Time)
 
 func report(q Query, server string, reply Reply, problems []string, tries int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s, asked %d times at %s:\n", q.Name, q.Type, tries, server)
+	fmt.Fprintf(&b, "%s: wrong after %d queries to %s:\n", q.Question, tries, server)
 	for _, problem := range problems {
 		fmt.Fprintf(&b, "  - %s\n", problem)
 	}
 	if q.Reason != "" {
-		fmt.Fprintf(&b, "The vector differs from upstream: %s.\n", q.Reason)
+		fmt.Fprintf(&b, "Upstream replies otherwise: %s.\n", q.Reason)
 	}
 	question := q
 	question.UpstreamExpect, question.Upstream, question.Reason = nil, "", ""
@@ -216,9 +214,9 @@ func report(q Query, server string, reply Reply, problems []string, tries int) s
 	if err != nil {
 		expected = []byte(err.Error())
 	}
-	fmt.Fprintf(&b, "Question and expected reply:\n%s", indent(string(expected)))
+	fmt.Fprintf(&b, "Want:\n%s", indent(string(expected)))
 	if reply.Msg != nil {
-		fmt.Fprintf(&b, "Reply (%d bytes):\n%s", len(reply.Wire), indent(reply.Msg.String()))
+		fmt.Fprintf(&b, "Got (%d bytes):\n%s", len(reply.Wire), indent(reply.Msg.String()))
 	}
 	return b.String()
 }

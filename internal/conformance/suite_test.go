@@ -19,7 +19,7 @@ import (
 )
 
 // A fakeTarget answers addresses of Services, from a Resolver of its own, and
-// writes down what it is told.
+// records its calls.
 type fakeTarget struct {
 	server   *conformance.Resolver
 	services map[conformance.Ref]string // to their ClusterIPs
@@ -69,7 +69,7 @@ objects:
   - {kind: Service, metadata: {name: web, namespace: shop}, spec: {clusterIP: 10.96.0.5}}
   - {kind: Endpoints, metadata: {name: web, namespace: shop}, subsets: [{addresses: [{ip: 10.1.0.1}, {ip: 'fd00::1'}]}]}
 queries:
-  - {name: web.shop.svc.cluster.local, type: A, rcode: NOERROR, answer: [{owner: web.shop.svc.cluster.local, type: A, rdata: 10.96.0.5}]}
+  - {query: web.shop.svc.cluster.local A, rcode: NOERROR, answer: [web.shop.svc.cluster.local A 10.96.0.5]}
 steps:
   - step: same configuration
     config: {upstreamNameservers: '["{resolver}"]'}
@@ -78,7 +78,7 @@ steps:
     config: {federations: ''}
     delete: [{kind: Service, namespace: shop, name: web}]
     queries:
-      - {id: gone, name: web.shop.svc.cluster.local, type: A, rcode: NXDOMAIN, answer: []}
+      - {id: gone, query: web.shop.svc.cluster.local A, rcode: NXDOMAIN, answer: []}
   - step: no configuration
     config: {}
 `
@@ -92,7 +92,7 @@ func file(t *testing.T, name, text string) conformance.File {
 	return f
 }
 
-// What a Target is told, and in which order.
+// A Target gets these calls in this order.
 func TestSuiteRun(t *testing.T) {
 	const endpoints, v4, v6 = "Endpoints shop/web", "EndpointSlice shop/web-0-v4-0", "EndpointSlice shop/web-0-v6-0"
 	cases := []struct {
@@ -167,9 +167,9 @@ func TestSuiteSkips(t *testing.T) {
 			return ""
 		},
 	}
-	wrong := `queries: [{id: not here, name: a.example, type: A, rcode: REFUSED}, {name: a.example, type: A, rcode: NXDOMAIN}]`
+	wrong := `queries: [{id: not here, query: a.example A, rcode: REFUSED}, {query: a.example A, rcode: NXDOMAIN}]`
 	suite.Run(t, []conformance.File{
-		file(t, "dual", "requires: [dualstack]\nqueries: [{name: a.example, type: A, rcode: REFUSED}]"),
+		file(t, "dual", "requires: [dualstack]\nqueries: [{query: a.example A, rcode: REFUSED}]"),
 		file(t, "slices", "requires: [endpointslices]\n"+wrong),
 	})
 	if asked != 1 {
@@ -189,7 +189,7 @@ func TestSuiteAsksAgain(t *testing.T) {
 	suite := &conformance.Suite{
 		Target: rawTarget(server), Resolver: conformance.StartResolver(t),
 	}
-	suite.Run(t, []conformance.File{file(t, "late", "queries: [{name: web.shop.svc.cluster.local, type: A, rcode: NOERROR, answer: ["+wantOne+"]}]")})
+	suite.Run(t, []conformance.File{file(t, "late", "queries: [{query: web.shop.svc.cluster.local A, rcode: NOERROR, answer: ["+wantOne+"]}]")})
 	if got := asked.Load(); got != 3 {
 		t.Errorf("asked %d times, want 3", got)
 	}
@@ -217,10 +217,10 @@ func TestSuiteReports(t *testing.T) {
 	}
 	for _, want := range []string{
 		"TestWrong/wrong/start/first/web.shop.svc.cluster.local/A",
-		"rcode is NXDOMAIN, not NOERROR",
-		"lacks web.shop.svc.cluster.local. 30 IN A 10.0.0.1",
+		"rcode: got NXDOMAIN, want NOERROR",
+		"want web.shop.svc.cluster.local. 30 IN A 10.0.0.1",
 		"answer_min: 1",
-		"The vector differs from upstream: because.",
+		"Upstream replies otherwise: because.",
 		";web.shop.svc.cluster.local.\tIN\t A",
 		"resolver.test.\t60\tIN\tSOA",
 	} {
@@ -240,7 +240,7 @@ func TestWrong(t *testing.T) {
 	suite := &conformance.Suite{Target: newFakeTarget(t), Resolver: conformance.StartResolver(t), Patience: time.Nanosecond}
 	suite.Run(t, []conformance.File{file(t, "wrong", `
 queries:
-  - {id: first, name: web.shop.svc.cluster.local, type: A, rcode: NOERROR, answer_min: 1, answer: [`+wantOne+`], upstream: differs, reason: because}
-  - {id: second, name: web.shop.svc.cluster.local, type: A, rcode: NXDOMAIN}
+  - {id: first, query: web.shop.svc.cluster.local A, rcode: NOERROR, answer_min: 1, answer: [`+wantOne+`], upstream: differs, reason: because}
+  - {id: second, query: web.shop.svc.cluster.local A, rcode: NXDOMAIN}
 `)})
 }

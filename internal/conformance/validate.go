@@ -65,10 +65,10 @@ func (s Step) validate() error {
 }
 
 func (q Query) validate() error {
-	if q.Name == "" {
-		return errors.New("needs a name")
+	if q.Question.Name == "" {
+		return errors.New("needs a query")
 	}
-	if _, err := q.pack(0); err != nil {
+	if _, err := q.Question.pack(0); err != nil {
 		return err
 	}
 	if q.Upstream != "" && q.Upstream != "differs" && q.Upstream != "crashes" {
