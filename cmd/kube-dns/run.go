@@ -17,6 +17,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
@@ -89,15 +90,17 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		return nil, cli.Fatal(err)
 	}
 	forwarder := skydns.NewForwarder(o.forward)
-	p.settings = newSettings(&settings{source: p.source.config, zone: p.zone, forwarder: forwarder, domain: o.domain, log: log}, p.registry)
-	if err := p.settings.useDefaults(); err != nil {
+	if _, err := config.ReadResolvConf(resolvConf); err != nil {
 		return nil, cli.Fatal(err)
 	}
+	p.settings = newSettings(&settings{
+		source: p.source.config, zone: p.zone, forwarder: forwarder, domain: o.domain, lastGood: p.lastGood(), log: log,
+	}, p.registry)
+	p.settings.current.UseDefault()
 	if o.snapshot != "" {
 		if p.keeper, err = p.newKeeper(); err != nil {
 			return nil, cli.Fatal(err)
 		}
-		p.settings.lastGood = o.snapshot + ".config"
 	}
 	p.openMetrics()
 	registerBuildInfo(p.registry)
@@ -136,6 +139,14 @@ func (p *process) newKeeper() (*snapshot.Keeper, error) {
 		Path: p.options.snapshot, Zone: p.zone, Domain: p.options.domain, MaxAge: p.options.snapshotMaxAge,
 		Failing: p.source.failing, Confirmed: p.source.confirmed, Log: p.log, Metrics: snapshot.NewMetrics(p.registry),
 	})
+}
+
+// lastGood returns the file for the last valid configuration, if there is one.
+func (p *process) lastGood() *config.LastGood {
+	if p.options.snapshot == "" {
+		return nil
+	}
+	return config.NewLastGood(p.options.snapshot+".config", "", p.log)
 }
 
 // registerBuildInfo registers a metric that is always 1.

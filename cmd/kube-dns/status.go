@@ -140,7 +140,7 @@ func (s *status) page(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "kube-dns %s, up %s\n\n", s.version, time.Since(s.start).Round(time.Second))
 	fmt.Fprintf(w, "state          %s\n", state)
 	fmt.Fprintf(w, "source         %s\n", s.source)
-	fmt.Fprintf(w, "configuration  %s %q: nameservers %v, %d stub domains, %d federations\n", shown.Source, shown.Version, shown.Upstreams, shown.StubDomains, shown.Federations)
+	fmt.Fprintf(w, "configuration  %s %q: nameservers %v, %d stub domains, %d federations\n", shown.Origin, shown.Version, shown.Upstreams, shown.StubDomains, shown.Federations)
 	if shown.Refused != "" {
 		fmt.Fprintf(w, "refused        %s\n", shown.Refused)
 	}

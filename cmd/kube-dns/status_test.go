@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,9 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
 // A first list that is late counts, also while a snapshot serves.
@@ -60,29 +57,5 @@ func TestReadyInTrouble(t *testing.T) {
 	s.trouble = func() string { return "" }
 	if text, err := s.ready(); err != nil || text != "ok" {
 		t.Errorf("%q, %v", text, err)
-	}
-}
-
-// A configuration that cannot be read was not refused.
-func TestConfigurationNotRead(t *testing.T) {
-	for _, tt := range []struct {
-		err  error
-		want string
-	}{
-		{errors.New("configmaps is forbidden"), "cannot read the configuration"},
-		{&config.KeyError{Key: "stubDomains", Reason: "no JSON"}, "configuration refused"},
-	} {
-		var log bytes.Buffer
-		s := newSettings(&settings{
-			zone: kubedns.NewZone(kubedns.Options{}), forwarder: skydns.NewForwarder(noServer), log: slog.New(slog.NewTextHandler(&log, nil)),
-		}, prometheus.NewRegistry())
-		if err := s.useDefaults(); err != nil {
-			t.Fatal(err)
-		}
-		log.Reset()
-		s.apply(config.Update{Err: tt.err})
-		if !strings.Contains(log.String(), tt.want) || strings.Count(log.String(), "\n") != 1 {
-			t.Errorf("%v: log %q, want %q", tt.err, &log, tt.want)
-		}
 	}
 }

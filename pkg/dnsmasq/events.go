@@ -1,85 +1,34 @@
 package dnsmasq
 
 import (
-	"errors"
-	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// onUpdate takes a new configuration, or the news that there is no valid one.
-func (s *supervisor) onUpdate(u config.Update) {
-	if u.Err != nil {
-		s.onBadConfig(u.Err)
-		return
-	}
-	s.metrics.refused.Reset()
-	if s.refusing && config.Equal(u.Config, s.cfg) {
-		s.log.Info("the configuration is valid again, and the same as the one in use", "version", u.Version)
-	}
-	s.refusing = false
-	for _, warning := range config.Warnings(u.Config, s.resolver.Zones[0]) {
-		s.log.Warn("found a likely mistake in the configuration", "warning", warning)
-	}
-	if s.keeper != nil {
-		s.keeper.keep(config.Format(u.Config))
-	}
-	s.use(u.Config, u.Version, "directory")
-}
-
-// onBadConfig keeps the configuration in use. At the start, when there is none,
-// it takes the last one that was good.
-func (s *supervisor) onBadConfig(err error) {
+// refuse shows in the metrics that a configuration is not used.
+func (s *supervisor) refuse(key string, _ error) {
 	s.metrics.configErrors.Inc()
-	reason := "read"
-	if invalid, ok := errors.AsType[*config.KeyError](err); ok {
-		reason = invalid.Key
-	}
-	setOne(s.metrics.refused, reason)
-	s.refusing = true
-	if s.configured {
-		s.log.Error("configuration refused, going on with the one in use", "err", err)
-		return
-	}
-	if !errors.Is(err, fs.ErrNotExist) && s.useLastGood(err) {
-		return
-	}
-	s.log.Error("no valid configuration, starting with the defaults", "err", err)
-	s.use(config.Config{}, "", "default")
+	setOne(s.metrics.refused, key)
 }
 
-// useLastGood uses the configuration that was kept, if there is one.
-func (s *supervisor) useLastGood(cause error) bool {
-	if s.state == nil || s.opts.ConfigName == "" {
-		return false
+// use makes the configuration of in the one that dnsmasq is to have.
+func (s *supervisor) use(in config.InUse) {
+	s.metrics.refused.Reset()
+	cfg, same := in.Config, s.configured && config.Equal(in.Config, s.cfg)
+	s.version, s.source = in.Version, in.Origin
+	if in.Origin == config.FromSource {
+		s.source = "directory" // as the metric has it
 	}
-	files, ok := s.state.loadLastGood(s.opts.ConfigName)
-	if !ok {
-		return false
-	}
-	cfg, err := config.Parse(files)
-	if err != nil {
-		return false // of another version of this program
-	}
-	s.log.Error("configuration refused, starting with the last one that was good", "err", cause)
-	s.use(cfg, config.Version(files), "last_good")
-	return true
-}
-
-// use makes cfg the configuration.
-func (s *supervisor) use(cfg config.Config, version, source string) {
-	same := s.configured && config.Equal(cfg, s.cfg)
-	s.version, s.source = version, source
 	if same {
 		s.dirty = true // so that the metric has the version
 		return
 	}
 	if s.configured {
-		s.log.Info("configuration changed", "version", version)
+		s.log.Info("configuration changed", "version", s.version)
 	} else {
-		s.log.Info("configuration", "version", version, "source", source)
+		s.log.Info("starting with a configuration", "version", s.version, "source", s.source)
 		s.status.wait("waiting for dnsmasq's first answer on "+s.addr, time.Now())
 	}
 	s.cfg, s.configured = cfg, true

@@ -60,8 +60,8 @@ func (n *Nanny) Run(ctx context.Context) error {
 	if s.loops != nil {
 		group.Go(func() error { return s.loops.run(ctx, s.loopLists, s.loopReports) })
 	}
-	if s.keeper != nil {
-		group.Go(func() error { return s.keeper.run(ctx) })
+	if s.lastGood != nil {
+		group.Go(func() error { return s.lastGood.Run(ctx) })
 	}
 	if n.opts.ReapOrphans {
 		group.Go(func() error { return s.reaper.run(ctx) })

@@ -140,7 +140,7 @@ func TestReadErrorLater(t *testing.T) {
 	r.waitLog(1, answersLine)
 	r.update(config.Update{Err: errRead})
 	r.update(config.Update{Err: errRead})
-	r.waitLog(2, "configuration refused, going on with the one in use")
+	r.waitLog(2, "cannot read the configuration, the one in use stays")
 	r.waitMetric(`kubedns_nanny_config_refused{reason="read"} 1`)
 	r.waitMetric("kubedns_nanny_config_errors_total 2")
 	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {

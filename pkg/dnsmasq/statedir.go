@@ -2,7 +2,6 @@ package dnsmasq
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -273,35 +272,8 @@ func (d *stateDir) writeServers(content []byte) error {
 // disk, an orphan is not found.
 func (d *stateDir) writePID(pid int) { _ = d.replace(pidName, []byte(strconv.Itoa(pid))) }
 
-// A lastGood is a configuration that was valid, as the file has it.
-type lastGood struct {
-	// Source says where it came from: it is of no use for another source.
-	Source string            `json:"source"`
-	Files  map[string]string `json:"files"`
-}
-
-// saveLastGood keeps files as the last good configuration of source.
-func (d *stateDir) saveLastGood(source string, files map[string]string) error {
-	b, err := json.MarshalIndent(lastGood{source, files}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return d.replace(lastGoodName, append(b, '\n'))
-}
-
-// loadLastGood returns the last good configuration of source; ok is false when
-// there is none.
-func (d *stateDir) loadLastGood(source string) (files map[string]string, ok bool) {
-	b, err := os.ReadFile(filepath.Join(d.path, lastGoodName))
-	if err != nil {
-		return nil, false
-	}
-	var kept lastGood
-	if json.Unmarshal(b, &kept) != nil || kept.Source != source || kept.Files == nil {
-		return nil, false
-	}
-	return kept.Files, true
-}
+// lastGoodPath is the path of the last good configuration.
+func (d *stateDir) lastGoodPath() string { return filepath.Join(d.path, lastGoodName) }
 
 // replace replaces the file of that name, readable for everybody whatever the
 // umask.

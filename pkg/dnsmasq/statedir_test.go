@@ -4,12 +4,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // publicDir returns a directory that every user can enter. t.TempDir is not.
@@ -209,32 +206,6 @@ func TestServersDir(t *testing.T) {
 	}
 	if left, err := os.ReadDir(memory); err != nil || len(left) != 0 {
 		t.Errorf("left in memory: %v, %v; want nothing", left, err)
-	}
-}
-
-func TestLastGood(t *testing.T) {
-	d := openState(t, filepath.Join(publicDir(t), "state"))
-	if _, ok := d.loadLastGood("/config"); ok {
-		t.Error("found before anything was kept")
-	}
-	files := map[string]string{"stubDomains": `{"a.test":["192.0.2.1"]}`}
-	if err := d.saveLastGood("/config", files); err != nil {
-		t.Fatal(err)
-	}
-	got, ok := d.loadLastGood("/config")
-	if diff := cmp.Diff(files, got); diff != "" || !ok {
-		t.Errorf("found %v, files (-want +got):\n%s", ok, diff)
-	}
-	if _, ok := d.loadLastGood("/other"); ok {
-		t.Error("found for another source")
-	}
-	for i, text := range []string{"", "{", "[]", `{"source":"/config"}`, `{"source":"/config","files":{"a":1}}`} {
-		if err := d.replace(lastGoodName, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := d.loadLastGood("/config"); ok {
-			t.Errorf("found in file %s: %q", strconv.Itoa(i), text)
-		}
 	}
 }
 

@@ -62,7 +62,7 @@ type supervisor struct {
 	fileWay    bool
 	fileLater  bool
 	configured bool // cfg is set
-	refusing   bool // a newer configuration is refused
+	current    *config.Current
 	cfg        config.Config
 	version    string // of cfg
 	source     string // of cfg
@@ -76,7 +76,7 @@ type supervisor struct {
 	namesBy    time.Time           // until then the first start waits for names
 	writeAt    time.Time           // of the next attempt to write the servers file
 	child      *child              // nil: to be started at startAt
-	keeper     *keeper             // nil: the last good configuration is not kept
+	lastGood   *config.LastGood    // nil: none is kept
 	startAt    time.Time
 	reason     string // of the next start, for the metric
 	deaths     []time.Time
@@ -118,8 +118,11 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 	case err != nil:
 		s.log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
 	case s.opts.ConfigName != "":
-		s.keeper = newKeeper(s.state, s.opts.ConfigName, s.log)
+		s.lastGood = config.NewLastGood(s.state.lastGoodPath(), s.opts.ConfigName, s.log)
 	}
+	s.current = config.NewCurrent(config.CurrentOptions{
+		Zone: s.resolver.Zones[0], LastGood: s.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
+	})
 	s.chooseWay(ctx, cmdErr)
 	for _, difference := range differences {
 		s.log.Info(difference)
@@ -254,7 +257,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case update := <-s.updates:
-			s.onUpdate(update)
+			s.current.Apply(update)
 		case findings := <-s.found:
 			s.onFound(findings)
 		case list := <-s.resolvLists:

@@ -1,0 +1,115 @@
+package config
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+
+	"github.com/kube-dns/kube-dns/internal/atomicfile"
+)
+
+// keySource is a key of the file only. Read leaves out names with a dot.
+const keySource = ".source"
+
+// A LastGood keeps the newest valid configuration in a file, for a start without a
+// valid one. The file is a JSON object with the keys of the ConfigMap.
+type LastGood struct {
+	path   string
+	source string
+	next   chan Config // holds the newest configuration that is not written yet
+	log    *slog.Logger
+}
+
+// NewLastGood returns a LastGood that uses the file at path. source names where
+// configurations come from: a file that another source left is not used.
+func NewLastGood(path, source string, log *slog.Logger) *LastGood {
+	return &LastGood{path: path, source: source, next: make(chan Config, 1), log: log}
+}
+
+// keep passes cfg to Run, and does not wait for the disk. It must not be called
+// concurrently.
+func (l *LastGood) keep(cfg Config) {
+	select {
+	case <-l.next:
+	default:
+	}
+	l.next <- cfg
+}
+
+// Run writes what keep passes to it until ctx is done, and then the rest. It writes
+// a configuration only if it differs from the one in the file, logs errors, and
+// returns nil.
+func (l *LastGood) Run(ctx context.Context) error {
+	written, _ := l.read()
+	for {
+		var cfg Config
+		select {
+		case cfg = <-l.next:
+		case <-ctx.Done():
+			select {
+			case cfg = <-l.next:
+			default:
+				return nil
+			}
+		}
+		files := l.withSource(Format(cfg))
+		if written != nil && maps.Equal(files, written) {
+			continue
+		}
+		if err := l.write(files); err != nil {
+			l.log.Warn("cannot keep the last good configuration", "err", err)
+			continue
+		}
+		written = files
+	}
+}
+
+// load returns the configuration in the file; ok is false if there is none.
+func (l *LastGood) load() (cfg Config, version string, ok bool, err error) {
+	files, err := l.read()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && files[keySource] != l.source {
+		return Config{}, "", false, nil
+	}
+	if err != nil {
+		return Config{}, "", false, err
+	}
+	delete(files, keySource)
+	cfg, err = Parse(files)
+	if err != nil {
+		return Config{}, "", false, fmt.Errorf("file %s: %w", l.path, err)
+	}
+	return cfg, Version(files), true, nil
+}
+
+func (l *LastGood) read() (map[string]string, error) {
+	text, err := os.ReadFile(l.path)
+	if err != nil {
+		return nil, err
+	}
+	var files map[string]string
+	if err := json.Unmarshal(text, &files); err != nil {
+		return nil, fmt.Errorf("file %s: %w", l.path, err)
+	}
+	return files, nil
+}
+
+func (l *LastGood) write(files map[string]string) error {
+	return atomicfile.Write(l.path, 0o644, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(files)
+	})
+}
+
+func (l *LastGood) withSource(files map[string]string) map[string]string {
+	if l.source != "" {
+		files[keySource] = l.source
+	}
+	return files
+}
