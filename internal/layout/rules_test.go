@@ -16,7 +16,7 @@ var mayImport = map[string][]string{
 	"pkg/dns/kube":     {"pkg/config", "pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/manifest": {"pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot": {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
-	"pkg/dnsmasq":      {"internal/atomicfile", "internal/cgroup", "pkg/config"},
+	"pkg/dnsmasq":      {"internal/atomicfile", "internal/cgroup", "internal/spelling", "pkg/config"},
 	"pkg/sidecar":      {"pkg/dnsmasq"},
 	"pkg/skydns":       {"pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
 

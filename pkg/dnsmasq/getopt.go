@@ -2,8 +2,11 @@ package dnsmasq
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/kube-dns/kube-dns/internal/spelling"
 )
 
 // An option is one option of dnsmasq as it was given.
@@ -168,7 +171,11 @@ func (g grammar) complete(given string) (string, error) {
 	slices.Sort(found)
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("option --%s is unknown", given)
+		err := fmt.Errorf("option --%s is unknown", given)
+		if near := spelling.Nearest(given, slices.Sorted(maps.Keys(g.long)), 2); near != "" {
+			err = fmt.Errorf("%w: did you mean --%s?", err, near)
+		}
+		return "", err
 	case 1:
 		return found[0], nil
 	}
