@@ -11,9 +11,12 @@ var mayImport = map[string][]string{
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "pkg/config", "pkg/dnsmasq"},
 	"cmd/sidecar":       {"internal/cli", "internal/httpd", "pkg/dnsmasq", "pkg/sidecar"},
 
-	"pkg/dns":          {"pkg/skydns/backend", "pkg/treecache"},
-	"pkg/dns/convert":  {"pkg/dns"},
-	"pkg/dns/kube":     {"pkg/config", "pkg/dns", "pkg/dns/convert"},
+	"pkg/dns":         {"pkg/skydns/backend", "pkg/treecache"},
+	"pkg/dns/convert": {"internal/protobuf", "pkg/dns"},
+	"pkg/dns/kube":    {"pkg/config", "pkg/dns", "pkg/dns/convert", "pkg/dns/kube/listwatch"},
+
+	"pkg/dns/kube/listwatch": {"internal/protobuf"},
+
 	"pkg/dns/manifest": {"pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot": {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
 	"pkg/dnsmasq":      {"internal/atomicfile", "internal/cgroup", "internal/spelling", "pkg/config"},
@@ -33,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/docs":                {},
 	"internal/httpd":               {},
 	"internal/layout":              {},
+	"internal/protobuf":            {},
 	"internal/spelling":            {},
 	"pkg/skydns/backend":           {},
 	"pkg/skydns/internal/udpbatch": {},
@@ -61,12 +65,12 @@ var kept = []struct {
 }{
 	{
 		imports: []string{"k8s.io/client-go/..."},
-		in:      []string{"pkg/dns/kube"},
+		in:      []string{"pkg/dns/kube/..."},
 		why:     "one package talks to the API server",
 	},
 	{
 		imports: []string{"k8s.io/api/...", "k8s.io/apimachinery/..."},
-		in:      []string{"pkg/dns/convert", "pkg/dns/kube", "pkg/dns/manifest"},
+		in:      []string{"pkg/dns/convert", "pkg/dns/kube/...", "pkg/dns/manifest"},
 		why:     "API types end at the door: the rest sees the objects of pkg/dns",
 	},
 	{

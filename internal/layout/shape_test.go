@@ -22,7 +22,7 @@ const (
 // unshaped are packages that do not keep the two rules yet.
 var unshaped = []string{
 	"cmd/kube-dns", "internal/conformance",
-	"pkg/dns", "pkg/dns/kube", "pkg/dns/manifest",
+	"pkg/dns", "pkg/dns/manifest",
 	"pkg/dnsmasq", "pkg/skydns", "pkg/skydns/internal/udpbatch", "pkg/treecache",
 }
 

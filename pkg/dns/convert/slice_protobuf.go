@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/kube-dns/kube-dns/internal/protobuf"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
@@ -14,28 +15,28 @@ import (
 // of the API: generated.proto of k8s.io/api/discovery/v1 and v1beta1, and for
 // ObjectMeta of k8s.io/apimachinery/pkg/apis/meta/v1.
 const (
-	sliceMetadata    = 1<<3 | wireBytes
-	sliceEndpoints   = 2<<3 | wireBytes
-	slicePorts       = 3<<3 | wireBytes
-	sliceAddressType = 4<<3 | wireBytes
+	sliceMetadata    = 1<<3 | protobuf.Bytes
+	sliceEndpoints   = 2<<3 | protobuf.Bytes
+	slicePorts       = 3<<3 | protobuf.Bytes
+	sliceAddressType = 4<<3 | protobuf.Bytes
 
-	metaName      = 1<<3 | wireBytes
-	metaNamespace = 3<<3 | wireBytes
-	metaUID       = 5<<3 | wireBytes
-	metaVersion   = 6<<3 | wireBytes
-	metaLabels    = 11<<3 | wireBytes
+	metaName      = 1<<3 | protobuf.Bytes
+	metaNamespace = 3<<3 | protobuf.Bytes
+	metaUID       = 5<<3 | protobuf.Bytes
+	metaVersion   = 6<<3 | protobuf.Bytes
+	metaLabels    = 11<<3 | protobuf.Bytes
 
-	endpointAddresses  = 1<<3 | wireBytes
-	endpointConditions = 2<<3 | wireBytes
-	endpointHostname   = 3<<3 | wireBytes
-	conditionReady     = 1<<3 | wireNumber
+	endpointAddresses  = 1<<3 | protobuf.Bytes
+	endpointConditions = 2<<3 | protobuf.Bytes
+	endpointHostname   = 3<<3 | protobuf.Bytes
+	conditionReady     = 1<<3 | protobuf.Number
 
-	portName     = 1<<3 | wireBytes
-	portProtocol = 2<<3 | wireBytes
-	portNumber   = 3<<3 | wireNumber
+	portName     = 1<<3 | protobuf.Bytes
+	portProtocol = 2<<3 | protobuf.Bytes
+	portNumber   = 3<<3 | protobuf.Number
 
-	entryKey   = 1<<3 | wireBytes
-	entryValue = 2<<3 | wireBytes
+	entryKey   = 1<<3 | protobuf.Bytes
+	entryValue = 2<<3 | protobuf.Bytes
 )
 
 // SliceProtobuf is Slice, and SliceV1beta1, for an EndpointSlice that is still
@@ -57,14 +58,14 @@ func SliceProtobuf(raw []byte, intern func([]byte) string) (kubedns.Endpoints, b
 		return r.out, true
 	}
 	r.subset.Endpoints = make([]kubedns.Endpoint, 0, r.endpoints)
-	for m := message(raw); len(m) > 0; {
-		f, _ := m.next()
+	for m := protobuf.Message(raw); len(m) > 0; {
+		f, _ := m.Next()
 		ok := true
-		switch f.tag {
+		switch f.Tag {
 		case sliceEndpoints:
-			ok = r.endpoint(f.bytes, len(m))
+			ok = r.endpoint(f.Bytes, len(m))
 		case slicePorts:
-			ok = r.port(f.bytes)
+			ok = r.port(f.Bytes)
 		}
 		if !ok {
 			return kubedns.Endpoints{}, false
@@ -93,19 +94,19 @@ type metadata struct {
 }
 
 // shape reads metadata and address type, and counts the rest.
-func (r *sliceReader) shape(m message) bool {
+func (r *sliceReader) shape(m protobuf.Message) bool {
 	for len(m) > 0 {
-		f, ok := m.next()
+		f, ok := m.Next()
 		if !ok {
 			return false
 		}
-		switch f.tag {
+		switch f.Tag {
 		case sliceMetadata:
-			if !r.meta.read(f.bytes) {
+			if !r.meta.read(f.Bytes) {
 				return false
 			}
 		case sliceAddressType:
-			r.fqdn = string(f.bytes) == string(discoveryv1.AddressTypeFQDN)
+			r.fqdn = string(f.Bytes) == string(discoveryv1.AddressTypeFQDN)
 		case sliceEndpoints:
 			r.endpoints++
 		case slicePorts:
@@ -115,23 +116,23 @@ func (r *sliceReader) shape(m message) bool {
 	return true
 }
 
-func (d *metadata) read(m message) bool {
+func (d *metadata) read(m protobuf.Message) bool {
 	for len(m) > 0 {
-		f, ok := m.next()
+		f, ok := m.Next()
 		if !ok {
 			return false
 		}
-		switch f.tag {
+		switch f.Tag {
 		case metaName:
-			d.name = f.bytes
+			d.name = f.Bytes
 		case metaNamespace:
-			d.namespace = f.bytes
+			d.namespace = f.Bytes
 		case metaUID:
-			d.uid = f.bytes
+			d.uid = f.Bytes
 		case metaVersion:
-			d.version = f.bytes
+			d.version = f.Bytes
 		case metaLabels:
-			key, value, ok := entry(f.bytes)
+			key, value, ok := entry(f.Bytes)
 			if !ok {
 				return false
 			}
@@ -144,17 +145,17 @@ func (d *metadata) read(m message) bool {
 }
 
 // entry reads one pair of a map.
-func entry(m message) (key, value []byte, ok bool) {
+func entry(m protobuf.Message) (key, value []byte, ok bool) {
 	for len(m) > 0 {
-		f, ok := m.next()
+		f, ok := m.Next()
 		switch {
 		case !ok:
 			return nil, nil, false
-		case f.tag == entryKey:
-			key = f.bytes
-		case f.tag == entryValue:
-			value = f.bytes
-		case f.tag>>3 <= 2: // the API's decoder does not look at the type here
+		case f.Tag == entryKey:
+			key = f.Bytes
+		case f.Tag == entryValue:
+			value = f.Bytes
+		case f.Tag>>3 <= 2: // the API's decoder does not look at the type here
 			return nil, nil, false
 		}
 	}
@@ -183,23 +184,23 @@ func (r *sliceReader) identify() {
 	}
 }
 
-func (r *sliceReader) endpoint(m message, left int) bool {
+func (r *sliceReader) endpoint(m protobuf.Message, left int) bool {
 	var hostname []byte
 	ready, first := true, len(r.subset.Endpoints)
 	for len(m) > 0 {
-		f, ok := m.next()
+		f, ok := m.Next()
 		if !ok {
 			return false
 		}
-		switch f.tag {
+		switch f.Tag {
 		case endpointAddresses:
-			if addr, ok := addressBytes(f.bytes); ok {
+			if addr, ok := addressBytes(f.Bytes); ok {
 				r.subset.Endpoints = append(r.subset.Endpoints, kubedns.Endpoint{Addr: addr})
 			}
 		case endpointHostname:
-			hostname = f.bytes
+			hostname = f.Bytes
 		case endpointConditions:
-			if ready, ok = condition(f.bytes, ready); !ok {
+			if ready, ok = condition(f.Bytes, ready); !ok {
 				return false
 			}
 		}
@@ -216,14 +217,14 @@ func (r *sliceReader) endpoint(m message, left int) bool {
 }
 
 // condition returns whether an endpoint is ready, given what was said before.
-func condition(m message, ready bool) (bool, bool) {
+func condition(m protobuf.Message, ready bool) (bool, bool) {
 	for len(m) > 0 {
-		f, ok := m.next()
+		f, ok := m.Next()
 		if !ok {
 			return false, false
 		}
-		if f.tag == conditionReady {
-			ready = f.value != 0
+		if f.Tag == conditionReady {
+			ready = f.Value != 0
 		}
 	}
 	return ready, true
@@ -258,25 +259,25 @@ func isLower(b []byte) bool {
 	return true
 }
 
-func (r *sliceReader) port(m message) bool {
+func (r *sliceReader) port(m protobuf.Message) bool {
 	var texts [2]string
 	var value int32
 	var name, protocol *string
 	var number *int32
 	for len(m) > 0 {
-		f, ok := m.next()
+		f, ok := m.Next()
 		if !ok {
 			return false
 		}
-		switch f.tag {
+		switch f.Tag {
 		case portName:
-			texts[0] = r.intern(f.bytes)
+			texts[0] = r.intern(f.Bytes)
 			name = &texts[0]
 		case portProtocol:
-			texts[1] = r.intern(f.bytes)
+			texts[1] = r.intern(f.Bytes)
 			protocol = &texts[1]
 		case portNumber:
-			value = int32(f.value)
+			value = int32(f.Value)
 			number = &value
 		}
 	}

@@ -3,13 +3,13 @@ package kube
 import (
 	"context"
 	"errors"
-	"iter"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
-	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 const (
@@ -53,70 +53,59 @@ const (
 // hold: then the data was restored from a backup, and a watch from a version that
 // lies in its future is silent.
 type auditor struct {
-	source   *Source
-	relisted map[string]time.Time // by kind: when a relist was last asked for
-	told     bool                 // that the server does not list metadata alone
-}
+	kinds   func() []auditKind
+	inbox   *inbox
+	tracker *tracker
+	log     *slog.Logger
+	metrics *Metrics
 
-func newAuditor(s *Source) *auditor {
-	return &auditor{source: s, relisted: map[string]time.Time{}}
+	relisted map[string]time.Time // by kind: when a relist was last asked for
+	logged   bool                 // that the server does not list metadata alone
 }
 
 // An auditKind is one kind of object that is audited.
 type auditKind struct {
-	name string            // of the resource
-	role string            // as in a Status
-	at   *position         // of its follower
-	api  *endpointsAPI     // nil for Services
-	list metadataList      // what the server shows
-	held func(zone) states // what the writer holds
+	name string              // of the resource
+	role string              // as in a Status
+	at   *listwatch.Position // of its follower
+	api  string              // of endpoints; empty for Services
+	list metadataList        // what the server shows
+	held func(zone) states   // what the writer holds
 }
 
-type (
-	states       = iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
-	metadataList func(ctx context.Context, version string) (shownState, error)
-)
+type metadataList func(ctx context.Context, version string) (shownState, error)
+
+// auditKindOf returns a resource as a kind to audit.
+func auditKindOf[T any](r listwatch.Resource[T], role string, at *listwatch.Position, held func(zone) states) auditKind {
+	return auditKind{name: r.Name, role: role, at: at, held: held, list: func(ctx context.Context, version string) (shownState, error) {
+		return show(ctx, r, version)
+	}}
+}
 
 // run audits until ctx is done.
 func (a *auditor) run(ctx context.Context) {
-	for sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
+	for listwatch.Sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
 		for _, k := range a.kinds() {
 			result, err := a.audit(ctx, k)
 			if ctx.Err() != nil {
 				return
 			}
-			a.source.metrics.audits.WithLabelValues(k.role, result).Inc()
-			a.source.log.Debug("audited", "resource", k.name, "result", result)
-			a.tell(k, err)
+			a.metrics.audits.WithLabelValues(k.role, result).Inc()
+			a.log.Debug("audited", "resource", k.name, "result", result)
+			a.report(k, err)
 		}
 	}
-}
-
-// kinds returns Services, and endpoints of the API that they are read from.
-func (a *auditor) kinds() []auditKind {
-	services := a.source.client.services()
-	kinds := []auditKind{{
-		name: services.name, role: roleServices, at: a.source.servicesAt,
-		list: services.states, held: zone.ServiceVersions,
-	}}
-	if api := a.source.kind.Load(); api != nil {
-		kinds = append(kinds, auditKind{
-			name: api.resource.name, role: roleEndpoints, at: api.at, api: api,
-			list: api.resource.where(api.all).states, held: zone.EndpointsVersions,
-		})
-	}
-	return kinds
 }
 
 // audit looks at one kind, and once more when there are differences. The error
 // is for the results unsupported and error.
 func (a *auditor) audit(ctx context.Context, k auditKind) (result string, err error) {
-	a.source.metrics.differences.WithLabelValues(k.role).Add(0) // so that the first one is an increase
+	a.metrics.differences.WithLabelValues(k.role).Add(0) // so that the first one is an increase
 	first, result, err := a.look(ctx, k, fromCache)
 	if result != auditOK || len(first.differences) == 0 {
 		return result, err
 	}
-	if !sleep(ctx, auditPause) {
+	if !listwatch.Sleep(ctx, auditPause) {
 		return auditSkipped, nil
 	}
 	second, result, err := a.look(ctx, k, newest)
@@ -141,15 +130,15 @@ func (a *auditor) look(ctx context.Context, k auditKind, version string) (compar
 	}
 	shown, err := k.list(ctx, version)
 	switch {
-	case errors.Is(err, errNoMetadata):
+	case errors.Is(err, listwatch.ErrNoMetadata):
 		return comparison{}, auditUnsupported, err
 	case err != nil:
 		return comparison{}, auditError, err
 	}
 	// Everything up to here was handed to the writer, which takes it before it
 	// answers.
-	c := comparison{version: shown.version, passed: k.at.version.Load()}
-	found := a.ask(ctx, question{kind: k, shown: shown.objects, answer: make(chan answer, 1)})
+	c := comparison{version: shown.version, passed: k.at.Version()}
+	found := a.ask(ctx, question{api: k.api, held: k.held, shown: shown.objects, answer: make(chan answer, 1)})
 	if !found.ok {
 		return comparison{}, auditSkipped, nil
 	}
@@ -157,10 +146,10 @@ func (a *auditor) look(ctx context.Context, k auditKind, version string) (compar
 	return c, auditOK, nil
 }
 
-// watching says whether changes of all objects arrive. Watches are open only
+// watching reports whether changes of all objects arrive. Watches are open only
 // when their lists are complete.
 func (a *auditor) watching() bool {
-	watches := a.source.tracker.status().Watches
+	watches := a.tracker.status().Watches
 	return !slices.ContainsFunc(watches, func(w Watch) bool { return !w.Connected })
 }
 
@@ -169,7 +158,7 @@ func (a *auditor) ask(ctx context.Context, q question) answer {
 	select {
 	case <-ctx.Done():
 		return answer{}
-	case a.source.questions <- q:
+	case a.inbox.questions <- q:
 	}
 	select {
 	case <-ctx.Done():
@@ -179,44 +168,32 @@ func (a *auditor) ask(ctx context.Context, q question) answer {
 	}
 }
 
-// onMissed counts and logs what the watch has missed, and has it listed anew.
+// onMissed counts and logs what the watch has missed, and has it listed again.
 func (a *auditor) onMissed(k auditKind, missed []difference) {
-	a.source.metrics.differences.WithLabelValues(k.role).Add(float64(len(missed)))
+	a.metrics.differences.WithLabelValues(k.role).Add(float64(len(missed)))
 	last, before := a.relisted[k.name]
 	relist := !before || time.Since(last) >= relistPause
 	if relist {
 		a.relisted[k.name] = time.Now()
-		k.at.relist()
+		k.at.Relist()
 	}
 	var named []string
 	for _, d := range missed[:min(len(missed), namedDifferences)] {
 		named = append(named, d.String())
 	}
-	a.source.log.Error("the watch of the API server has missed changes", "resource", k.name,
+	a.log.Error("the watch of the API server has missed changes", "resource", k.name,
 		"objects", len(missed), "first", strings.Join(named, "; "), "relist", relist)
 }
 
-// tell says why an audit was not possible. That the server cannot do it is said
-// once; it may learn to when it is upgraded.
-func (a *auditor) tell(k auditKind, err error) {
+// report logs why an audit was not possible. That the server cannot do it is logged
+// once.
+func (a *auditor) report(k auditKind, err error) {
 	switch {
 	case err == nil:
-	case !errors.Is(err, errNoMetadata):
-		a.source.tracker.report(k.role, k.name, err)
-	case !a.told:
-		a.told = true
-		a.source.log.Info("the API server does not list metadata alone: what is held is not compared with it", "resource", k.name, "err", err)
-	}
-}
-
-// sleep waits for d. It reports false when ctx is done before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
+	case !errors.Is(err, listwatch.ErrNoMetadata):
+		a.tracker.report(k.role, k.name, err)
+	case !a.logged:
+		a.logged = true
+		a.log.Info("the API server does not list metadata alone: what is held is not compared with it", "resource", k.name, "err", err)
 	}
 }

@@ -1,24 +1,39 @@
 package kube
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// A question asks the writer to compare what it holds with what the server
-// shows. It may change shown.
-type question struct {
-	kind   auditKind
-	shown  map[kubedns.Key]kubedns.ObjectVersion
-	answer chan answer // takes one without waiting
+// states are the objects of one kind that are held.
+type states = iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
+
+// A shownState is what a server shows of a kind.
+type shownState struct {
+	objects map[kubedns.Key]kubedns.ObjectVersion
+	version uint64 // of the list; 0 when it is no number
 }
 
-type answer struct {
-	differences []difference
-	ok          bool // false when endpoints come from another API by now
+// show lists in which states the objects of a resource are.
+func show[T any](ctx context.Context, r listwatch.Resource[T], version string) (shownState, error) {
+	shown := shownState{objects: map[kubedns.Key]kubedns.ObjectVersion{}}
+	list, err := r.Metadata(ctx, version, func(m metav1.ObjectMeta) {
+		key := kubedns.Key{Namespace: m.Namespace, Name: m.Name}
+		shown.objects[key] = kubedns.ObjectVersion{UID: string(m.UID), Version: m.ResourceVersion}
+	})
+	if err != nil {
+		return shownState{}, err
+	}
+	shown.version = listwatch.Number(list)
+	return shown, nil
 }
 
 // A comparison is the result of one look.
@@ -36,7 +51,7 @@ type difference struct {
 	shown, held kubedns.ObjectVersion
 }
 
-// String says what differs, for people.
+// String returns the difference in words.
 func (d difference) String() string {
 	var absent kubedns.ObjectVersion
 	switch {
@@ -82,7 +97,7 @@ func lasting(first, second comparison) (missed []difference, unclear bool) {
 		// An object that is gone went before the first look.
 		version := first.version
 		if d.shown.Version != "" {
-			version = number(d.shown.Version)
+			version = listwatch.Number(d.shown.Version)
 		}
 		if version == 0 || second.passed < version {
 			unclear = true

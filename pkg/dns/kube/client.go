@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/flowcontrol"
+
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // A DNS server makes few calls: some lists at the start, and later a watch now and
@@ -28,8 +30,6 @@ const (
 	callsPerSecond = 50
 	callsAtOnce    = 100
 )
-
-const protobuf = "application/vnd.kubernetes.protobuf"
 
 // ClientOptions say which API server to talk to, and as whom. The zero value is
 // the cluster that the process runs in, as the pod's service account.
@@ -139,10 +139,10 @@ func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, 
 		return nil, err
 	}
 	cfg = rest.CopyConfig(cfg)
-	cfg.ContentType = protobuf
+	cfg.ContentType = listwatch.Protobuf
 	// Protobuf costs a quarter of the processor time of JSON. A server, or
 	// something between, that cannot send it may answer in JSON.
-	cfg.AcceptContentTypes = protobuf + ",application/json"
+	cfg.AcceptContentTypes = listwatch.Protobuf + ",application/json"
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandlerWithContext = newWarnings(log)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // firstReadTimeout bounds the first reading of a ConfigMap: a server starts
@@ -74,20 +75,19 @@ func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	if !r.first(ctx) {
 		return nil
 	}
-	f := follower[configMap]{
-		resource: c.resource(), sink: r, observer: r, log: c.log, metrics: c.metrics, role: roleConfigMaps,
-		position: newPosition(),
+	f := listwatch.Follower[configMap]{
+		Resource: c.resource(), Sink: r, Observer: r, Log: c.log, Position: new(listwatch.Position),
 	}
 	// One object is as easy to list as to compare: this finds changes that the
 	// watch has missed without a sign.
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() {
-		for sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
-			f.position.relist()
+		for listwatch.Sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
+			f.Position.Relist()
 		}
 	})
-	return f.run(ctx)
+	return f.Run(ctx)
 }
 
 // A configMap is what we keep of a ConfigMap.
@@ -105,14 +105,14 @@ func newConfigMap(m *corev1.ConfigMap) configMap {
 	}
 }
 
-func (c *ConfigMap) resource() resource[configMap] {
-	all := resource[configMap]{
-		name: roleConfigMaps, kind: typeOf("v1", "ConfigMap"), api: c.client.core, params: c.client.params,
-		key:     func(m configMap) kubedns.Key { return m.key },
-		version: func(m configMap) string { return m.version },
-		decode:  decodeAs(func(m *corev1.ConfigMap) (configMap, bool) { return newConfigMap(m), true }),
+func (c *ConfigMap) resource() listwatch.Resource[configMap] {
+	all := listwatch.Resource[configMap]{
+		Name: roleConfigMaps, Kind: typeOf("v1", "ConfigMap"), API: c.client.core, Params: c.client.params,
+		Key:     func(m configMap) listwatch.Key { return listwatch.Key(m.key) },
+		Version: func(m configMap) string { return m.version },
+		Decode:  listwatch.DecodeAs(func(m *corev1.ConfigMap) (configMap, bool) { return newConfigMap(m), true }),
 	}
-	return all.where(selector{namespace: c.key.Namespace, fields: "metadata.name=" + c.key.Name})
+	return all.Where(listwatch.Selector{Namespace: c.key.Namespace, Fields: "metadata.name=" + c.key.Name})
 }
 
 // A configReader is one run of a ConfigMap: the sink and the observer of its
@@ -170,13 +170,13 @@ func (r *configReader) read(m configMap) {
 func (r *configReader) tell(err error) {
 	r.bad, r.told = time.Now(), true
 	err = fmt.Errorf("read config map %s: %w", r.key, err)
-	if hint := adviceFor(reasonOf(err), roleConfigMaps); hint != "" {
+	if hint := listwatch.AdviceFor(listwatch.ReasonOf(err), roleConfigMaps); hint != "" {
 		err = fmt.Errorf("%w (%s)", err, hint)
 	}
 	r.apply(config.Update{Err: err})
 }
 
-func (r *configReader) replace(_ context.Context, all []configMap) {
+func (r *configReader) Replace(_ context.Context, all []configMap) {
 	for _, m := range all {
 		if m.key == r.key {
 			r.read(m)
@@ -186,20 +186,21 @@ func (r *configReader) replace(_ context.Context, all []configMap) {
 	r.read(configMap{})
 }
 
-func (r *configReader) set(_ context.Context, m configMap) {
+func (r *configReader) Set(_ context.Context, m configMap) {
 	if m.key == r.key {
 		r.read(m)
 	}
 }
 
-func (r *configReader) remove(_ context.Context, m configMap) {
+func (r *configReader) Remove(_ context.Context, m configMap) {
 	if m.key == r.key {
 		r.read(configMap{})
 	}
 }
 
 // connected tells that reading works again: what was read last still counts.
-func (r *configReader) connected() {
+func (r *configReader) Connected() {
+	r.metrics.watches.WithLabelValues(roleConfigMaps).Inc()
 	r.up = true
 	if r.told && r.have {
 		r.told = false
@@ -207,19 +208,21 @@ func (r *configReader) connected() {
 	}
 }
 
-func (r *configReader) listed() {}
+func (r *configReader) Listed(mode string) {
+	r.metrics.lists.WithLabelValues(roleConfigMaps, mode).Inc()
+}
 
-func (r *configReader) event() {}
+func (r *configReader) Event() {}
 
-func (r *configReader) lost() {
+func (r *configReader) Lost() {
 	if r.up {
 		r.up, r.bad = false, time.Now()
 	}
 }
 
 // failed tells of a failure that lasts. A server that restarts is none.
-func (r *configReader) failed(err error) {
-	r.metrics.errors.WithLabelValues(roleConfigMaps, string(reasonOf(err))).Inc()
+func (r *configReader) Failed(err error) {
+	r.metrics.errors.WithLabelValues(roleConfigMaps, string(listwatch.ReasonOf(err))).Inc()
 	if time.Since(r.bad) >= logEvery {
 		r.tell(err)
 	}

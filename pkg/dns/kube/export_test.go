@@ -8,11 +8,11 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // NewClientOver returns a client whose requests go to transport.
@@ -27,23 +27,6 @@ type Zone = zone
 // RunInto is Run for any zone.
 func (s *Source) RunInto(ctx context.Context, z Zone) error { return s.run(ctx, z) }
 
-// ErrNotAPI is errNotAPI.
-var ErrNotAPI = errNotAPI
-
-// ReadMetadata is readList for metadata.
-func ReadMetadata(r io.Reader, each func(*metav1.ObjectMeta)) (metav1.ListMeta, error) {
-	return readList(r, typeOf("meta.k8s.io/v1", "PartialObjectMetadataList"), func(o raw) error {
-		m, err := metadataOf(o)
-		if err == nil {
-			each(&m)
-		}
-		return err
-	})
-}
-
-// ReasonOf is reasonOf.
-func ReasonOf(err error) Reason { return reasonOf(err) }
-
 // ParseVersion returns the text of a version, and whether it is at least 1.32.
 func ParseVersion(body []byte) (string, bool) {
 	v, _ := parseVersion(body)
@@ -52,20 +35,20 @@ func ParseVersion(body []byte) (string, bool) {
 
 // ListSlices lists the slices of a server and returns their number.
 func (c *Client) ListSlices(ctx context.Context) (int, error) {
-	items, _, err := c.endpointSlices().list(ctx)
+	items, _, err := c.endpointSlices().List(ctx)
 	return len(items), err
 }
 
 // DecodeService decodes a Service in protobuf.
 func (c *Client) DecodeService(data []byte) (kubedns.Service, error) {
-	s, _, err := c.services().decode(raw{data: data})
+	s, _, err := c.services().Decode(listwatch.Raw{Data: data})
 	return s, err
 }
 
 // A SliceReader reads a watch of EndpointSlices, as a Client does.
 type SliceReader struct {
-	events *watchReader
-	decode decoder[kubedns.Endpoints]
+	events *listwatch.Reader
+	decode listwatch.Decoder[kubedns.Endpoints]
 }
 
 // NewSliceReader returns a reader for a version of the API. When plain is set it
@@ -79,15 +62,15 @@ func NewSliceReader(beta, plain bool, in io.Reader) (*SliceReader, error) {
 	if beta {
 		r = c.betaEndpointSlices()
 	}
-	s := &SliceReader{events: newWatchReader(in, r.kind), decode: r.decode}
+	s := &SliceReader{events: listwatch.NewReader(in, r.Kind), decode: r.Decode}
 	switch {
 	case plain && beta:
-		s.decode = decodeAs(func(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
+		s.decode = listwatch.DecodeAs(func(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
 			e, _ := convert.SliceV1beta1(s)
 			return heldSlice(e)
 		})
 	case plain:
-		s.decode = decodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
+		s.decode = listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 			e, _ := convert.Slice(s)
 			return heldSlice(e)
 		})
@@ -97,14 +80,14 @@ func NewSliceReader(beta, plain bool, in io.Reader) (*SliceReader, error) {
 
 // Next returns the next event. The endpoints of a bookmark have a version alone.
 func (r *SliceReader) Next() (kind string, e kubedns.Endpoints, kept bool, err error) {
-	next, err := r.events.next()
+	next, err := r.events.Next()
 	if err != nil {
 		return "", e, false, err
 	}
-	if next.kind == bookmark {
-		m, err := metadataOf(next.object)
-		return string(next.kind), kubedns.Endpoints{Version: m.ResourceVersion}, false, err
+	if next.Kind == listwatch.Bookmark {
+		version, err := next.Version()
+		return string(next.Kind), kubedns.Endpoints{Version: version}, false, err
 	}
-	e, kept, err = r.decode(next.object)
-	return string(next.kind), e, kept, err
+	e, kept, err = r.decode(next.Object)
+	return string(next.Kind), e, kept, err
 }

@@ -8,6 +8,7 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 const (
@@ -25,7 +26,7 @@ var errNoLocation = errors.New("no node has the labels topology.kubernetes.io/zo
 // A locator finds out where the cluster is, from the labels of its nodes. It is
 // safe for concurrent use: one caller asks, the others wait for it.
 type locator struct {
-	nodes resource[kubedns.Location]
+	nodes listwatch.Resource[kubedns.Location]
 	turn  chan struct{} // of capacity one; who has sent to it owns the fields below
 	found kubedns.Location
 	err   error
@@ -35,10 +36,10 @@ type locator struct {
 func (c *Client) locator() *locator {
 	return &locator{
 		turn: make(chan struct{}, 1),
-		nodes: resource[kubedns.Location]{
-			name: "nodes", api: c.core, params: c.params,
-			kind:   typeOf("v1", "Node"),
-			decode: decodeAs(convert.Location),
+		nodes: listwatch.Resource[kubedns.Location]{
+			Name: "nodes", API: c.core, Params: c.params,
+			Kind:   typeOf("v1", "Node"),
+			Decode: listwatch.DecodeAs(convert.Location),
 		},
 	}
 }
@@ -66,11 +67,11 @@ func (l *locator) ask(ctx context.Context) (kubedns.Location, error) {
 	defer cancel()
 	var found kubedns.Location
 	err := errNoLocation
-	_, listErr := l.nodes.pages(ctx, nodesPerPage, func(at kubedns.Location) bool {
+	_, listErr := l.nodes.Each(ctx, nodesPerPage, func(at kubedns.Location) bool {
 		found, err = at, nil
 		return false
 	})
-	if listErr != nil && !errors.Is(listErr, errStop) {
+	if listErr != nil {
 		return kubedns.Location{}, fmt.Errorf("find out the cluster's zone and region: %w", listErr)
 	}
 	return found, err

@@ -5,6 +5,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
+)
+
+// The label resource of metrics. Endpoints come from EndpointSlices or Endpoints.
+const (
+	roleServices   = "services"
+	roleEndpoints  = "endpoints"
+	roleConfigMaps = "configmaps"
 )
 
 // Metrics of everything that reads from the API server.
@@ -68,7 +77,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 // new to Prometheus is no increase.
 func (m *Metrics) begin() {
 	for _, role := range []string{roleServices, roleEndpoints, roleConfigMaps} {
-		for reason := range advice {
+		for _, reason := range listwatch.Reasons() {
 			m.errors.WithLabelValues(role, string(reason))
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kube-dns/kube-dns/pkg/dns/kube"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // Whatever takes the API server away: no watch counts as open, the reason is the real
@@ -22,21 +22,21 @@ func TestOutage(t *testing.T) {
 	tests := []struct {
 		name   string
 		outage func(*fakeAPI)
-		want   kube.Reason
+		want   listwatch.Reason
 	}{
-		{"a balancer without backends", func(a *fakeAPI) { a.fail = io.EOF }, kube.ConnectionLost},
-		{"connections are cut", func(a *fakeAPI) { a.fail = io.ErrUnexpectedEOF }, kube.ConnectionLost},
-		{"connections are reset", func(a *fakeAPI) { a.fail = dial(syscall.ECONNRESET) }, kube.ConnectionLost},
-		{"packets are dropped", func(a *fakeAPI) { a.fail = dial(context.DeadlineExceeded) }, kube.Timeout},
-		{"the pings of HTTP/2", func(a *fakeAPI) { a.fail = errors.New("http2: client connection lost") }, kube.ConnectionLost},
+		{"a balancer without backends", func(a *fakeAPI) { a.fail = io.EOF }, listwatch.ConnectionLost},
+		{"connections are cut", func(a *fakeAPI) { a.fail = io.ErrUnexpectedEOF }, listwatch.ConnectionLost},
+		{"connections are reset", func(a *fakeAPI) { a.fail = dial(syscall.ECONNRESET) }, listwatch.ConnectionLost},
+		{"packets are dropped", func(a *fakeAPI) { a.fail = dial(context.DeadlineExceeded) }, listwatch.Timeout},
+		{"the pings of HTTP/2", func(a *fakeAPI) { a.fail = errors.New("http2: client connection lost") }, listwatch.ConnectionLost},
 		{"GOAWAY", func(a *fakeAPI) {
 			a.fail = errors.New("http2: server sent GOAWAY and closed the connection; ErrCode=NO_ERROR")
-		}, kube.ConnectionLost},
-		{"a proxy that hangs", func(a *fakeAPI) { a.hangs = true }, kube.Timeout},
-		{"a proxy with a page of its own", func(a *fakeAPI) { a.page = "<html>sign in</html>" }, kube.Other},
-		{"a proxy that answers 503", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 503, 503 }, kube.ServerError},
-		{"a proxy that answers 404", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 404, 404 }, kube.NotFound},
-		{"watches are closed at once", func(a *fakeAPI) { a.closes = true }, kube.ConnectionLost},
+		}, listwatch.ConnectionLost},
+		{"a proxy that hangs", func(a *fakeAPI) { a.hangs = true }, listwatch.Timeout},
+		{"a proxy with a page of its own", func(a *fakeAPI) { a.page = "<html>sign in</html>" }, listwatch.Other},
+		{"a proxy that answers 503", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 503, 503 }, listwatch.ServerError},
+		{"a proxy that answers 404", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 404, 404 }, listwatch.NotFound},
+		{"watches are closed at once", func(a *fakeAPI) { a.closes = true }, listwatch.ConnectionLost},
 	}
 	for _, tt := range tests {
 		for _, minor := range []string{"36", "30"} {

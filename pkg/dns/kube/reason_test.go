@@ -29,6 +29,7 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // An authority signs certificates.
@@ -86,41 +87,41 @@ func TestConnectionReasons(t *testing.T) {
 		tls        func(*tls.Config)
 		by         *authority
 		url        string // %s is the host and port of the server
-		want       kube.Reason
+		want       listwatch.Reason
 		wantAdvice string
 	}{
 		{
-			name: "name only in the common name", want: kube.CertificateWithoutSAN, wantAdvice: "subject alternative name",
+			name: "name only in the common name", want: listwatch.CertificateWithoutSAN, wantAdvice: "subject alternative name",
 			cert: func(c *x509.Certificate) { c.IPAddresses = nil },
 		},
 		{
-			name: "certificate for another name", want: kube.CertificateName, wantAdvice: "--kube-master-url",
+			name: "certificate for another name", want: listwatch.CertificateName, wantAdvice: "--kube-master-url",
 			cert: func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.test"} },
 		},
-		{name: "authority not known", by: unknown, cert: good, want: kube.CertificateAuthority, wantAdvice: "certificate-authority"},
+		{name: "authority not known", by: unknown, cert: good, want: listwatch.CertificateAuthority, wantAdvice: "certificate-authority"},
 		{
-			name: "certificate expired", want: kube.CertificateExpired, wantAdvice: "clock",
+			name: "certificate expired", want: listwatch.CertificateExpired, wantAdvice: "clock",
 			cert: func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
 		},
 		{
-			name: "certificate signed with SHA-1", want: kube.CertificateWeak, wantAdvice: "SHA-256",
+			name: "certificate signed with SHA-1", want: listwatch.CertificateWeak, wantAdvice: "SHA-256",
 			cert: func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA1WithRSA },
 		},
 		{
-			name: "certificate not for servers", want: kube.CertificateInvalid, wantAdvice: "issue",
+			name: "certificate not for servers", want: listwatch.CertificateInvalid, wantAdvice: "issue",
 			cert: func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} },
 		},
 		{
-			name: "protocol too old", want: kube.Protocol, wantAdvice: "TLS 1.2", cert: good,
+			name: "protocol too old", want: listwatch.Protocol, wantAdvice: "TLS 1.2", cert: good,
 			tls: func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 },
 		},
 		{
-			name: "client certificate demanded", want: kube.ClientCertificate, wantAdvice: "client certificate", cert: good,
+			name: "client certificate demanded", want: listwatch.ClientCertificate, wantAdvice: "client certificate", cert: good,
 			tls: func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert },
 		},
-		{name: "http on a TLS port", cert: good, url: "http://%s", want: kube.Protocol, wantAdvice: "https"},
-		{name: "https on a plain port", url: "https://%s", want: kube.Protocol, wantAdvice: "https"},
-		{name: "connection closed", url: "http://%s", want: kube.ConnectionLost},
+		{name: "http on a TLS port", cert: good, url: "http://%s", want: listwatch.Protocol, wantAdvice: "https"},
+		{name: "https on a plain port", url: "https://%s", want: listwatch.Protocol, wantAdvice: "https"},
+		{name: "connection closed", url: "http://%s", want: listwatch.ConnectionLost},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -188,34 +189,34 @@ func TestReasonOf(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
-		want kube.Reason
+		want listwatch.Reason
 	}{
-		{"401", status(401), kube.Unauthorized},
-		{"403, wrapped", fmt.Errorf("list: %w", status(403)), kube.Forbidden},
-		{"404", status(404), kube.NotFound},
-		{"408", status(408), kube.Timeout},
-		{"422", status(422), kube.Other},
-		{"429", status(429), kube.TooManyRequests},
-		{"500", status(500), kube.ServerError},
-		{"504", status(504), kube.Timeout},
-		{"refused", dial(syscall.ECONNREFUSED), kube.ConnectionRefused},
-		{"no route", dial(syscall.EHOSTUNREACH), kube.Unreachable},
-		{"no network", dial(syscall.ENETUNREACH), kube.Unreachable},
-		{"no such name", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), kube.NameResolution},
-		{"deadline", get(context.DeadlineExceeded), kube.Timeout},
-		{"reset", get(syscall.ECONNRESET), kube.ConnectionLost},
-		{"end of file", get(io.EOF), kube.ConnectionLost},
-		{"short key", get(errors.New("crypto/rsa: 512-bit keys are insecure")), kube.CertificateWeak},
-		{"certificate of a later kind", get(errors.New("x509: something new")), kube.CertificateInvalid},
-		{"HTTP/2 alone", get(errors.New("remote error: tls: no application protocol")), kube.Protocol},
-		{"no common cipher", get(errors.New("remote error: tls: handshake failure")), kube.Protocol},
-		{"client certificate expired", get(errors.New("remote error: tls: expired certificate")), kube.ClientCertificate},
-		{"plugin fails", get(errors.New("getting credentials: exec: executable aws not found")), kube.Credentials},
-		{"unknown", errors.New("something else"), kube.Other},
+		{"401", status(401), listwatch.Unauthorized},
+		{"403, wrapped", fmt.Errorf("list: %w", status(403)), listwatch.Forbidden},
+		{"404", status(404), listwatch.NotFound},
+		{"408", status(408), listwatch.Timeout},
+		{"422", status(422), listwatch.Other},
+		{"429", status(429), listwatch.TooManyRequests},
+		{"500", status(500), listwatch.ServerError},
+		{"504", status(504), listwatch.Timeout},
+		{"refused", dial(syscall.ECONNREFUSED), listwatch.ConnectionRefused},
+		{"no route", dial(syscall.EHOSTUNREACH), listwatch.Unreachable},
+		{"no network", dial(syscall.ENETUNREACH), listwatch.Unreachable},
+		{"no such name", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), listwatch.NameResolution},
+		{"deadline", get(context.DeadlineExceeded), listwatch.Timeout},
+		{"reset", get(syscall.ECONNRESET), listwatch.ConnectionLost},
+		{"end of file", get(io.EOF), listwatch.ConnectionLost},
+		{"short key", get(errors.New("crypto/rsa: 512-bit keys are insecure")), listwatch.CertificateWeak},
+		{"certificate of a later kind", get(errors.New("x509: something new")), listwatch.CertificateInvalid},
+		{"HTTP/2 alone", get(errors.New("remote error: tls: no application protocol")), listwatch.Protocol},
+		{"no common cipher", get(errors.New("remote error: tls: handshake failure")), listwatch.Protocol},
+		{"client certificate expired", get(errors.New("remote error: tls: expired certificate")), listwatch.ClientCertificate},
+		{"plugin fails", get(errors.New("getting credentials: exec: executable aws not found")), listwatch.Credentials},
+		{"unknown", errors.New("something else"), listwatch.Other},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := kube.ReasonOf(tt.err); got != tt.want {
+			if got := listwatch.ReasonOf(tt.err); got != tt.want {
 				t.Errorf("reason of %v = %s, want %s", tt.err, got, tt.want)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // SourceOptions configure a Source.
@@ -33,25 +34,14 @@ type Source struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	tracker   *tracker
-	streaming *streaming
-	services  chan delta[kubedns.Service]   // from the follower of Services
-	endpoints chan delta[kubedns.Endpoints] // from the follower of endpoints
-	questions chan question                 // from the auditor to the writer
-	// kind is the API that endpoints are read from. Set before its follower
-	// starts.
-	kind atomic.Pointer[endpointsAPI]
+	streaming *listwatch.Streaming
+	inbox     *inbox
+	endpoints *endpointsSource
 	// servicesAt is how far the follower of Services is.
-	servicesAt *position
+	servicesAt *listwatch.Position
 	// version is that of the API server; nil before it was asked for.
 	version atomic.Pointer[serverVersion]
-	// since is when the first of the changes arrived that the writer has taken
-	// and not published yet; nil when there are none.
-	since atomic.Pointer[time.Time]
 }
-
-// queueLength is how many changes wait for the writer at most. It takes them
-// all before it publishes.
-const queueLength = 256
 
 // NewSource returns a source. Run starts it.
 func NewSource(opts SourceOptions) (*Source, error) {
@@ -65,23 +55,26 @@ func NewSource(opts SourceOptions) (*Source, error) {
 	if metrics == nil {
 		metrics = NewMetrics(nil)
 	}
-	return &Source{
-		client:     opts.Client,
-		log:        log,
-		metrics:    metrics,
-		tracker:    newTracker(log, metrics),
-		streaming:  &streaming{log: log, metrics: metrics},
-		services:   make(chan delta[kubedns.Service], queueLength),
-		endpoints:  make(chan delta[kubedns.Endpoints], queueLength),
-		questions:  make(chan question),
-		servicesAt: newPosition(),
-	}, nil
+	s := &Source{
+		client: opts.Client, log: log, metrics: metrics, tracker: newTracker(log, metrics),
+		inbox: newInbox(), servicesAt: new(listwatch.Position),
+		streaming: &listwatch.Streaming{Paused: func(resource, class string, err error) {
+			metrics.streamingOff.WithLabelValues(class).Inc()
+			log.Info("the API server does not stream lists; reading them in pages for an hour",
+				"resource", resource, "class", class, "err", err)
+		}},
+	}
+	s.endpoints = &endpointsSource{
+		client: s.client, version: s.serverVersion, to: s.inbox.endpoints, tracker: s.tracker,
+		streaming: s.streaming, log: log, metrics: metrics,
+	}
+	return s, nil
 }
 
 // Status returns the state of the source. It may be called at any time.
 func (s *Source) Status() Status {
 	status := s.tracker.status()
-	status.Streaming = s.streaming.isOn()
+	status.Streaming = s.streaming.IsOn()
 	return status
 }
 
@@ -94,7 +87,7 @@ const maxUnpublished = 30 * time.Second
 // does not depend on the API server: without changes there is nothing to do. It
 // may be called at any time.
 func (s *Source) Alive(now time.Time) error {
-	since := s.since.Load()
+	since := s.inbox.since.Load()
 	if since == nil || now.Sub(*since) <= maxUnpublished {
 		return nil
 	}
@@ -109,18 +102,33 @@ func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 }
 
 func (s *Source) run(ctx context.Context, z zone) error {
-	w := newWriter(z, s)
+	w := &writer{zone: z, inbox: s.inbox, tracker: s.tracker, log: s.log, metrics: s.metrics}
+	a := &auditor{
+		kinds: s.auditKinds, inbox: s.inbox, tracker: s.tracker, log: s.log, metrics: s.metrics,
+		relisted: map[string]time.Time{},
+	}
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(func() { s.follow(ctx, w.servicesKnown) })
-	group.Go(func() { newAuditor(s).run(ctx) })
+	group.Go(func() { s.follow(ctx) })
+	group.Go(func() { a.run(ctx) })
 	w.run(ctx)
 	return nil
 }
 
+// auditKinds returns Services, and endpoints of the API that they are read from.
+func (s *Source) auditKinds() []auditKind {
+	kinds := []auditKind{auditKindOf(s.client.services(), roleServices, s.servicesAt, zone.ServiceVersions)}
+	if api := s.endpoints.api.Load(); api != nil {
+		endpoints := auditKindOf(api.resource.Where(api.all), roleEndpoints, api.at, zone.EndpointsVersions)
+		endpoints.api = api.name
+		kinds = append(kinds, endpoints)
+	}
+	return kinds
+}
+
 // follow asks the server for its version, then follows Services, and endpoints
 // once the zone holds all Services: they have to be served first.
-func (s *Source) follow(ctx context.Context, servicesKnown <-chan struct{}) {
+func (s *Source) follow(ctx context.Context) {
 	if !s.askVersion(ctx) {
 		return
 	}
@@ -130,15 +138,65 @@ func (s *Source) follow(ctx context.Context, servicesKnown <-chan struct{}) {
 	group.Go(func() {
 		select {
 		case <-ctx.Done():
-		case <-servicesKnown:
-			s.followEndpoints(ctx)
+		case <-s.inbox.servicesKnown:
+			s.endpoints.run(ctx)
 		}
 	})
 	resource := s.client.services()
-	services := follower[kubedns.Service]{
-		resource: resource, sink: queue[kubedns.Service]{to: s.services},
-		observer: s.tracker.of(roleServices, resource.name), log: s.log, metrics: s.metrics, role: roleServices,
-		streaming: s.streaming, position: s.servicesAt,
+	services := listwatch.Follower[kubedns.Service]{
+		Resource: resource, Sink: queue[kubedns.Service]{to: s.inbox.services},
+		Observer: s.tracker.of(roleServices, resource.Name), Log: s.log,
+		Streaming: s.streaming, Position: s.servicesAt,
 	}
-	_ = services.run(ctx) // it cannot be refused
+	_ = services.Run(ctx) // it cannot be refused
+}
+
+// versionPause is the time between requests for a version that is unknown.
+const versionPause = time.Minute
+
+// askVersion asks until there is an answer, and reports false when ctx is done
+// before. A server that was reached and sends no version counts as one of unknown
+// version, which only costs memory, until keepAskingVersion gets one.
+func (s *Source) askVersion(ctx context.Context) bool {
+	var pause listwatch.Backoff
+	for {
+		version, err := s.client.version(ctx)
+		if ctx.Err() != nil {
+			return false
+		}
+		if err == nil {
+			s.setVersion(version)
+			return true
+		}
+		s.tracker.of(roleServices, "services").Failed(err)
+		if !pause.Wait(ctx, err) {
+			return false
+		}
+	}
+}
+
+// keepAskingVersion asks for a version that is unknown from time to time.
+func (s *Source) keepAskingVersion(ctx context.Context) {
+	for s.serverVersion() == (serverVersion{}) && listwatch.Sleep(ctx, versionPause) {
+		if version, err := s.client.version(ctx); err == nil && version != (serverVersion{}) {
+			s.setVersion(version)
+		}
+	}
+}
+
+func (s *Source) setVersion(v serverVersion) {
+	s.version.Store(&v)
+	s.tracker.setServer(v)
+	// Lists are streamed from 1.32 on. Older servers ignore the request, and then
+	// there is no end to wait for.
+	s.streaming.SetAble(v.atLeast(32))
+	s.log.Info("found the API server", "version", v.String(), "streaming", s.streaming.IsOn())
+}
+
+// serverVersion is the version as far as it is known.
+func (s *Source) serverVersion() serverVersion {
+	if v := s.version.Load(); v != nil {
+		return *v
+	}
+	return serverVersion{}
 }

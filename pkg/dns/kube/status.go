@@ -7,17 +7,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // logEvery is how often one class of error is logged.
 const logEvery = time.Minute
-
-// The label resource of metrics. Endpoints come from EndpointSlices or Endpoints.
-const (
-	roleServices   = "services"
-	roleEndpoints  = "endpoints"
-	roleConfigMaps = "configmaps"
-)
 
 // A Status is the state of a Source at one moment.
 type Status struct {
@@ -43,7 +38,7 @@ type Status struct {
 type Problem struct {
 	// Resource is what could not be read.
 	Resource string
-	Reason   Reason
+	Reason   listwatch.Reason
 	// Text is the error.
 	Text string
 	// Advice is what to change. It is empty for errors that often pass.
@@ -147,7 +142,7 @@ type tracker struct {
 // A logKey is a kind of log line that is written once in logEvery.
 type logKey struct {
 	role   string
-	reason Reason
+	reason listwatch.Reason
 }
 
 type watchState struct {
@@ -195,25 +190,25 @@ func (t *tracker) setServer(v serverVersion) {
 	t.server = v.String()
 }
 
-// published notes that Services, and the endpoints of api when it is not nil, can
+// published notes that Services, and the endpoints of api when it has a name, can
 // be queried.
-func (t *tracker) published(services bool, api *endpointsAPI) {
+func (t *tracker) published(services bool, api string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waiting = slices.DeleteFunc(t.waiting, func(role string) bool {
-		return role == roleServices && services || role == roleEndpoints && api != nil
+		return role == roleServices && services || role == roleEndpoints && api != ""
 	})
-	if api != nil {
-		t.api = api.name
+	if api != "" {
+		t.api = api
 	}
 }
 
 // of returns the observer of one role, which is read from a resource of the API.
-func (t *tracker) of(role, resource string) observer {
+func (t *tracker) of(role, resource string) listwatch.Observer {
 	return &trackedRole{tracker: t, role: role, resource: resource, watch: t.watches[role]}
 }
 
-// trackedRole implements observer for a tracker.
+// trackedRole implements listwatch.Observer for a tracker.
 type trackedRole struct {
 	*tracker
 	role, resource string
@@ -221,8 +216,9 @@ type trackedRole struct {
 	lastEvent      func(time.Time) // nil before the first event
 }
 
-func (t *trackedRole) connected() {
+func (t *trackedRole) Connected() {
 	now := time.Now()
+	t.metrics.watches.WithLabelValues(t.role).Inc()
 	t.mu.Lock()
 	w := t.watch
 	again := w.problem != nil && t.due(logKey{role: t.role}, now)
@@ -237,9 +233,12 @@ func (t *trackedRole) connected() {
 	}
 }
 
-func (t *trackedRole) listed() { t.confirm(time.Now()) }
+func (t *trackedRole) Listed(mode string) {
+	t.metrics.lists.WithLabelValues(t.role, mode).Inc()
+	t.confirm(time.Now())
+}
 
-func (t *trackedRole) event() {
+func (t *trackedRole) Event() {
 	now := time.Now()
 	t.confirm(now)
 	if t.lastEvent == nil {
@@ -254,7 +253,7 @@ func (t *trackedRole) confirm(now time.Time) {
 	t.mu.Unlock()
 }
 
-func (t *trackedRole) lost() {
+func (t *trackedRole) Lost() {
 	t.mu.Lock()
 	if w := t.watch; w.Connected {
 		w.Connected, w.Changed = false, time.Now()
@@ -263,7 +262,7 @@ func (t *trackedRole) lost() {
 	t.metrics.connected.WithLabelValues(t.role).Set(0)
 }
 
-func (t *trackedRole) failed(err error) {
+func (t *trackedRole) Failed(err error) {
 	p := t.report(t.role, t.resource, err)
 	t.mu.Lock()
 	t.watch.problem = p
@@ -272,8 +271,8 @@ func (t *trackedRole) failed(err error) {
 
 // report counts and logs an error with a resource of the API.
 func (t *tracker) report(role, resource string, err error) *Problem {
-	reason := reasonOf(err)
-	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: adviceFor(reason, resource), At: time.Now()}
+	reason := listwatch.ReasonOf(err)
+	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: listwatch.AdviceFor(reason, resource), At: time.Now()}
 	t.metrics.errors.WithLabelValues(role, string(reason)).Inc()
 	t.mu.Lock()
 	due := t.due(logKey{role, reason}, p.At)

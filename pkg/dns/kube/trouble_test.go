@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kube-dns/kube-dns/pkg/dns/kube"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 func TestServerAwayAtStart(t *testing.T) {
@@ -55,7 +55,7 @@ func TestServerLostLater(t *testing.T) {
 		if !r.zone.HasSynced() || status.String() != "" {
 			t.Errorf("not ready: %q", status)
 		}
-		if status.Problem == nil || status.Problem.Reason != kube.ConnectionRefused {
+		if status.Problem == nil || status.Problem.Reason != listwatch.ConnectionRefused {
 			t.Errorf("Problem = %+v, want connection refused", status.Problem)
 		}
 		if got := status.Confirmed(); got.After(lost) || lost.Sub(got) > 3*time.Minute {
@@ -390,7 +390,7 @@ func TestWatchForbidden(t *testing.T) {
 		if n := r.count(func(q request) bool { return q.Path == servicesPath && q.Verb == "list" }); n != 1 {
 			t.Errorf("%d lists of Services, want 1", n)
 		}
-		if got := r.src.Status().Problem; got == nil || got.Reason != kube.Forbidden || got.Advice == "" {
+		if got := r.src.Status().Problem; got == nil || got.Reason != listwatch.Forbidden || got.Advice == "" {
 			t.Errorf("Problem = %+v, want forbidden, with advice", got)
 		}
 		api.change(func() { clear(api.refuseWatch) })
@@ -504,7 +504,7 @@ func TestWatchUnanswered(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.want("db", "10.1.0.1") // from the list
 		status := r.src.Status()
-		if status.Problem == nil || status.Problem.Reason != kube.Timeout {
+		if status.Problem == nil || status.Problem.Reason != listwatch.Timeout {
 			t.Errorf("Problem = %+v, want a timeout", status.Problem)
 		}
 		if got := r.metric("kubedns_api_watch_connected"); got != 0 {

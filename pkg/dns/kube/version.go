@@ -15,12 +15,8 @@ import (
 	apiversion "k8s.io/apimachinery/pkg/version"
 )
 
-const (
-	// versionTimeout bounds one request for the version.
-	versionTimeout = 5 * time.Second
-	// versionPause is the time between requests for a version that is unknown.
-	versionPause = time.Minute
-)
+// versionTimeout bounds one request for the version.
+const versionTimeout = 5 * time.Second
 
 // A serverVersion is the version of an API server; the zero value is an unknown
 // one.
@@ -37,56 +33,9 @@ func (v serverVersion) String() string {
 	return v.text
 }
 
-// atLeast says whether it is 1.minor or later.
+// atLeast reports whether it is 1.minor or later.
 func (v serverVersion) atLeast(minor int) bool {
 	return v.major > 1 || v.major == 1 && v.minor >= minor
-}
-
-// askVersion asks until there is an answer, and reports false when ctx is done
-// before. A server that was reached and sends no version counts as one of unknown
-// version, which only costs memory, until keepAskingVersion gets one.
-func (s *Source) askVersion(ctx context.Context) bool {
-	var pause backoff
-	for {
-		version, err := s.client.version(ctx)
-		if ctx.Err() != nil {
-			return false
-		}
-		if err == nil {
-			s.setVersion(version)
-			return true
-		}
-		s.tracker.of(roleServices, "services").failed(err)
-		if !pause.wait(ctx, err) {
-			return false
-		}
-	}
-}
-
-// keepAskingVersion asks for a version that is unknown from time to time.
-func (s *Source) keepAskingVersion(ctx context.Context) {
-	for s.serverVersion() == (serverVersion{}) && sleep(ctx, versionPause) {
-		if version, err := s.client.version(ctx); err == nil && version != (serverVersion{}) {
-			s.setVersion(version)
-		}
-	}
-}
-
-func (s *Source) setVersion(v serverVersion) {
-	s.version.Store(&v)
-	s.tracker.setServer(v)
-	// Lists are streamed from 1.32 on. Older servers ignore the request, and then
-	// there is no end to wait for.
-	s.streaming.setAble(v.atLeast(32))
-	s.log.Info("found the API server", "version", v.String(), "streaming", s.streaming.isOn())
-}
-
-// serverVersion is the version as far as it is known.
-func (s *Source) serverVersion() serverVersion {
-	if v := s.version.Load(); v != nil {
-		return *v
-	}
-	return serverVersion{}
 }
 
 // version asks for the server's version. An error means that the server was not

@@ -3,6 +3,8 @@ package kube
 import (
 	"context"
 	"iter"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -26,10 +28,10 @@ type zone interface {
 // A delta is one step of a follower.
 type delta[T any] struct {
 	op   operation
-	obj  T             // set and removed
-	all  []T           // replaced
-	from *endpointsAPI // nil for Services
-	at   time.Time     // when it arrived
+	obj  T         // set and removed
+	all  []T       // replaced
+	from string    // the API of endpoints; empty for Services
+	at   time.Time // when it arrived
 }
 
 type operation int
@@ -43,12 +45,12 @@ const (
 // A queue is the sink that hands deltas to the writer.
 type queue[T any] struct {
 	to   chan<- delta[T]
-	from *endpointsAPI
+	from string
 }
 
-func (q queue[T]) set(ctx context.Context, v T)       { q.send(ctx, delta[T]{op: set, obj: v}) }
-func (q queue[T]) remove(ctx context.Context, v T)    { q.send(ctx, delta[T]{op: removed, obj: v}) }
-func (q queue[T]) replace(ctx context.Context, l []T) { q.send(ctx, delta[T]{op: replaced, all: l}) }
+func (q queue[T]) Set(ctx context.Context, v T)       { q.send(ctx, delta[T]{op: set, obj: v}) }
+func (q queue[T]) Remove(ctx context.Context, v T)    { q.send(ctx, delta[T]{op: removed, obj: v}) }
+func (q queue[T]) Replace(ctx context.Context, l []T) { q.send(ctx, delta[T]{op: replaced, all: l}) }
 func (q queue[T]) send(ctx context.Context, d delta[T]) {
 	d.from, d.at = q.from, time.Now()
 	select {
@@ -57,23 +59,59 @@ func (q queue[T]) send(ctx context.Context, d delta[T]) {
 	}
 }
 
-// A writer changes the zone. It takes all changes that wait,
-// then publishes them together.
-type writer struct {
-	zone   zone
-	source *Source
-
-	// servicesKnown is closed by the writer when the zone holds all Services.
-	servicesKnown chan struct{}
-	hasServices   bool
-	// api is where the endpoints in the zone come from; nil before there are
-	// any.
-	api    *endpointsAPI
-	synced bool
+// A question asks the writer to compare what the zone holds with what the server
+// shows. The writer may change shown.
+type question struct {
+	api    string            // of endpoints; empty for Services
+	held   func(zone) states // what the zone holds
+	shown  map[kubedns.Key]kubedns.ObjectVersion
+	answer chan answer // takes one without waiting
 }
 
-func newWriter(z zone, s *Source) *writer {
-	return &writer{zone: z, source: s, servicesKnown: make(chan struct{})}
+type answer struct {
+	differences []difference
+	ok          bool // false when endpoints come from another API by now
+}
+
+// An inbox is what waits for the writer. It may be used from any goroutine.
+type inbox struct {
+	services  chan delta[kubedns.Service]   // from the follower of Services
+	endpoints chan delta[kubedns.Endpoints] // from the follower of endpoints
+	questions chan question                 // from the auditor
+	// servicesKnown is closed by the writer when the zone holds all Services.
+	servicesKnown chan struct{}
+	// since is when the first of the changes arrived that the writer has taken
+	// and not published yet; nil when there are none.
+	since atomic.Pointer[time.Time]
+}
+
+// queueLength is how many changes wait for the writer at most. It takes them
+// all before it publishes.
+const queueLength = 256
+
+func newInbox() *inbox {
+	return &inbox{
+		services:      make(chan delta[kubedns.Service], queueLength),
+		endpoints:     make(chan delta[kubedns.Endpoints], queueLength),
+		questions:     make(chan question),
+		servicesKnown: make(chan struct{}),
+	}
+}
+
+// A writer changes the zone. It takes all changes that wait, then publishes them
+// together.
+type writer struct {
+	zone    zone
+	inbox   *inbox
+	tracker *tracker
+	log     *slog.Logger
+	metrics *Metrics
+
+	hasServices bool
+	// api is where the endpoints in the zone come from; empty before there are
+	// any.
+	api    string
+	synced bool
 }
 
 // run changes the zone until ctx is done.
@@ -83,11 +121,11 @@ func (w *writer) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case d := <-w.source.services:
+		case d := <-w.inbox.services:
 			w.onService(d)
-		case d := <-w.source.endpoints:
+		case d := <-w.inbox.endpoints:
 			w.onEndpoints(d)
-		case q := <-w.source.questions:
+		case q := <-w.inbox.questions:
 			asked = &q
 		}
 		w.drainServices()
@@ -103,7 +141,7 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) drainServices() {
 	for range queueLength {
 		select {
-		case d := <-w.source.services:
+		case d := <-w.inbox.services:
 			w.onService(d)
 		default:
 			return
@@ -114,7 +152,7 @@ func (w *writer) drainServices() {
 func (w *writer) drainEndpoints() {
 	for range queueLength {
 		select {
-		case d := <-w.source.endpoints:
+		case d := <-w.inbox.endpoints:
 			w.onEndpoints(d)
 		default:
 			return
@@ -124,8 +162,8 @@ func (w *writer) drainEndpoints() {
 
 // taken notes that there is something to publish, which arrived at a time.
 func (w *writer) taken(at time.Time) {
-	if w.source.since.Load() == nil {
-		w.source.since.Store(&at)
+	if w.inbox.since.Load() == nil {
+		w.inbox.since.Store(&at)
 	}
 }
 
@@ -140,7 +178,7 @@ func (w *writer) onService(d delta[kubedns.Service]) {
 		w.zone.ReplaceServices(d.all)
 		if !w.hasServices {
 			w.hasServices = true
-			close(w.servicesKnown)
+			close(w.inbox.servicesKnown)
 		}
 	}
 }
@@ -164,23 +202,23 @@ func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
 // onQuestion compares what the server shows with what is held, after the queues
 // were emptied.
 func (w *writer) onQuestion(q question) {
-	if q.kind.api != nil && q.kind.api != w.api {
+	if q.api != "" && q.api != w.api {
 		q.answer <- answer{}
 		return
 	}
-	q.answer <- answer{differences: compare(q.shown, q.kind.held(w.zone)), ok: true}
+	q.answer <- answer{differences: compare(q.shown, q.held(w.zone)), ok: true}
 }
 
 // publish makes the changes visible.
 func (w *writer) publish() {
 	w.zone.Publish()
-	if !w.synced && w.hasServices && w.api != nil {
+	if !w.synced && w.hasServices && w.api != "" {
 		w.synced = true
 		w.zone.MarkSynced()
-		w.source.log.Info("initial sync complete", "endpoints", w.api.name)
+		w.log.Info("initial sync complete", "endpoints", w.api)
 	}
-	w.source.tracker.published(w.hasServices, w.api)
-	if since := w.source.since.Swap(nil); since != nil {
-		w.source.metrics.publishing.Observe(time.Since(*since).Seconds())
+	w.tracker.published(w.hasServices, w.api)
+	if since := w.inbox.since.Swap(nil); since != nil {
+		w.metrics.publishing.Observe(time.Since(*since).Seconds())
 	}
 }

@@ -1,11 +1,10 @@
-package kube
+package listwatch
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -30,18 +29,20 @@ var (
 	errStreamCut    = errors.New("the streamed list was cut off")
 )
 
-// streaming reports whether lists are streamed (WatchList), as servers can from
-// version 1.32 on. It is safe for concurrent use; nil is off.
-type streaming struct {
-	log     *slog.Logger
-	metrics *Metrics
+// A Streaming decides whether lists are streamed (WatchList), as servers can from
+// version 1.32 on. It is safe for concurrent use; nil and the zero value are off.
+type Streaming struct {
+	// Paused is called when lists are read in pages for an hour, since the server
+	// does not stream them: class is silent or refused. Nil ignores that.
+	Paused func(resource, class string, err error)
 
 	mu     sync.Mutex
 	able   bool      // by the server's version
 	paused time.Time // until then lists come in pages
 }
 
-func (s *streaming) isOn() bool {
+// IsOn reports whether the next list is streamed.
+func (s *Streaming) IsOn() bool {
 	if s == nil {
 		return false
 	}
@@ -50,7 +51,8 @@ func (s *streaming) isOn() bool {
 	return s.able && !time.Now().Before(s.paused)
 }
 
-func (s *streaming) setAble(able bool) {
+// SetAble sets whether the server's version can stream lists.
+func (s *Streaming) SetAble(able bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.able = able
@@ -58,7 +60,7 @@ func (s *streaming) setAble(able bool) {
 
 // tryPages reports whether a list that could not be streamed is worth another try
 // in pages, and pauses streaming where it does not work.
-func (s *streaming) tryPages(resource string, err error) bool {
+func (s *Streaming) tryPages(resource string, err error) bool {
 	switch {
 	case errors.Is(err, errStreamSilent):
 		s.pause(resource, "silent", err)
@@ -71,26 +73,28 @@ func (s *streaming) tryPages(resource string, err error) bool {
 	}
 }
 
-func (s *streaming) pause(resource, reason string, err error) {
+func (s *Streaming) pause(resource, class string, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := time.Now(); s.paused.Before(now) {
+	now := time.Now()
+	news := s.paused.Before(now)
+	if news {
 		s.paused = now.Add(streamingPause)
-		s.metrics.streamingOff.WithLabelValues(reason).Inc()
-		s.log.Info("the API server does not stream lists; reading them in pages for an hour",
-			"resource", resource, "reason", reason, "err", err)
+	}
+	s.mu.Unlock()
+	if news && s.Paused != nil {
+		s.Paused(resource, class, err)
 	}
 }
 
 // stream lists a resource over a watch, one object at a time, and returns that
 // watch, which goes on with the changes since.
-func stream[T any](ctx context.Context, r resource[T]) (items []T, version string, w *watcher, err error) {
+func stream[T any](ctx context.Context, r Resource[T]) (items []T, version string, w *watcher, err error) {
 	opts := watchOptions("")
 	opts.ResourceVersionMatch = metav1.ResourceVersionMatchNotOlderThan
 	opts.SendInitialEvents = new(true)
 	w, err = r.watch(ctx, opts, streamSilence)
 	if errors.Is(err, errUnanswered) {
-		err = fmt.Errorf("watch %s: %w", r.name, errStreamSilent)
+		err = fmt.Errorf("watch %s: %w", r.Name, errStreamSilent)
 	}
 	if err != nil {
 		return nil, "", nil, err
@@ -100,13 +104,13 @@ func stream[T any](ctx context.Context, r resource[T]) (items []T, version strin
 	items, version, err = initialObjects(r, w)
 	if err != nil {
 		w.stop()
-		return nil, "", nil, fmt.Errorf("watch %s: %w", r.name, err)
+		return nil, "", nil, fmt.Errorf("watch %s: %w", r.Name, err)
 	}
 	return items, version, w, nil
 }
 
 // initialObjects reads up to the bookmark that ends a streamed list.
-func initialObjects[T any](r resource[T], w *watcher) (items []T, version string, err error) {
+func initialObjects[T any](r Resource[T], w *watcher) (items []T, version string, err error) {
 	for {
 		w.expect(streamSilence, errStreamSilent)
 		e, err := w.next()
@@ -115,8 +119,8 @@ func initialObjects[T any](r resource[T], w *watcher) (items []T, version string
 			return nil, "", fmt.Errorf("%w: %w", errStreamCut, err)
 		case err != nil:
 			return nil, "", err
-		case e.kind == bookmark:
-			m, err := metadataOf(e.object)
+		case e.Kind == Bookmark:
+			m, err := metadataOf(e.Object)
 			if err != nil {
 				return nil, "", err
 			}
@@ -133,15 +137,15 @@ func initialObjects[T any](r resource[T], w *watcher) (items []T, version string
 
 // applyInitial adds an object to those of a list. That it was there before, or
 // goes away, happens while the list is under way, but rarely.
-func applyInitial[T any](r resource[T], items []T, e event) ([]T, error) {
-	v, kept, err := r.decode(e.object)
+func applyInitial[T any](r Resource[T], items []T, e Event) ([]T, error) {
+	v, kept, err := r.Decode(e.Object)
 	if err != nil {
 		return items, err
 	}
-	if e.kind != added {
-		items = slices.DeleteFunc(items, func(old T) bool { return r.key(old) == r.key(v) })
+	if e.Kind != Added {
+		items = slices.DeleteFunc(items, func(old T) bool { return r.Key(old) == r.Key(v) })
 	}
-	if kept && e.kind != deleted {
+	if kept && e.Kind != Deleted {
 		items = append(items, v)
 	}
 	return items, nil

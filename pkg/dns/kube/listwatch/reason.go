@@ -1,15 +1,18 @@
-package kube
+package listwatch
 
 import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,8 +22,8 @@ import (
 // shows it.
 type Reason string
 
-// The classes of errors. Those up to NotFound seldom pass by themselves: the
-// configuration has to change.
+// The classes of errors. Those up to NotFound seldom pass: the configuration
+// has to change.
 const (
 	CertificateWithoutSAN Reason = "certificate_without_san"
 	CertificateName       Reason = "certificate_name"
@@ -46,13 +49,13 @@ const (
 )
 
 // advice is what to change; RESOURCE is replaced by the name of what cannot be read.
-// A reason that is not in it may pass by itself.
+// A reason that is not in it may pass.
 var advice = map[Reason]string{
 	CertificateWithoutSAN: "the API server's certificate names its host in the common name only, which counts no more: " +
 		"issue one with the host as a subject alternative name (SAN)",
 	CertificateName: "the API server's certificate is for other names: add the host that kube-dns calls to its subject " +
 		"alternative names, or call it by one of them (--kube-master-url, or server in the kubeconfig)",
-	CertificateAuthority: "the API server's certificate is signed by an authority that kube-dns was not told of: " +
+	CertificateAuthority: "the API server's certificate is signed by an authority that kube-dns does not trust: " +
 		"correct certificate-authority in the kubeconfig, or ca.crt of the service account",
 	CertificateExpired: "the API server's certificate is expired or not yet valid: renew it, or correct the clock of this node",
 	CertificateWeak:    "the API server's certificate has a key or signature that is too weak: issue one with a key of at least 2048 bits and SHA-256",
@@ -67,14 +70,17 @@ var advice = map[Reason]string{
 	NotFound: "the server has no such API: check that --kube-master-url, or server in the kubeconfig, is a Kubernetes API server",
 }
 
-// adviceFor returns what to change about an error with a resource; nothing when
-// it may pass by itself.
-func adviceFor(reason Reason, resource string) string {
+// Reasons returns the classes that need a change of the configuration.
+func Reasons() []Reason { return slices.Sorted(maps.Keys(advice)) }
+
+// AdviceFor returns what to change about an error with a resource; nothing when it
+// may pass.
+func AdviceFor(reason Reason, resource string) string {
 	return strings.ReplaceAll(advice[reason], "RESOURCE", resource)
 }
 
-// reasonOf returns the class of err.
-func reasonOf(err error) Reason {
+// ReasonOf returns the class of err.
+func ReasonOf(err error) Reason {
 	for _, class := range []func(error) (Reason, bool){answerReason, certificateReason, textReason, networkReason} {
 		if reason, ok := class(err); ok {
 			return reason
@@ -83,14 +89,14 @@ func reasonOf(err error) Reason {
 	return Other
 }
 
-// answerReason is about what the server said.
+// answerReason is about the status in the server's reply.
 func answerReason(err error) (Reason, bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return "", false
 	}
 	switch code := status.Status().Code; {
-	case saysHTTPS(status.Status()):
+	case wantsHTTPS(status.Status()):
 		return Protocol, true
 	case code == http.StatusUnauthorized:
 		return Unauthorized, true
@@ -108,9 +114,9 @@ func answerReason(err error) (Reason, bool) {
 	return Other, true
 }
 
-// saysHTTPS says whether the answer is the one of Go's servers, and so of API
+// wantsHTTPS reports whether the reply is the one of Go's servers, and so of API
 // servers, to a request in clear text on a port for TLS.
-func saysHTTPS(s metav1.Status) bool {
+func wantsHTTPS(s metav1.Status) bool {
 	if s.Code != http.StatusBadRequest || s.Details == nil {
 		return false
 	}
@@ -174,6 +180,12 @@ func textReason(err error) (Reason, bool) {
 	return "", false
 }
 
+// errShortWatch is a watch that was closed before its time.
+var errShortWatch = fmt.Errorf("the watch was closed within %v", goodWatch)
+
+// goodWatch is how long a good watch lives.
+const goodWatch = 10 * time.Second
+
 // networkReason is about the way to the server.
 func networkReason(err error) (Reason, bool) {
 	var name *net.DNSError
@@ -194,18 +206,18 @@ func networkReason(err error) (Reason, bool) {
 	return "", false
 }
 
-// expired says whether the server forgot what happened since the version that
+// expired reports whether the server has dropped what happened since the version that
 // it was asked about. Servers up to 1.17 use either of the two reasons.
 func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
-// isAnswer says whether the server was reached.
+// isAnswer reports whether the server was reached.
 func isAnswer(err error) bool {
 	_, ok := answerReason(err)
 	return ok
 }
 
-// isAboutRequest says whether the server read the request and answered that it
-// does not like it, other than for who is asking, and how often.
+// isAboutRequest reports whether the server read the request and refused its
+// content, not the client or its rate.
 func isAboutRequest(err error) bool {
 	switch reason, ok := answerReason(err); reason {
 	case Unauthorized, Forbidden, NotFound, TooManyRequests, Timeout:

@@ -1,4 +1,4 @@
-package kube
+package listwatch
 
 import (
 	"context"
@@ -17,18 +17,18 @@ const (
 	maxServerPause = time.Minute
 )
 
-// A backoff says how long to wait before the next try. The zero value is ready
-// for use.
-type backoff struct {
+// A Backoff is how long to wait before the next try. The zero value is ready for
+// use.
+type Backoff struct {
 	failures int
 }
 
-func (b *backoff) reset() { b.failures = 0 }
+func (b *Backoff) reset() { b.failures = 0 }
 
-// wait pauses after err: the first time not at all, then between a half and the
+// Wait pauses after err: the first time not at all, then between a half and the
 // whole of a time that doubles, and at least as long as the server asks for. It
 // reports whether ctx is still alive.
-func (b *backoff) wait(ctx context.Context, err error) bool {
+func (b *Backoff) Wait(ctx context.Context, err error) bool {
 	pause := b.next()
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		pause = max(pause, min(time.Duration(seconds)*time.Second, maxServerPause))
@@ -36,17 +36,10 @@ func (b *backoff) wait(ctx context.Context, err error) bool {
 	if pause == 0 {
 		return ctx.Err() == nil
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return Sleep(ctx, pause)
 }
 
-func (b *backoff) next() time.Duration {
+func (b *Backoff) next() time.Duration {
 	b.failures++
 	if b.failures == 1 {
 		return 0
@@ -56,4 +49,16 @@ func (b *backoff) next() time.Duration {
 		pause = min(firstPause<<doubled, maxPause)
 	}
 	return pause/2 + rand.N(pause/2)
+}
+
+// Sleep waits for d. It reports false when ctx is done before.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }

@@ -1,4 +1,4 @@
-package kube
+package listwatch
 
 import (
 	"context"
@@ -44,7 +44,7 @@ type watcher struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc // ends the watch; next returns the cause
 	body   io.Closer
-	events *watchReader
+	events *Reader
 	end    *time.Timer // when the watch is overdue
 
 	patience *time.Timer // nil: none
@@ -53,7 +53,7 @@ type watcher struct {
 
 // watch opens a watch, which a server answers at once, even without events. It
 // waits for open at most.
-func (r resource[T]) watch(ctx context.Context, opts metav1.ListOptions, open time.Duration) (*watcher, error) {
+func (r Resource[T]) watch(ctx context.Context, opts metav1.ListOptions, open time.Duration) (*watcher, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	opts.AllowWatchBookmarks, opts.Watch = true, true
 	unanswered := time.AfterFunc(open, func() { cancel(errUnanswered) })
@@ -65,18 +65,18 @@ func (r resource[T]) watch(ctx context.Context, opts metav1.ListOptions, open ti
 	if err != nil {
 		err = causeOf(ctx, err)
 		cancel(nil)
-		return nil, fmt.Errorf("watch %s: %w", r.name, err)
+		return nil, fmt.Errorf("watch %s: %w", r.Name, err)
 	}
 	overdue := time.Duration(*opts.TimeoutSeconds)*time.Second + overdueTime
 	return &watcher{
-		ctx: ctx, cancel: cancel, body: body, events: newWatchReader(body, r.kind),
+		ctx: ctx, cancel: cancel, body: body, events: NewReader(body, r.Kind),
 		end: time.AfterFunc(overdue, func() { cancel(errOverdue) }),
 	}, nil
 }
 
 // next returns the next event, or the reason why there is none.
-func (w *watcher) next() (event, error) {
-	e, err := w.events.next()
+func (w *watcher) next() (Event, error) {
+	e, err := w.events.Next()
 	if err != nil {
 		err = causeOf(w.ctx, err)
 	}

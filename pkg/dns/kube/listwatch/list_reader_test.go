@@ -1,4 +1,4 @@
-package kube_test
+package listwatch_test
 
 import (
 	"bytes"
@@ -12,10 +12,11 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/kube-dns/kube-dns/pkg/dns/kube"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
 // trailer is what apimachinery writes behind a list: two empty fields.
@@ -24,22 +25,37 @@ const trailer = 4
 func metadataList(n int) *metav1.PartialObjectMetadataList {
 	list := &metav1.PartialObjectMetadataList{ListMeta: metav1.ListMeta{ResourceVersion: "4711"}}
 	for i := range n {
-		list.Items = append(list.Items, metadataOf(withUID(slice("web", fmt.Sprint(i), "10.0.0.1"), "uid")))
+		list.Items = append(list.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: fmt.Sprintf("web-%d", i), UID: "uid", ResourceVersion: fmt.Sprint(i),
+			Labels:      map[string]string{"kubernetes.io/service-name": "web"},
+			Annotations: map[string]string{"endpoints.kubernetes.io/last-change-trigger-time": "2020-01-01T00:00:00Z"},
+		}})
 	}
 	return list
 }
 
-func encoded(t testing.TB, list *metav1.PartialObjectMetadataList) []byte {
+// encoded returns an object in protobuf, in the envelope of an API server.
+func encoded(t testing.TB, apiVersion, kind string, o interface{ Marshal() ([]byte, error) }) []byte {
 	t.Helper()
-	b, err := encodeMetadata(protobufWire, list)
+	raw, err := o.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	envelope := kruntime.Unknown{TypeMeta: kruntime.TypeMeta{APIVersion: apiVersion, Kind: kind}, Raw: raw}
+	b, err := envelope.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]byte("k8s\x00"), b...)
+}
+
+func encodedMetadata(t testing.TB, n int) []byte {
+	t.Helper()
+	return encoded(t, "meta.k8s.io/v1", "PartialObjectMetadataList", metadataList(n))
 }
 
 func readAll(r io.Reader) (items []metav1.ObjectMeta, list metav1.ListMeta, err error) {
-	list, err = kube.ReadMetadata(r, func(m *metav1.ObjectMeta) { items = append(items, *m) })
+	list, err = listwatch.ReadMetadata(r, func(m *metav1.ObjectMeta) { items = append(items, *m) })
 	return items, list, err
 }
 
@@ -47,7 +63,7 @@ func TestReadMetadata(t *testing.T) {
 	for _, n := range []int{0, 1, 300} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			want := metadataList(n)
-			b := encoded(t, want)
+			b := encodedMetadata(t, n)
 			for _, r := range []io.Reader{bytes.NewReader(b), iotest.OneByteReader(bytes.NewReader(b))} {
 				items, list, err := readAll(r)
 				if err != nil {
@@ -70,7 +86,7 @@ func TestReadMetadata(t *testing.T) {
 
 // Objects are handed over before the rest of the list is there.
 func TestReadMetadataAsItComes(t *testing.T) {
-	b := encoded(t, metadataList(2))
+	b := encodedMetadata(t, 2)
 	r, w := io.Pipe()
 	first := make(chan string, 2)
 	go func() {
@@ -83,19 +99,19 @@ func TestReadMetadataAsItComes(t *testing.T) {
 		_, _ = w.Write(b[len(b)-trailer-1:])
 		w.Close()
 	}()
-	if _, err := kube.ReadMetadata(r, func(m *metav1.ObjectMeta) { first <- m.Name }); err != nil {
+	if _, err := listwatch.ReadMetadata(r, func(m *metav1.ObjectMeta) { first <- m.Name }); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestReadMetadataCutOff(t *testing.T) {
-	b := encoded(t, metadataList(2))
+	b := encodedMetadata(t, 2)
 	for n := range len(b) - trailer {
 		_, _, err := readAll(bytes.NewReader(b[:n]))
 		switch {
 		case err == nil:
 			t.Errorf("%d of %d bytes are taken for the whole", n, len(b))
-		case n > 0 && n < 4 && !errors.Is(err, kube.ErrNotAPI):
+		case n > 0 && n < 4 && !errors.Is(err, listwatch.ErrNotAPI):
 			t.Errorf("%d bytes: %v, want that it is no reply of an API server", n, err)
 		case n%len(b) >= 4 && !errors.Is(err, io.ErrUnexpectedEOF):
 			t.Errorf("%d bytes: %v, want an unexpected end", n, err)
@@ -104,13 +120,9 @@ func TestReadMetadataCutOff(t *testing.T) {
 }
 
 func TestReadMetadataRefuses(t *testing.T) {
-	other := metadataList(1)
-	whole, err := protobufWire.encode(newList(servicesPath, metav1.ListMeta{}, []kruntime.Object{clusterIP("web", "10.0.0.1")}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := encoded(t, "v1", "ServiceList", &corev1.ServiceList{Items: []corev1.Service{{}}})
 	envelope := func(fields ...string) string { return "k8s\x00" + strings.Join(fields, "") }
-	typed := string(encoded(t, other)[4:]) // up to the list
+	typed := string(encodedMetadata(t, 1)[4:]) // up to the list
 	typed = typed[:2+int(typed[1])]
 	const otherKind, invalid, cutOff = "the reply has another kind of object", "the reply is not valid protobuf", "unexpected EOF"
 	tests := []struct {
@@ -145,7 +157,7 @@ func TestReadMetadataRefuses(t *testing.T) {
 
 // What later versions add is skipped.
 func TestReadMetadataSkipsUnknownFields(t *testing.T) {
-	b := encoded(t, metadataList(1))
+	b := encodedMetadata(t, 1)
 	typeEnd := 4 + 2 + int(b[5])
 	unknown := "\x28\x96\x01" + "\x31abcdefgh" + "\x3dabcd" + "\x42\x02ab" // a number, 8 and 4 bytes, bytes
 	raw := b[typeEnd:]
@@ -160,9 +172,9 @@ func TestReadMetadataSkipsUnknownFields(t *testing.T) {
 // FuzzReadMetadata compares with the decoder of apimachinery.
 func FuzzReadMetadata(f *testing.F) {
 	for _, n := range []int{0, 1, 3} {
-		f.Add(encoded(f, metadataList(n)))
+		f.Add(encodedMetadata(f, n))
 	}
-	f.Add(encoded(f, metadataList(2))[:100])
+	f.Add(encodedMetadata(f, 2)[:100])
 	f.Add([]byte("k8s\x00\x0a\xff\xff\xff\xff\x0f"))
 	f.Add([]byte(`{"kind":"Status"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -204,12 +216,12 @@ func canonical(b []byte) (list metav1.PartialObjectMetadataList, ok bool) {
 }
 
 func BenchmarkReadMetadata(b *testing.B) {
-	body := encoded(b, metadataList(11_000))
+	body := encodedMetadata(b, 11_000)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		if _, err := kube.ReadMetadata(bytes.NewReader(body), func(*metav1.ObjectMeta) { n++ }); err != nil || n != 11_000 {
+		if _, err := listwatch.ReadMetadata(bytes.NewReader(body), func(*metav1.ObjectMeta) { n++ }); err != nil || n != 11_000 {
 			b.Fatal(n, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package kube
+package listwatch
 
 import (
 	"bufio"
@@ -35,17 +35,10 @@ var (
 	errBadProtobuf = errors.New("the reply is not valid protobuf")
 )
 
-// A raw is an object as the server has encoded it, valid until the next one is
-// read. Protobuf comes without its envelope.
-type raw struct {
-	data []byte
-	json bool
-}
-
 // readList reads a list of the given type and calls each with one object after
 // the other, until it returns an error: the list as a whole would take many
 // times the memory that is kept of it.
-func readList(r io.Reader, want metav1.TypeMeta, each func(raw) error) (metav1.ListMeta, error) {
+func readList(r io.Reader, want metav1.TypeMeta, each func(Raw) error) (metav1.ListMeta, error) {
 	in := bufio.NewReader(r)
 	first, err := in.Peek(1)
 	switch {
@@ -61,7 +54,7 @@ func readList(r io.Reader, want metav1.TypeMeta, each func(raw) error) (metav1.L
 
 // readProtobufList reads Unknown of k8s.io/apimachinery/pkg/runtime, around a
 // list. All lists have the same two fields (generated.proto of each API).
-func readProtobufList(in *bufio.Reader, want metav1.TypeMeta, each func(raw) error) (metav1.ListMeta, error) {
+func readProtobufList(in *bufio.Reader, want metav1.TypeMeta, each func(Raw) error) (metav1.ListMeta, error) {
 	magic := make([]byte, len(protobufMagic))
 	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != protobufMagic {
 		return metav1.ListMeta{}, errNotAPI
@@ -98,7 +91,7 @@ func readProtobufList(in *bufio.Reader, want metav1.TypeMeta, each func(raw) err
 	}
 }
 
-func readItems(m *message, each func(raw) error) (list metav1.ListMeta, err error) {
+func readItems(m *message, each func(Raw) error) (list metav1.ListMeta, err error) {
 	const metadata, items = 1, 2
 	for m.left > 0 {
 		field, size, err := m.next()
@@ -111,7 +104,7 @@ func readItems(m *message, each func(raw) error) (list metav1.ListMeta, err erro
 		case items:
 			var data []byte
 			if data, err = m.read(size); err == nil {
-				err = each(raw{data: data})
+				err = each(Raw{Data: data})
 			}
 		default:
 			err = m.skip(size)
@@ -124,7 +117,7 @@ func readItems(m *message, each func(raw) error) (list metav1.ListMeta, err erro
 }
 
 // readJSONList is for servers, and proxies, that do not speak protobuf.
-func readJSONList(in io.Reader, want metav1.TypeMeta, each func(raw) error) (list metav1.ListMeta, err error) {
+func readJSONList(in io.Reader, want metav1.TypeMeta, each func(Raw) error) (list metav1.ListMeta, err error) {
 	d := json.NewDecoder(in)
 	if _, err := d.Token(); err != nil {
 		return list, cutOff(err)
@@ -158,7 +151,7 @@ func readJSONList(in io.Reader, want metav1.TypeMeta, each func(raw) error) (lis
 	return list, err
 }
 
-func readJSONItems(d *json.Decoder, each func(raw) error) error {
+func readJSONItems(d *json.Decoder, each func(Raw) error) error {
 	if open, err := d.Token(); err != nil || open == nil { // null is an empty list
 		return err
 	}
@@ -167,7 +160,7 @@ func readJSONItems(d *json.Decoder, each func(raw) error) error {
 		if err := d.Decode(&data); err != nil {
 			return err
 		}
-		if err := each(raw{data: data, json: true}); err != nil {
+		if err := each(Raw{Data: data, JSON: true}); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package kube
+package listwatch
 
 import (
 	"context"
@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 const (
-	// A watch that lived so long was a good one.
-	goodWatch = 10 * time.Second
 	// A server that comes up refuses what it will allow a moment later, when
 	// it has read its roles. So a refusal must last: at the start, before
 	// another API is tried, and later, before it is reported. At the start
@@ -30,54 +27,51 @@ const (
 )
 
 var (
-	// errRefused is returned by a follower that may be refused: the API does not
+	// ErrRefused is returned by a follower that may be refused: the API does not
 	// exist, or is forbidden.
-	errRefused = errors.New("refused by the API server")
-	// errShortWatch is a watch that was closed before its time.
-	errShortWatch = fmt.Errorf("the watch was closed within %v", goodWatch)
+	ErrRefused = errors.New("refused by the API server")
 	// errSilentWatch is a watch that brought nothing any more.
 	errSilentWatch = fmt.Errorf("neither changes nor bookmarks any more: %w", context.DeadlineExceeded)
 )
 
-// A sink takes the objects that a follower finds, from one goroutine. A method
+// A Sink takes the objects that a follower finds, from one goroutine. A method
 // may block until ctx is done.
-type sink[T any] interface {
-	replace(ctx context.Context, all []T)
-	set(ctx context.Context, v T)
-	remove(ctx context.Context, v T)
+type Sink[T any] interface {
+	Replace(ctx context.Context, all []T)
+	Set(ctx context.Context, v T)
+	Remove(ctx context.Context, v T)
 }
 
-// An observer is notified of a follower's state, from its goroutine.
-type observer interface {
-	// listed: a complete list has arrived.
-	listed()
-	// connected: the server has opened the watch.
-	connected()
-	// event: a change, or a bookmark, arrived.
-	event()
-	// lost: changes do not arrive any more.
-	lost()
-	// failed: why; it will be tried again. Not called for a refusal that makes
+// An Observer is notified of a follower's state, from its goroutine.
+type Observer interface {
+	// Listed: a complete list has arrived, as mode: streamed or paged.
+	Listed(mode string)
+	// Connected: the server has opened a watch.
+	Connected()
+	// Event: a change, or a bookmark, arrived.
+	Event()
+	// Lost: changes do not arrive any more.
+	Lost()
+	// Failed: why; it will be tried again. Not called for a refusal that makes
 	// a follower stop.
-	failed(err error)
+	Failed(err error)
 }
 
-// A follower keeps a sink up to date with a resource: it lists it, then watches
+// A Follower keeps a sink up to date with a resource: it lists it, then watches
 // it, and starts again when it missed something.
-type follower[T any] struct {
-	resource resource[T]
-	sink     sink[T]
-	observer observer
-	log      *slog.Logger
-	metrics  *Metrics
-	role     string // of the resource, in metrics
-	// streaming reports whether lists may be streamed. Nil: never.
-	streaming *streaming
-	// position is how far this is, for others to read. Nil: nothing asks.
-	position *position
-	// refusable: run ends with errRefused when the API is missing or forbidden
+type Follower[T any] struct {
+	// Resource, Sink, Observer and Log are required.
+	Resource Resource[T]
+	Sink     Sink[T]
+	Observer Observer
+	Log      *slog.Logger
+	// Streaming decides whether lists are streamed. Nil: never.
+	Streaming *Streaming
+	// Position is how far this is, for others to read. Nil: nothing asks.
+	Position *Position
+	// Refusable: Run ends with ErrRefused when the API is missing or forbidden
 	// and was never listed.
-	refusable bool
+	Refusable bool
 
 	hasListed    bool // ever
 	bookmarks    bool // come regularly: one watch had several
@@ -87,12 +81,12 @@ type follower[T any] struct {
 	version      string // where the next watch starts; empty: list first
 	failures     int    // in a row, without progress
 	refusedSince time.Time
-	backoff      backoff
+	backoff      Backoff
 }
 
-// run follows until ctx is done, and then returns nil. The only error is
-// errRefused.
-func (f *follower[T]) run(ctx context.Context) error {
+// Run follows until ctx is done, and then returns nil. The only error is
+// ErrRefused.
+func (f *Follower[T]) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := f.once(ctx)
 		if ctx.Err() != nil {
@@ -104,7 +98,7 @@ func (f *follower[T]) run(ctx context.Context) error {
 		if stop := f.onError(err); stop != nil {
 			return stop
 		}
-		if !f.backoff.wait(ctx, err) {
+		if !f.backoff.Wait(ctx, err) {
 			return nil
 		}
 	}
@@ -113,26 +107,26 @@ func (f *follower[T]) run(ctx context.Context) error {
 
 // onError decides where to go on after err. It returns an error when that is
 // nowhere.
-func (f *follower[T]) onError(err error) error {
-	f.observer.lost()
-	refused := f.refusable && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err))
+func (f *Follower[T]) onError(err error) error {
+	f.Observer.Lost()
+	refused := f.Refusable && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err))
 	if !refused {
 		f.refusedSince = time.Time{}
 	}
 	switch {
 	case expired(err):
-		f.log.Debug("watch fell behind, listing again", "resource", f.resource.name, "err", err)
+		f.Log.Debug("watch fell behind, listing again", "resource", f.Resource.Name, "err", err)
 		f.version = ""
 		if time.Since(f.listedAt) >= goodWatch {
 			f.backoff.reset() // the server answers, and this is the way to go on
 		}
 	case refused && !f.refusalLasts():
-		f.log.Debug("refused, trying again", "resource", f.resource.name, "err", err)
+		f.Log.Debug("refused, trying again", "resource", f.Resource.Name, "err", err)
 		f.backoff.failures = min(f.backoff.failures, 1) // soon
 	case refused && !f.hasListed:
-		return fmt.Errorf("%w: %w", errRefused, err)
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	default:
-		f.observer.failed(err)
+		f.Observer.Failed(err)
 		// An answer that stays wrong may be the fault of where we start.
 		if f.failures++; f.failures >= 3 && isAboutRequest(err) {
 			f.version = ""
@@ -143,7 +137,7 @@ func (f *follower[T]) onError(err error) error {
 
 // refusalLasts reports whether the API has been refused for so long that this is
 // more than a server that starts.
-func (f *follower[T]) refusalLasts() bool {
+func (f *Follower[T]) refusalLasts() bool {
 	if f.refusedSince.IsZero() {
 		f.refusedSince = time.Now()
 	}
@@ -155,7 +149,7 @@ func (f *follower[T]) refusalLasts() bool {
 }
 
 // once lists where that is needed, then watches until the watch ends.
-func (f *follower[T]) once(ctx context.Context) error {
+func (f *Follower[T]) once(ctx context.Context) error {
 	if err := f.compareVersion(ctx); err != nil {
 		return err
 	}
@@ -171,19 +165,19 @@ func (f *follower[T]) once(ctx context.Context) error {
 		return err
 	}
 	defer w.stop()
-	f.position.watching(w.cancel)
-	defer f.position.watching(nil)
+	f.Position.watching(w.cancel)
+	defer f.Position.watching(nil)
 	return f.follow(ctx, w)
 }
 
 // open opens a watch where the last one ended.
-func (f *follower[T]) open(ctx context.Context) (*watcher, error) {
+func (f *Follower[T]) open(ctx context.Context) (*watcher, error) {
 	patience := openTime
 	if f.slowOpen {
 		patience = slowOpenTime
 	}
 	began := time.Now()
-	w, err := f.resource.watch(ctx, watchOptions(f.version), patience)
+	w, err := f.Resource.watch(ctx, watchOptions(f.version), patience)
 	f.slowOpen = errors.Is(err, errUnanswered) && !f.slowOpen || err == nil && time.Since(began) > openTime
 	return w, err
 }
@@ -191,18 +185,18 @@ func (f *follower[T]) open(ctx context.Context) (*watcher, error) {
 // compareVersion finds out, after a watch has ended, whether the server's state
 // is older than the one we hold: it was restored from a backup. A watch from a
 // version in the server's future would bring nothing, without an error.
-func (f *follower[T]) compareVersion(ctx context.Context) error {
+func (f *Follower[T]) compareVersion(ctx context.Context) error {
 	if f.version == "" || !f.watched {
 		return nil
 	}
-	newest, err := f.resource.newestVersion(ctx)
+	newest, err := f.Resource.NewestVersion(ctx)
 	if err != nil {
 		return err
 	}
 	f.watched = false
-	if n := number(newest); n > 0 && n < number(f.version) {
-		f.log.Warn("the API server has an older state than before, listing again",
-			"resource", f.resource.name, "held", f.version, "newest", newest)
+	if n := Number(newest); n > 0 && n < Number(f.version) {
+		f.Log.Warn("the API server has an older state than before, listing again",
+			"resource", f.Resource.Name, "held", f.version, "newest", newest)
 		f.version = ""
 	}
 	return nil
@@ -210,22 +204,22 @@ func (f *follower[T]) compareVersion(ctx context.Context) error {
 
 // list fills the sink. A list that was streamed returns the watch that goes on
 // from it.
-func (f *follower[T]) list(ctx context.Context) (*watcher, error) {
+func (f *Follower[T]) list(ctx context.Context) (*watcher, error) {
 	var items []T
 	var version string
 	var w *watcher
 	var err error
 	mode := "streamed"
-	if f.streaming.isOn() {
-		items, version, w, err = stream(ctx, f.resource)
+	if f.Streaming.IsOn() {
+		items, version, w, err = stream(ctx, f.Resource)
 		// Pages are also a way around a server that fails again and again.
-		if err != nil && !f.streaming.tryPages(f.resource.name, err) && (f.failures < 3 || !isAnswer(err)) {
+		if err != nil && !f.Streaming.tryPages(f.Resource.Name, err) && (f.failures < 3 || !isAnswer(err)) {
 			return nil, err
 		}
 	}
 	if w == nil {
 		mode = "paged"
-		if items, version, err = f.resource.list(ctx); err != nil {
+		if items, version, err = f.Resource.List(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -233,21 +227,24 @@ func (f *follower[T]) list(ctx context.Context) (*watcher, error) {
 	return w, nil
 }
 
+// Start hands a complete list to the sink, so that Run begins with a watch.
+func (f *Follower[T]) Start(ctx context.Context, items []T, version string) {
+	f.take(ctx, items, version, "paged")
+}
+
 // take hands a complete list to the sink.
-func (f *follower[T]) take(ctx context.Context, items []T, version, mode string) {
-	f.metrics.lists.WithLabelValues(f.role, mode).Inc()
-	f.log.Debug("listed", "resource", f.resource.name, "objects", len(items), "mode", mode, "version", version)
+func (f *Follower[T]) take(ctx context.Context, items []T, version, mode string) {
+	f.Log.Debug("listed", "resource", f.Resource.Name, "objects", len(items), "mode", mode, "version", version)
 	f.hasListed, f.listedAt, f.version, f.watched = true, time.Now(), version, false
-	f.observer.listed()
-	f.sink.replace(ctx, items)
-	f.position.listed(version)
+	f.Observer.Listed(mode)
+	f.Sink.Replace(ctx, items)
+	f.Position.listed(version)
 }
 
 // follow hands on events until the watch ends. It returns nil when the server
 // closed it in the ordinary way.
-func (f *follower[T]) follow(ctx context.Context, w *watcher) error {
-	f.metrics.watches.WithLabelValues(f.role).Inc()
-	f.observer.connected()
+func (f *Follower[T]) follow(ctx context.Context, w *watcher) error {
+	f.Observer.Connected()
 	f.refusedSince = time.Time{}
 	f.watched = true
 	opened, bookmarks := time.Now(), 0
@@ -268,7 +265,7 @@ func (f *follower[T]) follow(ctx context.Context, w *watcher) error {
 			return f.ended(ctx, err, time.Since(opened))
 		}
 		f.failures = 0
-		if e.kind == bookmark {
+		if e.Kind == Bookmark {
 			bookmarks++
 			f.bookmarks = f.bookmarks || bookmarks > 1
 		}
@@ -278,7 +275,7 @@ func (f *follower[T]) follow(ctx context.Context, w *watcher) error {
 // ended returns what the end of a watch means. Only a watch that lived for a
 // while makes up for failures: one that brings an event and ends would be opened
 // without a pause for ever.
-func (f *follower[T]) ended(ctx context.Context, err error, lived time.Duration) error {
+func (f *Follower[T]) ended(ctx context.Context, err error, lived time.Duration) error {
 	if lived >= goodWatch {
 		f.failures = 0
 		f.backoff.reset()
@@ -296,47 +293,37 @@ func (f *follower[T]) ended(ctx context.Context, err error, lived time.Duration)
 	case errors.Is(err, errSilentWatch):
 		f.bookmarks = false // until there are some again
 	}
-	return fmt.Errorf("watch %s: %w", f.resource.name, err)
+	return fmt.Errorf("watch %s: %w", f.Resource.Name, err)
 }
 
-func (f *follower[T]) deliver(ctx context.Context, e event) error {
-	if e.kind == bookmark {
-		m, err := metadataOf(e.object)
+func (f *Follower[T]) deliver(ctx context.Context, e Event) error {
+	if e.Kind == Bookmark {
+		version, err := e.Version()
 		if err != nil {
 			return err
 		}
-		f.reached(m.ResourceVersion)
+		f.reached(version)
 		return nil
 	}
-	v, kept, err := f.resource.decode(e.object)
+	v, kept, err := f.Resource.Decode(e.Object)
 	if err != nil {
 		return err
 	}
 	switch {
-	case e.kind == deleted, !kept:
-		f.sink.remove(ctx, v)
-	case e.kind == added, e.kind == modified:
-		f.sink.set(ctx, v)
+	case e.Kind == Deleted, !kept:
+		f.Sink.Remove(ctx, v)
+	case e.Kind == Added, e.Kind == Modified:
+		f.Sink.Set(ctx, v)
 	}
-	f.reached(f.resource.version(v))
+	f.reached(f.Resource.Version(v))
 	return nil
 }
 
 // reached notes that everything up to a version was handed to the sink.
-func (f *follower[T]) reached(version string) {
+func (f *Follower[T]) reached(version string) {
 	if version != "" {
 		f.version = version
 	}
-	f.observer.event()
-	f.position.reached(f.version)
-}
-
-// number is the value of a resourceVersion. Versions of one resource can be
-// compared; one that is no number counts as the oldest.
-func number(version string) uint64 {
-	n, err := strconv.ParseUint(version, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
+	f.Observer.Event()
+	f.Position.reached(f.version)
 }

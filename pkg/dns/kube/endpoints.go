@@ -1,0 +1,157 @@
+package kube
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
+)
+
+// betterTime is how often a better API is tried while endpoints come from
+// another one: a right may have been granted meanwhile, or the server upgraded.
+// The first time is soon, since a server that has just started may have refused
+// what it allows.
+const (
+	firstBetterTime = 30 * time.Second
+	betterTime      = 5 * time.Minute
+)
+
+// An endpointsSource follows endpoints, of the best API that can be read.
+type endpointsSource struct {
+	client    *Client
+	version   func() serverVersion
+	to        chan<- delta[kubedns.Endpoints]
+	tracker   *tracker
+	streaming *listwatch.Streaming
+	log       *slog.Logger
+	metrics   *Metrics
+	// api is what endpoints are read from. Set before its follower starts.
+	api atomic.Pointer[endpointsAPI]
+}
+
+// run follows the first API that works. It steps down to the next one
+// only before one was listed, and steps up as soon as a better one can be listed.
+// The other API is listed completely before it replaces anything.
+func (s *endpointsSource) run(ctx context.Context) {
+	var pause listwatch.Backoff
+	var logged bool
+	for at := 0; ctx.Err() == nil; {
+		apis := s.client.endpointsAPIs(s.version())
+		last := len(apis) - 1
+		at = min(at, last)
+		err := s.followFrom(ctx, apis, at)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case at < last:
+			at++
+			if at == last && !logged {
+				logged = true
+				s.logFallback(err)
+			}
+		default: // nothing is allowed: begin again
+			s.tracker.of(roleEndpoints, apis[at].resource.Name).Failed(err)
+			at = 0
+			if !pause.Wait(ctx, err) {
+				return
+			}
+		}
+	}
+}
+
+// followFrom follows one API after the other, each better than the last one. It
+// returns an error when the first one is refused and was never listed.
+func (s *endpointsSource) followFrom(ctx context.Context, apis []*endpointsAPI, at int) error {
+	var start *found // nil: list first
+	for {
+		api := apis[at]
+		s.api.Store(api)
+		s.metrics.setFallback(at == len(apis)-1)
+		f := s.follower(api)
+		if start != nil {
+			f.Start(ctx, start.items, start.version)
+		}
+		next, err := s.followUntilBetter(ctx, f, apis[:at])
+		if next == nil {
+			return err
+		}
+		s.log.Info("reading a better API for endpoints", "from", next.api.name, "instead", api.name)
+		for at > 0 && apis[at] != next.api {
+			at--
+		}
+		start = next
+	}
+}
+
+// A found is a complete list of a better API.
+type found struct {
+	api     *endpointsAPI
+	items   []kubedns.Endpoints
+	version string
+}
+
+// followUntilBetter runs f until ctx is done, or until one of the better APIs was
+// listed.
+func (s *endpointsSource) followUntilBetter(
+	ctx context.Context, f *listwatch.Follower[kubedns.Endpoints], better []*endpointsAPI,
+) (next *found, err error) {
+	if len(better) == 0 {
+		return nil, f.Run(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Go(func() {
+		if next = s.findBetter(ctx, better); next != nil {
+			cancel()
+		}
+	})
+	err = f.Run(ctx)
+	cancel()
+	group.Wait()
+	return next, err
+}
+
+// findBetter lists one of the APIs, the best first, as soon as one can be listed.
+// It returns nil when ctx is done before.
+func (s *endpointsSource) findBetter(ctx context.Context, apis []*endpointsAPI) *found {
+	for pause := firstBetterTime; listwatch.Sleep(ctx, pause/2+rand.N(pause/2)); pause = betterTime {
+		for _, api := range apis {
+			if _, err := api.resource.NewestVersion(ctx); err != nil {
+				s.log.Debug("tried a better API for endpoints", "api", api.name, "err", err)
+				continue
+			}
+			items, version, err := api.resource.List(ctx)
+			if err == nil {
+				return &found{api: api, items: items, version: version}
+			}
+			if ctx.Err() == nil {
+				s.tracker.report(roleEndpoints, api.resource.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *endpointsSource) logFallback(err error) {
+	if listwatch.ReasonOf(err) == listwatch.Forbidden {
+		s.log.Warn("not allowed to read EndpointSlices: reading Endpoints, up to 1000 addresses of one IP family each, until slices can be read",
+			"err", err, "advice", "grant list and watch on endpointslices of discovery.k8s.io to the service account")
+		return
+	}
+	s.log.Info("the API server has no EndpointSlices: reading Endpoints until it has", "err", err)
+}
+
+func (s *endpointsSource) follower(api *endpointsAPI) *listwatch.Follower[kubedns.Endpoints] {
+	return &listwatch.Follower[kubedns.Endpoints]{
+		Resource: api.resource,
+		Sink:     queue[kubedns.Endpoints]{to: s.to, from: api.name},
+		Observer: s.tracker.of(roleEndpoints, api.resource.Name), Log: s.log,
+		Streaming: s.streaming, Position: api.at, Refusable: true,
+	}
+}

@@ -1,0 +1,54 @@
+package listwatch
+
+import (
+	"encoding/json"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A Raw is an object as the server has encoded it, valid until the next one is
+// read. Protobuf comes without its envelope.
+type Raw struct {
+	Data []byte
+	JSON bool
+}
+
+// A Decoder makes a value of an object. Kept is false when the object is of no
+// interest; key and version are set all the same.
+type Decoder[T any] func(Raw) (value T, kept bool, err error)
+
+// DecodeAs returns a decoder for objects of the API type O that converts them.
+func DecodeAs[T, O any, P interface {
+	*O
+	Unmarshal([]byte) error
+}](convert func(P) (T, bool)) Decoder[T] {
+	return func(r Raw) (value T, kept bool, err error) {
+		o := P(new(O))
+		if err := unmarshal(r, o); err != nil {
+			return value, false, err
+		}
+		value, kept = convert(o)
+		return value, kept, nil
+	}
+}
+
+func unmarshal(r Raw, into interface{ Unmarshal([]byte) error }) (err error) {
+	if r.JSON {
+		err = json.Unmarshal(r.Data, into)
+	} else {
+		err = into.Unmarshal(r.Data)
+	}
+	if err != nil {
+		return fmt.Errorf("an object that cannot be read: %w", err)
+	}
+	return nil
+}
+
+// metadataOf returns the metadata of an object of any kind: the first field of
+// each.
+func metadataOf(r Raw) (metav1.ObjectMeta, error) {
+	var o metav1.PartialObjectMetadata
+	err := unmarshal(r, &o)
+	return o.ObjectMeta, err
+}

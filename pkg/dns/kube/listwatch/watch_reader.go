@@ -1,0 +1,143 @@
+package listwatch
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// An Event is one event of a watch. Its object is valid until the next event is
+// read.
+type Event struct {
+	Kind   EventKind
+	Object Raw
+}
+
+// An EventKind is the type of an event.
+type EventKind string
+
+// The kinds of events; ERROR is returned as an error.
+const (
+	Added    EventKind = "ADDED"
+	Modified EventKind = "MODIFIED"
+	Deleted  EventKind = "DELETED"
+	Bookmark EventKind = "BOOKMARK"
+)
+
+// A Reader reads the events of a watch. client-go's own reader turns broken
+// connections into ordinary ends of a watch; this one returns each error as it is.
+type Reader struct {
+	in     *bufio.Reader
+	object metav1.TypeMeta // of the objects, in protobuf
+	json   *json.Decoder   // nil for protobuf
+	frame  []byte
+	begun  bool
+}
+
+func NewReader(in io.Reader, object metav1.TypeMeta) *Reader {
+	return &Reader{in: bufio.NewReader(in), object: object}
+}
+
+// Next returns the next event. io.EOF means that the server closed the watch
+// between two events; an event of kind ERROR is returned as the error in it.
+func (r *Reader) Next() (Event, error) {
+	if !r.begun {
+		first, err := r.in.Peek(1)
+		if err != nil {
+			return Event{}, err
+		}
+		r.begun = true
+		switch first[0] {
+		case '{':
+			r.json = json.NewDecoder(r.in)
+		case 0: // of the length of a frame
+		default:
+			return Event{}, errNotAPI
+		}
+	}
+	if r.json != nil {
+		return r.nextJSON()
+	}
+	return r.nextFrame()
+}
+
+// nextFrame reads a frame: four bytes with its length, then a WatchEvent of
+// k8s.io/apimachinery/pkg/apis/meta/v1.
+func (r *Reader) nextFrame() (Event, error) {
+	var length [4]byte
+	if _, err := io.ReadFull(r.in, length[:]); err != nil {
+		return Event{}, err // io.EOF only when there was no byte
+	}
+	size := binary.BigEndian.Uint32(length[:])
+	if size > maxObject {
+		return Event{}, fmt.Errorf("%w: an event of %d bytes", errBadProtobuf, size)
+	}
+	r.frame = room(r.frame, int(size))
+	if _, err := io.ReadFull(r.in, r.frame); err != nil {
+		return Event{}, cutOff(err)
+	}
+	kind, object, ok := watchEvent(r.frame)
+	if !ok {
+		return Event{}, fmt.Errorf("%w: an event that cannot be read", errBadProtobuf)
+	}
+	if string(kind) == "ERROR" {
+		var status metav1.Status
+		content, ok := unwrap(object, "v1", "Status")
+		if !ok {
+			return Event{}, fmt.Errorf("%w: an error that cannot be read", errBadProtobuf)
+		}
+		if err := status.Unmarshal(content); err != nil {
+			return Event{}, fmt.Errorf("%w: %w", errBadProtobuf, err)
+		}
+		return Event{}, apierrors.FromObject(&status)
+	}
+	content, ok := unwrap(object, r.object.APIVersion, r.object.Kind)
+	if !ok {
+		return Event{}, errOtherKind
+	}
+	return Event{Kind: kindOf(kind), Object: Raw{Data: content}}, nil
+}
+
+func (r *Reader) nextJSON() (Event, error) {
+	var e struct {
+		Type   string
+		Object json.RawMessage
+	}
+	if err := r.json.Decode(&e); err != nil {
+		return Event{}, err
+	}
+	if e.Type == "ERROR" {
+		var status metav1.Status
+		if err := json.Unmarshal(e.Object, &status); err != nil {
+			return Event{}, fmt.Errorf("an error that cannot be read: %w", err)
+		}
+		return Event{}, apierrors.FromObject(&status)
+	}
+	return Event{Kind: EventKind(e.Type), Object: Raw{Data: e.Object, JSON: true}}, nil
+}
+
+// kindOf returns the kind of an event without an allocation.
+func kindOf(b []byte) EventKind {
+	switch string(b) {
+	case string(Added):
+		return Added
+	case string(Modified):
+		return Modified
+	case string(Deleted):
+		return Deleted
+	case string(Bookmark):
+		return Bookmark
+	}
+	return EventKind(b)
+}
+
+// Version returns the resourceVersion of the object.
+func (e Event) Version() (string, error) {
+	m, err := metadataOf(e.Object)
+	return m.ResourceVersion, err
+}

@@ -1,0 +1,80 @@
+package kube
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/dns/convert"
+	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
+)
+
+func typeOf(apiVersion, kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: apiVersion, Kind: kind}
+}
+
+func (c *Client) services() listwatch.Resource[kubedns.Service] {
+	return listwatch.Resource[kubedns.Service]{
+		Name: "services", Kind: typeOf("v1", "Service"), API: c.core, Params: c.params,
+		Key:     func(s kubedns.Service) listwatch.Key { return listwatch.Key(s.Key) },
+		Version: func(s kubedns.Service) string { return s.Version },
+		Decode: listwatch.DecodeAs(func(s *corev1.Service) (kubedns.Service, bool) {
+			return c.names.service(convert.Service(s)), true
+		}),
+	}
+}
+
+func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
+	return c.endpointsResource("endpoints", typeOf("v1", "Endpoints"), c.core,
+		listwatch.DecodeAs(func(e *corev1.Endpoints) (kubedns.Endpoints, bool) {
+			return c.names.endpoints(convert.Endpoints(e)), true
+		}))
+}
+
+func (c *Client) endpointSlices() listwatch.Resource[kubedns.Endpoints] {
+	return c.endpointsResource("endpointslices", typeOf("discovery.k8s.io/v1", "EndpointSlice"), c.slices,
+		decodeSlice(c.names.bytes, listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
+			e, _ := convert.Slice(s)
+			return heldSlice(c.names.endpoints(e))
+		})))
+}
+
+func (c *Client) betaEndpointSlices() listwatch.Resource[kubedns.Endpoints] {
+	return c.endpointsResource("endpointslices", typeOf("discovery.k8s.io/v1beta1", "EndpointSlice"), c.betaSlices,
+		decodeSlice(c.names.bytes, listwatch.DecodeAs(func(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
+			e, _ := convert.SliceV1beta1(s)
+			return heldSlice(c.names.endpoints(e))
+		})))
+}
+
+// heldSlice keeps a slice of a Service also when its addresses are FQDNs: by its
+// metadata it cannot be distinguished from one that was missed (see auditor).
+func heldSlice(e kubedns.Endpoints) (kubedns.Endpoints, bool) { return e, e.Service != "" }
+
+func (c *Client) endpointsResource(
+	name string, kind metav1.TypeMeta, api rest.Interface, decode listwatch.Decoder[kubedns.Endpoints],
+) listwatch.Resource[kubedns.Endpoints] {
+	return listwatch.Resource[kubedns.Endpoints]{
+		Name: name, Kind: kind, API: api, Params: c.params, Decode: decode,
+		Key:     func(e kubedns.Endpoints) listwatch.Key { return listwatch.Key(e.Key) },
+		Version: func(e kubedns.Endpoints) string { return e.Version },
+	}
+}
+
+// decodeSlice reads EndpointSlices, which change most, from their bytes. An object
+// that it cannot read is left to other, the decoder of the API.
+func decodeSlice(
+	intern func([]byte) string, other listwatch.Decoder[kubedns.Endpoints],
+) listwatch.Decoder[kubedns.Endpoints] {
+	return func(r listwatch.Raw) (kubedns.Endpoints, bool, error) {
+		if !r.JSON {
+			if e, ok := convert.SliceProtobuf(r.Data, intern); ok {
+				return e, e.Service != "", nil
+			}
+		}
+		return other(r)
+	}
+}
