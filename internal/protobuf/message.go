@@ -1,5 +1,5 @@
 // Package protobuf reads protobuf messages field by field, without allocation, for
-// messages of which few fields matter.
+// callers that need few of the fields.
 package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"

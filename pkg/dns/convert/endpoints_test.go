@@ -65,7 +65,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// sliceCase is told in the terms that both versions of the API share.
+// sliceCase is written in the terms that both versions of the API share.
 type sliceCase struct {
 	name        string
 	labels      map[string]string

@@ -15,7 +15,7 @@ import (
 const tolerateUnready = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
 
 // Service returns what names depend on. Of an ExternalName Service, ports and
-// addresses are left out, whatever its spec says; of a headless Service,
+// addresses are left out, whatever its spec contains; of a headless Service,
 // addresses. Addresses that do not parse are skipped.
 func Service(s *corev1.Service) kubedns.Service {
 	svc := kubedns.Service{

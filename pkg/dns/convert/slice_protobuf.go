@@ -216,7 +216,7 @@ func (r *sliceReader) endpoint(m protobuf.Message, left int) bool {
 	return true
 }
 
-// condition returns whether an endpoint is ready, given what was said before.
+// condition returns whether an endpoint is ready, given the conditions before it.
 func condition(m protobuf.Message, ready bool) (bool, bool) {
 	for len(m) > 0 {
 		f, ok := m.Next()
@@ -249,7 +249,7 @@ func (r *sliceReader) hostname(b []byte, left int) string {
 	return r.hostnames.String()[start:]
 }
 
-// isLower says that strings.ToLower would change nothing, for ASCII.
+// isLower reports whether strings.ToLower would change nothing, for ASCII.
 func isLower(b []byte) bool {
 	for _, c := range b {
 		if c >= 0x80 || c >= 'A' && c <= 'Z' {

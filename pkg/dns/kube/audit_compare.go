@@ -84,7 +84,7 @@ func compare(shown map[kubedns.Key]kubedns.ObjectVersion, held states) []differe
 
 // lasting returns the differences of the first comparison that are the same in
 // the second, and that the watch has passed by then. It reports unclear when
-// there are others of which this cannot be said, or not yet.
+// there are others for which this is not certain, or not yet.
 func lasting(first, second comparison) (missed []difference, unclear bool) {
 	before := make(map[difference]bool, len(first.differences))
 	for _, d := range first.differences {

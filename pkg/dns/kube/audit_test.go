@@ -323,7 +323,7 @@ func TestAuditOfOpaqueVersions(t *testing.T) {
 	})
 }
 
-// A server that does not list metadata alone is not audited, and that is said
+// A server that does not list metadata alone is not audited, and that is logged
 // once.
 func TestAuditWithoutMetadata(t *testing.T) {
 	tests := []struct {

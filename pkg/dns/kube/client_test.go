@@ -189,7 +189,7 @@ func TestDeadConnection(t *testing.T) {
 	})
 }
 
-// serve answers a request over HTTP with what the fake says.
+// serve answers a request over HTTP with the fake's reply.
 func serve(api *fakeAPI, w http.ResponseWriter, r *http.Request) {
 	resp, err := api.RoundTrip(r)
 	if err != nil {

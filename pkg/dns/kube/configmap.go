@@ -28,10 +28,10 @@ type ConfigMapOptions struct {
 	Client *Client
 	// Namespace and Name of the object. An empty namespace is kube-system.
 	Namespace, Name string
-	// Log is told about the watch in debug mode. Errors go to who applies the
+	// Log receives the state of the watch in debug mode. Errors go to the code that applies the
 	// configuration. Nil discards.
 	Log *slog.Logger
-	// Metrics count it. Nil counts for nobody.
+	// Metrics count it. Nil discards.
 	Metrics *Metrics
 }
 
@@ -69,7 +69,7 @@ func NewConfigMap(opts ConfigMapOptions) (*ConfigMap, error) {
 }
 
 // Run implements config.Source. While the API server cannot be read for longer,
-// it says so with an error every minute.
+// it reports an error every minute.
 func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	r := &configReader{ConfigMap: c, apply: apply}
 	if !r.first(ctx) {
@@ -121,11 +121,11 @@ type configReader struct {
 	*ConfigMap
 	apply func(config.Update)
 
-	have bool          // last is set
-	last config.Update // the last that was read
-	up   bool          // the watch is open
-	bad  time.Time     // when reading stopped working, or that was last told
-	told bool          // that reading does not work
+	have     bool          // last is set
+	last     config.Update // the last that was read
+	up       bool          // the watch is open
+	bad      time.Time     // when reading stopped working, or when that was last reported
+	reported bool          // that reading does not work
 }
 
 // first reads the object once, without waiting for long. It reports false when
@@ -142,23 +142,23 @@ func (r *configReader) first(ctx context.Context) bool {
 	case apierrors.IsNotFound(err):
 		r.read(configMap{})
 	case err != nil:
-		r.tell(err)
+		r.report(err)
 	default:
 		r.read(newConfigMap(&m))
 	}
 	return true
 }
 
-// read applies what the object says, unless that is known. The zero value
+// read applies the content of the object, unless it is in use. The zero value
 // stands for an absent object: the defaults.
 func (r *configReader) read(m configMap) {
 	if len(m.data) == 0 {
 		m.version = ""
 	}
-	if r.have && !r.told && r.last.Version == m.version {
+	if r.have && !r.reported && r.last.Version == m.version {
 		return
 	}
-	r.have, r.told = true, false
+	r.have, r.reported = true, false
 	r.last = config.Update{Version: m.version}
 	if r.last.Config, r.last.Err = config.Parse(m.data); r.last.Err != nil {
 		r.last.Err = fmt.Errorf("config map %s: %w", r.key, r.last.Err)
@@ -166,9 +166,9 @@ func (r *configReader) read(m configMap) {
 	r.apply(r.last)
 }
 
-// tell applies a failure to read.
-func (r *configReader) tell(err error) {
-	r.bad, r.told = time.Now(), true
+// report applies a failure to read.
+func (r *configReader) report(err error) {
+	r.bad, r.reported = time.Now(), true
 	err = fmt.Errorf("read config map %s: %w", r.key, err)
 	if hint := listwatch.AdviceFor(listwatch.ReasonOf(err), roleConfigMaps); hint != "" {
 		err = fmt.Errorf("%w (%s)", err, hint)
@@ -198,12 +198,12 @@ func (r *configReader) Remove(_ context.Context, m configMap) {
 	}
 }
 
-// connected tells that reading works again: what was read last still counts.
+// Connected reports that reading works again: the last content still counts.
 func (r *configReader) Connected() {
 	r.metrics.watches.WithLabelValues(roleConfigMaps).Inc()
 	r.up = true
-	if r.told && r.have {
-		r.told = false
+	if r.reported && r.have {
+		r.reported = false
 		r.apply(r.last)
 	}
 }
@@ -220,10 +220,10 @@ func (r *configReader) Lost() {
 	}
 }
 
-// failed tells of a failure that lasts. A server that restarts is none.
+// Failed reports a failure that lasts. A server that restarts is none.
 func (r *configReader) Failed(err error) {
 	r.metrics.errors.WithLabelValues(roleConfigMaps, string(listwatch.ReasonOf(err))).Inc()
 	if time.Since(r.bad) >= logEvery {
-		r.tell(err)
+		r.report(err)
 	}
 }

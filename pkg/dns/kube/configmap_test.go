@@ -187,7 +187,7 @@ func TestConfigMapServerAway(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		u.want(t, "version 101 192.0.2.1:53")
 
-		// Lost for long, then back unchanged: said too, so that an alarm can end.
+		// Lost for long, then back unchanged: reported too, so that an alarm can end.
 		api.change(func() { api.down = true })
 		time.Sleep(90 * time.Second)
 		u.want(t, "error ")

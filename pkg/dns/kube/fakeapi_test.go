@@ -36,7 +36,7 @@ type fakeAPI struct {
 	revision int
 	held     map[string]map[kubedns.Key]kruntime.Object // by path
 	history  []change
-	wake     chan struct{} // closed, and made anew, whenever something happens
+	wake     chan struct{} // closed, and replaced, whenever something happens
 	cuts     int           // how often all watches were cut off
 
 	json          bool           // speaks JSON alone
@@ -51,7 +51,7 @@ type fakeAPI struct {
 	forgotten     int            // watches from before this revision are Gone
 	ignoresStream bool           // sendInitialEvents means nothing, as before 1.27
 	refusesStream int            // HTTP status that answers it
-	goneAsEvent   bool           // says Gone in the stream, not before it
+	goneAsEvent   bool           // sends Gone in the stream, not before it
 	during        []change       // happens while a list of Services is streamed
 	losesBookmark bool           // the bookmark that ends a streamed list is lost
 	expireAfter   int            // this many continue tokens are answered with 410

@@ -12,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// metadataAlone is how a client asks for metadata. The fake says "metadata" for
+// metadataAlone is how a client asks for metadata. The fake records "metadata" for
 // the verb of such a request.
 const metadataAlone = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-// A metadataAPI says how a fake API server lists metadata.
+// A metadataAPI is how a fake API server lists metadata.
 type metadataAPI struct {
 	refuse int  // HTTP status
 	whole  bool // answers with whole objects
@@ -72,7 +72,7 @@ func metadataOf(o kruntime.Object) metav1.PartialObjectMetadata {
 	return p
 }
 
-// silently makes changes with store and drop that no watch is told of.
+// silently makes changes with store and drop that no watch brings.
 func (a *fakeAPI) silently(f func()) {
 	a.change(func() {
 		n := len(a.history)

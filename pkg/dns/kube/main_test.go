@@ -36,7 +36,7 @@ type rig struct {
 	stop context.CancelFunc
 }
 
-// inBubble starts a source on a server and runs test beside it. The source has
+// inBubble starts a source on a server and runs test with it. The source has
 // to end when test has.
 func inBubble(t *testing.T, api *fakeAPI, test func(t *testing.T, r *rig)) {
 	t.Helper()

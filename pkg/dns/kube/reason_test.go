@@ -77,7 +77,7 @@ func (a *authority) sign(t *testing.T, change func(*x509.Certificate)) tls.Certi
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
 }
 
-// What is wrong with a connection is told in a word, with what to change.
+// Each fault of a connection has a class of one word, and advice.
 func TestConnectionReasons(t *testing.T) {
 	known, unknown := newAuthority(t), newAuthority(t)
 	good := func(*x509.Certificate) {}

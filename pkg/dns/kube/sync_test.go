@@ -115,7 +115,7 @@ func TestPages(t *testing.T) {
 		objects = append(objects, clusterIP(fmt.Sprintf("s%04d", i), fmt.Sprintf("10.0.%d.%d", i/250, i%250+1)))
 	}
 	api.put(objects...)
-	api.expireAfter = 1 // the first list has to begin anew
+	api.expireAfter = 1 // the first list has to begin again
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		r.want("s0000", "10.0.0.1", "s0500", "10.0.2.1", "s1099", "10.0.4.100")
 		first, further, endpoints := 0, 0, false
@@ -174,7 +174,7 @@ func TestChanges(t *testing.T) {
 }
 
 // A slice that does not speak for its Service any more is gone, though the
-// server only says that it changed.
+// server only reports a change.
 func TestSliceLeavesService(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"), slice("db", "b", "10.1.0.2"), headless("other"))

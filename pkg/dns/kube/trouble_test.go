@@ -449,7 +449,7 @@ func TestTooManyRequests(t *testing.T) {
 	})
 }
 
-// A watch whose connection lives but that brings nothing is opened anew, where
+// A watch whose connection lives but that brings nothing is opened again, where
 // the server is known to send bookmarks.
 func TestWatchSilent(t *testing.T) {
 	isWatch := func(req request) bool { return req.Verb == "watch" && req.Path == slicesPath }
@@ -495,7 +495,7 @@ func TestWatchSilent(t *testing.T) {
 	}
 }
 
-// An API server that takes the request for a watch and says nothing.
+// An API server that takes the request for a watch and sends nothing.
 func TestWatchUnanswered(t *testing.T) {
 	api := newFakeAPI("31") // streams no lists
 	api.hangsWatches = true

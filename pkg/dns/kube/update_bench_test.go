@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 )
 
-// A loop is a stream that begins anew where it would end.
+// A loop is a stream that begins again where it would end.
 type loop struct {
 	all, rest []byte
 }

@@ -2,8 +2,9 @@ package listwatch
 
 import "github.com/kube-dns/kube-dns/internal/protobuf"
 
-// watchEvent returns the type of an event and the object in it, as parts of data, which is a WatchEvent of k8s.io/apimachinery/pkg/apis/meta/v1
-// in protobuf. It reports false when it is none.
+// watchEvent returns the type of an event and the object in it, as parts of data: a
+// WatchEvent of k8s.io/apimachinery/pkg/apis/meta/v1 in protobuf. It reports false
+// when data is none.
 func watchEvent(data []byte) (kind, object []byte, ok bool) {
 	const (
 		eventType   = 1<<3 | protobuf.Bytes
