@@ -32,7 +32,8 @@ func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 		// goroutine that reads packets.
 		return nil, backend.ErrWouldWait
 	}
-	found, err := z.backend.Records(ctx, backend.Query{Name: r.name, Type: r.question.Qtype, Limit: z.recordLimit(r), NoWait: !wait})
+	q := backend.Query{Name: r.name, Type: r.question.Qtype, Limit: z.recordLimit(r), NoWait: !wait}
+	found, err := z.backend.Records(ctx, q)
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
 		return z.negative(r, dns.RcodeNameError), nil
@@ -49,15 +50,6 @@ func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 
 // isWildcard reports whether a query for name may visit every Service.
 func isWildcard(name string) bool { return strings.Contains(name, "*") }
-
-const (
-	// minRecordSize is the size of the smallest answer record: a compressed owner,
-	// type, class, TTL, length and an IPv4 address.
-	minRecordSize = 16
-	// minSRVSize is the size of an SRV record without its target, which is not
-	// compressed.
-	minSRVSize = 18
-)
 
 // recordLimit is a number of answer records that certainly fills the reply.
 func (z *zone) recordLimit(r *request) int {
@@ -118,7 +110,8 @@ func (z *zone) answerSRV(ctx context.Context, r *request, wait bool, found backe
 	seen := map[string]bool{}
 	for _, rec := range found.Records {
 		m.Answer = append(m.Answer, &dns.SRV{
-			Hdr: header(r.question.Name, dns.TypeSRV, rec.TTL), Priority: srvPriority, Weight: weight, Port: rec.Port, Target: rec.Host,
+			Hdr:      header(r.question.Name, dns.TypeSRV, rec.TTL),
+			Priority: srvPriority, Weight: weight, Port: rec.Port, Target: rec.Host,
 		})
 		if seen[rec.Host] {
 			continue

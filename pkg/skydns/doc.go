@@ -1,20 +1,23 @@
-// Package skydns is a DNS server over a [backend.Backend]: it speaks the protocol, the
-// backend knows the names of one zone. The name and the idea of a server over
-// a backend of records come from SkyDNS; the code does not.
+// Package skydns is a DNS server over a [backend.Backend]: the server implements the
+// protocol, the backend holds the names of one zone. The name and the idea of a server
+// over a backend of records come from SkyDNS; the code does not.
 //
-// # The life of a query
+// # The way of a query
 //
-//	socket ─► respond ─► parse ─► classify ─► answer ─► finish ─► socket
-//	            │                                │
-//	            ├─ forwarder over UDP ───────────┤  told by a socket's reader
-//	            └─ TCP, upstream look-ups ───────┘  in a goroutine of their own
+//	udp.go, tcp.go   read packets, and send replies
+//	fast.go          the fast path: plain questions, from bytes to bytes
+//	request.go       the slow path: parse the packet
+//	respond.go       classify the question, and choose who answers it
+//	answer.go        from the zone's data
+//	zone.go          through aliases, also to names of upstreams
+//	pending.go       queries whose reply takes time, and their number
+//	reply.go         make a reply, and fit it to the client's size
+//	counters.go      count it
 //
-// Packets come from a UDP socket or a TCP connection. What can be answered from
-// the backend alone is answered at once, by the goroutine that read the packet.
-// What needs another server waits: a query forwarded over UDP in the table of the
-// socket that it went out on, all else in a goroutine. The number of both
-// together is bounded; beyond it the answer is SERVFAIL, at once.
+// The goroutine that read a packet answers it, if the backend alone can. Other queries
+// are pending: a query forwarded over UDP in the table of its socket, all others in a
+// goroutine. The number of pending queries is bounded; further ones get SERVFAIL at once.
 //
-// A panic while a query is handled is counted, logged with the query's name,
-// and answered with SERVFAIL.
+// A panic while a query is handled is counted, logged with the query's name, and
+// answered with SERVFAIL.
 package skydns

@@ -16,13 +16,13 @@ import (
 // library. Its answers are those of the slow path, but for the order of records; a
 // test compares the two. It belongs to one goroutine.
 type fastPath struct {
-	zone    *zone
-	backend backend.PlainBackend
-	tally   tally
-	via     transport
-	soa     *wire.SOA
-	random  *rand.PCG
-	now     time.Time // when the batch was received
+	zone     *zone
+	backend  backend.PlainBackend
+	counts   *counters
+	via      transport
+	soa      *wire.SOA
+	random   *rand.PCG
+	received time.Time // of the packets that are answered
 
 	// These are reused for one query after the other.
 	query  wire.Query
@@ -38,7 +38,7 @@ func newFastPath(z *zone, c *counters, via transport) *fastPath {
 	}
 	soa := z.soa(negativeTTL)
 	return &fastPath{
-		zone: z, backend: plain, tally: tally{counters: c}, via: via,
+		zone: z, backend: plain, counts: c, via: via,
 		soa:    wire.NewSOA(z.domain, soa.Ns, soa.Mbox, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
 		random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
 	}
@@ -47,6 +47,7 @@ func newFastPath(z *zone, c *counters, via transport) *fastPath {
 // answerAll sets the replies to packets of a batch, except where the slow path has to
 // answer.
 func (f *fastPath) answerAll(batch []udpbatch.Packet) {
+	f.received = time.Now()
 	for i := range batch {
 		batch[i].Reply = f.answer(batch[i].Data, batch[i].Room)
 	}
@@ -87,8 +88,8 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	}
 }
 
-// isPlainType reports whether the fast path may answer questions for a type.
-// The others have rules of their own.
+// isPlainType reports whether the fast path may answer questions for a type. The other
+// types have rules of their own.
 func isPlainType(qtype uint16) bool {
 	switch qtype {
 	case dns.TypeSOA, dns.TypeNS, dns.TypeTXT:
@@ -109,21 +110,18 @@ func (f *fastPath) limit() int {
 	return limit
 }
 
-// done completes a reply of rcode to a question about the zone.
+// done completes a reply of rcode. Compat: each reply about the zone is a miss of the
+// cache that upstream kube-dns had.
 func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	if f.query.OPT {
 		f.reply.OPT(ednsSize, f.query.DO)
 	}
-	size := len(f.reply.Buf)
-	f.tally.note(outcomeOf(sys, f.via, f.query.Type, rcode, size, truncated), size, f.now)
+	if sys == systemAuth {
+		f.counts.misses.Add(1)
+	}
+	f.counts.count(outcome{sys, f.via, f.query.Type, rcode, len(f.reply.Buf), truncated, time.Since(f.received)})
 	return f.reply.Buf
 }
-
-// begin is called before the first packet of a batch.
-func (f *fastPath) begin() { f.now = time.Now() }
-
-// end is called when the replies of a batch are about to be sent.
-func (f *fastPath) end() { f.tally.end(time.Since(f.now)) }
 
 func (f *fastPath) answerAddresses(packet, room []byte, plain *backend.Plain) []byte {
 	size := 4
@@ -147,12 +145,12 @@ func (f *fastPath) answerAddresses(packet, room []byte, plain *backend.Plain) []
 
 func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
 	f.reply.Begin(room, packet, &f.query, rcode)
-	f.reply.SOA(f.soa, &f.query, uint32(f.now.Unix()/3600*3600))
+	f.reply.SOA(f.soa, &f.query, uint32(f.received.Unix()/3600*3600))
 	return f.done(systemAuth, int(rcode), false)
 }
 
-// answerTargets begins at a random record. The addresses of the targets are
-// left out when they do not all fit, as in fit.
+// answerTargets begins at a random record. It leaves the addresses of the targets out
+// when they do not all fit, as fit does.
 func (f *fastPath) answerTargets(packet, room []byte, plain *backend.Plain) []byte {
 	targets, t, limit := plain.Targets, &f.target, f.limit()
 	total, at := targets.CountTargets(plain.Port), 0

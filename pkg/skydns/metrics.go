@@ -2,6 +2,7 @@ package skydns
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -15,88 +16,90 @@ import (
 )
 
 type metrics struct {
-	// shared counts for all goroutines that have no counters of their own.
-	shared *counters
-	all    []*counters
+	shared  *counters   // of goroutines without counters of their own
+	workers []*counters // of the goroutines that read packets
+	sockets atomic.Pointer[[]*udpbatch.Conn]
 
-	panics       prometheus.Counter
-	overloads    prometheus.Counter
-	stale        prometheus.Counter
-	sendErrors   *prometheus.CounterVec
-	unsent       [2]prometheus.Counter // of sendErrors: no room, refused
-	sockets      atomic.Pointer[[]*udpbatch.Conn]
-	conns        prometheus.Gauge
-	connsRefused prometheus.Counter
+	panics, overloads, stale prometheus.Counter
+	noRoom, notSent          prometheus.Counter // replies over UDP
+	conns                    prometheus.Gauge
+	connsRefused             prometheus.Counter
 
 	requests, legacyDurations, durations, sizes, errors, misses, responses *prometheus.Desc
 }
 
-// newMetrics makes the metrics of a server in which workers goroutines read
-// packets.
-func newMetrics(opts Options, workers int) *metrics {
-	legacy := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(opts.MetricsNamespace, opts.MetricsSubsystem, name), help, labels, nil)
+// newMetrics makes the metrics of a server in which workers goroutines read packets.
+// pending returns the number of pending queries.
+func newMetrics(opts Options, workers int, pending func() int) *metrics {
+	m := &metrics{shared: new(counters)}
+	for range workers {
+		m.workers = append(m.workers, new(counters))
+	}
+	m.describe(opts)
+	reg := opts.Registerer
+	if reg == nil {
+		reg = prometheus.NewRegistry()
 	}
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		reg.MustRegister(c)
+		return c
 	}
-	m := &metrics{
-		shared:    new(counters),
-		panics:    counter("kubedns_dns_panics_total", "Panics while a query was handled; each was answered with SERVFAIL."),
-		overloads: counter("kubedns_dns_overload_total", "Queries answered with SERVFAIL because too many waited for other servers, or too many wildcards ran."),
-		stale:     counter("kubedns_dns_stale_answers_total", "Answers from the data of an earlier run, while the first lists are waited for."),
-		sendErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kubedns_dns_send_errors_total",
-			Help: "Replies over UDP that were dropped: the socket's send buffer was full (reason=\"buffer\"), or the kernel refused them (reason=\"refused\").",
-		}, []string{"reason"}),
-		conns:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_dns_tcp_connections", Help: "Open TCP connections of clients."}),
-		connsRefused: counter("kubedns_dns_tcp_connections_refused_total", "TCP connections closed at once because there were too many."),
-
-		requests:        legacy("dns_request_count_total", "Counter of DNS requests made.", "system"),
-		legacyDurations: legacy("dns_request_duration_seconds", "Histogram of the time (in seconds) each request took to resolve.", "system"),
-		durations:       prometheus.NewDesc("kubedns_dns_query_duration_seconds", "Time from the receipt of a query to its reply, in seconds.", []string{"system"}, nil),
-		sizes:           legacy("dns_response_size_bytes", "Size of the returned response in bytes.", "system"),
-		errors:          legacy("dns_error_count_total", "Counter of DNS requests resulting in an error.", "system", "cause"),
-		misses:          legacy("dns_cachemiss_count_total", "Counter of DNS requests about the zone. There is no cache of responses, so each of them is a miss.", "cache"),
-		responses:       prometheus.NewDesc("kubedns_dns_responses_total", "DNS replies by protocol (udp, tcp), type of the question and response code.", []string{"proto", "type", "rcode"}, nil),
-	}
-	m.unsent = [2]prometheus.Counter{m.sendErrors.WithLabelValues("buffer"), m.sendErrors.WithLabelValues("refused")}
-	m.all = []*counters{m.shared}
-	for range workers {
-		m.all = append(m.all, new(counters))
-	}
-	drops := prometheus.NewCounterFunc(prometheus.CounterOpts{
+	m.panics = counter("kubedns_dns_panics_total",
+		"Panics while a query was handled; each was answered with SERVFAIL.")
+	m.overloads = counter("kubedns_dns_overload_total",
+		"Queries answered with SERVFAIL because too many were pending, or too many wildcards ran.")
+	m.stale = counter("kubedns_dns_stale_answers_total",
+		"Replies from the data of an earlier run, before the first lists are complete.")
+	m.connsRefused = counter("kubedns_dns_tcp_connections_refused_total",
+		"TCP connections closed at once because there were too many.")
+	m.conns = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kubedns_dns_tcp_connections", Help: "Open TCP connections of clients.",
+	})
+	unsent := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "kubedns_dns_send_errors_total",
+		Help: `Replies over UDP that were dropped: the socket's send buffer was full (reason="buffer"), ` +
+			`or the kernel refused them (reason="refused").`,
+	}, []string{"reason"})
+	m.noRoom, m.notSent = unsent.WithLabelValues("buffer"), unsent.WithLabelValues("refused")
+	reg.MustRegister(m, m.conns, unsent, prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "kubedns_dns_receive_drops_total",
 		Help: "Queries over UDP that the kernel dropped because a socket's receive buffer was full.",
-	}, m.kernelDrops)
-	if opts.Registerer != nil {
-		opts.Registerer.MustRegister(m, drops, m.panics, m.overloads, m.stale, m.sendErrors, m.conns, m.connsRefused)
-	}
+	}, m.kernelDrops), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kubedns_dns_waiting_queries",
+		Help: "Pending queries, most of them at upstreams. Beyond 2000 they get SERVFAIL at once.",
+	}, func() float64 { return float64(pending()) }))
 	return m
 }
 
-// watchWaiting adds the gauge of queries that wait, which n counts.
-func (m *metrics) watchWaiting(reg prometheus.Registerer, n func() int) {
-	if reg == nil {
-		return
+// describe sets the descriptions of the metrics that Collect sends.
+func (m *metrics) describe(opts Options) {
+	legacy := func(name, help string, labels ...string) *prometheus.Desc {
+		name = prometheus.BuildFQName(opts.MetricsNamespace, opts.MetricsSubsystem, name)
+		return prometheus.NewDesc(name, help, labels, nil)
 	}
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "kubedns_dns_waiting_queries",
-		Help: "Queries whose reply is still to come, from other servers most often. Beyond 2000 they get SERVFAIL at once.",
-	}, func() float64 { return float64(n()) }))
+	m.requests = legacy("dns_request_count_total", "Counter of DNS requests made.", "system")
+	m.legacyDurations = legacy("dns_request_duration_seconds",
+		"Histogram of the time (in seconds) each request took to resolve.", "system")
+	m.sizes = legacy("dns_response_size_bytes", "Size of the returned response in bytes.", "system")
+	m.errors = legacy("dns_error_count_total", "Counter of DNS requests resulting in an error.", "system", "cause")
+	m.misses = legacy("dns_cachemiss_count_total", "Counter of DNS requests about the zone. "+
+		"There is no cache of responses, so each of them is a miss.", "cache")
+	m.durations = prometheus.NewDesc("kubedns_dns_query_duration_seconds",
+		"Time from the receipt of a query to its reply, in seconds.", []string{"system"}, nil)
+	m.responses = prometheus.NewDesc("kubedns_dns_responses_total",
+		"DNS replies by protocol (udp, tcp), type of the question and response code.",
+		[]string{"proto", "type", "rcode"}, nil)
 }
 
 // sendFailed counts a reply over UDP that could not be sent.
 func (m *metrics) sendFailed(err error) {
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, os.ErrDeadlineExceeded) {
-		m.unsent[0].Inc()
+		m.noRoom.Inc()
 	} else {
-		m.unsent[1].Inc()
+		m.notSent.Inc()
 	}
 }
-
-// watchSockets makes the packets that the kernel drops at these sockets a metric.
-func (m *metrics) watchSockets(sockets []*udpbatch.Conn) { m.sockets.Store(&sockets) }
 
 // kernelDrops returns how many queries the kernel dropped.
 func (m *metrics) kernelDrops() float64 {
@@ -111,82 +114,85 @@ func (m *metrics) kernelDrops() float64 {
 	return float64(n)
 }
 
-// ofWorker returns the counters of one goroutine.
-func (m *metrics) ofWorker(i int) *counters { return m.all[1+i] }
-
-// malformed counts a reply to a packet that is not processed.
-func (m *metrics) malformed(via transport, rcode int) {
-	m.shared.responses[via][otherType][rcode].Add(1)
-}
-
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.requests, m.legacyDurations, m.durations, m.sizes, m.errors, m.misses, m.responses} {
+	for _, d := range []*prometheus.Desc{
+		m.requests, m.legacyDurations, m.durations, m.sizes, m.errors, m.misses, m.responses,
+	} {
 		out <- d
 	}
 }
 
-// Collect implements prometheus.Collector. Compat: a series appears when it is
-// first counted.
-func (m *metrics) Collect(out chan<- prometheus.Metric) {
-	sum := func(get func(*counters) *atomic.Uint64) uint64 {
-		var n uint64
-		for _, c := range m.all {
-			n += get(c).Load()
-		}
-		return n
+// sum adds up one counter of all goroutines.
+func (m *metrics) sum(get func(*counters) *atomic.Uint64) (n uint64) {
+	for _, c := range m.workers {
+		n += get(c).Load()
 	}
+	return n + get(m.shared).Load()
+}
+
+// Collect implements prometheus.Collector. Compat: a series appears when it is first
+// counted.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	emit := func(d *prometheus.Desc, n uint64, labels ...string) {
 		if n > 0 {
 			out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 		}
 	}
-	for sys := range systems {
-		name := systemNames[sys]
-		n := sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].requests })
-		if n == 0 {
-			continue
-		}
-		emit(m.requests, n, name)
-		for why := range causes {
-			emit(m.errors, sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].causes[why] }), name, causeNames[why])
-		}
-		m.collectHistograms(out, sys, sum)
-	}
-	emit(m.misses, sum(func(c *counters) *atomic.Uint64 { return &c.misses }), "response")
+	var byRcode [systems + 1][rcodes]uint64
 	for via, proto := range transportNames {
-		for t := range otherType + 1 {
+		for qtype := range otherType + 1 {
 			for rcode := range rcodes {
-				n := sum(func(c *counters) *atomic.Uint64 { return &c.responses[via][t][rcode] })
-				emit(m.responses, n, proto, typeText(t), rcodeText(rcode))
+				all := uint64(0)
+				for sys := range systems + 1 {
+					n := m.sum(func(c *counters) *atomic.Uint64 { return &c.replies[sys][via][qtype][rcode] })
+					byRcode[sys][rcode] += n
+					all += n
+				}
+				emit(m.responses, all, proto, typeText(qtype), rcodeText(rcode))
 			}
 		}
 	}
+	for sys, name := range systemNames {
+		if n := m.collectHistograms(out, sys); n > 0 {
+			emit(m.requests, n, name)
+		}
+		emit(m.errors, byRcode[sys][dns.RcodeNameError], name, "nxdomain")
+		emit(m.errors, byRcode[sys][dns.RcodeRefused], name, "refused")
+		emit(m.errors, byRcode[sys][dns.RcodeServerFailure], name, "servfail")
+		emit(m.errors, m.sum(func(c *counters) *atomic.Uint64 { return &c.truncated[sys] }), name, "truncated")
+	}
+	emit(m.misses, m.sum(func(c *counters) *atomic.Uint64 { return &c.misses }), "response")
 }
 
-func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys system, sum func(func(*counters) *atomic.Uint64) uint64) {
-	durations, legacy, seen := map[float64]uint64{}, map[float64]uint64{}, uint64(0)
-	for i, bound := range durationBounds {
-		seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].durations[i] })
-		durations[bound.Seconds()] = seen
-		if bound >= legacyLowest {
-			legacy[bound.Seconds()] = seen
+// collectHistograms sends the histograms of a system and returns the number of its
+// replies.
+func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys int) uint64 {
+	durations, n := m.buckets(durationBounds[:], func(c *counters, i int) *atomic.Uint64 { return &c.durations[sys][i] })
+	if n == 0 {
+		return 0
+	}
+	sizes, _ := m.buckets(sizeBounds[:], func(c *counters, i int) *atomic.Uint64 { return &c.sizes[sys][i] })
+	took := time.Duration(m.sum(func(c *counters) *atomic.Uint64 { return &c.nanos[sys] })).Seconds()
+	bytes := m.sum(func(c *counters) *atomic.Uint64 { return &c.bytes[sys] })
+	legacy := maps.Clone(durations)
+	maps.DeleteFunc(legacy, func(bound float64, _ uint64) bool { return bound < legacyLowest })
+	out <- prometheus.MustNewConstHistogram(m.legacyDurations, n, took, legacy, systemNames[sys])
+	out <- prometheus.MustNewConstHistogram(m.durations, n, took, durations, systemNames[sys])
+	out <- prometheus.MustNewConstHistogram(m.sizes, n, float64(bytes), sizes, systemNames[sys])
+	return n
+}
+
+// buckets returns the counts of replies up to each bound, and of all.
+func (m *metrics) buckets(bounds []float64, get func(*counters, int) *atomic.Uint64) (map[float64]uint64, uint64) {
+	counts, n := map[float64]uint64{}, uint64(0)
+	for i := range len(bounds) + 1 {
+		n += m.sum(func(c *counters) *atomic.Uint64 { return get(c, i) })
+		if i < len(bounds) {
+			counts[bounds[i]] = n
 		}
 	}
-	seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].durations[len(durationBounds)] })
-	total := time.Duration(sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].nanos })).Seconds()
-	out <- prometheus.MustNewConstHistogram(m.legacyDurations, seen, total, legacy, systemNames[sys])
-	out <- prometheus.MustNewConstHistogram(m.durations, seen, total, durations, systemNames[sys])
-
-	sizes := map[float64]uint64{}
-	seen = 0
-	for i, bound := range sizeBounds {
-		seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].sizes[i] })
-		sizes[float64(bound)] = seen
-	}
-	seen += sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].sizes[len(sizeBounds)] })
-	bytes := sum(func(c *counters) *atomic.Uint64 { return &c.systems[sys].bytes })
-	out <- prometheus.MustNewConstHistogram(m.sizes, seen, float64(bytes), sizes, systemNames[sys])
+	return counts, n
 }
 
 func typeText(index int) string {
@@ -200,7 +206,7 @@ func rcodeText(rcode int) string {
 	switch rcode {
 	case rcodes - 1:
 		return "other"
-	case dns.RcodeBadVers: // the library knows the number as that of TSIG
+	case dns.RcodeBadVers: // TSIG has another name for the number, which the library uses
 		return "BADVERS"
 	}
 	if text, ok := dns.RcodeToString[rcode]; ok {

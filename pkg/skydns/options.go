@@ -18,35 +18,34 @@ type Options struct {
 	Domain string
 	// Backend holds the zone's data. Required.
 	Backend backend.Backend
-	// Forwarder asks other servers. Required.
+	// Forwarder sends queries to upstreams. Required.
 	Forwarder *Forwarder
-	// Version is the answer to version.bind in class CHAOS.
+	// Version is the reply to version.bind in class CHAOS.
 	Version string
-	// Registerer gets the metrics; nil: they are counted and not exported.
+	// Registerer registers the metrics. nil: they are counted and not exported.
 	Registerer prometheus.Registerer
-	// MetricsNamespace and MetricsSubsystem begin the names of the metrics
-	// that kube-dns has always had. Both default to "skydns".
+	// MetricsNamespace and MetricsSubsystem begin the names of the legacy metrics.
+	// Both default to "skydns".
 	MetricsNamespace, MetricsSubsystem string
-	// MaxForwards bounds the queries that wait for other servers; one more gets
-	// SERVFAIL at once. One client may have a quarter of them, unless it is on
-	// loopback. 0 means 2000.
+	// MaxForwards bounds the pending queries. One client may have a quarter of them,
+	// unless it is on loopback. Further queries get SERVFAIL at once. 0 means 2000.
 	MaxForwards int
-	// MaxWildcards bounds the wildcard queries that run at a time, since one
-	// of them may visit every Service; one more gets SERVFAIL at once. One client
-	// may have half of them, unless it is on loopback. 0 means 4.
+	// MaxWildcards bounds the wildcard queries that run at a time, since one of them
+	// may visit every Service. One client may have half of them, unless it is on
+	// loopback. Further ones get SERVFAIL at once. 0 means 4.
 	MaxWildcards int
-	// MaxTCPConns bounds the TCP connections; one more is closed at once. One
-	// client may have an eighth of them, unless it is on loopback. 0 means 8000,
-	// or fewer where the process may not open that many files.
+	// MaxTCPConns bounds the TCP connections. One client may have an eighth of them,
+	// unless it is on loopback. Further ones are closed at once. 0 means 8000, or fewer
+	// where the process may not open that many files.
 	MaxTCPConns int
-	// Hold is how long after its start the server lets questions about its own
-	// names wait while the backend has no data: a start is over in a moment,
-	// and a client that gets SERVFAIL may give up. 0: it does not.
+	// Hold is how long after its start the server holds queries for names of the zone
+	// while the backend has no data. A start takes a moment, and a client that gets
+	// SERVFAIL may give up. 0 holds none.
 	Hold time.Duration
-	// NoFastPath leaves all questions to the handler, and reads one packet at
-	// a time.
+	// NoFastPath sends all packets through the slow path, and reads one packet at a
+	// time.
 	NoFastPath bool
-	// Logger gets what changes, not what is asked. nil discards.
+	// Logger receives changes of state, not queries. nil discards.
 	Logger *slog.Logger
 }
 
@@ -61,17 +60,19 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("domain %q: want a name in lower case with a trailing dot", o.Domain)
 	}
 	if n := len(o.Domain) - 1; n > MaxDomain {
-		return o, fmt.Errorf("domain %q: %d characters leave no room for names below it, at most %d do", o.Domain, n, MaxDomain)
+		return o, fmt.Errorf("domain %q: %d characters leave no room for names below it: at most %d", o.Domain, n, MaxDomain)
 	}
 	if o.Backend == nil || o.Forwarder == nil {
-		return o, fmt.Errorf("a server needs a backend and a forwarder")
+		return o, fmt.Errorf("the options Backend and Forwarder are required")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.MetricsNamespace = cmp.Or(o.MetricsNamespace, "skydns")
 	o.MetricsSubsystem = cmp.Or(o.MetricsSubsystem, "skydns")
-	for name, n := range map[string]int{"MaxForwards": o.MaxForwards, "MaxWildcards": o.MaxWildcards, "MaxTCPConns": o.MaxTCPConns} {
+	for name, n := range map[string]int{
+		"MaxForwards": o.MaxForwards, "MaxWildcards": o.MaxWildcards, "MaxTCPConns": o.MaxTCPConns,
+	} {
 		if n < 0 {
 			return o, fmt.Errorf("%s %d: want a number above 0, or 0 for the default", name, n)
 		}

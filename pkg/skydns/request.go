@@ -91,7 +91,8 @@ func readQuestion(raw []byte) (dns.Question, bool) {
 	if err != nil || off != end+1 {
 		return dns.Question{}, false
 	}
-	return dns.Question{Name: name, Qtype: binary.BigEndian.Uint16(raw[off:]), Qclass: binary.BigEndian.Uint16(raw[off+2:])}, true
+	qtype, class := binary.BigEndian.Uint16(raw[off:]), binary.BigEndian.Uint16(raw[off+2:])
+	return dns.Question{Name: name, Qtype: qtype, Qclass: class}, true
 }
 
 // readOPT checks that the sections of a packet hold what the header counts, and

@@ -41,7 +41,7 @@ func (s *responder) respond(raw []byte, via transport) (resp response) {
 	}
 	if rcode != dns.RcodeSuccess {
 		packed, _ := fit(r.reply(rcode), minUDPSize)
-		s.metrics.malformed(via, rcode)
+		s.metrics.shared.count(outcome{system: systemNone, via: via, rcode: rcode})
 		return response{reply: packed}
 	}
 	kind, rcode := s.classify(r)
@@ -169,7 +169,7 @@ func (s *responder) forward(r *request, sys system, start time.Time) response {
 			}
 			reply = fitForwarded(reply, r.limit())
 			rcode := int(binary.BigEndian.Uint16(reply[2:]) & 0xf)
-			s.metrics.shared.count(outcomeOf(sys, r.via, r.question.Qtype, rcode, len(reply), false), len(reply), time.Since(start))
+			s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, rcode, len(reply), false, time.Since(start)})
 			return reply
 		})
 	}
@@ -211,8 +211,7 @@ func (s *responder) finish(r *request, m *dns.Msg, sys system, start time.Time) 
 		m = r.failure()
 		packed, _ = fit(m, minUDPSize)
 	}
-	o := outcomeOf(sys, r.via, r.question.Qtype, m.Rcode, len(packed), m.Truncated)
-	s.metrics.shared.count(o, len(packed), time.Since(start))
+	s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, m.Rcode, len(packed), m.Truncated, time.Since(start)})
 	return packed
 }
 

@@ -30,18 +30,19 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	r := &responder{
-		zone: zone{domain: opts.Domain, backend: opts.Backend, forwarder: opts.Forwarder, version: opts.Version, log: opts.Logger},
+		zone: zone{
+			domain: opts.Domain, backend: opts.Backend, forwarder: opts.Forwarder, version: opts.Version, log: opts.Logger,
+		},
 		backlog: backlog{
 			forwards:  newShares(opts.MaxForwards, max(1, opts.MaxForwards/4)),
 			wildcards: newShares(opts.MaxWildcards, max(1, opts.MaxWildcards/2)),
 		},
-		metrics:  newMetrics(opts, maxSockets),
 		panicLog: throttle{every: time.Second},
 		packLog:  throttle{every: time.Minute},
 	}
+	r.metrics = newMetrics(opts, maxSockets, r.forwards.taken)
 	s := &Server{responder: r, options: opts}
 	s.tcp = newTCPServer(r, func() *fastPath { return s.newFastPath(r.metrics.shared, tcp) }, opts.MaxTCPConns)
-	r.metrics.watchWaiting(opts.Registerer, r.forwards.taken)
 	if opts.Registerer != nil {
 		opts.Registerer.MustRegister(newUpstreamMetrics(opts.Forwarder))
 	}
@@ -78,9 +79,9 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	if why := conns[0].Single(); why != nil && !s.options.NoFastPath {
 		s.log.Warn("reading one packet at a time", "err", why)
 	}
-	s.metrics.watchSockets(conns)
+	s.metrics.sockets.Store(&conns)
 	for i, conn := range conns {
-		u := &udpServer{responder: s.responder, conn: conn, fast: s.newFastPath(s.metrics.ofWorker(i), udp)}
+		u := &udpServer{responder: s.responder, conn: conn, fast: s.newFastPath(s.metrics.workers[i], udp)}
 		g.Go(func() error { return u.serve(ctx) })
 	}
 	g.Go(func() error { return s.tcp.serve(ctx, sockets.tcp) })

@@ -8,22 +8,21 @@ import (
 	"runtime"
 )
 
-// maxSockets bounds the sockets for UDP, each of which has a goroutine of its
-// own.
+// maxSockets bounds the sockets for UDP. Each one has a goroutine.
 const maxSockets = 64
 
 // Sockets are what a Server listens on: one address, UDP and TCP.
 type Sockets struct {
-	udp []*net.UDPConn // the kernel spreads clients over them
+	udp []*net.UDPConn // the kernel distributes clients over them
 	tcp net.Listener
 }
 
 // Listen binds the address host:port for UDP and TCP. An unspecified host
 // means all addresses of both families. For UDP it opens a socket for each
-// processor, where the system can spread packets over them.
+// processor, where the system can distribute packets over them.
 func Listen(ctx context.Context, addr string) (*Sockets, error) {
 	var lc net.ListenConfig
-	// TCP first: with port 0 it chooses one, which is then free for UDP as a rule.
+	// TCP first: with port 0 it chooses a port, which is most often free for UDP.
 	tcp, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s over TCP: %w", addr, err)
@@ -45,8 +44,8 @@ func listenUDP(ctx context.Context, addr string) ([]*net.UDPConn, error) {
 	if n == 1 || reusePort == nil {
 		return prepare([]net.PacketConn{alone}), nil
 	}
-	// Sockets that share a port would share it with another process, too. That
-	// the first could be bound alone shows that there is none.
+	// Sockets that share a port would share it with another process, too. The first
+	// one was bound alone, so there is none.
 	if err := alone.Close(); err != nil {
 		return nil, err
 	}
@@ -79,10 +78,10 @@ func listenShared(ctx context.Context, addr string, n int) ([]net.PacketConn, er
 	return conns, nil
 }
 
-// Buffers of a UDP socket, in bytes; the kernel gives what it allows. Received
-// packets wait while we are not scheduled. Replies to addresses that do not
-// resolve stay in the send buffer for seconds, up to 208 KiB for each address;
-// the rest is room for all other clients.
+// Buffers of a UDP socket, in bytes; the kernel may allow less. The receive buffer
+// holds packets while this process is not scheduled. Replies to addresses that do not
+// resolve stay in the send buffer for seconds, up to 208 KiB for each address; the rest
+// is room for all other clients.
 const (
 	receiveBuffer = 4 << 20
 	sendBuffer    = 8 << 20

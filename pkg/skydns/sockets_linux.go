@@ -16,9 +16,8 @@ var reusePort = func(_, _ string, raw syscall.RawConn) error {
 	return errors.Join(err, set)
 }
 
-// forceBuffers sets the buffers of a socket beyond what the kernel allows
-// others, which takes the right to administrate the network. It reports whether
-// that was given.
+// forceBuffers sets the buffers of a socket, also above the system's limits. It reports
+// whether the process has the capability that this requires (CAP_NET_ADMIN).
 func forceBuffers(conn *net.UDPConn, receive, send int) bool {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -33,8 +32,8 @@ func forceBuffers(conn *net.UDPConn, receive, send int) bool {
 	return err == nil && refused == nil
 }
 
-// connFiles returns how many files the process may open for connections of
-// clients. Half of what it may open, or 500, is for all else.
+// connFiles returns how many files the process may open for connections of clients.
+// Half of its limit, or 500, is for all other files.
 func connFiles() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

@@ -140,8 +140,7 @@ func (t *tcpServer) answer(fast *fastPath, raw []byte) (resp response) {
 		return t.respond(raw, tcp)
 	}
 	reply := t.guard(raw, func() []byte {
-		fast.begin()
-		defer fast.end()
+		fast.received = time.Now()
 		return fast.answer(raw, fast.reply.Buf[:0])
 	})
 	if reply != nil {

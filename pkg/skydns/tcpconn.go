@@ -20,25 +20,21 @@ const (
 	sendTimeout = 2 * time.Second
 	// maxTCPQuery is the size of the largest query, as over UDP.
 	maxTCPQuery = udpbatch.MaxPacket
+	// connBuffer is the size of a connection's buffers, each way.
+	connBuffer = 2048
 )
 
-// A tcpConn is one client. One goroutine reads; replies are written by several.
+// A tcpConn is the connection of a client. One goroutine reads, several write replies.
 type tcpConn struct {
 	net.Conn
 	from    netip.Addr
 	replies *shares // bytes that are being sent
 	r       *bufio.Reader
-	unread  int       // bytes of the last query, still in r's buffer
-	until   time.Time // the deadline for reading
 
 	mu     sync.Mutex
 	w      *bufio.Writer
-	sendBy time.Time // the deadline for writing
 	failed atomic.Bool
 }
-
-// connBuffer is the size of the buffers of a connection, each way.
-const connBuffer = 2048
 
 func newTCPConn(conn net.Conn, from netip.Addr, replies *shares) *tcpConn {
 	return &tcpConn{
@@ -49,110 +45,84 @@ func newTCPConn(conn net.Conn, from netip.Addr, replies *shares) *tcpConn {
 
 var errLargeQuery = errors.New("the query is too large")
 
-// next reads a message and the length in front of it (RFC 1035 section 4.2.2).
-// The message is valid until the next call. Replies that are buffered are sent
-// before next waits for the client.
+// next reads a query. It sends the replies that are buffered before it waits for the
+// client.
 func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, error) {
-	_, _ = c.r.Discard(c.unread)
-	c.unread = 0
 	if !c.hasNext() {
 		c.flush()
+		if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil && c.r.Buffered() == 0 {
+			return nil, err // it was stopped before the deadline was set
+		}
 	}
-	if err := c.await(timeout); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil && c.r.Buffered() == 0 {
-		return nil, err // it was stopped before the deadline was set
-	}
-	head, err := c.r.Peek(2)
+	size, err := c.r.Peek(2)
 	if err != nil {
 		return nil, err
 	}
-	size := int(binary.BigEndian.Uint16(head))
-	if size > maxTCPQuery {
+	if binary.BigEndian.Uint16(size) > maxTCPQuery {
 		return nil, errLargeQuery
-	}
-	if 2+size <= c.r.Size() {
-		framed, err := c.r.Peek(2 + size)
-		if err != nil {
-			return nil, err
-		}
-		c.unread = 2 + size
-		return framed[2:], nil
 	}
 	return wire.ReadMessage(c.r)
 }
 
-// hasNext reports whether a whole query has been read.
+// hasNext reports whether a whole query is in the buffer.
 func (c *tcpConn) hasNext() bool {
 	n := c.r.Buffered()
 	if n < 2 {
 		return false
 	}
-	head, _ := c.r.Peek(2) // it is there
-	return n-2 >= int(binary.BigEndian.Uint16(head))
+	size, _ := c.r.Peek(2) // it is there
+	return n-2 >= int(binary.BigEndian.Uint16(size))
 }
 
-// await sets the deadline for the next query. Setting it costs something, so a
-// deadline that is about right stays.
-func (c *tcpConn) await(timeout time.Duration) error {
-	until := time.Now().Add(timeout)
-	if until.Sub(c.until) < timeout/8 {
-		return nil
-	}
-	c.until = until
-	return c.SetReadDeadline(until)
-}
-
-// send writes a reply, and flushes it where asked to. A client that does not
-// read, or holds too many bytes of replies, loses its connection.
+// send writes a reply, and flushes it if flush is set. A client that does not read, or
+// holds too many bytes of replies, loses its connection.
 func (c *tcpConn) send(reply []byte, flush bool) {
-	if len(reply) == 0 || c.failed.Load() {
+	if len(reply) == 0 {
 		return
 	}
 	if !c.replies.take(c.from, len(reply)) {
-		c.fail(errManyReplies)
+		c.fail()
 		return
 	}
 	defer c.replies.give(c.from, len(reply))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed.Load() {
-		return
-	}
-	c.awaitSend()
-	_ = c.w.WriteByte(byte(len(reply) >> 8))
-	_ = c.w.WriteByte(byte(len(reply)))
-	_, err := c.w.Write(reply)
-	if err == nil && flush {
-		err = c.w.Flush()
-	}
-	c.fail(err)
+	c.write(func() error {
+		framed := binary.BigEndian.AppendUint16(c.w.AvailableBuffer(), uint16(len(reply)))
+		if _, err := c.w.Write(framed); err != nil {
+			return err
+		}
+		if _, err := c.w.Write(reply); err != nil || !flush {
+			return err
+		}
+		return c.w.Flush()
+	})
 }
-
-var errManyReplies = errors.New("the client does not read its replies")
 
 func (c *tcpConn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed.Load() || c.w.Buffered() == 0 {
-		return
+	if c.w.Buffered() > 0 {
+		c.write(c.w.Flush)
 	}
-	c.awaitSend()
-	c.fail(c.w.Flush())
 }
 
-// awaitSend sets the deadline for what is written next; see await.
-func (c *tcpConn) awaitSend() {
-	if until := time.Now().Add(sendTimeout); until.Sub(c.sendBy) > sendTimeout/8 {
-		c.sendBy = until
-		_ = c.SetWriteDeadline(until)
+// write calls f, which writes, unless the connection has failed.
+func (c *tcpConn) write(f func() error) {
+	if c.failed.Load() {
+		return
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(sendTimeout))
+	if f() != nil {
+		c.fail()
 	}
 }
 
 // fail ends the connection after an error.
-func (c *tcpConn) fail(err error) {
-	if err != nil && !c.failed.Swap(true) {
-		_ = c.SetDeadline(time.Now())
-	}
+func (c *tcpConn) fail() {
+	c.failed.Store(true)
+	_ = c.SetDeadline(time.Now())
 }

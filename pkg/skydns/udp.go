@@ -37,8 +37,6 @@ func (u *udpServer) serve(ctx context.Context) error {
 
 func (u *udpServer) answerAll(batch []udpbatch.Packet) {
 	if u.fast != nil {
-		u.fast.begin()
-		defer u.fast.end()
 		u.answerFast(batch)
 	}
 	for i := range batch {

@@ -29,6 +29,15 @@ const (
 	negativeTTL = 60
 )
 
+const (
+	// minRecordSize is the size of the smallest answer record: a compressed owner,
+	// type, class, TTL, length and an IPv4 address.
+	minRecordSize = 16
+	// minSRVSize is the size of an SRV record without its target, which is not
+	// compressed.
+	minSRVSize = 18
+)
+
 // soa returns the zone's SOA record.
 func (z *zone) soa(ttl uint32) *dns.SOA {
 	return &dns.SOA{
@@ -67,7 +76,8 @@ func (z *zone) follow(ctx context.Context, wait bool, name string, qtype uint16,
 		if z.outside(name) {
 			return z.followOutside(ctx, wait, c, name, qtype)
 		}
-		found, err := z.backend.Records(ctx, backend.Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize, NoWait: !wait})
+		q := backend.Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize, NoWait: !wait}
+		found, err := z.backend.Records(ctx, q)
 		switch {
 		case errors.Is(err, backend.ErrNotFound):
 			c.rcode, c.soa = dns.RcodeNameError, []dns.RR{z.soa(negativeTTL)}

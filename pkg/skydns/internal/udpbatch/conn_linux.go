@@ -30,23 +30,38 @@ type Route struct {
 	controlLen int
 }
 
+// Source returns the client's address, the zero Addr when it is unknown.
+func (r *Route) Source() netip.Addr {
+	switch r.to.Family {
+	case unix.AF_INET:
+		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&r.to)).Addr)
+	case unix.AF_INET6:
+		return netip.AddrFrom16(r.to.Addr).Unmap()
+	}
+	return netip.Addr{}
+}
+
 // A Packet is one packet of a batch.
 type Packet struct {
-	// Data is what was received.
+	// Data is the packet as it was received.
 	Data []byte
 	// Room is an empty buffer with capacity for a reply of MaxPacket bytes.
 	Room []byte
-	// Reply is what is sent back, when it is not empty.
+	// Reply is sent back when it is not empty. It may be in Room or elsewhere.
 	Reply []byte
-	// Route is where it came from.
+	// Route is the way back to the client.
 	Route Route
 
 	vector  unix.Iovec
 	in, out [MaxPacket]byte
 }
 
-// A Conn serves one socket. Serve belongs to one goroutine; Send may be called
-// by any.
+// A Handler answers packets of a batch: it sets Reply of each packet whose reply is
+// ready. It must not retain the packets or their fields. Later replies are sent to a
+// copy of Route.
+type Handler func(batch []Packet)
+
+// A Conn serves one socket. Serve belongs to one goroutine; Send may be called by any.
 type Conn struct {
 	conn   *net.UDPConn
 	fd     int // of conn, for calls that do not block
@@ -58,43 +73,51 @@ type Conn struct {
 	in, out [Size]message
 	vectors [Size]unix.Iovec // of out
 
-	// What receive works on. It is made once: a closure for each call would be
+	// The result of receive, which is made once: a closure for each call would be
 	// allocated.
 	received int
 	errno    syscall.Errno
 	receive  func(uintptr) bool
 }
 
-// New serves conn, which stays open when New fails. failed is called with the
-// error of every reply that cannot be sent: unix.EAGAIN where the kernel has no
-// room for it. With one it receives and sends one packet at a time.
+// New serves conn, which stays open when New fails. failed is called with the error of
+// every reply that cannot be sent: unix.EAGAIN where the kernel has no room for it.
+// With one it receives and sends one packet at a time.
 func New(conn *net.UDPConn, one bool, failed func(error)) (*Conn, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	if conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() {
-		if err := wantPacketInfo(raw); err != nil {
-			return nil, err
+	c := &Conn{conn: conn, raw: raw, failed: failed, single: errOne}
+	var refused error
+	err = raw.Control(func(fd uintptr) {
+		c.fd = int(fd)
+		if conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified() {
+			refused = requestPacketInfo(c.fd)
 		}
-	}
-	c := &Conn{conn: conn, raw: raw, failed: failed}
-	if err := raw.Control(func(fd uintptr) { c.fd = int(fd) }); err != nil {
-		return nil, err
-	}
-	if one {
-		c.single = errOne
-	} else {
-		c.single = c.probe()
-	}
+		if !one {
+			c.single = c.probe()
+		}
+	})
 	c.prepare()
-	return c, nil
+	return c, errors.Join(err, refused)
 }
 
 var errOne = errors.New("as configured")
 
-// probe returns an error where the kernel, or a seccomp filter, refuses to
-// receive or send many messages at a time.
+// requestPacketInfo requests the address that each packet was sent to. A socket of one
+// family refuses the other's option.
+func requestPacketInfo(fd int) error {
+	err4 := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	err6 := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	if err4 != nil && err6 != nil {
+		return err6
+	}
+	return nil
+}
+
+// probe returns an error where the kernel, or a seccomp filter, refuses to receive or
+// send many messages at a time.
 func (c *Conn) probe() error {
 	for call, name := range map[uintptr]string{unix.SYS_RECVMMSG: "recvmmsg", unix.SYS_SENDMMSG: "sendmmsg"} {
 		// No messages: nothing happens, unless the call itself is refused.
@@ -106,9 +129,7 @@ func (c *Conn) probe() error {
 	return nil
 }
 
-// Single returns why packets are received and sent one at a time, or nil.
-func (c *Conn) Single() error { return c.single }
-
+// prepare fills in what is the same for all packets.
 func (c *Conn) prepare() {
 	for i := range c.packets {
 		p, h := &c.packets[i], &c.in[i].header
@@ -117,8 +138,6 @@ func (c *Conn) prepare() {
 		h.Name = (*byte)(unsafe.Pointer(&p.Route.to))
 		h.Iov, h.Control = &p.vector, &p.Route.control[0]
 		h.SetIovlen(1)
-		c.out[i].header.Iov = &c.vectors[i]
-		c.out[i].header.SetIovlen(1)
 	}
 	c.receive = func(uintptr) bool {
 		c.received, c.errno = c.transfer(unix.SYS_RECVMMSG, unix.SYS_RECVMSG, c.in[:])
@@ -126,56 +145,45 @@ func (c *Conn) prepare() {
 	}
 }
 
+// Single returns why packets are received and sent one at a time, or nil.
+func (c *Conn) Single() error { return c.single }
+
 // SetReadDeadline makes Serve end at a time.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
 // Close closes the socket, when neither Serve nor Send is being called.
 func (c *Conn) Close() error { return c.conn.Close() }
 
-// Dropped returns how many packets the kernel dropped because the socket's
-// receive buffer was full, since the socket was made. It returns 0 where the
-// kernel does not count them.
+// Dropped returns how many packets the kernel dropped because the socket's receive
+// buffer was full, since the socket was made. It returns 0 where the kernel does not
+// count them.
 func (c *Conn) Dropped() uint32 {
 	var info [unix.SK_MEMINFO_VARS]uint32
 	size := uint32(unsafe.Sizeof(info))
-	err := c.raw.Control(func(fd uintptr) {
-		_, _, errno := syscall.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+	errno := unix.ENOSYS
+	_ = c.raw.Control(func(fd uintptr) {
+		_, _, errno = syscall.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
 			uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&size)), 0)
-		if errno != 0 {
-			info = [unix.SK_MEMINFO_VARS]uint32{}
-		}
 	})
-	if err != nil {
+	if errno != 0 {
 		return 0
 	}
 	return info[unix.SK_MEMINFO_DROPS]
 }
 
-// wantPacketInfo asks for the address that each packet was sent to. A socket of
-// one family refuses the other's option.
-func wantPacketInfo(raw syscall.RawConn) error {
-	var err4, err6 error
-	err := raw.Control(func(fd uintptr) {
-		err4 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		err6 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-	})
-	if err == nil && err4 != nil && err6 != nil {
-		err = err6
-	}
-	return err
-}
-
-// transfer receives or sends messages without blocking, and returns how many: by
-// the call many, or the first of them by the call one.
+// transfer receives or sends messages without blocking, and returns how many: by the
+// call many, or the first of them by the call one.
 func (c *Conn) transfer(many, one uintptr, messages []message) (int, syscall.Errno) {
 	for {
-		// Raw, since the call does not block: the scheduler need not know.
+		// Raw system calls, since they do not block: the scheduler is not involved.
 		var n uintptr
 		var errno syscall.Errno
 		if c.single == nil {
-			n, _, errno = syscall.RawSyscall6(many, uintptr(c.fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
+			n, _, errno = syscall.RawSyscall6(many, uintptr(c.fd), uintptr(unsafe.Pointer(&messages[0])),
+				uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
 		} else {
-			n, _, errno = syscall.RawSyscall(one, uintptr(c.fd), uintptr(unsafe.Pointer(&messages[0].header)), unix.MSG_DONTWAIT)
+			n, _, errno = syscall.RawSyscall(one, uintptr(c.fd), uintptr(unsafe.Pointer(&messages[0].header)),
+				unix.MSG_DONTWAIT)
 			messages[0].size = uint32(n)
 			n = 1
 		}
@@ -185,9 +193,9 @@ func (c *Conn) transfer(many, one uintptr, messages []message) (int, syscall.Err
 	}
 }
 
-// Serve waits for packets, hands them to handle, and sends the replies. It
-// returns an error when the deadline has passed, or when the system does not
-// let this process receive.
+// Serve waits for packets, calls handle with them, and sends the replies. It returns
+// an error when the deadline has passed, or when the system does not let this process
+// receive.
 func (c *Conn) Serve(handle Handler) error {
 	for i := range c.in {
 		h := &c.in[i].header
@@ -215,7 +223,7 @@ func (c *Conn) Serve(handle Handler) error {
 	replies := 0
 	for i := range batch {
 		if p := &batch[i]; len(p.Reply) > 0 {
-			c.address(replies, &p.Route, p.Reply)
+			fill(&c.out[replies].header, &c.vectors[replies], &p.Route, p.Reply)
 			replies++
 		}
 	}
@@ -223,14 +231,22 @@ func (c *Conn) Serve(handle Handler) error {
 	return nil
 }
 
-// address fills in a message that goes out.
-func (c *Conn) address(i int, r *Route, reply []byte) {
-	c.vectors[i].Base = &reply[0]
-	c.vectors[i].SetLen(len(reply))
-	r.fill(&c.out[i].header)
+// Send sends one reply to a client, or drops it.
+func (c *Conn) Send(r *Route, reply []byte) {
+	if len(reply) == 0 {
+		return
+	}
+	messages, vector := make([]message, 1), new(unix.Iovec)
+	fill(&messages[0].header, vector, r, reply)
+	c.send(messages)
 }
 
-func (r *Route) fill(h *unix.Msghdr) {
+// fill makes a message of a reply.
+func fill(h *unix.Msghdr, vector *unix.Iovec, r *Route, reply []byte) {
+	vector.Base = &reply[0]
+	vector.SetLen(len(reply))
+	h.Iov = vector
+	h.SetIovlen(1)
 	h.Name, h.Namelen = (*byte)(unsafe.Pointer(&r.to)), r.toSize
 	h.Control = nil
 	if r.controlLen > 0 {
@@ -239,13 +255,11 @@ func (r *Route) fill(h *unix.Msghdr) {
 	h.SetControllen(r.controlLen)
 }
 
-// send sends messages. It never waits: a reply for which the kernel has no room
-// is dropped, as one that the kernel refuses. Clients ask again; a wait would
-// stop all clients of the socket for the sake of one whose address does not
-// resolve.
+// send sends messages. It never waits: a reply for which the kernel has no room is
+// dropped, as one that the kernel refuses. Clients ask again. A wait would stop all
+// clients of the socket because the address of one does not resolve.
 func (c *Conn) send(messages []message) {
 	for len(messages) > 0 {
-		// Most often they go at once.
 		sent, errno := c.transfer(unix.SYS_SENDMMSG, unix.SYS_SENDMSG, messages)
 		if errno != 0 {
 			sent = 1
@@ -255,36 +269,9 @@ func (c *Conn) send(messages []message) {
 	}
 }
 
-// Send sends one reply to a client, or drops it.
-func (c *Conn) Send(r *Route, reply []byte) {
-	if len(reply) == 0 {
-		return
-	}
-	var vector unix.Iovec
-	vector.Base = &reply[0]
-	vector.SetLen(len(reply))
-	messages := make([]message, 1)
-	messages[0].header.Iov = &vector
-	messages[0].header.SetIovlen(1)
-	r.fill(&messages[0].header)
-	c.send(messages)
-}
-
-// Source returns the client's address, the zero Addr when it is unknown.
-func (r *Route) Source() netip.Addr {
-	switch r.to.Family {
-	case unix.AF_INET:
-		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&r.to)).Addr)
-	case unix.AF_INET6:
-		return netip.AddrFrom16(r.to.Addr).Unmap()
-	}
-	return netip.Addr{}
-}
-
-// sourceOf turns the control message of a packet received into the one of its
-// reply: the address that the packet was sent to. By which interface it leaves
-// is the kernel's choice, but for link-local addresses. It returns the size, 0
-// when there is none.
+// sourceOf turns the control message of a packet received into the one of its reply,
+// which has the address that the packet was sent to. The kernel chooses the interface,
+// except for link-local addresses. sourceOf returns the size, 0 when there is none.
 func sourceOf(control []byte) int {
 	if len(control) < unix.CmsgLen(unix.SizeofInet4Pktinfo) {
 		return 0
@@ -296,7 +283,8 @@ func sourceOf(control []byte) int {
 		info := (*unix.Inet4Pktinfo)(data)
 		info.Ifindex, info.Spec_dst = 0, info.Addr
 		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
-	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(control) >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
+	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO &&
+		len(control) >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
 		info := (*unix.Inet6Pktinfo)(data)
 		if linkLocal := info.Addr[0] == 0xfe && info.Addr[1]&0xc0 == 0x80; !linkLocal {
 			info.Ifindex = 0

@@ -1,6 +1,5 @@
-// Package wire reads plain DNS queries and writes their replies as bytes,
-// without allocating. What is not plain it leaves to the library: a caller that
-// gets false from Parse loses nothing but time.
+// Package wire reads plain DNS queries and writes their replies as bytes, without
+// allocating. All other queries are left to the DNS library.
 package wire
 
 import "encoding/binary"
@@ -22,9 +21,9 @@ type Query struct {
 	// Name is the name in lower case with trailing dot, in text. It is valid
 	// until the next Parse.
 	Name []byte
-	// Type is the type asked for.
+	// Type is the type of the question.
 	Type uint16
-	// End is where the question section ends in the packet.
+	// End is the offset at which the question section ends in the packet.
 	End int
 	// OPT: the query has an OPT record. DO is its DNSSEC OK bit, and Size the size
 	// of the largest reply over UDP that it allows; without OPT it is 512.
@@ -47,13 +46,14 @@ var lowered = func() (t [256]byte) {
 	return t
 }()
 
-// Parse reads a packet, and says whether it is a plain query.
+// Parse reads a packet and reports whether it is a plain query.
 func (q *Query) Parse(packet []byte) bool {
 	if len(packet) < headerSize+5 || packet[2]&0xf8 != 0 { // a response, or another opcode
 		return false
 	}
 	// One question, no answer, no authority, at most one additional record.
-	if binary.BigEndian.Uint32(packet[4:]) != 1<<16 || binary.BigEndian.Uint16(packet[8:]) != 0 || packet[10] != 0 || packet[11] > 1 {
+	if binary.BigEndian.Uint32(packet[4:]) != 1<<16 || binary.BigEndian.Uint16(packet[8:]) != 0 ||
+		packet[10] != 0 || packet[11] > 1 {
 		return false
 	}
 	off := q.parseName(packet)
@@ -69,8 +69,8 @@ func (q *Query) Parse(packet []byte) bool {
 	return q.parseOPT(packet[q.End:])
 }
 
-// parseName reads the name of the question, and returns the offset behind it;
-// 0 when it is not plain.
+// parseName reads the name of the question and returns the offset after it, or 0 when
+// the name is not plain.
 func (q *Query) parseName(packet []byte) int {
 	off, n := headerSize, 0
 	for off < len(packet) {
@@ -103,8 +103,8 @@ func (q *Query) parseName(packet []byte) int {
 	return 0
 }
 
-// parseOPT reads an OPT record that has to end the packet (RFC 6891 section
-// 6.1.2). Its options are ignored, if they fill it.
+// parseOPT reads an OPT record that must end the packet (RFC 6891 section 6.1.2). Its
+// options are ignored, if they fill it.
 func (q *Query) parseOPT(rr []byte) bool {
 	if len(rr) < OPTSize || rr[0] != 0 || binary.BigEndian.Uint16(rr[1:]) != typeOPT || rr[6] != 0 {
 		return false

@@ -11,7 +11,7 @@ const (
 	NameError = 3
 )
 
-// A Reply is written piece by piece behind the question of a query.
+// A Reply is written piece by piece after the question of a query.
 type Reply struct {
 	// Buf is the reply so far.
 	Buf []byte
@@ -43,12 +43,12 @@ func (r *Reply) Truncate() { r.Buf[2] |= 2 }
 // owner is a pointer to the name of the question.
 const owner = 0xc000 | headerSize
 
-// AddressOverhead is what an address record needs beside its address.
+// AddressOverhead is the size of an address record without its address.
 const AddressOverhead = 12
 
 // Addresses appends n address records of the question's name. addrs are
-// addresses of size bytes, one after the other; the first record has the one at
-// index first, and it goes round.
+// addresses of size bytes, one after the other. The first record has the address at
+// index first; after the last address follows the one at index 0.
 func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs string, size, first, n int) {
 	var head [AddressOverhead]byte
 	binary.BigEndian.PutUint16(head[0:], owner)
@@ -102,7 +102,9 @@ func appendLabels(b []byte, name string) []byte {
 // SRV appends an SRV record of the question's name, unless the reply would then
 // be larger than limit. Its target is label, which may be empty, and host. SRV
 // returns the target's offset. The target is not compressed (RFC 2782).
-func (r *Reply) SRV(limit int, ttl uint32, priority, weight, port uint16, label []byte, host string) (target int, ok bool) {
+func (r *Reply) SRV(
+	limit int, ttl uint32, priority, weight, port uint16, label []byte, host string,
+) (target int, ok bool) {
 	size := len(host) + 1
 	if len(label) > 0 {
 		size += len(label) + 1
@@ -134,7 +136,7 @@ type Owner struct {
 	pointer uint16
 }
 
-// maxPointer is the last offset that a pointer can point to.
+// maxPointer is the largest offset of a pointer (RFC 1035 section 4.1.4).
 const maxPointer = 0x3fff
 
 // Owner returns the target of an SRV record as an owner: a pointer to the target
