@@ -42,7 +42,12 @@ type shownConfig struct {
 	Federations              int
 }
 
-func newSettings(s *settings, reg prometheus.Registerer) *settings {
+// newSettings puts the default configuration into use. It fails if resolv.conf exists
+// and cannot be read.
+func newSettings(s *settings, reg prometheus.Registerer) (*settings, error) {
+	if _, err := config.ReadResolvConf(resolvConf); err != nil {
+		return nil, err
+	}
 	s.valid = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "kubedns_config_valid",
 		Help: "1 if the configuration last read is in use, 0 if it was refused and an older one stays.",
@@ -63,7 +68,8 @@ func newSettings(s *settings, reg prometheus.Registerer) *settings {
 	s.current = config.NewCurrent(config.CurrentOptions{
 		Zone: s.domain, LastGood: s.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
 	})
-	return s
+	s.current.UseDefault()
+	return s, nil
 }
 
 // Run follows the source until ctx is done.

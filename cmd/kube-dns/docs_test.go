@@ -56,8 +56,10 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
 	registerBuildInfo(rec)
-	newSettings(&settings{}, rec)
 	forwarder := skydns.NewForwarder(noServer)
+	if _, err := newSettings(&settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}, rec); err != nil {
+		t.Fatal(err)
+	}
 	other := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) }))
 	forwarder.SetRoutes([]netip.AddrPort{other.AddrPort()}, nil)
 	server, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone, Forwarder: forwarder, Registerer: rec})
@@ -114,7 +116,7 @@ func processMetrics(t *testing.T) ([]string, []*dto.MetricFamily) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.close()
+	p.ports.close()
 	descs := make(chan *prometheus.Desc, 1000)
 	p.registry.Describe(descs)
 	close(descs)

@@ -1,4 +1,4 @@
-// Command kube-dns answers the names of a Kubernetes cluster.
+// Command kube-dns is the DNS server of a Kubernetes cluster.
 package main
 
 import (

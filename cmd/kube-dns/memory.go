@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/cgroup"
+	"github.com/kube-dns/kube-dns/internal/pause"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// tuneMemory keeps the garbage collector below nine tenths of the container's
-// limit, unless the environment (GOMEMLIMIT) sets another: some room is left for
-// what is not heap.
+// tuneMemory keeps the heap below nine tenths of the container's memory limit, unless
+// the environment variable GOMEMLIMIT is set. The rest is for stacks and buffers.
 func tuneMemory(log *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -25,21 +25,14 @@ func tuneMemory(log *slog.Logger) {
 	}
 }
 
-// returnMemory gives back what the first lists took and what is not needed any
-// more, once they are there. Without it the system would get it back minutes
-// later.
+// returnMemory returns unused memory to the system once the first lists are complete.
+// The runtime alone would take minutes.
 func returnMemory(ctx context.Context, zone *kubedns.Zone) error {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			if zone.HasSynced() {
-				debug.FreeOSMemory()
-				return nil
-			}
+	for pause.For(ctx, time.Second) {
+		if zone.HasSynced() {
+			debug.FreeOSMemory()
+			break
 		}
 	}
+	return nil
 }

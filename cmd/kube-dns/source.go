@@ -18,21 +18,19 @@ import (
 type source struct {
 	kubedns.Source
 	config config.Source
-	// name is for people.
-	name string
+	name   string // for the status page
 	// waitingFor returns in one line what the first list waits for, and why.
 	waitingFor func() string
-	// failing reports whether nothing can be listed at the moment; confirmed
-	// returns when data arrived last; trouble returns in one line why changes do
-	// not arrive, or nothing. They are nil for files.
+	// failing reports whether lists fail at the moment, confirmed returns when data
+	// arrived last, trouble returns in one line why changes do not arrive, or "", and
+	// alive returns an error if changes make no progress. They are nil for files.
 	failing   func() bool
 	confirmed func(now time.Time) time.Time
 	trouble   func() string
-	// alive returns nil while changes make progress; the function may be nil, too.
-	alive func(now time.Time) error
+	alive     func(now time.Time) error
 }
 
-// newSource chooses the sources that the flags ask for.
+// newSource returns the sources that the flags choose.
 func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source, error) {
 	if o.manifests != "" {
 		m := &manifest.Source{Dir: o.manifests, Log: log}
@@ -58,7 +56,9 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 		alive:     api.Alive,
 	}
 	if o.configMap != "" {
-		s.config, err = kube.NewConfigMap(kube.ConfigMapOptions{Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics})
+		s.config, err = kube.NewConfigMap(kube.ConfigMapOptions{
+			Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics,
+		})
 	}
 	return s, err
 }
@@ -78,4 +78,12 @@ func localConfig(o *options) config.Source {
 		return config.Dir{Path: o.configDir, Period: o.configPeriod}
 	}
 	return config.Static{Federations: o.federations, Upstreams: o.upstreams}
+}
+
+// lastGood returns the file that keeps the last valid configuration, if there is one.
+func lastGood(o *options, log *slog.Logger) *config.LastGood {
+	if o.snapshot == "" {
+		return nil
+	}
+	return config.NewLastGood(o.snapshot+".config", "", log)
 }

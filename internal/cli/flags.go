@@ -33,15 +33,15 @@ func AddGNUFlags(fs *pflag.FlagSet) {
 	logging := klogFlags()
 
 	v := pflag.PFlagFromGoFlag(logging.Lookup("v"))
-	v.Usage = "`level` of detail in the log: 0 is normal, 2 is usual in clusters, 4 is for debugging"
+	v.Usage = "log `level`: 0 is normal, 2 is usual in clusters, 4 is for debugging"
 	fs.AddFlag(v)
 
 	vmodule := pflag.PFlagFromGoFlag(logging.Lookup("vmodule"))
-	vmodule.Usage = "level of detail for single source files, as `pattern=level,...`; example: server=4,kube*=2"
+	vmodule.Usage = "log level of single source files, as `pattern=level,...`; example: server=4,kube*=2"
 	fs.AddFlag(vmodule)
 
 	frequency := flushFrequency(5 * time.Second)
-	fs.Var(&frequency, "log-flush-frequency", "longest `time` that log lines wait before they are written to a log file")
+	fs.Var(&frequency, "log-flush-frequency", "maximum `time` before buffered lines are written to a log file")
 
 	format := loggingFormat("text")
 	fs.Var(&format, "logging-format", loggingUsage)

@@ -4,7 +4,7 @@ package layout
 // module that it may import. A package that is not in it has no place yet.
 var mayImport = map[string][]string{
 	"cmd/kube-dns": {
-		"internal/cgroup", "internal/cli", "internal/httpd",
+		"internal/cgroup", "internal/cli", "internal/httpd", "internal/pause",
 		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot",
 		"pkg/skydns", "pkg/skydns/backend",
 	},
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/docs":                {},
 	"internal/httpd":               {},
 	"internal/layout":              {},
+	"internal/pause":               {},
 	"internal/protobuf":            {},
 	"internal/spelling":            {},
 	"pkg/skydns/backend":           {},
@@ -51,7 +52,7 @@ var forTests = []string{"internal/clitest", "internal/conformance", "internal/dn
 // stdOnly are the packages that import nothing but the standard library and each
 // other: they are the easiest to test and to reuse, and stay so.
 var stdOnly = []string{
-	"internal/atomicfile", "internal/cgroup", "internal/spelling", "pkg/config", "pkg/skydns/backend",
+	"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/spelling", "pkg/config", "pkg/skydns/backend",
 	"pkg/skydns/internal/wire", "pkg/treecache",
 }
 

@@ -51,6 +51,20 @@ func checkName(s string) string {
 	return ""
 }
 
+// CheckDomain returns an error unless s is an RFC 1123 subdomain in lower case
+// without a trailing dot. The error names the invalid label.
+func CheckDomain(s string) error {
+	for label := range strings.SplitSeq(s, ".") {
+		if reason := checkLabel(label); reason != "" {
+			return &invalidError{"the label " + quote(label), reason}
+		}
+	}
+	if reason := checkName(s); reason != "" {
+		return &invalidError{"the name " + quote(s), reason}
+	}
+	return nil
+}
+
 // checkLabel is checkName for one label.
 func checkLabel(s string) string {
 	switch {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// dnsPort is the port of a server given without one.
-const dnsPort = 53
+// DefaultPort is the port of a server that is given without one.
+const DefaultPort = 53
 
 // nameserverForms says what ParseNameserver accepts.
 const nameserverForms = "want an IP address, with a port if it is not 53: " +
@@ -36,7 +36,7 @@ func parseNameserver(s string) (ns Nameserver, reason string) {
 		if err != nil {
 			return Nameserver{}, whyNoNameserver(s)
 		}
-		ap = netip.AddrPortFrom(addr, dnsPort)
+		ap = netip.AddrPortFrom(addr, DefaultPort)
 	}
 	if ap.Port() == 0 {
 		return Nameserver{}, badPort

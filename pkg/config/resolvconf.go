@@ -24,7 +24,7 @@ func ParseResolvConf(b []byte) []Nameserver {
 		if err != nil || addr.Unmap().IsUnspecified() {
 			continue
 		}
-		list = append(list, newNameserver(addr, dnsPort))
+		list = append(list, newNameserver(addr, DefaultPort))
 	}
 	return list
 }

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+)
+
+// A parsedFlag is a flag whose text is parsed into a value when it is set.
+type parsedFlag[T any] struct {
+	to    *T
+	text  string
+	parse func(string) (T, error)
+	name  string
+}
+
+func parsed[T any](to *T, parse func(string) (T, error), name string) pflag.Value {
+	p := &parsedFlag[T]{to: to, parse: parse, name: name}
+	switch v := any(*to).(type) {
+	case string, int, time.Duration:
+		p.text = fmt.Sprint(v)
+	}
+	return p
+}
+
+func (p *parsedFlag[T]) Set(text string) error {
+	v, err := p.parse(text)
+	if err == nil {
+		*p.to, p.text = v, text
+	}
+	return err
+}
+
+func (p *parsedFlag[T]) String() string { return p.text }
+func (p *parsedFlag[T]) Type() string   { return p.name }
+
+// parseDomain returns the zone with its trailing dot.
+func parseDomain(text string) (string, error) {
+	name := strings.TrimSuffix(text, ".")
+	if err := config.CheckDomain(name); err != nil {
+		return "", err
+	}
+	if len(name) > skydns.MaxDomain {
+		return "", fmt.Errorf("a zone of %d characters leaves no room for names below it: at most %d", len(name), skydns.MaxDomain)
+	}
+	return name + ".", nil
+}
+
+// parseURL expands variables and checks the result.
+func parseURL(text string) (string, error) {
+	expanded := os.ExpandEnv(text)
+	u, err := url.Parse(expanded)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Host == ":" {
+		return "", fmt.Errorf("%q needs a scheme and a host, such as https://10.0.0.1:6443", expanded)
+	}
+	return expanded, nil
+}
+
+// parseDuration accepts a duration that is not negative.
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("want a duration of 0 or more, such as 28s")
+	}
+	return d, err
+}
+
+func parsePort(text string) (int, error) {
+	port, err := strconv.ParseUint(text, 0, 16)
+	if err != nil {
+		return 0, errors.New("a port is a number from 0 to 65535")
+	}
+	return int(port), nil
+}
+
+// parseForward accepts an empty address.
+func parseForward(text string) (netip.AddrPort, error) {
+	if text == "" {
+		return netip.AddrPort{}, nil
+	}
+	ns, err := config.ParseNameserver(text)
+	return ns.AddrPort, err
+}
+
+// trimBrackets removes the brackets of an IPv6 address. Compat: the address flags
+// require them.
+func trimBrackets(addr string) string {
+	if n := len(addr); n > 2 && addr[0] == '[' && addr[n-1] == ']' {
+		return addr[1 : n-1]
+	}
+	return addr
+}
+
+// metricsOptions are the settings of the metrics port, from the environment.
+type metricsOptions struct {
+	port                       int // 0: off
+	path, namespace, subsystem string
+}
+
+func metricsFromEnv(getenv func(string) string) (metricsOptions, error) {
+	m := metricsOptions{
+		path:      cmp.Or(getenv("PROMETHEUS_PATH"), "/metrics"),
+		namespace: cmp.Or(getenv("PROMETHEUS_NAMESPACE"), "skydns"),
+		subsystem: cmp.Or(getenv("PROMETHEUS_SUBSYSTEM"), "skydns"),
+	}
+	if !strings.HasPrefix(m.path, "/") {
+		m.path = "/" + m.path
+	}
+	text := getenv("PROMETHEUS_PORT")
+	if text == "" {
+		return m, nil
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
+		return m, fmt.Errorf("PROMETHEUS_PORT=%s: a port is a number from 1 to 65535", text)
+	}
+	m.port = int(port)
+	return m, nil
+}

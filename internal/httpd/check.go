@@ -1,0 +1,36 @@
+package httpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// A Check returns the state of a process in one line of text, or as an error the
+// reason why the process is not ready or not healthy.
+type Check func(context.Context) (string, error)
+
+// ServeHTTP replies with 200 and the text, or with 503 and the error.
+func (c Check) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, err := c(r.Context())
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		text = err.Error()
+	}
+	fmt.Fprintln(w, text)
+}
+
+// UntilDraining returns a Check that is check until draining is closed, and fails
+// from then on. A nil draining is never closed.
+func UntilDraining(draining <-chan struct{}, check Check) Check {
+	return func(ctx context.Context) (string, error) {
+		select {
+		case <-draining:
+			return "", errors.New("draining: this process is about to stop")
+		default:
+			return check(ctx)
+		}
+	}
+}
