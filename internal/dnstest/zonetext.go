@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/rcode"
 )
 
 // Records parses zone text (RFC 1035 section 5): one record a line, "owner ttl
@@ -77,7 +79,7 @@ func sortedLines(records []dns.RR) []string {
 //	extended error: 14 "waiting for the first list"
 func MessageText(m *dns.Msg) string {
 	var b strings.Builder
-	b.WriteString(rcodeText(m.Rcode))
+	b.WriteString(rcode.Text(m.Rcode))
 	for _, flag := range []struct {
 		set  bool
 		name string
@@ -97,18 +99,6 @@ func MessageText(m *dns.Msg) string {
 		b.WriteString(optText(opt))
 	}
 	return b.String()
-}
-
-// rcodeText names an rcode. The library's name of 16 is the one of TSIG (BADSIG);
-// in a reply to a query it means BADVERS (RFC 6891 section 9).
-func rcodeText(rcode int) string {
-	if rcode == dns.RcodeBadVers {
-		return "BADVERS"
-	}
-	if name, ok := dns.RcodeToString[rcode]; ok {
-		return name
-	}
-	return fmt.Sprintf("RCODE%d", rcode)
 }
 
 func writeSection(b *strings.Builder, name string, records []dns.RR) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/rcode"
 )
 
 const (
@@ -128,7 +130,7 @@ func queryTXT(ctx context.Context, addr, name string) ([]string, error) {
 	}
 	switch {
 	case reply.Rcode != dns.RcodeSuccess:
-		return nil, &ReplyError{Name: name, Rcode: reply.Rcode, Reason: dns.RcodeToString[reply.Rcode]}
+		return nil, &ReplyError{Name: name, Rcode: reply.Rcode, Reason: rcode.Text(reply.Rcode)}
 	case len(reply.Answer) != 1:
 		return nil, &ReplyError{Name: name, Reason: fmt.Sprintf("%d answers, want one", len(reply.Answer))}
 	}

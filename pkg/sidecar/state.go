@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/rcode"
 )
 
 // A State is what a probe thinks of its server.
@@ -35,7 +37,7 @@ type result struct {
 // broken CNAME chain adds to it: NXDOMAIN may come with the CNAME that leads
 // there (RFC 2308, section 2.1). An error rcode with records is an error.
 func judge(reply *dns.Msg, rtt time.Duration) result {
-	r := result{state: Failed, rcode: rcodeName(reply.Rcode)}
+	r := result{state: Failed, rcode: rcode.Text(reply.Rcode)}
 	switch {
 	case reply.Rcode == dns.RcodeServerFailure:
 		ede := notReady(reply)
@@ -70,18 +72,6 @@ func notReady(reply *dns.Msg) *dns.EDNS0_EDE {
 		}
 	}
 	return nil
-}
-
-// rcodeName returns the mnemonic of a response code in a message without TSIG:
-// there, 16 is not BADSIG (RFC 6895, section 2.3).
-func rcodeName(rcode int) string {
-	if rcode == dns.RcodeBadVers {
-		return "BADVERS"
-	}
-	if name, ok := dns.RcodeToString[rcode]; ok {
-		return name
-	}
-	return fmt.Sprintf("RCODE%d", rcode)
 }
 
 // A health is the state of a server and how long it has been so. Values are

@@ -10,7 +10,7 @@ import (
 // counters count replies. Each goroutine that reads packets has its own, so that
 // counting needs no lock and shares no cache line. A scrape adds them up.
 type counters struct {
-	replies   [systems + 1][len(transportNames)][otherType + 1][rcodes]atomic.Uint64
+	replies   [systems + 1][len(transportNames)][otherType + 1][otherRcode + 1]atomic.Uint64
 	durations [systems][len(durationBounds) + 1]atomic.Uint64
 	nanos     [systems]atomic.Uint64
 	sizes     [systems][len(sizeBounds) + 1]atomic.Uint64
@@ -35,9 +35,8 @@ const (
 
 var systemNames = [systems]string{"auth", "recursive", "reverse"}
 
-// rcodes is one more than the largest response code that is counted by name;
-// the last one stands for all others.
-const rcodes = dns.RcodeBadCookie + 2
+// otherRcode is the index of response codes that are not counted by name.
+const otherRcode = dns.RcodeBadCookie + 1
 
 // namedTypes are counted by name, all others together: the number of series is
 // bounded, whatever clients ask for.
@@ -87,7 +86,7 @@ type outcome struct {
 
 // count counts one reply.
 func (c *counters) count(o outcome) {
-	c.replies[o.system][o.via][typeIndex(o.qtype)][min(o.rcode, rcodes-1)].Add(1)
+	c.replies[o.system][o.via][typeIndex(o.qtype)][min(o.rcode, otherRcode)].Add(1)
 	if o.system == systemNone {
 		return
 	}

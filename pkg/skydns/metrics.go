@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kube-dns/kube-dns/internal/rcode"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
@@ -139,17 +139,17 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 		}
 	}
-	var byRcode [systems + 1][rcodes]uint64
+	var byRcode [systems + 1][otherRcode + 1]uint64
 	for via, proto := range transportNames {
 		for qtype := range otherType + 1 {
-			for rcode := range rcodes {
+			for code := range otherRcode + 1 {
 				all := uint64(0)
 				for sys := range systems + 1 {
-					n := m.sum(func(c *counters) *atomic.Uint64 { return &c.replies[sys][via][qtype][rcode] })
-					byRcode[sys][rcode] += n
+					n := m.sum(func(c *counters) *atomic.Uint64 { return &c.replies[sys][via][qtype][code] })
+					byRcode[sys][code] += n
 					all += n
 				}
-				emit(m.responses, all, proto, typeText(qtype), rcodeText(rcode))
+				emit(m.responses, all, proto, typeText(qtype), rcodeText(code))
 			}
 		}
 	}
@@ -202,17 +202,11 @@ func typeText(index int) string {
 	return dns.TypeToString[namedTypes[index]]
 }
 
-func rcodeText(rcode int) string {
-	switch rcode {
-	case rcodes - 1:
+func rcodeText(index int) string {
+	if index == otherRcode {
 		return "other"
-	case dns.RcodeBadVers: // TSIG has another name for the number, which the library uses
-		return "BADVERS"
 	}
-	if text, ok := dns.RcodeToString[rcode]; ok {
-		return text
-	}
-	return strconv.Itoa(rcode)
+	return rcode.Text(index)
 }
 
 // upstreamMetrics are those of a forwarder's servers. A server that leaves the
