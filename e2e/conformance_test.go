@@ -12,7 +12,7 @@ import (
 // EndpointSlices; Endpoints because slices are forbidden; Endpoints because
 // the API server is older than slices.
 func TestConformance(t *testing.T) {
-	files, err := conformance.Vectors()
+	files, err := conformance.Vectors(conformance.Zone)
 	if err != nil {
 		t.Fatal(err)
 	}

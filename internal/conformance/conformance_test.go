@@ -17,7 +17,7 @@ import (
 // them, and both with the slow path of the server alone.
 func TestKubeDNS(t *testing.T) {
 	binary := buildKubeDNS(t)
-	files, err := conformance.Vectors()
+	files, err := conformance.Vectors(conformance.Zone)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 
+	"github.com/miekg/dns"
 	"sigs.k8s.io/yaml"
 )
 
@@ -32,6 +34,9 @@ type File struct {
 	Config  map[string]string `json:"config,omitempty"`
 	Queries []Query           `json:"queries,omitempty"`
 	Steps   []Step            `json:"steps,omitempty"`
+
+	// Zone has a final dot. Empty is cluster.local.
+	Zone string `json:"-"`
 }
 
 // A Step changes the set-up, in the order config, apply, delete, and asks questions when
@@ -59,22 +64,25 @@ type Query struct {
 	Upstream       string  `json:"upstream,omitempty"`
 	Reason         string  `json:"reason,omitempty"`
 	UpstreamExpect *Expect `json:"upstream_expect,omitempty"`
+
+	// Zone is that of the File. It is set when the macros have been replaced.
+	Zone string `json:"-"`
 }
 
 //go:embed testdata/*.yaml
 var vectors embed.FS
 
-// Vectors returns the vectors of this package.
-func Vectors() ([]File, error) {
+// Vectors returns the vectors of this package, written for the zone.
+func Vectors(zone string) ([]File, error) {
 	sub, err := fs.Sub(vectors, "testdata")
 	if err != nil {
 		return nil, err
 	}
-	return Load(sub)
+	return Load(sub, zone)
 }
 
 // Load reads all *.yaml files of a directory, in the order of their names.
-func Load(fsys fs.FS) ([]File, error) {
+func Load(fsys fs.FS, zone string) ([]File, error) {
 	names, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, err
@@ -85,7 +93,7 @@ func Load(fsys fs.FS) ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read vectors: %w", err)
 		}
-		file, err := Parse(strings.TrimSuffix(path.Base(name), ".yaml"), data)
+		file, err := Parse(strings.TrimSuffix(path.Base(name), ".yaml"), data, zone)
 		if err != nil {
 			return nil, err
 		}
@@ -96,8 +104,14 @@ func Load(fsys fs.FS) ([]File, error) {
 
 // Parse reads one file of vectors. Unknown and repeated keys, unknown types, classes and
 // rcodes, and malformed records are errors, since a misspelt vector would check too little.
-func Parse(name string, data []byte) (File, error) {
-	file := File{Name: name}
+//
+// The file is written for Zone. With another zone its names are changed.
+func Parse(name string, data []byte, zone string) (File, error) {
+	zone = dns.Fqdn(zone)
+	file := File{Name: name, Zone: zone}
+	if zone != Zone {
+		data = zoneName.ReplaceAllLiteral(data, []byte(strings.TrimSuffix(zone, ".")))
+	}
 	if err := yaml.UnmarshalStrict(data, &file); err != nil {
 		return File{}, fmt.Errorf("vectors %s: %w", name, err)
 	}
@@ -106,6 +120,8 @@ func Parse(name string, data []byte) (File, error) {
 	}
 	return file, nil
 }
+
+var zoneName = regexp.MustCompile(`(?i)` + regexp.QuoteMeta(strings.TrimSuffix(Zone, ".")))
 
 // AllSteps returns the steps of the file. The first has the top-level keys.
 func (f File) AllSteps() []Step {

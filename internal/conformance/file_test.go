@@ -12,7 +12,7 @@ import (
 
 // TestVectors counts the vectors, so that none is lost.
 func TestVectors(t *testing.T) {
-	files, err := conformance.Vectors()
+	files, err := conformance.Vectors(conformance.Zone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := conformance.Load(fstest.MapFS{"x.yaml": {Data: []byte(c.text)}})
+			_, err := conformance.Load(fstest.MapFS{"x.yaml": {Data: []byte(c.text)}}, conformance.Zone)
 			got := ""
 			if err != nil {
 				got = err.Error()

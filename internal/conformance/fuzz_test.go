@@ -68,7 +68,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		file, err := Parse("fuzz", []byte(text))
+		file, err := Parse("fuzz", []byte(text), Zone)
 		if err != nil {
 			return
 		}

@@ -17,6 +17,7 @@ type names struct {
 	resolver netip.AddrPort
 	// given maps a ClusterIP of the File to the one that the API gave instead.
 	given map[netip.Addr]netip.Addr
+	zone  string // of the File, with its final dot
 }
 
 var macro = regexp.MustCompile(`\{[^{}]*\}`)
@@ -60,7 +61,7 @@ func (n names) query(q Query) (Query, error) {
 	if err != nil {
 		return q, err
 	}
-	q.Question.Name = name
+	q.Question.Name, q.Zone = name, n.zone
 	q.Expect, err = n.expect(q.Expect)
 	if err == nil && q.UpstreamExpect != nil {
 		var e Expect

@@ -26,6 +26,11 @@ type ResolverData struct {
 	Truncate []string `json:"truncate,omitempty"`
 }
 
+// HasNames reports whether the data has names at all.
+func (d ResolverData) HasNames() bool {
+	return len(d.Records)+len(d.Servfail)+len(d.Drop)+len(d.Truncate) > 0
+}
+
 // A Resolver serves the names outside the cluster: a name server on a loopback address, UDP
 // and TCP, with a few records. Other names are NXDOMAIN, with an SOA record that no other
 // server has.
@@ -46,13 +51,36 @@ type zone struct {
 // NewResolver opens the sockets of a Resolver without names, on a free port of 127.0.0.1.
 // Run closes them.
 func NewResolver() (*Resolver, error) {
-	udp, tcp, err := listenBoth()
+	return NewResolverAt("")
+}
+
+// NewResolverAt opens the sockets of a Resolver without names on an address (ip:port). An
+// empty address is a free port of 127.0.0.1. Run closes the sockets.
+func NewResolverAt(address string) (*Resolver, error) {
+	listen := listenBoth
+	if address != "" {
+		listen = func() (net.PacketConn, net.Listener, error) { return listenAt(address) }
+	}
+	udp, tcp, err := listen()
 	if err != nil {
 		return nil, fmt.Errorf("listen for the outside resolver: %w", err)
 	}
 	r := &Resolver{udp: udp, tcp: tcp}
 	r.zone.Store(&zone{})
 	return r, nil
+}
+
+// listenAt opens one address for UDP and TCP.
+func listenAt(address string) (net.PacketConn, net.Listener, error) {
+	tcp, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	if err != nil {
+		return nil, nil, errors.Join(err, tcp.Close())
+	}
+	return udp, tcp, nil
 }
 
 // StartResolver runs a new Resolver until the test has ended.
@@ -77,16 +105,12 @@ func StartResolver(t testing.TB) *Resolver {
 // listenBoth opens one free port of 127.0.0.1 for UDP and TCP.
 func listenBoth() (net.PacketConn, net.Listener, error) {
 	var failed error
-	for range 20 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, nil, err
-		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	for range 20 { // a port that is free for TCP may be taken for UDP
+		udp, tcp, err := listenAt("127.0.0.1:0")
 		if err == nil {
 			return udp, tcp, nil
 		}
-		failed = errors.Join(err, tcp.Close()) // the port was taken for UDP: another
+		failed = err
 	}
 	return nil, nil, failed
 }

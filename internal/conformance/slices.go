@@ -121,6 +121,12 @@ func newTranslator(mode EndpointsMode, file File) *translator {
 	return t
 }
 
+// FirstObjects returns the objects of the file's first step in the form of a mode.
+func (f File) FirstObjects(mode EndpointsMode) []Object {
+	objects, _ := newTranslator(mode, f).translate(f.AllSteps()[0].Apply, nil)
+	return objects
+}
+
 // translate returns what to apply and what to delete instead of the arguments.
 func (t *translator) translate(apply []Object, del []Ref) ([]Object, []Ref) {
 	if t.mode == EndpointsAsIs {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -23,7 +24,7 @@ type Suite struct {
 	// Features are those of the set-up. A File that requires another one is skipped.
 	Features []string
 	// Skip, if not nil, returns a reason to skip a question, or "".
-	Skip func(File, Query) string
+	Skip func(File, Result) string
 	// Patience is how long after a step a question with a wrong reply is asked again; 0
 	// is 5 seconds.
 	Patience time.Duration
@@ -38,46 +39,78 @@ const (
 	cleanupTimeout  = 30 * time.Second
 )
 
-// Run runs the files one after the other, each as a subtest with a subtest for each step
-// and question. After a file its objects are deleted and the default configuration is
-// restored.
+// A Result is the outcome of one question, or of a set-up that failed or was skipped.
+type Result struct {
+	Step  string
+	Query *Query // nil: the set-up of the step
+	// Skip is the reason for a skip and Failure a report for people; both are empty if the
+	// reply was right.
+	Skip, Failure string
+}
+
+// Title returns step, id, name and type.
+func (r Result) Title() string {
+	if r.Query == nil {
+		return r.Step
+	}
+	return r.Step + "/" + r.Query.Title()
+}
+
+// ErrUnsupported is the error of a Target that cannot change in the way of a step. The
+// rest of the file is skipped.
+var ErrUnsupported = errors.New("not supported")
+
+// Run runs the files one after the other, each as a subtest with a subtest for each question.
 func (s *Suite) Run(t *testing.T, files []File) {
 	for _, file := range files {
-		t.Run(file.Name, func(t *testing.T) { s.play(t, file) })
+		t.Run(file.Name, func(t *testing.T) {
+			if reason := s.Missing(file); reason != "" {
+				t.Skip(reason)
+			}
+			s.Play(t.Context(), file, func(r Result) {
+				t.Run(r.Title(), func(t *testing.T) {
+					switch {
+					case r.Skip != "":
+						t.Skip(r.Skip)
+					case r.Failure != "":
+						t.Error(r.Failure)
+					}
+				})
+			})
+		})
 	}
 }
 
-func (s *Suite) play(t *testing.T, file File) {
+// Missing returns the reason why the set-up cannot run a file, or "".
+func (s *Suite) Missing(file File) string {
 	for _, feature := range file.Requires {
 		if !slices.Contains(s.Features, feature) {
-			t.Skipf("requires %s", feature)
+			return "requires " + feature
 		}
 	}
-	if err := s.Resolver.Set(file.Resolver); err != nil {
-		t.Fatal(err)
-	}
+	return ""
+}
+
+// Play runs a file and reports each question. After that the objects of the file are
+// deleted and the default configuration is restored.
+func (s *Suite) Play(ctx context.Context, file File, report func(Result)) {
 	p := &play{
 		suite:      s,
 		file:       file,
-		names:      names{resolver: s.Resolver.Addr(), given: map[netip.Addr]netip.Addr{}},
+		names:      names{resolver: s.Resolver.Addr(), given: map[netip.Addr]netip.Addr{}, zone: file.Zone},
 		translator: newTranslator(s.Endpoints, file),
 		applied:    map[Ref]bool{},
+		report:     report,
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), cleanupTimeout)
-		defer cancel()
-		if err := p.clean(ctx); err != nil {
-			t.Errorf("clean up: %v", err)
-		}
-	})
-	for i, step := range file.AllSteps() {
-		if i == 0 && step.Config == nil {
-			step.Config = defaultConfig()
-		}
-		if err := p.setUp(t.Context(), step); err != nil {
-			t.Fatalf("step %q: %v", step.Name, err)
-		}
-		t.Run(step.Name, func(t *testing.T) { p.ask(t, step) })
+	if err := s.Resolver.Set(file.Resolver); err != nil {
+		p.reportSetUp("resolver", err)
+		return
+	}
+	p.steps(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if err := p.clean(ctx); err != nil && !errors.Is(err, ErrUnsupported) {
+		p.reportSetUp("clean up", err)
 	}
 }
 
@@ -93,6 +126,35 @@ type play struct {
 	names      names
 	translator *translator
 	applied    map[Ref]bool
+	report     func(Result)
+}
+
+func (p *play) steps(ctx context.Context) {
+	var unsupported error
+	for i, step := range p.file.AllSteps() {
+		if i == 0 && step.Config == nil {
+			step.Config = defaultConfig()
+		}
+		if unsupported == nil {
+			err := p.setUp(ctx, step)
+			if err != nil && !errors.Is(err, ErrUnsupported) {
+				p.reportSetUp(step.Name, err)
+				return
+			}
+			unsupported = err
+		}
+		if unsupported != nil {
+			for _, q := range step.Queries {
+				p.report(Result{Step: step.Name, Query: &q, Skip: unsupported.Error()})
+			}
+			continue
+		}
+		p.ask(ctx, step)
+	}
+}
+
+func (p *play) reportSetUp(step string, err error) {
+	p.report(Result{Step: step, Failure: "set up: " + err.Error()})
 }
 
 // setUp brings the Target into the state of the step.
@@ -153,7 +215,7 @@ func (p *play) clean(ctx context.Context) error {
 	return err
 }
 
-func (p *play) ask(t *testing.T, step Step) {
+func (p *play) ask(ctx context.Context, step Step) {
 	patience := p.suite.Patience
 	if patience == 0 {
 		patience = defaultPatience
@@ -162,20 +224,19 @@ func (p *play) ask(t *testing.T, step Step) {
 	// all replies are wrong.
 	until := time.Now().Add(patience)
 	for _, q := range step.Queries {
-		t.Run(q.Title(), func(t *testing.T) {
-			if p.suite.Skip != nil {
-				if reason := p.suite.Skip(p.file, q); reason != "" {
-					t.Skip(reason)
-				}
-			}
+		r := Result{Step: step.Name, Query: &q}
+		if p.suite.Skip != nil {
+			r.Skip = p.suite.Skip(p.file, r)
+		}
+		if r.Skip == "" {
 			plain, err := p.names.query(q)
-			if err != nil {
-				t.Fatal(err)
+			if err == nil {
+				r.Failure = askUntilRight(ctx, p.suite.Target.Server(), plain, until)
+			} else {
+				r.Failure = err.Error()
 			}
-			if report := askUntilRight(t.Context(), p.suite.Target.Server(), plain, until); report != "" {
-				t.Error(report)
-			}
-		})
+		}
+		p.report(r)
 	}
 }
 

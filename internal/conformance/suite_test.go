@@ -85,7 +85,7 @@ steps:
 
 func file(t *testing.T, name, text string) conformance.File {
 	t.Helper()
-	f, err := conformance.Parse(name, []byte(text))
+	f, err := conformance.Parse(name, []byte(text), conformance.Zone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +159,8 @@ func TestSuiteSkips(t *testing.T) {
 	asked := 0
 	suite := &conformance.Suite{
 		Target: target, Resolver: conformance.StartResolver(t), Features: []string{conformance.FeatureEndpointSlices},
-		Skip: func(_ conformance.File, q conformance.Query) string {
-			if q.ID == "not here" {
+		Skip: func(_ conformance.File, r conformance.Result) string {
+			if r.Query.ID == "not here" {
 				return "not here"
 			}
 			asked++

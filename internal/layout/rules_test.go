@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"pkg/skydns":       {"internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
 
 	"internal/cli":     {"internal/spelling"},
+	"conformance":      {"internal/conformance"},
 	"internal/clitest": {"internal/dnstest"},
 	"internal/dnstest": {"internal/rcode"},
 	"pkg/config":       {"internal/atomicfile", "internal/spelling"},
@@ -91,7 +92,7 @@ var kept = []struct {
 	},
 	{
 		imports: []string{"flag", "github.com/spf13/pflag"},
-		in:      append([]string{"cmd/...", "hack/...", "internal/cli"}, forTests...),
+		in:      append([]string{"cmd/...", "conformance", "hack/...", "internal/cli"}, forTests...),
 		why:     "packages take an Options struct; only commands have flags",
 	},
 	{
