@@ -56,6 +56,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
 	registerBuildInfo(rec)
+	registerCounts(rec, zone)
 	forwarder := skydns.NewForwarder(noServer)
 	if _, err := newSettings(&settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}, rec); err != nil {
 		t.Fatal(err)

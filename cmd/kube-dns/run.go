@@ -78,6 +78,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		zone: kubedns.NewZone(kubedns.Options{Domain: o.domain}),
 	}
 	registerBuildInfo(p.registry)
+	registerCounts(p.registry, p.zone)
 	forwarder := skydns.NewForwarder(o.forward)
 	if err := p.addInputs(forwarder); err != nil {
 		return nil, cli.Fatal(err)
@@ -124,6 +125,20 @@ func registerBuildInfo(reg prometheus.Registerer) {
 		Name: "kubedns_build_info", Help: "Always 1. The version of kube-dns, and the Go version that it is built with.",
 		ConstLabels: prometheus.Labels{"version": cli.Version(), "goversion": runtime.Version()},
 	}, func() float64 { return 1 }))
+}
+
+// registerCounts registers the numbers of what is published.
+func registerCounts(reg prometheus.Registerer, zone *kubedns.Zone) {
+	gauge := func(name, help string, count func(kubedns.Counts) int) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+			func() float64 { return float64(count(zone.Counts())) }))
+	}
+	gauge("kubedns_zone_services", "Services that have records. Those of a snapshot are not counted.",
+		func(c kubedns.Counts) int { return c.Services })
+	gauge("kubedns_zone_endpoints", "Addresses of headless Services that have records.",
+		func(c kubedns.Counts) int { return c.Endpoints })
+	gauge("kubedns_zone_names", "Names that have records, of Services, their addresses and their ports, without reverse names.",
+		func(c kubedns.Counts) int { return c.Names })
 }
 
 // Run works until ctx is done or a part fails.

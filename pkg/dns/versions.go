@@ -24,3 +24,10 @@ func (z *Zone) EndpointsVersions() iter.Seq2[Key, ObjectVersion] {
 		}
 	}
 }
+
+// HeadlessChanged reports whether a Service is headless and has changes that are not
+// published. It belongs to the source's goroutine, like the methods that write.
+func (z *Zone) HeadlessChanged(k Key) bool {
+	r := z.records[k]
+	return r != nil && r.dirty && r.service != nil && r.service.Headless
+}

@@ -38,6 +38,7 @@ type Zone struct {
 	synced     atomic.Bool
 	partial    atomic.Bool
 	generation atomic.Uint64
+	counts     counts
 	stale      atomic.Pointer[stale]
 	// endpointsUntil is set in a zone of old data, before it is published.
 	endpointsUntil time.Time
@@ -55,6 +56,7 @@ type record struct {
 	// What is published, if anything is.
 	node  *treecache.Node[service]
 	value *service
+	size  size // of value
 }
 
 func (r *record) empty() bool { return r.service == nil && len(r.endpoints) == 0 && r.value == nil }
@@ -278,6 +280,7 @@ func (z *Zone) publish(r *record, value *service) {
 		r.node = nil
 	}
 	r.value = value
+	r.size = z.counts.change(r.size, value.size())
 }
 
 func (k Key) owner(zone string) string { return k.Name + "." + k.Namespace + ".svc." + zone }

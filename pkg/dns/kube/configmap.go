@@ -186,7 +186,7 @@ func (r *configReader) Replace(_ context.Context, all []configMap) {
 	r.read(configMap{})
 }
 
-func (r *configReader) Set(_ context.Context, m configMap) {
+func (r *configReader) Set(_ context.Context, m configMap, _ time.Time) {
 	if m.key == r.key {
 		r.read(m)
 	}

@@ -28,6 +28,7 @@ type Metrics struct {
 	audits       *prometheus.CounterVec // resource, result
 	differences  *prometheus.CounterVec // resource
 	publishing   prometheus.Histogram
+	programming  prometheus.Observer // of headless Services
 }
 
 // NewMetrics returns metrics, registered with reg unless it is nil.
@@ -63,6 +64,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from the arrival of a change, or of a list, until it is answered. Changes that are published together count once, from the first.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9), // to 6.5 s
 		}),
+		programming: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "dns", Name: "programming_duration_seconds",
+			Help: "DNS programming latency: time from a change of a Service or its pods, as the endpoints controller notes it in " +
+				"endpoints.kubernetes.io/last-change-trigger-time, until it is answered. First lists are not counted.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 21), // to 17.5 minutes
+		}, []string{"service_kind"}).WithLabelValues("headless_with_selector"),
 		audits: counter("audits_total",
 			"Comparisons of the objects that are held with those that the API server shows. Result is ok, different, unclear (the watch was behind), "+
 				"unsupported (the server does not list metadata alone), skipped (a watch was not open) or error.", "resource", "result"),
@@ -90,6 +97,16 @@ func (m *Metrics) setFallback(on bool) {
 	m.fallback.Set(0)
 	if on {
 		m.fallback.Set(1)
+	}
+}
+
+// programmed counts changes that are answered from now on, by the times of their
+// causes. A time in the future comes from a clock that differs.
+func (m *Metrics) programmed(triggers []time.Time, now time.Time) {
+	for _, at := range triggers {
+		if took := now.Sub(at); took >= 0 {
+			m.programming.Observe(took.Seconds())
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
@@ -58,10 +60,20 @@ func (c *Client) endpointsResource(
 	name string, kind metav1.TypeMeta, api rest.Interface, decode listwatch.Decoder[kubedns.Endpoints],
 ) listwatch.Resource[kubedns.Endpoints] {
 	return listwatch.Resource[kubedns.Endpoints]{
-		Name: name, Kind: kind, API: api, Params: c.params, Decode: decode,
+		Name: name, Kind: kind, API: api, Params: c.params, Decode: decode, Trigger: triggerTime,
 		Key:     func(e kubedns.Endpoints) listwatch.Key { return listwatch.Key(e.Key) },
 		Version: func(e kubedns.Endpoints) string { return e.Version },
 	}
+}
+
+// triggerTime returns when the change of a Service or its pods happened that made the
+// controller write these endpoints. It is zero without a valid annotation.
+func triggerTime(r listwatch.Raw) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, r.Annotation(corev1.EndpointsLastChangeTriggerTime))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // decodeSlice reads EndpointSlices, which change most, from their bytes. An object

@@ -19,6 +19,7 @@ type zone interface {
 	SetEndpoints(kubedns.Endpoints)
 	DeleteEndpoints(kubedns.Key)
 	ReplaceEndpoints([]kubedns.Endpoints)
+	HeadlessChanged(kubedns.Key) bool
 	ServiceVersions() iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
 	EndpointsVersions() iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
 	Publish()
@@ -32,6 +33,8 @@ type delta[T any] struct {
 	all  []T       // replaced
 	from string    // the API of endpoints; empty for Services
 	at   time.Time // when it arrived
+	// trigger is when the cause of a change happened; zero when that is unknown.
+	trigger time.Time
 }
 
 type operation int
@@ -48,7 +51,9 @@ type queue[T any] struct {
 	from string
 }
 
-func (q queue[T]) Set(ctx context.Context, v T)       { q.send(ctx, delta[T]{op: set, obj: v}) }
+func (q queue[T]) Set(ctx context.Context, v T, trigger time.Time) {
+	q.send(ctx, delta[T]{op: set, obj: v, trigger: trigger})
+}
 func (q queue[T]) Remove(ctx context.Context, v T)    { q.send(ctx, delta[T]{op: removed, obj: v}) }
 func (q queue[T]) Replace(ctx context.Context, l []T) { q.send(ctx, delta[T]{op: replaced, all: l}) }
 func (q queue[T]) send(ctx context.Context, d delta[T]) {
@@ -112,6 +117,9 @@ type writer struct {
 	// any.
 	api    string
 	synced bool
+	// triggers are when the causes of changes of headless Services happened that are
+	// not published yet.
+	triggers []time.Time
 }
 
 // run changes the zone until ctx is done.
@@ -194,6 +202,10 @@ func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
 	case d.from != w.api:
 	case d.op == set:
 		w.zone.SetEndpoints(d.obj)
+		owner := kubedns.Key{Namespace: d.obj.Namespace, Name: d.obj.Service}
+		if !d.trigger.IsZero() && w.zone.HeadlessChanged(owner) {
+			w.triggers = append(w.triggers, d.trigger)
+		}
 	case d.op == removed:
 		w.zone.DeleteEndpoints(d.obj.Key)
 	}
@@ -218,6 +230,8 @@ func (w *writer) publish() {
 		w.log.Info("initial sync complete", "endpoints", w.api)
 	}
 	w.tracker.published(w.hasServices, w.api)
+	w.metrics.programmed(w.triggers, time.Now())
+	w.triggers = w.triggers[:0]
 	if since := w.inbox.since.Swap(nil); since != nil {
 		w.metrics.publishing.Observe(time.Since(*since).Seconds())
 	}

@@ -38,7 +38,9 @@ var (
 // may block until ctx is done.
 type Sink[T any] interface {
 	Replace(ctx context.Context, all []T)
-	Set(ctx context.Context, v T)
+	// Set adds or replaces v. Trigger is when the cause of the change happened; zero
+	// when that is unknown.
+	Set(ctx context.Context, v T, trigger time.Time)
 	Remove(ctx context.Context, v T)
 }
 
@@ -313,7 +315,7 @@ func (f *Follower[T]) deliver(ctx context.Context, e Event) error {
 	case e.Kind == Deleted, !kept:
 		f.Sink.Remove(ctx, v)
 	case e.Kind == Added, e.Kind == Modified:
-		f.Sink.Set(ctx, v)
+		f.Sink.Set(ctx, v, f.Resource.triggerOf(e.Object))
 	}
 	f.reached(f.Resource.Version(v))
 	return nil

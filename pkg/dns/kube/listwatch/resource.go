@@ -49,6 +49,9 @@ type Resource[T any] struct {
 	Decode  Decoder[T]
 	Key     func(T) Key
 	Version func(T) string
+	// Trigger returns when the cause of a change happened that an object was written
+	// for; zero when that is unknown. Nil: always.
+	Trigger func(Raw) time.Time
 	// Selector restricts the resource.
 	Selector Selector
 }
@@ -63,6 +66,13 @@ type Selector struct {
 func (r Resource[T]) Where(s Selector) Resource[T] {
 	r.Selector = s
 	return r
+}
+
+func (r Resource[T]) triggerOf(o Raw) time.Time {
+	if r.Trigger == nil {
+		return time.Time{}
+	}
+	return r.Trigger(o)
 }
 
 func (r Resource[T]) request(opts metav1.ListOptions) *rest.Request {
