@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"pkg/dns/snapshot": {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
 	"pkg/dnsmasq":      {"internal/atomicfile", "internal/cgroup", "internal/rcode", "internal/spelling", "pkg/config"},
 	"pkg/sidecar":      {"internal/rcode", "pkg/dnsmasq"},
-	"pkg/skydns":       {"internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
+	"pkg/skydns":       {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
 
 	"internal/cli":     {"internal/spelling"},
 	"conformance":      {"internal/conformance"},

@@ -35,8 +35,8 @@ func withOpcode(opcode byte, raw []byte) []byte {
 	return raw
 }
 
-// Well-formed OPT records are accepted whatever their options are, and replies
-// have an OPT record when the query had one that can be read.
+// TestOPT: well-formed OPT records are accepted whatever their options are. Replies have
+// an OPT record when the query had one that can be read.
 func TestOPT(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
 	option := func(code uint16, data ...byte) []byte {
@@ -53,27 +53,50 @@ func TestOPT(t *testing.T) {
 		{"no option", packetWith(3, 1, backend.TypeA, optRecord(0, false)), dns.RcodeSuccess, true, false},
 		{"DO", packetWith(3, 1, backend.TypeA, optRecord(0, true)), dns.RcodeSuccess, true, true},
 		{"DO, version 1", packetWith(3, 1, backend.TypeA, optRecord(1, true, 0, 1, 0, 9)), dns.RcodeBadVers, true, true},
-		{"an option beyond the end", packetWith(3, 1, backend.TypeA, optRecord(0, true, 0, 19, 0, 1)), dns.RcodeFormatError, true, true},
+		{
+			"an option beyond the end", packetWith(3, 1, backend.TypeA, optRecord(0, true, 0, 19, 0, 1)),
+			dns.RcodeFormatError, true, true,
+		},
 		{"half an option", packetWith(3, 1, backend.TypeA, optRecord(0, false, 0, 19, 0)), dns.RcodeFormatError, true, false},
-		{"two OPT records", packetWith(3, 2, backend.TypeA, optRecord(0, true), optRecord(0, false)), dns.RcodeFormatError, true, true},
-		{"an owner", packetWith(3, 1, backend.TypeA, append([]byte{1, 'x'}, optRecord(0, false)...)), dns.RcodeFormatError, false, false},
+		{
+			"two OPT records", packetWith(3, 2, backend.TypeA, optRecord(0, true), optRecord(0, false)),
+			dns.RcodeFormatError, true, true,
+		},
+		{
+			"an owner", packetWith(3, 1, backend.TypeA, append([]byte{1, 'x'}, optRecord(0, false)...)),
+			dns.RcodeFormatError, false, false,
+		},
 		{"in the answer section", packetWith(1, 1, backend.TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
-		{"in the authority section", packetWith(2, 1, backend.TypeA, optRecord(0, false)), dns.RcodeFormatError, false, false},
+		{
+			"in the authority section", packetWith(2, 1, backend.TypeA, optRecord(0, false)), dns.RcodeFormatError,
+			false, false,
+		},
 		{"counted and missing", packetWith(3, 1, backend.TypeA), dns.RcodeFormatError, false, false},
 		{"cut", packetWith(3, 1, backend.TypeA, optRecord(0, false)[:10]), dns.RcodeFormatError, false, false},
-		{"longer than the packet", packetWith(3, 1, backend.TypeA, optRecord(0, false, option(19, 1, 2)...)[:15]), dns.RcodeFormatError, false, false},
-		{"an unknown opcode", withOpcode(9, packetWith(3, 1, backend.TypeA, optRecord(0, true))), dns.RcodeNotImplemented, true, true},
+		{
+			"longer than the packet", packetWith(3, 1, backend.TypeA, optRecord(0, false, option(19, 1, 2)...)[:15]),
+			dns.RcodeFormatError, false, false,
+		},
+		{
+			"an unknown opcode", withOpcode(9, packetWith(3, 1, backend.TypeA, optRecord(0, true))),
+			dns.RcodeNotImplemented, true, true,
+		},
 		{"NXDOMAIN", func() []byte {
 			raw := packetWith(3, 1, backend.TypeA, optRecord(0, true))
 			raw[13] = 'x'
 			return raw
 		}(), dns.RcodeNameError, true, true},
 		{"no class", packetWith(3, 0, backend.TypeA)[:32], dns.RcodeFormatError, false, false},
-		{"a compressed name", append([]byte{1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, 1, 'x', 0xc0, 4, 0, 1, 0, 1), dns.RcodeFormatError, false, false},
+		{
+			"a compressed name", append([]byte{1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, 1, 'x', 0xc0, 4, 0, 1, 0, 1),
+			dns.RcodeFormatError, false, false,
+		},
 	}
 	for _, code := range []uint16{0, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 26946, 65001, 65535} {
 		for _, data := range [][]byte{{}, {1}, {0, 1, 200, 0}, make([]byte, 5), make([]byte, 100)} {
-			tests = append(tests, test{"any option", packetWith(3, 1, backend.TypeA, optRecord(0, false, append(option(code, data...), option(code, data...)...)...)), dns.RcodeSuccess, true, false})
+			twice := append(option(code, data...), option(code, data...)...)
+			raw := packetWith(3, 1, backend.TypeA, optRecord(0, false, twice...))
+			tests = append(tests, test{"any option", raw, dns.RcodeSuccess, true, false})
 		}
 	}
 	for _, tt := range tests {
@@ -82,19 +105,24 @@ func TestOPT(t *testing.T) {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		opt := m.IsEdns0()
-		if m.Rcode != tt.rcode || (opt != nil) != tt.opt || tt.opt && (opt.Do() != tt.do || opt.UDPSize() != ednsSize || len(opt.Option) > 0) {
-			t.Errorf("%s: packet %x\n%v", tt.name, tt.raw, m)
+		if m.Rcode != tt.rcode || (opt != nil) != tt.opt {
+			t.Errorf("%s: got rcode %d, OPT %v, want %d, %v; packet %x", tt.name, m.Rcode, opt, tt.rcode, tt.opt, tt.raw)
+		}
+		if opt != nil && (opt.Do() != tt.do || opt.UDPSize() != ednsSize || len(opt.Option) > 0) {
+			t.Errorf("%s: got %v, want DO %v, size %d and no options", tt.name, opt, tt.do, ednsSize)
 		}
 	}
 }
 
-// Types that are no types of records are refused, inside the zone and outside.
+// TestMetaTypes: types that records cannot have are refused, inside the zone and outside.
 func TestMetaTypes(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
 	for qtype, want := range map[uint16]int{
-		dns.TypeAXFR: dns.RcodeRefused, dns.TypeIXFR: dns.RcodeRefused, dns.TypeANY: dns.RcodeRefused, dns.TypeOPT: dns.RcodeNotImplemented,
+		dns.TypeAXFR: dns.RcodeRefused, dns.TypeIXFR: dns.RcodeRefused, dns.TypeANY: dns.RcodeRefused,
+		dns.TypeOPT:  dns.RcodeNotImplemented,
 		dns.TypeTSIG: dns.RcodeNotImplemented, dns.TypeTKEY: dns.RcodeNotImplemented, dns.TypeMAILA: dns.RcodeNotImplemented,
-		dns.TypeMAILB: dns.RcodeNotImplemented, 128: dns.RcodeNotImplemented, dns.TypeHTTPS: dns.RcodeSuccess, dns.TypeURI: dns.RcodeSuccess,
+		dns.TypeMAILB: dns.RcodeNotImplemented, 128: dns.RcodeNotImplemented, dns.TypeHTTPS: dns.RcodeSuccess,
+		dns.TypeURI: dns.RcodeSuccess,
 	} {
 		for _, name := range []string{"web.cluster.local.", "www.outside.example.", "1.0.0.10.in-addr.arpa."} {
 			if want == dns.RcodeSuccess && name != "web.cluster.local." {
@@ -112,7 +140,7 @@ func TestMetaTypes(t *testing.T) {
 	}
 }
 
-// Bits that have a meaning in queries are not copied for other opcodes.
+// TestBitsOfOtherOpcodes: RD and CD are not copied for other opcodes.
 func TestBitsOfOtherOpcodes(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
 	for opcode := byte(0); opcode < 16; opcode++ {
@@ -123,7 +151,7 @@ func TestBitsOfOtherOpcodes(t *testing.T) {
 	}
 }
 
-// The owner of every answer is spelled like the question.
+// TestApexSpelling: the owner of every answer is spelled like the question.
 func TestApexSpelling(t *testing.T) {
 	s := newServer(t, oneName{addrs: 2})
 	for _, q := range []struct {
@@ -135,7 +163,8 @@ func TestApexSpelling(t *testing.T) {
 	} {
 		for _, via := range []transport{udp, tcp} {
 			m := new(dns.Msg)
-			if err := m.Unpack(s.respond(packed(t, new(dns.Msg).SetQuestion(q.name, q.qtype)), via).reply); err != nil || len(m.Answer) == 0 {
+			packet := packed(t, new(dns.Msg).SetQuestion(q.name, q.qtype))
+			if err := m.Unpack(s.respond(packet, via).reply); err != nil || len(m.Answer) == 0 {
 				t.Fatalf("%s: got %v (%v), want records", q.name, m, err)
 			}
 			for _, rr := range append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: m.Question[0].Name}}) {

@@ -23,14 +23,19 @@ func twinZone() *kubedns.Zone {
 	key := func(name string) kubedns.Key { return kubedns.Key{Namespace: "ns", Name: name} }
 	addr := netip.MustParseAddr
 	port := func(name string, n uint16) kubedns.Port { return kubedns.Port{Name: name, Protocol: "tcp", Number: n} }
-	z.SetService(kubedns.Service{Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1")}, Ports: []kubedns.Port{port("http", 80), port("x", 81)}})
-	z.SetService(kubedns.Service{Key: key("dual"), ClusterIPs: []netip.Addr{addr("10.0.0.2"), addr("fd00::2")}, Ports: []kubedns.Port{port("http", 80)}})
+	z.SetService(kubedns.Service{
+		Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1")}, Ports: []kubedns.Port{port("http", 80), port("x", 81)},
+	})
+	z.SetService(kubedns.Service{
+		Key: key("dual"), ClusterIPs: []netip.Addr{addr("10.0.0.2"), addr("fd00::2")}, Ports: []kubedns.Port{port("http", 80)},
+	})
 	z.SetService(kubedns.Service{Key: key("ext"), ExternalName: "web.ns.svc.cluster.local"})
 	z.SetService(kubedns.Service{Key: key("num"), ExternalName: "192.0.2.1"})
 	z.SetService(kubedns.Service{Key: key("idle"), Headless: true})
 	for name, n := range map[string]int{"two": 2, "ten": 10, "many": 300, "huge": 1500} {
 		z.SetService(kubedns.Service{Key: key(name), Headless: true})
-		e := kubedns.Endpoints{Key: key(name), Service: name, Subsets: []kubedns.Subset{{Ports: []kubedns.Port{port("peer", 7)}}}}
+		peer := kubedns.Subset{Ports: []kubedns.Port{port("peer", 7)}}
+		e := kubedns.Endpoints{Key: key(name), Service: name, Subsets: []kubedns.Subset{peer}}
 		for i := range n {
 			at := kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(n % 251), byte(i >> 8), byte(i)}), Ready: true}
 			if i%2 == 0 && n < 1000 {
@@ -50,9 +55,15 @@ func twinZone() *kubedns.Zone {
 		if i%2 == 1 {
 			family = addr(fmt.Sprint("fd00::9:", i))
 		}
-		for name, ports := range map[string][]kubedns.Port{"pairs": {port("peer", 7)}, "mixed": {port("peer", uint16(7+i%4/3)), port([]string{"a", "b"}[i%2], 9)}} {
+		for name, ports := range map[string][]kubedns.Port{
+			"pairs": {port("peer", 7)},
+			"mixed": {port("peer", uint16(7+i%4/3)), port([]string{"a", "b"}[i%2], 9)},
+		} {
 			k := key(fmt.Sprint(name, "-", i))
-			z.SetEndpoints(kubedns.Endpoints{Key: k, Service: name, Subsets: []kubedns.Subset{{Ports: ports, Endpoints: []kubedns.Endpoint{{Addr: family, Hostname: host, Ready: true}}}}})
+			at := []kubedns.Endpoint{{Addr: family, Hostname: host, Ready: true}}
+			z.SetEndpoints(kubedns.Endpoints{
+				Key: k, Service: name, Subsets: []kubedns.Subset{{Ports: ports, Endpoints: at}},
+			})
 		}
 	}
 	z.Publish()
@@ -61,17 +72,29 @@ func twinZone() *kubedns.Zone {
 }
 
 var twinNames = []string{
-	"web.ns.svc.cluster.local.", "dual.ns.svc.cluster.local.", "ext.ns.svc.cluster.local.", "num.ns.svc.cluster.local.", "idle.ns.svc.cluster.local.",
-	"two.ns.svc.cluster.local.", "ten.ns.svc.cluster.local.", "many.ns.svc.cluster.local.", "_peer._tcp.two.ns.svc.cluster.local.", "_peer._tcp.ten.ns.svc.cluster.local.",
+	"web.ns.svc.cluster.local.", "dual.ns.svc.cluster.local.", "ext.ns.svc.cluster.local.",
+	"num.ns.svc.cluster.local.", "idle.ns.svc.cluster.local.",
+	"two.ns.svc.cluster.local.", "ten.ns.svc.cluster.local.", "many.ns.svc.cluster.local.",
+	"_peer._tcp.two.ns.svc.cluster.local.", "_peer._tcp.ten.ns.svc.cluster.local.",
 	"_peer._tcp.many.ns.svc.cluster.local.", "_peer._tcp.huge.ns.svc.cluster.local.", "huge.ns.svc.cluster.local.",
-	"pairs.ns.svc.cluster.local.", "_peer._tcp.pairs.ns.svc.cluster.local.", "pa.pairs.ns.svc.cluster.local.", "mixed.ns.svc.cluster.local.", "_peer._tcp.mixed.ns.svc.cluster.local.",
-	"_a._tcp.mixed.ns.svc.cluster.local.", "_b._tcp.mixed.ns.svc.cluster.local.", "_A._tcp.Mixed.ns.svc.cluster.local.", "pb._peer._tcp.mixed.ns.svc.cluster.local.", "haa.two.ns.svc.cluster.local.", "haa._peer._tcp.two.ns.svc.cluster.local.", "_http._tcp.web.ns.svc.cluster.local.",
-	"_http._tcp.dual.ns.svc.cluster.local.", "_tcp.web.ns.svc.cluster.local.", "_udp.web.ns.svc.cluster.local.", "_no._tcp.web.ns.svc.cluster.local.", "x.web.ns.svc.cluster.local.",
-	"x.y.web.ns.svc.cluster.local.", "none.ns.svc.cluster.local.", "ns.svc.cluster.local.", "svc.cluster.local.", "cluster.local.", "none.cluster.local.", "x.dns.cluster.local.",
-	"xdns.cluster.local.", "hostmaster.cluster.local.", "x.hostmaster.cluster.local.", "ns.dns.cluster.local.", "dns-version.cluster.local.", "1-2-3-4.ns.pod.cluster.local.",
-	"www.example.com.ns.svc.cluster.local.", "WEB.Ns.svc.cluster.local.", "None.ns.svc.cluster.local.", "none.ns.svc.Cluster.local.", "_Peer._tcp.two.ns.svc.cluster.local.",
-	"_PEER._TCP.TWO.NS.SVC.CLUSTER.LOCAL.", "*.web.ns.svc.cluster.local.", "x.ext.ns.svc.cluster.local.", "notcluster.local.", "www.example.", ".",
-	"1.0.0.10.in-addr.arpa.", "0.0.2.10.in-addr.arpa.", "1.0.2.10.in-addr.arpa.", "01.0.0.10.in-addr.arpa.", "1.0.0.10.IN-ADDR.arpa.", "0.0.10.in-addr.arpa.", "256.0.0.10.in-addr.arpa.",
+	"pairs.ns.svc.cluster.local.", "_peer._tcp.pairs.ns.svc.cluster.local.", "pa.pairs.ns.svc.cluster.local.",
+	"mixed.ns.svc.cluster.local.", "_peer._tcp.mixed.ns.svc.cluster.local.",
+	"_a._tcp.mixed.ns.svc.cluster.local.", "_b._tcp.mixed.ns.svc.cluster.local.",
+	"_A._tcp.Mixed.ns.svc.cluster.local.", "pb._peer._tcp.mixed.ns.svc.cluster.local.",
+	"haa.two.ns.svc.cluster.local.", "haa._peer._tcp.two.ns.svc.cluster.local.",
+	"_http._tcp.web.ns.svc.cluster.local.",
+	"_http._tcp.dual.ns.svc.cluster.local.", "_tcp.web.ns.svc.cluster.local.", "_udp.web.ns.svc.cluster.local.",
+	"_no._tcp.web.ns.svc.cluster.local.", "x.web.ns.svc.cluster.local.",
+	"x.y.web.ns.svc.cluster.local.", "none.ns.svc.cluster.local.", "ns.svc.cluster.local.", "svc.cluster.local.",
+	"cluster.local.", "none.cluster.local.", "x.dns.cluster.local.",
+	"xdns.cluster.local.", "hostmaster.cluster.local.", "x.hostmaster.cluster.local.", "ns.dns.cluster.local.",
+	"dns-version.cluster.local.", "1-2-3-4.ns.pod.cluster.local.",
+	"www.example.com.ns.svc.cluster.local.", "WEB.Ns.svc.cluster.local.", "None.ns.svc.cluster.local.",
+	"none.ns.svc.Cluster.local.", "_Peer._tcp.two.ns.svc.cluster.local.",
+	"_PEER._TCP.TWO.NS.SVC.CLUSTER.LOCAL.", "*.web.ns.svc.cluster.local.", "x.ext.ns.svc.cluster.local.",
+	"notcluster.local.", "www.example.", ".",
+	"1.0.0.10.in-addr.arpa.", "0.0.2.10.in-addr.arpa.", "1.0.2.10.in-addr.arpa.", "01.0.0.10.in-addr.arpa.",
+	"1.0.0.10.IN-ADDR.arpa.", "0.0.10.in-addr.arpa.", "256.0.0.10.in-addr.arpa.",
 	"2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.",
 }
 
@@ -122,7 +145,10 @@ func (tw twin) compare(t testing.TB, packet, fast []byte) bool {
 	all := records(whole)
 	for _, m := range []*dns.Msg{f, s} {
 		for record, n := range records(m) {
-			if isOPT := strings.Contains(record, "opt pseudosection"); !isOPT && (n != 1 || all[record] != 1 && !whole.Truncated || strings.HasPrefix(record, "extra")) {
+			if strings.Contains(record, "opt pseudosection") {
+				continue
+			}
+			if n != 1 || all[record] != 1 && !whole.Truncated || strings.HasPrefix(record, "extra") {
 				t.Fatalf("packet %x: %d times %s", packet, n, record)
 			}
 		}
@@ -176,7 +202,10 @@ func records(m *dns.Msg) map[string]int {
 func twinQueries(t testing.TB) [][]byte {
 	var out [][]byte
 	for _, name := range twinNames {
-		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR, dns.TypeMX, dns.TypeHTTPS, dns.TypeCNAME, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeANY, dns.TypeAXFR, 0, 65535} {
+		for _, qtype := range []uint16{
+			dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR, dns.TypeMX, dns.TypeHTTPS, dns.TypeCNAME, dns.TypeTXT,
+			dns.TypeNS, dns.TypeSOA, dns.TypeANY, dns.TypeAXFR, 0, 65535,
+		} {
 			for variant := range 8 {
 				q := new(dns.Msg).SetQuestion(name, qtype)
 				q.Id = uint16(variant)
@@ -203,7 +232,7 @@ func twinQueries(t testing.TB) [][]byte {
 	return out
 }
 
-// For every question the fast path says what the handler says, or nothing.
+// TestFastPathIsTheHandlersTwin: the fast path has no reply, or the slow path's.
 func TestFastPathIsTheHandlersTwin(t *testing.T) {
 	queries := twinQueries(t)
 	for _, tcp := range []bool{false, true} {
@@ -222,8 +251,8 @@ func TestFastPathIsTheHandlersTwin(t *testing.T) {
 	}
 }
 
-// So it does for packets that come together, however many, and answers no fewer
-// of them.
+// TestFastPathInBatches: the same for packets that come together. As many of them get a
+// reply.
 func TestFastPathInBatches(t *testing.T) {
 	tw, queries := newTwin(t, false), twinQueries(t)
 	rand.Shuffle(len(queries), func(i, j int) { queries[i], queries[j] = queries[j], queries[i] })
@@ -263,11 +292,16 @@ func TestFastPathAllocatesNothing(t *testing.T) {
 		name  string
 		qtype uint16
 	}{
-		{"web.ns.svc.cluster.local.", dns.TypeA}, {"web.ns.svc.cluster.local.", dns.TypeAAAA}, {"ten.ns.svc.cluster.local.", dns.TypeA},
+		{"web.ns.svc.cluster.local.", dns.TypeA}, {"web.ns.svc.cluster.local.", dns.TypeAAAA},
+		{"ten.ns.svc.cluster.local.", dns.TypeA},
 		{"_http._tcp.web.ns.svc.cluster.local.", dns.TypeSRV}, {"ten.ns.svc.cluster.local.", dns.TypeSRV},
-		{"_peer._tcp.huge.ns.svc.cluster.local.", dns.TypeSRV}, {"_peer._tcp.mixed.ns.svc.cluster.local.", dns.TypeSRV}, {"_Peer._tcp.Pairs.ns.svc.cluster.local.", dns.TypeSRV},
-		{"None.Ns.svc.Cluster.local.", dns.TypeA}, {"none.dns.cluster.local.", dns.TypeA}, {"none.ns.svc.cluster.local.", dns.TypeA},
-		{"www.example.com.ns.svc.cluster.local.", dns.TypeA}, {"1.0.0.10.in-addr.arpa.", dns.TypePTR}, {"0.0.2.10.in-addr.arpa.", dns.TypePTR},
+		{"_peer._tcp.huge.ns.svc.cluster.local.", dns.TypeSRV},
+		{"_peer._tcp.mixed.ns.svc.cluster.local.", dns.TypeSRV},
+		{"_Peer._tcp.Pairs.ns.svc.cluster.local.", dns.TypeSRV},
+		{"None.Ns.svc.Cluster.local.", dns.TypeA}, {"none.dns.cluster.local.", dns.TypeA},
+		{"none.ns.svc.cluster.local.", dns.TypeA},
+		{"www.example.com.ns.svc.cluster.local.", dns.TypeA}, {"1.0.0.10.in-addr.arpa.", dns.TypePTR},
+		{"0.0.2.10.in-addr.arpa.", dns.TypePTR},
 	} {
 		msg := new(dns.Msg).SetQuestion(q.name, q.qtype)
 		msg.SetEdns0(4096, false)
@@ -296,8 +330,10 @@ func BenchmarkAnswer(b *testing.B) {
 		qtype       uint16
 	}{
 		{"A", "web.ns.svc.cluster.local.", dns.TypeA}, {"SRV", "_http._tcp.web.ns.svc.cluster.local.", dns.TypeSRV},
-		{"SRV10", "_peer._tcp.ten.ns.svc.cluster.local.", dns.TypeSRV}, {"SRV1500", "_peer._tcp.huge.ns.svc.cluster.local.", dns.TypeSRV},
-		{"headless10", "ten.ns.svc.cluster.local.", dns.TypeA}, {"PTR", "1.0.0.10.in-addr.arpa.", dns.TypePTR}, {"NXDOMAIN", "none.ns.svc.cluster.local.", dns.TypeA},
+		{"SRV10", "_peer._tcp.ten.ns.svc.cluster.local.", dns.TypeSRV},
+		{"SRV1500", "_peer._tcp.huge.ns.svc.cluster.local.", dns.TypeSRV},
+		{"headless10", "ten.ns.svc.cluster.local.", dns.TypeA}, {"PTR", "1.0.0.10.in-addr.arpa.", dns.TypePTR},
+		{"NXDOMAIN", "none.ns.svc.cluster.local.", dns.TypeA},
 	} {
 		raw, err := new(dns.Msg).SetQuestion(q.name, q.qtype).Pack()
 		if err != nil {
@@ -317,8 +353,8 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// Queries for every port of a Service with many take no memory that stays: what
-// is kept must not be the product of ports and endpoints.
+// TestPortsTimesEndpointsAreNotKept: queries for every port of a Service with many ports
+// take no memory that stays: it would be the product of ports and endpoints.
 func TestPortsTimesEndpointsAreNotKept(t *testing.T) {
 	z := kubedns.NewZone(kubedns.Options{})
 	k := kubedns.Key{Namespace: "ns", Name: "wide"}
@@ -328,7 +364,8 @@ func TestPortsTimesEndpointsAreNotKept(t *testing.T) {
 		sub.Ports = append(sub.Ports, kubedns.Port{Name: fmt.Sprint("p", i), Protocol: "tcp", Number: uint16(i + 1)})
 	}
 	for i := range 45 {
-		sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), Hostname: fmt.Sprint("h", i%9), Ready: true})
+		addr := netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})
+		sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: addr, Hostname: fmt.Sprint("h", i%9), Ready: true})
 	}
 	z.SetEndpoints(kubedns.Endpoints{Key: k, Service: "wide", Subsets: []kubedns.Subset{sub}})
 	z.Publish()

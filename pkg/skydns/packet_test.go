@@ -35,7 +35,9 @@ func (b oneName) Records(_ context.Context, q backend.Query) (backend.Answer, er
 			a.Records = append(a.Records, backend.Record{Type: backend.TypeA, TTL: 30, Addr: addr})
 		case backend.TypeSRV:
 			host := strings.ReplaceAll(addr.String(), ".", "-") + ".web.cluster.local."
-			a.Records = append(a.Records, backend.Record{Type: backend.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{addr}})
+			a.Records = append(a.Records, backend.Record{
+				Type: backend.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{addr},
+			})
 		}
 	}
 	return a, nil
@@ -63,7 +65,7 @@ func packed(t testing.TB, m *dns.Msg) []byte {
 	return raw
 }
 
-// checkReply is what holds for every packet and its reply.
+// checkReply checks what is true of every packet and its reply.
 func checkReply(t testing.TB, raw, reply []byte, overTCP bool) {
 	t.Helper()
 	if reply == nil {
@@ -81,7 +83,7 @@ func checkReply(t testing.TB, raw, reply []byte, overTCP bool) {
 	}
 }
 
-// Hostile packets: noise, and good queries with bytes changed, cut and added.
+// TestHostilePackets sends noise, and good queries with bytes changed, cut and added.
 func TestHostilePackets(t *testing.T) {
 	s := newServer(t, oneName{addrs: 3})
 	rnd := rand.New(rand.NewPCG(9, 10))
@@ -125,7 +127,10 @@ func packets(t testing.TB) [][]byte {
 		out = append(out, raw)
 	}
 	long := strings.Repeat(strings.Repeat("a", 61)+".", 3) + strings.Repeat("b", 50) + ".cluster.local."
-	for _, name := range []string{"web.cluster.local.", "cluster.local.", ".", long, strings.Repeat("x", 63) + ".cluster.local.", `a\.b\000.cluster.local.`, "1.0.0.10.in-addr.arpa.", "*.web.cluster.local."} {
+	for _, name := range []string{
+		"web.cluster.local.", "cluster.local.", ".", long, strings.Repeat("x", 63) + ".cluster.local.",
+		`a\.b\000.cluster.local.`, "1.0.0.10.in-addr.arpa.", "*.web.cluster.local.",
+	} {
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeSRV, dns.TypePTR, dns.TypeANY, dns.TypeAXFR, 0, 65535} {
 			q := new(dns.Msg).SetQuestion(name, qtype)
 			add(q)
@@ -244,7 +249,7 @@ func TestEDNS(t *testing.T) {
 	}
 }
 
-// At the limit a message fits; one byte less, and it does not.
+// TestTruncationAtTheLimit: no more is cut than is necessary.
 func TestTruncationAtTheLimit(t *testing.T) {
 	for _, n := range []int{1, 2, 29, 30, 31, 60, 5000} {
 		b := oneName{addrs: n}

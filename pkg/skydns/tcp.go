@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 const (
@@ -65,7 +67,7 @@ func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 			if t.acceptLog.allow() {
 				t.log.Warn("cannot accept TCP connections", "err", err)
 			}
-			time.Sleep(acceptPause)
+			pause.For(ctx, acceptPause)
 			continue
 		}
 		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()

@@ -82,14 +82,16 @@ func exchange(t testing.TB, conn net.Conn, text string) string {
 	return string(buf[:n])
 }
 
-// A connected client takes replies only from the address that it asked.
+// TestReplyFromTheAddressAsked: a connected client receives replies only from the address
+// that it asked.
 func TestReplyFromTheAddressAsked(t *testing.T) { bothWays(t, replyFromTheAddressAsked) }
 
 func replyFromTheAddressAsked(t *testing.T, one bool) {
 	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0", "[::1]:0"} {
 		port := echo(t, listen, one).LocalAddr().(*net.UDPAddr).Port
 		for _, ask := range []string{"127.0.0.1", "127.9.8.7", "::1"} {
-			if host, _, _ := net.SplitHostPort(listen); netip.MustParseAddr(host) != netip.MustParseAddr(ask) && !netip.MustParseAddr(host).IsUnspecified() {
+			at := netip.MustParseAddrPort(listen).Addr()
+			if at != netip.MustParseAddr(ask) && !at.IsUnspecified() {
 				continue
 			}
 			conn, err := net.Dial("udp", net.JoinHostPort(ask, fmt.Sprint(port)))
@@ -140,7 +142,7 @@ func manyPackets(t *testing.T, one bool) {
 	}
 }
 
-// A client that has gone (its port is closed) does no harm to the others.
+// TestClientsThatGo: a client whose port is closed does no harm to the others.
 func TestClientsThatGo(t *testing.T) { bothWays(t, clientsThatGo) }
 
 func clientsThatGo(t *testing.T, one bool) {
@@ -166,7 +168,7 @@ func clientsThatGo(t *testing.T, one bool) {
 	}
 }
 
-// When it can not take a socket over, it leaves it as it was.
+// TestNewLeavesAClosedSocket: New returns an error for a closed socket.
 func TestNewLeavesAClosedSocket(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

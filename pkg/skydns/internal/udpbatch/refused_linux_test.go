@@ -23,7 +23,8 @@ func TestCallsRefused(t *testing.T) {
 		want  bool
 	}
 	tests := map[string]refusal{"none": {calls: []uint32{unix.SYS_ACCT}, errno: unix.EPERM}}
-	for errno, name := range map[unix.Errno]string{unix.ENOSYS: "ENOSYS", unix.EPERM: "EPERM", unix.EACCES: "EACCES", unix.EINVAL: "EINVAL"} {
+	for _, errno := range []unix.Errno{unix.ENOSYS, unix.EPERM, unix.EACCES, unix.EINVAL} {
+		name := unix.ErrnoName(errno)
 		tests["recvmmsg:"+name] = refusal{[]uint32{unix.SYS_RECVMMSG}, errno, true}
 		tests["sendmmsg:"+name] = refusal{[]uint32{unix.SYS_SENDMMSG}, errno, true}
 		tests["both:"+name] = refusal{[]uint32{unix.SYS_RECVMMSG, unix.SYS_SENDMMSG}, errno, true}
@@ -98,7 +99,8 @@ func refuse(t *testing.T, call uint32, errno unix.Errno) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	_, _, failed := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	_, _, failed := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&program)))
 	if failed != 0 {
 		t.Fatalf("seccomp: %v", failed)
 	}

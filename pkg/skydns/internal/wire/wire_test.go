@@ -43,17 +43,33 @@ func TestParse(t *testing.T) {
 		{"the longest name", query(longest, plain), longest, 512},
 		{"EDNS", query("web.", edns(1232)), "web.", 1232},
 		{"EDNS, tiny", query("web.", edns(100)), "web.", 512},
-		{"a cookie", query("web.", edns(1232, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"})), "web.", 1232},
-		{"a client subnet", query("web.", edns(1232, &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: []byte{10, 0, 0, 0}})), "web.", 1232},
+		{
+			"a cookie", query("web.", edns(1232, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"})),
+			"web.", 1232,
+		},
+		{
+			"a client subnet",
+			query("web.", edns(1232, &dns.EDNS0_SUBNET{
+				Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: []byte{10, 0, 0, 0},
+			})),
+			"web.", 1232,
+		},
 		{"an option that the library refuses", query("web.", edns(1232, &dns.EDNS0_LOCAL{Code: 19})), "web.", 1232},
 		{"an unknown option", query("web.", edns(1232, &dns.EDNS0_LOCAL{Code: 65001, Data: []byte("abc")})), "web.", 1232},
-		{"an option beyond the end", append(query("web.", edns(1232, &dns.EDNS0_LOCAL{Code: 19, Data: make([]byte, 4)}))[:36], 0, 5, 0, 0, 0, 0), "", 0},
+		{
+			"an option beyond the end",
+			append(query("web.", edns(1232, &dns.EDNS0_LOCAL{Code: 19, Data: make([]byte, 4)}))[:36], 0, 5, 0, 0, 0, 0),
+			"", 0,
+		},
 		{"a wildcard", query("*.web.", plain), "", 0},
 		{"an escaped dot", query(`a\.b.web.`, plain), "", 0},
 		{"another class", query("web.", func(q *dns.Msg) { q.Question[0].Qclass = dns.ClassCHAOS }), "", 0},
 		{"a response", query("web.", func(q *dns.Msg) { q.Response = true }), "", 0},
 		{"another opcode", query("web.", func(q *dns.Msg) { q.Opcode = dns.OpcodeNotify }), "", 0},
-		{"another version of EDNS", query("web.", func(q *dns.Msg) { q.SetEdns0(1232, false); q.IsEdns0().SetVersion(1) }), "", 0},
+		{
+			"another version of EDNS",
+			query("web.", func(q *dns.Msg) { q.SetEdns0(1232, false); q.IsEdns0().SetVersion(1) }), "", 0,
+		},
 		{"bytes behind", append(query("web.", plain), 0), "", 0},
 		{"cut", query("web.", plain)[:18], "", 0},
 		{"a header", make([]byte, 12), "", 0},
@@ -73,7 +89,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What is plain here the library reads in the same way.
+// FuzzParse: the library reads plain queries in the same way.
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"web.default.svc.cluster.local.", ".", "_HTTP._tcp.Web.", "*.x."} {
 		q := new(dns.Msg).SetQuestion(name, dns.TypeSRV)
@@ -94,7 +110,8 @@ func FuzzParse(f *testing.F) {
 		if err := m.Unpack(packet); err != nil {
 			t.Fatalf("%x is plain, and the library says %v", packet, err)
 		}
-		if len(m.Question) != 1 || !strings.EqualFold(m.Question[0].Name, string(q.Name)) || m.Question[0].Qtype != q.Type || m.Question[0].Qclass != dns.ClassINET {
+		if len(m.Question) != 1 || !strings.EqualFold(m.Question[0].Name, string(q.Name)) ||
+			m.Question[0].Qtype != q.Type || m.Question[0].Qclass != dns.ClassINET {
 			t.Errorf("%x: %q, type %d; the library has %v", packet, q.Name, q.Type, m.Question)
 		}
 		opt := m.IsEdns0()
