@@ -106,7 +106,7 @@ fuzz: go ## Run each fuzz target for a while
 	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh $(PKG)
 
 .PHONY: bench
-bench: go ## Measure kube-dns beside CoreDNS, NSD and Knot DNS on a real API server (e2e/bench/README.md)
+bench: go ## Measure kube-dns next to CoreDNS, NSD and Knot DNS on a real API server (e2e/bench/README.md)
 ## QUICK=1 a few minutes instead of 45; PEERS=kube-dns,coredns only these; PAGE=1 rewrites docs/performance.md
 	$(if $(filter command,$(firstword $(origin PKG)) $(firstword $(origin BENCH))),$(error PKG and BENCH are for "make microbench"))
 	@QUICK='$(QUICK)' PEERS='$(PEERS)' PAGE='$(PAGE)' e2e/bench/run.sh
