@@ -66,6 +66,9 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 // waitingForManifests returns why the manifests are not complete.
 func waitingForManifests(m *manifest.Source) string {
 	st := m.Status()
+	if st.Files == 0 && len(st.Errors) > 0 {
+		return st.Errors[0]
+	}
 	if st.Broken == 0 {
 		return "reading the manifests in " + m.Dir
 	}

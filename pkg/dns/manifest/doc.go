@@ -14,6 +14,6 @@
 //
 // A file that cannot be used is reported with its line, and its previous content
 // stays; the other files are followed as ever. A deleted file takes its objects
-// with it. While a file of the first look was never usable, the zone is partial:
-// it answers for the objects of the other files, and denies no name.
+// with it. While there is no file, or one of them was never usable, the zone is
+// partial: it answers for the objects of the other files, and denies no name.
 package manifest

@@ -40,8 +40,8 @@ type Source struct {
 // Status is what a Source has read, for people and metrics. It is a value of
 // its own: nothing changes it.
 type Status struct {
-	// Synced: all files were usable once and what they hold is published. Until
-	// then no name is denied.
+	// Synced: there are files, all were usable once, and what they hold is
+	// published. Until then no name is denied.
 	Synced bool
 	// Changed is when the published objects last changed.
 	Changed time.Time
@@ -50,8 +50,8 @@ type Status struct {
 	// Services, Endpoints (EndpointSlices included) and Nodes are published;
 	// Ignored are objects of other kinds.
 	Services, Endpoints, Nodes, Ignored int
-	// Errors say what is wrong now: one text for each broken file, and one
-	// when the directory itself cannot be read.
+	// Errors lists the current problems: one text for each broken file, and one
+	// when the directory cannot be read or holds no manifest.
 	Errors []string
 }
 
@@ -107,6 +107,7 @@ type run struct {
 	tracker *tracker
 	view    view
 	warned  []string // conflicts between files that were logged
+	empty   bool     // the directory holds no manifest, which was logged
 	changed time.Time
 	// location is read by queries.
 	location atomic.Pointer[kubedns.Location]
@@ -142,7 +143,7 @@ func (r *run) look() (unsettled bool) {
 	if changed {
 		r.publish()
 	}
-	if changed || !slices.Equal(before, r.tracker.errors()) {
+	if changed || !slices.Equal(before, r.tracker.errors()) || r.empty != (len(r.tracker.files) == 0) {
 		r.report(changed)
 	}
 	return unsettled
@@ -163,15 +164,25 @@ func (r *run) publish() {
 }
 
 // report publishes the Status, and logs it when the objects changed. The zone is
-// complete once every file was usable: a file that was never read may hold any
-// name.
+// complete once there are files and each was usable: a file that was never read
+// may hold any name.
 func (r *run) report(changed bool) {
-	if !r.zone.HasSynced() && !r.tracker.unread() {
+	problems := r.tracker.errors()
+	before := r.empty
+	r.empty = len(r.tracker.files) == 0
+	switch {
+	case r.empty:
+		err := fmt.Errorf("--manifests=%s: the directory holds no *.yaml, *.yml or *.json file: put one there", r.Dir)
+		if !before {
+			r.log.Warn("found no manifests", "err", err)
+		}
+		problems = append(problems, err.Error())
+	case !r.zone.HasSynced() && !r.tracker.unread():
 		r.zone.MarkSynced()
 	}
 	st := Status{
 		Synced: r.zone.HasSynced(), Changed: r.changed,
-		Files: len(r.tracker.files), Errors: r.tracker.errors(),
+		Files: len(r.tracker.files), Errors: problems,
 		Services: len(r.view.services), Endpoints: len(r.view.endpoints), Nodes: r.view.nodes, Ignored: r.view.ignored,
 	}
 	for _, f := range r.tracker.files {

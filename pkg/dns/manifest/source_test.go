@@ -235,6 +235,83 @@ func TestSourceDeniesNothingUnread(t *testing.T) {
 	})
 }
 
+// A directory without manifests is most often the wrong one, but it may be filled later.
+func TestSourceWithoutManifests(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"empty":        nil,
+		"other files":  {"README.md": "# Manifests", "web.yaml.bak": service("web", "10.96.0.9")},
+		"hidden files": {".web.yaml": service("web", "10.96.0.9")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, files, func(w *world) {
+				problem := "--manifests=" + w.dir + ": the directory holds no *.yaml, *.yml or *.json file: put one there"
+				w.want("start", "web", "not ready")
+				w.wantErrors("start", problem)
+				if got := w.zone.Status(); got != backend.Partial || w.source.Status().Synced {
+					t.Errorf("status %v, %+v, want partial", got, w.source.Status())
+				}
+				time.Sleep(time.Minute)
+				if n := w.log.count("found no manifests"); n != 1 {
+					t.Errorf("warned %d times, want once", n)
+				}
+
+				w.must(os.Mkdir(w.path("below.yaml"), 0o755)) // directories below are not read
+				w.write("below.yaml/web.yaml", service("web", "10.96.0.9"))
+				time.Sleep(followed)
+				w.wantErrors("a directory below", problem)
+
+				w.write("web.yaml", service("web", "10.96.0.1"))
+				time.Sleep(followed)
+				w.want("filled", "web", "10.96.0.1")
+				w.want("filled", "nothing", "")
+				w.wantErrors("filled")
+				if got := w.zone.Status(); got != backend.Ready {
+					t.Errorf("status %v, want ready", got)
+				}
+
+				w.must(os.Remove(w.path("web.yaml")))
+				time.Sleep(followed)
+				w.want("emptied", "web", "")
+				w.wantErrors("emptied", problem)
+				if n := w.log.count("found no manifests"); n != 2 {
+					t.Errorf("warned %d times after the last file went, want twice", n)
+				}
+			})
+		})
+	}
+}
+
+// Whatever is wrong with a file at the first look, no name is denied until it is right.
+func TestSourceBrokenAtTheStart(t *testing.T) {
+	good := service("db", "10.96.0.2")
+	for name, tt := range map[string]struct{ file, content, problem string }{
+		"a tab":             {"db.yaml", good + "\tx: 1\n", ":8: this is not right YAML"},
+		"one object of two": {"db.yaml", good + service("queue", "10.96.0.300"), ":14: Service queue: spec.clusterIP"},
+		"an unset variable": {"db.yaml", good + service("$NAME", "10.96.0.3"), ":12: Service $NAME: metadata.name"},
+		"template braces":   {"db.yaml", good + "---\nkind: {{ .Values.kind }}\n", ":9: this is not right YAML: a key must be text; render the template before it is used"},
+		"a cut list":        {"db.json", `{"apiVersion":"v1","kind":"List","items":[`, ":1: this is not right JSON"},
+		"a wrong type":      {"db.yaml", strings.Replace(good, "name: db", "name: 12", 1), ":5: Service: metadata.name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, map[string]string{"good.yaml": service("web", "10.96.0.1"), tt.file: tt.content}, func(w *world) {
+				w.want("start", "web", "10.96.0.1")
+				w.want("start", "db", "not ready")
+				if errs := w.source.Status().Errors; len(errs) != 1 || !strings.HasPrefix(errs[0], w.path(tt.file)+tt.problem) {
+					t.Errorf("got errors %q, want one that begins with %s", errs, w.path(tt.file)+tt.problem)
+				}
+				if got := w.zone.Status(); got != backend.Partial {
+					t.Errorf("status %v, want partial", got)
+				}
+				w.must(os.Remove(w.path(tt.file)))
+				w.write("db.yaml", good)
+				time.Sleep(followed)
+				w.want("mended", "db", "10.96.0.2")
+				w.want("mended", "nothing", "")
+			})
+		})
+	}
+}
+
 func TestSourceWithoutDirectory(t *testing.T) {
 	inWorld(t, map[string]string{"a.yaml": service("web", "10.96.0.1")}, func(w *world) {
 		w.must(os.Rename(w.dir, w.dir+".away"))

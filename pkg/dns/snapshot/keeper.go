@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,8 @@ const (
 	// is under way, startInterval.
 	lookInterval  = time.Second
 	startInterval = 20 * time.Millisecond
+	// stopTimeout is how long a stop waits for the disk.
+	stopTimeout = 5 * time.Second
 )
 
 // Options of a Keeper.
@@ -75,6 +78,9 @@ type Keeper struct {
 	nextWrite  time.Time
 	nextTouch  time.Time
 	lastError  string
+
+	// replace is atomicfile.Write, except in tests.
+	replace func(path string, mode fs.FileMode, fill func(io.Writer) error) error
 }
 
 // New returns a keeper. Run starts it.
@@ -89,7 +95,7 @@ func New(opts Options) (*Keeper, error) {
 	if opts.Metrics == nil {
 		opts.Metrics = NewMetrics(nil)
 	}
-	return &Keeper{Options: opts}, nil
+	return &Keeper{Options: opts, replace: atomicfile.Write}, nil
 }
 
 // StaleSince is the age of the data that is served in place of the source's:
@@ -102,8 +108,25 @@ func (k *Keeper) StaleSince() (time.Time, bool) {
 }
 
 // Run reads and keeps the file until ctx is done. Trouble with the file is
-// logged and counted: it is never a reason to stop.
+// logged and counted: it is never a reason to stop. A system call on a stuck disk
+// may never return, so Run then returns without it after a few seconds.
 func (k *Keeper) Run(ctx context.Context) error {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer close(done)
+		k.run(ctx)
+	})
+	<-ctx.Done()
+	select {
+	case <-done:
+	case <-time.After(stopTimeout):
+		k.Log.Error("cannot write the snapshot before the stop: the disk does not answer", "file", k.Path, "after", stopTimeout)
+	}
+	return nil
+}
+
+func (k *Keeper) run(ctx context.Context) {
 	started := time.Now()
 	old, confirmed := k.load()
 	ticker := time.NewTicker(startInterval)
@@ -112,7 +135,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			k.keep(time.Now(), true)
-			return nil
+			return
 		case now := <-ticker.C:
 			if k.Zone.HasSynced() {
 				old = nil
@@ -191,7 +214,7 @@ func (k *Keeper) confirm(now time.Time) error {
 
 func (k *Keeper) write(now time.Time, generation uint64) {
 	counted := &counter{}
-	err := atomicfile.Write(k.Path, 0o600, func(w io.Writer) error {
+	err := k.replace(k.Path, 0o600, func(w io.Writer) error {
 		counted.to = w
 		return Encode(counted, k.Zone, k.Domain, now)
 	})

@@ -321,6 +321,13 @@ func TestDecodeTrustsItsOwn(t *testing.T) {
 	fill(z)
 	odd := kubedns.Key{Namespace: "ns", Name: "odd"}
 	z.SetService(kubedns.Service{Key: odd, ExternalName: "under_score.example"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "long"}, ExternalName: strings.Repeat("a", 64) + ".example"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "quoted"}, ExternalName: "a\"b\\c\t\u00fc.example"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "under_score", Name: "9"}, Headless: true})
+	z.SetEndpoints(kubedns.Endpoints{Key: kubedns.Key{Namespace: "under_score", Name: "9"}, Service: "9", AnyReady: true, Subsets: []kubedns.Subset{{
+		Ports:     []kubedns.Port{{Name: "-p-", Protocol: "sctp", Number: 1}, {Name: "p", Protocol: "quic", Number: 2}},
+		Endpoints: []kubedns.Endpoint{{Addr: netip.MustParseAddr("10.0.0.1"), Hostname: "dotted.name", Ready: true}},
+	}}})
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "ports"}, ClusterIPs: []netip.Addr{netip.MustParseAddr("10.0.0.9")}, Ports: []kubedns.Port{{Name: "under_score", Protocol: "tcp", Number: 1}}})
 	z.Publish()
 	var b bytes.Buffer
@@ -334,14 +341,4 @@ func TestDecodeTrustsItsOwn(t *testing.T) {
 	if diff := cmp.Diff(dump(t, z), dump(t, again)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-}
-
-func TestKeeperWithoutAPlaceToWrite(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "no", "snapshot")
-	synctest.Test(t, func(t *testing.T) {
-		z := kubedns.NewZone(kubedns.Options{})
-		fill(z)
-		z.MarkSynced()
-		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(*snapshot.Keeper) { time.Sleep(time.Minute) })
-	})
 }
