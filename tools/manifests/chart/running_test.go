@@ -52,7 +52,7 @@ func TestKeepsWhatRuns(t *testing.T) {
 		{"replicas for the autoscaler", map[string]any{"clusterDomain": "prod.example", "autoscaler": autoscaler}, []runtime.Object{old}, "replicas: 3"},
 		{"replicas given, and the autoscaler", map[string]any{"clusterDomain": "prod.example", "autoscaler": autoscaler, "replicas": 2},
 			[]runtime.Object{old}, "replicas: 3"},
-		{"CoreDNS", nil, []runtime.Object{deployment("coredns", 2, nil)}, "pods of the Deployment coredns are behind the Service"},
+		{"CoreDNS", nil, []runtime.Object{deployment("coredns", 2, nil)}, "pods of the Deployment coredns are endpoints of the Service"},
 		{"CoreDNS, allowed", map[string]any{"besideOthers": true}, []runtime.Object{deployment("coredns", 2, nil)}, "WARNING: the Service kube-dns selects pods of coredns"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
