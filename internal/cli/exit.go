@@ -7,8 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Exit codes of the three commands. They are part of the contract: supervisors
-// and scripts look at them.
+// Exit codes of the three commands. Supervisors and scripts rely on them.
 const (
 	codeOK     = 0
 	codeListen = 1
@@ -16,7 +15,7 @@ const (
 	codeFatal  = 255
 )
 
-// exitError is an error that knows the exit code it stands for.
+// exitError is an error with an exit code.
 type exitError struct {
 	code int
 	err  error
@@ -25,15 +24,14 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// Usage marks err as a mistake on the command line: exit code 2. Usage(nil) is nil.
+// Usage marks err as a mistake on the command line, exit code 2. Usage(nil) is nil.
 func Usage(err error) error { return withCode(codeUsage, err) }
 
-// Listen marks err as a DNS address that cannot be opened: exit code 1.
-// Listen(nil) is nil.
+// Listen marks err as a failure to open a DNS address, exit code 1. Listen(nil) is nil.
 func Listen(err error) error { return withCode(codeListen, err) }
 
-// Fatal marks err as any other reason to end: exit code 255, also when err
-// carries another code already. Fatal(nil) is nil.
+// Fatal marks err as any other failure, exit code 255, even if err has another code.
+// Fatal(nil) is nil.
 func Fatal(err error) error { return withCode(codeFatal, err) }
 
 func withCode(code int, err error) error {
@@ -43,9 +41,8 @@ func withCode(code int, err error) error {
 	return &exitError{code: code, err: err}
 }
 
-// ExitCode returns the exit code that err stands for: 0 for nil and for a
-// request for help, the code given by [Usage], [Listen] or [Fatal] (the
-// outermost one), and 255 for every other error.
+// ExitCode returns the exit code for err: 0 for nil and for a request for help, the
+// code of the outermost [Usage], [Listen] or [Fatal], and 255 for all other errors.
 func ExitCode(err error) int {
 	if err == nil || errors.Is(err, pflag.ErrHelp) || errors.Is(err, flag.ErrHelp) {
 		return codeOK

@@ -13,8 +13,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// legacyLogFlags are the logging flags of older manifests. They are a fixed list
-// so that a newer klog does not change the command lines we accept.
+// legacyLogFlags are the logging flags of older manifests. The list is fixed, so that
+// a newer klog does not change which command lines are valid.
 var legacyLogFlags = []string{
 	"add_dir_header", "alsologtostderr", "log_backtrace_at", "log_dir", "log_file", "log_file_max_size",
 	"logtostderr", "one_output", "skip_headers", "skip_log_headers", "stderrthreshold",
@@ -23,11 +23,11 @@ var legacyLogFlags = []string{
 const loggingUsage = "`format` of the log: text, or json for one object a line, without --vmodule and log files"
 
 // AddGNUFlags registers the logging flags in the GNU form: -v, --v, --vmodule,
-// --log-flush-frequency and --logging-format, and hidden from the help the ones that older manifests
-// pass (--logtostderr, --log_dir and so on). It also makes fs accept underscores
-// for dashes in the name of every flag.
+// --log-flush-frequency, --logging-format, and the hidden flags of older manifests
+// (--logtostderr, --log_dir and so on). Every flag of fs then accepts underscores in
+// place of dashes.
 //
-// Setting them changes the state of klog, which is one per process.
+// Setting the flags changes the global state of klog.
 func AddGNUFlags(fs *pflag.FlagSet) {
 	fs.SetNormalizeFunc(dashes)
 	logging := klogFlags()
@@ -53,11 +53,11 @@ func AddGNUFlags(fs *pflag.FlagSet) {
 	}
 }
 
-// AddGoFlags registers the logging flags for the standard flag package, with
-// klog's names and defaults: -v, -vmodule, -logging-format (text), -logtostderr (true), -stderrthreshold
-// (2), -log_file_max_size (1800) and the others.
+// AddGoFlags registers the logging flags for the standard flag package, with klog's
+// names and defaults: -v, -vmodule, -logging-format (text), -logtostderr (true),
+// -stderrthreshold (2), -log_file_max_size (1800) and the others.
 //
-// Setting them changes the state of klog, which is one per process.
+// Setting the flags changes the global state of klog.
 func AddGoFlags(fs *flag.FlagSet) {
 	format := loggingFormat("text")
 	fs.Var(&format, "logging-format", loggingUsage)
@@ -68,8 +68,7 @@ func AddGoFlags(fs *flag.FlagSet) {
 	}
 }
 
-// klogFlags returns klog's flags in a set of their own: nothing is registered in
-// flag.CommandLine.
+// klogFlags returns klog's flags in a new set, not in flag.CommandLine.
 func klogFlags() *flag.FlagSet {
 	fs := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(fs)
@@ -81,14 +80,13 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 }
 
-// ParseGNU parses args. The help text is about, which explains the command and
-// gives examples, followed by the flags. For --help it goes to stdout and the
-// result is pflag.ErrHelp, which means exit code 0. For a bad flag nothing is
-// printed and the result is a [Usage] error with the flag, the value and what is
-// accepted. fs must use pflag.ContinueOnError.
+// ParseGNU parses args. For --help it prints about and the flags to stdout, and returns
+// pflag.ErrHelp, which means exit code 0. For an invalid flag it returns a [Usage] error
+// that names the flag, the value, and what is accepted. fs must use
+// pflag.ContinueOnError.
 func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Writer) error {
 	fs.SetOutput(io.Discard)
-	fs.Usage = func() {} // called by pflag for --help; printed below
+	fs.Usage = func() {} // pflag calls it for --help; parsed prints the help
 	err := fs.Parse(args)
 	if err != nil {
 		err = explainGNU(err, fs)
@@ -96,8 +94,7 @@ func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Write
 	return parsed(err, about, fs.FlagUsages(), stdout)
 }
 
-// ParseGo is [ParseGNU] for the standard flag package. fs must use
-// flag.ContinueOnError.
+// ParseGo is [ParseGNU] for the standard flag package. fs must use flag.ContinueOnError.
 func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, _ io.Writer) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -112,7 +109,7 @@ func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, _ io.Writer)
 	return parsed(err, about, usages.String(), stdout)
 }
 
-// parsed prints the help text where the outcome of parsing calls for it.
+// parsed prints the help if err asks for it.
 func parsed(err error, about, usages string, stdout io.Writer) error {
 	if err == nil {
 		return nil

@@ -14,10 +14,10 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// loggingFormat is the value of --logging-format, by the rules of Kubernetes'
-// components: text is klog's form, json writes one object a line to standard error.
-// Like all of klog's flags it takes effect when it is set. With json, --vmodule and
-// the flags for log files have no effect.
+// loggingFormat is the value of --logging-format, as in Kubernetes components: text is
+// klog's format, json writes one object a line to standard error. Like klog's flags it
+// takes effect when it is set. With json, --vmodule and the flags for log files have no
+// effect.
 type loggingFormat string
 
 func (f *loggingFormat) Set(text string) error {
@@ -51,8 +51,8 @@ func (h jsonHandler) WithGroup(name string) slog.Handler {
 	return jsonHandler{h.Handler.WithGroup(name)}
 }
 
-// newJSON returns a handler with the keys of Kubernetes' components: ts in
-// milliseconds since 1970, caller, msg and v, and level for INFO, WARN and ERROR.
+// newJSON returns a handler with the keys of Kubernetes components: ts in milliseconds
+// since 1970, level (INFO, WARN or ERROR), v, caller and msg.
 func newJSON(w io.Writer) slog.Handler {
 	return slog.NewJSONHandler(w, &slog.HandlerOptions{
 		AddSource: true,
@@ -64,8 +64,8 @@ func newJSON(w io.Writer) slog.Handler {
 			switch value := a.Value.Any().(type) {
 			case slog.Level:
 				severity := max(value, slog.LevelInfo)
-				// A group without a name is written inline.
-				return slog.Attr{Value: slog.GroupValue(slog.String("level", severity.String()), slog.Int("v", int(severity-value)))}
+				level, v := slog.String("level", severity.String()), slog.Int("v", int(severity-value))
+				return slog.Attr{Value: slog.GroupValue(level, v)} // a group without a name is inlined
 			case time.Duration:
 				return slog.String(a.Key, value.String())
 			case *slog.Source:

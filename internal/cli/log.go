@@ -12,15 +12,14 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// callDepth is the number of stack frames between a call of a slog.Logger method
-// and klog's look-up of the calling file, less those klog expects by itself.
-// Without it --vmodule would match the files of log/slog instead of ours.
+// callDepth is the number of extra stack frames between a call of a slog.Logger method
+// and klog's lookup of the calling file. Without it --vmodule would match the files of
+// log/slog.
 const callDepth = 4
 
-// Logger returns a logger that writes klog's line format under klog's flags: a
-// record of level -n is shown at --v=n, so slog.LevelInfo always and
-// slog.LevelDebug at --v=4. Warnings and errors are always shown. After
-// --logging-format=json it writes JSON. It is safe for concurrent use.
+// Logger returns a logger that writes klog's text format, or JSON after
+// --logging-format=json. A record of level -n is shown at --v=n: slog.LevelDebug at
+// --v=4, slog.LevelInfo and above always. It is safe for concurrent use.
 func Logger() *slog.Logger {
 	if h, ok := logr.ToSlogHandler(klog.Background()).(jsonHandler); ok {
 		return slog.New(h)
@@ -28,20 +27,19 @@ func Logger() *slog.Logger {
 	return slog.New(&handler{Handler: logr.ToSlogHandler(klog.NewKlogr().WithCallDepth(callDepth))})
 }
 
-// A handler keeps the attributes that slog.Logger.With adds. klog's own handler
-// loses them.
+// A handler keeps the attributes of slog.Logger.With, which klog's handler drops.
 type handler struct {
 	slog.Handler
 	attrs []slog.Attr
 	group string // prefix of keys, with a dot
 }
 
-// Enabled is not promoted but written out: the frame counts, see callDepth.
+// Enabled is not promoted, because its stack frame is part of callDepth.
 func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.Handler.Enabled(ctx, level)
 }
 
-// Handle adds what With added before.
+// Handle adds the attributes of With.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if len(h.attrs) == 0 && h.group == "" {
 		return h.Handler.Handle(ctx, r)
@@ -76,8 +74,7 @@ func (h *handler) WithGroup(name string) slog.Handler {
 	return &next
 }
 
-// LogFlags logs every flag with its value, one line each. Flags that are hidden
-// from the help are logged when they were given.
+// LogFlags logs each flag with its value. Hidden flags are logged only if they were set.
 func LogFlags(fs *pflag.FlagSet, log *slog.Logger) {
 	fs.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden && !f.Changed {
@@ -87,15 +84,15 @@ func LogFlags(fs *pflag.FlagSet, log *slog.Logger) {
 	})
 }
 
-// stopLogging writes out what klog holds back and ends its flushing goroutine.
+// stopLogging flushes the log and stops klog's flushing goroutine.
 func stopLogging() {
 	klog.StopFlushDaemon()
 	klog.Flush()
 }
 
-// flushFrequency is the value of --log-flush-frequency. Like all of klog's flags
-// it takes effect when it is set. It matters only when the log goes to files:
-// klog does not buffer standard error.
+// flushFrequency is the value of --log-flush-frequency. Like klog's flags it takes
+// effect when it is set. It matters only for log files: klog does not buffer standard
+// error.
 type flushFrequency time.Duration
 
 func (f *flushFrequency) Set(text string) error {

@@ -10,13 +10,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// A Run is a whole command. args holds the arguments without the program's
-// name. It returns nil after an orderly stop; see [ExitCode] for the rest.
+// A Run is a whole command. args are the arguments without the program's name. Run
+// returns nil after an orderly stop; see [ExitCode] for errors.
 type Run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
-// Main calls run with the process's arguments and streams, prints the error it
-// returns to standard error, flushes the log, and returns the exit code. It does
-// not exit by itself and catches no panic.
+// Main calls run with the arguments and streams of the process, prints its error to
+// standard error, flushes the log, and returns the exit code. It does not exit, and it
+// does not recover from panics.
 func Main(run Run) int {
 	defer stopLogging()
 	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
@@ -27,7 +27,7 @@ func Main(run Run) int {
 func report(stderr io.Writer, program string, err error) int {
 	code := ExitCode(err)
 	if code != 0 {
-		klog.Flush() // the last log lines stand before the reason
+		klog.Flush() // log lines come before the error
 		fmt.Fprintf(stderr, "%s: %v\n", program, err)
 	}
 	return code

@@ -10,20 +10,23 @@ import (
 	"time"
 )
 
-// NotifyStop says when the process is to stop. It follows SIGTERM and SIGINT:
+// NotifyStop follows SIGTERM and SIGINT:
 //
-//   - The first SIGTERM closes draining at once: the process reports not ready but
-//     goes on with its work, so that clients that have not noticed are served. The
-//     stop context is cancelled when lameduck has passed.
-//   - SIGINT, or a second SIGTERM, cancels the stop context at once. Later signals
-//     are ignored: the orderly stop goes on.
+//   - The first SIGTERM closes draining at once. The process should report not ready
+//     and keep working, for clients that still use it. The stop context is cancelled
+//     after lameduck.
+//   - SIGINT or a second SIGTERM cancels the stop context at once. Later signals are
+//     ignored during the orderly stop.
 //   - The end of ctx cancels the stop context.
 //
-// draining is closed in each of these cases. A lameduck of zero or less means no
-// waiting. One line is logged when draining starts and one when the stop starts.
-// more are signals that count as SIGINT does. The caller must call release when it is done: it cancels the stop context and
-// gives the signals their default effect again.
-func NotifyStop(ctx context.Context, lameduck time.Duration, log *slog.Logger, more ...os.Signal) (draining <-chan struct{}, stop context.Context, release func()) {
+// Each of them closes draining. With a lameduck of zero or less there is no wait. The
+// start of draining and of the stop are logged. The signals in more act like SIGINT.
+//
+// The caller must call release in the end. It cancels the stop context and restores the
+// default effect of the signals.
+func NotifyStop(ctx context.Context, lameduck time.Duration, log *slog.Logger, more ...os.Signal) (
+	draining <-chan struct{}, stop context.Context, release func(),
+) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, append(more, syscall.SIGTERM, os.Interrupt)...)
 	draining, stop, end := notifyStop(ctx, signals, lameduck, log)
@@ -34,7 +37,9 @@ func NotifyStop(ctx context.Context, lameduck time.Duration, log *slog.Logger, m
 }
 
 // notifyStop is NotifyStop for the given signals.
-func notifyStop(ctx context.Context, signals <-chan os.Signal, lameduck time.Duration, log *slog.Logger) (<-chan struct{}, context.Context, func()) {
+func notifyStop(ctx context.Context, signals <-chan os.Signal, lameduck time.Duration, log *slog.Logger) (
+	<-chan struct{}, context.Context, func(),
+) {
 	stop, cancel := context.WithCancel(ctx)
 	draining := make(chan struct{}) // closed by the goroutine below
 	var running sync.WaitGroup
@@ -53,8 +58,7 @@ func notifyStop(ctx context.Context, signals <-chan os.Signal, lameduck time.Dur
 	}
 }
 
-// awaitTerm waits for the first signal or the end of ctx. It reports whether
-// there is a time of draining.
+// awaitTerm waits for the first signal or the end of ctx. It reports whether to drain.
 func awaitTerm(ctx context.Context, signals <-chan os.Signal, lameduck time.Duration, log *slog.Logger) bool {
 	select {
 	case <-ctx.Done():
@@ -69,7 +73,7 @@ func awaitTerm(ctx context.Context, signals <-chan os.Signal, lameduck time.Dura
 	}
 }
 
-// awaitEnd waits for the end of the lameduck time, a signal or the end of ctx.
+// awaitEnd waits for the end of lameduck, a signal or the end of ctx.
 func awaitEnd(ctx context.Context, signals <-chan os.Signal, lameduck time.Duration, log *slog.Logger) {
 	timer := time.NewTimer(lameduck)
 	defer timer.Stop()

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -14,60 +16,25 @@ import (
 //	-ldflags "-X github.com/kube-dns/kube-dns/internal/cli.version=v1.0.0"
 var version string
 
-// devel is the version of a build that knows nothing about itself.
-const devel = "devel"
-
-// Version returns the version of this program: the one given to the linker, else
-// the module version or the revision recorded by the go command, else "devel".
-// It is never empty.
+// Version returns the version of this program: the one from the linker, or the version
+// of the module, which the go command takes from the repository, or "devel".
 func Version() string {
-	info, _ := debug.ReadBuildInfo() // nil when absent
+	info, _ := debug.ReadBuildInfo() // nil if there is none
 	return versionOf(version, info)
 }
 
 func versionOf(linked string, info *debug.BuildInfo) string {
-	if linked != "" {
-		return linked
+	if linked == "" && info != nil && info.Main.Version != "(devel)" {
+		linked = info.Main.Version
 	}
-	if info == nil {
-		return devel
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	revision, dirty := "", false
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			revision = s.Value
-		case "vcs.modified":
-			dirty = s.Value == "true"
-		}
-	}
-	if revision == "" {
-		return devel
-	}
-	v := devel + "+" + revision[:min(len(revision), 12)]
-	if dirty {
-		v += ".dirty"
-	}
-	return v
+	return cmp.Or(linked, "devel")
 }
 
-// A VersionFlag is the value of the GNU-style flag --version. The zero value
-// means that the flag was not given. It is a pflag.Value.
-type VersionFlag struct{ mode versionMode }
+// A VersionFlag is the value of the flag --version: "raw", or a boolean in any form
+// that strconv.ParseBool accepts. The zero value means that it was not given.
+type VersionFlag struct{ value string }
 
-type versionMode int
-
-const (
-	versionOff versionMode = iota
-	versionText
-	versionRaw
-)
-
-// AddVersionFlag registers --version and returns its value, to be looked at
-// after parsing.
+// AddVersionFlag registers --version and returns its value.
 func AddVersionFlag(fs *pflag.FlagSet) *VersionFlag {
 	v := &VersionFlag{}
 	f := fs.VarPF(v, "version", "", "print the version and exit; --version=raw prints it as a quoted string")
@@ -75,51 +42,34 @@ func AddVersionFlag(fs *pflag.FlagSet) *VersionFlag {
 	return v
 }
 
-// Print writes what was asked for and reports whether the program is done:
-// "Kube-DNS <version>" for --version, the quoted version for --version=raw,
-// nothing (and false) otherwise.
+// Print writes "Kube-DNS <version>" for --version, and the quoted version for
+// --version=raw. It reports whether it wrote anything: then the program is done.
 func (v *VersionFlag) Print(w io.Writer) bool {
-	switch v.mode {
-	case versionText:
+	switch v.value {
+	case "true":
 		fmt.Fprintf(w, "Kube-DNS %s\n", Version())
-	case versionRaw:
+	case "raw":
 		fmt.Fprintf(w, "%q\n", Version())
-	default:
-		return false
 	}
-	return true
+	return v.String() != "false"
 }
 
-// Set takes "raw" or a boolean in any form that strconv.ParseBool knows.
+// Set implements pflag.Value.
 func (v *VersionFlag) Set(text string) error {
-	if text == "raw" {
-		v.mode = versionRaw
-		return nil
-	}
 	on, err := strconv.ParseBool(text)
-	if err != nil {
-		return fmt.Errorf("must be true, false or raw")
-	}
-	v.mode = versionOff
-	if on {
-		v.mode = versionText
+	switch {
+	case text == "raw":
+		v.value = text
+	case err != nil:
+		return errors.New("must be true, false or raw")
+	default:
+		v.value = strconv.FormatBool(on)
 	}
 	return nil
 }
 
-// String returns the value as it could be given on the command line.
-func (v *VersionFlag) String() string {
-	switch v.mode {
-	case versionText:
-		return "true"
-	case versionRaw:
-		return "raw"
-	default:
-		return "false"
-	}
-}
+// String returns the value as it is given on the command line.
+func (v *VersionFlag) String() string { return cmp.Or(v.value, "false") }
 
-// Type names the kind of value in the help text.
-//
-// A boolean one has no value in it.
+// Type is the one that pflag's help shows without a value.
 func (v *VersionFlag) Type() string { return "bool" }
