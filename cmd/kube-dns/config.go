@@ -104,10 +104,13 @@ func (s *settings) use(in config.InUse) {
 	stubs := map[string][]skydns.StubServer{}
 	for _, stub := range cfg.StubDomains {
 		for _, server := range stub.Servers {
-			stubs[stub.Domain] = append(stubs[stub.Domain], skydns.StubServer{Addr: server.Nameserver.AddrPort, Host: server.Host})
+			s := skydns.StubServer{Addr: server.Nameserver.AddrPort, Host: server.Host}
+			stubs[stub.Domain] = append(stubs[stub.Domain], s)
 		}
 	}
-	shown := &shownConfig{Version: in.Version, Origin: in.Origin, StubDomains: len(stubs), Federations: len(cfg.Federations)}
+	shown := &shownConfig{
+		Version: in.Version, Origin: in.Origin, StubDomains: len(stubs), Federations: len(cfg.Federations),
+	}
 	addrs := make([]netip.AddrPort, len(upstreams))
 	for i, u := range upstreams {
 		addrs[i] = u.AddrPort

@@ -72,19 +72,23 @@ func newFlags() (*pflag.FlagSet, *options) {
 	}
 	o.addSourceFlags(fs)
 	o.addConfigFlags(fs)
-	fs.Var(parsed(&o.domain, parseDomain, "domain"), "domain", "cluster domain, as the name of a `zone`; the trailing dot is optional")
+	fs.Var(parsed(&o.domain, parseDomain, "domain"), "domain",
+		"cluster domain, as the name of a `zone`; the trailing dot is optional")
 	fs.StringVar(&o.bindAddress, "dns-bind-address", "0.0.0.0",
 		"`address` to answer queries on, over UDP and TCP; 0.0.0.0 means all addresses, IPv6 included")
 	fs.Var(parsed(&o.port, parsePort, "int"), "dns-port", "`port` to answer queries on")
 	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port", "`port` of /readiness, /healthz and /cache")
 	fs.StringVar(&o.httpBindAddress, "http-bind-address", "",
-		"`address` of the HTTP ports for status and metrics. Empty: all addresses, which kubelet's probes and Prometheus need")
+		"`address` of the HTTP ports for status and metrics. Empty: all addresses, "+
+			"which kubelet's probes and Prometheus need")
 	fs.BoolVar(&o.profiling, "profiling", false, "serve profiles on http://localhost:6060/debug/pprof/")
 	fs.Var(parsed(&o.lameduck, parseDuration, "duration"), "lameduck",
 		"`time` to keep answering after SIGTERM while clients move to other replicas; less than the pod's grace period")
-	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward", "`ip[:port]` of the only upstream for queries outside the cluster "+
-		"domain, single-label names and *.bind included; lets kube-dns listen on port 53, in front of dnsmasq")
-	fs.BoolVar(&o.fastPath, "fast-path", true, "answer common queries without building a message; false is only for debugging")
+	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward",
+		"`ip[:port]` of the only upstream for queries outside the cluster domain, "+
+			"single-label names and *.bind included; lets kube-dns listen on port 53, in front of dnsmasq")
+	fs.BoolVar(&o.fastPath, "fast-path", true,
+		"answer common queries without building a message; false is only for debugging")
 	cli.AddGNUFlags(fs)
 	o.version = cli.AddVersionFlag(fs)
 	return fs, o
@@ -96,24 +100,30 @@ func (o *options) addSourceFlags(fs *pflag.FlagSet) {
 	fs.Var(parsed(&o.masterURL, parseURL, "url"), "kube-master-url",
 		"`URL` of the API server, in place of the one in the kubeconfig; $VARIABLES are expanded")
 	fs.DurationVar(&o.syncTimeout, "initial-sync-timeout", time.Minute,
-		"`time` after which a warning is logged if the first list of Services and endpoints is not complete; kube-dns keeps trying")
+		"`time` after which a warning is logged if the first list of Services and endpoints "+
+			"is not complete; kube-dns keeps trying")
 	fs.StringVar(&o.manifests, "manifests", "",
 		"`directory` of Kubernetes manifests (YAML or JSON) to read the objects from, in place of an API server")
-	fs.StringVar(&o.snapshot, "snapshot", "", "`file` to save the objects in, so that kube-dns can answer after a restart without "+
-		"an API server; the last valid configuration is saved in FILE.config. Empty: none")
-	fs.Var(parsed(&o.snapshotMaxAge, parseDuration, "duration"), "snapshot-max-age", "`age` from which a --snapshot is ignored")
+	fs.StringVar(&o.snapshot, "snapshot", "",
+		"`file` to save the objects in, so that kube-dns can answer after a restart without "+
+			"an API server; the last valid configuration is saved in FILE.config. Empty: none")
+	fs.Var(parsed(&o.snapshotMaxAge, parseDuration, "duration"), "snapshot-max-age",
+		"`age` from which a --snapshot is ignored")
 }
 
 // addConfigFlags registers the flags that choose the source of the configuration.
 func (o *options) addConfigFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.nameservers, "nameservers", "",
-		"upstreams, as `ip[:port],...`, if neither --config-dir nor --config-map is given. Empty: the nameservers of /etc/resolv.conf")
+		"upstreams, as `ip[:port],...`, if neither --config-dir nor --config-map is given. "+
+			"Empty: the nameservers of /etc/resolv.conf")
 	fs.StringVar(&o.configMap, "config-map", "", "`name` of a ConfigMap to watch through the API; excludes --config-dir")
 	fs.StringVar(&o.configMapNamespace, "config-map-namespace", "kube-system", "`namespace` of the --config-map")
 	fs.StringVar(&o.configDir, "config-dir", "",
 		"`directory` with one file for each key of the configuration, such as a mounted ConfigMap")
-	fs.DurationVar(&o.configPeriod, "config-period", 10*time.Second, "`time` between two reads of --config-dir; 0: read it once")
-	fs.Var(parsed(&o.federations, config.ParseFederations, "federations"), "federations", "federations as `name=domain,...`")
+	fs.DurationVar(&o.configPeriod, "config-period", 10*time.Second,
+		"`time` between two reads of --config-dir; 0: read it once")
+	fs.Var(parsed(&o.federations, config.ParseFederations, "federations"), "federations",
+		"federations as `name=domain,...`")
 	_ = fs.MarkHidden("federations")
 }
 
@@ -129,13 +139,17 @@ func parseFlags(args []string, stdout, stderr io.Writer) (*options, error) {
 func (o *options) check() error {
 	switch {
 	case o.configMap != "" && o.configDir != "":
-		return fmt.Errorf("--config-map=%s and --config-dir=%s exclude each other: give one of them", o.configMap, o.configDir)
+		return fmt.Errorf("--config-map=%s and --config-dir=%s exclude each other: give one of them",
+			o.configMap, o.configDir)
 	case o.manifests != "" && (o.kubeconfig != "" || o.masterURL != ""):
-		return fmt.Errorf("--manifests=%s excludes --kubecfg-file and --kube-master-url: the objects come from the directory or from an API server", o.manifests)
+		return fmt.Errorf("--manifests=%s excludes --kubecfg-file and --kube-master-url: "+
+			"the objects come from the directory or from an API server", o.manifests)
 	case o.manifests != "" && o.snapshot != "":
-		return fmt.Errorf("--snapshot=%s is for objects of an API server, and --manifests=%s are on disk already: leave one of them out", o.snapshot, o.manifests)
+		return fmt.Errorf("--snapshot=%s is for objects of an API server, and --manifests=%s are on disk already: "+
+			"leave one of them out", o.snapshot, o.manifests)
 	case o.manifests != "" && o.configMap != "":
-		return fmt.Errorf("--config-map=%s needs an API server, and --manifests=%s means that there is none: use --config-dir", o.configMap, o.manifests)
+		return fmt.Errorf("--config-map=%s needs an API server, and --manifests=%s means that there is none: "+
+			"use --config-dir", o.configMap, o.manifests)
 	}
 	// Compat: with another source of configuration the flag is not even parsed.
 	if o.configMap == "" && o.configDir == "" {
@@ -159,7 +173,8 @@ func (o *options) warn(log *slog.Logger) {
 	}
 	for _, name := range []string{"federations", "nameservers"} {
 		if f := o.flags.Lookup(name); f.Changed && source != "" {
-			log.Warn("ignoring a flag: the configuration has another source", "flag", "--"+name, "value", f.Value.String(), "source", source)
+			log.Warn("ignoring a flag: the configuration has another source",
+				"flag", "--"+name, "value", f.Value.String(), "source", source)
 		}
 	}
 	if o.flags.Changed("federations") && source == "" {

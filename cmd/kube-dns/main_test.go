@@ -18,13 +18,13 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kube-dns": main})
 }
 
-// TestScripts runs the stories in testdata against the real command. They know
-// these variables:
+// TestScripts runs the stories in testdata against the real command, with these
+// variables:
 //
-//   - UPSTREAM: a name server that knows the address of www.outside.example
+//   - UPSTREAM: a name server with the address of www.outside.example
 //   - DNS, DNSPORT: a free address for kube-dns
 //   - HTTP, HTTPPORT and METRICS, METRICSPORT: free addresses
-//   - CLOSED: an address where nobody listens
+//   - CLOSED: an address where nothing listens
 //
 // and the files upstream.json and closed.json, lists of one of these.
 func TestScripts(t *testing.T) {

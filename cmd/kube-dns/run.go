@@ -107,7 +107,8 @@ func (p *process) addInputs(forwarder *skydns.Forwarder) (err error) {
 		return err
 	}
 	p.settings, err = newSettings(&settings{
-		source: p.source.config, zone: p.zone, forwarder: forwarder, domain: o.domain, lastGood: lastGood(o, p.log), log: p.log,
+		source: p.source.config, zone: p.zone, forwarder: forwarder, domain: o.domain,
+		lastGood: lastGood(o, p.log), log: p.log,
 	}, p.registry)
 	if err != nil || o.snapshot == "" {
 		return err
@@ -178,7 +179,8 @@ func (p *process) metricsPage() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(p.metrics.path, httpd.MetricsHandler(p.registry))
 	if p.metrics.path != "/" {
-		text := fmt.Sprintf("kube-dns %s\n\n%s  metrics; the state is at port %d", cli.Version(), p.metrics.path, p.options.healthzPort)
+		text := fmt.Sprintf("kube-dns %s\n\n%s  metrics; the state is at port %d",
+			cli.Version(), p.metrics.path, p.options.healthzPort)
 		mux.Handle("/{$}", httpd.Check(func(context.Context) (string, error) { return text, nil }))
 	}
 	return mux

@@ -39,7 +39,9 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 			waitingFor: func() string { return waitingForManifests(m) },
 		}, nil
 	}
-	client, err := kube.NewClient(kube.ClientOptions{Kubeconfig: o.kubeconfig, MasterURL: o.masterURL, Version: cli.Version(), Log: log})
+	client, err := kube.NewClient(kube.ClientOptions{
+		Kubeconfig: o.kubeconfig, MasterURL: o.masterURL, Version: cli.Version(), Log: log,
+	})
 	if err != nil {
 		return source{}, err
 	}
@@ -72,7 +74,8 @@ func waitingForManifests(m *manifest.Source) string {
 	if st.Broken == 0 {
 		return "reading the manifests in " + m.Dir
 	}
-	return fmt.Sprintf("%d of %d manifests cannot be used, and their names get SERVFAIL: %s", st.Broken, st.Files, st.Errors[0])
+	return fmt.Sprintf("%d of %d manifests cannot be used, and their names get SERVFAIL: %s",
+		st.Broken, st.Files, st.Errors[0])
 }
 
 // localConfig is the configuration that needs no API server.

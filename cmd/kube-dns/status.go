@@ -147,9 +147,11 @@ func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg pr
 	}
 	late.Inc()
 	if s.zone.Status() == backend.Stale {
-		s.log.Warn("no list from the API server yet: still answering from the snapshot", "after", after, "err", s.source.waitingFor())
+		s.log.Warn("no list from the API server yet: still answering from the snapshot",
+			"after", after, "err", s.source.waitingFor())
 	} else {
-		s.log.Warn("no data yet: names of the cluster are answered with SERVFAIL, others are forwarded", "after", after, "err", s.source.waitingFor())
+		s.log.Warn("no data yet: names of the cluster are answered with SERVFAIL, others are forwarded",
+			"after", after, "err", s.source.waitingFor())
 	}
 	return nil
 }

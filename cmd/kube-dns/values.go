@@ -52,7 +52,8 @@ func parseDomain(text string) (string, error) {
 		return "", err
 	}
 	if len(name) > skydns.MaxDomain {
-		return "", fmt.Errorf("a zone of %d characters leaves no room for names below it: at most %d", len(name), skydns.MaxDomain)
+		return "", fmt.Errorf("a zone of %d characters leaves no room for names below it: at most %d",
+			len(name), skydns.MaxDomain)
 	}
 	return name + ".", nil
 }

@@ -24,8 +24,8 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// Usage marks err as a mistake on the command line, exit code 2. Usage(nil) is nil.
-func Usage(err error) error { return withCode(codeUsage, err) }
+// usageError marks err as a mistake on the command line, exit code 2. nil stays nil.
+func usageError(err error) error { return withCode(codeUsage, err) }
 
 // Listen marks err as a failure to open a DNS address, exit code 1. Listen(nil) is nil.
 func Listen(err error) error { return withCode(codeListen, err) }
@@ -41,9 +41,9 @@ func withCode(code int, err error) error {
 	return &exitError{code: code, err: err}
 }
 
-// ExitCode returns the exit code for err: 0 for nil and for a request for help, the
-// code of the outermost [Usage], [Listen] or [Fatal], and 255 for all other errors.
-func ExitCode(err error) int {
+// exitCode returns the exit code for err: 0 for nil and for a request for help, the
+// code of the outermost exitError, and 255 for all other errors.
+func exitCode(err error) int {
 	if err == nil || errors.Is(err, pflag.ErrHelp) || errors.Is(err, flag.ErrHelp) {
 		return codeOK
 	}

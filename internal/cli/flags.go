@@ -72,7 +72,8 @@ func AddGoFlags(fs *flag.FlagSet) {
 func klogFlags() *flag.FlagSet {
 	fs := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(fs)
-	fs.Lookup("stderrthreshold").Usage = "with -logtostderr=false: lines of this severity and above go to standard error, too"
+	fs.Lookup("stderrthreshold").Usage = "with -logtostderr=false: lines of this severity and above " +
+		"go to standard error, too"
 	return fs
 }
 
@@ -81,7 +82,7 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 }
 
 // ParseGNU parses args. For --help it prints about and the flags to stdout, and returns
-// pflag.ErrHelp, which means exit code 0. For an invalid flag it returns a [Usage] error
+// pflag.ErrHelp, which means exit code 0. For an invalid flag it returns an error with exit code 2
 // that names the flag, the value, and what is accepted. fs must use
 // pflag.ContinueOnError.
 func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Writer) error {
@@ -119,5 +120,5 @@ func parsed(err error, about, usages string, stdout io.Writer) error {
 		fmt.Fprint(stdout, help)
 		return pflag.ErrHelp
 	}
-	return Usage(fmt.Errorf("%w; see --help", err))
+	return usageError(fmt.Errorf("%w; see --help", err))
 }

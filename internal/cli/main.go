@@ -11,7 +11,7 @@ import (
 )
 
 // A Run is a whole command. args are the arguments without the program's name. Run
-// returns nil after an orderly stop; see [ExitCode] for errors.
+// returns nil after an orderly stop; see exitCode for errors.
 type Run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 // Main calls run with the arguments and streams of the process, prints its error to
@@ -25,7 +25,7 @@ func Main(run Run) int {
 
 // report prints an error that ends the program and returns the exit code.
 func report(stderr io.Writer, program string, err error) int {
-	code := ExitCode(err)
+	code := exitCode(err)
 	if code != 0 {
 		klog.Flush() // log lines come before the error
 		fmt.Fprintf(stderr, "%s: %v\n", program, err)

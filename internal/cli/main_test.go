@@ -34,7 +34,7 @@ func (m leakChecked) Run() int {
 	return code
 }
 
-// demo is a command made of this package alone. It runs until it is told to stop.
+// demo is a command made of this package alone. It runs until it is stopped.
 func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := pflag.NewFlagSet("demo", pflag.ContinueOnError)
 	cli.AddGNUFlags(fs)

@@ -22,7 +22,7 @@ type InUse struct {
 
 // CurrentOptions configure a Current.
 type CurrentOptions struct {
-	// Zone is the cluster domain, for Warnings.
+	// Zone is the cluster domain, for warnings.
 	Zone string
 	// LastGood keeps valid configurations. Nil: none are kept. Its Run must be
 	// called, too.
@@ -67,7 +67,7 @@ func (c *Current) Apply(u Update) {
 		c.opts.Log.Info("the configuration is valid again, and the same as the one in use", "version", u.Version)
 	}
 	c.refused = false
-	for _, warning := range Warnings(u.Config, c.opts.Zone) {
+	for _, warning := range warnings(u.Config, c.opts.Zone) {
 		c.opts.Log.Warn("found a likely mistake in the configuration", "warning", warning)
 	}
 	if c.opts.LastGood != nil {

@@ -7,26 +7,24 @@ import (
 	"time"
 )
 
-// Dir is a Source that polls a directory with one file per key, such as a
-// mounted ConfigMap. It follows the rules of Read.
+// Dir is a Source that polls a directory with one file for each key, such as a mounted
+// ConfigMap. It skips directories and names that begin with ".".
 type Dir struct {
 	// Path of the directory.
 	Path string
-	// Period from one reading to the next. Zero or negative: the directory is
-	// read once, at the start, and never again.
+	// Period is the time between two reads. If it is zero or less, the directory is
+	// read only once.
 	Period time.Duration
-	// Reread makes Run read the directory at once for each signal, such as
-	// SIGHUP, and report what it holds, even if that did not change. Nil: it
-	// does not.
+	// Reread makes Run read the directory and report it, even unchanged, for each
+	// signal, such as SIGHUP. It may be nil.
 	Reread <-chan os.Signal
 }
 
 var _ Source = Dir{}
 
-// Run implements Source. It reads at once, and then once a Period. Content
-// that is invalid is reported once; a directory that cannot be read, however,
-// at every Period, so that it is noticed. When it can be read again its
-// content is reported, even if it is the same as before.
+// Run implements Source. It reports invalid content once, but an unreadable directory
+// after each Period, so that operators see it. It reports content after a read error even
+// if it is the same as before.
 func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 	last := d.read()
 	apply(last)
@@ -44,8 +42,7 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 			last = d.read()
 			apply(last)
 		case <-tick:
-			// Read errors have no version, nor has an empty directory.
-			// That one has no error either.
+			// Neither a read error nor an empty directory has a version.
 			next := d.read()
 			if next.unreadable() || last.unreadable() || next.Version != last.Version {
 				apply(next)
@@ -55,12 +52,11 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 	}
 }
 
-// unreadable reports whether u is a read error. Content that is invalid has a
-// version.
+// unreadable reports whether u is a read error: invalid content has a version.
 func (u Update) unreadable() bool { return u.Err != nil && u.Version == "" }
 
 func (d Dir) read() Update {
-	files, version, err := Read(d.Path)
+	files, version, err := readDir(d.Path)
 	if err != nil {
 		return Update{Err: err}
 	}

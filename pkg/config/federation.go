@@ -2,10 +2,10 @@ package config
 
 import "strings"
 
-// ParseFederations parses "name=domain,name=domain", as the key federations
-// and the flag --federations have it. A name is an RFC 1123 label, a domain an
-// RFC 1123 subdomain, both in lower case; blanks around them are ignored. When
-// a name stands twice the last one counts. Blank text is no federation.
+// ParseFederations parses "name=domain,name=domain", the value of the key federations and
+// of the flag --federations. A name is an RFC 1123 label, a domain an RFC 1123 subdomain,
+// both in lower case. Blanks around them are ignored. The last of several equal names
+// counts. Blank text has no federations.
 func ParseFederations(s string) (map[string]string, error) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil

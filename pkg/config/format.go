@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Format writes cfg as the keys that Parse reads: Parse(Format(cfg)) is equal
-// to cfg when Parse made cfg. Keys at their default are left out. Equal
-// configurations give the same text.
+// Format returns cfg in the form that Parse reads: Parse(Format(cfg)) equals a cfg that
+// Parse returned. Settings at their default have no key. Equal configurations have the
+// same text.
 func Format(cfg Config) map[string]string {
 	files := make(map[string]string)
 	if len(cfg.Federations) > 0 {
@@ -40,7 +40,7 @@ func Format(cfg Config) map[string]string {
 	return files
 }
 
-// marshal is for values of strings, slices and maps, which JSON always takes.
+// marshal encodes strings, slices and maps, for which JSON never fails.
 func marshal(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/atomicfile"
 )
 
-// keySource is a key of the file only. Read leaves out names with a dot.
+// keySource is a key of the file only. Names of keys never begin with a dot.
 const keySource = ".source"
 
 // A LastGood keeps the newest valid configuration in a file, for a start without a

@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// Limits of RFC 1035 section 2.3.4. A name of 253 characters, without its
-// trailing dot, fills the 255 octets of the wire form.
+// Limits of RFC 1035 section 2.3.4. A name of 253 characters without its trailing dot
+// takes the maximum of 255 octets in a message.
 const (
 	maxLabel = 63
 	maxName  = 253
 )
 
-// maxQuoted bounds what error messages repeat of their text, in bytes.
+// maxQuoted is how many bytes of a text an error message quotes.
 const maxQuoted = 100
 
-// An invalidError is a piece of text that a parser refuses.
+// An invalidError is a part of a text that a parser refuses.
 type invalidError struct {
-	part   string // what it is, quoted
-	reason string // what is wrong with it and what is accepted
+	part   string // with the quoted text
+	reason string // and what is accepted
 }
 
 func (e *invalidError) Error() string { return e.part + ": " + e.reason }
 
-// quote is s for an error message.
+// quote quotes s for an error message.
 func quote(s string) string {
 	if len(s) > maxQuoted {
 		s = s[:maxQuoted] + "..."
@@ -32,8 +32,8 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// checkName says what keeps s from being an RFC 1123 subdomain in lower case
-// without a trailing dot; empty when nothing does.
+// checkName returns the reason why s is not an RFC 1123 subdomain in lower case without a
+// trailing dot, or "".
 func checkName(s string) string {
 	switch {
 	case s == "":
@@ -83,9 +83,8 @@ func checkLabel(s string) string {
 	return ""
 }
 
-// endsInNumber reports whether the last label of s consists of digits. Such a
-// name is an address gone wrong, which resolvers read in various ways: no
-// top-level domain is a number (RFC 3696 section 2).
+// endsInNumber reports whether the last label of s consists of digits. Such a name is a
+// mistyped address: no top-level domain is a number (RFC 3696 section 2).
 func endsInNumber(s string) bool {
 	last := s[strings.LastIndexByte(s, '.')+1:]
 	return last != "" && strings.Trim(last, "0123456789") == ""

@@ -8,7 +8,7 @@ import (
 // DefaultPort is the port of a server that is given without one.
 const DefaultPort = 53
 
-// nameserverForms says what ParseNameserver accepts.
+// nameserverForms is what ParseNameserver accepts.
 const nameserverForms = "want an IP address, with a port if it is not 53: " +
 	"192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353"
 
@@ -17,9 +17,9 @@ const (
 	badIPv4 = "an IPv4 address is four numbers from 0 to 255 without leading zeros"
 )
 
-// ParseNameserver parses "ip", "ip:port" or "[ip6]:port". Without a port it is
-// 53. Host names, port 0, an empty port, a bracketed address without a port
-// and addresses with a scope are errors.
+// ParseNameserver parses "ip", "ip:port" or "[ip6]:port". The default port is 53. Host
+// names, port 0, an empty port, a bracketed address without a port, addresses with a
+// scope, and addresses that no server can have are errors.
 func ParseNameserver(s string) (Nameserver, error) {
 	ns, reason := parseNameserver(s)
 	if reason != "" {
@@ -28,7 +28,7 @@ func ParseNameserver(s string) (Nameserver, error) {
 	return ns, nil
 }
 
-// parseNameserver is ParseNameserver with the reason of a refusal alone.
+// parseNameserver is ParseNameserver with only the reason of an error.
 func parseNameserver(s string) (ns Nameserver, reason string) {
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
@@ -73,8 +73,7 @@ func whyNoServer(addr netip.Addr) string {
 // compatible holds the IPv4-compatible addresses (RFC 4291 section 2.5.5.1).
 var compatible = netip.PrefixFrom(netip.IPv6Unspecified(), 96)
 
-// whyNoNameserver is the reason why s, which is none of nameserverForms, is
-// refused.
+// whyNoNameserver returns the reason why s is none of nameserverForms.
 func whyNoNameserver(s string) string {
 	host := s
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
@@ -90,9 +89,9 @@ func whyNoNameserver(s string) string {
 	return nameserverForms
 }
 
-// ParseNameserverList parses servers as ParseNameserver takes them, separated
-// by commas, as the flag --nameservers has them. Blank text is an empty list;
-// an empty element is an error.
+// ParseNameserverList parses the value of the flag --nameservers: servers in the forms of
+// ParseNameserver, separated by commas. Blank text is an empty list. An empty element is
+// an error.
 func ParseNameserverList(csv string) ([]Nameserver, error) {
 	if strings.TrimSpace(csv) == "" {
 		return nil, nil
@@ -108,14 +107,13 @@ func ParseNameserverList(csv string) ([]Nameserver, error) {
 	return list, nil
 }
 
-// newNameserver makes one value of the two spellings of an IPv4 address.
+// newNameserver returns the same value for an IPv4 address and its IPv4-mapped form.
 func newNameserver(addr netip.Addr, port uint16) Nameserver {
 	return Nameserver{netip.AddrPortFrom(addr.Unmap(), port)}
 }
 
-// parseStubServer parses one server of a stub domain: what ParseNameserver
-// takes, or a host name. Without a port an address must be in its canonical
-// form (RFC 5952).
+// parseStubServer parses a server of a stub domain: a form of ParseNameserver, or a host
+// name. An address without a port must be in its canonical form (RFC 5952).
 func parseStubServer(s string) (server StubServer, reason string) {
 	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
 		if canonical := addr.Unmap().String(); canonical != s {

@@ -19,22 +19,23 @@ const (
 	keyUpstreams   = "upstreamNameservers"
 )
 
-// MaxUpstreams is the number of upstreamNameservers that Parse accepts.
-const MaxUpstreams = 15
+// maxUpstreams is the number of upstreamNameservers that Parse accepts.
+const maxUpstreams = 15
 
 const (
-	stubDomainsForm = `want a JSON object of domains and their servers, for example {"acme.example": ["192.0.2.1", "192.0.2.2:5353"]}`
-	upstreamsForm   = `want a JSON array of addresses, for example ["192.0.2.1", "192.0.2.2:5353"]`
+	stubDomainsForm = "want a JSON object of domains and their servers, for example " +
+		`{"acme.example": ["192.0.2.1", "192.0.2.2:5353"]}`
+	upstreamsForm = `want a JSON array of addresses, for example ["192.0.2.1", "192.0.2.2:5353"]`
 )
 
-// A KeyError says which key of a configuration is invalid, and why.
+// A KeyError is a key of a configuration that is invalid.
 type KeyError struct {
-	// Key is the name of the key in the ConfigMap, or of the file.
+	// Key is the name of the key in the ConfigMap, or of its file.
 	Key string
-	// Value is the part of the key's text that is wrong, in words for people:
-	// server "192.0.2.1:" of domain "acme.example". Empty when it is all of it.
+	// Value is the wrong part of the text, such as: server "192.0.2.1:" of domain
+	// "acme.example". It is empty if the whole text is wrong.
 	Value string
-	// Reason says what is wrong and what is accepted.
+	// Reason is what is wrong and what is accepted.
 	Reason string
 }
 
@@ -45,13 +46,12 @@ func (e *KeyError) Error() string {
 	return fmt.Sprintf("key %s: %s: %s", e.Key, e.Value, e.Reason)
 }
 
-// Parse makes a Config of the values of its keys. Keys that it does not know
-// are ignored; a key that is absent, blank or JSON null leaves its setting at
-// the default. The error is a *KeyError for the first key, in the order
-// federations, stubDomains, upstreamNameservers, that is invalid.
+// Parse parses a configuration, given as the text of each key. A key that is absent,
+// blank or JSON null means the default. Unknown keys are ignored. The error is a
+// *KeyError for the first invalid key, in the order federations, stubDomains,
+// upstreamNameservers.
 //
-// The text comes from users: where a name stands twice in one object or list
-// of federations the last one counts, as it always did.
+// Compat: the last of several equal names in a JSON object or in federations counts.
 func Parse(files map[string]string) (Config, error) {
 	var cfg Config
 	var err error
@@ -107,8 +107,8 @@ func parseUpstreams(text string) ([]Nameserver, error) {
 	if err := decode(text, &servers, upstreamsForm); err != nil {
 		return nil, err
 	}
-	if len(servers) > MaxUpstreams {
-		return nil, fmt.Errorf("%d servers are too many: at most %d are accepted", len(servers), MaxUpstreams)
+	if len(servers) > maxUpstreams {
+		return nil, fmt.Errorf("%d servers are too many: at most %d are accepted", len(servers), maxUpstreams)
 	}
 	var list []Nameserver
 	for _, s := range servers {
@@ -121,8 +121,8 @@ func parseUpstreams(text string) ([]Nameserver, error) {
 	return list, nil
 }
 
-// decode decodes the one JSON value in text into v, which stays as it is when
-// text is blank or null.
+// decode decodes the JSON value in text into v. It leaves v alone if text is blank or
+// null. form is what the error asks for.
 func decode(text string, v any, form string) error {
 	if strings.TrimSpace(text) == "" {
 		return nil
@@ -144,8 +144,8 @@ func decode(text string, v any, form string) error {
 	return fmt.Errorf("invalid JSON: %w; %s", err, form)
 }
 
-// typographicQuote returns the first quote that a text program has put in the
-// place of a plain one, and its offset in bytes.
+// typographicQuote returns the first quote that a word processor has put in place of a
+// plain one, and its offset in bytes.
 func typographicQuote(text string) (string, int) {
 	const quotes = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2033\uff02"
 	offset := strings.IndexAny(text, quotes)
@@ -156,14 +156,14 @@ func typographicQuote(text string) (string, int) {
 	return string(r), offset
 }
 
-// lineAt is the number, from 1, of the line that the first offset bytes of
-// text end in.
+// lineAt returns the number of the line, from 1, in which the first offset bytes of text
+// end.
 func lineAt(text string, offset int64) int {
 	offset = min(max(offset, 1), int64(len(text)))
 	return 1 + strings.Count(text[:offset-1], "\n")
 }
 
-// keyError says that err is about key.
+// keyError returns err as the error of a key.
 func keyError(key string, err error) error {
 	if invalid, ok := errors.AsType[*invalidError](err); ok {
 		return &KeyError{Key: key, Value: invalid.part, Reason: invalid.reason}

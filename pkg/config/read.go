@@ -18,25 +18,22 @@ import (
 )
 
 const (
-	// maxFile bounds what is read of one file. A ConfigMap holds 1 MiB at
-	// most; a larger file is another directory given by mistake.
+	// maxFile is the size limit of a file, in bytes. A ConfigMap has at most 1 MiB: a
+	// much larger file means that the directory is the wrong one.
 	maxFile = 8 << 20
-	// readAttempts bounds how often Read starts over when a volume is
-	// switched below it.
+	// readAttempts is how often the directory is read if it changes meanwhile.
 	readAttempts = 3
-	// dataLink is what a ConfigMap volume switches when the map changes: its
-	// keys are links to files below this link.
+	// dataLink is the link that kubelet replaces when the ConfigMap changes. The keys
+	// are links to files below it.
 	dataLink = "..data"
 )
 
-// Read returns the files directly in dir by name, and their Version.
-// Directories and names that begin with "." are left out, links to files are
-// followed. When anything is missing, cannot be read or is not UTF-8, all of
-// it fails.
+// readDir returns the files directly in dir by name, and their Version. It skips
+// directories and names that begin with ".", and follows links to files. It fails if any
+// file is missing, unreadable or not UTF-8.
 //
-// A ConfigMap volume that changes meanwhile is read again, so that files are
-// of one revision of the map.
-func Read(dir string) (files map[string]string, version string, err error) {
+// All files are of one revision of a ConfigMap: readDir starts over if it changes.
+func readDir(dir string) (files map[string]string, version string, err error) {
 	for range readAttempts {
 		before, _ := os.Readlink(filepath.Join(dir, dataLink))
 		files, err = readOnce(dir)
@@ -62,9 +59,9 @@ func readOnce(dir string) (map[string]string, error) {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		info, err := os.Stat(path) // of what a link points to
+		info, err := os.Stat(path) // follows links
 		if errors.Is(err, fs.ErrNotExist) {
-			// Not the error of a directory that is missing: there is a configuration.
+			// Not fs.ErrNotExist, which means that there is no configuration.
 			return nil, fmt.Errorf("file %s has gone, or is a link to nothing", path)
 		}
 		if err != nil {
@@ -81,7 +78,7 @@ func readOnce(dir string) (map[string]string, error) {
 }
 
 func readFile(path string, info os.FileInfo) (string, error) {
-	if !info.Mode().IsRegular() { // reading a pipe could take for ever
+	if !info.Mode().IsRegular() { // reading a pipe could block
 		return "", fmt.Errorf("file %s is no regular file (%s)", path, info.Mode())
 	}
 	f, err := os.Open(path)
@@ -101,8 +98,7 @@ func readFile(path string, info os.FileInfo) (string, error) {
 	return string(b), nil
 }
 
-// Version is a hash over the names and contents of files; empty when there
-// are none.
+// Version returns a hash of the names and contents of files, or "" if there are none.
 func Version(files map[string]string) string {
 	if len(files) == 0 {
 		return ""
@@ -115,8 +111,8 @@ func Version(files map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// writeSized writes s after its length, so that no other list of texts gives
-// the same bytes.
+// writeSized writes s after its length, so that no other list of texts has the same
+// bytes.
 func writeSized(h hash.Hash, s string) {
 	h.Write([]byte(strconv.Itoa(len(s)) + ":" + s)) // a hash never fails
 }

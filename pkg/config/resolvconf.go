@@ -8,12 +8,11 @@ import (
 	"strings"
 )
 
-// ParseResolvConf returns the nameservers of a resolv.conf(5), in order, by
-// the rules of dnsmasq: every line whose first word is "nameserver" or "server"
-// and whose second is an IP address counts, however many there are; what follows on the
-// line is ignored, and so is every other line. IPv6 scopes are kept. The
-// unspecified address is no server.
-func ParseResolvConf(b []byte) []Nameserver {
+// parseResolvConf returns the nameservers of a resolv.conf(5) in order, by the rules of
+// dnsmasq: each line with the word "nameserver" or "server" and an IP address counts, and
+// the rest of the line is ignored. Addresses keep their scope. The unspecified address is
+// ignored.
+func parseResolvConf(b []byte) []Nameserver {
 	var list []Nameserver
 	for line := range strings.Lines(string(b)) {
 		words := strings.Fields(line)
@@ -29,8 +28,8 @@ func ParseResolvConf(b []byte) []Nameserver {
 	return list
 }
 
-// ReadResolvConf parses the file at path. A missing file has no nameservers
-// and is no error.
+// ReadResolvConf returns the nameservers of the resolv.conf(5) at path, by the rules of
+// dnsmasq. A missing file has none.
 func ReadResolvConf(path string) ([]Nameserver, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -39,5 +38,5 @@ func ReadResolvConf(path string) ([]Nameserver, error) {
 	if err != nil {
 		return nil, err // names the path
 	}
-	return ParseResolvConf(b), nil
+	return parseResolvConf(b), nil
 }

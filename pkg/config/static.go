@@ -2,8 +2,7 @@ package config
 
 import "context"
 
-// Static is a Source of one configuration that never changes: what the flags
-// said.
+// Static is a Source of a configuration that never changes, such as that of flags.
 type Static Config
 
 var _ Source = Static{}

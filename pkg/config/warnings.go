@@ -5,17 +5,16 @@ import (
 	"strings"
 )
 
-// manyUpstreams is the number of upstreamNameservers that every reader of the
-// ConfigMap accepts; node-local caches refuse a map with more.
+// manyUpstreams is the number of upstreamNameservers that every reader of the ConfigMap
+// accepts. NodeLocal DNSCache refuses a map with more.
 const manyUpstreams = 3
 
-// Warnings says what in cfg is valid but hardly meant, one sentence each, for
-// the log. zone is the cluster domain; letter case and a trailing dot do not
-// matter.
-func Warnings(cfg Config, zone string) []string {
-	var warnings []string
+// warnings returns likely mistakes in a valid configuration, for the log. zone is the
+// cluster domain, in any letter case, with or without a trailing dot.
+func warnings(cfg Config, zone string) []string {
+	var found []string
 	warn := func(format string, args ...any) {
-		warnings = append(warnings, fmt.Sprintf(format, args...))
+		found = append(found, fmt.Sprintf(format, args...))
 	}
 	for _, key := range cfg.Mistyped {
 		warn("key %q has no meaning and is ignored: write %s if that is meant", key, meantKey(key))
@@ -33,7 +32,8 @@ func Warnings(cfg Config, zone string) []string {
 		}
 	}
 	if n := len(cfg.Upstreams); n > manyUpstreams {
-		warn("key upstreamNameservers: %d servers: node-local caches that read the same map accept at most %d", n, manyUpstreams)
+		warn("key upstreamNameservers: %d servers: node-local caches that read the same map accept at most %d",
+			n, manyUpstreams)
 	}
-	return warnings
+	return found
 }

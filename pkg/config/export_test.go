@@ -1,0 +1,10 @@
+package config
+
+// Seams for the tests of this package.
+var (
+	ParseResolvConf = parseResolvConf
+	Read            = readDir
+	Warnings        = warnings
+)
+
+const MaxUpstreams = maxUpstreams
