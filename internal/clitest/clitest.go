@@ -1,14 +1,13 @@
-// Package clitest has the words in which the stories of the commands are told:
-// commands for testscript, over and above its own.
+// Package clitest has testscript commands for the stories of the commands:
 //
-//	exits CODE command [args...]      runs a command that must end with that code
-//	get STATUS URL [pattern...]       asks until status and patterns are right
-//	ask SERVER NAME TYPE [pattern...] asks a name server until the reply matches
-//	golden FILE GOLDEN [pattern]      compares with a file; lines with the pattern are left out
-//	term                              sends SIGTERM to what runs in the background
+//	exits CODE command [args...]      runs a command that must exit with CODE
+//	get STATUS URL [pattern...]       repeats a request until the reply matches
+//	ask SERVER NAME TYPE [pattern...] repeats a DNS query until the reply matches
+//	golden FILE GOLDEN [pattern]      compares files; skips lines that match the pattern
+//	term                              sends SIGTERM to the background commands
 //
-// get and ask leave what they got in stdout. They wait long, since tests do not
-// measure time.
+// get and ask leave the reply in stdout. They wait long, because tests do not measure
+// time.
 package clitest
 
 import (
@@ -36,24 +35,26 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// patience is how long get and ask try.
+// patience is how long get and ask repeat.
 const patience = 30 * time.Second
 
-// Commands returns the commands. golden looks for its files in dir.
+// Commands returns the commands. The golden files are in dir.
 func Commands(dir string) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
-	usage := func(n int, text string, f func(ts *testscript.TestScript, args []string)) func(*testscript.TestScript, bool, []string) {
-		return func(ts *testscript.TestScript, neg bool, args []string) {
+	type script = *testscript.TestScript
+	usage := func(n int, text string, f func(script, []string)) func(script, bool, []string) {
+		return func(ts script, neg bool, args []string) {
 			if neg || len(args) < n {
 				ts.Fatalf("usage: %s", text)
 			}
 			f(ts, args)
 		}
 	}
-	return map[string]func(*testscript.TestScript, bool, []string){
+	compare := func(ts script, args []string) { golden(ts, dir, args) }
+	return map[string]func(script, bool, []string){
 		"exits":  usage(2, "exits code command [args...]", exits),
 		"get":    usage(2, "get status url [pattern...]", get),
 		"ask":    usage(3, "ask server name type [pattern...]", ask),
-		"golden": usage(2, "golden file golden [pattern]", func(ts *testscript.TestScript, args []string) { golden(ts, dir, args) }),
+		"golden": usage(2, "golden file golden [pattern]", compare),
 		"term":   usage(0, "term", term),
 	}
 }
@@ -110,8 +111,8 @@ func ask(ts *testscript.TestScript, args []string) {
 	})
 }
 
-// until calls f until there is no error and each pattern matches, and leaves
-// the text in stdout.
+// until repeats f until it has no error and its text matches each pattern. It leaves the
+// text in stdout.
 func until(ts *testscript.TestScript, patterns []string, f func() (string, error)) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		text, err := f()

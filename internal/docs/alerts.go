@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// An Alert is a rule of monitoring/kube-dns.rules.yaml.
-type Alert struct {
+// An alert is a rule of monitoring/kube-dns.rules.yaml.
+type alert struct {
 	Name        string            `json:"alert"`
 	Expr        string            `json:"expr"`
 	For         string            `json:"for"`
@@ -21,8 +21,8 @@ type Alert struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// Alerts returns the rules.
-func Alerts(t *testing.T) []Alert {
+// alerts returns the rules.
+func alerts(t *testing.T) []alert {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(folder, "../monitoring/kube-dns.rules.yaml"))
 	if err != nil {
@@ -30,24 +30,24 @@ func Alerts(t *testing.T) []Alert {
 	}
 	var file struct {
 		Groups []struct {
-			Rules []Alert `json:"rules"`
+			Rules []alert `json:"rules"`
 		} `json:"groups"`
 	}
 	if err := yaml.Unmarshal(data, &file); err != nil {
 		t.Fatal(err)
 	}
-	var alerts []Alert
+	var all []alert
 	for _, g := range file.Groups {
-		alerts = append(alerts, g.Rules...)
+		all = append(all, g.Rules...)
 	}
-	return alerts
+	return all
 }
 
 // CheckAlerts compares the table of alerts in docs/operations.md with the rules.
 func CheckAlerts(t *testing.T) {
 	t.Helper()
 	table := newTable("alert", "condition", "meaning", "what to do")
-	for _, a := range Alerts(t) {
+	for _, a := range alerts(t) {
 		name := code(a.Name)
 		if a.Labels["severity"] == "critical" {
 			name += ", critical"
@@ -58,25 +58,25 @@ func CheckAlerts(t *testing.T) {
 		}
 		table.row(name, condition, cell(a.Annotations["summary"]), cell(a.Annotations["action"]))
 	}
-	Check(t, "operations.md", "alerts", table.String())
+	check(t, "operations.md", "alerts", table.String())
 }
 
 // cell escapes Markdown for a table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// A selector is a metric's name with label matchers, as in {reason="died"}.
+// selector matches the name of a metric with label matchers, as in {reason="died"}.
 var (
 	selector = regexp.MustCompile(`\b((?:kubedns|skydns)_[a-z_]+)(?:\{([^}]*)\})?(\[)?`)
 	matcher  = regexp.MustCompile(`([a-z_]+)(=~|=)"([^"]*)"`)
 )
 
-// CheckAlerted checks that alerts can fire. Metrics with one of the prefixes are
-// those of a command, which has families before anything has happened: each
-// metric of an alert must be among names. A counter must have its series already,
-// because the first event of a new series is no increase.
+// CheckAlerted checks that alerts can fire. Metrics with one of the prefixes belong to
+// the command: they must be among names. families are its metrics at the start. Counters
+// in alerts must have their series there, because Prometheus sees no increase in the first
+// event of a new series.
 func CheckAlerted(t *testing.T, names []string, families []*dto.MetricFamily, prefixes ...string) {
 	t.Helper()
-	for _, a := range Alerts(t) {
+	for _, a := range alerts(t) {
 		for _, m := range selector.FindAllStringSubmatch(a.Expr, -1) {
 			name, labels, isRange := m[1], m[2], m[3] != ""
 			if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {

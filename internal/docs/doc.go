@@ -1,13 +1,12 @@
-// Package docs compares the reference pages docs/flags.md and docs/metrics.md
-// with the commands that they describe. Only tests import it.
+// Package docs compares pages below docs/ with the commands that they describe. Only
+// tests import it.
 //
-// Each command has a test that hands over its flags and what it measures. The
-// test fails when the command's section of a page is stale, and writes it anew
-// with
+// A test of each command passes its flags and metrics. The test fails if the sections of
+// the command in flags.md and metrics.md are stale. To write them:
 //
 //	go test ./cmd/... -run TestDocs -update
 //
-// A section stands between two comments; the text around it is written by hand:
+// A section is between two comments. The text around it is written by hand:
 //
 //	<!-- kube-dns: generated, do not edit -->
 //	...

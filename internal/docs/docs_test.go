@@ -10,8 +10,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/docs"
 )
 
-// TestRecorder: metrics without a series are seen, with type, labels and
-// buckets.
+// TestRecorder: a Recorder lists metrics without a series, with type, labels and buckets.
 func TestRecorder(t *testing.T) {
 	rec := docs.NewRecorder()
 	rec.MustRegister(
@@ -29,7 +28,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// TestGNUFlags: hidden flags are there, and marked.
+// TestGNUFlags: hidden flags are listed and marked.
 func TestGNUFlags(t *testing.T) {
 	fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
 	fs.String("name", "none", "the `text` to use")

@@ -11,19 +11,19 @@ import (
 
 // A Flag is one flag of a command.
 type Flag struct {
-	// Name has the dashes in front of it.
+	// Name includes the leading dashes.
 	Name string
-	// Value says what kind of value it takes; empty for one that is on or off.
+	// Value is the kind of value, or "" for a boolean.
 	Value string
-	// Default is the value without the flag; empty: none.
+	// Default is the value without the flag, or "".
 	Default string
 	// Meaning is the text of the help.
 	Meaning string
-	// Hidden: the help does not show it.
+	// Hidden flags are not in the help.
 	Hidden bool
 }
 
-// GNUFlags returns the flags of a set, in its order.
+// GNUFlags returns the flags of fs in its order.
 func GNUFlags(fs *pflag.FlagSet) []Flag {
 	var list []Flag
 	fs.VisitAll(func(f *pflag.Flag) {
@@ -33,8 +33,7 @@ func GNUFlags(fs *pflag.FlagSet) []Flag {
 	return list
 }
 
-// GoFlags returns the flags of a set of the standard library, in the order of
-// their names.
+// GoFlags returns the flags of fs by name.
 func GoFlags(fs *flag.FlagSet) []Flag {
 	var list []Flag
 	fs.VisitAll(func(f *flag.Flag) {
@@ -44,10 +43,10 @@ func GoFlags(fs *flag.FlagSet) []Flag {
 	return list
 }
 
-// CheckFlags compares a command's section of docs/flags.md with its flags. Those
-// of legacy, names without leading dashes, are flags that upstream's command has
-// or had: command lines in clusters contain them, so all of them have to be
-// there. Those of added it never had.
+// CheckFlags compares the section of a command in docs/flags.md with its flags. legacy
+// and added are names without dashes. Each flag must be in one of them. legacy are the
+// flags of the upstream command, which must stay, because command lines in clusters have
+// them.
 func CheckFlags(t *testing.T, command string, flags []Flag, legacy, added []string) {
 	t.Helper()
 	var old, fresh, hidden []Flag
@@ -55,7 +54,7 @@ func CheckFlags(t *testing.T, command string, flags []Flag, legacy, added []stri
 		name := bare(f.Name)
 		switch isOld, isNew := slices.Contains(legacy, name), slices.Contains(added, name); {
 		case isOld == isNew:
-			t.Errorf("flag %s of %s must be in one of the two lists of its test: flags of upstream, or new ones", f.Name, command)
+			t.Errorf("flag %s of %s must be in one of the two lists of its test: legacy or added", f.Name, command)
 		case isNew:
 			fresh = append(fresh, f)
 		case f.Hidden:
@@ -74,7 +73,7 @@ func CheckFlags(t *testing.T, command string, flags []Flag, legacy, added []stri
 	if len(hidden) > 0 {
 		text += "\nAccepted, and not shown by `--help`:\n\n" + flagTable(hidden)
 	}
-	Check(t, "flags.md", command, text+"\n")
+	check(t, "flags.md", command, text+"\n")
 }
 
 func bare(name string) string { return strings.TrimLeft(name, "-") }
@@ -91,8 +90,7 @@ func flagTable(flags []Flag) string {
 	return t.String()
 }
 
-// LegacyLogFlags are the logging flags that manifests of older releases pass, in
-// their GNU form.
+// LegacyLogFlags are the logging flags of older manifests, in their GNU form.
 var LegacyLogFlags = []string{
 	"add-dir-header", "alsologtostderr", "log-backtrace-at", "log-dir", "log-file", "log-file-max-size",
 	"logtostderr", "one-output", "skip-headers", "skip-log-headers", "stderrthreshold",

@@ -11,11 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// maxLabels is more labels than any metric has.
+// maxLabels is greater than the number of labels of any metric.
 const maxLabels = 8
 
-// A Recorder is a prometheus.Registerer that knows of what was registered, also
-// of vectors without a series. Other collectors have to have something to show.
+// A Recorder is a prometheus.Registerer that lists the registered metrics, including
+// vectors without a series. Other collectors must have a series.
 type Recorder struct{ registry *prometheus.Registry }
 
 // NewRecorder returns an empty Recorder.
@@ -38,7 +38,7 @@ func (r *Recorder) MustRegister(cs ...prometheus.Collector) {
 // Unregister implements prometheus.Registerer.
 func (r *Recorder) Unregister(c prometheus.Collector) bool { return r.registry.Unregister(c) }
 
-// addSeries gives a metric with labels a series, without which it does not show.
+// addSeries adds a series to a vector, which is not gathered without one.
 func addSeries(c prometheus.Collector) {
 	var vec *prometheus.MetricVec
 	switch c := c.(type) {
@@ -53,20 +53,20 @@ func addSeries(c prometheus.Collector) {
 	}
 	for n := range maxLabels {
 		if _, err := vec.GetMetricWithLabelValues(make([]string, n)...); err == nil {
-			return // the number of labels was right
+			return // n is the number of labels
 		}
 	}
 }
 
-// A Metric is what is known of one metric.
+// A Metric describes a metric.
 type Metric struct {
 	Name, Type, Help string
 	Labels           []string
-	// Buckets are the upper bounds of a histogram's buckets.
+	// Buckets are the upper bounds of a histogram, without infinity.
 	Buckets []float64
 }
 
-// Metrics returns what was registered, in the order of the names.
+// Metrics returns the registered metrics by name.
 func (r *Recorder) Metrics(t *testing.T) []Metric {
 	t.Helper()
 	families, err := r.registry.Gather()
@@ -90,9 +90,9 @@ func (r *Recorder) Metrics(t *testing.T) []Metric {
 	return list
 }
 
-// CheckMetrics compares a command's section of docs/metrics.md with what it
-// measures. Each of legacy is the name of a metric that upstream's command has:
-// dashboards contain them, so all of them have to be there.
+// CheckMetrics compares the section of a command in docs/metrics.md with its metrics.
+// legacy are the metrics of the upstream command, which must stay, because dashboards
+// have them.
 func CheckMetrics(t *testing.T, command string, metrics []Metric, legacy ...string) {
 	t.Helper()
 	var old, fresh []Metric
@@ -112,7 +112,7 @@ func CheckMetrics(t *testing.T, command string, metrics []Metric, legacy ...stri
 	if len(old) > 0 {
 		text += "Metrics as they have always been:\n\n" + metricTable(old) + "\nNew:\n\n"
 	}
-	Check(t, "metrics.md", command, text+metricTable(fresh)+"\n")
+	check(t, "metrics.md", command, text+metricTable(fresh)+"\n")
 }
 
 func metricTable(metrics []Metric) string {
@@ -131,7 +131,7 @@ func metricTable(metrics []Metric) string {
 	return t.String()
 }
 
-// bounds names the upper bounds of buckets: all of a few, the ends of many.
+// bounds lists upper bounds of buckets, or only the first and last of more than 8.
 func bounds(buckets []float64) string {
 	texts := make([]string, len(buckets))
 	for i, b := range buckets {

@@ -12,12 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// folder is where the pages are, seen from the folder of a command.
+// folder has the pages, relative to the folder of a command.
 const folder = "../../docs"
 
-// Check compares a section of a page, such as "flags.md", with what it should
-// say. With the flag -update of the test binary it writes it instead.
-func Check(t *testing.T, page, section, want string) {
+// check compares a section of a page, such as "flags.md", with the wanted text. With the
+// flag -update of the test binary it writes the section.
+func check(t *testing.T, page, section, want string) {
 	t.Helper()
 	path := filepath.Join(folder, page)
 	text, err := os.ReadFile(path)
@@ -40,15 +40,14 @@ func Check(t *testing.T, page, section, want string) {
 	}
 }
 
-// updating looks at the flag -update, which another package of the test binary
-// defines for its own golden files.
+// updating reports whether the flag -update is set. Package clitest defines it.
 func updating() bool {
 	f := flag.Lookup("update")
 	return f != nil && f.Value.String() == "true"
 }
 
-// rewrite replaces a section of the page at path. The tests of several commands
-// may do so at once.
+// rewrite replaces a section of the page at path. The tests of several commands may run
+// at the same time.
 func rewrite(path, section, want string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -70,7 +69,7 @@ func rewrite(path, section, want string) error {
 	return errors.Join(err, f.Truncate(int64(len(next))))
 }
 
-// cutSection returns what stands between the marks of a section.
+// cutSection returns the text between the marks of a section.
 func cutSection(text, section string) (string, error) {
 	begin, end := marks(section)
 	_, rest, found := strings.Cut(text, begin)
@@ -95,7 +94,7 @@ func newTable(columns ...string) *table {
 	return t
 }
 
-// row adds a row. An empty row after the head is the line below it.
+// row adds a row. Empty cells in the second row are the line below the head.
 func (t *table) row(cells ...string) {
 	for _, cell := range cells {
 		if cell == "" && t.lines() == 1 {
@@ -110,10 +109,10 @@ func (t *table) lines() int { return strings.Count(t.String(), "\n") }
 
 var escaper = strings.NewReplacer("|", `\|`, "<", `\<`, "*", `\*`, "\n", " ")
 
-// prose makes text that is no Markdown into Markdown.
+// prose escapes plain text for Markdown.
 func prose(text string) string { return escaper.Replace(text) }
 
-// code quotes text that is not empty. In a table a bar ends a cell, even there.
+// code quotes text as code, unless it is empty. A bar ends a cell even in code.
 func code(text string) string {
 	if text == "" {
 		return ""

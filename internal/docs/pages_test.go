@@ -20,7 +20,7 @@ var (
 	logLine  = regexp.MustCompile("`[IWE] ([^`]*?)(?: \\.\\.\\.)?`")
 )
 
-// TestLinks: links between pages lead somewhere, to the heading they name.
+// TestLinks: links between pages lead to existing files and headings.
 func TestLinks(t *testing.T) {
 	for path, text := range files(t, ".md") {
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
@@ -43,7 +43,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// anchors returns what links to the headings of a page are written like.
+// anchors returns the anchors of the headings of a page.
 func anchors(t *testing.T, path string) []string {
 	t.Helper()
 	var list []string
@@ -54,14 +54,13 @@ func anchors(t *testing.T, path string) []string {
 	return list
 }
 
-// TestOperations: the page for operators speaks of metrics and log lines that
-// there are.
+// TestOperations: the metrics and log lines on the page for operators exist.
 func TestOperations(t *testing.T) {
 	page := read(t, root+"/docs/operations.md")
 	known := read(t, root+"/docs/metrics.md")
 	for _, name := range metric.FindAllString(page, -1) {
 		if !strings.Contains(known, name) {
-			t.Errorf("docs/operations.md names the metric %s, which docs/metrics.md does not know", name)
+			t.Errorf("docs/operations.md names the metric %s, which is not in docs/metrics.md", name)
 		}
 	}
 	var code strings.Builder
@@ -76,7 +75,7 @@ func TestOperations(t *testing.T) {
 	}
 	for _, m := range lines {
 		if !strings.Contains(code.String(), m[1]) {
-			t.Errorf("docs/operations.md explains the log line %q, which nothing in the code says", m[1])
+			t.Errorf("docs/operations.md explains the log line %q, which is not in the code", m[1])
 		}
 	}
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewRegistry returns a registry with the collectors that every command exposes:
-// go_* and process_*.
+// NewRegistry returns a registry with the metrics of every command: go_* and process_*.
 func NewRegistry() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
@@ -19,10 +18,9 @@ func NewRegistry() *prometheus.Registry {
 	return reg
 }
 
-// MetricsHandler serves the metrics of reg in the Prometheus formats and adds
-// those about itself, promhttp_metric_handler_*. Where one collector fails, the
-// others are served and the failure is counted. It may be called several times
-// for one registry.
+// MetricsHandler serves the metrics of reg in the Prometheus formats, with its own metrics
+// promhttp_metric_handler_*. If a collector fails, it counts the error and serves the
+// others. Several handlers may serve the same registry.
 func MetricsHandler(reg *prometheus.Registry) http.Handler {
 	return promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, promhttp.HandlerOpts{
 		Registry:      reg,

@@ -5,9 +5,8 @@ import (
 	"net/http/pprof"
 )
 
-// PprofHandler serves the profiles of net/http/pprof below /debug/pprof/. Give it
-// a listener of its own on a loopback address: profiles tell too much for a port
-// that others reach.
+// PprofHandler serves the profiles of net/http/pprof below /debug/pprof/. Profiles reveal
+// internals, so it must only listen on a loopback address.
 func PprofHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)

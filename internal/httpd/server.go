@@ -1,6 +1,5 @@
 // Package httpd serves the HTTP ports of the three commands: status, metrics and
-// profiling, each with a handler of its own. Nothing is ever served from
-// http.DefaultServeMux.
+// profiles. It never uses http.DefaultServeMux.
 package httpd
 
 import (
@@ -13,19 +12,19 @@ import (
 	"time"
 )
 
-// Limits of the server. Probes and scrapers are quick and small; a /cache document
-// or a profile may take its time.
+// Limits of the server. Requests of probes and scrapers are small; a /cache document or a
+// profile takes longer.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second
-	writeTimeout      = time.Minute // pprof handlers extend it for longer profiles
+	writeTimeout      = time.Minute // pprof handlers extend it
 	idleTimeout       = 3 * time.Minute
 	maxHeaderBytes    = 16 << 10
 	stopTimeout       = 2 * time.Second
 )
 
-// Listen opens a TCP port for [Serve]. addr is "host:port"; an empty host means
-// all addresses, port 0 a free one.
+// Listen opens a TCP port for [Serve]. addr is "host:port". An empty host means all
+// addresses, port 0 means a free port.
 func Listen(addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -34,10 +33,9 @@ func Listen(addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// Serve answers HTTP requests on ln until ctx is done; it takes over ln and closes
-// it. Requests that are running then have 2 seconds to finish before their
-// connections are closed. Serve returns nil when it stopped because of ctx. A
-// panic in the handler ends only its request and is written to log.
+// Serve serves HTTP on ln until ctx is done, and closes ln. Running requests then have
+// 2 seconds to finish. Serve returns nil if it stopped because of ctx. A panic of handler
+// ends only its request and is logged.
 func Serve(ctx context.Context, ln net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
@@ -48,7 +46,7 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, log *slog
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1) // from the goroutine below, once
+	failed := make(chan error, 1) // receives the result of the goroutine
 	var serving sync.WaitGroup
 	serving.Go(func() { failed <- server.Serve(ln) })
 	defer serving.Wait()
@@ -62,11 +60,11 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, log *slog
 	}
 }
 
-// stop ends the server: gracefully if it can, else by closing its connections.
+// stop waits for running requests, and closes connections that are still open.
 func stop(ctx context.Context, server *http.Server) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if server.Shutdown(ctx) != nil {
-		_ = server.Close() // the listener is closed already; connections are cut
+		_ = server.Close() // its error is about the listener, which is closed already
 	}
 }
