@@ -111,10 +111,10 @@ func All() []Peer {
 		{Name: "coredns-typical", Title: "CoreDNS, typical", Follows: true, SlowChanges: true, needs: []string{"coredns"}, command: coreDNS(typical)},
 		{Name: "nsd", Title: "NSD (static zone)", needs: []string{"nsd"}, command: nsd},
 		{Name: "knot", Title: "Knot DNS (static zone)", needs: []string{"knotd"}, command: knot},
-		{Name: "cluster-first", Title: "pod: kube-dns, dnsmasq behind", Follows: true, Pod: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: clusterFirst},
-		{Name: "drop-in", Title: "pod: dnsmasq, kube-dns behind", Follows: true, Pod: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: dropIn()},
+		{Name: "cluster-first", Title: "pod: kube-dns in front", Follows: true, Pod: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: clusterFirst},
+		{Name: "drop-in", Title: "pod: dnsmasq in front", Follows: true, Pod: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: dropIn()},
 		{Name: "drop-in-negative", Title: "the same without --no-negcache", Follows: true, Pod: true, SlowChanges: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: dropIn("--no-negcache")},
-		{Name: "dnsmasq-coredns", Title: "dnsmasq, CoreDNS plain behind", Follows: true, Pod: true, needs: []string{"coredns", "dnsmasq"}, command: dnsmasqCoreDNS},
+		{Name: "dnsmasq-coredns", Title: "dnsmasq before CoreDNS, plain", Follows: true, Pod: true, needs: []string{"coredns", "dnsmasq"}, command: dnsmasqCoreDNS},
 	}
 }
 
