@@ -24,8 +24,8 @@ const (
 	updateTurns = 5
 )
 
-// changes measures the servers that follow the API server: how long they take
-// to start, and what a change costs.
+// changes measures the servers that follow the API server: the time of a start and the
+// cost of a change.
 func (b *bench) changes(ctx context.Context, s *setup) error {
 	for _, p := range b.chosen() {
 		if !p.Follows {
@@ -81,8 +81,8 @@ func (b *bench) change(ctx context.Context, s *setup, p peer.Peer) error {
 	return nil
 }
 
-// updates is the processor time in ms of one changed EndpointSlice, less what
-// the server needs when nothing changes, and the updates a second.
+// updates returns the processor time in ms of one changed EndpointSlice, without that of an
+// idle server, and the updates a second.
 func updates(ctx context.Context, api *kubeapi.Client, r *peer.Running, g dataset.Group, rate int, d time.Duration) (ms, perSecond float64, err error) {
 	const idle = 2 * time.Second
 	before := spent(r)
@@ -99,9 +99,9 @@ func updates(ctx context.Context, api *kubeapi.Client, r *peer.Running, g datase
 	return cost / float64(n) * 1e3, perSecond, r.Alive()
 }
 
-// newService makes Services one by one and returns, for each, how long after
-// its watch event and after the request the first right answer came. The name
-// is not asked for before the event, lest a negative answer be cached.
+// newService makes Services one by one and returns the times from the watch event and from
+// the request to the first right reply. It sends no query before the event, since the
+// negative reply could be cached.
 func newService(ctx context.Context, s *setup, r *peer.Running) (after, send []float64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

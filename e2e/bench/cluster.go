@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// clusterUp brings up a control plane with what runs of the loader make, from
-// the cache when it has been loaded before. From then on it has the client's
-// core only. down stops it and removes its data.
+// clusterUp starts a control plane with the objects of some runs of the loader, from the
+// cache if they were loaded before. Then it has the client's core only. down stops it and
+// removes its data.
 func (b *bench) clusterUp(ctx context.Context, name string, loads [][]string) (kubeconfig string, down func(), err error) {
 	b.step("%s: starting a control plane with its data", name)
 	dir, err := os.MkdirTemp("", "kube-dns-bench.")
@@ -42,7 +42,7 @@ func (b *bench) clusterUp(ctx context.Context, name string, loads [][]string) (k
 	return filepath.Join(dir, "kubeconfig"), down, nil
 }
 
-// clusterLoad adds what runs of the loader make, with the help of all cores.
+// clusterLoad adds the objects of some runs of the loader, on all cores.
 func (b *bench) clusterLoad(ctx context.Context, kubeconfig string, loads [][]string) error {
 	dir := filepath.Dir(kubeconfig)
 	if err := b.script(ctx, "pin", dir, "0-"+strconv.Itoa(runtime.NumCPU()-1)); err != nil {

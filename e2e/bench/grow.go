@@ -22,8 +22,8 @@ var (
 	growSizes     = []int{10, 50, 200, 1_000}
 )
 
-// grow measures kube-dns alone while the cluster grows, and what an update of
-// Services of several sizes costs.
+// grow measures kube-dns alone while the cluster grows, and updates of Services of several
+// sizes.
 func (b *bench) grow(ctx context.Context) error {
 	kubeconfig, down, err := b.clusterUp(ctx, "grow", nil)
 	if err != nil {
@@ -114,8 +114,7 @@ func (b *bench) growSizes(ctx context.Context, s *setup) error {
 	return b.save()
 }
 
-// liveHeap is what kube-dns's heap holds right after a garbage collection, in
-// MiB.
+// liveHeap returns the size of kube-dns's heap right after a garbage collection, in MiB.
 func liveHeap(ctx context.Context, r *peer.Running) (float64, error) {
 	if _, err := get(ctx, "http://localhost:6060/debug/pprof/heap?gc=1"); err != nil {
 		return 0, err

@@ -1,5 +1,5 @@
-// Command bench measures kube-dns beside other DNS servers, on a cluster that a
-// real API server holds. run.sh builds what it needs and calls it.
+// Command bench measures kube-dns and other DNS servers with a cluster of a real API server.
+// run.sh builds what it needs and calls it.
 package main
 
 import (
@@ -23,10 +23,10 @@ import (
 
 const usage = `Usage: bench COMMAND [flags]
 
-  run      measure; run.sh calls it with the programs that it has built
-  report   make tables, charts and the page of a result file
-  gen      ask a DNS server questions, as run does
-  echo     send every packet back, as large as its id says
+  run      measure; run.sh calls it with the programs that it built
+  report   make tables, charts and the page from a result file
+  gen      send queries to a DNS server, as run does
+  echo     send every packet back, with the size in its id
   update   change one EndpointSlice after the other, to profile a server meanwhile
 
 "bench COMMAND -h" lists the flags. Examples:

@@ -13,14 +13,14 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/peer"
 )
 
-// A probe is a question of type A and what its answer must hold.
+// A probe is a question of type A and an address that its answer must have.
 type probe struct {
 	name    string
 	records int
 	ip      netip.Addr // of a single record; the zero Addr: any
 }
 
-// probes ask for the ends and the middle of the data.
+// probes returns questions for the ends and the middle of the data.
 func probes(set dataset.Set) []probe {
 	var out []probe
 	for _, i := range []int{0, set.Services / 2, set.Services - 1} {
@@ -58,8 +58,7 @@ func (p probe) right(conn *dns.Conn) error {
 	}
 }
 
-// start starts a peer and waits until all probes are right. It returns how
-// long that took.
+// start starts a peer and waits until all probes are right. It returns the time until then.
 func (b *bench) start(ctx context.Context, s *setup, p peer.Peer) (*peer.Running, time.Duration, error) {
 	site := peer.Site{Bin: b.bin, Kubeconfig: s.kubeconfig, Set: s.Set, Dir: b.fresh(s.Name + "-" + p.Name)}
 	began := time.Now()

@@ -9,7 +9,7 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/peer"
 )
 
-// A progress says what is done and how long the rest may take.
+// A progress prints the finished steps and the estimated time of the rest.
 type progress struct {
 	start time.Time
 	total time.Duration
@@ -28,7 +28,7 @@ func (p *progress) step(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s %s%s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...), left)
 }
 
-// plan is about how long the run takes, from what its parts took elsewhere.
+// plan estimates the time of the run from typical times of its parts.
 func (b *bench) plan() time.Duration {
 	seconds := 0.0
 	for set := range strings.SplitSeq(b.sets, ",") {

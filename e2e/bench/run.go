@@ -30,8 +30,8 @@ type options struct {
 	versions                   map[string]string
 }
 
-// run measures. Its results are written again after every step, so that an
-// interrupted run is not lost.
+// run measures. It writes its results after every step, so that an interrupted run keeps
+// them.
 func run(ctx context.Context, args []string) error {
 	o := options{bin: map[string]string{}, versions: map[string]string{}}
 	f := flag.NewFlagSet("run", flag.ContinueOnError)
@@ -114,7 +114,7 @@ func (b *bench) run(ctx context.Context) error {
 
 func (b *bench) has(phase string) bool { return listed(b.phases, phase) }
 
-// listed: an empty list has everything.
+// listed reports whether a list has an item. An empty list has everything.
 func listed(list, item string) bool {
 	return list == "" || strings.Contains(","+list+",", ","+item+",")
 }
@@ -124,7 +124,7 @@ func (b *bench) save() error {
 	return b.results.Write(filepath.Join(b.out, "results.json"))
 }
 
-// chosen are the peers to measure.
+// chosen returns the peers to measure.
 func (b *bench) chosen() []peer.Peer {
 	var out []peer.Peer
 	for _, p := range peer.All() {
@@ -178,7 +178,7 @@ func (b *bench) measureSet(ctx context.Context, set dataset.Set) error {
 	return nil
 }
 
-// visits gives every server its turns, beginning with another one each time.
+// visits runs the turns of all servers. Each turn begins with another one.
 func (b *bench) visits(ctx context.Context, s *setup) error {
 	peers := b.chosen()
 	for turn := range b.turns {
@@ -203,7 +203,7 @@ func (s *setup) peer(name string) *report.Peer {
 	return s.results.Peers[name]
 }
 
-// prepare writes the questions, and the sizes of kube-dns's answers to them.
+// prepare writes the questions, and the sizes of kube-dns's replies.
 func (b *bench) prepare(ctx context.Context, s *setup) error {
 	var ours peer.Peer
 	for _, p := range peer.All() {
@@ -251,7 +251,7 @@ func (b *bench) sizes(s *setup, m dataset.Mix) string {
 	return filepath.Join(b.out, s.Name+"-"+m.Name+".sizes.json")
 }
 
-// sizesOf the product's programs, in MiB.
+// sizesOf returns the sizes of the product's programs, in MiB.
 func sizesOf(bin map[string]string) map[string]float64 {
 	out := map[string]float64{}
 	for _, name := range []string{"kube-dns", "dnsmasq-nanny", "sidecar"} {

@@ -68,8 +68,8 @@ func sum(processes map[string]meter.Memory) report.Memory {
 	return m
 }
 
-// asks: a pod is asked for the mixes that show what its two servers cost
-// together, and nobody speaks TCP with the echo.
+// asks reports whether a peer gets a mix. A pod gets those that show the cost of its two
+// servers together, and echo has no TCP.
 func asks(p peer.Peer, m dataset.Mix) bool {
 	switch {
 	case p.Echo:
@@ -81,12 +81,12 @@ func asks(p peer.Peer, m dataset.Mix) bool {
 	}
 }
 
-// maxPace is how many questions a second the generator paces with certainty:
-// it sends each alone. Where it falls behind, it would measure itself.
+// maxPace is the number of queries a second that the generator paces reliably, one by one.
+// Above that it would measure itself.
 const maxPace = 40_000
 
-// extras are the latency at half of the queries a second that the server has
-// just answered, but at most maxPace, and mix A by dnsperf, as a second opinion.
+// extras measures the latency at half of the queries a second that the server has just
+// answered, but at most maxPace, and mix A by dnsperf, as a second opinion.
 func (b *bench) extras(ctx context.Context, s *setup, r *peer.Running, p peer.Peer, res *report.Peer) error {
 	for _, m := range s.mixes {
 		if p.Echo || m.Name != dataset.MixA && m.Name != dataset.MixReal {
@@ -114,7 +114,7 @@ func (b *bench) extras(ctx context.Context, s *setup, r *peer.Running, p peer.Pe
 
 const dnsperfMix = "a-dnsperf"
 
-// measure asks one mix, first a while for nothing.
+// measure sends one mix, after a short warm-up.
 func (b *bench) measure(ctx context.Context, s *setup, r *peer.Running, p peer.Peer, m dataset.Mix) (report.MixRun, error) {
 	ask := func(share float64) (loadgen.Result, error) {
 		args := []string{"-seconds", b.length(share)}
@@ -135,7 +135,7 @@ func (b *bench) length(share float64) string {
 	return strconv.FormatFloat(b.seconds*share, 'f', 2, 64)
 }
 
-// timed relates what the server's processes and its core spent to the answers.
+// timed divides the time of the server's processes and of its core by the answers.
 func (b *bench) timed(r *peer.Running, ask func() (loadgen.Result, error)) (report.MixRun, error) {
 	before, busy, began := r.CPU(), meter.Busy(b.core), time.Now()
 	out, err := ask()
@@ -215,14 +215,14 @@ func parseDnsperf(text string) loadgen.Result {
 	return res
 }
 
-// fresh is an empty directory for a server's files.
+// fresh makes an empty directory for a server's files.
 func (b *bench) fresh(name string) string {
 	dir := filepath.Join(b.out, "site", name)
 	_ = os.RemoveAll(dir)
 	return dir
 }
 
-// spent is the processor time of all processes of a server.
+// spent returns the processor time of all processes of a server.
 func spent(r *peer.Running) float64 {
 	total := 0.0
 	for cpu := range maps.Values(r.CPU()) {

@@ -50,8 +50,7 @@ func TestProgramRuns(t *testing.T) {
 	}
 }
 
-// TestRoot takes a program from a directory with unpacked packages, of which none is
-// installed.
+// TestRoot takes a program from a directory with unpacked packages. They are not installed.
 func TestRoot(t *testing.T) {
 	for _, tool := range []string{"dpkg-query", "/usr/bin/grep"} {
 		if _, err := exec.LookPath(tool); err != nil {

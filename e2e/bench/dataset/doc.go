@@ -1,5 +1,5 @@
-// Package dataset describes the clusters that the benchmark loads, the
-// questions that it asks about them, and the same names as a static zone.
+// Package dataset describes the clusters that the benchmark loads, the queries for them, and
+// the same names as a static zone.
 //
 // The objects are made by e2e/cluster/load, so the names here are its names:
 // Service svc-I in namespace svc-(I mod namespaces), headless Service

@@ -15,15 +15,15 @@ type Question struct {
 	Type string
 }
 
-// A Mix is a list of questions that is asked over and over.
+// A Mix is a list of questions that are sent repeatedly.
 type Mix struct {
 	// Name is its key in results.
 	Name string
-	// Title is what the report calls it.
+	// Title is its name in the report.
 	Title string
-	// EDNS: the questions carry an OPT record.
+	// EDNS: the queries have an OPT record.
 	EDNS bool
-	// TCP: it is asked over TCP.
+	// TCP: the queries go over TCP.
 	TCP bool
 	// Questions in the order they are asked.
 	Questions []Question
@@ -41,7 +41,7 @@ const (
 	MixTCP   = "tcp"
 )
 
-// Mixes are all mixes of the set, always the same ones in the same order.
+// Mixes returns all mixes of the set, in a fixed order.
 func (s Set) Mixes() []Mix {
 	rng := rand.New(rand.NewPCG(7, 7))
 	a, srv, ptr := s.clusterIPQuestions()
@@ -81,7 +81,7 @@ func (g Group) questions() []Question {
 	return out
 }
 
-// absentQuestions ask for what a search path makes of names of the internet.
+// absentQuestions are names of the internet with the suffixes of a search path.
 func (s Set) absentQuestions() []Question {
 	var out []Question
 	for i := range 10_000 {
@@ -91,9 +91,9 @@ func (s Set) absentQuestions() []Question {
 	return out
 }
 
-// searchQuestions are what pods with "options ndots:5" and the usual search
-// path ask, A and AAAA together, some Services far more often than others. The
-// last try of a name of the internet, which leaves the cluster, is left out.
+// searchQuestions are the queries of pods with "options ndots:5" and the usual search path,
+// A and AAAA together, some Services far more often than others. The last query for a name
+// of the internet, which leaves the cluster, is left out.
 func (s Set) searchQuestions(rng *rand.Rand) []Question {
 	popular := rand.NewZipf(rng, 1.1, 4, uint64(s.Services-1))
 	external := rand.NewZipf(rng, 1.2, 2, 999)
@@ -121,7 +121,7 @@ func (s Set) searchQuestions(rng *rand.Rand) []Question {
 	return out
 }
 
-// ReverseName is the name of an IPv4 address's PTR record.
+// ReverseName returns the name of an IPv4 address's PTR record.
 func ReverseName(a netip.Addr) string {
 	b := a.As4()
 	return fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa", b[3], b[2], b[1], b[0])
@@ -133,7 +133,7 @@ func shuffled(rng *rand.Rand, qs []Question) []Question {
 	return out
 }
 
-// WriteQuestions writes them in dnsperf's format: a name and a type a line.
+// WriteQuestions writes questions in dnsperf's format: a name and a type a line.
 func WriteQuestions(path string, qs []Question) error {
 	var b strings.Builder
 	for _, q := range qs {
@@ -142,7 +142,7 @@ func WriteQuestions(path string, qs []Question) error {
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-// ReadQuestions reads what WriteQuestions wrote.
+// ReadQuestions reads questions that WriteQuestions wrote.
 func ReadQuestions(path string) ([]Question, error) {
 	f, err := os.Open(path)
 	if err != nil {

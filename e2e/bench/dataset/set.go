@@ -12,7 +12,7 @@ const Zone = "cluster.local"
 
 // A Set is the content of one cluster.
 type Set struct {
-	// Name is what the command line and the report call it.
+	// Name is its name on the command line and in the report.
 	Name string
 	// Services with a ClusterIP and one port, over so many namespaces, whose
 	// names begin with Prefix, "svc" by default. The first Service has the
@@ -41,13 +41,13 @@ func Small() Set {
 	return Set{Name: "small", Services: 1_000, Namespaces: 10, Headless: []Group{tens(100)}}
 }
 
-// Large has a few Services with 10 endpoints besides its 1,000 with 50, so
-// that both sizes can be asked for.
+// Large has a few Services with 10 endpoints in addition to its 1,000 with 50, so that both
+// sizes can be asked for.
 func Large() Set {
 	return Set{Name: "large", Services: 10_000, Namespaces: 100, Headless: []Group{tens(100), Fifties(1_000)}}
 }
 
-// ByName is the set of that name.
+// ByName returns the set of that name.
 func ByName(name string) (Set, error) {
 	for _, s := range []Set{Small(), Large()} {
 		if s.Name == name {
@@ -61,12 +61,12 @@ func tens(n int) Group {
 	return Group{Name: "ten", Services: n, Namespaces: 10, Endpoints: 10, SliceSize: 100}
 }
 
-// Fifties is a group of n Services with 50 endpoints in one slice each.
+// Fifties returns a group of n Services with 50 endpoints in one slice each.
 func Fifties(n int) Group {
 	return Group{Name: "fifty", Services: n, Namespaces: 50, Endpoints: 50, SliceSize: 100}
 }
 
-// LoadArgs are the arguments of one run of e2e/cluster/load each.
+// LoadArgs returns the arguments of one run of e2e/cluster/load each.
 func (s Set) LoadArgs() [][]string {
 	runs := [][]string{{
 		"-prefix", s.prefix(), "-namespaces", strconv.Itoa(s.Namespaces), "-services", strconv.Itoa(s.Services),
@@ -78,7 +78,7 @@ func (s Set) LoadArgs() [][]string {
 	return runs
 }
 
-// LoadArgs are the arguments of e2e/cluster/load for this group alone.
+// LoadArgs returns the arguments of e2e/cluster/load for this group alone.
 func (g Group) LoadArgs() []string {
 	return []string{
 		"-prefix", g.Name, "-namespaces", strconv.Itoa(g.Namespaces), "-services", "0",
@@ -87,7 +87,7 @@ func (g Group) LoadArgs() []string {
 	}
 }
 
-// Endpoints is the number of addresses of all headless Services.
+// Endpoints returns the number of addresses of all headless Services.
 func (s Set) Endpoints() int {
 	n := 0
 	for _, g := range s.Headless {
@@ -96,7 +96,7 @@ func (s Set) Endpoints() int {
 	return n
 }
 
-// Group is the headless group with so many endpoints a Service.
+// Group returns the headless group with that number of endpoints a Service.
 func (s Set) Group(endpoints int) (Group, bool) {
 	for _, g := range s.Headless {
 		if g.Endpoints == endpoints {
@@ -106,7 +106,7 @@ func (s Set) Group(endpoints int) (Group, bool) {
 	return Group{}, false
 }
 
-// Service is the full name of the i-th Service with a ClusterIP.
+// Service returns the full name of the i-th Service with a ClusterIP.
 func (s Set) Service(i int) string {
 	return "svc-" + strconv.Itoa(i) + "." + s.namespace(i) + ".svc." + Zone
 }
@@ -115,24 +115,24 @@ func (s Set) namespace(i int) string { return s.prefix() + "-" + strconv.Itoa(i%
 
 func (s Set) prefix() string { return cmp.Or(s.Prefix, "svc") }
 
-// ClusterIP is the address of the i-th Service.
+// ClusterIP returns the address of the i-th Service.
 func (s Set) ClusterIP(i int) netip.Addr {
 	i += s.FirstIP
 	return netip.AddrFrom4([4]byte{10, 100, byte(i >> 8), byte(i)})
 }
 
-// Namespace is the namespace of the i-th Service of the group.
+// Namespace returns the namespace of the i-th Service of the group.
 func (g Group) Namespace(i int) string { return g.Name + "-" + strconv.Itoa(i%g.Namespaces) }
 
-// ServiceName is the name of the i-th Service, without namespace.
+// ServiceName returns the name of the i-th Service, without namespace.
 func ServiceName(i int) string { return "headless-" + strconv.Itoa(i) }
 
-// Service is the full name of the i-th Service of the group.
+// Service returns the full name of the i-th Service of the group.
 func (g Group) Service(i int) string {
 	return ServiceName(i) + "." + g.Namespace(i) + ".svc." + Zone
 }
 
-// Addresses are those of the i-th Service of the group.
+// Addresses returns those of the i-th Service of the group.
 func (g Group) Addresses(i int) []netip.Addr {
 	out := make([]netip.Addr, g.Endpoints)
 	for j := range out {

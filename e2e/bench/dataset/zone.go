@@ -10,9 +10,8 @@ const soa = `@ 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 28800
 @ 30 IN NS ns.dns.cluster.local.
 `
 
-// WriteZones writes the set as two zones in master file format, for servers
-// that know nothing of Kubernetes: Zone, and 10.in-addr.arpa with the PTR
-// records of the Services.
+// WriteZones writes the set as two zones in master file format, for servers without
+// Kubernetes: Zone, and 10.in-addr.arpa with the PTR records of the Services.
 func (s Set) WriteZones(forward, reverse string) error {
 	if err := writeFile(forward, s.writeForward); err != nil {
 		return err

@@ -11,9 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/dataset"
 )
 
-// Churn replaces one address of one Service after the other, rate times a
-// second, as rolling updates do. It returns the number of updates made and the
-// first error.
+// Churn replaces one address of one Service after the other, rate times a second, as rolling
+// updates do. It returns the number of updates and the first error.
 func Churn(ctx context.Context, c *Client, g dataset.Group, rate int, duration time.Duration) (int, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -1,5 +1,5 @@
-// Package kubeapi is the little of the Kubernetes API that the benchmark
-// needs: to make, replace, delete and watch objects, as JSON.
+// Package kubeapi is a small client of the Kubernetes API: create, replace, delete and
+// watch objects, as JSON.
 package kubeapi
 
 import (
@@ -21,7 +21,7 @@ import (
 // Object is any JSON object.
 type Object = map[string]any
 
-// A Client talks to one API server. It is safe for concurrent use.
+// A Client sends requests to one API server. It is safe for concurrent use.
 type Client struct {
 	server string
 	http   *http.Client

@@ -7,10 +7,10 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/dataset"
 )
 
-// ServicesPath is where a namespace's Services are.
+// ServicesPath returns the path of a namespace's Services.
 func ServicesPath(namespace string) string { return "/api/v1/namespaces/" + namespace + "/services" }
 
-// Service is one with a ClusterIP and a port.
+// Service returns a Service with a ClusterIP and a port.
 func Service(name string, ip netip.Addr) Object {
 	return Object{
 		"apiVersion": "v1", "kind": "Service",
@@ -22,15 +22,15 @@ func Service(name string, ip netip.Addr) Object {
 	}
 }
 
-// SlicePath is where the first EndpointSlice of a group's Service is.
+// SlicePath returns the path of the first EndpointSlice of a group's Service.
 func SlicePath(g dataset.Group, service int) string {
 	return "/apis/discovery.k8s.io/v1/namespaces/" + g.Namespace(service) + "/endpointslices/" + sliceName(service)
 }
 
 func sliceName(service int) string { return dataset.ServiceName(service) + "-" + strconv.Itoa(0) }
 
-// Slice is the first EndpointSlice of a group's Service as the loader made it,
-// except that the endpoint in place at has another address.
+// Slice returns the first EndpointSlice of a group's Service as the loader made it, but with
+// another address of endpoint at.
 func Slice(g dataset.Group, service, at int, other netip.Addr) Object {
 	addresses := g.Addresses(service)
 	addresses = addresses[:min(len(addresses), g.SliceSize)]

@@ -39,8 +39,7 @@ func (b *batch) set(i int, p []byte) {
 	b.iovs[i].SetLen(len(p))
 }
 
-// send sends the first n packets. One that the kernel refuses is given up; it
-// will be missed like any other.
+// send sends the first n packets. A packet that the kernel refuses counts as lost.
 func (b *batch) send(fd, n int) {
 	for sent := 0; sent < n; {
 		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[sent])), uintptr(n-sent), 0, 0, 0)
@@ -66,7 +65,7 @@ func newReceiver() *receiver {
 	return r
 }
 
-// receive returns how many packets are there; 0 when none came in time.
+// receive returns the number of received packets, 0 after a timeout.
 func (r *receiver) receive(fd, flags int) int {
 	k, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdrs[0])), batchSize, uintptr(flags), 0, 0)
 	if errno != 0 {
@@ -77,7 +76,7 @@ func (r *receiver) receive(fd, flags int) int {
 
 func (r *receiver) packet(i int) []byte { return r.bufs[i][:r.hdrs[i].n] }
 
-// dial opens a UDP socket that waits at most that long for a reply.
+// dial opens a UDP socket with a receive timeout.
 func dial(addr netip.AddrPort, wait unix.Timeval) (int, error) {
 	if !addr.Addr().Is4() {
 		return -1, fmt.Errorf("address %s: want IPv4", addr)

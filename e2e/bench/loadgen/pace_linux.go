@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pace asks Rate questions a second, evenly, whether answers come or not, and
-// takes the time of each. It never sleeps, so it wants a core of its own. The
-// window is bounded by the 65,536 ids of DNS.
+// Pace sends Rate queries a second, evenly, whether replies come or not, and measures the
+// time of each. It never sleeps, so it needs a core of its own. The 65,536 ids of DNS bound
+// the window.
 func Pace(o Options) (Result, error) {
 	o = o.withDefaults()
 	o.Sockets, o.Sizes = 1, nil
@@ -82,7 +82,7 @@ func (h *histogram) add(d time.Duration) {
 	h.n++
 }
 
-// at is the duration in microseconds that a share of all do not exceed.
+// at returns the quantile of a share, in microseconds.
 func (h *histogram) at(share float64) float64 {
 	want := int(math.Ceil(share * float64(h.n)))
 	seen := 0

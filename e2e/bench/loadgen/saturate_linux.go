@@ -1,5 +1,5 @@
-// Package loadgen asks a DNS server questions over UDP, from one thread: as
-// many as it can answer, or so many a second.
+// Package loadgen sends queries to a DNS server over UDP, from one thread: as many as the
+// server can answer, or at a given rate.
 package loadgen
 
 import (
@@ -15,12 +15,12 @@ type Options struct {
 	Server netip.AddrPort
 	// Questions, each a packet.
 	Questions [][]byte
-	// Sizes, if any, are put into the packets' ids, one for each question: the
-	// echo server replies with so many bytes.
+	// Sizes, if any, are the packets' ids, one for each question. The echo server replies
+	// with so many bytes.
 	Sizes []int
 	// Duration of the run.
 	Duration time.Duration
-	// Window is the number of questions under way at a time (256).
+	// Window is the number of pending queries (256).
 	Window int
 	// Sockets to ask from (4).
 	Sockets int
@@ -39,7 +39,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Result is what came of a run.
+// A Result has the figures of a run.
 type Result struct {
 	Sent, Answered, Lost int
 	Seconds              float64
@@ -53,7 +53,7 @@ type Result struct {
 	P50, P90, P99, P999 float64 `json:",omitempty"`
 }
 
-// QPS is the number of answers a second.
+// QPS returns the number of answers a second.
 func (r Result) QPS() float64 { return float64(r.Answered) / r.Seconds }
 
 func (r *Result) count(p []byte) {
@@ -72,8 +72,8 @@ func (r *Result) count(p []byte) {
 	}
 }
 
-// Saturate keeps Window questions under way: for each answer it asks the next
-// question. What is not answered within 200 ms is lost and asked anew.
+// Saturate keeps Window queries pending: after each reply it sends the next query. A query
+// without a reply within 200 ms is lost, and another one is sent.
 func Saturate(o Options) (Result, error) {
 	o = o.withDefaults()
 	fds, err := dialAll(o, unix.Timeval{Usec: 200_000})
@@ -145,7 +145,7 @@ func (s *asker) ask(fd, n int) {
 	}
 }
 
-// question is the next packet, with an id that counts, or with its size.
+// question returns the next packet. Its id is a counter, or its size.
 func (s *asker) question() []byte {
 	at := s.next % len(s.Questions)
 	q, id := s.Questions[at], s.next

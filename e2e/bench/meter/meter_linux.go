@@ -1,4 +1,4 @@
-// Package meter reads what processes cost, from /proc.
+// Package meter reads the processor time and memory of processes from /proc.
 package meter
 
 import (
@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// CPU is the processor time in seconds that a process, its children and
-// theirs have had, to the nanosecond as the scheduler counts it. Children that
-// are gone count in ticks of 10 ms, threads that are gone not at all.
+// CPU returns the processor time in seconds of a process and its descendants, to the
+// nanosecond as the scheduler counts it. Children that exited count in ticks of 10 ms, and
+// threads that exited do not count.
 func CPU(pid int) float64 {
 	sum := 0.0
 	for _, p := range family(pid) {
@@ -30,8 +30,8 @@ func CPU(pid int) float64 {
 	return sum
 }
 
-// Split is the user and the system time of a process and its children in
-// seconds, to 10 ms.
+// Split returns the user and the system time of a process and its children in seconds, to
+// 10 ms.
 func Split(pid int) (user, system float64) {
 	for _, p := range family(pid) {
 		if f := stat(fmt.Sprintf("/proc/%d/stat", p)); len(f) > 14 {
@@ -42,14 +42,13 @@ func Split(pid int) (user, system float64) {
 	return user, system
 }
 
-// Memory is a process's memory in MiB, its children's included; what they
-// share counts once.
+// Memory is a process's memory in MiB with that of its children. Shared pages count once.
 type Memory struct {
 	RSS  float64 // now
 	Peak float64 // the most that RSS ever was; of several processes, their sum
 }
 
-// MemoryOf reads it.
+// MemoryOf reads the memory of a process.
 func MemoryOf(pid int) Memory {
 	var m Memory
 	all := family(pid)
@@ -65,7 +64,7 @@ func MemoryOf(pid int) Memory {
 	return m
 }
 
-// fields are the lines "Name: 123 kB" of a file, in MiB.
+// fields returns the lines "Name: 123 kB" of a file, in MiB.
 func fields(path string) map[string]float64 {
 	out := map[string]float64{}
 	b, _ := os.ReadFile(path)
@@ -78,7 +77,7 @@ func fields(path string) map[string]float64 {
 	return out
 }
 
-// Busy is the time in seconds that a core has not been idle since boot.
+// Busy returns the time in seconds since boot in which a core was not idle.
 func Busy(core int) float64 {
 	b, _ := os.ReadFile("/proc/stat")
 	for line := range strings.Lines(string(b)) {
@@ -97,7 +96,7 @@ func Busy(core int) float64 {
 	return 0
 }
 
-// Load is the machine's load average of the last minute.
+// Load returns the machine's load average of the last minute.
 func Load() float64 {
 	b, _ := os.ReadFile("/proc/loadavg")
 	if f := strings.Fields(string(b)); len(f) > 0 {
@@ -106,7 +105,7 @@ func Load() float64 {
 	return 0
 }
 
-// Processor is what /proc/cpuinfo calls it.
+// Processor returns the model name in /proc/cpuinfo.
 func Processor() string {
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(b)) {
@@ -117,13 +116,13 @@ func Processor() string {
 	return "unknown processor"
 }
 
-// Kernel is the kernel's release.
+// Kernel returns the kernel's release.
 func Kernel() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return strings.TrimSpace(string(b))
 }
 
-// family is the process and all its descendants.
+// family returns the process and all its descendants.
 func family(pid int) []int {
 	out := []int{pid}
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -139,8 +138,8 @@ func family(pid int) []int {
 	return slices.Compact(out)
 }
 
-// stat is the fields after the command's name, which may hold blanks: the
-// first is number 0.
+// stat returns the fields after the command's name, which may have blanks. The first is
+// number 0.
 func stat(path string) []string {
 	b, _ := os.ReadFile(path)
 	_, rest, _ := strings.Cut(string(b), ") ")

@@ -2,7 +2,7 @@ package peer
 
 import "strings"
 
-// plain has nothing but the cluster's names.
+// plain has only the cluster's names.
 const plain = `.:{port} {
     bind 127.0.0.1
     ready 127.0.0.1:{ready}
@@ -15,7 +15,7 @@ const plain = `.:{port} {
 }
 `
 
-// typical is what clusters run by default; the forwarder is never asked here.
+// typical is the default of clusters. The forwarder gets no queries here.
 const typical = `.:{port} {
     bind 127.0.0.1
     errors
@@ -55,7 +55,7 @@ func coreDNSCommand(s *Site, corefile string, p []string) (command, error) {
 	return command{label: "coredns", args: []string{s.Bin["coredns"], "-conf", path}}, err
 }
 
-// dnsmasqCoreDNS is the shape of a kube-dns pod, with CoreDNS in kube-dns's place.
+// dnsmasqCoreDNS is a kube-dns pod with CoreDNS instead of kube-dns.
 func dnsmasqCoreDNS(s *Site) ([]command, error) {
 	p, err := ports(5)
 	if err != nil {

@@ -32,7 +32,7 @@ func kubeDNSCommand(s *Site, p []string, flags ...string) (command, error) {
 	return command{label: "kube-dns", args: append(args, flags...), env: []string{"PROMETHEUS_PORT=" + p[2]}}, nil
 }
 
-// stock are dnsmasq's arguments in the manifest; and nothing leaves the machine.
+// stock are dnsmasq's arguments in the manifest, and one that keeps queries on the machine.
 func stock(port, backend string) []string {
 	return []string{
 		"-k", "--cache-size=1000", "--no-negcache", "--dns-loop-detect", "--log-facility=-",
@@ -52,8 +52,8 @@ func nanny(s *Site, backend string, dnsmasq []string) command {
 	return command{label: "dnsmasq", args: append(args, dnsmasq...)}
 }
 
-// dropIn is the pod of the base manifest: dnsmasq is asked first. It is without
-// dnsmasq's arguments in without.
+// dropIn is the pod of the base manifest: dnsmasq gets the queries. Its arguments in without
+// are left out.
 func dropIn(without ...string) func(*Site) ([]command, error) {
 	return func(s *Site) ([]command, error) {
 		p, err := ports(4)
@@ -70,8 +70,8 @@ func dropIn(without ...string) func(*Site) ([]command, error) {
 	}
 }
 
-// clusterFirst is the pod turned around: kube-dns is asked first, and dnsmasq
-// gets what is not the cluster's.
+// clusterFirst is the other order: kube-dns gets the queries and forwards those for outside
+// names to dnsmasq.
 func clusterFirst(s *Site) ([]command, error) {
 	p, err := ports(4)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package peer knows the servers that are measured: how each is started, and
-// stopped again.
+// Package peer starts and stops the servers that are measured.
 package peer
 
 import (
@@ -17,20 +16,20 @@ import (
 type Peer struct {
 	// Name is its key in results.
 	Name string
-	// Title is what the report calls it.
+	// Title is its name in the report.
 	Title string
-	// Follows: it takes the names from the API server.
+	// Follows: it follows the API server.
 	Follows bool
 	// Pod: it has a dnsmasq, and is asked fewer mixes.
 	Pod bool
 	// Echo: its replies are no answers.
 	Echo bool
-	// SlowChanges: it caches for seconds that a name does not exist.
+	// SlowChanges: it caches negative replies for seconds.
 	SlowChanges bool
-	// needs are the programs that must be there.
+	// needs are the required programs.
 	needs []string
-	// command makes what it needs in the site's directory and returns the
-	// processes, in the order of starting.
+	// command writes the files into the site's directory and returns the processes, in
+	// the order of starting.
 	command func(s *Site) ([]command, error)
 }
 
@@ -41,7 +40,7 @@ type command struct {
 	env   []string
 }
 
-// A Site is where a peer is started.
+// A Site is the environment of a peer.
 type Site struct {
 	// Bin finds programs by name.
 	Bin map[string]string
@@ -51,13 +50,13 @@ type Site struct {
 	Set dataset.Set
 	// Dir is a directory of its own for the peer's files.
 	Dir string
-	// Address is asked; MetricsPort is kube-dns's, on the same address. Both
-	// are set by the peer.
+	// Address gets the queries. MetricsPort is kube-dns's, on the same address. The peer
+	// sets both.
 	Address     netip.AddrPort
 	MetricsPort string
 }
 
-// port is a free port for TCP and UDP on the loopback address.
+// port returns a free port for TCP and UDP on the loopback address.
 func port() (int, error) {
 	for range 50 {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -75,7 +74,7 @@ func port() (int, error) {
 	return 0, fmt.Errorf("found no port that is free for TCP and UDP")
 }
 
-// ports are different free ports, as text.
+// ports returns different free ports, as text.
 func ports(n int) ([]string, error) {
 	var out []string
 	seen := map[int]bool{}
@@ -101,7 +100,7 @@ func (s *Site) file(name, content string) (string, error) {
 	return path, os.WriteFile(path, []byte(content), 0o644)
 }
 
-// All are the peers in the order of the report.
+// All returns the peers in the order of the report.
 func All() []Peer {
 	return []Peer{
 		{Name: "echo", Title: "echo (the floor)", Echo: true, command: echo},
@@ -123,7 +122,7 @@ func Profiled() Peer {
 	return Peer{Name: "kube-dns-profiled", Title: "kube-dns --profiling", Follows: true, command: kubeDNS("--profiling")}
 }
 
-// Missing is the first program that the peer needs and that is not there.
+// Missing returns the first required program that is missing, or "".
 func (p Peer) Missing(bin map[string]string) string {
 	for _, n := range p.needs {
 		if bin[n] == "" {

@@ -25,8 +25,7 @@ type process struct {
 	ended chan struct{} // closed by the one goroutine that waits for the process
 }
 
-// Start starts the peer's processes, all on one core. Its files, logs among
-// them, are in site.Dir.
+// Start starts the peer's processes, all on one core. Its files and logs are in site.Dir.
 func Start(p Peer, site Site, core int) (*Running, error) {
 	if err := os.MkdirAll(site.Dir, 0o755); err != nil {
 		return nil, err
@@ -67,7 +66,7 @@ func (r *Running) start(c command, core int) error {
 	return nil
 }
 
-// Alive is an error that names the process that has ended, with its log.
+// Alive returns an error with the log if a process has exited.
 func (r *Running) Alive() error {
 	for _, p := range r.processes {
 		select {
@@ -79,7 +78,7 @@ func (r *Running) Alive() error {
 	return nil
 }
 
-// CPU is the processor time of each process so far, in seconds.
+// CPU returns the processor time of each process so far, in seconds.
 func (r *Running) CPU() map[string]float64 {
 	out := map[string]float64{}
 	for _, p := range r.processes {
@@ -88,7 +87,7 @@ func (r *Running) CPU() map[string]float64 {
 	return out
 }
 
-// Memory of each process.
+// Memory returns the memory of each process.
 func (r *Running) Memory() map[string]meter.Memory {
 	out := map[string]meter.Memory{}
 	for _, p := range r.processes {
@@ -97,8 +96,7 @@ func (r *Running) Memory() map[string]meter.Memory {
 	return out
 }
 
-// Stop ends the processes, the last one first: at once, for they have no
-// clients any more.
+// Stop kills the processes, the last one first. They have no clients any more.
 func (r *Running) Stop() {
 	for _, p := range slices.Backward(r.processes) {
 		_ = p.cmd.Process.Signal(syscall.SIGINT)
