@@ -11,7 +11,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 const resolvConf = "/etc/resolv.conf"
@@ -21,7 +21,7 @@ const resolvConf = "/etc/resolv.conf"
 type settings struct {
 	source    config.Source
 	zone      *kubedns.Zone
-	forwarder *skydns.Forwarder
+	forwarder *upstream.Forwarder
 	domain    string
 	lastGood  *config.LastGood // nil: none is kept
 	log       *slog.Logger
@@ -101,10 +101,10 @@ func (s *settings) use(in config.InUse) {
 			s.log.Error("cannot read the nameservers", "err", err)
 		}
 	}
-	stubs := map[string][]skydns.StubServer{}
+	stubs := map[string][]upstream.StubServer{}
 	for _, stub := range cfg.StubDomains {
 		for _, server := range stub.Servers {
-			s := skydns.StubServer{Addr: server.Nameserver.AddrPort, Host: server.Host}
+			s := upstream.StubServer{Addr: server.Nameserver.AddrPort, Host: server.Host}
 			stubs[stub.Domain] = append(stubs[stub.Domain], s)
 		}
 	}

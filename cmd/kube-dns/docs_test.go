@@ -22,6 +22,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // TestDocs compares what is written about kube-dns with what it is.
@@ -57,7 +58,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	snapshot.NewMetrics(rec)
 	registerBuildInfo(rec)
 	registerCounts(rec, zone)
-	forwarder := skydns.NewForwarder(noServer)
+	forwarder := upstream.New(noServer)
 	if _, err := newSettings(&settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}, rec); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // startHold is how long queries for names of the cluster wait for the first lists, or
@@ -79,7 +80,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	}
 	registerBuildInfo(p.registry)
 	registerCounts(p.registry, p.zone)
-	forwarder := skydns.NewForwarder(o.forward)
+	forwarder := upstream.New(o.forward)
 	if err := p.addInputs(forwarder); err != nil {
 		return nil, cli.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 }
 
 // addInputs adds the sources of objects and of the configuration.
-func (p *process) addInputs(forwarder *skydns.Forwarder) (err error) {
+func (p *process) addInputs(forwarder *upstream.Forwarder) (err error) {
 	o := p.options
 	if p.source, err = newSource(o, p.registry, p.log); err != nil {
 		return err
@@ -151,7 +152,10 @@ func (p *process) Run(ctx context.Context) error {
 	if p.keeper != nil {
 		start(p.keeper.Run)
 	}
-	start(func(ctx context.Context) error { return p.server.Run(ctx, p.ports.queries) })
+	start(func(ctx context.Context) error {
+		defer p.settings.forwarder.Close()
+		return p.server.Run(ctx, p.ports.queries)
+	})
 	start(func(ctx context.Context) error {
 		return p.status.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry)
 	})

@@ -6,7 +6,7 @@ var mayImport = map[string][]string{
 	"cmd/kube-dns": {
 		"internal/cgroup", "internal/cli", "internal/httpd", "internal/pause",
 		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot",
-		"pkg/skydns", "pkg/skydns/backend",
+		"pkg/skydns", "pkg/skydns/backend", "pkg/skydns/upstream",
 	},
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "pkg/config", "pkg/dnsmasq"},
 	"cmd/sidecar":       {"internal/cli", "internal/httpd", "pkg/dnsmasq", "pkg/sidecar"},
@@ -17,11 +17,12 @@ var mayImport = map[string][]string{
 
 	"pkg/dns/kube/listwatch": {"internal/protobuf"},
 
-	"pkg/dns/manifest": {"pkg/dns", "pkg/dns/convert"},
-	"pkg/dns/snapshot": {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
-	"pkg/dnsmasq":      {"internal/atomicfile", "internal/cgroup", "internal/rcode", "internal/spelling", "pkg/config"},
-	"pkg/sidecar":      {"internal/rcode", "pkg/dnsmasq"},
-	"pkg/skydns":       {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
+	"pkg/dns/manifest":    {"pkg/dns", "pkg/dns/convert"},
+	"pkg/dns/snapshot":    {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
+	"pkg/dnsmasq":         {"internal/atomicfile", "internal/cgroup", "internal/rcode", "internal/spelling", "pkg/config"},
+	"pkg/sidecar":         {"internal/rcode", "pkg/dnsmasq"},
+	"pkg/skydns/upstream": {"pkg/skydns/internal/wire"},
+	"pkg/skydns":          {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
 	"internal/cli":     {"internal/spelling"},
 	"conformance":      {"internal/conformance"},

@@ -23,7 +23,7 @@ const (
 var unshaped = []string{
 	"cmd/kube-dns", "internal/conformance",
 	"pkg/dns", "pkg/dns/manifest",
-	"pkg/dnsmasq", "pkg/skydns", "pkg/treecache",
+	"pkg/dnsmasq", "pkg/treecache",
 }
 
 // checkCircles finds files that use each other's functions, methods, types or

@@ -12,6 +12,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // manyTargets counts the records that the server takes for one reply.
@@ -58,7 +59,7 @@ func (b manyTargets) Records(_ context.Context, q backend.Query) (backend.Answer
 func TestTruncatedRepliesTakeFewRecords(t *testing.T) {
 	taken := 0
 	s, err := skydns.New(skydns.Options{
-		Domain: "cluster.local.", Backend: manyTargets{&fake{status: backend.Ready}, &taken}, Forwarder: skydns.NewForwarder(netip.AddrPort{}),
+		Domain: "cluster.local.", Backend: manyTargets{&fake{status: backend.Ready}, &taken}, Forwarder: upstream.New(netip.AddrPort{}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestLongZone(t *testing.T) {
 		z.SetService(kubedns.Service{Key: k, ClusterIPs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}})
 		z.Publish()
 		z.MarkSynced()
-		s, err := skydns.New(skydns.Options{Domain: domain, Backend: z, Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+		s, err := skydns.New(skydns.Options{Domain: domain, Backend: z, Forwarder: upstream.New(netip.AddrPort{})})
 		if (err == nil) != accepted {
 			t.Errorf("a zone of %d characters: got error %v, want accepted %v", len(domain)-1, err, accepted)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // Services come, change and go, the configuration changes, and queries of all
@@ -26,7 +27,7 @@ func TestChurn(t *testing.T) {
 	z.Publish()
 	z.MarkSynced()
 
-	f := skydns.NewForwarder(netip.AddrPort{})
+	f := upstream.New(netip.AddrPort{})
 	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: z, Forwarder: f})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func TestChurn(t *testing.T) {
 			default:
 			}
 			servers := []netip.AddrPort{up, up}
-			f.SetRoutes(servers[:i%3], map[string][]skydns.StubServer{"outside.example": {{Addr: up}}})
+			f.SetRoutes(servers[:i%3], map[string][]upstream.StubServer{"outside.example": {{Addr: up}}})
 			z.SetFederations(map[string]string{"acme": fmt.Sprintf("f%d.example", i)})
 		}
 	})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // TestExternalNameThroughDnsmasq asks for both families of ExternalName Services
@@ -35,7 +36,7 @@ func TestExternalNameThroughDnsmasq(t *testing.T) {
 	}
 	log := filepath.Join(dir, "outside.log")
 	outside := startDnsmasq(t, "--addn-hosts="+filepath.Join(dir, "hosts"), "--local-ttl=60", "--address=/example.com/", "--log-queries", "--log-facility="+log)
-	f := skydns.NewForwarder(netip.AddrPort{})
+	f := upstream.New(netip.AddrPort{})
 	f.SetRoutes([]netip.AddrPort{netip.MustParseAddrPort(outside)}, nil)
 	z := zone()
 	for _, name := range []string{"small", "four", "big", "none"} {

@@ -34,26 +34,5 @@ func (s *Server) SlowForTest(overTCP bool) func(packet []byte) []byte {
 	return func(packet []byte) []byte { return s.respond(packet, via(overTCP)).reply }
 }
 
-// AgeForTest makes the sockets to other servers older.
-func (f *Forwarder) AgeForTest(by time.Duration) {
-	f.udp.mu.Lock()
-	defer f.udp.mu.Unlock()
-	for l := range f.udp.open {
-		l.made = l.made.Add(-by)
-	}
-}
-
-// PatientForTest gives the queries under way over UDP more time.
-func (f *Forwarder) PatientForTest(by time.Duration) {
-	f.udp.mu.Lock()
-	defer f.udp.mu.Unlock()
-	for p := range f.udp.live {
-		p.nextAt = p.nextAt.Add(by)
-		for i := range p.waiters {
-			p.waiters[i].until = p.waiters[i].until.Add(by)
-		}
-	}
-}
-
 // CountForTest returns the number of sockets for UDP.
 func (s *Sockets) CountForTest() int { return len(s.udp) }

@@ -9,6 +9,7 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // fairZone has headless Services of several sizes, and hosts with several
@@ -70,7 +71,7 @@ func target(rr dns.RR) string {
 
 // bothPaths runs a test for the fast path and the handler, over UDP and TCP.
 func bothPaths(t *testing.T, test func(t *testing.T, udp, tcp func([]byte) []byte)) {
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: fairZone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: fairZone(), Forwarder: upstream.New(netip.AddrPort{})})
 	if err != nil {
 		t.Fatal(err)
 	}

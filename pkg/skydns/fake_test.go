@@ -1,6 +1,7 @@
 package skydns_test
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // fake is a backend of a few names. Its fields must not change while it is
@@ -85,7 +87,7 @@ func serve(t testing.TB, opts skydns.Options) string {
 	t.Helper()
 	opts.Domain = "cluster.local."
 	if opts.Forwarder == nil {
-		opts.Forwarder = skydns.NewForwarder(netip.AddrPort{})
+		opts.Forwarder = upstream.New(netip.AddrPort{})
 	}
 	s, err := skydns.New(opts)
 	if err != nil {
@@ -103,14 +105,15 @@ func serve(t testing.TB, opts skydns.Options) string {
 		if err := <-stopped; err != nil {
 			t.Errorf("the server ended with %v", err)
 		}
+		opts.Forwarder.Close()
 	})
 	return sockets.Addr().String()
 }
 
-// upstream runs another server, and returns a forwarder that knows it.
-func upstream(t testing.TB, handler dns.HandlerFunc) *skydns.Forwarder {
+// forwarderTo runs another server, and returns a forwarder to it.
+func forwarderTo(t testing.TB, handler dns.HandlerFunc) *upstream.Forwarder {
 	t.Helper()
-	f := skydns.NewForwarder(netip.AddrPort{})
+	f := upstream.New(netip.AddrPort{})
 	f.SetRoutes([]netip.AddrPort{dnstest.NewServer(t, handler).AddrPort()}, nil)
 	return f
 }
@@ -127,4 +130,26 @@ func answerWith(t testing.TB, zone string) dns.HandlerFunc {
 
 func rcode(code int) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetRcode(q, code)) }
+}
+
+// forward sends a query through f, over UDP or TCP.
+func forward(ctx context.Context, f *upstream.Forwarder, query []byte, tcp bool) ([]byte, error) {
+	if tcp {
+		return f.ForwardTCP(ctx, query)
+	}
+	return forwardUDP(ctx, f, query)
+}
+
+func forwardUDP(ctx context.Context, f *upstream.Forwarder, query []byte) (reply []byte, err error) {
+	done := make(chan struct{})
+	f.ForwardUDP(query, func(r []byte, e error) {
+		reply, err = bytes.Clone(r), e
+		close(done)
+	})
+	select {
+	case <-done:
+		return reply, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

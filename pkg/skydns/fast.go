@@ -63,7 +63,7 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	var plain backend.Plain
 	name := unsafe.String(&q.Name[0], len(q.Name)) // valid until the next Parse
 	if isBelow(name, f.zone.domain) {
-		if f.zone.forwarder.takesFrom(f.zone.domain, name) {
+		if f.zone.forwarder.TakesFrom(f.zone.domain, name) {
 			return nil
 		}
 		plain = f.backend.PlainRecords(name, q.Type)

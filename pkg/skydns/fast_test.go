@@ -15,6 +15,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // twinZone has a Service of every kind.
@@ -108,7 +109,7 @@ type twin struct {
 
 func newTwin(t testing.TB, tcp bool) twin {
 	t.Helper()
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: twinZone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: twinZone(), Forwarder: upstream.New(netip.AddrPort{})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +371,7 @@ func TestPortsTimesEndpointsAreNotKept(t *testing.T) {
 	z.SetEndpoints(kubedns.Endpoints{Key: k, Service: "wide", Subsets: []kubedns.Subset{sub}})
 	z.Publish()
 	z.MarkSynced()
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: z, Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: z, Forwarder: upstream.New(netip.AddrPort{})})
 	if err != nil {
 		t.Fatal(err)
 	}

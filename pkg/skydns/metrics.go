@@ -13,6 +13,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/rcode"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 type metrics struct {
@@ -212,11 +213,11 @@ func rcodeText(index int) string {
 // upstreamMetrics are those of a forwarder's servers. A server that leaves the
 // configuration leaves them, too.
 type upstreamMetrics struct {
-	forwarder *Forwarder
+	forwarder *upstream.Forwarder
 	up, rtt   *prometheus.Desc
 }
 
-func newUpstreamMetrics(f *Forwarder) *upstreamMetrics {
+func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 	return &upstreamMetrics{
 		forwarder: f,
 		up: prometheus.NewDesc("kubedns_dns_upstream_up",
@@ -234,15 +235,14 @@ func (m *upstreamMetrics) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *upstreamMetrics) Collect(out chan<- prometheus.Metric) {
-	for server := range m.forwarder.servers() {
-		up, rtt := m.forwarder.health.state(server)
+	for _, server := range m.forwarder.Servers() {
 		value := 0.0
-		if up {
+		if server.Up {
 			value = 1
 		}
-		out <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, value, server.String())
-		if rtt > 0 {
-			out <- prometheus.MustNewConstMetric(m.rtt, prometheus.GaugeValue, rtt.Seconds(), server.String())
+		out <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, value, server.Addr.String())
+		if server.RTT > 0 {
+			out <- prometheus.MustNewConstMetric(m.rtt, prometheus.GaugeValue, server.RTT.Seconds(), server.Addr.String())
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestMissesCountOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	addr := serve(t, skydns.Options{
 		Backend:    &fake{status: backend.Ready, names: map[string][]backend.Record{"out": {alias("www.outside.example.")}}},
-		Forwarder:  upstream(t, answerWith(t, "www.outside.example. 60 IN A 192.0.2.1")),
+		Forwarder:  forwarderTo(t, answerWith(t, "www.outside.example. 60 IN A 192.0.2.1")),
 		Registerer: reg,
 	})
 	if m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local.", backend.TypeA), false); len(m.Answer) != 2 {

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +16,10 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// A mute is an upstream that says what the test says.
+// A mute is an upstream that replies only when the test does.
 type mute struct {
 	*net.UDPConn
 	t testing.TB
@@ -114,19 +112,19 @@ func (c client) next() []byte {
 }
 
 // forwarding runs a server with these upstreams.
-func forwarding(t testing.TB, opts skydns.Options, upstreams ...mute) (*skydns.Forwarder, string) {
+func forwarding(t testing.TB, opts skydns.Options, upstreams ...mute) (*upstream.Forwarder, string) {
 	t.Helper()
 	var addrs []netip.AddrPort
 	for _, u := range upstreams {
 		addrs = append(addrs, u.addr())
 	}
-	opts.Forwarder = skydns.NewForwarder(netip.AddrPort{})
+	opts.Forwarder = upstream.New(netip.AddrPort{})
 	opts.Forwarder.SetRoutes(addrs, nil)
 	opts.Backend = zone()
 	return opts.Forwarder, serve(t, opts)
 }
 
-// What an upstream says is passed on to the last byte, whatever it is.
+// The reply of an upstream is passed on to the last byte.
 func TestRepliesAreNotTouched(t *testing.T) {
 	up := newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)
@@ -222,92 +220,13 @@ func TestServerThatGoes(t *testing.T) {
 		gone.next()
 	}
 	_ = gone.Close()
-	c.ask(n, "last.outside.example") // on the socket of the others: the kernel tells it
+	c.ask(n, "last.outside.example") // on the socket of the others: the kernel reports the error
 	for range n + 1 {
 		q := second.next()
 		second.say(reply(q.query, dns.RcodeSuccess), q.from)
 		if got := c.next(); got[3]&0xf != dns.RcodeSuccess {
 			t.Fatalf("got %q", got)
 		}
-	}
-}
-
-// Thousands of queries are in flight, the servers change meanwhile, and replies
-// come in another order: each client gets his own, none is lost.
-func TestThousandsInFlight(t *testing.T) {
-	const clients, each, burst = 8, 250, 50
-	up := newMute(t)
-	f, addr := forwarding(t, skydns.Options{}, up)
-	var conns []client
-	var pending []asked
-	for i := range clients {
-		c := newClient(t, addr)
-		conns = append(conns, c)
-		for id := range uint16(each) {
-			c.ask(id, fmt.Sprintf("q%d.c%d.outside.example", id, i))
-			if id%burst != burst-1 {
-				continue
-			}
-			for range burst {
-				pending = append(pending, up.next())
-			}
-			f.PatientForTest(20 * time.Second) // a slow machine is no slow upstream
-		}
-	}
-	ports := map[uint16]bool{}
-	for _, q := range pending {
-		ports[q.from.Port()] = true
-	}
-	if len(ports) < 2 || len(ports) > 64 {
-		t.Errorf("%d sockets for %d queries", len(ports), len(pending))
-	}
-	f.SetRoutes([]netip.AddrPort{newMute(t).addr()}, nil)
-	var readers sync.WaitGroup
-	for i, c := range conns {
-		readers.Go(func() {
-			seen := map[uint16]bool{}
-			for range each {
-				m := new(dns.Msg)
-				if err := m.Unpack(c.next()); err != nil {
-					t.Error(err)
-					return
-				}
-				want := fmt.Sprintf("q%d.c%d.outside.example.", m.Id, i)
-				if seen[m.Id] || len(m.Question) != 1 || m.Question[0].Name != want || m.Rcode != dns.RcodeNameError {
-					t.Errorf("want %s, got %v", want, m)
-				}
-				seen[m.Id] = true
-			}
-		})
-	}
-	for i := range pending {
-		q := pending[len(pending)-1-i]
-		up.say(reply(q.query, dns.RcodeNameError), q.from)
-	}
-	readers.Wait()
-}
-
-// One socket is used for one query after the other, and after a while another
-// one: then a query on the old one still gets its reply.
-func TestSocketsChange(t *testing.T) {
-	up := newMute(t)
-	f, addr := forwarding(t, skydns.Options{}, up)
-	c := newClient(t, addr)
-	ask := func(id uint16) asked {
-		c.ask(id, fmt.Sprintf("q%d.outside.example", id))
-		return up.next()
-	}
-	first := ask(1)
-	if same := ask(2); same.from != first.from {
-		t.Errorf("a new socket for the second query")
-	}
-	f.AgeForTest(11 * time.Second)
-	if other := ask(3); other.from == first.from {
-		t.Errorf("still the same socket")
-	}
-	up.say(reply(first.query, dns.RcodeSuccess), first.from)
-	if got := c.next(); binary.BigEndian.Uint16(got) != 1 {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -364,26 +283,5 @@ func TestPanicOnTheWayBack(t *testing.T) {
 	}
 	if n := value(t, reg, "kubedns_dns_panics_total"); n != 3 {
 		t.Errorf("%v panics counted", n)
-	}
-}
-
-// Close ends what is under way.
-func TestCloseEndsQueries(t *testing.T) {
-	up := newMute(t)
-	f := skydns.NewForwarder(netip.AddrPort{})
-	f.SetRoutes([]netip.AddrPort{up.addr()}, nil)
-	raw, err := dnstest.Query("www.outside.example", dns.TypeA).Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := f.Forward(t.Context(), raw, false)
-		ended <- err
-	}()
-	up.next()
-	f.Close()
-	if err := <-ended; !errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %v", err)
 	}
 }

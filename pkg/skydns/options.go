@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // Options of a Server.
@@ -18,8 +19,8 @@ type Options struct {
 	Domain string
 	// Backend holds the zone's data. Required.
 	Backend backend.Backend
-	// Forwarder sends queries to upstreams. Required.
-	Forwarder *Forwarder
+	// Forwarder sends queries to upstreams. Required. Its maker closes it, after Run.
+	Forwarder *upstream.Forwarder
 	// Version is the reply to version.bind in class CHAOS.
 	Version string
 	// Registerer registers the metrics. nil: they are counted and not exported.

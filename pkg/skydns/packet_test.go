@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // oneName is a backend with one name of many addresses.
@@ -49,7 +50,7 @@ func (oneName) ReverseBelow(netip.Prefix) error { return backend.ErrNotFound }
 
 func newServer(t testing.TB, b backend.Backend) *Server {
 	t.Helper()
-	s, err := New(Options{Domain: "cluster.local.", Backend: b, Forwarder: NewForwarder(netip.AddrPort{})})
+	s, err := New(Options{Domain: "cluster.local.", Backend: b, Forwarder: upstream.New(netip.AddrPort{})})
 	if err != nil {
 		t.Fatal(err)
 	}

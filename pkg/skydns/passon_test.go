@@ -11,6 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // A forwarded reply that is larger than the client takes has TC, whole records,
@@ -91,7 +92,7 @@ func TestCompressedQuestion(t *testing.T) {
 
 // Short TTLs of targets stay short, in all sections.
 func TestTTLOfTargets(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: upstream(t, answerWith(t, "www.outside.example. 5 IN A 192.0.2.1"))})
+	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: forwarderTo(t, answerWith(t, "www.outside.example. 5 IN A 192.0.2.1"))})
 	m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local", dns.TypeA), false)
 	for _, rr := range m.Answer {
 		if rr.Header().Ttl != 5 {
@@ -126,15 +127,15 @@ func TestAliasChainInAdditional(t *testing.T) {
 func TestAliasIntoStubDomain(t *testing.T) {
 	z := zone()
 	z.names["corp"] = []backend.Record{alias("www.stub.cluster.local.")}
-	f := upstream(t, rcode(dns.RcodeNameError))
+	f := forwarderTo(t, rcode(dns.RcodeNameError))
 	stub := dnstest.NewServer(t, answerWith(t, "www.stub.cluster.local. 20 IN A 192.0.2.9"))
-	f.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Addr: stub.AddrPort()}}})
+	f.SetRoutes(nil, map[string][]upstream.StubServer{"stub.cluster.local": {{Addr: stub.AddrPort()}}})
 	addr := serve(t, skydns.Options{Backend: z, Forwarder: f})
-	front := skydns.NewForwarder(stub.AddrPort()) // cluster-first
-	front.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
+	front := upstream.New(stub.AddrPort()) // cluster-first
+	front.SetRoutes(nil, map[string][]upstream.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
 	behind := serve(t, skydns.Options{Backend: z, Forwarder: front})
-	direct := skydns.NewForwarder(stub.AddrPort())
-	direct.SetRoutes(nil, map[string][]skydns.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
+	direct := upstream.New(stub.AddrPort())
+	direct.SetRoutes(nil, map[string][]upstream.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
 	fast := serve(t, skydns.Options{Backend: twinZone(), Forwarder: direct})
 	m := dnstest.Exchange(t, fast, dnstest.Query("www.stub.cluster.local", dns.TypeA), false)
 	if len(m.Answer) != 1 || m.Rcode != dns.RcodeSuccess {
@@ -151,9 +152,9 @@ func TestAliasIntoStubDomain(t *testing.T) {
 // A stub domain that is the zone or above it takes no name of the zone away.
 func TestStubDomainAboveTheZone(t *testing.T) {
 	for _, domain := range []string{"cluster.local", "local"} {
-		f := upstream(t, rcode(dns.RcodeNameError))
+		f := forwarderTo(t, rcode(dns.RcodeNameError))
 		stub := dnstest.NewServer(t, rcode(dns.RcodeRefused))
-		f.SetRoutes(nil, map[string][]skydns.StubServer{domain: {{Addr: stub.AddrPort()}}})
+		f.SetRoutes(nil, map[string][]upstream.StubServer{domain: {{Addr: stub.AddrPort()}}})
 		addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
 		m := dnstest.Exchange(t, addr, dnstest.Query("in.cluster.local", dns.TypeA), false)
 		if len(m.Answer) != 2 || m.CheckingDisabled {

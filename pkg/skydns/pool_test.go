@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
-	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // The same question, asked by many at once, is asked upstream once; everybody
@@ -17,7 +17,7 @@ import (
 func TestSameQuestionInFlight(t *testing.T) {
 	var asked atomic.Int32
 	first, release := make(chan struct{}), make(chan struct{})
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		if asked.Add(1) == 1 {
 			close(first)
 		}
@@ -39,7 +39,7 @@ func TestSameQuestionInFlight(t *testing.T) {
 		started.Add(1)
 		askers.Go(func() {
 			started.Done()
-			reply, err := f.Forward(t.Context(), raw(id), false)
+			reply, err := forwardUDP(t.Context(), f, raw(id))
 			m := new(dns.Msg)
 			if err != nil || m.Unpack(reply) != nil || m.Id != id {
 				t.Errorf("%d: %v, %v", id, m, err)
@@ -54,7 +54,7 @@ func TestSameQuestionInFlight(t *testing.T) {
 	started.Wait()
 	close(release)
 	askers.Wait()
-	// Whoever came when the first reply was there already asked anew.
+	// A query that came after the first reply was sent again.
 	if n := asked.Load(); n > 20 {
 		t.Errorf("asked %d times", n)
 	}
@@ -71,7 +71,7 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
 	}
 	server := dnstest.NewServer(t, dns.HandlerFunc(handler))
-	f := skydns.NewForwarder(netip.AddrPort{})
+	f := upstream.New(netip.AddrPort{})
 	f.SetRoutes([]netip.AddrPort{server.AddrPort()}, nil)
 	defer f.Close()
 	ask := func(tcp bool) {
@@ -80,7 +80,7 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Forward(t.Context(), raw, tcp); err != nil {
+		if _, err := forward(t.Context(), f, raw, tcp); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 }
 
 func BenchmarkForward(b *testing.B) {
-	f := upstream(b, rcode(dns.RcodeNameError))
+	f := forwarderTo(b, rcode(dns.RcodeNameError))
 	defer f.Close()
 	raw, err := dnstest.Query("www.outside.example", dns.TypeA).Pack()
 	if err != nil {
@@ -113,7 +113,7 @@ func BenchmarkForward(b *testing.B) {
 		b.Run(tt.name, func(b *testing.B) {
 			for b.Loop() {
 				tt.before()
-				if _, err := f.Forward(b.Context(), raw, false); err != nil {
+				if _, err := forwardUDP(b.Context(), f, raw); err != nil {
 					b.Fatal(err)
 				}
 			}

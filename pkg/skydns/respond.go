@@ -90,7 +90,7 @@ func (s *responder) classify(r *request) (kind, int) {
 		return local, dns.RcodeRefused // RFC 8482, RFC 5936
 	case isMeta(qtype):
 		return local, dns.RcodeNotImplemented
-	case class == dns.ClassCHAOS && s.forwarder.takesAll() && strings.HasSuffix(r.name, ".bind."):
+	case class == dns.ClassCHAOS && s.forwarder.TakesAll() && strings.HasSuffix(r.name, ".bind."):
 		return outside, dns.RcodeSuccess
 	case class == dns.ClassCHAOS:
 		return chaos, dns.RcodeSuccess
@@ -98,7 +98,7 @@ func (s *responder) classify(r *request) (kind, int) {
 		return local, dns.RcodeRefused
 	case isReverse(r.name):
 		return reverse, dns.RcodeSuccess
-	case !isBelow(r.name, s.domain), s.forwarder.takesFrom(s.domain, r.name):
+	case !isBelow(r.name, s.domain), s.forwarder.TakesFrom(s.domain, r.name):
 		return outside, dns.RcodeSuccess
 	}
 	return local, dns.RcodeSuccess
@@ -157,7 +157,7 @@ func (s *responder) held(raw []byte, via transport) func(send func([]byte)) {
 
 // forward sends the packet to an upstream, unchanged.
 func (s *responder) forward(r *request, sys system, start time.Time) response {
-	if !s.forwarder.takes(r.name) {
+	if !s.forwarder.Takes(r.name) {
 		return response{reply: s.finish(r, r.forwardFailure(), sys, start)}
 	}
 	r.raw = bytes.Clone(r.raw) // the packet's buffer is used again
@@ -175,11 +175,11 @@ func (s *responder) forward(r *request, sys system, start time.Time) response {
 	}
 	if r.via == tcp {
 		return response{start: s.background(func(ctx context.Context, send func([]byte)) {
-			send(answer(s.forwarder.Forward(ctx, r.raw, true)))
+			send(answer(s.forwarder.ForwardTCP(ctx, r.raw)))
 		})}
 	}
 	return response{start: func(send func([]byte)) {
-		s.forwarder.start(r.raw, func(reply []byte, err error) { send(answer(reply, err)) })
+		s.forwarder.ForwardUDP(r.raw, func(reply []byte, err error) { send(answer(reply, err)) })
 	}}
 }
 

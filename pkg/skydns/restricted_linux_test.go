@@ -20,6 +20,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // restrictedEnv names the test that a child process serves for.
@@ -83,7 +84,7 @@ func serveRestricted(t *testing.T, opts skydns.Options, restrict func(t *testing
 }
 
 func serveUntilEOF(t *testing.T, opts skydns.Options) {
-	opts.Domain, opts.Backend, opts.Forwarder = "cluster.local.", twinZone(), skydns.NewForwarder(netip.AddrPort{})
+	opts.Domain, opts.Backend, opts.Forwarder = "cluster.local.", twinZone(), upstream.New(netip.AddrPort{})
 	opts.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	s, err := skydns.New(opts)
 	if err != nil {

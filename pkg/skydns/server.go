@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // A Server answers DNS queries over UDP and TCP.
@@ -46,8 +47,6 @@ func New(opts Options) (*Server, error) {
 	if opts.Registerer != nil {
 		opts.Registerer.MustRegister(newUpstreamMetrics(opts.Forwarder))
 	}
-	opts.Forwarder.hosts.local = r.addresses
-	opts.Forwarder.udp.panicked = func(packet []byte, trouble any) { r.recovered(packet, trouble) }
 	return s, nil
 }
 
@@ -87,7 +86,6 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	g.Go(func() error { return s.tcp.serve(ctx, sockets.tcp) })
 	err := g.Wait()
 	s.running.Wait()
-	s.forwarder.Close()
 	return errors.Join(err, sockets.Close()) // after the last reply
 }
 
@@ -107,10 +105,16 @@ func (s *Server) Alive(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
 	defer cancel()
-	var self mux
-	defer self.close()
-	until, _ := ctx.Deadline()
-	if _, err := wait(ctx, func(done func([]byte, error)) { self.ask([]netip.AddrPort{*addr}, query, until, done) }); err != nil {
+	self := upstream.New(*addr)
+	defer self.Close()
+	replied := make(chan error, 1)
+	self.ForwardUDP(query, func(_ []byte, err error) { replied <- err })
+	select {
+	case err = <-replied:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("a query to ourselves, at %s: %w", addr, err)
 	}
 	return nil

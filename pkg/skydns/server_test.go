@@ -24,6 +24,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 func TestMain(m *testing.M) {
@@ -57,7 +58,7 @@ func zone() *fake {
 
 // Answers as text, so that a change of any part shows.
 func TestReplies(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: zone(), Version: "v1", Forwarder: upstream(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
+	addr := serve(t, skydns.Options{Backend: zone(), Version: "v1", Forwarder: forwarderTo(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
 	tests := []struct {
 		name, question string
 		qtype, class   uint16
@@ -154,7 +155,7 @@ func TestAliasesAreFollowedSoFar(t *testing.T) {
 }
 
 func TestNotReady(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: &fake{status: backend.NotReady}, Forwarder: upstream(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
+	addr := serve(t, skydns.Options{Backend: &fake{status: backend.NotReady}, Forwarder: forwarderTo(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
 	for _, name := range []string{"web.cluster.local", "cluster.local", "1.0.0.10.in-addr.arpa"} {
 		q := dnstest.Query(name, dns.TypePTR)
 		q.SetEdns0(1232, false)
@@ -334,7 +335,7 @@ func TestForwardingToTheNextServer(t *testing.T) {
 				}
 				servers = append(servers, dnstest.NewServer(t, counted(handler)).AddrPort())
 			}
-			f := skydns.NewForwarder(netip.AddrPort{})
+			f := upstream.New(netip.AddrPort{})
 			f.SetRoutes(servers, nil)
 			addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
 			for _, tcp := range []bool{false, true} {
@@ -350,7 +351,7 @@ func TestForwardingToTheNextServer(t *testing.T) {
 
 // A reply that is for another question, or has another ID, is not taken.
 func TestForgedRepliesAreIgnored(t *testing.T) {
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		for _, forge := range []func(*dns.Msg){
 			func(m *dns.Msg) { m.Id++ },
 			func(m *dns.Msg) { m.Question[0].Name = "other.example." },
@@ -372,7 +373,7 @@ func TestForgedRepliesAreIgnored(t *testing.T) {
 
 func TestForwardingLeavesTheMessageAlone(t *testing.T) {
 	queries := make(chan *dns.Msg, 1)
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		queries <- q
 		m := new(dns.Msg).SetReply(q)
 		m.AuthenticatedData, m.Authoritative = true, true
@@ -400,7 +401,7 @@ func TestEverythingElseGoesToOneServer(t *testing.T) {
 		m.Answer = []dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: q.Question[0].Qclass}, Txt: []string{"behind"}}}
 		_ = w.WriteMsg(m)
 	}))
-	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: skydns.NewForwarder(behind.AddrPort())})
+	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: upstream.New(behind.AddrPort())})
 	for _, tt := range []struct {
 		name  string
 		class uint16
@@ -422,9 +423,9 @@ func TestEverythingElseGoesToOneServer(t *testing.T) {
 
 func TestStubDomainsOfAliases(t *testing.T) {
 	stub := dnstest.NewServer(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.7"))
-	f := upstream(t, rcode(dns.RcodeNameError))
+	f := forwarderTo(t, rcode(dns.RcodeNameError))
 	up := dnstest.NewServer(t, rcode(dns.RcodeNameError)).AddrPort()
-	f.SetRoutes([]netip.AddrPort{up}, map[string][]skydns.StubServer{"outside.example": {{Addr: stub.AddrPort()}}, "other.example": {{Addr: up}}})
+	f.SetRoutes([]netip.AddrPort{up}, map[string][]upstream.StubServer{"outside.example": {{Addr: stub.AddrPort()}}, "other.example": {{Addr: up}}})
 	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
 	m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local", dns.TypeA), false)
 	if len(m.Answer) != 2 || !strings.Contains(m.Answer[1].String(), "192.0.2.7") {
@@ -438,7 +439,7 @@ func TestStubDomainsOfAliases(t *testing.T) {
 
 func TestOverload(t *testing.T) {
 	release := make(chan struct{})
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		<-release
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
 	})
@@ -481,11 +482,11 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// One connection, many queries: those that wait hold up nobody, and more than
+// One connection, many queries: pending ones hold up no other, and more than
 // the library's limit of 128 are answered.
 func TestPipelining(t *testing.T) {
 	release := make(chan struct{})
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		<-release
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
 	})
@@ -559,7 +560,7 @@ func TestTooManyConnections(t *testing.T) {
 // A server that stops answers what it has read before.
 func TestStopWaitsForWhatIsInFlight(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		close(asked)
 		<-release
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
@@ -600,7 +601,7 @@ func TestListenOnATakenPort(t *testing.T) {
 // The metrics that dashboards know, by name, type, labels and buckets.
 func TestLegacyMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	addr := serve(t, skydns.Options{Backend: zone(), Registerer: reg, Forwarder: upstream(t, rcode(dns.RcodeNameError))})
+	addr := serve(t, skydns.Options{Backend: zone(), Registerer: reg, Forwarder: forwarderTo(t, rcode(dns.RcodeNameError))})
 	for _, name := range []string{"web.cluster.local", "no.cluster.local", "no.cluster.local", "www.outside.example"} {
 		dnstest.Exchange(t, addr, dnstest.Query(name, dns.TypeA), false)
 	}
@@ -628,7 +629,7 @@ skydns_skydns_dns_cachemiss_count_total{cache="response"} 3
 }
 
 func TestAlive(t *testing.T) {
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: upstream.New(netip.AddrPort{})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -658,7 +659,7 @@ func TestAlive(t *testing.T) {
 
 // A socket for all addresses answers from the one that was asked.
 func TestReplyComesFromTheAddressAsked(t *testing.T) {
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: skydns.NewForwarder(netip.AddrPort{})})
+	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: upstream.New(netip.AddrPort{})})
 	if err != nil {
 		t.Fatal(err)
 	}

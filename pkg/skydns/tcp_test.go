@@ -11,6 +11,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // framed is a query as it is sent over TCP.
@@ -23,7 +24,7 @@ func framed(t testing.TB, q *dns.Msg) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(raw))), raw...)
 }
 
-// A client that asks and does not read holds up nobody else.
+// A client that sends queries and does not read holds up no other client.
 func TestSlowReader(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	slow, err := net.Dial("tcp", addr)
@@ -54,7 +55,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 // Connections that say nothing stay open for a while and cost little; others
-// are served beside them.
+// are served meanwhile.
 func TestIdleConnections(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	for range 500 {
@@ -139,7 +140,7 @@ func TestReplyBeforeTheNextQueryIsWhole(t *testing.T) {
 // connection, however many they are; those beyond the limit get SERVFAIL at once.
 func TestManyForwardsOnOneConnection(t *testing.T) {
 	release := make(chan struct{})
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		<-release
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
 	})
@@ -188,7 +189,7 @@ func TestLargeQuery(t *testing.T) {
 }
 
 func TestNegativeLimits(t *testing.T) {
-	opts := skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: skydns.NewForwarder(netip.AddrPort{}), MaxTCPConns: -1}
+	opts := skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: upstream.New(netip.AddrPort{}), MaxTCPConns: -1}
 	if _, err := skydns.New(opts); err == nil {
 		t.Error("a negative limit was taken")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // fullListener is a listener of a process that may open no more files.
@@ -36,7 +37,7 @@ func TestAcceptDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s, err := New(Options{
-			Domain: "cluster.local.", Backend: oneName{}, Forwarder: NewForwarder(netip.AddrPort{}), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Domain: "cluster.local.", Backend: oneName{}, Forwarder: upstream.New(netip.AddrPort{}), Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +70,7 @@ func (longTarget) Records(context.Context, backend.Query) (backend.Answer, error
 func TestUnpackableReplies(t *testing.T) {
 	var log bytes.Buffer
 	s, err := New(Options{
-		Domain: "cluster.local.", Backend: longTarget{}, Forwarder: NewForwarder(netip.AddrPort{}), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Domain: "cluster.local.", Backend: longTarget{}, Forwarder: upstream.New(netip.AddrPort{}), Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

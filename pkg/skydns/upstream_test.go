@@ -16,6 +16,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // Several silent servers before a good one cost time, not the reply, and only the
@@ -172,7 +173,7 @@ func TestForgedErrors(t *testing.T) {
 func TestEqualLookupsAreJoined(t *testing.T) {
 	var asked atomic.Int32
 	release := make(chan struct{})
-	f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		asked.Add(1)
 		<-release
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
@@ -181,7 +182,7 @@ func TestEqualLookupsAreJoined(t *testing.T) {
 	var lookups sync.WaitGroup
 	for range 50 {
 		lookups.Go(func() {
-			if _, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA); err != nil {
+			if _, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -197,7 +198,7 @@ func TestEqualLookupsAreJoined(t *testing.T) {
 // A server that does not read EDNS gets the look-up without it.
 func TestLookupWithoutEDNS(t *testing.T) {
 	for _, question := range []bool{true, false} {
-		f := upstream(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 			m := new(dns.Msg).SetReply(q)
 			if q.IsEdns0() == nil {
 				m.Answer = dnstest.Records(t, "www.outside.example. 5 IN A 192.0.2.1")
@@ -206,7 +207,7 @@ func TestLookupWithoutEDNS(t *testing.T) {
 			}
 			_ = w.WriteMsg(m)
 		})
-		m, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA)
+		m, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA, nil)
 		if err != nil || len(m.Answer) != 1 {
 			t.Errorf("question %v: %v, %v", question, m, err)
 		}
@@ -216,12 +217,12 @@ func TestLookupWithoutEDNS(t *testing.T) {
 
 // A stub server given by name needs no running server.
 func TestLookupWithNamedStub(t *testing.T) {
-	f := upstream(t, rcode(dns.RcodeNameError))
+	f := forwarderTo(t, rcode(dns.RcodeNameError))
 	defer f.Close()
-	f.SetRoutes(nil, map[string][]skydns.StubServer{"stub.example": {{Host: "ns.stub.example"}}})
+	f.SetRoutes(nil, map[string][]upstream.StubServer{"stub.example": {{Host: "ns.stub.example"}}})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if m, err := f.Lookup(ctx, "www.stub.example.", dns.TypeA); err == nil {
+	if m, err := f.Lookup(ctx, "www.stub.example.", dns.TypeA, nil); err == nil {
 		t.Errorf("got %v", m)
 	}
 }
@@ -231,7 +232,7 @@ func TestClosedPort(t *testing.T) {
 	closed := newMute(t)
 	_ = closed.Close()
 	good := dnstest.NewServer(t, rcode(dns.RcodeNameError))
-	f := skydns.NewForwarder(netip.AddrPort{})
+	f := upstream.New(netip.AddrPort{})
 	defer f.Close()
 	f.SetRoutes([]netip.AddrPort{closed.addr(), good.AddrPort()}, nil)
 	raw, err := dnstest.Query("www.outside.example", dns.TypeA).Pack()
@@ -240,7 +241,7 @@ func TestClosedPort(t *testing.T) {
 	}
 	for _, tcp := range []bool{false, true} {
 		for range 3 {
-			if r, err := f.Forward(t.Context(), raw, tcp); err != nil || r[3]&0xf != dns.RcodeNameError {
+			if r, err := forward(t.Context(), f, raw, tcp); err != nil || r[3]&0xf != dns.RcodeNameError {
 				t.Errorf("tcp %v: %q, %v", tcp, r, err)
 			}
 		}
@@ -254,7 +255,7 @@ func TestIdleConnectionsClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ln.Close() }()
-	f := skydns.NewForwarder(netip.AddrPort{})
+	f := upstream.New(netip.AddrPort{})
 	defer f.Close()
 	f.SetRoutes([]netip.AddrPort{ln.Addr().(*net.TCPAddr).AddrPort()}, nil)
 	ended := make(chan error, 1)
@@ -277,7 +278,7 @@ func TestIdleConnectionsClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Forward(t.Context(), raw, true); err != nil {
+	if _, err := f.ForwardTCP(t.Context(), raw); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; !errors.Is(err, io.EOF) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // The metrics show which servers reply; they are those of the configuration.
@@ -18,9 +19,9 @@ func TestUpstreamMetrics(t *testing.T) {
 	silent, good := newMute(t).addr(), dnstest.NewServer(t, rcode(dns.RcodeSuccess)).AddrPort()
 	stub := netip.MustParseAddrPort("192.0.2.1:53")
 	reg := prometheus.NewRegistry()
-	f := skydns.NewForwarder(netip.AddrPort{})
+	f := upstream.New(netip.AddrPort{})
 	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f, Registerer: reg})
-	f.SetRoutes([]netip.AddrPort{silent, good}, map[string][]skydns.StubServer{"stub.example": {{Addr: stub}, {Host: "ns.example"}}})
+	f.SetRoutes([]netip.AddrPort{silent, good}, map[string][]upstream.StubServer{"stub.example": {{Addr: stub}, {Host: "ns.example"}}})
 	expect := func(name string, want ...string) {
 		t.Helper()
 		got := series(t, reg, name)

@@ -12,13 +12,14 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // A zone is the server's view of its data, and of the names that its aliases lead to.
 type zone struct {
 	domain    string
 	backend   backend.Backend
-	forwarder *Forwarder
+	forwarder *upstream.Forwarder
 	version   string
 	log       *slog.Logger
 }
@@ -52,7 +53,7 @@ func (z *zone) soa(ttl uint32) *dns.SOA {
 // outside reports whether upstreams hold name: it is not below the apex, or it is in
 // a stub domain inside the zone.
 func (z *zone) outside(name string) bool {
-	return !isBelow(name, z.domain) || z.forwarder.hasStubBetween(name, z.domain)
+	return !isBelow(name, z.domain) || z.forwarder.HasStubBetween(name, z.domain)
 }
 
 // maxAliases is how many CNAMEs of the zone are followed.
@@ -115,13 +116,13 @@ const targetTTL = 30
 
 // followOutside asks the forwarder for a name that is not in the zone.
 func (z *zone) followOutside(ctx context.Context, wait bool, c chain, name string, qtype uint16) (chain, error) {
-	if strings.Count(name, ".") < 2 || !z.forwarder.knows(name) {
+	if strings.Count(name, ".") < 2 || !z.forwarder.CanLookup(name) {
 		return c, nil // one label, or no server to ask: the reply is the CNAME
 	}
 	if !wait {
 		return c, backend.ErrWouldWait
 	}
-	m, err := z.forwarder.Lookup(ctx, name, qtype)
+	m, err := z.forwarder.Lookup(ctx, name, qtype, z.addresses)
 	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		z.log.Debug("cannot look up the target of an alias", "name", name, "err", err)
 		c.rcode = dns.RcodeServerFailure
@@ -148,7 +149,7 @@ func (z *zone) addresses(ctx context.Context, name string) ([]netip.Addr, bool) 
 	var addrs []netip.Addr
 	for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
 		if c, err := z.follow(ctx, true, name, qtype); err == nil {
-			addrs = append(addrs, addrsOf(c.rrs)...)
+			addrs = append(addrs, upstream.Addresses(c.rrs)...)
 		}
 	}
 	return addrs, true

@@ -1,4 +1,4 @@
-package skydns
+package upstream
 
 import (
 	"cmp"
@@ -129,4 +129,16 @@ func (t *healthTable) forget(now time.Time) {
 			delete(t.servers, server)
 		}
 	}
+}
+
+// state returns how a server behaved: one that was not asked lately is up, and rtt
+// is 0 while it is not known.
+func (t *healthTable) state(server netip.AddrPort) (up bool, rtt time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.servers[server]
+	if h == nil {
+		return true, 0
+	}
+	return !h.down(), h.rtt
 }

@@ -1,4 +1,4 @@
-package skydns
+package upstream
 
 import (
 	"bytes"
@@ -7,9 +7,6 @@ import (
 	"slices"
 	"time"
 )
-
-// sweepStep is how often pending queries are looked at.
-const sweepStep = 25 * time.Millisecond
 
 // sweep does what time brings: servers that are asked next, waiters whose time
 // is over, replies that no longer come, idle sockets.
@@ -20,39 +17,20 @@ func (m *mux) sweep() {
 	for p := range m.live {
 		hops = append(hops, m.tick(p, now)...)
 	}
-	for l := range m.open {
+	for l := range m.links.open {
 		for _, t := range l.tries {
 			if t.of.over && now.Sub(t.sent) > exchangeTimeout {
 				m.drop(t)
 			}
 		}
 		if now.Sub(l.made) >= maxLinkAge && !l.retired {
-			m.links[l.server] = slices.DeleteFunc(m.links[l.server], func(other *link) bool { return other == l })
-			m.retire(l)
+			m.links.retire(l)
 		}
 	}
-	if m.health != nil {
-		m.health.forget(now)
-	}
-	m.sweeper = nil
-	m.wake()
+	m.health.forget(now)
+	m.sweeper.rearm(len(m.live) > 0, len(m.links.open) > 0)
 	m.mu.Unlock()
 	m.do(hops)
-}
-
-// wake starts the sweeper where it has work.
-func (m *mux) wake() {
-	switch {
-	case len(m.live) > 0 && (m.sweeper == nil || m.idle):
-		if m.sweeper != nil {
-			m.sweeper.Stop()
-		}
-		m.idle = false
-		m.sweeper = time.AfterFunc(sweepStep, m.sweep)
-	case len(m.open) > 0 && m.sweeper == nil:
-		m.idle = true
-		m.sweeper = time.AfterFunc(maxLinkAge/10, m.sweep)
-	}
 }
 
 // tick asks the next server of a query in time, and ends the wait of those whose
@@ -96,7 +74,7 @@ func (m *mux) tick(p *pending, now time.Time) []hop {
 
 // note counts a try that was not replied to before the next one, once.
 func (m *mux) note(t *try) {
-	if !t.late && m.health != nil {
+	if !t.late {
 		m.health.silent(t.link.server)
 	}
 	t.late = true

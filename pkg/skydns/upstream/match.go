@@ -1,4 +1,4 @@
-package skydns
+package upstream
 
 import (
 	"bytes"
@@ -7,14 +7,17 @@ import (
 	"github.com/miekg/dns"
 )
 
+// headerSize is the size of a message's header, in bytes (RFC 1035 section 4.1.1).
+const headerSize = 12
+
 // A match is how a packet relates to a query.
 type match int
 
 const (
 	// unrelated: not a reply to the query.
 	unrelated match = iota
-	// rejection: an error without a question. Anybody who guesses the ID can
-	// forge one, so it only sends the query to the next server (RFC 5452
+	// rejection: an error without a question. An attacker who guesses the ID
+	// can forge one, so it only sends the query to the next server (RFC 5452
 	// section 9.1).
 	rejection
 	// related: a reply with the ID and the question of the query.

@@ -1,4 +1,4 @@
-package skydns
+package upstream
 
 import (
 	"bytes"

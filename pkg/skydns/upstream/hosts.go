@@ -1,0 +1,99 @@
+package upstream
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// A StubServer is a server of a stub domain: an address, or a host name that
+// is looked up when the server is needed.
+type StubServer struct {
+	Addr netip.AddrPort
+	Host string
+}
+
+const (
+	dnsPort = 53
+	// hostTTL is how long the address of a stub server is remembered.
+	hostTTL = 30 * time.Second
+)
+
+// A Resolver returns the addresses of a name in the zone of the server; false for
+// other names.
+type Resolver func(ctx context.Context, name string) (addrs []netip.Addr, inZone bool)
+
+// A hostCache remembers the addresses of stub servers given by name.
+type hostCache struct {
+	mu    sync.Mutex
+	known map[string]hostAddrs
+}
+
+type hostAddrs struct {
+	addrs []netip.Addr
+	until time.Time
+}
+
+// resolve returns the addresses of stub servers. One that cannot be resolved is left
+// out, or used with its last known addresses. lookup finds those of a name.
+func (c *hostCache) resolve(servers []StubServer, lookup func(host string) []netip.Addr) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, server := range servers {
+		if server.Host == "" {
+			out = append(out, server.Addr)
+			continue
+		}
+		for _, addr := range c.addrs(dns.Fqdn(server.Host), lookup) {
+			out = append(out, netip.AddrPortFrom(addr, dnsPort))
+		}
+	}
+	return out
+}
+
+func (c *hostCache) addrs(host string, lookup func(host string) []netip.Addr) []netip.Addr {
+	known, fresh := c.get(host)
+	if fresh {
+		return known
+	}
+	addrs := lookup(host)
+	if len(addrs) == 0 {
+		return known
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil || len(c.known) > 1000 { // names come from the configuration: few
+		c.known = map[string]hostAddrs{}
+	}
+	c.known[host] = hostAddrs{addrs: addrs, until: time.Now().Add(hostTTL)}
+	return addrs
+}
+
+// get returns the addresses of a name as far as they are known, and whether they can
+// be used without another look-up.
+func (c *hostCache) get(host string) (addrs []netip.Addr, fresh bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.known[host]
+	return known.addrs, time.Now().Before(known.until)
+}
+
+// Addresses returns those of the A and AAAA records.
+func Addresses(rrs []dns.RR) []netip.Addr {
+	var addrs []netip.Addr
+	for _, rr := range rrs {
+		var addr netip.Addr
+		switch rr := rr.(type) {
+		case *dns.A:
+			addr, _ = netip.AddrFromSlice(rr.A)
+		case *dns.AAAA:
+			addr, _ = netip.AddrFromSlice(rr.AAAA)
+		}
+		if addr.IsValid() {
+			addrs = append(addrs, addr.Unmap())
+		}
+	}
+	return addrs
+}

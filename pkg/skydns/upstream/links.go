@@ -1,0 +1,101 @@
+package upstream
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxReply is the size of the largest reply, in bytes.
+	maxReply = 65535
+	// receiveBuffer is the size of a socket's buffer, in bytes, where the kernel allows it.
+	receiveBuffer = 4 << 20
+	// maxLinkAge is how long a socket takes new queries. Rotating sockets changes
+	// the source port, which a forger has to guess (RFC 5452 section 9.2).
+	maxLinkAge = 10 * time.Second
+	// A server gets another socket when one has linkLoad pending queries, up to
+	// maxLinks. So 2000 queries are at most 125 on each, and the kernel has room
+	// for their replies (208 KB by default).
+	linkLoad, maxLinks = 64, 16
+)
+
+// links are the open sockets. The lock of their mux guards them.
+type links struct {
+	// received takes a packet, and broken an error, such as an ICMP message. Both
+	// are called by a link's own goroutine, without the lock.
+	received func(l *link, packet []byte)
+	broken   func(l *link, err error)
+
+	byServer map[netip.AddrPort][]*link // those that take queries
+	open     map[*link]bool             // also those that take no more queries
+	readers  sync.WaitGroup
+}
+
+// to returns a link to a server: one of those there are, by chance, or a new one.
+func (s *links) to(server netip.AddrPort, now time.Time) (*link, error) {
+	links := s.byServer[server]
+	for len(links) > 0 {
+		l := links[rand.IntN(len(links))]
+		if now.Sub(l.made) < maxLinkAge {
+			if len(l.tries) < linkLoad || len(links) == maxLinks {
+				return l, nil
+			}
+			break
+		}
+		s.retire(l)
+		links = s.byServer[server]
+	}
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetReadBuffer(receiveBuffer)
+	l := &link{server: server, conn: conn, made: now, tries: map[uint16]*try{}}
+	s.byServer[server] = append(links, l)
+	s.open[l] = true
+	s.readers.Go(func() { s.read(l) })
+	return l, nil
+}
+
+// retire gives a link no more queries, and closes it after its last reply.
+func (s *links) retire(l *link) {
+	l.retired = true
+	s.byServer[l.server] = slices.DeleteFunc(s.byServer[l.server], func(other *link) bool { return other == l })
+	if len(s.byServer[l.server]) == 0 {
+		delete(s.byServer, l.server)
+	}
+	s.closeUnused(l)
+}
+
+func (s *links) retireAll() {
+	for l := range s.open {
+		s.retire(l)
+	}
+}
+
+func (s *links) closeUnused(l *link) {
+	if l.retired && len(l.tries) == 0 && s.open[l] {
+		delete(s.open, l)
+		_ = l.conn.Close()
+	}
+}
+
+func (s *links) read(l *link) {
+	buf := make([]byte, maxReply)
+	for {
+		n, err := l.conn.Read(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			s.broken(l, err) // which closes it
+			return
+		}
+		s.received(l, buf[:n])
+	}
+}

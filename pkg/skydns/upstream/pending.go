@@ -1,0 +1,57 @@
+package upstream
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// A pending query, and everything that waits for its reply.
+type pending struct {
+	query   []byte
+	key     string
+	plan    plan
+	waiters []waiter
+	tries   []*try // sent and not replied to
+	// nextAt is when the next server is asked; zero: all were asked.
+	nextAt time.Time
+	sent   time.Time // the last try
+	over   bool
+}
+
+type waiter struct {
+	id    [2]byte
+	until time.Time
+	done  func(reply []byte, err error)
+}
+
+// A try is a query sent to one server. It stays with its link after the query is
+// over, so that a late reply counts for the server's health.
+type try struct {
+	of       *pending
+	server   int // in of.plan.servers; -1: a probe
+	link     *link
+	id       uint16
+	sent     time.Time
+	late     bool // the next server was asked meanwhile
+	rejected bool // it got an error without a question
+}
+
+// A hop is work for after the lock is free: send a packet on a link, or give
+// waiters a reply or an error.
+type hop struct {
+	link    *link
+	packet  []byte
+	waiters []waiter
+	reply   []byte
+	err     error
+}
+
+// A link is a socket to one server.
+type link struct {
+	server  netip.AddrPort
+	conn    *net.UDPConn
+	made    time.Time
+	retired bool            // takes no more queries, and closes after the last reply
+	tries   map[uint16]*try // by our ID
+}

@@ -1,0 +1,69 @@
+package upstream
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// received takes a packet from a server.
+func (m *mux) received(l *link, packet []byte) {
+	m.do(m.match(l, packet))
+}
+
+// match finds the try that a packet is the reply to: on the socket that it was
+// sent from, with its ID and its question. Unrelated packets are ignored.
+func (m *mux) match(l *link, packet []byte) []hop {
+	if len(packet) < headerSize {
+		return nil
+	}
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := l.tries[binary.BigEndian.Uint16(packet)]
+	if t == nil {
+		return nil
+	}
+	p := t.of
+	switch matchReply(packet, p.query, t.id) {
+	case unrelated:
+		return nil
+	case rejection:
+		// The try stays: this may be a forgery, and the reply still to come.
+		if p.over || t.rejected || t.server < 0 {
+			return nil
+		}
+		t.rejected = true
+		p.plan.failed(t.server, rejected(packet))
+		return m.advance(p, now)
+	}
+	m.drop(t)
+	m.health.replied(l.server, now.Sub(t.sent))
+	switch {
+	case p.over || t.server < 0:
+		return nil
+	case !p.plan.accept(t.server, packet):
+		return m.advance(p, now)
+	}
+	return m.finish(p, packet, nil)
+}
+
+// broken takes an error of a socket, such as an ICMP message: the server is not
+// there. Its pending queries go to the next server.
+func (m *mux) broken(l *link, err error) {
+	m.mu.Lock()
+	now := time.Now()
+	if len(l.tries) > 0 {
+		m.health.failed(l.server)
+	}
+	var hops []hop
+	for _, t := range l.tries {
+		m.drop(t)
+		if p := t.of; !p.over && t.server >= 0 {
+			p.plan.failed(t.server, err)
+			hops = append(hops, m.advance(p, now)...)
+		}
+	}
+	m.links.retire(l)
+	m.mu.Unlock()
+	m.do(hops)
+}

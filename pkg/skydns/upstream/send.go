@@ -1,0 +1,167 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A mux asks servers over UDP: many queries at a time on few sockets. A pending
+// query has no goroutine and no timer of its own. One lock guards the tables;
+// nothing is sent and no callback runs under it.
+type mux struct {
+	health *healthTable
+
+	mu      sync.Mutex
+	shared  map[string]*pending // by servers and query without ID
+	live    map[*pending]bool
+	links   links
+	sweeper sweeper
+}
+
+// ask sends a query to the servers until one has a reply or time is over. done is
+// called once, immediately or later by another goroutine, and must not panic. The
+// reply has the query's ID and is valid until done returns. A query that equals a
+// pending one but for its ID joins that, with its own time.
+func (m *mux) ask(servers []netip.AddrPort, query []byte, until time.Time, done func(reply []byte, err error)) {
+	w := waiter{id: [2]byte(query), until: until, done: done}
+	key := shareKey(servers, query)
+	now := time.Now()
+	m.mu.Lock()
+	var hops []hop
+	if p := m.shared[key]; p != nil {
+		hops = m.join(p, w, now)
+	} else {
+		hops = m.begin(servers, query, key, w, now)
+	}
+	m.mu.Unlock()
+	m.do(hops)
+}
+
+func shareKey(servers []netip.AddrPort, query []byte) string {
+	key := make([]byte, 0, 20*len(servers)+len(query))
+	for _, server := range servers {
+		key, _ = server.AppendBinary(key)
+	}
+	return string(append(key, query[2:]...))
+}
+
+func (m *mux) begin(servers []netip.AddrPort, query []byte, key string, w waiter, now time.Time) []hop {
+	p := &pending{query: query, key: key, waiters: []waiter{w}}
+	var probe netip.AddrPort
+	p.plan.servers, probe = m.health.order(servers, now)
+	m.shared[key], m.live[p] = p, true
+	m.sweeper.wake(true, true)
+	hops := m.next(p, now)
+	if probe.IsValid() && !p.over {
+		if l, err := m.links.to(probe, now); err == nil {
+			hops = append(hops, m.board(p, -1, l, now))
+		}
+	}
+	return hops
+}
+
+// join adds a waiter. Where all servers were asked long ago, they are asked
+// again for it.
+func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
+	p.waiters = append(p.waiters, w)
+	if p.nextAt.IsZero() && now.Sub(p.sent) >= maxStep {
+		p.plan.n = 0
+		return m.next(p, now)
+	}
+	return nil
+}
+
+// next asks the next server, or ends a query that has none left and waits for
+// none.
+func (m *mux) next(p *pending, now time.Time) []hop {
+	for {
+		i, ok := p.plan.next()
+		if !ok {
+			p.nextAt = time.Time{}
+			if slices.ContainsFunc(p.tries, func(t *try) bool { return !t.rejected }) {
+				return nil
+			}
+			reply, err := p.plan.result()
+			return m.finish(p, reply, err)
+		}
+		l, err := m.links.to(p.plan.servers[i], now)
+		if err != nil {
+			p.plan.failed(i, err)
+			continue
+		}
+		p.nextAt = now.Add(p.plan.step())
+		return []hop{m.board(p, i, l, now)}
+	}
+}
+
+// advance asks the next server before its time, since one has failed. The second
+// round begins after a pause.
+func (m *mux) advance(p *pending, now time.Time) []hop {
+	if p.plan.n >= len(p.plan.servers) && p.plan.more() {
+		if soon := now.Add(roundPause); p.nextAt.IsZero() || p.nextAt.After(soon) {
+			p.nextAt = soon
+		}
+		return nil
+	}
+	return m.next(p, now)
+}
+
+// board puts a try on a link, with an ID of its own. IDs cannot run out: the
+// server limits pending queries.
+func (m *mux) board(p *pending, server int, l *link, now time.Time) hop {
+	t := &try{of: p, server: server, link: l, id: newID(), sent: now}
+	for l.tries[t.id] != nil {
+		t.id = newID()
+	}
+	l.tries[t.id] = t
+	if server >= 0 {
+		p.tries = append(p.tries, t)
+		p.sent = now
+	}
+	m.health.sent(l.server, now)
+	packet := bytes.Clone(p.query)
+	binary.BigEndian.PutUint16(packet, t.id)
+	return hop{link: l, packet: packet}
+}
+
+// drop takes a try from its link and its query.
+func (m *mux) drop(t *try) {
+	delete(t.link.tries, t.id)
+	t.of.tries = slices.DeleteFunc(t.of.tries, func(other *try) bool { return other == t })
+	m.links.closeUnused(t.link)
+}
+
+// finish ends a query. Its tries stay with their links.
+func (m *mux) finish(p *pending, reply []byte, err error) []hop {
+	h := hop{waiters: p.waiters, reply: reply, err: err}
+	p.over, p.waiters, p.tries, p.plan.last = true, nil, nil, nil
+	delete(m.live, p)
+	delete(m.shared, p.key)
+	return []hop{h}
+}
+
+// do sends packets and calls waiters, without the lock.
+func (m *mux) do(hops []hop) {
+	for _, h := range hops {
+		if h.link != nil {
+			if _, err := h.link.conn.Write(h.packet); err != nil {
+				m.links.broken(h.link, err)
+			}
+			continue
+		}
+		for _, w := range h.waiters {
+			if h.err == nil {
+				copy(h.reply, w.id[:])
+			}
+			w.done(h.reply, h.err)
+		}
+	}
+}
+
+// newID returns an unpredictable message ID (RFC 5452 section 9.2).
+func newID() uint16 { return uint16(rand.Uint32()) }
