@@ -46,6 +46,8 @@ type fakeAPI struct {
 	down          bool           // connections are refused
 	fail          error          // of each request
 	page          string         // answers each request with status 200
+	pageOf        string         // path that the page is for; empty: all
+	mute          bool           // watches are opened and bring nothing
 	events        int            // after so many a watch is closed; 0: never
 	closes        bool           // watches are closed without a byte
 	forgotten     int            // watches from before this revision are Gone
@@ -263,7 +265,7 @@ func (a *fakeAPI) handle(r *http.Request, req request, namespace, name string) (
 	if status := a.refusal(req); status != 0 {
 		return a.answer(status, statusObject(status)), nil
 	}
-	if a.page != "" {
+	if a.page != "" && (a.pageOf == "" || a.pageOf == path) {
 		return a.response(200, io.NopCloser(strings.NewReader(a.page))), nil
 	}
 	switch {
@@ -414,6 +416,11 @@ func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, a
 	}
 	defer bookmark.Stop()
 	sent := 0
+	a.mu.Lock()
+	if a.mute {
+		next = nil
+	}
+	a.mu.Unlock()
 	for {
 		for _, c := range next {
 			if enc(c.kind, c.object) != nil {
@@ -426,7 +433,7 @@ func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, a
 			a.mu.Unlock()
 			return
 		}
-		if a.stalls != stalls {
+		if a.stalls != stalls || a.mute {
 			a.mu.Unlock()
 			<-ctx.Done()
 			return

@@ -77,6 +77,7 @@ type Follower[T any] struct {
 
 	hasListed    bool // ever
 	bookmarks    bool // come regularly: one watch had several
+	silent       int  // watches in a row without an event, after bookmarks came regularly
 	slowOpen     bool // the last watch was not opened in time
 	watched      bool // a watch has ended since the version was compared
 	listedAt     time.Time
@@ -116,12 +117,10 @@ func (f *Follower[T]) onError(err error) error {
 		f.refusedSince = time.Time{}
 	}
 	switch {
-	case expired(err):
+	case expired(err) && f.version != "" && time.Since(f.listedAt) >= goodWatch:
 		f.Log.Debug("watch fell behind, listing again", "resource", f.Resource.Name, "err", err)
 		f.version = ""
-		if time.Since(f.listedAt) >= goodWatch {
-			f.backoff.reset() // the server answers, and this is the way to go on
-		}
+		f.backoff.reset() // the server answers, and this is the way to go on
 	case refused && !f.refusalLasts():
 		f.Log.Debug("refused, trying again", "resource", f.Resource.Name, "err", err)
 		f.backoff.failures = min(f.backoff.failures, 1) // soon
@@ -130,7 +129,7 @@ func (f *Follower[T]) onError(err error) error {
 	default:
 		f.Observer.Failed(err)
 		// An answer that stays wrong may be the fault of where we start.
-		if f.failures++; f.failures >= 3 && isAboutRequest(err) {
+		if f.failures++; expired(err) || f.failures >= 3 && isAboutRequest(err) {
 			f.version = ""
 		}
 	}
@@ -225,6 +224,9 @@ func (f *Follower[T]) list(ctx context.Context) (*watcher, error) {
 			return nil, err
 		}
 	}
+	if w != nil {
+		f.silent = 0
+	}
 	f.take(ctx, items, version, mode)
 	return w, nil
 }
@@ -246,7 +248,9 @@ func (f *Follower[T]) take(ctx context.Context, items []T, version, mode string)
 // follow hands on events until the watch ends. It returns nil when the server
 // closed it in the ordinary way.
 func (f *Follower[T]) follow(ctx context.Context, w *watcher) error {
-	f.Observer.Connected()
+	if f.silent < 2 {
+		f.Observer.Connected()
+	}
 	f.refusedSince = time.Time{}
 	f.watched = true
 	opened, bookmarks := time.Now(), 0
@@ -266,6 +270,10 @@ func (f *Follower[T]) follow(ctx context.Context, w *watcher) error {
 		if err != nil {
 			return f.ended(ctx, err, time.Since(opened))
 		}
+		if f.silent >= 2 {
+			f.Observer.Connected()
+		}
+		f.silent = 0
 		f.failures = 0
 		if e.Kind == Bookmark {
 			bookmarks++
@@ -288,12 +296,18 @@ func (f *Follower[T]) ended(ctx context.Context, err error, lived time.Duration)
 	case errors.Is(err, errRelist):
 		f.version = ""
 		return nil
-	case errors.Is(err, io.EOF) && lived >= goodWatch:
+	case errors.Is(err, io.EOF) && lived >= goodWatch && f.silent == 0:
 		return nil
+	case f.silent > 0 && lived >= goodWatch && (errors.Is(err, io.EOF) || errors.Is(err, errOverdue)):
+		// Two watches brought nothing: there may be changes that neither showed.
+		f.silent++
+		f.version, err = "", errSilentWatch
 	case errors.Is(err, io.EOF):
 		err = errShortWatch
 	case errors.Is(err, errSilentWatch):
-		f.bookmarks = false // until there are some again
+		if f.bookmarks {
+			f.bookmarks, f.silent = false, 1 // until there are some again
+		}
 	}
 	return fmt.Errorf("watch %s: %w", f.Resource.Name, err)
 }
