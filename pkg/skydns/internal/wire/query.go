@@ -8,6 +8,7 @@ const (
 	headerSize = HeaderSize
 	maxName    = 255 // RFC 1035 section 2.3.4, on the wire
 	classIN    = 1
+	typeSOA    = 6
 	typeSRV    = 33
 	typeOPT    = 41
 	// OPTSize is the size of an OPT record without options.

@@ -46,19 +46,22 @@ const owner = 0xc000 | headerSize
 // AddressOverhead is the size of an address record without its address.
 const AddressOverhead = 12
 
+// appendHeader appends the part of a record before its data, which has size bytes.
+func appendHeader(b []byte, owner, rrtype uint16, ttl uint32, size int) []byte {
+	b = binary.BigEndian.AppendUint16(b, owner)
+	b = append(b, byte(rrtype>>8), byte(rrtype), 0, classIN)
+	b = binary.BigEndian.AppendUint32(b, ttl)
+	return binary.BigEndian.AppendUint16(b, uint16(size))
+}
+
 // Addresses appends n address records of the question's name. addrs are
 // addresses of size bytes, one after the other. The first record has the address at
 // index first; after the last address follows the one at index 0.
 func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs string, size, first, n int) {
-	var head [AddressOverhead]byte
-	binary.BigEndian.PutUint16(head[0:], owner)
-	binary.BigEndian.PutUint16(head[2:], rrtype)
-	head[5] = classIN
-	binary.BigEndian.PutUint32(head[6:], ttl)
-	head[11] = byte(size)
+	header := appendHeader(make([]byte, 0, AddressOverhead), owner, rrtype, ttl, size)
 	b := r.Buf
 	for at := first * size; n > 0; n-- {
-		b = append(b, head[:]...)
+		b = append(b, header...)
 		b = append(b, addrs[at:at+size]...)
 		if at += size; at == len(addrs) {
 			at = 0
@@ -71,15 +74,11 @@ func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs string, size, first, 
 // parts, in text, uncompressed. The first is a label, or empty; the second ends
 // with a dot.
 func (r *Reply) Name(rrtype uint16, ttl uint32, left, right string) {
-	b := binary.BigEndian.AppendUint16(r.Buf, owner)
-	b = binary.BigEndian.AppendUint16(b, rrtype)
-	b = append(b, 0, classIN)
-	b = binary.BigEndian.AppendUint32(b, ttl)
 	size := len(right) + 1
 	if left != "" {
 		size += len(left) + 1
 	}
-	b = binary.BigEndian.AppendUint16(b, uint16(size))
+	b := appendHeader(r.Buf, owner, rrtype, ttl, size)
 	b = appendLabels(b, left)
 	r.Buf = append(appendLabels(b, right), 0)
 }
@@ -113,10 +112,7 @@ func (r *Reply) SRV(
 	if len(r.Buf)+fixed+size > limit {
 		return 0, false
 	}
-	b := binary.BigEndian.AppendUint16(r.Buf, owner)
-	b = append(b, 0, typeSRV, 0, classIN)
-	b = binary.BigEndian.AppendUint32(b, ttl)
-	b = binary.BigEndian.AppendUint16(b, uint16(6+size))
+	b := appendHeader(r.Buf, owner, typeSRV, ttl, 6+size)
 	b = binary.BigEndian.AppendUint16(b, priority)
 	b = binary.BigEndian.AppendUint16(b, weight)
 	b = binary.BigEndian.AppendUint16(b, port)
@@ -158,10 +154,7 @@ func (r *Reply) Additional(limit int, owner Owner, rrtype uint16, ttl uint32, ad
 			b = append(b, byte(len(owner.label)))
 			b = append(b, owner.label...)
 		}
-		b = binary.BigEndian.AppendUint16(b, owner.pointer)
-		b = append(b, byte(rrtype>>8), byte(rrtype), 0, classIN)
-		b = binary.BigEndian.AppendUint32(b, ttl)
-		b = append(b, 0, byte(size))
+		b = appendHeader(b, owner.pointer, rrtype, ttl, size)
 		b = append(b, addrs[:size]...)
 		if r.extras++; len(r.Buf)+len(b) > limit {
 			r.extras = -1
@@ -218,10 +211,7 @@ func NewSOA(apex, ns, mbox string, ttl, refresh, retry, expire, minimum uint32) 
 // of the question's name, so the record's names end with a pointer to it.
 func (r *Reply) SOA(s *SOA, q *Query, serial uint32) {
 	apex := 0xc000 | uint16(headerSize+len(q.Name)-len(s.apex))
-	b := binary.BigEndian.AppendUint16(r.Buf, apex)
-	b = append(b, 0, 6, 0, classIN)
-	b = binary.BigEndian.AppendUint32(b, s.ttl)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(s.names)+len(s.tail)))
+	b := appendHeader(r.Buf, apex, typeSOA, s.ttl, len(s.names)+len(s.tail))
 	names := len(b)
 	b = append(b, s.names...)
 	for _, at := range s.at {
