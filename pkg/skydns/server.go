@@ -41,7 +41,7 @@ func New(opts Options) (*Server, error) {
 		panicLog: throttle{every: time.Second},
 		packLog:  throttle{every: time.Minute},
 	}
-	r.metrics = newMetrics(opts, maxSockets, r.forwards.taken)
+	r.metrics = newMetrics(opts, socketsPerPort(), r.forwards.taken)
 	s := &Server{responder: r, options: opts}
 	s.tcp = newTCPServer(r, func() *fastPath { return s.newFastPath(r.metrics.shared, tcp) }, opts.MaxTCPConns)
 	if opts.Registerer != nil {
@@ -80,7 +80,7 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	}
 	s.metrics.sockets.Store(&conns)
 	for i, conn := range conns {
-		u := &udpServer{responder: s.responder, conn: conn, fast: s.newFastPath(s.metrics.workers[i], udp)}
+		u := &udpServer{responder: s.responder, conn: conn, fast: s.newFastPath(s.metrics.workers[i%len(s.metrics.workers)], udp)}
 		g.Go(func() error { return u.serve(ctx) })
 	}
 	g.Go(func() error { return s.tcp.serve(ctx, sockets.tcp) })

@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-// maxSockets bounds the sockets for UDP. Each one has a goroutine.
-const maxSockets = 64
+// socketsPerPort returns the number of sockets for UDP. Each one has a goroutine.
+func socketsPerPort() int { return min(runtime.GOMAXPROCS(0), 64) }
 
 // Sockets are what a Server listens on: one address, UDP and TCP.
 type Sockets struct {
@@ -40,7 +40,7 @@ func listenUDP(ctx context.Context, addr string) ([]*net.UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := min(runtime.GOMAXPROCS(0), maxSockets)
+	n := socketsPerPort()
 	if n == 1 || reusePort == nil {
 		return prepare([]net.PacketConn{alone}), nil
 	}
