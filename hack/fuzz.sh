@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 #
-# Runs each fuzz target of this module for a while, one after the other; `make fuzz`
-# calls it. An input that fails is kept by Go in testdata/fuzz of its package, and is
-# a test from then on.
+# Runs each fuzz target of this module for a while, one after the other; `make fuzz` calls
+# it. Go stores a failing input in testdata/fuzz of its package, as a new test case.
 #
 #   fuzz.sh [package...]     default: ./...
 #

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 #
-# Runs kube-dns on this machine as its pod does: kube-dns, dnsmasq under its
-# nanny, and the sidecar; without a cluster, from a directory of manifests.
-# `make run` calls it; -h shows what can be set. Ctrl-C stops all of it.
+# Runs kube-dns on this machine as its pod does: kube-dns, dnsmasq under its nanny, and the
+# sidecar, without a cluster, from a directory of manifests. `make run` calls it; -h lists
+# the variables. Ctrl-C stops all of it.
 
 set -euo pipefail
 
-# A shell that starts this in the background lets it ignore SIGINT, and then it
+# A shell that starts this script in the background ignores SIGINT in it, and the script
 # could not trap it.
 if [[ -z ${RUN_INTERRUPTIBLE-} ]] && env --default-signal=INT true 2>/dev/null; then
 	exec env --default-signal=INT RUN_INTERRUPTIBLE=1 "$0" "$@"
@@ -17,24 +17,24 @@ usage() {
 Usage: [VARIABLE=value ...] make run
 
 Builds kube-dns, dnsmasq-nanny and sidecar and runs them on 127.0.0.1 only, with objects
-and configuration from files. Names outside of the cluster are asked at the servers of
-this machine's /etc/resolv.conf. Ctrl-C stops all three. Needed: Go, and dnsmasq
-(on Debian it is installed if missing: package dnsmasq-base).
+and configuration from files. Queries for names outside the cluster go to the servers in
+this machine's /etc/resolv.conf. Ctrl-C stops all three. Needed: Go, and dnsmasq (on
+Debian it is installed if missing: package dnsmasq-base).
 
   MANIFESTS=examples/cluster  directory of Kubernetes manifests; may be edited meanwhile
   CONFIG=examples/config      directory with a file for each key of the ConfigMap; the same
   ZONE=cluster.local          zone of the cluster
-  V=0                         verbosity; 2 is what clusters use, 1 shows what dnsmasq says
+  V=0                         verbosity; clusters have 2, and 1 shows dnsmasq's log
 
-  DNS_PORT=1053               dnsmasq: this is what clients ask (53 in a pod)
+  DNS_PORT=1053               dnsmasq, for clients (53 in a pod)
   KUBEDNS_PORT=10053          kube-dns
   HEALTHZ_PORT=8081           kube-dns: /readiness, /healthz, /cache
   METRICS_PORT=10055          kube-dns: /metrics
   SIDECAR_PORT=10054          sidecar: /healthcheck/kubedns, /healthcheck/dnsmasq, /metrics
 
   DNSMASQ_ARGS=--max-cache-ttl=1
-                              more arguments for dnsmasq; these let an edited manifest show
-                              at once, where a cluster caches an answer for its 30 seconds
+                              more arguments for dnsmasq; these show an edited manifest at
+                              once, where a cluster caches an answer for its 30 seconds
 
 Examples:
   make run
@@ -69,7 +69,7 @@ sidecar_port=${SIDECAR_PORT:-10054}
 read -r -a dnsmasq_args <<<"${DNSMASQ_ARGS---max-cache-ttl=1}"
 ip=127.0.0.1
 corp_port=1054
-# A pod's name has an address whatever the manifests are.
+# A pod's name has an address with any manifests.
 probe=127-0-0-1.default.pod.$zone
 bin=$root/bin
 
@@ -79,15 +79,14 @@ fail() {
 	exit 1
 }
 
-# The order of starting; the nanny stands at the port that clients ask, so it
-# stops first.
 declare -A pids=() loggers=()
 scratch=
 
 stop() {
 	trap '' INT TERM HUP
-	set +e # go on to the end, whatever happens
+	set +e # stop all of them after any error
 	local name
+	# The nanny first: clients send to its port.
 	for name in dnsmasq-nanny kube-dns sidecar corp; do
 		stop_one "$name"
 	done
@@ -123,8 +122,8 @@ stop_orphan() {
 	fi
 }
 
-# start runs a command in the background. What it says goes to the terminal, and
-# to a file for its last words.
+# start runs a command in the background. Its output goes to the terminal and to a file,
+# for its last lines.
 start() {
 	local name=$1
 	shift
@@ -152,12 +151,12 @@ check_ports() {
 		"DNS_PORT=udp/$ip:$dns_port" "DNS_PORT=tcp/$ip:$dns_port" \
 		"KUBEDNS_PORT=udp/$ip:$kubedns_port" "KUBEDNS_PORT=tcp/$ip:$kubedns_port" \
 		"HEALTHZ_PORT=tcp/$ip:$healthz_port" "METRICS_PORT=tcp/$ip:$metrics_port" "SIDECAR_PORT=tcp/$ip:$sidecar_port" ||
-		fail "some ports are taken: see above (is another \"make run\" at work?)"
+		fail "some ports are taken: see above (does another \"make run\" run?)"
 }
 
 start_dns() {
 	if [[ -e /etc/dnsmasq.conf ]]; then
-		dnsmasq_args+=(--conf-file=/dev/null) # that one is for another dnsmasq
+		dnsmasq_args+=(--conf-file=/dev/null) # that file is for another dnsmasq
 	fi
 	scratch=$(mktemp -d "${TMPDIR:-/tmp}/kube-dns-run.XXXXXX")
 	chmod 0755 "$scratch" # dnsmasq, which gives up root, has to enter
@@ -194,7 +193,7 @@ start_sidecar() {
 	check_alive || exit 1
 }
 
-# check_alive fails with the last words of a process that has ended.
+# check_alive fails with the last lines of a process that has exited.
 check_alive() {
 	local name pid
 	for name in "${!pids[@]}"; do
@@ -204,20 +203,20 @@ check_alive() {
 		wait "$pid" || code=$?
 		wait "${loggers[$name]}" || true
 		unset "pids[$name]"
-		say "run: $name ended (exit code $code). Its last lines:" >&2
+		say "run: $name exited (code $code). Its last lines:" >&2
 		tail -n 15 "$scratch/$name.log" >&2
 		return 1
 	done
 }
 
-# wait_ready asks through dnsmasq until kube-dns answers behind it.
+# wait_ready asks dnsmasq until kube-dns replies through it.
 wait_ready() {
 	local try
 	for ((try = 0; try < 30; try++)); do
 		check_alive || exit 1
 		"$bin/selfcheck" wait "$ip:$dns_port" 1s "$zone" 2>/dev/null && return
 	done
-	fail "dnsmasq at $ip:$dns_port does not answer for dns-version.$zone: see the log above"
+	fail "no reply for dns-version.$zone from dnsmasq at $ip:$dns_port: see the log above"
 }
 
 questions=(
@@ -233,12 +232,12 @@ questions=(
 
 self_check() {
 	if [[ -n ${MANIFESTS-} || -n ${CONFIG-} ]]; then
-		say "kube-dns answers for $zone."
+		say "kube-dns replies for $zone."
 		return
 	fi
-	say "Asked at $ip:$dns_port:"
+	say "Replies of $ip:$dns_port:"
 	"$bin/selfcheck" ask "$ip:$dns_port" "${questions[@]}" ||
-		say "  (a name of $manifests/*.yaml has no answer: was it edited?)"
+		say "  (a name in $manifests/*.yaml has no answer: was it edited?)"
 }
 
 show() {
@@ -251,7 +250,7 @@ show() {
 		say "  dig -p $dns_port @$ip SRV _http._tcp.shop.default.svc.$zone"
 		say "  dig -p $dns_port @$ip db-0.db.data.svc.$zone"
 		say "  dig -p $dns_port @$ip -x 10.96.0.10"
-		say "  dig -p $dns_port @$ip wiki.corp.example       (a stub domain, with a server of its own at port $corp_port)"
+		say "  dig -p $dns_port @$ip wiki.corp.example       (a stub domain, with a server on port $corp_port)"
 	fi
 	cat <<END
 Edit, and ask again:
@@ -263,7 +262,7 @@ Look:
   http://$ip:$metrics_port/metrics              http://$ip:$sidecar_port/metrics
 END
 	command -v dig >/dev/null ||
-		say "There is no dig here (Debian: bind9-dnsutils). This asks, too: $bin/selfcheck ask $ip:$dns_port A NAME"
+		say "dig is missing (Debian: bind9-dnsutils). Use $bin/selfcheck ask $ip:$dns_port A NAME"
 	say "Ctrl-C stops everything."
 }
 
@@ -276,10 +275,10 @@ find_go
 dnsmasq=$("$root/hack/dnsmasq.sh")
 build
 check_ports
-trap '' PIPE # Ctrl-C ends a pager that reads this, too: stop in order all the same
+trap '' PIPE # Ctrl-C also ends a pager that reads the output: stop in order all the same
 trap 'stop; exit 0' INT TERM HUP
 trap stop EXIT
-set -m # each process in a group of its own: Ctrl-C is for this script, which stops them in order
+set -m # each process has its own group: Ctrl-C reaches this script, which stops them in order
 start_dns
 start_corp
 wait_ready

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# Packs the three commands into container images without a container engine, for
-# `make images`: archives that ctr, docker, podman and skopeo read, with what is in
-# them as SPDX documents beside them. The Dockerfile makes the same images with one.
+# Packs the three commands into container images without a container engine, for `make
+# images`: archives that ctr, docker, podman and skopeo read, and an SPDX document with the
+# contents of each. The Dockerfile makes the same images with a container engine.
 #
 #   images/build.sh                            # dist/images/*.tar, localhost/...:dev
 #   REGISTRY=registry.example/dns VERSION=v1.0.0 images/build.sh
@@ -82,7 +82,7 @@ pack() {
 	[[ $command != dnsmasq-nanny ]] || printf 'dnsmasq %s\n' "$dnsmasq_version" >>"$top/usr/share/kube-dns/version"
 	cp LICENSE "$top/usr/share/kube-dns/LICENSE"
 	images/licenses.sh "./cmd/$command" "$top/usr/share/kube-dns/licenses"
-	# What is in both layers, seen as one.
+	# The contents of both layers, for the SPDX document.
 	mkdir "$work/all-$command"
 	cp -r "$root/." "$top/." "$work/all-$command/"
 	"$work/sbom" -name "$image" -version "$version" -created "$created" "$work/all-$command" >"$out/$image.spdx.json"

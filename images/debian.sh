@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # Unpacks dnsmasq and the Debian packages that it needs, for any architecture, into a
-# directory that tools/debroot reads. Nothing of them is run. The packages come from
-# this machine's apt sources; its own packages and apt's lists stay as they are.
+# directory that tools/debroot reads. None of their programs or scripts runs. The packages
+# come from this machine's apt sources. Its own packages and apt's lists do not change.
 #
 #   images/debian.sh arm64 DIR    # Go's name of the architecture
 

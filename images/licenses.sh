@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Copies the license texts of the Go modules that a command links, as these licenses
-# demand of those who pass it on, and of Go itself.
+# Copies the license texts of Go and of the Go modules that a command links, since these
+# licenses require it of every redistributor.
 #
 #   images/licenses.sh ./cmd/kube-dns DIR
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Adds to the root folder of an image what is no package of Debian's: users, dnsmasq's
-# configuration, folders. Used by images/build.sh and the Dockerfile.
+# Adds users, dnsmasq's configuration and directories to the root directory of an image. Used
+# by images/build.sh and the Dockerfile.
 #
 #   images/root.sh static DIR    # kube-dns, sidecar
 #   images/root.sh nanny DIR     # dnsmasq-nanny
@@ -18,15 +18,15 @@ mkdir -m 1777 "$root/tmp"
 } >"$root/etc/passwd"
 {
 	echo 'root:x:0:'
-	echo 'dip:x:30:' # the group that Debian's dnsmasq takes
+	echo 'dip:x:30:' # the group of Debian's dnsmasq
 	echo 'nogroup:x:65534:'
 	echo 'nonroot:x:65532:'
 } >"$root/etc/group"
 
 if [[ $kind == nanny ]]; then
-	# Staying root is what manifests of old expect: their capabilities do not
-	# suffice for a change of user. Without root from the start it has no effect.
+	# Old manifests require that dnsmasq stays root: their capabilities do not allow a
+	# change of user. A dnsmasq that does not start as root ignores this.
 	echo 'user=root' >"$root/etc/dnsmasq.conf"
-	# Where the ConfigMap is mounted, and where dnsmasq writes its process number.
+	# For the mounted ConfigMap, and for dnsmasq's pid file.
 	mkdir -p "$root/etc/k8s/dns/dnsmasq-nanny" "$root/var/run" "$root/run"
 fi

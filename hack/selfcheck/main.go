@@ -1,11 +1,11 @@
-// Selfcheck asks questions of a DNS server, for hack/run.sh: it needs no dig.
+// Selfcheck sends queries to a DNS server, for hack/run.sh. It needs no dig.
 //
 //	selfcheck free VARIABLE=udp/127.0.0.1:1053 ...
 //	        fails, naming the variable, if an address is taken
 //	selfcheck wait 127.0.0.1:1053 30s cluster.local
-//	        waits until the server answers for the zone
+//	        waits until the server replies for the zone
 //	selfcheck get 10s http://127.0.0.1:8081/readiness ...
-//	        waits until all URLs answer with status 200
+//	        waits until all URLs return status 200
 //	selfcheck ask 127.0.0.1:1053 A shop.default.svc.cluster.local [TYPE NAME ...]
 //	        prints the answers; types are A, AAAA, CNAME, PTR (NAME is an address), SRV and TXT
 package main
@@ -60,7 +60,7 @@ func free(list []string) error {
 		network, addr, _ := strings.Cut(place, "/")
 		if err := bind(network, addr); err != nil && !taken[variable] {
 			taken[variable] = true
-			errs = append(errs, fmt.Errorf("cannot listen at %s: choose another port with %s=... (%w)", addr, variable, err))
+			errs = append(errs, fmt.Errorf("cannot listen on %s: choose another port with %s=... (%w)", addr, variable, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -81,14 +81,14 @@ func bind(network, addr string) error {
 	return l.Close()
 }
 
-// wait asks for the record that every zone has, whatever is in it.
+// wait asks for the record that every zone has.
 func wait(server string, limit time.Duration, zone string) error {
 	err := retry(limit, func() error {
 		_, err := lookup(server, "TXT", "dns-version."+zone)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("no answer for dns-version.%s from %s within %s: %w", zone, server, limit, err)
+		return fmt.Errorf("no reply for dns-version.%s from %s within %s: %w", zone, server, limit, err)
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func lookup(server, rrtype, name string) ([]string, error) {
 		}
 		return out, err
 	}
-	return nil, fmt.Errorf("type %s is not known here", rrtype)
+	return nil, fmt.Errorf("unknown type %s", rrtype)
 }
 
 func texts(addrs []netip.Addr, err error) ([]string, error) {
