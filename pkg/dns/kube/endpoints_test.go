@@ -45,20 +45,27 @@ func TestBecomesHeadless(t *testing.T) {
 
 // Endpoints that come before their Services are held until these come.
 func TestEndpointsBeforeServices(t *testing.T) {
-	api := newFakeAPI("36")
-	inBubble(t, api, func(t *testing.T, r *rig) {
-		const n = 500
-		for i := range n {
-			api.put(slice(fmt.Sprint("s", i), "a", fmt.Sprintf("10.1.%d.%d", i/250, i%250)))
-		}
-		synctest.Wait()
-		for i := range n {
-			api.put(headless(fmt.Sprint("s", i)))
-		}
-		for i := range n {
-			r.want(fmt.Sprint("s", i), fmt.Sprintf("10.1.%d.%d", i/250, i%250))
-		}
-	})
+	for name, refuse := range map[string]map[string]int{"slices": {}, "endpoints": {slicesPath: 403}} {
+		t.Run(name, func(t *testing.T) {
+			api := newFakeAPI("36")
+			api.refuse = refuse
+			inBubble(t, api, func(t *testing.T, r *rig) {
+				time.Sleep(steppedDown)
+				const n = 500
+				for i := range n {
+					service, ip := fmt.Sprint("s", i), fmt.Sprintf("10.1.%d.%d", i/250, i%250)
+					api.put(slice(service, "a", ip), endpoints(service, ip))
+				}
+				synctest.Wait()
+				for i := range n {
+					api.put(headless(fmt.Sprint("s", i)))
+				}
+				for i := range n {
+					r.want(fmt.Sprint("s", i), fmt.Sprintf("10.1.%d.%d", i/250, i%250))
+				}
+			})
+		})
+	}
 }
 
 // Whatever happens in whatever order, in the end the zone is what the objects

@@ -33,9 +33,17 @@ func ParseVersion(body []byte) (string, bool) {
 	return v.String(), v.atLeast(32)
 }
 
-// ListSlices lists the slices of a server and returns their number.
-func (c *Client) ListSlices(ctx context.Context) (int, error) {
-	items, _, err := c.endpointSlices().List(ctx)
+// ListAll lists the objects of a kind and returns their number.
+func (c *Client) ListAll(ctx context.Context, kind string) (int, error) {
+	if kind == "Service" {
+		items, _, err := c.services().List(ctx)
+		return len(items), err
+	}
+	r := c.endpointSlices()
+	if kind == "Endpoints" {
+		r = c.endpoints()
+	}
+	items, _, err := r.List(ctx)
 	return len(items), err
 }
 
@@ -43,6 +51,16 @@ func (c *Client) ListSlices(ctx context.Context) (int, error) {
 func (c *Client) DecodeService(data []byte) (kubedns.Service, error) {
 	s, _, err := c.services().Decode(listwatch.Raw{Data: data})
 	return s, err
+}
+
+// DecodeEndpoints decodes EndpointSlices in protobuf, or Endpoints.
+func (c *Client) DecodeEndpoints(data []byte, slice bool) (kubedns.Endpoints, error) {
+	r := c.endpoints()
+	if slice {
+		r = c.endpointSlices()
+	}
+	e, _, err := r.Decode(listwatch.Raw{Data: data})
+	return e, err
 }
 
 // A SliceReader reads a watch of EndpointSlices, as a Client does.

@@ -162,21 +162,25 @@ func TestRestoredServer(t *testing.T) {
 
 // A server whose cache is behind, for however long, makes no relist.
 func TestAuditOfLaggingCache(t *testing.T) {
-	api := newFakeAPI("36")
-	api.put(clusterIP("web", "10.0.0.1"), clusterIP("db", "10.0.0.2"))
-	api.metadata.editCache = true
-	api.metadata.edit = func(path string, list *metav1.PartialObjectMetadataList) {
-		if path == servicesPath {
-			list.ResourceVersion, list.Items[0].ResourceVersion = "90", "90"
-			list.Items = list.Items[:1]
-		}
+	for role, path := range map[string]string{"services": servicesPath, "endpoints": slicesPath} {
+		t.Run(role, func(t *testing.T) {
+			api := newFakeAPI("36")
+			api.put(clusterIP("web", "10.0.0.1"), clusterIP("db", "10.0.0.2"), slice("web", "a", "10.1.0.1"), slice("db", "a", "10.1.0.2"))
+			api.metadata.editCache = true
+			api.metadata.edit = func(listed string, list *metav1.PartialObjectMetadataList) {
+				if listed == path {
+					list.ResourceVersion, list.Items[0].ResourceVersion = "90", "90"
+					list.Items = list.Items[:1]
+				}
+			}
+			inBubble(t, api, func(t *testing.T, r *rig) {
+				time.Sleep(5 * time.Hour)
+				r.wantDifferences(0)
+				r.wantLists(role, 1)
+				if got := r.audits(role, "ok"); got < 9 {
+					t.Errorf("%v audits are ok, want all", got)
+				}
+			})
+		})
 	}
-	inBubble(t, api, func(t *testing.T, r *rig) {
-		time.Sleep(5 * time.Hour)
-		r.wantDifferences(0)
-		r.wantLists("services", 1)
-		if got := r.audits("services", "ok"); got < 9 {
-			t.Errorf("%v audits are ok, want all", got)
-		}
-	})
 }

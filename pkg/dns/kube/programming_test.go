@@ -113,7 +113,7 @@ func TestProgrammingDuration(t *testing.T) {
 	}
 }
 
-// A list that is read again may bring changes whose time says nothing.
+// A list that is read again is not measured: its changes are of any age.
 func TestProgrammingDurationOfRelist(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
