@@ -125,6 +125,6 @@ func (s *settings) use(in config.InUse) {
 	}
 	s.info.Reset()
 	s.info.WithLabelValues(in.Version, in.Origin).Set(1)
-	s.log.Info("configuration in use", "version", in.Version, "source", in.Origin,
+	s.log.Info("using the configuration", "version", in.Version, "source", in.Origin,
 		"nameservers", shown.Upstreams, "stubDomains", len(stubs), "federations", len(cfg.Federations))
 }

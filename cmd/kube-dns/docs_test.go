@@ -118,7 +118,7 @@ func processMetrics(t *testing.T) ([]string, []*dto.MetricFamily) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.ports.close()
+	p.listeners.close()
 	descs := make(chan *prometheus.Desc, 1000)
 	p.registry.Describe(descs)
 	close(descs)

@@ -164,20 +164,20 @@ func (o *options) check() error {
 // warn logs which flags have no effect. Compat: add-on manifests give them together
 // with a source of configuration, and kube-dns has always started.
 func (o *options) warn(log *slog.Logger) {
-	source := ""
+	from := ""
 	switch {
 	case o.configMap != "":
-		source = "--config-map=" + o.configMap
+		from = "--config-map=" + o.configMap
 	case o.configDir != "":
-		source = "--config-dir=" + o.configDir
+		from = "--config-dir=" + o.configDir
 	}
 	for _, name := range []string{"federations", "nameservers"} {
-		if f := o.flags.Lookup(name); f.Changed && source != "" {
+		if f := o.flags.Lookup(name); f.Changed && from != "" {
 			log.Warn("ignoring a flag: the configuration has another source",
-				"flag", "--"+name, "value", f.Value.String(), "source", source)
+				"flag", "--"+name, "value", f.Value.String(), "source", from)
 		}
 	}
-	if o.flags.Changed("federations") && source == "" {
+	if o.flags.Changed("federations") && from == "" {
 		log.Warn("--federations is deprecated: cluster federation is")
 	}
 }

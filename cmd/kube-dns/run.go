@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return cli.Fatal(err)
 	}
 	log := cli.Logger()
-	log.Info("kube-dns", "version", cli.Version())
+	log.Info("starting kube-dns", "version", cli.Version())
 	cli.LogFlags(o.flags, log)
 	if words := o.flags.Args(); len(words) > 0 {
 		log.Warn("ignoring arguments that are no flags", "arguments", words)
@@ -59,17 +59,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // process is the graph of one kube-dns.
 type process struct {
-	options  *options
-	log      *slog.Logger
-	registry *prometheus.Registry
-	metrics  metricsOptions
-	zone     *kubedns.Zone
-	source   source
-	settings *settings
-	keeper   *snapshot.Keeper // nil: no snapshot
-	server   *skydns.Server
-	status   *status
-	ports    ports
+	options   *options
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	metrics   metricsOptions
+	zone      *kubedns.Zone
+	inputs    inputs
+	settings  *settings
+	keeper    *snapshot.Keeper // nil: no snapshot
+	server    *skydns.Server
+	status    *status
+	listeners listeners
 }
 
 // newProcess builds the graph and binds the ports. Its errors carry the exit code.
@@ -94,29 +94,29 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		return nil, cli.Fatal(err)
 	}
 	p.status = &status{
-		zone: p.zone, settings: p.settings, source: p.source, keeper: p.keeper, draining: draining,
+		zone: p.zone, settings: p.settings, inputs: p.inputs, keeper: p.keeper, draining: draining,
 		serving: p.server.Alive, version: cli.Version(), start: time.Now(), log: log,
 	}
-	p.ports, err = openPorts(ctx, o, p.metrics.port, log)
+	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)
 	return p, err
 }
 
 // addInputs adds the sources of objects and of the configuration.
 func (p *process) addInputs(forwarder *upstream.Forwarder) (err error) {
 	o := p.options
-	if p.source, err = newSource(o, p.registry, p.log); err != nil {
+	if p.inputs, err = newInputs(o, p.registry, p.log); err != nil {
 		return err
 	}
 	p.settings, err = newSettings(&settings{
-		source: p.source.config, zone: p.zone, forwarder: forwarder, domain: o.domain,
-		lastGood: lastGood(o, p.log), log: p.log,
+		source: p.inputs.config, zone: p.zone, forwarder: forwarder, domain: o.domain,
+		lastGood: lastGoodFile(o, p.log), log: p.log,
 	}, p.registry)
 	if err != nil || o.snapshot == "" {
 		return err
 	}
 	p.keeper, err = snapshot.New(snapshot.Options{
 		Path: o.snapshot, Zone: p.zone, Domain: o.domain, MaxAge: o.snapshotMaxAge,
-		Failing: p.source.failing, Confirmed: p.source.confirmed, Log: p.log, Metrics: snapshot.NewMetrics(p.registry),
+		Failing: p.inputs.failing, Confirmed: p.inputs.confirmed, Log: p.log, Metrics: snapshot.NewMetrics(p.registry),
 	})
 	return err
 }
@@ -147,14 +147,14 @@ func registerCounts(reg prometheus.Registerer, zone *kubedns.Zone) {
 func (p *process) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	start := func(run func(context.Context) error) { g.Go(func() error { return cli.Fatal(run(ctx)) }) }
-	start(func(ctx context.Context) error { return p.source.Run(ctx, p.zone) })
+	start(func(ctx context.Context) error { return p.inputs.objects.Run(ctx, p.zone) })
 	start(p.settings.Run)
 	if p.keeper != nil {
 		start(p.keeper.Run)
 	}
 	start(func(ctx context.Context) error {
 		defer p.settings.forwarder.Close()
-		return p.server.Run(ctx, p.ports.queries)
+		return p.server.Run(ctx, p.listeners.queries)
 	})
 	start(func(ctx context.Context) error {
 		return p.status.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry)
@@ -168,12 +168,12 @@ func (p *process) Run(ctx context.Context) error {
 	if p.metrics.port != 0 {
 		status.Handle(p.metrics.path, httpd.MetricsHandler(p.registry))
 	}
-	serve(p.ports.status, status)
-	if p.ports.metrics != nil {
-		serve(p.ports.metrics, p.metricsPage())
+	serve(p.listeners.status, status)
+	if p.listeners.metrics != nil {
+		serve(p.listeners.metrics, p.metricsPage())
 	}
-	if p.ports.profiling != nil {
-		serve(p.ports.profiling, httpd.PprofHandler())
+	if p.listeners.profiling != nil {
+		serve(p.listeners.profiling, httpd.PprofHandler())
 	}
 	return g.Wait()
 }

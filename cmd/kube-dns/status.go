@@ -22,7 +22,7 @@ import (
 type status struct {
 	zone     *kubedns.Zone
 	settings *settings
-	source   source
+	inputs   inputs
 	keeper   *snapshot.Keeper // nil: no snapshot
 	draining <-chan struct{}
 	serving  func(context.Context) error // nil while queries are answered
@@ -36,7 +36,7 @@ type status struct {
 func (s *status) ready(context.Context) (string, error) {
 	switch s.zone.Status() {
 	case backend.NotReady, backend.Partial:
-		return "", errors.New(s.source.waitingFor())
+		return "", errors.New(s.inputs.waitingFor())
 	case backend.Stale:
 		if s.keeper != nil {
 			if since, ok := s.keeper.StaleSince(); ok {
@@ -44,8 +44,8 @@ func (s *status) ready(context.Context) (string, error) {
 			}
 		}
 	}
-	if s.source.trouble != nil {
-		if why := s.source.trouble(); why != "" {
+	if s.inputs.trouble != nil {
+		if why := s.inputs.trouble(); why != "" {
 			return fmt.Sprintf("ok (%s)", why), nil
 		}
 	}
@@ -55,8 +55,8 @@ func (s *status) ready(context.Context) (string, error) {
 // alive returns "ok" while queries are answered and changes make progress. It depends
 // neither on the API server nor on upstreams.
 func (s *status) alive(ctx context.Context) (string, error) {
-	if s.source.alive != nil {
-		if err := s.source.alive(time.Now()); err != nil {
+	if s.inputs.alive != nil {
+		if err := s.inputs.alive(time.Now()); err != nil {
 			return "", err
 		}
 	}
@@ -86,7 +86,7 @@ func (s *status) writePage(w http.ResponseWriter, state string) {
 	c := s.settings.shown.Load()
 	fmt.Fprintf(w, "kube-dns %s, up %s\n\n", s.version, time.Since(s.start).Round(time.Second))
 	fmt.Fprintf(w, "state          %s\n", state)
-	fmt.Fprintf(w, "source         %s\n", s.source.name)
+	fmt.Fprintf(w, "source         %s\n", s.inputs.name)
 	fmt.Fprintf(w, "configuration  %s %q: nameservers %v, %d stub domains, %d federations\n",
 		c.Origin, c.Version, c.Upstreams, c.StubDomains, c.Federations)
 	if c.Refused != "" {
@@ -148,10 +148,10 @@ func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg pr
 	late.Inc()
 	if s.zone.Status() == backend.Stale {
 		s.log.Warn("no list from the API server yet: still answering from the snapshot",
-			"after", after, "err", s.source.waitingFor())
+			"after", after, "err", s.inputs.waitingFor())
 	} else {
 		s.log.Warn("no data yet: names of the cluster are answered with SERVFAIL, others are forwarded",
-			"after", after, "err", s.source.waitingFor())
+			"after", after, "err", s.inputs.waitingFor())
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (c *cluster) lackingObjects(t *testing.T) {
 			}
 			return errors.Join(
 				wantLine(out, "not allowed to read EndpointSlices"),
-				wantLine(out, "configuration in use", "stubDomains=0"),
+				wantLine(out, "using the configuration", "stubDomains=0"),
 			)
 		})
 		for _, s := range p.Status.ContainerStatuses {

@@ -215,12 +215,12 @@ func TestLogFlags(t *testing.T) {
 		return a
 	}
 	cli.LogFlags(fs, slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{ReplaceAttr: noTime})))
-	want := `level=INFO msg=flag name=--dns-port value=10053
-level=INFO msg=flag name=--log-flush-frequency value=5s
-level=INFO msg=flag name=--logging-format value=text
-level=INFO msg=flag name=--logtostderr value=true
-level=INFO msg=flag name=--v value=0
-level=INFO msg=flag name=--vmodule value=""
+	want := `level=INFO msg="using a flag" name=--dns-port value=10053
+level=INFO msg="using a flag" name=--log-flush-frequency value=5s
+level=INFO msg="using a flag" name=--logging-format value=text
+level=INFO msg="using a flag" name=--logtostderr value=true
+level=INFO msg="using a flag" name=--v value=0
+level=INFO msg="using a flag" name=--vmodule value=""
 `
 	if diff := cmp.Diff(want, buf.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)

@@ -80,7 +80,7 @@ func LogFlags(fs *pflag.FlagSet, log *slog.Logger) {
 		if f.Hidden && !f.Changed {
 			return
 		}
-		log.Info("flag", "name", "--"+f.Name, "value", f.Value.String())
+		log.Info("using a flag", "name", "--"+f.Name, "value", f.Value.String())
 	})
 }
 

@@ -13,9 +13,7 @@ package config
 
 import (
 	"context"
-	"maps"
 	"net/netip"
-	"slices"
 )
 
 // A Config is one valid configuration. The zero value is the default. A Config is not
@@ -31,15 +29,6 @@ type Config struct {
 	// Mistyped are unknown keys that resemble a known one, sorted. They only cause
 	// warnings.
 	Mistyped []string
-}
-
-// Equal reports whether a and b have the same settings. The order of servers matters.
-func Equal(a, b Config) bool {
-	return maps.Equal(a.Federations, b.Federations) &&
-		slices.EqualFunc(a.StubDomains, b.StubDomains, func(a, b StubDomain) bool {
-			return a.Domain == b.Domain && slices.Equal(a.Servers, b.Servers)
-		}) &&
-		slices.Equal(a.Upstreams, b.Upstreams)
 }
 
 // A StubDomain is a domain with its own servers.

@@ -40,6 +40,9 @@ func Format(cfg Config) map[string]string {
 	return files
 }
 
+// Equal reports whether a and b have the same settings. The order of servers matters.
+func Equal(a, b Config) bool { return maps.Equal(Format(a), Format(b)) }
+
 // marshal encodes strings, slices and maps, for which JSON never fails.
 func marshal(v any) string {
 	b, err := json.Marshal(v)

@@ -14,11 +14,11 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/manifest"
 )
 
-// source is where objects and configuration come from.
-type source struct {
-	kubedns.Source
-	config config.Source
-	name   string // for the status page
+// inputs are the sources of the objects and of the configuration.
+type inputs struct {
+	objects kubedns.Source
+	config  config.Source
+	name    string // for the status page
 	// waitingFor returns in one line what the first list waits for, and why.
 	waitingFor func() string
 	// failing reports whether lists fail at the moment, confirmed returns when data
@@ -30,12 +30,12 @@ type source struct {
 	alive     func(now time.Time) error
 }
 
-// newSource returns the sources that the flags choose.
-func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source, error) {
+// newInputs returns the sources that the flags choose.
+func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs, error) {
 	if o.manifests != "" {
 		m := &manifest.Source{Dir: o.manifests, Log: log}
-		return source{
-			Source: m, config: localConfig(o), name: "manifests in " + o.manifests,
+		return inputs{
+			objects: m, config: localConfig(o), name: "manifests in " + o.manifests,
 			waitingFor: func() string { return waitingForManifests(m) },
 		}, nil
 	}
@@ -43,26 +43,26 @@ func newSource(o *options, reg prometheus.Registerer, log *slog.Logger) (source,
 		Kubeconfig: o.kubeconfig, MasterURL: o.masterURL, Version: cli.Version(), Log: log,
 	})
 	if err != nil {
-		return source{}, err
+		return inputs{}, err
 	}
 	metrics := kube.NewMetrics(reg)
 	api, err := kube.NewSource(kube.SourceOptions{Client: client, Log: log, Metrics: metrics})
 	if err != nil {
-		return source{}, err
+		return inputs{}, err
 	}
-	s := source{
-		Source: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() },
+	in := inputs{
+		objects: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() },
 		failing:   func() bool { return api.Status().Problem != nil },
 		confirmed: func(time.Time) time.Time { return api.Status().Confirmed() },
 		trouble:   func() string { return api.Status().Trouble() },
 		alive:     api.Alive,
 	}
 	if o.configMap != "" {
-		s.config, err = kube.NewConfigMap(kube.ConfigMapOptions{
+		in.config, err = kube.NewConfigMap(kube.ConfigMapOptions{
 			Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics,
 		})
 	}
-	return s, err
+	return in, err
 }
 
 // waitingForManifests returns why the manifests are not complete.
@@ -86,8 +86,8 @@ func localConfig(o *options) config.Source {
 	return config.Static{Federations: o.federations, Upstreams: o.upstreams}
 }
 
-// lastGood returns the file that keeps the last valid configuration, if there is one.
-func lastGood(o *options, log *slog.Logger) *config.LastGood {
+// lastGoodFile returns the file that keeps the last valid configuration, if there is one.
+func lastGoodFile(o *options, log *slog.Logger) *config.LastGood {
 	if o.snapshot == "" {
 		return nil
 	}
