@@ -19,10 +19,17 @@ func (r Raw) Annotation(name string) string {
 		entryKey    = 1<<3 | protobuf.Bytes
 		entryValue  = 2<<3 | protobuf.Bytes
 	)
-	meta, ok := last(r.Data, metadata, nil)
+	// Servers write the metadata first: most of the object is not looked at.
+	var f protobuf.Field
+	ok := true
+	for m := protobuf.Message(r.Data); ok && len(m) > 0 && f.Tag != metadata; {
+		f, ok = m.Next()
+	}
+	if !ok || f.Tag != metadata {
+		return ""
+	}
 	var value []byte
-	for m := protobuf.Message(meta); ok && len(m) > 0; {
-		var f protobuf.Field
+	for m := f.Bytes; ok && len(m) > 0; {
 		if f, ok = m.Next(); f.Tag != annotations {
 			continue
 		}
