@@ -14,8 +14,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// load returns the files that the command line names, without those that -run excludes.
-func load(o options) ([]conformance.File, error) {
+// loadFiles returns the files that the command line names, without those that -run excludes.
+func loadFiles(o options) ([]conformance.File, error) {
 	all, err := conformance.Vectors(o.zone)
 	if err != nil {
 		return nil, err

@@ -31,12 +31,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files, err := load(o)
+	files, err := loadFiles(o)
 	if err != nil {
 		return err
 	}
 	if o.manifests != "" {
 		return writeManifests(o, files, stdout)
 	}
-	return play(ctx, o, files, stdout)
+	return runFiles(ctx, o, files, stdout)
 }

@@ -33,13 +33,14 @@ func newTarget(o options, files []conformance.File, resolver netip.AddrPort) *ta
 	}
 	for _, file := range files {
 		for _, object := range file.FirstObjects(o.endpoints) {
-			t.loaded[text(object)] = true
+			t.loaded[key(object)] = true
 		}
 	}
 	return t
 }
 
-func text(object conformance.Object) string {
+// key returns an object as JSON.
+func key(object conformance.Object) string {
 	data, err := json.Marshal(object)
 	if err != nil {
 		return fmt.Sprint(object)
@@ -67,18 +68,18 @@ func (t *target) Configure(ctx context.Context, files map[string]string) error {
 // Change implements [conformance.Target].
 func (t *target) Change(ctx context.Context, apply []conformance.Object, del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
 	if len(t.kubectl) == 0 {
-		if len(del) > 0 || slices.ContainsFunc(apply, func(o conformance.Object) bool { return !t.loaded[text(o)] }) {
+		if len(del) > 0 || slices.ContainsFunc(apply, func(o conformance.Object) bool { return !t.loaded[key(o)] }) {
 			return nil, fmt.Errorf("changes of objects %w without -kubectl", conformance.ErrUnsupported)
 		}
 		return nil, nil
 	}
 	if len(apply) > 0 {
-		if err := t.run(ctx, withNamespaces(apply), "apply", "-f", "-"); err != nil {
+		if err := t.kubectlDo(ctx, withNamespaces(apply), "apply", "-f", "-"); err != nil {
 			return nil, err
 		}
 	}
 	if len(del) > 0 {
-		if err := t.run(ctx, stubs(del), "delete", "--ignore-not-found", "-f", "-"); err != nil {
+		if err := t.kubectlDo(ctx, stubs(del), "delete", "--ignore-not-found", "-f", "-"); err != nil {
 			return nil, err
 		}
 	}
@@ -102,8 +103,8 @@ func stubs(refs []conformance.Ref) []conformance.Object {
 	return out
 }
 
-// run runs kubectl with objects as its input.
-func (t *target) run(ctx context.Context, objects []conformance.Object, args ...string) error {
+// kubectlDo runs kubectl with objects as its input.
+func (t *target) kubectlDo(ctx context.Context, objects []conformance.Object, args ...string) error {
 	data, err := documents(objects)
 	if err != nil {
 		return err

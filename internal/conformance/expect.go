@@ -11,35 +11,6 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Zone is the zone that the vectors are written for.
-const Zone = "cluster.local."
-
-// Expect is the expected reply. An absent key is not checked. testdata/README.md describes
-// the keys.
-type Expect struct {
-	// Rcode is one name or several joined by |.
-	Rcode  string  `json:"rcode,omitempty"`
-	Answer Records `json:"answer,omitzero"`
-	// Order of Answer and AnswerAnyOf: any (also when empty) or strict.
-	Order              string          `json:"order,omitempty"`
-	AnswerContains     Records         `json:"answer_contains,omitzero"`
-	AnswerSubset       Records         `json:"answer_subset,omitzero"`
-	AnswerAnyOf        []Records       `json:"answer_any_of,omitzero"`
-	AnswerCount        *int            `json:"answer_count,omitempty"`
-	AnswerMin          *int            `json:"answer_min,omitempty"`
-	Authority          *Authority      `json:"authority,omitempty"`
-	Additional         Records         `json:"additional,omitzero"`
-	AdditionalContains Records         `json:"additional_contains,omitzero"`
-	Flags              map[string]bool `json:"flags,omitempty"`
-	OPT                *bool           `json:"opt,omitempty"`
-	// OwnerCase exact: every owner in the answer section has the question's spelling.
-	OwnerCase string `json:"owner_case,omitempty"`
-	// MaxSize is the largest message in bytes.
-	MaxSize int `json:"max_size,omitempty"`
-	// NoReply: no reply comes within the time limit.
-	NoReply bool `json:"no_reply,omitempty"`
-}
-
 // records returns all lists of records.
 func (e Expect) records() []Records {
 	lists := []Records{e.Answer, e.AnswerContains, e.AnswerSubset, e.Additional, e.AdditionalContains}

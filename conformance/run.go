@@ -28,8 +28,8 @@ func (c counts) String() string {
 // errWrong is the error of a run in which some reply was wrong.
 var errWrong = errors.New("some replies were wrong")
 
-// play runs the files against the server. The error is errWrong if some reply was wrong.
-func play(ctx context.Context, o options, files []conformance.File, stdout io.Writer) error {
+// runFiles runs the files against the server. The error is errWrong if some reply was wrong.
+func runFiles(ctx context.Context, o options, files []conformance.File, stdout io.Writer) error {
 	resolver, err := conformance.NewResolverAt(o.resolver)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func play(ctx context.Context, o options, files []conformance.File, stdout io.Wr
 	var total counts
 	for _, file := range files {
 		if ctx.Err() == nil {
-			total.add(playFile(ctx, o, suite, file, stdout))
+			total.add(runFile(ctx, o, suite, file, stdout))
 		}
 	}
 	interrupted := ctx.Err()
@@ -71,7 +71,7 @@ func play(ctx context.Context, o options, files []conformance.File, stdout io.Wr
 // notSelected is the reason to skip queries that -run excludes.
 const notSelected = "not selected"
 
-func playFile(ctx context.Context, o options, suite *conformance.Suite, file conformance.File, stdout io.Writer) counts {
+func runFile(ctx context.Context, o options, suite *conformance.Suite, file conformance.File, stdout io.Writer) counts {
 	var n counts
 	reason := suite.Missing(file)
 	if reason == "" && o.resolver == "" && file.Resolver.HasNames() {
