@@ -11,151 +11,102 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// A fieldError is a value that the API server would have refused, too.
-type fieldError struct {
-	path path
-	msg  string
+// A checker keeps the first value that an API server would have refused, too. It
+// checks the fields that end up in names and answers, and no others.
+type checker struct {
+	at  path
+	msg string // empty: nothing is wrong
 }
 
-func (e *fieldError) Error() string { return e.path.String() + ": " + e.msg }
-
-func refuse(p path, format string, args ...any) error {
-	return &fieldError{path: p, msg: fmt.Sprintf(format, args...)}
+func (c *checker) refuse(at path, format string, args ...any) {
+	if c.msg == "" {
+		c.at, c.msg = at, fmt.Sprintf(format, args...)
+	}
 }
 
-// The checks below are of the fields that end up in names and answers, and no
-// others: an API server has not seen these objects.
-
-func checkMeta(m *metav1.ObjectMeta) error {
-	if m.Name == "" {
-		return refuse(path{"metadata", "name"}, "is missing")
+func (c *checker) meta(o metav1.Object) {
+	at := path{"metadata", "name"}
+	if o.GetName() == "" {
+		c.refuse(at, "is missing")
+	} else if len(validation.IsDNS1123Subdomain(o.GetName())) > 0 {
+		c.refuse(at, "%q is no name: use lower-case letters, digits, \"-\" and \".\"", o.GetName())
 	}
-	if len(validation.IsDNS1123Subdomain(m.Name)) > 0 {
-		return refuse(path{"metadata", "name"}, "%q is no name: use lower-case letters, digits, \"-\" and \".\"", m.Name)
-	}
-	if m.Namespace != "" {
-		return checkLabel(path{"metadata", "namespace"}, m.Namespace)
-	}
-	return nil
+	c.label(path{"metadata", "namespace"}, o.GetNamespace())
 }
 
-func checkService(s *corev1.Service) error {
-	if err := checkLabel(path{"metadata", "name"}, s.Name); err != nil {
-		return err
-	}
+func (c *checker) service(s *corev1.Service) {
+	c.label(path{"metadata", "name"}, s.Name)
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
-		return checkExternalName(s.Spec.ExternalName)
+		c.externalName(s.Spec.ExternalName)
+		return
 	}
 	for i, ip := range s.Spec.ClusterIPs {
-		if err := checkClusterIP(path{"spec", "clusterIPs", i}, ip); err != nil {
-			return err
-		}
+		c.clusterIP(path{"spec", "clusterIPs", i}, ip)
 	}
-	if err := checkClusterIP(path{"spec", "clusterIP"}, s.Spec.ClusterIP); err != nil {
-		return err
-	}
+	c.clusterIP(path{"spec", "clusterIP"}, s.Spec.ClusterIP)
 	for i, p := range s.Spec.Ports {
-		if err := checkPort(path{"spec", "ports", i}, p.Name, p.Port, p.Protocol); err != nil {
-			return err
-		}
+		c.port(path{"spec", "ports", i}, p.Name, p.Port, p.Protocol)
 	}
-	return nil
 }
 
-func checkExternalName(name string) error {
+func (c *checker) externalName(name string) {
 	at := path{"spec", "externalName"}
+	_, notAddr := netip.ParseAddr(name)
 	if name == "" {
-		return refuse(at, "is missing, but the type is ExternalName")
+		c.refuse(at, "is missing, but the type is ExternalName")
+	} else if notAddr != nil && len(validation.IsDNS1123Subdomain(strings.ToLower(strings.TrimSuffix(name, ".")))) > 0 {
+		c.refuse(at, "%q is no domain name", name)
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return nil
-	}
-	if len(validation.IsDNS1123Subdomain(strings.ToLower(strings.TrimSuffix(name, ".")))) > 0 {
-		return refuse(at, "%q is no domain name", name)
-	}
-	return nil
 }
 
-func checkClusterIP(at path, ip string) error {
-	if ip == "" || ip == corev1.ClusterIPNone {
-		return nil
+func (c *checker) clusterIP(at path, ip string) {
+	if ip != "" && ip != corev1.ClusterIPNone {
+		c.addr(at, ip)
 	}
-	return checkAddr(at, ip)
 }
 
-func checkEndpoints(e *corev1.Endpoints) error {
-	if err := checkLabel(path{"metadata", "name"}, e.Name); err != nil {
-		return err
-	}
+func (c *checker) endpoints(e *corev1.Endpoints) {
+	c.label(path{"metadata", "name"}, e.Name)
 	for i, s := range e.Subsets {
-		if err := checkAddresses(path{"subsets", i, "addresses"}, s.Addresses); err != nil {
-			return err
-		}
-		if err := checkAddresses(path{"subsets", i, "notReadyAddresses"}, s.NotReadyAddresses); err != nil {
-			return err
-		}
+		at := path{"subsets", i}
+		c.addresses(at.with("addresses"), s.Addresses)
+		c.addresses(at.with("notReadyAddresses"), s.NotReadyAddresses)
 		for j, p := range s.Ports {
-			if err := checkPort(path{"subsets", i, "ports", j}, p.Name, p.Port, p.Protocol); err != nil {
-				return err
-			}
+			c.port(at.with("ports", j), p.Name, p.Port, p.Protocol)
 		}
 	}
-	return nil
 }
 
-func checkAddresses(at path, list []corev1.EndpointAddress) error {
+func (c *checker) addresses(at path, list []corev1.EndpointAddress) {
 	for i, a := range list {
-		here := at.with(i)
-		if err := checkAddr(here.with("ip"), a.IP); err != nil {
-			return err
-		}
-		if a.Hostname != "" {
-			if err := checkLabel(here.with("hostname"), a.Hostname); err != nil {
-				return err
-			}
-		}
+		c.addr(at.with(i, "ip"), a.IP)
+		c.label(at.with(i, "hostname"), a.Hostname)
 	}
-	return nil
 }
 
-func checkSlice(s *discoveryv1.EndpointSlice) error {
+func (c *checker) slice(s *discoveryv1.EndpointSlice) {
 	switch s.AddressType {
 	case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6:
 	case discoveryv1.AddressTypeFQDN:
-		return nil
+		return
 	default:
-		return refuse(path{"addressType"}, "want IPv4, IPv6 or FQDN, got %q", s.AddressType)
+		c.refuse(path{"addressType"}, "want IPv4, IPv6 or FQDN, got %q", s.AddressType)
 	}
 	for i, e := range s.Endpoints {
-		if err := checkEndpoint(path{"endpoints", i}, e, s.AddressType); err != nil {
-			return err
+		at := path{"endpoints", i}
+		for j, a := range e.Addresses {
+			c.addr(at.with("addresses", j), a)
+			if strings.Contains(a, ":") != (s.AddressType == discoveryv1.AddressTypeIPv6) {
+				c.refuse(at.with("addresses", j), "%s is not of the slice's addressType %s", a, s.AddressType)
+			}
 		}
+		c.label(at.with("hostname"), deref(e.Hostname))
 	}
 	for i, p := range s.Ports {
-		if p.Port == nil { // stands for all ports; no SRV record can say that
-			continue
-		}
-		if err := checkPort(path{"ports", i}, deref(p.Name), *p.Port, deref(p.Protocol)); err != nil {
-			return err
+		if p.Port != nil { // nil: all ports, for which there is no SRV record
+			c.port(path{"ports", i}, deref(p.Name), *p.Port, deref(p.Protocol))
 		}
 	}
-	return nil
-}
-
-func checkEndpoint(here path, e discoveryv1.Endpoint, family discoveryv1.AddressType) error {
-	for j, a := range e.Addresses {
-		at := here.with("addresses").with(j)
-		if err := checkAddr(at, a); err != nil {
-			return err
-		}
-		if strings.Contains(a, ":") != (family == discoveryv1.AddressTypeIPv6) {
-			return refuse(at, "%s is not of the slice's addressType %s", a, family)
-		}
-	}
-	if e.Hostname == nil || *e.Hostname == "" {
-		return nil
-	}
-	return checkLabel(here.with("hostname"), *e.Hostname)
 }
 
 func deref[T any](p *T) (v T) {
@@ -165,33 +116,27 @@ func deref[T any](p *T) (v T) {
 	return v
 }
 
-func checkPort(at path, name string, number int32, protocol corev1.Protocol) error {
+func (c *checker) port(at path, name string, number int32, protocol corev1.Protocol) {
 	if number < 1 || number > 65535 {
-		return refuse(at.with("port"), "want 1 to 65535, got %d", number)
+		c.refuse(at.with("port"), "want 1 to 65535, got %d", number)
 	}
 	switch protocol {
 	case "", corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP:
 	default:
-		return refuse(at.with("protocol"), "want TCP, UDP or SCTP, got %q", protocol)
+		c.refuse(at.with("protocol"), "want TCP, UDP or SCTP, got %q", protocol)
 	}
-	if name == "" {
-		return nil
-	}
-	return checkLabel(at.with("name"), name)
+	c.label(at.with("name"), name)
 }
 
-func checkAddr(at path, ip string) error {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.Zone() != "" {
-		return refuse(at, "%q is no IP address", ip)
+func (c *checker) addr(at path, ip string) {
+	if addr, err := netip.ParseAddr(ip); err != nil || addr.Zone() != "" {
+		c.refuse(at, "%q is no IP address", ip)
 	}
-	return nil
 }
 
-// checkLabel wants an RFC 1123 label.
-func checkLabel(at path, s string) error {
-	if len(validation.IsDNS1123Label(s)) > 0 {
-		return refuse(at, "%q is no DNS label: use at most 63 lower-case letters, digits and inner \"-\"", s)
+// label wants an RFC 1123 label, or nothing.
+func (c *checker) label(at path, s string) {
+	if s != "" && len(validation.IsDNS1123Label(s)) > 0 {
+		c.refuse(at, "%q is no DNS label: use at most 63 lower-case letters, digits and inner \"-\"", s)
 	}
-	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -22,7 +21,7 @@ const (
 	maxListDepth = 8
 	// maxWarnings bounds the warnings about one file.
 	maxWarnings = 10
-	// defaultNamespace is what kubectl uses, too.
+	// defaultNamespace is also that of kubectl.
 	defaultNamespace = "default"
 )
 
@@ -44,7 +43,7 @@ type Objects struct {
 	Warnings []string
 }
 
-// A Node is a Node object; Location is nil when its labels do not tell.
+// A Node is a Node object. Location is nil when it lacks the labels.
 type Node struct {
 	Name     string
 	Location *kubedns.Location
@@ -87,10 +86,9 @@ func (d *decoder) decode(data []byte) (Objects, error) {
 
 // A decoder collects the objects of one file.
 type decoder struct {
-	file string
-	out  Objects
-	seen map[string]seen // by kind and key
-	// unchecked takes the objects as they are.
+	file      string
+	out       Objects
+	seen      map[string]seen // by kind and key
 	unchecked bool
 }
 
@@ -112,12 +110,12 @@ func (p place) child(steps ...any) place {
 	return place{doc: p.doc, path: append(slices.Clip(p.path), steps...)}
 }
 
-// object decodes one object, or all of a List. outer is what the objects of
-// the surrounding List are, if they do not say it themselves.
+// object decodes one object, or all of a List. outer is the type of the objects
+// of the surrounding List, for those that have none.
 func (d *decoder) object(at place, raw []byte, outer metav1.TypeMeta) error {
 	var h metav1.TypeMeta
-	if err := d.unmarshal(at, raw, &h); err != nil {
-		return err
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &h); err != nil {
+		return d.explain(at, raw, &h, err)
 	}
 	if h.Kind == "" && h.APIVersion == "" {
 		h = outer
@@ -144,14 +142,14 @@ func (d *decoder) object(at place, raw []byte, outer metav1.TypeMeta) error {
 	return nil
 }
 
-// isDiscovery says whether we know EndpointSlices of that version. Where the
+// isDiscovery reports whether EndpointSlices of that version are read. Where the
 // two differ (the topology of an endpoint) no name depends on it.
 func isDiscovery(apiVersion string) bool {
 	return apiVersion == "discovery.k8s.io/v1" || apiVersion == "discovery.k8s.io/v1beta1"
 }
 
 // list decodes the objects of a List. The items of a kind of list of their own
-// (ServiceList) need not say what they are.
+// (ServiceList) may lack a type.
 func (d *decoder) list(at place, raw []byte, items metav1.TypeMeta) error {
 	if len(at.path) >= 2*maxListDepth {
 		return d.errorf(at, "more than %d Lists within each other", maxListDepth)
@@ -159,8 +157,8 @@ func (d *decoder) list(at place, raw []byte, items metav1.TypeMeta) error {
 	var l struct {
 		Items []json.RawMessage `json:"items"`
 	}
-	if err := d.unmarshal(at, raw, &l); err != nil {
-		return err
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &l); err != nil {
+		return d.explain(at, raw, &l, err)
 	}
 	for i, item := range l.Items {
 		if err := d.object(at.child("items", i), item, items); err != nil {
@@ -171,11 +169,11 @@ func (d *decoder) list(at place, raw []byte, items metav1.TypeMeta) error {
 }
 
 func (d *decoder) service(at place, raw []byte) error {
-	var o corev1.Service
-	if err := d.read(at, raw, &o, &o.ObjectMeta, func() error { return checkService(&o) }); err != nil {
+	o, err := read(d, at, raw, (*checker).service)
+	if err != nil {
 		return err
 	}
-	s := convert.Service(&o)
+	s := convert.Service(o)
 	if len(s.ClusterIPs) == 0 && !s.Headless && s.ExternalName == "" {
 		d.warn(at, "Service %s has no spec.clusterIP, which the API server would choose: its name gets no address", s.Key)
 	}
@@ -184,11 +182,11 @@ func (d *decoder) service(at place, raw []byte) error {
 }
 
 func (d *decoder) endpoints(at place, raw []byte) error {
-	var o corev1.Endpoints
-	if err := d.read(at, raw, &o, &o.ObjectMeta, func() error { return checkEndpoints(&o) }); err != nil {
+	o, err := read(d, at, raw, (*checker).endpoints)
+	if err != nil {
 		return err
 	}
-	e := convert.Endpoints(&o)
+	e := convert.Endpoints(o)
 	id := e.Key.String()
 	e.Name = "endpoints/" + e.Name
 	declare(d, at, "Endpoints", id, &d.out.Endpoints, &e)
@@ -196,11 +194,11 @@ func (d *decoder) endpoints(at place, raw []byte) error {
 }
 
 func (d *decoder) slice(at place, raw []byte) error {
-	var o discoveryv1.EndpointSlice
-	if err := d.read(at, raw, &o, &o.ObjectMeta, func() error { return checkSlice(&o) }); err != nil {
+	o, err := read(d, at, raw, (*checker).slice)
+	if err != nil {
 		return err
 	}
-	e, ok := convert.Slice(&o)
+	e, ok := convert.Slice(o)
 	if !ok {
 		if o.Labels[discoveryv1.LabelServiceName] == "" {
 			d.warn(at, "EndpointSlice %s has no label %s: it belongs to no Service", e.Key, discoveryv1.LabelServiceName)
@@ -213,41 +211,42 @@ func (d *decoder) slice(at place, raw []byte) error {
 }
 
 func (d *decoder) node(at place, raw []byte) error {
-	var o corev1.Node
-	if err := d.read(at, raw, &o, &o.ObjectMeta, func() error { return nil }); err != nil {
+	o, err := read(d, at, raw, func(*checker, *corev1.Node) {})
+	if err != nil {
 		return err
 	}
 	n := Node{Name: o.Name}
-	if l, ok := convert.Location(&o); ok {
+	if l, ok := convert.Location(o); ok {
 		n.Location = &l
 	}
 	declare(d, at, "Node", n.Name, &d.out.Nodes, n)
 	return nil
 }
 
-// read decodes raw into the object o, whose metadata is meta, gives it the
-// default namespace and checks it.
-func (d *decoder) read(at place, raw []byte, o any, meta *metav1.ObjectMeta, check func() error) error {
+// read decodes raw into an object, gives it the default namespace and checks it.
+func read[T any, O interface {
+	*T
+	metav1.Object
+}](d *decoder, at place, raw []byte, check func(*checker, O)) (O, error) {
+	o := O(new(T))
 	unknown, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowUnknownFields)
 	if err != nil {
-		return d.explain(at, raw, o, err)
+		return nil, d.explain(at, raw, o, err)
 	}
 	if d.unchecked {
-		return nil
+		return o, nil
 	}
 	d.warnUnknown(at, raw, unknown)
-	if _, clusterWide := o.(*corev1.Node); !clusterWide && meta.Namespace == "" {
-		meta.Namespace = defaultNamespace
+	if _, clusterWide := any(o).(*corev1.Node); !clusterWide && o.GetNamespace() == "" {
+		o.SetNamespace(defaultNamespace)
 	}
-	err = checkMeta(meta)
-	if err == nil {
-		err = check()
+	c := &checker{}
+	c.meta(o)
+	check(c, o)
+	if c.msg != "" {
+		return nil, d.errorf(at.child(c.at...), "%s: %s: %s", title(raw), c.at, c.msg)
 	}
-	if f, ok := errors.AsType[*fieldError](err); ok {
-		where := at.child(f.path...)
-		return fmt.Errorf("%s:%d: %s: %w", d.file, where.line(), title(raw), f)
-	}
-	return err
+	return o, nil
 }
 
 // warnUnknown warns about fields that the API does not have. Their names have
@@ -257,8 +256,7 @@ func (d *decoder) warnUnknown(at place, raw []byte, unknown []error) {
 		f, ok := errors.AsType[kjson.FieldError](err)
 		// The topology of an endpoint is a field of discovery.k8s.io/v1beta1.
 		if ok && !strings.HasSuffix(f.FieldPath(), "].topology") {
-			where := at.child(fieldPath(f.FieldPath())...)
-			d.warn(where, "%s: unknown field %s is ignored", title(raw), f.FieldPath())
+			d.warn(at.child(fieldPath(f.FieldPath())...), "%s: unknown field %s is ignored", title(raw), f.FieldPath())
 		}
 	}
 }
@@ -282,88 +280,10 @@ func declare[T any](d *decoder, at place, kind, key string, list *[]T, value T) 
 
 func (d *decoder) warn(at place, format string, args ...any) {
 	if len(d.out.Warnings) < maxWarnings {
-		d.out.Warnings = append(d.out.Warnings, fmt.Sprintf("%s:%d: ", d.file, at.line())+fmt.Sprintf(format, args...))
+		d.out.Warnings = append(d.out.Warnings, d.errorf(at, format, args...).Error())
 	}
 }
 
 func (d *decoder) errorf(at place, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %w", d.file, at.line(), fmt.Errorf(format, args...))
-}
-
-// unmarshal decodes raw, the JSON of the value at a place.
-func (d *decoder) unmarshal(at place, raw []byte, into any) error {
-	err := kjson.UnmarshalCaseSensitivePreserveInts(raw, into)
-	if err == nil {
-		return nil
-	}
-	return d.explain(at, raw, into, err)
-}
-
-// explain turns an error of decoding raw into one that a person can act upon.
-func (d *decoder) explain(at place, raw []byte, into any, err error) error {
-	// Only the standard library returns the offset of a value of the wrong type.
-	if standard := json.Unmarshal(raw, into); standard != nil {
-		err = standard
-	}
-	name := title(raw)
-	if name != "" {
-		name += ": "
-	}
-	var t *json.UnmarshalTypeError
-	if !errors.As(err, &t) {
-		return d.errorf(at, "%s%w", name, err)
-	}
-	steps, got := valueAt(raw, t.Offset)
-	if !strings.HasPrefix(steps.fields(), t.Field) { // a field with a decoder of its own: the offset counts from somewhere else
-		steps, got = fieldPath(t.Field), t.Value
-	}
-	field := steps.String()
-	if field != "" {
-		field += ": "
-	}
-	want := typeName(t.Type)
-	if want == "text" && got != "a list" && !strings.HasPrefix(got, "an object") {
-		got += ": put it in quotes" // YAML takes n for false and 1.10 for a number
-	}
-	return d.errorf(at.child(steps...), "%s%swant %s, got %s", name, field, want, got)
-}
-
-// title names an object as kubectl would, as far as it can be read.
-func title(raw []byte) string {
-	var o struct {
-		Kind     any `json:"kind"`
-		Metadata struct {
-			Name      any `json:"name"`
-			Namespace any `json:"namespace"`
-		} `json:"metadata"`
-	}
-	_ = json.Unmarshal(raw, &o) // what is there is enough
-	kind, _ := o.Kind.(string)
-	name, _ := o.Metadata.Name.(string)
-	namespace, _ := o.Metadata.Namespace.(string)
-	switch {
-	case name == "":
-		return kind
-	case namespace == "":
-		return strings.TrimSpace(kind + " " + name)
-	}
-	return strings.TrimSpace(kind + " " + namespace + "/" + name)
-}
-
-// typeName says in a manifest's terms what a Go type is written as.
-func typeName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	case reflect.Map, reflect.Struct:
-		return "an object (key: value)"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	default:
-		return "a whole number"
-	}
+	return fmt.Errorf("%s:%d: "+format, append([]any{d.file, at.line()}, args...)...)
 }

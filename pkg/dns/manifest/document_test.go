@@ -41,7 +41,7 @@ func TestLineOf(t *testing.T) {
 			if tt.yaml == "" {
 				before = ""
 			}
-			d := document{text: []byte(tt.yaml), line: 7, yaml: true}
+			d := document{json: []byte(tt.yaml), line: 7}
 			if got, want := d.lineOf(tt.path), 7+strings.Count(before, "\n"); got != want {
 				t.Errorf("got line %d, want %d", got, want)
 			}
