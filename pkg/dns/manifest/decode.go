@@ -38,8 +38,7 @@ type Objects struct {
 	Nodes     []Node
 	// Ignored counts the objects of other kinds.
 	Ignored int
-	// Warnings name, with file and line, what can be read but is hardly meant;
-	// ten at most.
+	// Warnings are about likely mistakes, with file and line; ten at most.
 	Warnings []string
 }
 

@@ -149,7 +149,7 @@ func TestDecodeHostile(t *testing.T) {
 			"a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 1000) + "]",
 			"the aliases (*name) of this document add more than 8 MiB to it",
 		},
-		{"a mapping that merges itself", "a: &a {<<: *a}", "hostile:1: this is not right YAML: too much is merged by <<"},
+		{"a mapping that merges itself", "a: &a {<<: *a}", "hostile:1: this is not right YAML: anchor 'a' value contains itself"},
 		{"deep aliases", "a: &a " + strings.Repeat("[", 6000) + strings.Repeat("]", 6000) + "\nb: " + strings.Repeat("[", 6000) + "*a" + strings.Repeat("]", 6000), "exceeded max depth"},
 		{"an alias to itself", "a: &a [*a]", "anchor 'a' value contains itself"},
 		{"an endless key", "? " + strings.Repeat("k", 1<<20), "kind is missing"},
@@ -186,6 +186,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("--- |\n---\n...\n--- >-\n  a\n%TAG ! x\n"))
 	f.Add([]byte("\xff\xfea\x00:\x00 \x00b\x00"))
 	line := regexp.MustCompile(`^fuzz:(\d+): .`)
+	ends := regexp.MustCompile("\r\n|[\n\r\u0085\u2028\u2029]") // as in YAML 1.1
 	f.Fuzz(func(t *testing.T, data []byte) {
 		objects, err := manifest.Decode("fuzz", data)
 		if err == nil {
@@ -196,7 +197,7 @@ func FuzzDecode(f *testing.F) {
 		if m == nil {
 			t.Fatalf("error %q does not begin with file and line", err)
 		}
-		if n, _ := strconv.Atoi(m[1]); n < 1 || n > 1+strings.Count(string(data), "\n") {
+		if n, _ := strconv.Atoi(m[1]); n < 1 || n > 1+len(ends.FindAll(data, -1)) {
 			t.Errorf("error %q names a line that is not there", err)
 		}
 	})

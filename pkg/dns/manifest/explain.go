@@ -36,11 +36,6 @@ func (p path) String() string {
 	return b.String()
 }
 
-// fields is the path without places in lists, as encoding/json reports it.
-func (p path) fields() string {
-	return slices.DeleteFunc(slices.Clone(p), func(step any) bool { _, place := step.(int); return place }).String()
-}
-
 // fieldPath is the path of spec.ports[0].port.
 func fieldPath(fields string) (p path) {
 	for f := range strings.FieldsFuncSeq(fields, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
@@ -60,41 +55,65 @@ func (d *decoder) explain(at place, raw []byte, into any, err error) error {
 	if name != "" {
 		name += ": "
 	}
-	// Only the standard library returns the offset of a value of the wrong type.
-	e := encoder{}
-	if e.value(at.doc.node(at.path)) != nil {
-		return d.errorf(at, "%s%w", name, err)
-	}
-	t, ok := errors.AsType[*json.UnmarshalTypeError](json.Unmarshal(e.buf, into))
+	// Only the standard library returns the field in full.
+	t, ok := errors.AsType[*json.UnmarshalTypeError](json.Unmarshal(raw, into))
 	if !ok {
 		return d.errorf(at, "%s%w", name, err)
 	}
-	steps, got := valueAt(at.doc.node(at.path), int(t.Offset))
-	if !strings.HasPrefix(steps.fields(), t.Field) { // a field with a decoder of its own: the offset counts from somewhere else
-		steps, got = fieldPath(t.Field), t.Value
+	p, got := fieldPath(t.Field), t.Value
+	want, tag := typeName(t.Type)
+	if found, n := mistyped(at.doc.node(at.path), p, nil, tag); n != nil {
+		p, got = found, describe(n)
 	}
-	field := steps.String()
+	field := p.String()
 	if field != "" {
 		field += ": "
 	}
-	want := typeName(t.Type)
-	if want == "text" && got != "a list" && !strings.HasPrefix(got, "an object") {
+	if tag == "!!str" && got != "a list" && !strings.HasPrefix(got, "an object") {
 		got += ": put it in quotes" // YAML takes n for false and 1.10 for a number
 	}
-	return d.errorf(at.child(steps...), "%s%swant %s, got %s", name, field, want, got)
+	return d.errorf(at.child(p...), "%s%swant %s, got %s", name, field, want, got)
 }
 
-// valueAt returns the path from a node to the value whose first token, in the
-// node's JSON, ends at an offset or after it, and a name for that value.
-func valueAt(n *yaml.Node, offset int) (p path, value string) {
-	var e encoder
-	e.visit = func(at path, n *yaml.Node) {
-		if value == "" && len(e.buf) >= offset {
-			p, value = slices.Clone(at), describe(n)
+// mistyped returns the first value below n that is not of a type, with the path to
+// it, which begins with at and goes on with fields, without places in lists.
+func mistyped(n *yaml.Node, fields, at path, tag string) (path, *yaml.Node) {
+	for n.Alias != nil {
+		n = n.Alias
+	}
+	switch {
+	case n.Kind == yaml.SequenceNode && (len(fields) > 0 || tag == "!!str"):
+		for i, item := range n.Content {
+			if p, found := mistyped(item, fields, at.with(i), tag); found != nil {
+				return p, found
+			}
+		}
+	case n.Kind == yaml.MappingNode && (len(fields) > 0 || tag == "!!str"):
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			rest, name := fields, n.Content[i].Value
+			if len(fields) > 0 {
+				if rest = fields[1:]; name != fields[0] {
+					continue
+				}
+			}
+			if p, found := mistyped(n.Content[i+1], rest, at.with(name), tag); found != nil {
+				return p, found
+			}
+		}
+	case len(fields) == 0 && tagOf(n) != "!!null" && tagOf(n) != tag && (tag != "!!float" || tagOf(n) != "!!int"):
+		return at, n
+	}
+	return nil, nil
+}
+
+// tagOf is the tag of a value as kubectl reads it.
+func tagOf(n *yaml.Node) string {
+	if n.Kind == yaml.ScalarNode {
+		if v, _ := scalarOf(n); v == true || v == false {
+			return "!!bool"
 		}
 	}
-	_ = e.value(n) // it had no error before
-	return p, value
+	return n.ShortTag()
 }
 
 func describe(n *yaml.Node) string {
@@ -104,14 +123,15 @@ func describe(n *yaml.Node) string {
 	case yaml.MappingNode:
 		return "an object (key: value)"
 	}
-	text, _ := scalar(n)
+	v, _ := scalarOf(n)
+	text, ok := v.(string)
 	switch {
-	case text[0] != '"':
-		return string(text)
-	case len(n.Value) > 40:
+	case !ok:
+		return fmt.Sprint(v)
+	case len(text) > 40:
 		return "a long text"
 	}
-	return "the text " + strconv.Quote(n.Value)
+	return "the text " + strconv.Quote(text)
 }
 
 // title names an object as kubectl would, as far as it can be read.
@@ -132,20 +152,20 @@ func title(raw []byte) string {
 	return strings.TrimSpace(kind + " " + name)
 }
 
-// typeName returns how a Go type is written in a manifest.
-func typeName(t reflect.Type) string {
+// typeName returns how a Go type is written in a manifest, and its tag in YAML.
+func typeName(t reflect.Type) (name, tag string) {
 	switch t.Kind() {
 	case reflect.String:
-		return "text"
+		return "text", "!!str"
 	case reflect.Bool:
-		return "true or false"
+		return "true or false", "!!bool"
 	case reflect.Slice, reflect.Array:
-		return "a list"
+		return "a list", "!!seq"
 	case reflect.Map, reflect.Struct:
-		return "an object (key: value)"
+		return "an object (key: value)", "!!map"
 	case reflect.Float32, reflect.Float64:
-		return "a number"
+		return "a number", "!!float"
 	default:
-		return "a whole number"
+		return "a whole number", "!!int"
 	}
 }

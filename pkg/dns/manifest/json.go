@@ -3,6 +3,7 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,218 +13,152 @@ import (
 const (
 	// maxAliased bounds what the aliases of a document may add to it, in bytes.
 	maxAliased = 8 << 20
-	// maxDepth bounds values within each other, and maxMerged the mappings that
-	// are merged by "<<".
-	maxDepth  = 10_000
-	maxMerged = 1 << 20
+	// maxDepth bounds values within each other.
+	maxDepth = 10_000
 )
 
-// toJSON returns the JSON of a node, as kubectl would read it: y, yes and on are
-// true, as in YAML 1.1.
+// toJSON returns the JSON of a node, as kubectl would read it.
 func toJSON(n *yaml.Node) ([]byte, error) {
-	var e encoder
-	err := e.value(n)
-	return e.buf, err
-}
-
-// An encoder writes the JSON of nodes.
-type encoder struct {
-	buf     []byte
-	open    []*yaml.Node // targets of aliases that are being written
-	aliased int          // bytes of all of them
-	depth   int
-	merged  int
-	// visit, unless it is nil, is called for each value, once its first token is
-	// written, with the path to it. The path is only good during the call.
-	visit func(at path, n *yaml.Node)
-	at    path
-}
-
-func (e *encoder) value(n *yaml.Node) error {
-	if e.depth++; e.depth > maxDepth {
-		return &lineError{n.Line, fmt.Sprintf("exceeded max depth of %d", maxDepth)}
+	m := measure{anchors: map[*yaml.Node]extent{}}
+	switch all, err := m.read(n); {
+	case err != nil:
+		return nil, err
+	case all.depth > maxDepth:
+		return nil, &lineError{n.Line, fmt.Sprintf("exceeded max depth of %d", maxDepth)}
+	case m.aliased > maxAliased:
+		return nil, &lineError{n.Line, fmt.Sprintf("the aliases (*name) of this document add more than %d MiB to it", maxAliased>>20)}
 	}
-	defer func() { e.depth-- }()
-	switch n.Kind {
-	case yaml.DocumentNode:
-		return e.value(n.Content[0])
-	case yaml.AliasNode:
-		return e.alias(n)
-	case yaml.SequenceNode:
-		return e.list(n)
-	case yaml.MappingNode:
-		return e.object(n)
-	}
-	text, err := scalar(n)
+	v, err := valueOf(n)
 	if err != nil {
-		return &lineError{n.Line, err.Error()}
+		return nil, err
 	}
-	e.token(n, text...)
-	return nil
+	return json.Marshal(v)
 }
 
-func (e *encoder) write(text ...byte) {
-	e.buf = append(e.buf, text...)
-	if len(e.open) > 0 {
-		e.aliased += len(text)
-	}
+// A measure finds out what a document would be without aliases.
+type measure struct {
+	anchors map[*yaml.Node]extent
+	aliased int // bytes that aliases add
 }
 
-// token writes the first token of a value.
-func (e *encoder) token(n *yaml.Node, text ...byte) {
-	e.write(text...)
-	if e.visit != nil {
-		e.visit(e.at, n)
-	}
-}
+// An extent is how much text a value has, in bytes, and how deep it is.
+type extent struct{ size, depth int }
 
-func (e *encoder) alias(n *yaml.Node) error {
-	switch {
-	case slices.Contains(e.open, n.Alias):
-		return &lineError{n.Line, fmt.Sprintf("anchor '%s' value contains itself", n.Value)}
-	case e.aliased > maxAliased:
-		return &lineError{n.Line, fmt.Sprintf("the aliases (*name) of this document add more than %d MiB to it", maxAliased>>20)}
-	}
-	e.open = append(e.open, n.Alias)
-	err := e.value(n.Alias)
-	e.open = e.open[:len(e.open)-1]
-	return err
-}
-
-func (e *encoder) list(n *yaml.Node) error {
-	e.token(n, '[')
-	for i, item := range n.Content {
-		if i > 0 {
-			e.write(',')
+func (m *measure) read(n *yaml.Node) (all extent, err error) {
+	if n.Kind == yaml.AliasNode {
+		all, ok := m.anchors[n.Alias]
+		if !ok {
+			return all, &lineError{n.Line, fmt.Sprintf("anchor '%s' value contains itself", n.Value)}
 		}
-		if err := e.child(i, item); err != nil {
-			return err
-		}
+		m.aliased = min(m.aliased+all.size, maxAliased+1)
+		return all, nil
 	}
-	e.write(']')
-	return nil
-}
-
-func (e *encoder) object(n *yaml.Node) error {
-	fields, err := e.fields(n)
-	if err != nil {
-		return err
-	}
-	e.token(n, '{')
-	for i, f := range fields {
-		if i > 0 {
-			e.write(',')
+	all.size = 1 + len(n.Value)
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && c.Kind != yaml.ScalarNode && c.Kind != yaml.AliasNode {
+			return all, &lineError{c.Line, "a key must be text"} // most often the braces of a template
 		}
-		name, _ := json.Marshal(f.name) // a string has no error
-		e.write(append(name, ':')...)
-		if err := e.child(f.name, f.value); err != nil {
-			return err
-		}
-	}
-	e.write('}')
-	return nil
-}
-
-func (e *encoder) child(step any, n *yaml.Node) error {
-	e.at = append(e.at, step)
-	err := e.value(n)
-	e.at = e.at[:len(e.at)-1]
-	return err
-}
-
-// A field is one of an object.
-type field struct {
-	name  string
-	value *yaml.Node
-}
-
-// fields returns the fields of an object. Of two with one name the later counts,
-// and the object's own count before those that it merges.
-func (e *encoder) fields(n *yaml.Node) ([]field, error) {
-	var list []field
-	var merged []*yaml.Node
-	index := make(map[string]int, len(n.Content)/2)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		if key.Alias != nil {
-			key = key.Alias
-		}
-		at, twice := index[key.Value]
-		switch {
-		case key.ShortTag() == "!!merge":
-			merged = append(merged, value)
-		case key.Kind != yaml.ScalarNode:
-			return nil, &lineError{key.Line, "a key must be text"}
-		case twice:
-			list[at].value = value
-		default:
-			index[key.Value] = len(list)
-			list = append(list, field{key.Value, value})
-		}
-	}
-	for _, from := range merged {
-		others, err := e.mergedFields(from)
+		one, err := m.read(c)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
-		for _, f := range others {
-			if _, own := index[f.name]; !own {
-				index[f.name] = len(list)
-				list = append(list, f)
-			}
-		}
+		all.size = min(all.size+one.size, maxAliased+1)
+		all.depth = max(all.depth, one.depth)
 	}
-	return list, nil
-}
-
-// mergedFields returns the fields that n, an object or a list of them, gives to
-// one that merges it.
-func (e *encoder) mergedFields(n *yaml.Node) (all []field, err error) {
-	e.depth++
-	defer func() { e.depth-- }()
-	if e.merged++; e.merged > maxMerged || e.depth > maxDepth {
-		return nil, &lineError{n.Line, "too much is merged by <<"}
-	}
-	for n.Alias != nil {
-		n = n.Alias
-	}
-	switch n.Kind {
-	case yaml.MappingNode:
-		return e.fields(n)
-	case yaml.SequenceNode:
-	default:
-		return nil, &lineError{n.Line, "map merge requires map or sequence of maps as the value"}
-	}
-	for _, item := range n.Content {
-		fields, err := e.mergedFields(item)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, fields...)
+	all.depth++
+	if n.Anchor != "" {
+		m.anchors[n] = all
 	}
 	return all, nil
 }
 
-// scalar returns the JSON of a scalar.
-func scalar(n *yaml.Node) ([]byte, error) {
-	switch tag := n.ShortTag(); tag {
-	case "!!null":
-		return []byte("null"), nil
-	case "!!int", "!!float":
-		var number any
-		if err := n.Decode(&number); err != nil {
+// valueOf returns the value of a node, as encoding/json writes it.
+func valueOf(n *yaml.Node) (any, error) {
+	switch n.Kind {
+	case yaml.DocumentNode:
+		return valueOf(n.Content[0])
+	case yaml.AliasNode:
+		return valueOf(n.Alias)
+	case yaml.ScalarNode:
+		return scalarOf(n)
+	case yaml.MappingNode:
+		fields := make(map[string]any, len(n.Content)/2)
+		return fields, addFields(fields, n)
+	}
+	list := make([]any, 0, len(n.Content))
+	for _, item := range n.Content {
+		v, err := valueOf(item)
+		if err != nil {
 			return nil, err
 		}
-		return json.Marshal(number)
-	case "!!bool", "!!str":
-		if n.Style == 0 || tag == "!!bool" {
-			switch strings.ToLower(n.Value) {
-			case "true", "yes", "on", "y":
-				return []byte("true"), nil
-			case "false", "no", "off", "n":
-				return []byte("false"), nil
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// addFields adds the fields of n: a mapping, or for "<<" an alias to one, or a list of
+// them. Fields that n merges are added first, since its own count before them.
+func addFields(fields map[string]any, n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.AliasNode:
+		return addFields(fields, n.Alias)
+	case yaml.SequenceNode:
+		for _, item := range slices.Backward(n.Content) { // the first counts before the others
+			if err := addFields(fields, item); err != nil {
+				return err
+			}
+		}
+		return nil
+	case yaml.ScalarNode:
+		return &lineError{n.Line, "map merge requires map or sequence of maps as the value"}
+	}
+	for _, merging := range []bool{true, false} {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key, value := n.Content[i], n.Content[i+1]
+			if key.Alias != nil {
+				key = key.Alias
+			}
+			isMerge := key.ShortTag() == "!!merge"
+			switch {
+			case isMerge != merging:
+			case isMerge:
+				if err := addFields(fields, value); err != nil {
+					return err
+				}
+			default:
+				v, err := valueOf(value)
+				if err != nil {
+					return err
+				}
+				fields[key.Value] = v
 			}
 		}
 	}
-	return json.Marshal(n.Value)
+	return nil
+}
+
+// scalarOf returns the value of a scalar as in YAML 1.1, which kubectl reads: plain
+// y, yes and on are true.
+func scalarOf(n *yaml.Node) (v any, err error) {
+	plain := n.Style == 0
+	switch n.ShortTag() {
+	case "!!null":
+		return nil, nil
+	case "!!int", "!!float", "!!bool":
+		if err := n.Decode(&v); err != nil {
+			return nil, &lineError{n.Line, err.Error()}
+		}
+		if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			return nil, &lineError{n.Line, n.Value + " cannot be written in JSON"}
+		}
+		return v, nil
+	case "!!str":
+		switch value := strings.ToLower(n.Value); {
+		case plain && slices.Contains([]string{"y", "yes", "on"}, value):
+			return true, nil
+		case plain && slices.Contains([]string{"n", "no", "off"}, value):
+			return false, nil
+		}
+	}
+	return n.Value, nil
 }

@@ -13,7 +13,7 @@ type content struct {
 	Objects
 }
 
-// A view is what all files together say: the objects that count. Values are
+// A view holds the objects that count, of all files. Values are
 // shared with the files they came from and are never changed, so a value that
 // is the same pointer in two views did not change.
 type view struct {
@@ -24,7 +24,7 @@ type view struct {
 }
 
 // merge makes one view of all files, which are in name order: an object that
-// is declared twice counts as the later file has it, and conflicts tells so. An
+// is declared twice counts as the later file has it, and is among the conflicts. An
 // Endpoints object does not count where its Service has EndpointSlices: the
 // two are never mixed.
 func merge(files []content) (v view, conflicts []string) {

@@ -10,7 +10,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// A log is a writer that notes what it was told.
+// A log is a writer that notes its calls.
 type log []string
 
 func (l *log) SetService(s kubedns.Service)     { *l = append(*l, "set "+s.Name) }

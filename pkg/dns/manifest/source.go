@@ -19,36 +19,31 @@ const (
 	// settleTime is how soon something that changed is looked at again: only
 	// what two looks find the same is read.
 	settleTime = 100 * time.Millisecond
-	// remindPeriod is how often a file that stays broken is logged.
-	remindPeriod = time.Minute
 )
 
 // A Source is a [kubedns.Source] that reads a directory of manifests and
 // follows its changes. Its fields must not be changed after Run was called;
-// Status may be called by anybody at any time.
+// Status may be called by any goroutine at any time.
 type Source struct {
 	// Dir is the directory, as the flag --manifests names it.
 	Dir string
 	// Period is the time between two looks at the directory; 0 means 500 ms.
 	Period time.Duration
-	// Log gets what changed and what is wrong; nil means nowhere.
+	// Log receives changes and errors; nil discards.
 	Log *slog.Logger
 
 	status atomic.Pointer[Status]
 }
 
-// Status is what a Source has read, for people and metrics. It is a value of
-// its own: nothing changes it.
+// Status is the immutable state of a Source, for people and metrics.
 type Status struct {
 	// Synced: there are files, all were usable once, and what they hold is
 	// published. Until then no name is denied.
 	Synced bool
-	// Changed is when the published objects last changed.
-	Changed time.Time
 	// Files are those in use, Broken those of them whose content is wrong.
 	Files, Broken int
-	// Services, Endpoints (EndpointSlices included) and Nodes are published;
-	// Ignored are objects of other kinds.
+	// Services, Endpoints (EndpointSlices included) and Nodes count published
+	// objects, Ignored those of other kinds.
 	Services, Endpoints, Nodes, Ignored int
 	// Errors lists the current problems: one text for each broken file, and one
 	// when the directory cannot be read or holds no manifest.
@@ -84,7 +79,7 @@ func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 	return r.follow(ctx)
 }
 
-// checkDir names the flag in what a person may have got wrong.
+// checkDir returns an error that names the flag when dir is no directory.
 func checkDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -98,8 +93,7 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// A run is the state of one Source.Run; all of it but location belongs to that
-// goroutine.
+// A run is the state of one Source.Run. All but location belongs to its goroutine.
 type run struct {
 	*Source
 	zone    *kubedns.Zone
@@ -108,7 +102,6 @@ type run struct {
 	view    view
 	warned  []string // conflicts between files that were logged
 	empty   bool     // the directory holds no manifest, which was logged
-	changed time.Time
 	// location is read by queries.
 	location atomic.Pointer[kubedns.Location]
 }
@@ -135,21 +128,17 @@ func (r *run) follow(ctx context.Context) error {
 	}
 }
 
-// look takes over what changed on disk. It says whether something is still
-// changing.
+// look applies what changed on disk, and reports whether a file is still changing.
 func (r *run) look() (unsettled bool) {
-	before := r.tracker.errors()
 	changed, unsettled, _ := r.tracker.look(time.Now(), false) // the tracker logs and keeps the error
 	if changed {
 		r.publish()
 	}
-	if changed || !slices.Equal(before, r.tracker.errors()) || r.empty != (len(r.tracker.files) == 0) {
-		r.report(changed)
-	}
+	r.report(changed)
 	return unsettled
 }
 
-// publish merges the files and gives the zone what is different from before.
+// publish merges the files and applies the differences to the zone.
 func (r *run) publish() {
 	next, conflicts := merge(r.tracker.contents())
 	for _, c := range conflicts {
@@ -160,44 +149,44 @@ func (r *run) publish() {
 	r.warned = conflicts
 	next.apply(r.view, r.zone)
 	r.location.Store(next.location)
-	r.view, r.changed = next, time.Now()
+	r.view = next
 }
 
 // report publishes the Status, and logs it when the objects changed. The zone is
 // complete once there are files and each was usable: a file that was never read
 // may hold any name.
 func (r *run) report(changed bool) {
-	problems := r.tracker.errors()
-	before := r.empty
-	r.empty = len(r.tracker.files) == 0
-	switch {
-	case r.empty:
-		err := fmt.Errorf("--manifests=%s: the directory holds no *.yaml, *.yml or *.json file: put one there", r.Dir)
-		if !before {
-			r.log.Warn("found no manifests", "err", err)
-		}
-		problems = append(problems, err.Error())
-	case !r.zone.HasSynced() && !r.tracker.unread():
-		r.zone.MarkSynced()
-	}
 	st := Status{
-		Synced: r.zone.HasSynced(), Changed: r.changed,
-		Files: len(r.tracker.files), Errors: problems,
+		Files: len(r.tracker.files), Errors: r.tracker.errors(),
 		Services: len(r.view.services), Endpoints: len(r.view.endpoints), Nodes: r.view.nodes, Ignored: r.view.ignored,
 	}
+	complete := st.Files > 0
 	for _, f := range r.tracker.files {
 		if f.err != nil {
 			st.Broken++
 		}
+		complete = complete && f.usable
 	}
-	r.status.Store(&st)
+	if st.Files == 0 {
+		err := fmt.Errorf("--manifests=%s: the directory holds no *.yaml, *.yml or *.json file: put one there", r.Dir)
+		if !r.empty {
+			r.log.Warn("found no manifests", "err", err)
+		}
+		st.Errors = append(st.Errors, err.Error())
+	}
+	r.empty = st.Files == 0
+	if complete && !r.zone.HasSynced() {
+		r.zone.MarkSynced()
+	}
+	st.Synced = r.zone.HasSynced()
 	if changed {
 		r.log.Info("applied the manifests", "dir", r.Dir, "files", st.Files, "broken", st.Broken, "services", st.Services,
 			"endpoints", st.Endpoints, "nodes", st.Nodes, "ignored", st.Ignored)
 	}
+	r.status.Store(&st)
 }
 
-// locate is the zone's locator. Any goroutine may call it; it costs nothing.
+// locate is the zone's locator. Any goroutine may call it; it does not block.
 func (r *run) locate(context.Context) (kubedns.Location, error) {
 	if l := r.location.Load(); l != nil {
 		return *l, nil

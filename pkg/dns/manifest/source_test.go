@@ -39,7 +39,7 @@ type world struct {
 	log    *logBuffer
 }
 
-// inWorld runs test beside a Source that follows a directory of files.
+// inWorld runs test with a Source that follows a directory of files.
 func inWorld(t *testing.T, files map[string]string, test func(w *world)) {
 	t.Helper()
 	dir := t.TempDir()

@@ -19,16 +19,17 @@ const (
 	// maxFileSize is the largest manifest that is read, in bytes.
 	maxFileSize = 64 << 20
 	// A file that was younger than freshTime when it was read may have changed
-	// since without its size and time telling: file systems count time in steps
-	// of up to two seconds.
+	// since without a new size or time: file systems count time in steps of up
+	// to two seconds.
 	freshTime = 2 * time.Second
-	// recheckPeriod is how often a file is read although nothing tells of a
-	// change: not every file system and every tool keeps honest times.
+	// recheckPeriod is how often a file is read without a visible change: not
+	// every file system and every tool keeps honest times.
 	recheckPeriod = time.Minute
+	// remindPeriod is how often a file that stays broken is logged.
+	remindPeriod = time.Minute
 )
 
-// A tracker follows the files of a directory and keeps what each of them said
-// when it was last good.
+// A tracker follows the files of a directory and keeps the last good content of each.
 type tracker struct {
 	dir   string
 	log   *slog.Logger
@@ -38,8 +39,8 @@ type tracker struct {
 
 // A file is the state of one manifest.
 type file struct {
-	seen   fs.FileInfo // as of the last look; nil when it was not there
-	read   fs.FileInfo // as of the last reading; nil when it could not be read
+	seen   stamp // as of the last look; zero when it was not there
+	read   stamp // as of the last reading; zero when it could not be read
 	readAt time.Time
 	sum    [sha256.Size]byte // of what was decoded last; zero: nothing
 	good   Objects           // its content when it was last right
@@ -48,17 +49,30 @@ type file struct {
 	warnAt time.Time         // when err is logged again
 }
 
+// A stamp is what shows that a file changed.
+type stamp struct {
+	info    fs.FileInfo // nil: the file cannot be examined
+	present bool
+}
+
+func (s stamp) same(other stamp) bool {
+	a, b := s.info, other.info
+	if a == nil || b == nil {
+		return a == b && s.present == other.present
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
+}
+
 func newTracker(dir string, log *slog.Logger) *tracker {
 	return &tracker{dir: dir, log: log, files: map[string]*file{}}
 }
 
-// look reads the files that changed since the last look. changed says that the
-// contents did. A change counts once two looks in a row found the same, so that
-// a file that is being written, or replaced without a rename, is not taken for
-// what it will be; unsettled asks for another look soon. The first look takes
-// what is there.
+// look reads the files that changed since the last look, and reports whether the
+// contents did. A change counts once two looks in a row found the same, so that a
+// file is not read while it is written, or replaced without a rename; unsettled
+// asks for another look soon. The first look takes what is there.
 func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err error) {
-	infos, err := t.list()
+	stamps, err := t.list()
 	if err != nil {
 		if t.err == nil {
 			t.log.Error("cannot read the directory of manifests; keeping its previous content", "dir", t.dir, "err", err)
@@ -70,106 +84,78 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 		t.log.Info("read the directory of manifests again", "dir", t.dir)
 	}
 	t.err = nil
-	for _, name := range slices.Sorted(maps.Keys(infos)) {
-		f := t.files[name]
-		if f == nil {
-			f = &file{}
-			t.files[name] = f
+	for name := range stamps {
+		if t.files[name] == nil {
+			t.files[name] = &file{}
 		}
-		same := first || sameInfo(f.seen, infos[name])
-		f.seen = infos[name]
-		switch {
-		case !same:
-			unsettled = true
-		case f.stale(now):
-			changed = t.reload(name, f, now) || changed
-		}
-		t.remind(f, now)
 	}
-	for name, f := range t.files {
+	for _, name := range slices.Sorted(maps.Keys(t.files)) {
+		f, is := t.files[name], stamps[name]
+		settled := first || f.seen.same(is)
+		f.seen = is
 		switch {
-		case infos[name] != nil:
-		case f.seen != nil:
-			f.seen, unsettled = nil, true
-		default:
+		case !settled:
+			unsettled = true
+		case !is.present:
 			delete(t.files, name)
 			t.log.Info("removed the objects of a deleted manifest", "file", filepath.Join(t.dir, name))
 			changed = true
+		case f.stale(now):
+			changed = t.reload(name, f, now) || changed
+		}
+		if f.err != nil && now.After(f.warnAt) {
+			f.warnAt = now.Add(remindPeriod)
+			t.log.Error("still cannot use a manifest", "err", f.err)
 		}
 	}
 	return changed, unsettled, nil
 }
 
-// list returns the manifests of the directory by name. One that cannot be
-// examined has an empty FileInfo, reading it will tell why.
-func (t *tracker) list() (map[string]fs.FileInfo, error) {
+// list returns the manifests of the directory by name.
+func (t *tracker) list() (map[string]stamp, error) {
 	entries, err := os.ReadDir(t.dir)
 	if err != nil {
 		return nil, err
 	}
-	infos := make(map[string]fs.FileInfo, len(entries))
+	stamps := make(map[string]stamp, len(entries))
 	for _, e := range entries {
-		if !isManifest(e.Name()) {
+		if ext := filepath.Ext(e.Name()); ext != ".yaml" && ext != ".yml" && ext != ".json" || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		info, err := os.Stat(filepath.Join(t.dir, e.Name())) // follows links
 		switch {
 		case err == nil && info.IsDir(): // as kubectl does without -R
 		case err == nil:
-			infos[e.Name()] = info
+			stamps[e.Name()] = stamp{info, true}
 		case errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0: // went just now
 		default:
-			infos[e.Name()] = unknown{name: e.Name()}
+			stamps[e.Name()] = stamp{nil, true} // reading it has the error again
 		}
 	}
-	return infos, nil
+	return stamps, nil
 }
 
-func isManifest(name string) bool {
-	switch filepath.Ext(name) {
-	case ".yaml", ".yml", ".json":
-		return !strings.HasPrefix(name, ".")
-	}
-	return false
-}
-
-// unknown is the FileInfo of a file that cannot be examined.
-type unknown struct {
-	fs.FileInfo
-	name string
-}
-
-func sameInfo(a, b fs.FileInfo) bool {
-	if a == nil || b == nil {
-		return false
-	}
-	ua, isA := a.(unknown)
-	ub, isB := b.(unknown)
-	if isA || isB {
-		return ua == ub
-	}
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
-}
-
-// stale says whether a file has to be read, because it is not what was read or
-// because that cannot be known.
+// stale reports whether a file has to be read, because it changed or may have.
 func (f *file) stale(now time.Time) bool {
-	return f.read == nil || !sameInfo(f.read, f.seen) ||
-		f.readAt.Sub(f.read.ModTime()) < freshTime || now.Sub(f.readAt) > recheckPeriod
+	return f.read.info == nil || !f.read.same(f.seen) ||
+		f.readAt.Sub(f.read.info.ModTime()) < freshTime || now.Sub(f.readAt) > recheckPeriod
 }
 
-// reload reads a file and decodes it if its content changed. It says whether
+// reload reads a file and decodes it if its content changed. It reports whether
 // its objects changed.
 func (t *tracker) reload(name string, f *file, now time.Time) bool {
 	path := filepath.Join(t.dir, name)
 	data, info, err := readFile(path)
 	if err != nil {
-		f.read, f.sum = nil, [sha256.Size]byte{} // to be tried again at every look
+		if p, ok := errors.AsType[*fs.PathError](err); ok {
+			err = p.Err // the message names the file already
+		}
+		f.read, f.sum = stamp{}, [sha256.Size]byte{} // to be tried again at every look
 		t.broken(f, fmt.Errorf("%s: %w", path, err), now)
 		return false
 	}
 	sum := sha256.Sum256(data)
-	f.read, f.readAt = info, now
+	f.read, f.readAt = stamp{info, true}, now
 	if sum == f.sum {
 		return false
 	}
@@ -182,8 +168,6 @@ func (t *tracker) reload(name string, f *file, now time.Time) bool {
 	for _, w := range objects.Warnings {
 		t.log.Warn("found a questionable manifest", "where", w)
 	}
-	t.log.Debug("read a manifest", "file", path, "services", len(objects.Services),
-		"endpoints", len(objects.Slices)+len(objects.Endpoints), "ignored", objects.Ignored)
 	f.good, f.usable, f.err = objects, true, nil
 	return true
 }
@@ -193,7 +177,7 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, nil, reason(err)
+		return nil, nil, err
 	case !info.Mode().IsRegular():
 		return nil, nil, errors.New("this is no regular file")
 	case info.Size() > maxFileSize:
@@ -201,31 +185,21 @@ func readFile(path string) ([]byte, fs.FileInfo, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, reason(err)
+		return nil, nil, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize))
-	if err != nil {
-		return nil, nil, reason(err)
-	}
-	return data, info, nil
-}
-
-// reason takes operation and path off an error: messages name the file already.
-func reason(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
-	}
-	return err
+	return data, info, err
 }
 
 // broken notes and logs why a file cannot be used.
 func (t *tracker) broken(f *file, err error, now time.Time) {
-	if f.err != nil && f.err.Error() == err.Error() {
-		f.err = err
+	repeated := f.err != nil && f.err.Error() == err.Error()
+	f.err = err
+	if repeated {
 		return
 	}
-	f.err, f.warnAt = err, now.Add(remindPeriod)
+	f.warnAt = now.Add(remindPeriod)
 	if f.usable {
 		t.log.Error("cannot use a manifest; keeping its previous content", "err", err)
 		return
@@ -233,25 +207,7 @@ func (t *tracker) broken(f *file, err error, now time.Time) {
 	t.log.Error("cannot use a manifest; its objects are missing", "err", err)
 }
 
-// remind logs a file that stays broken once in a while.
-func (t *tracker) remind(f *file, now time.Time) {
-	if f.err != nil && now.After(f.warnAt) {
-		f.warnAt = now.Add(remindPeriod)
-		t.log.Error("still cannot use a manifest", "err", f.err)
-	}
-}
-
-// unread reports whether a file was never usable.
-func (t *tracker) unread() bool {
-	for _, f := range t.files {
-		if !f.usable {
-			return true
-		}
-	}
-	return false
-}
-
-// contents returns what the files say, in name order.
+// contents returns the last good content of the files, in name order.
 func (t *tracker) contents() []content {
 	all := make([]content, 0, len(t.files))
 	for _, name := range slices.Sorted(maps.Keys(t.files)) {
@@ -260,7 +216,7 @@ func (t *tracker) contents() []content {
 	return all
 }
 
-// errors says what is wrong now, the directory first, then the files by name.
+// errors returns the current errors, of the directory first, then of the files by name.
 func (t *tracker) errors() []string {
 	var all []string
 	if t.err != nil {
