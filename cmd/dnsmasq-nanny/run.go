@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // done.
 func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-chan struct{}, log *slog.Logger) error {
 	reg := httpd.NewRegistry()
-	nanny, err := dnsmasq.New(options(f, hangups, draining, dnsmasq.NewMetrics(reg), log))
+	nanny, err := dnsmasq.New(options(f, hangups, dnsmasq.NewMetrics(reg), log))
 	if err != nil {
 		return err
 	}
@@ -62,8 +62,8 @@ func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-c
 			return fmt.Errorf("%w (-httpAddr)", err)
 		}
 		mux := http.NewServeMux()
-		mux.HandleFunc("/readiness", nanny.Readiness)
-		mux.HandleFunc("/healthz", nanny.Healthz)
+		mux.Handle("/readiness", httpd.UntilDraining(draining, nanny.Ready))
+		mux.Handle("/healthz", httpd.Check(nanny.Alive))
 		mux.Handle("/metrics", httpd.MetricsHandler(reg))
 		log.Info("serving HTTP", "address", ln.Addr().String())
 		group.Go(func() error { return httpd.Serve(groupCtx, ln, mux, log) })
@@ -73,7 +73,7 @@ func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-c
 }
 
 // options are the nanny's options for these flags.
-func options(f *flags, hangups <-chan os.Signal, draining <-chan struct{}, metrics *dnsmasq.Metrics, log *slog.Logger) dnsmasq.Options {
+func options(f *flags, hangups <-chan os.Signal, metrics *dnsmasq.Metrics, log *slog.Logger) dnsmasq.Options {
 	return dnsmasq.Options{
 		Exec:        f.exec,
 		Args:        f.dnsmasq,
@@ -84,7 +84,6 @@ func options(f *flags, hangups <-chan os.Signal, draining <-chan struct{}, metri
 		NamePeriod:  f.syncInterval,
 		LogInterval: f.logInterval,
 		StateDir:    f.stateDir,
-		Draining:    draining,
 		ReapOrphans: true,
 		Metrics:     metrics,
 		Log:         log,

@@ -13,7 +13,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/internal/httpd"
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
@@ -42,11 +42,11 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	dnsmasqAddr := address(f.dnsmasqAddr, f.dnsmasqPort)
 	server, err := sidecar.New(sidecar.Options{
 		Targets: f.probes,
-		Stats: func(ctx context.Context) (dnsmasq.Stats, error) {
-			return dnsmasq.QueryStats(ctx, dnsmasqAddr)
+		Stats: func(ctx context.Context) (chaos.Stats, error) {
+			return chaos.QueryStats(ctx, dnsmasqAddr)
 		},
-		Upstreams: func(ctx context.Context) ([]dnsmasq.ServerStats, error) {
-			return dnsmasq.QueryServers(ctx, dnsmasqAddr)
+		Upstreams: func(ctx context.Context) ([]chaos.Server, error) {
+			return chaos.QueryServers(ctx, dnsmasqAddr)
 		},
 		PollInterval:   f.pollInterval(),
 		Metrics:        sidecar.NewMetrics(reg, f.prometheusNamespace),

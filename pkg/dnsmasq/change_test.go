@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/internal/process/processtest"
 )
 
 const (
@@ -145,7 +146,7 @@ func TestNoSignalBeforeAnswer(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) {
 		o.LogInterval = 10 * time.Millisecond
-		path, args := faked(t, "say=ready sleep=1s exit=0") // SIGUSR1 would end it
+		path, args := processtest.Command(t, "say=ready sleep=1s exit=0") // SIGUSR1 would end it
 		script := filepath.Join(publicDir(t), "dnsmasq")
 		text := "#!/bin/sh\nexec " + path + " '" + strings.Join(args, "' '") + "' \"$@\"\n"
 		if err := os.WriteFile(script, []byte(text), 0o755); err != nil {

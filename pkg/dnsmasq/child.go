@@ -2,10 +2,14 @@ package dnsmasq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
+	"github.com/kube-dns/kube-dns/internal/process"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 const (
@@ -30,22 +34,40 @@ const (
 	reasonFallback = "fallback" // the servers file does not work
 )
 
+// exitCodes is dnsmasq's list of exit codes.
+var exitCodes = map[int]string{
+	1: "bad configuration",
+	2: "network, often a port that is taken",
+	3: "file system",
+	4: "memory",
+	5: "other",
+}
+
+// exitText returns how dnsmasq ended, in words.
+func exitText(exit process.Exit) string {
+	if meaning := exitCodes[exit.Code]; meaning != "" {
+		return fmt.Sprintf("%s (%s)", exit, meaning)
+	}
+	return exit.String()
+}
+
 // A child is a dnsmasq that runs.
 type child struct {
-	*Process
+	*process.Process
 	args     []string
 	started  time.Time
+	ctx      context.Context    // its life
 	cancel   context.CancelFunc // ends it
 	ready    bool               // it has answered: it may be signaled
 	unasked  bool               // it had time to start and has not answered: it may be signaled
 	stopping bool               // its end is our wish
 
-	exit   chan Exit   // its end; sent once
-	answer chan string // its first answer, with its version; sent once at most
+	exit   chan process.Exit // its end; sent once
+	answer chan string       // its first answer, with its version; sent once at most
 }
 
 // exits is the channel with the child's end; nil without a child.
-func (c *child) exits() <-chan Exit {
+func (c *child) exits() <-chan process.Exit {
 	if c == nil {
 		return nil
 	}
@@ -81,13 +103,14 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 	s.writeFirst()
 	// The end of ctx does not end dnsmasq: stopChild does, in its own way.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c := &child{args: s.args(), started: now, cancel: cancel, exit: make(chan Exit, 1), answer: make(chan string, 1)}
-	p, err := s.reaper.start(func() (*Process, error) {
-		return Start(life, ProcessOptions{Path: s.opts.Exec, Args: c.args, OnLine: s.onLine, Log: s.log})
+	c := &child{args: s.args(), started: now, ctx: life, cancel: cancel, exit: make(chan process.Exit, 1), answer: make(chan string, 1)}
+	p, err := s.reaper.Start(life, process.Options{
+		Path: s.opts.Exec, Args: c.args, OnLine: func(line string) { s.onLine(life, line) },
+		Env: []string{"LANGUAGE=en"}, // its messages are read, see classify
 	})
 	if err != nil {
 		cancel()
-		return err
+		return fmt.Errorf("start dnsmasq: %w", err)
 	}
 	c.Process = p
 	s.child = c
@@ -112,6 +135,13 @@ func (s *supervisor) launch(ctx context.Context, now time.Time) error {
 	s.log.Info("dnsmasq started", "pid", c.Pid(), "reason", s.reason, "path", s.opts.Exec, "args", c.args)
 	s.reason = reasonDied
 	return nil
+}
+
+// signal sends sig to dnsmasq.
+func (s *supervisor) signal(sig syscall.Signal) {
+	if err := s.child.Signal(sig); err != nil {
+		s.log.Error("cannot signal dnsmasq", "signal", sig.String(), "err", err)
+	}
 }
 
 // restart ends dnsmasq; onExit starts the next one.
@@ -153,9 +183,12 @@ func (s *supervisor) stepBack(why string) {
 }
 
 // onExit decides what follows the end of dnsmasq.
-func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
+func (s *supervisor) onExit(ctx context.Context, exit process.Exit) error {
 	c := s.child
 	s.child, s.check = nil, nil
+	if exit.Left {
+		s.log.Warn("processes that dnsmasq left behind do not end", "group", c.Pid())
+	}
 	if ctx.Err() != nil {
 		s.logStopped(exit)
 		return nil
@@ -167,9 +200,9 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 	if c.stopping {
 		return nil
 	}
-	s.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exit.String(), "uptime", exit.Uptime, "output", exit.Tail)
+	s.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exitText(exit), "uptime", exit.Uptime, "output", exit.Tail)
 	if code := exit.Code; !c.ready && (code == 1 || code == 3 || code == 5) {
-		err := fmt.Errorf("dnsmasq does not start: %s: %s", exit, strings.Join(exit.Tail, "\n"))
+		err := fmt.Errorf("dnsmasq does not start: %s: %s", exitText(exit), strings.Join(exit.Tail, "\n"))
 		if s.cmdErr != nil {
 			err = fmt.Errorf("%w\n%w", err, s.cmdErr) // dnsmasq does not name the option
 		}
@@ -181,7 +214,7 @@ func (s *supervisor) onExit(ctx context.Context, exit Exit) error {
 	}
 	if len(s.deaths) >= maxDeaths {
 		return fmt.Errorf("dnsmasq ended %d times within %v, the last time with %s: %s",
-			len(s.deaths), deathTime, exit, strings.Join(exit.Tail, "\n"))
+			len(s.deaths), deathTime, exitText(exit), strings.Join(exit.Tail, "\n"))
 	}
 	if exit.Uptime < shortLife {
 		s.startAt = now.Add(time.Duration(len(s.deaths)-1) * deathPause)
@@ -201,50 +234,33 @@ func (s *supervisor) stopChild(ctx context.Context) {
 	s.logStopped(<-s.child.exit)
 }
 
-func (s *supervisor) logStopped(exit Exit) {
-	s.log.Info("dnsmasq stopped", "status", exit.String())
+func (s *supervisor) logStopped(exit process.Exit) {
+	s.log.Info("dnsmasq stopped", "status", exitText(exit))
 }
 
 // watch asks dnsmasq about itself until ctx is done: often until the first
 // answer, of whatever kind, then from time to time.
 func (s *supervisor) watch(ctx context.Context, answer chan<- string) {
-	version, err := QueryVersion(ctx, s.addr)
-	for !isAnswer(err) {
-		if !sleep(ctx, firstPause) {
+	version, err := chaos.QueryVersion(ctx, s.addr)
+	for !chaos.IsReply(err) {
+		if !pause.For(ctx, firstPause) {
 			return
 		}
-		version, err = QueryVersion(ctx, s.addr)
+		version, err = chaos.QueryVersion(ctx, s.addr)
 	}
 	answer <- version
-	for sleep(ctx, pollPeriod) {
-		_, err := QueryVersion(ctx, s.addr)
+	for pause.For(ctx, pollPeriod) {
+		_, err := chaos.QueryVersion(ctx, s.addr)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case !isAnswer(err):
+		case !chaos.IsReply(err):
 			s.status.unanswered()
 			setBool(s.metrics.ready, s.status.reason(time.Now()) == "")
 			continue
 		}
 		s.status.answered(time.Now())
 		setBool(s.metrics.ready, true)
-	}
-}
-
-// isAnswer reports whether a query with this error got a reply: a refusal is
-// one too.
-func isAnswer(err error) bool {
-	_, refused := errors.AsType[*ReplyError](err)
-	return err == nil || refused
-}
-
-// sleep waits for d; it returns false when ctx is done first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
 const (
@@ -113,7 +115,7 @@ func ReadCommandLine(args []string) (CommandLine, error) {
 // readCommandLine is ReadCommandLine with the path of the file that dnsmasq
 // reads when the arguments name none; it may be missing.
 func readCommandLine(args []string, defaultConf string) (CommandLine, error) {
-	r := cmdReader{cmd: CommandLine{Args: slices.Clone(args), Port: dnsPort, User: defaultUser}}
+	r := cmdReader{cmd: CommandLine{Args: slices.Clone(args), Port: config.DefaultPort, User: defaultUser}}
 	options, err := parseArgs(args)
 	r.apply(options)
 	r.cmd.NamesConf = r.confFile || r.confDir || r.cmd.Unread != ""
@@ -286,7 +288,7 @@ func parseDomainServer(value string) []Server {
 	domains := domainsOf(value)
 	text, _, _ := strings.Cut(value[strings.LastIndex(value, "/")+1:], "@")
 	host, portText, hasPort := strings.Cut(text, "#")
-	port := uint64(dnsPort)
+	port := uint64(config.DefaultPort)
 	addr, err := netip.ParseAddr(host)
 	if err == nil && hasPort {
 		port, err = strconv.ParseUint(portText, 10, 16)

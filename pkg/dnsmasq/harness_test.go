@@ -282,8 +282,3 @@ func scrape(t testing.TB, h http.Handler) string {
 }
 
 // get returns the status and body that h answers.
-func get(h http.HandlerFunc) (int, string) {
-	w := httptest.NewRecorder()
-	h(w, httptest.NewRequest(http.MethodGet, "/", nil))
-	return w.Code, w.Body.String()
-}

@@ -1,6 +1,8 @@
 package dnsmasq
 
 import (
+	"context"
+	"log/slog"
 	"regexp"
 	"sync"
 )
@@ -45,10 +47,11 @@ func classify(line string) lineKind {
 	return lineOther
 }
 
-// onLine counts a line of dnsmasq's log and shows what an operator has to know.
+// onLine logs a line of dnsmasq's log, counts it, and shows what an operator has to know.
 // It changes nothing else: clients choose part of the text. It runs in the
 // readers' goroutines.
-func (s *supervisor) onLine(line string) {
+func (s *supervisor) onLine(ctx context.Context, line string) {
+	s.log.Log(ctx, levelOutput, "dnsmasq", "line", line)
 	switch classify(line) {
 	case lineOverload:
 		s.metrics.overload.Inc()
@@ -63,6 +66,9 @@ func (s *supervisor) onLine(line string) {
 	case lineOther:
 	}
 }
+
+// levelOutput is where dnsmasq's lines are logged: verbosity 1.
+const levelOutput = slog.Level(-1)
 
 // maxShown bounds a shownLines.
 const maxShown = 100

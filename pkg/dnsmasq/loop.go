@@ -16,6 +16,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 const (
@@ -275,7 +277,7 @@ func (t *loopTest) marked(ctx context.Context, domain string) bool {
 		if t.ask(ctx, t.dnsmasq, m.Domain, markerTime) == verdictLoop {
 			return true
 		}
-		if !sleep(ctx, firstPause) {
+		if !pause.For(ctx, firstPause) {
 			return false
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 // inNamespace runs the calling test again, in a network namespace of its own whose
@@ -57,7 +59,7 @@ func TestResolvConfLoop(t *testing.T) {
 	r.configure()
 	r.waitLog(1, leftOutLine+".*server=127.0.0.53:53.*a loopback address is the pod itself")
 	r.waitAnswer("x.test.", "REFUSED")
-	list, err := QueryServers(t.Context(), r.addr.String())
+	list, err := chaos.QueryServers(t.Context(), r.addr.String())
 	if err != nil || len(list) != 1 || list[0].Address.Addr() != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("servers %v, %v; want that of the markers alone", list, err)
 	}

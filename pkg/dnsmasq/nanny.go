@@ -2,8 +2,8 @@ package dnsmasq
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,7 +16,7 @@ import (
 type Nanny struct {
 	opts   Options
 	status status
-	// pings carries requests of Healthz; the supervisor closes each.
+	// pings carries requests of Alive; the supervisor closes each.
 	pings chan chan struct{}
 }
 
@@ -64,49 +64,34 @@ func (n *Nanny) Run(ctx context.Context) error {
 		group.Go(func() error { return s.lastGood.Run(ctx) })
 	}
 	if n.opts.ReapOrphans {
-		group.Go(func() error { return s.reaper.run(ctx) })
+		group.Go(func() error { return s.reaper.Run(ctx) })
 	}
 	group.Go(func() error { return s.run(ctx) }) // its state is its own from here on
 	return group.Wait()
 }
 
-// Healthz answers 200 while the nanny works: it does not depend on dnsmasq. It
-// answers 503 when the nanny has not moved for two seconds.
-func (n *Nanny) Healthz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+// Alive returns an error when the nanny has not moved for two seconds. It does not
+// depend on dnsmasq.
+func (n *Nanny) Alive(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	ping := make(chan struct{})
 	if send(ctx, n.pings, ping) {
 		select {
 		case <-ping:
-			reply(w, http.StatusOK, "ok")
-			return
+			return "ok", nil
 		case <-ctx.Done():
 		}
 	}
-	reply(w, http.StatusServiceUnavailable, "the nanny does not move")
+	return "", errors.New("the nanny does not move")
 }
 
-// Readiness answers 200 "ok" while dnsmasq answers; else, and from the moment
-// the process drains, 503 and a line of text with the reason.
-func (n *Nanny) Readiness(w http.ResponseWriter, _ *http.Request) {
-	select {
-	case <-n.opts.Draining:
-		reply(w, http.StatusServiceUnavailable, "draining: about to stop")
-		return
-	default:
-	}
+// Ready returns "ok" while dnsmasq answers, else the reason as an error.
+func (n *Nanny) Ready(context.Context) (string, error) {
 	if why := n.status.reason(time.Now()); why != "" {
-		reply(w, http.StatusServiceUnavailable, why)
-		return
+		return "", errors.New(why)
 	}
-	reply(w, http.StatusOK, "ok")
-}
-
-func reply(w http.ResponseWriter, code int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(code)
-	_, _ = w.Write([]byte(text + "\n")) // the client may have gone
+	return "ok", nil
 }
 
 // send sends v unless ctx is done first. It reports whether it did.

@@ -1,10 +1,10 @@
 package dnsmasq
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/internal/process/processtest"
 )
 
 // TestOverload: dnsmasq's complaints about too many waiting queries are counted,
@@ -101,7 +102,7 @@ func groupSize(t *testing.T, pgid int) int {
 	n := 0
 	for _, path := range paths {
 		b, _ := os.ReadFile(path)
-		_, rest, _ := cutLast(string(b), ") ")
+		rest := string(b[bytes.LastIndex(b, []byte(") "))+1:])
 		if f := strings.Fields(rest); len(f) > 2 && f[2] == strconv.Itoa(pgid) {
 			n++
 		}
@@ -127,7 +128,7 @@ func TestDeaths(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startNanny(t, "", func(o *Options) { o.Exec, o.Args = faked(t, tt.script) })
+			r := startNanny(t, "", func(o *Options) { o.Exec, o.Args = processtest.Command(t, tt.script) })
 			r.configure()
 			select {
 			case <-r.ended:
@@ -162,27 +163,22 @@ func TestLogStatistics(t *testing.T) {
 	r.waitLog(2, "cache size 150,")
 }
 
-// TestHealth: readiness follows dnsmasq and the drain, health the nanny alone.
+// TestHealth: readiness follows dnsmasq, health the nanny alone.
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	draining := make(chan struct{})
-	r := startNanny(t, "", func(o *Options) { o.Draining = draining })
-	if code, text := get(r.nanny.Readiness); code != http.StatusServiceUnavailable || !strings.Contains(text, "waiting for the first configuration") {
-		t.Errorf("readiness at first: %d %s", code, text)
+	r := startNanny(t, "", nil)
+	if _, err := r.nanny.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "waiting for the first configuration") {
+		t.Errorf("ready at first: got %v, want that it waits for a configuration", err)
 	}
 	r.configure()
-	r.wait("readiness", func() bool { code, _ := get(r.nanny.Readiness); return code == http.StatusOK })
-	if code, text := get(r.nanny.Healthz); code != http.StatusOK || text != "ok\n" {
-		t.Errorf("healthz: %d %s", code, text)
+	r.wait("readiness", func() bool { _, err := r.nanny.Ready(t.Context()); return err == nil })
+	if text, err := r.nanny.Alive(t.Context()); err != nil || text != "ok" {
+		t.Errorf("alive: got %q, %v, want ok", text, err)
 	}
 	r.waitMetric("kubedns_nanny_dnsmasq_up 1")
-	close(draining)
-	if code, text := get(r.nanny.Readiness); code != http.StatusServiceUnavailable || text != "draining: about to stop\n" {
-		t.Errorf("readiness while draining: %d %s", code, text)
-	}
 	_ = r.stop()
-	if code, _ := get(r.nanny.Healthz); code != http.StatusServiceUnavailable {
-		t.Errorf("healthz after the end: %d, want 503", code)
+	if _, err := r.nanny.Alive(t.Context()); err == nil {
+		t.Error("alive after the end: got no error")
 	}
 }
 

@@ -46,9 +46,6 @@ type Options struct {
 	// MemoryDir is a file system in memory, below which the servers file has a
 	// directory for as long as the nanny runs. Empty: /dev/shm.
 	MemoryDir string
-	// Draining is closed when the process is about to stop; see Nanny.Readiness.
-	// Nil: never.
-	Draining <-chan struct{}
 	// ReapOrphans makes the nanny the parent of all processes that its children
 	// leave behind. Only for a process that starts no other children.
 	ReapOrphans bool

@@ -3,7 +3,6 @@ package dnsmasq
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/process"
 )
 
 // parentVariable makes the test binary start the dnsmasq that it names and wait.
@@ -20,8 +21,8 @@ const parentVariable = "NANNY_TEST_PARENT"
 // dnsmasq ends with its nanny, however that ends.
 func TestEndsWithParent(t *testing.T) {
 	if path := os.Getenv(parentVariable); path != "" {
-		p, err := Start(context.Background(), ProcessOptions{ //nolint:forbidigo // this process is killed
-			Path: path, Args: orphanArgs(os.Getenv(parentVariable + "_FILE")), Log: slog.New(slog.DiscardHandler),
+		p, err := process.Start(context.Background(), process.Options{ //nolint:forbidigo // this process is killed
+			Path: path, Args: orphanArgs(os.Getenv(parentVariable + "_FILE")),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 // writePause lies between two attempts to write the servers file.
@@ -96,7 +98,7 @@ func (s *supervisor) tell(next rollout, now time.Time) bool {
 	}
 	s.writeAt = time.Time{}
 	s.roll = next
-	s.child.Signal(syscall.SIGHUP)
+	s.signal(syscall.SIGHUP)
 	return true
 }
 
@@ -129,7 +131,7 @@ func (s *supervisor) begin(c *check, want, gone []netip.AddrPort) {
 	s.check = c
 	s.group.Go(func() error {
 		defer cancel()
-		query := func(ctx context.Context) ([]ServerStats, error) { return QueryServers(ctx, s.addr) }
+		query := func(ctx context.Context) ([]chaos.Server, error) { return chaos.QueryServers(ctx, s.addr) }
 		send(life, s.outcomes, checked{c, verify(ctx, query, want, gone)})
 		return nil
 	})

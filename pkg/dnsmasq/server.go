@@ -10,9 +10,6 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// dnsPort is the port of a server given without one.
-const dnsPort = 53
-
 // A Server is one upstream of dnsmasq: the value of one --server option.
 type Server struct {
 	// Domain is the domain whose names are asked there, without a trailing
@@ -27,7 +24,7 @@ type Server struct {
 // dnsmasq refuses, and keep their scope; port 53 is left out.
 func (s Server) String() string {
 	text := s.Addr.Addr().String()
-	if port := s.Addr.Port(); port != dnsPort {
+	if port := s.Addr.Port(); port != config.DefaultPort {
 		text += "#" + strconv.Itoa(int(port))
 	}
 	if s.Domain != "" {
@@ -59,7 +56,7 @@ func Servers(cfg config.Config, lookup Lookup) []Server {
 				continue
 			}
 			for _, addr := range lookup(server.Host) {
-				add(Server{stub.Domain, netip.AddrPortFrom(addr, dnsPort)})
+				add(Server{stub.Domain, netip.AddrPortFrom(addr, config.DefaultPort)})
 			}
 		}
 	}

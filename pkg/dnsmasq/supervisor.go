@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/internal/cgroup"
+	"github.com/kube-dns/kube-dns/internal/process"
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
@@ -44,7 +45,7 @@ type supervisor struct {
 	place    *stateDir // of the servers file; may be state; nil: none
 	resolver Resolver
 	loops    *loopTest // nil: servers are not tested
-	reaper   reaper
+	reaper   process.Reaper
 	added    []string // options beside the servers file
 	shown    shownLines
 
@@ -350,6 +351,6 @@ func (s *supervisor) note(args []string) {
 
 func (s *supervisor) onLogTick() {
 	if s.child != nil && s.child.ready {
-		s.child.Signal(syscall.SIGUSR1)
+		s.signal(syscall.SIGUSR1)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 const (
@@ -44,18 +47,18 @@ func (o outcome) result() string {
 
 // verify asks for the list of servers until it has those of want and none of
 // gone, or verifyTime has passed. Other servers in the list do not matter.
-func verify(ctx context.Context, query func(context.Context) ([]ServerStats, error), want, gone []netip.AddrPort) outcome {
+func verify(ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort) outcome {
 	deadline := time.Now().Add(verifyTime)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	last := outcome{err: errors.New("dnsmasq did not answer in time")}
-	for sleep(ctx, verifyPause) {
+	for pause.For(ctx, verifyPause) {
 		o := compare(ctx, query, want, gone)
 		if o.err != nil && ctx.Err() != nil {
 			break // cut off: the answer before counts
 		}
 		last = o
-		_, refused := errors.AsType[*ReplyError](o.err)
+		_, refused := errors.AsType[*chaos.ReplyError](o.err)
 		if refused || o.result() == resultConfirmed {
 			break
 		}
@@ -64,7 +67,7 @@ func verify(ctx context.Context, query func(context.Context) ([]ServerStats, err
 }
 
 // compare asks for the list once.
-func compare(ctx context.Context, query func(context.Context) ([]ServerStats, error), want, gone []netip.AddrPort) outcome {
+func compare(ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort) outcome {
 	servers, err := query(ctx)
 	if err != nil {
 		return outcome{err: err}

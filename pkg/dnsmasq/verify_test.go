@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 func TestVerify(t *testing.T) {
@@ -34,21 +36,21 @@ func TestVerify(t *testing.T) {
 		"scopes do not matter":    {"fe80::1%eth0", "", []reply{{0, "fe80::1%2", nil}}, resultConfirmed, "", "", verifyPause},
 		"no answer":               {"192.0.2.1", "", []reply{{0, "", silent}}, resultUnconfirmed, "", "", verifyTime},
 		"an answer in the end":    {"192.0.2.1", "", []reply{{0, "", silent}, {time.Second, "192.0.2.1", nil}}, resultConfirmed, "", "", time.Second},
-		"a refusal":               {"192.0.2.1", "", []reply{{0, "", &ReplyError{Rcode: dns.RcodeNotImplemented}}}, resultUnconfirmed, "", "", verifyPause},
+		"a refusal":               {"192.0.2.1", "", []reply{{0, "", &chaos.ReplyError{Rcode: dns.RcodeNotImplemented}}}, resultUnconfirmed, "", "", verifyPause},
 		"another port is another": {"192.0.2.1#54", "", []reply{{0, "192.0.2.1", nil}}, resultDifferent, "192.0.2.1#54", "", verifyTime},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				query := func(context.Context) ([]ServerStats, error) {
+				query := func(context.Context) ([]chaos.Server, error) {
 					i := len(tt.replies) - 1
 					for tt.replies[i].at > time.Since(start) {
 						i--
 					}
-					list := []ServerStats{}
+					list := []chaos.Server{}
 					for _, a := range addresses(servers(t, tt.replies[i].list)) {
-						list = append(list, ServerStats{Address: a})
+						list = append(list, chaos.Server{Address: a})
 					}
 					return list, tt.replies[i].err
 				}
@@ -75,9 +77,9 @@ func TestVerify(t *testing.T) {
 func TestVerifyCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		query := func(ctx context.Context) ([]ServerStats, error) {
+		query := func(ctx context.Context) ([]chaos.Server, error) {
 			if time.Since(start) < verifyTime-verifyPause {
-				return []ServerStats{}, nil
+				return []chaos.Server{}, nil
 			}
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -93,7 +95,7 @@ func TestVerifyStops(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		query := func(context.Context) ([]ServerStats, error) { return nil, nil }
+		query := func(context.Context) ([]chaos.Server, error) { return nil, nil }
 		verify(ctx, query, addresses(servers(t, "192.0.2.1")), nil)
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("took %v after its context ended at 1s", took)

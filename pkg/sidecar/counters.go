@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 // mayHaveWrapped is how much a counter may plausibly grow between two polls.
@@ -30,14 +30,14 @@ const (
 // and evictions, begin again at every reload too, while hits and misses go on.
 // So of a counter that began again all that it shows now is new, also of one
 // that has overtaken its old value since. CacheSize is that of now.
-func increase(before, now dnsmasq.Stats) (grown dnsmasq.Stats, happened event) {
+func increase(before, now chaos.Stats) (grown chaos.Stats, happened event) {
 	switch {
 	case beganAgain(before.Hits, now.Hits), beganAgain(before.Misses, now.Misses):
 		happened = restart
 	case beganAgain(before.Insertions, now.Insertions), beganAgain(before.Evictions, now.Evictions):
 		happened = reload
 	}
-	grown = dnsmasq.Stats{CacheSize: now.CacheSize}
+	grown = chaos.Stats{CacheSize: now.CacheSize}
 	grown.Hits = growth(before.Hits, now.Hits, happened == restart)
 	grown.Misses = growth(before.Misses, now.Misses, happened == restart)
 	grown.Insertions = growth(before.Insertions, now.Insertions, happened != nothing)
@@ -72,7 +72,7 @@ func wrapped(before, now uint64) uint64 { return uint64(uint32(now) - uint32(bef
 //
 // At a reload, which a change of the list shows too, dnsmasq may hand the
 // counters of one server to another. So nothing is known of their growth then.
-func upstreamGrowth(before, now []dnsmasq.ServerStats, happened event) []dnsmasq.ServerStats {
+func upstreamGrowth(before, now []chaos.Server, happened event) []chaos.Server {
 	if before == nil || happened == restart {
 		return now
 	}
@@ -88,4 +88,4 @@ func upstreamGrowth(before, now []dnsmasq.ServerStats, happened event) []dnsmasq
 	return grown
 }
 
-func sameServer(a, b dnsmasq.ServerStats) bool { return a.Address == b.Address }
+func sameServer(a, b chaos.Server) bool { return a.Address == b.Address }

@@ -5,11 +5,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 func TestIncrease(t *testing.T) {
-	type stats = dnsmasq.Stats
+	type stats = chaos.Stats
 	const top = 1<<32 - 10
 	tests := []struct {
 		name        string

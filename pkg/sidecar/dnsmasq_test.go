@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
@@ -94,11 +94,11 @@ func await(t *testing.T, reg *prometheus.Registry, want map[string]float64) map[
 func TestRealDnsmasq(t *testing.T) {
 	up := nameserver(t, func(_ dns.ResponseWriter, q *dns.Msg) *dns.Msg { return record(q) })
 	d := &realDnsmasq{addr: dnstest.FreeAddr(t), upstream: up.Addr()}
-	query := func(ctx context.Context) (dnsmasq.Stats, error) { return dnsmasq.QueryStats(ctx, d.addr.String()) }
+	query := func(ctx context.Context) (chaos.Stats, error) { return chaos.QueryStats(ctx, d.addr.String()) }
 	s, reg := newServer(t, sidecar.Options{
 		Stats: query,
-		Upstreams: func(ctx context.Context) ([]dnsmasq.ServerStats, error) {
-			return dnsmasq.QueryServers(ctx, d.addr.String())
+		Upstreams: func(ctx context.Context) ([]chaos.Server, error) {
+			return chaos.QueryServers(ctx, d.addr.String())
 		},
 		PollInterval: 20 * time.Millisecond,
 	})

@@ -6,21 +6,22 @@ import (
 	"slices"
 	"time"
 
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/internal/pause"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 // An exporter polls dnsmasq's counters and adds what they grew to ours.
 type exporter struct {
-	stats     func(context.Context) (dnsmasq.Stats, error)
-	upstreams func(context.Context) ([]dnsmasq.ServerStats, error)
+	stats     func(context.Context) (chaos.Stats, error)
+	upstreams func(context.Context) ([]chaos.Server, error)
 	interval  time.Duration
 	metrics   *dnsmasqMetrics
 	log       *slog.Logger
 
 	// What follows belongs to run.
-	last          dnsmasq.Stats
-	lastUpstreams []dnsmasq.ServerStats // nil before the first
-	happened      event                 // to dnsmasq since lastUpstreams
+	last          chaos.Stats
+	lastUpstreams []chaos.Server // nil before the first
+	happened      event          // to dnsmasq since lastUpstreams
 	failing       bool
 	upstreamsFail bool
 }
@@ -37,7 +38,7 @@ func newExporter(opts Options) *exporter {
 
 // run polls at once and then after every interval, until ctx is done.
 func (e *exporter) run(ctx context.Context) {
-	for again := true; again; again = sleep(ctx, e.interval) {
+	for again := true; again; again = pause.For(ctx, e.interval) {
 		e.poll(ctx)
 	}
 }
@@ -83,7 +84,7 @@ func (e *exporter) pollUpstreams(ctx context.Context) {
 		return
 	}
 	for _, old := range e.lastUpstreams {
-		if !slices.ContainsFunc(servers, func(s dnsmasq.ServerStats) bool { return sameServer(s, old) }) {
+		if !slices.ContainsFunc(servers, func(s chaos.Server) bool { return sameServer(s, old) }) {
 			e.metrics.dropUpstream(old.Address.String())
 		}
 	}

@@ -10,20 +10,20 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
 // fakeDnsmasq is what dnsmasq says for one poll.
 type fakeDnsmasq struct {
-	stats      dnsmasq.Stats
-	servers    []dnsmasq.ServerStats
+	stats      chaos.Stats
+	servers    []chaos.Server
 	err        error // of stats and servers
 	serversErr error
 }
 
-func upstream(addr string, queries, failed uint64) dnsmasq.ServerStats {
-	return dnsmasq.ServerStats{Address: netip.MustParseAddrPort(addr), Queries: queries, Failed: failed}
+func upstream(addr string, queries, failed uint64) chaos.Server {
+	return chaos.Server{Address: netip.MustParseAddrPort(addr), Queries: queries, Failed: failed}
 }
 
 // legacy are the series of dnsmasq's five counters and of the failed polls.
@@ -50,16 +50,16 @@ func TestExporter(t *testing.T) {
 		{
 			"first counters",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 10, Misses: 20, Evictions: 3, Insertions: 40, CacheSize: 1000},
-				servers: []dnsmasq.ServerStats{upstream(one, 15, 2), upstream(two, 5, 0)},
+				stats:   chaos.Stats{Hits: 10, Misses: 20, Evictions: 3, Insertions: 40, CacheSize: 1000},
+				servers: []chaos.Server{upstream(one, 15, 2), upstream(two, 5, 0)},
 			},
 			join(legacy(10, 20, 3, 40, 1000, 1), map[string]float64{queries(one): 15, failures(one): 2, queries(two): 5, failures(two): 0}),
 		},
 		{
 			"growth",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 11, Misses: 22, Evictions: 6, Insertions: 44, CacheSize: 1000},
-				servers: []dnsmasq.ServerStats{upstream(one, 16, 3), upstream(two, 6, 0)},
+				stats:   chaos.Stats{Hits: 11, Misses: 22, Evictions: 6, Insertions: 44, CacheSize: 1000},
+				servers: []chaos.Server{upstream(one, 16, 3), upstream(two, 6, 0)},
 			},
 			join(legacy(11, 22, 6, 44, 1000, 1), map[string]float64{queries(one): 16, failures(one): 3, queries(two): 6}),
 		},
@@ -67,69 +67,69 @@ func TestExporter(t *testing.T) {
 		{
 			"restart with a smaller cache: what it counted since is added",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 2, Misses: 30, Evictions: 0, Insertions: 1, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 20, 1), upstream(two, 1, 0)},
+				stats:   chaos.Stats{Hits: 2, Misses: 30, Evictions: 0, Insertions: 1, CacheSize: 150},
+				servers: []chaos.Server{upstream(one, 20, 1), upstream(two, 1, 0)},
 			},
 			join(legacy(13, 52, 6, 45, 150, 2), map[string]float64{queries(one): 36, failures(one): 4, queries(two): 7}),
 		},
 		{
 			"growth after it",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 3, Misses: 31, Evictions: 1, Insertions: 4, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 21, 1), upstream(two, 1, 0)},
+				stats:   chaos.Stats{Hits: 3, Misses: 31, Evictions: 1, Insertions: 4, CacheSize: 150},
+				servers: []chaos.Server{upstream(one, 21, 1), upstream(two, 1, 0)},
 			},
 			join(legacy(14, 53, 7, 48, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): 7}),
 		},
 		{
 			"reload: the counters of the servers may have changed places",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 4, Misses: 32, Evictions: 0, Insertions: 2, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 1, 0), upstream(two, 22, 1)},
+				stats:   chaos.Stats{Hits: 4, Misses: 32, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []chaos.Server{upstream(one, 1, 0), upstream(two, 22, 1)},
 			},
 			join(legacy(15, 54, 7, 50, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): 7}),
 		},
 		{
 			"one query more",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 1, 0), upstream(two, 23, 1)},
+				stats:   chaos.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []chaos.Server{upstream(one, 1, 0), upstream(two, 23, 1)},
 			},
 			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, queries(two): 8}),
 		},
 		{
 			"a server is gone, which only the list shows",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 24, 1)},
+				stats:   chaos.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []chaos.Server{upstream(one, 24, 1)},
 			},
 			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): -1, failures(two): -1}),
 		},
 		{
 			"the server is used again",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 24, 1), upstream(two, 0, 0)},
+				stats:   chaos.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
+				servers: []chaos.Server{upstream(one, 24, 1), upstream(two, 0, 0)},
 			},
 			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, queries(two): 0}),
 		},
 		{
 			"only the upstream servers fail",
 			fakeDnsmasq{
-				stats:      dnsmasq.Stats{Hits: 5, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
+				stats:      chaos.Stats{Hits: 5, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
 				serversErr: errors.New("NOTIMP"),
 			},
 			join(legacy(16, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, "kubedns_dnsmasq_upstream_poll_errors_total": 1}),
 		},
 		{
 			"restart seen while they fail",
-			fakeDnsmasq{stats: dnsmasq.Stats{Hits: 1, CacheSize: 150}, serversErr: errors.New("NOTIMP")},
+			fakeDnsmasq{stats: chaos.Stats{Hits: 1, CacheSize: 150}, serversErr: errors.New("NOTIMP")},
 			join(legacy(17, 55, 7, 50, 150, 2), map[string]float64{"kubedns_dnsmasq_upstream_poll_errors_total": 2}),
 		},
 		{
 			"their counters after it; one is no longer in use",
 			fakeDnsmasq{
-				stats:   dnsmasq.Stats{Hits: 1, CacheSize: 150},
-				servers: []dnsmasq.ServerStats{upstream(one, 30, 0)},
+				stats:   chaos.Stats{Hits: 1, CacheSize: 150},
+				servers: []chaos.Server{upstream(one, 30, 0)},
 			},
 			join(legacy(17, 55, 7, 50, 150, 2), map[string]float64{queries(one): 67, queries(two): -1}),
 		},
@@ -140,11 +140,11 @@ func TestExporter(t *testing.T) {
 			counted atomic.Int64 // polls
 		)
 		s, reg := newServer(t, sidecar.Options{
-			Stats: func(context.Context) (dnsmasq.Stats, error) {
+			Stats: func(context.Context) (chaos.Stats, error) {
 				counted.Add(1)
 				return fake.Load().stats, fake.Load().err
 			},
-			Upstreams: func(context.Context) ([]dnsmasq.ServerStats, error) {
+			Upstreams: func(context.Context) ([]chaos.Server, error) {
 				return fake.Load().servers, errors.Join(fake.Load().err, fake.Load().serversErr)
 			},
 			PollInterval: time.Second,
@@ -173,13 +173,13 @@ func TestExporterInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []time.Time
 		s, reg := newServer(t, sidecar.Options{
-			Stats: func(ctx context.Context) (dnsmasq.Stats, error) {
+			Stats: func(ctx context.Context) (chaos.Stats, error) {
 				asked = append(asked, time.Now())
 				select {
 				case <-ctx.Done():
 				case <-time.After(2 * time.Second):
 				}
-				return dnsmasq.Stats{}, errors.New("i/o timeout")
+				return chaos.Stats{}, errors.New("i/o timeout")
 			},
 		})
 		stop := running(t, s)

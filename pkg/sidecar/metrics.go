@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 // Metrics are the Prometheus series of one Server.
@@ -142,7 +142,7 @@ func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetric
 
 // addUpstream adds to the series of an upstream server, also when that is zero:
 // the series is there from the first time that the server is seen.
-func (m *dnsmasqMetrics) addUpstream(server string, grown dnsmasq.ServerStats) {
+func (m *dnsmasqMetrics) addUpstream(server string, grown chaos.Server) {
 	m.upstreamQueries.WithLabelValues(server).Add(float64(grown.Queries))
 	m.upstreamFailures.WithLabelValues(server).Add(float64(grown.Failed))
 }

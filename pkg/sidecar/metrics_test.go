@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
@@ -35,11 +35,11 @@ func TestMetricsGolden(t *testing.T) {
 				}
 				return waits.exchange(ctx, t)
 			},
-			Stats: func(context.Context) (dnsmasq.Stats, error) {
-				return dnsmasq.Stats{Hits: 1, Misses: 2, Evictions: 3, Insertions: 4, CacheSize: 1000}, nil
+			Stats: func(context.Context) (chaos.Stats, error) {
+				return chaos.Stats{Hits: 1, Misses: 2, Evictions: 3, Insertions: 4, CacheSize: 1000}, nil
 			},
-			Upstreams: func(context.Context) ([]dnsmasq.ServerStats, error) {
-				return []dnsmasq.ServerStats{upstream("10.0.0.1:53", 5, 1)}, nil
+			Upstreams: func(context.Context) ([]chaos.Server, error) {
+				return []chaos.Server{upstream("10.0.0.1:53", 5, 1)}, nil
 			},
 			Metrics: sidecar.NewMetrics(reg, "kubedns"),
 		})

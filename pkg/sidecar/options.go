@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
 const defaultPollInterval = 5 * time.Second
@@ -21,10 +21,10 @@ type Options struct {
 	Exchange Exchange
 
 	// Stats reads dnsmasq's counters. Nil: dnsmasq is not polled.
-	Stats func(context.Context) (dnsmasq.Stats, error)
+	Stats func(context.Context) (chaos.Stats, error)
 	// Upstreams reads dnsmasq's counters of each of its upstream servers, right
 	// after Stats. Nil: there are no metrics of upstream servers.
-	Upstreams func(context.Context) ([]dnsmasq.ServerStats, error)
+	Upstreams func(context.Context) ([]chaos.Server, error)
 	// PollInterval is the pause between two polls of dnsmasq. Zero: 5 seconds.
 	PollInterval time.Duration
 

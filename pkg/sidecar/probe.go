@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // A probe asks one server the same question for ever and keeps the outcome.
@@ -36,14 +38,14 @@ func newProbe(t Target, opts Options) *probe {
 // run probes at once, so that the health is not pending for long, and then after
 // every interval, until ctx is done.
 func (p *probe) run(ctx context.Context) {
-	var pause time.Duration
-	for sleep(ctx, pause) {
+	var wait time.Duration
+	for pause.For(ctx, wait) {
 		r := p.ask(ctx)
 		if ctx.Err() != nil {
 			return // a question cut short by the stop is no news of the server
 		}
 		p.record(r)
-		pause = p.target.Interval - r.rtt
+		wait = p.target.Interval - r.rtt
 	}
 }
 
@@ -77,18 +79,5 @@ func (p *probe) record(r result) {
 		p.log.Debug("server still gives no answer", append(attrs, "failures", now.failures, "err", r.err)...)
 	default:
 		p.log.Warn("server gives no answer", append(attrs, "before", string(before.state), "err", r.err)...)
-	}
-}
-
-// sleep waits for d, or not at all when d is not positive, and reports false
-// when ctx is done first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
 	}
 }

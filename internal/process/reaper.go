@@ -1,4 +1,4 @@
-package dnsmasq
+package process
 
 import (
 	"context"
@@ -12,31 +12,31 @@ import (
 	"time"
 )
 
-// reapPeriod is how often a reaper looks around without being told: when two
-// children end at once there may be only one SIGCHLD.
+// reapPeriod is how often a reaper looks around without a signal: when two children
+// end together there may be only one SIGCHLD.
 const reapPeriod = 10 * time.Second
 
-// A reaper takes the exit status of children that we inherited, as the init
-// process of a container must. There may be one in a process, and only if no
-// other code waits for children that it started by itself.
-type reaper struct {
+// A Reaper takes the exit status of inherited children, as the init process of a
+// container must. There may be one in a process, and only if no other code waits for
+// children that it started. The zero value is ready for use.
+type Reaper struct {
 	mu    sync.Mutex
 	spare int // the child that os/exec waits for
 }
 
-// start runs start, whose process is not the reaper's to take.
-func (r *reaper) start(start func() (*Process, error)) (*Process, error) {
+// Start is the function Start, for a process that the reaper leaves alone.
+func (r *Reaper) Start(ctx context.Context, opts Options) (*Process, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p, err := start()
+	p, err := Start(ctx, opts)
 	if err == nil {
 		r.spare = p.Pid()
 	}
 	return p, err
 }
 
-// run reaps until ctx is done.
-func (r *reaper) run(ctx context.Context) error {
+// Run reaps until ctx is done, and returns nil.
+func (r *Reaper) Run(ctx context.Context) error {
 	adoptOrphans()
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGCHLD)
@@ -54,7 +54,7 @@ func (r *reaper) run(ctx context.Context) error {
 	}
 }
 
-func (r *reaper) reap() {
+func (r *Reaper) reap() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed

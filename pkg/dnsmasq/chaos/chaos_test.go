@@ -1,10 +1,11 @@
-package dnsmasq
+package chaos
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -122,15 +123,15 @@ func TestQueryStatsWithoutReply(t *testing.T) {
 func TestQueryServers(t *testing.T) {
 	tests := map[string]struct {
 		record string
-		want   []ServerStats
+		want   []Server
 		err    string
 	}{
-		"three": {`servers.bind. 0 CH TXT "127.0.0.1#10053 12 3" "2001:db8::1#53 0 0" "fe80::1%eth0#53 1 0"`, []ServerStats{
+		"three": {`servers.bind. 0 CH TXT "127.0.0.1#10053 12 3" "2001:db8::1#53 0 0" "fe80::1%eth0#53 1 0"`, []Server{
 			{netip.MustParseAddrPort("127.0.0.1:10053"), 12, 3},
 			{netip.MustParseAddrPort("[2001:db8::1]:53"), 0, 0},
 			{netip.MustParseAddrPort("[fe80::1%eth0]:53"), 1, 0},
 		}, ""},
-		"more fields than we know": {`servers.bind. 0 CH TXT "192.0.2.1#53 1 2 3"`, []ServerStats{{netip.MustParseAddrPort("192.0.2.1:53"), 1, 2}}, ""},
+		"more fields than we know": {`servers.bind. 0 CH TXT "192.0.2.1#53 1 2 3"`, []Server{{netip.MustParseAddrPort("192.0.2.1:53"), 1, 2}}, ""},
 		"no address":               {`servers.bind. 0 CH TXT "dns#53 1 2"`, nil, `reply to servers.bind. CH TXT: "dns#53 1 2" does not begin with an address`},
 		"no port":                  {`servers.bind. 0 CH TXT "192.0.2.1 1 2"`, nil, `reply to servers.bind. CH TXT: "192.0.2.1 1 2" has no number where one should be`},
 		"no counters":              {`servers.bind. 0 CH TXT "192.0.2.1#53"`, nil, `reply to servers.bind. CH TXT: "192.0.2.1#53" has no address and two counters`},
@@ -209,7 +210,7 @@ func runDnsmasq(t *testing.T, path string, addr netip.AddrPort, args ...string) 
 	defer cancel()
 	for {
 		_, err := QueryVersion(ctx, addr.String())
-		if isAnswer(err) {
+		if IsReply(err) {
 			return
 		}
 		if ctx.Err() != nil {
@@ -219,12 +220,12 @@ func runDnsmasq(t *testing.T, path string, addr netip.AddrPort, args ...string) 
 	}
 }
 
-func FuzzParseServerStats(f *testing.F) {
+func FuzzParseServer(f *testing.F) {
 	for _, seed := range []string{"192.0.2.1#53 12 0", "2001:db8::1#53 1 2", "fe80::1%eth0#53 1 2", "x#53 1 2", "", "192.0.2.1 1 2", "192.0.2.1#99999 1 2"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := parseServerStats(text)
+		s, err := parseServer(text)
 		if err == nil && !s.Address.IsValid() {
 			t.Errorf("%q gives an invalid address", text)
 		}
@@ -240,4 +241,24 @@ func FuzzParseCounter(f *testing.F) {
 			t.Errorf("%q is taken for a decimal number", text)
 		}
 	})
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// dnsmasqPath is where the real dnsmasq is.
+func dnsmasqPath(t testing.TB) string {
+	t.Helper()
+	const path = "/usr/sbin/dnsmasq"
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("dnsmasq must be installed for the tests: %v", err)
+		}
+		t.Skipf("dnsmasq is not installed (Debian: dnsmasq-base): %v", err)
+	}
+	return path
 }

@@ -1,4 +1,6 @@
-package dnsmasq
+// Package process starts a program, watches it and reaps it, with all the children that
+// it leaves behind.
+package process
 
 import (
 	"bufio"
@@ -6,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"runtime"
@@ -19,32 +20,28 @@ import (
 const (
 	// stopGrace is the time from SIGTERM to SIGKILL.
 	stopGrace = 2 * time.Second
-	// maxLine bounds a line of output; what is longer is cut.
-	maxLine = 16 << 10
+	// MaxLine bounds a line of output, in bytes; a longer one is cut.
+	MaxLine = 16 << 10
 	// tailLines is the number of lines kept to explain an exit.
 	tailLines = 10
-	// levelOutput is where dnsmasq's lines are logged: verbosity 1.
-	levelOutput = slog.Level(-1)
 )
 
-// ProcessOptions say what to run.
-type ProcessOptions struct {
-	// Path of the program.
+// Options of a process.
+type Options struct {
+	// Path of the program, and its arguments without its name.
 	Path string
-	// Args are its arguments without its name.
 	Args []string
-	// OnLine is called with each line of output, from two goroutines. Nil: the
-	// lines are only logged.
+	// Env is added to the environment, as "NAME=value".
+	Env []string
+	// OnLine is called with each line of output, from two goroutines. Nil: lines
+	// are only kept for the Exit.
 	OnLine func(line string)
-	// Log gets the output, line by line at verbosity 1.
-	Log *slog.Logger
 }
 
-// A Process is one run of dnsmasq, with all the children it forks: they form a
+// A Process is one run of a program, with all the children it forks: they form a
 // process group of their own and end together.
 type Process struct {
-	opts    ProcessOptions
-	ctx     context.Context
+	opts    Options
 	cmd     *exec.Cmd
 	pipes   []*os.File
 	started time.Time
@@ -55,7 +52,7 @@ type Process struct {
 	tail []string
 }
 
-// An Exit says how a process ended.
+// An Exit is how a process ended.
 type Exit struct {
 	// Code is the exit code; -1 when a signal ended it.
 	Code int
@@ -65,33 +62,23 @@ type Exit struct {
 	Uptime time.Duration
 	// Tail is the end of its output, oldest line first.
 	Tail []string
+	// Left: processes of its group do not end, even after SIGKILL.
+	Left bool
 }
 
-// String describes e for people.
+// String returns the exit code or the signal in words.
 func (e Exit) String() string {
 	if e.Code < 0 {
 		return fmt.Sprintf("signal %d (%v)", e.Signal, e.Signal)
 	}
-	if why := exitCodes[e.Code]; why != "" {
-		return fmt.Sprintf("exit code %d (%s)", e.Code, why)
-	}
 	return fmt.Sprintf("exit code %d", e.Code)
-}
-
-// exitCodes is dnsmasq's list of exit codes.
-var exitCodes = map[int]string{
-	1: "bad configuration",
-	2: "network, often a port that is taken",
-	3: "file system",
-	4: "memory",
-	5: "other",
 }
 
 // Start runs a process. When ctx is done its group gets SIGTERM, and SIGKILL
 // two seconds later. The caller must call Wait.
-func Start(ctx context.Context, opts ProcessOptions) (*Process, error) {
-	p := &Process{opts: opts, ctx: ctx, gone: make(chan struct{}), cmd: exec.CommandContext(ctx, opts.Path, opts.Args...)}
-	p.cmd.Env = append(os.Environ(), "LANGUAGE=en") // its messages are read, see classify
+func Start(ctx context.Context, opts Options) (*Process, error) {
+	p := &Process{opts: opts, gone: make(chan struct{}), cmd: exec.CommandContext(ctx, opts.Path, opts.Args...)}
+	p.cmd.Env = append(os.Environ(), opts.Env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Cancel = func() error { return p.signalGroup(syscall.SIGTERM) }
 	p.cmd.WaitDelay = stopGrace
@@ -99,7 +86,7 @@ func Start(ctx context.Context, opts ProcessOptions) (*Process, error) {
 		r, w, err := os.Pipe()
 		if err != nil {
 			p.closePipes()
-			return nil, fmt.Errorf("start %s: %w", opts.Path, err)
+			return nil, err
 		}
 		defer w.Close() // the child has its own
 		*stream = w
@@ -108,14 +95,14 @@ func Start(ctx context.Context, opts ProcessOptions) (*Process, error) {
 	p.started = time.Now()
 	if err := p.startBound(); err != nil {
 		p.closePipes()
-		return nil, fmt.Errorf("start dnsmasq: %w", err)
+		return nil, err
 	}
 	return p, nil
 }
 
 // startBound starts the process so that it ends with ours, however that ends.
-// The kernel looks at the thread that started it, so that thread stays. The kernel unbinds a
-// dnsmasq that changes its user or group; endOrphan finds that one later.
+// The kernel looks at the thread that started it, so that thread stays. The kernel
+// unbinds a process that changes its user or group.
 func (p *Process) startBound() error {
 	bindToParent(p.cmd.SysProcAttr)
 	started := make(chan error) // sent to by the goroutine below
@@ -136,21 +123,22 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Signal sends sig to the process, not to its group. After its end it does
 // nothing.
-func (p *Process) Signal(sig syscall.Signal) {
+func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		p.opts.Log.Error("cannot signal dnsmasq", "signal", sig.String(), "err", err)
+		return err
 	}
+	return nil
 }
 
 // Wait returns when the process has ended, for whatever reason, and nothing is
-// left of its group: children that dnsmasq forks for TCP would keep its port.
+// left of its group: forked children would keep its ports.
 func (p *Process) Wait() Exit {
 	var readers sync.WaitGroup
-	for i, name := range []string{"stdout", "stderr"} {
-		readers.Go(func() { p.readLines(name, p.pipes[i]) })
+	for _, pipe := range p.pipes {
+		readers.Go(func() { p.readLines(pipe) })
 	}
 	_ = p.cmd.Wait() // how it ended is in ProcessState
-	p.endGroup()
+	left := !p.endGroup()
 	for _, pipe := range p.pipes { // a daemon that left the group may hold them
 		_ = pipe.SetReadDeadline(time.Now().Add(time.Second))
 	}
@@ -159,28 +147,29 @@ func (p *Process) Wait() Exit {
 	close(p.gone)
 	p.bound.Wait()
 
-	exit := Exit{Code: p.cmd.ProcessState.ExitCode(), Uptime: time.Since(p.started), Tail: p.tail}
+	exit := Exit{Code: p.cmd.ProcessState.ExitCode(), Uptime: time.Since(p.started), Tail: p.tail, Left: left}
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		exit.Signal = status.Signal()
 	}
 	return exit
 }
 
-// endGroup kills what is left of the process group and waits for it.
-func (p *Process) endGroup() {
+// endGroup kills the rest of the process group and waits for it. It reports whether
+// all of it has ended.
+func (p *Process) endGroup() bool {
 	deadline := time.Now().Add(stopGrace)
 	for time.Now().Before(deadline) {
 		if err := p.signalGroup(syscall.SIGKILL); errors.Is(err, os.ErrProcessDone) {
-			return
+			return true
 		}
 		reapGroup(p.Pid())
 		time.Sleep(time.Millisecond)
 	}
-	p.opts.Log.Warn("processes that dnsmasq left behind do not end", "group", p.Pid())
+	return false
 }
 
 // signalGroup sends sig to the whole process group. The error is
-// os.ErrProcessDone when there is nobody left in it.
+// os.ErrProcessDone when the group is empty.
 func (p *Process) signalGroup(sig syscall.Signal) error {
 	err := syscall.Kill(-p.Pid(), sig)
 	if errors.Is(err, syscall.ESRCH) {
@@ -190,7 +179,7 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 }
 
 // reapGroup takes the exit status of children in the process group. We get
-// those that dnsmasq left behind when we are the init process of a container
+// those that the process left behind when we are the init process of a container
 // (or a subreaper).
 func reapGroup(pgid int) {
 	for {
@@ -201,24 +190,22 @@ func reapGroup(pgid int) {
 	}
 }
 
-// readLines logs each line of a stream until its end.
-func (p *Process) readLines(name string, stream io.Reader) {
-	r := bufio.NewReaderSize(stream, maxLine)
+// readLines passes on each line of a stream until its end.
+func (p *Process) readLines(stream io.Reader) {
+	r := bufio.NewReaderSize(stream, MaxLine)
 	for {
 		line, cut, err := r.ReadLine()
 		if err != nil {
-			break
+			return
 		}
 		p.onLine(strings.TrimRight(string(line), "\r"))
 		for cut && err == nil {
 			_, cut, err = r.ReadLine()
 		}
 	}
-	p.opts.Log.Debug("end of dnsmasq's output", "stream", name, "pid", p.Pid())
 }
 
 func (p *Process) onLine(line string) {
-	p.opts.Log.Log(p.ctx, levelOutput, "dnsmasq", "line", line)
 	p.mu.Lock()
 	p.tail = append(p.tail, line)
 	if len(p.tail) > tailLines {

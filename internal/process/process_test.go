@@ -1,8 +1,7 @@
-package dnsmasq
+package process_test
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -14,22 +13,27 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/internal/process"
+	"github.com/kube-dns/kube-dns/internal/process/processtest"
 )
 
-// testLog writes to the test's output.
-func testLog(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+func TestMain(m *testing.M) {
+	if code, ok := processtest.Play(); ok {
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
 }
 
 // startFake starts a process that plays script. Its lines are collected.
-func startFake(ctx context.Context, t *testing.T, script string) (p *Process, lines func() []string) {
+func startFake(ctx context.Context, t *testing.T, script string) (p *process.Process, lines func() []string) {
 	t.Helper()
-	path, args := faked(t, script)
+	path, args := processtest.Command(t, script)
 	var mu sync.Mutex
 	var seen []string
-	p, err := Start(ctx, ProcessOptions{Path: path, Args: append(args, "-x", "y"), Log: testLog(t), OnLine: func(line string) {
+	p, err := process.Start(ctx, process.Options{Path: path, Args: append(args, "-x", "y"), OnLine: func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, line)
@@ -50,12 +54,12 @@ func TestProcessEnds(t *testing.T) {
 		want   string
 		tail   []string
 	}{
-		"by itself":           {"args", "exit code 0", []string{"-x y"}},
-		"exit code":           {"say=bad exit=1", "exit code 1 (bad configuration)", []string{"bad"}},
+		"on its own":          {"args", "exit code 0", []string{"-x y"}},
+		"exit code":           {"say=bad exit=1", "exit code 1", []string{"bad"}},
 		"other exit code":     {"exit=42", "exit code 42", nil},
 		"signal":              {"kill=9", "signal 9 (killed)", nil},
 		"only the last lines": {"say=1 say=2 say=3 say=4 say=5 say=6 say=7 say=8 say=9 say=10 say=11 say=12", "exit code 0", strings.Fields("3 4 5 6 7 8 9 10 11 12")},
-		"a line without end":  {"long say=next", "exit code 0", []string{strings.Repeat("x", maxLine), "next"}},
+		"a line without end":  {"long say=next", "exit code 0", []string{strings.Repeat("x", process.MaxLine), "next"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -71,14 +75,16 @@ func TestProcessEnds(t *testing.T) {
 			if got := lines(); len(got) < len(tt.tail) {
 				t.Errorf("only %d lines seen", len(got))
 			}
-			p.Signal(syscall.SIGHUP) // to nobody: no harm
+			if err := p.Signal(syscall.SIGHUP); err != nil {
+				t.Errorf("signal after the end: %v", err)
+			}
 		})
 	}
 }
 
 func TestProcessCannotStart(t *testing.T) {
-	_, err := Start(t.Context(), ProcessOptions{Path: "/nonexistent/dnsmasq", Log: testLog(t)})
-	if want := "start dnsmasq: fork/exec /nonexistent/dnsmasq: no such file or directory"; errText(err) != want {
+	_, err := process.Start(t.Context(), process.Options{Path: "/nonexistent/program"})
+	if want := "fork/exec /nonexistent/program: no such file or directory"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
@@ -108,9 +114,9 @@ func TestProcessStops(t *testing.T) {
 	}
 }
 
-// TestProcessLeavesNobody: a child that the process forked, which holds its port
+// TestProcessLeavesNoChild: a child that the process forked, which holds its port
 // and its output, has gone when Wait returns.
-func TestProcessLeavesNobody(t *testing.T) {
+func TestProcessLeavesNoChild(t *testing.T) {
 	for name, end := range map[string]string{"at its own end": "exit=7", "when it is killed": "kill=9"} {
 		t.Run(name, func(t *testing.T) {
 			addr := dnstest.FreeAddr(t).String()
@@ -136,9 +142,9 @@ func TestReaper(t *testing.T) {
 		return
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var r reaper
+	var r process.Reaper
 	done := make(chan error)
-	go func() { done <- r.run(ctx) }()
+	go func() { done <- r.Run(ctx) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -146,10 +152,8 @@ func TestReaper(t *testing.T) {
 		}
 	}()
 	// A process that the reaper must leave to us, and that leaves one behind.
-	p, err := r.start(func() (*Process, error) {
-		return Start(t.Context(), ProcessOptions{
-			Path: "/bin/sh", Args: []string{"-c", `setsid sleep 0.2 >/dev/null 2>&1 & echo $!; sleep 0.1; exit 3`}, Log: testLog(t),
-		})
+	p, err := r.Start(t.Context(), process.Options{
+		Path: "/bin/sh", Args: []string{"-c", `setsid sleep 0.2 >/dev/null 2>&1 & echo $!; sleep 0.1; exit 3`},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,10 @@
-package dnsmasq
+// Package chaos asks a running dnsmasq for its counters, its upstream servers and its
+// version: TXT records of class CHAOS in the domain "bind.".
+package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -33,30 +36,36 @@ type Stats struct {
 	CacheSize uint64
 }
 
-// A ServerStats is one line of dnsmasq's list of upstream servers. The counters
+// A Server is one line of dnsmasq's list of upstream servers. The counters
 // fall back to zero when dnsmasq restarts; when it reloads its servers they may
 // change their server, so the difference between two values counts only when
 // there was no reload between.
-type ServerStats struct {
-	// Address of the server. One that serves several domains stands once.
+type Server struct {
+	// Address of the server. One that serves several domains is listed once.
 	Address netip.AddrPort
 	// Queries counts the queries sent there, Failed those without a usable
 	// answer.
 	Queries, Failed uint64
 }
 
-// A ReplyError says that dnsmasq answered, but not with what was asked for.
+// A ReplyError is a reply of dnsmasq that is not the one expected.
 type ReplyError struct {
 	// Name is the question: a name of class CHAOS and type TXT.
 	Name string
 	// Rcode of the reply; dns.RcodeNotImplemented under --no-ident.
 	Rcode int
-	// Reason says what is wrong with the reply.
+	// Reason is the fault of the reply.
 	Reason string
 }
 
 func (e *ReplyError) Error() string {
 	return fmt.Sprintf("reply to %s CH TXT: %s", e.Name, e.Reason)
+}
+
+// IsReply reports whether a query that ended with err got a reply. A refusal is one.
+func IsReply(err error) bool {
+	_, refused := errors.AsType[*ReplyError](err)
+	return err == nil || refused
 }
 
 // QueryStats asks the dnsmasq at addr ("ip:port") for its counters: five
@@ -90,15 +99,15 @@ func QueryStats(ctx context.Context, addr string) (Stats, error) {
 // over UDP and, when the list is long, over TCP. The list leaves out servers
 // that are dnsmasq's own address, and is stale for up to a millisecond after a
 // reload. Waits at most two seconds.
-func QueryServers(ctx context.Context, addr string) ([]ServerStats, error) {
+func QueryServers(ctx context.Context, addr string) ([]Server, error) {
 	const name = "servers.bind."
 	texts, err := queryTXT(ctx, addr, name)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]ServerStats, 0, len(texts))
+	list := make([]Server, 0, len(texts))
 	for _, text := range texts {
-		s, err := parseServerStats(text)
+		s, err := parseServer(text)
 		if err != nil {
 			return nil, &ReplyError{Name: name, Reason: err.Error()}
 		}
@@ -172,18 +181,18 @@ func parseCounter(name string, texts []string) (uint64, error) {
 	return value, nil
 }
 
-// parseServerStats reads "192.0.2.1#53 12 0".
-func parseServerStats(text string) (ServerStats, error) {
+// parseServer reads "192.0.2.1#53 12 0".
+func parseServer(text string) (Server, error) {
 	fields := strings.Fields(text)
 	if len(fields) < 3 {
-		return ServerStats{}, fmt.Errorf("%q has no address and two counters", text)
+		return Server{}, fmt.Errorf("%q has no address and two counters", text)
 	}
 	host, port, _ := strings.Cut(fields[0], "#")
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return ServerStats{}, fmt.Errorf("%q does not begin with an address", text)
+		return Server{}, fmt.Errorf("%q does not begin with an address", text)
 	}
-	var s ServerStats
+	var s Server
 	portNumber, err := strconv.ParseUint(port, 10, 16)
 	if err == nil {
 		s.Queries, err = strconv.ParseUint(fields[1], 10, 64)
@@ -192,7 +201,7 @@ func parseServerStats(text string) (ServerStats, error) {
 		s.Failed, err = strconv.ParseUint(fields[2], 10, 64)
 	}
 	if err != nil {
-		return ServerStats{}, fmt.Errorf("%q has no number where one should be", text)
+		return Server{}, fmt.Errorf("%q has no number where one should be", text)
 	}
 	s.Address = netip.AddrPortFrom(addr, uint16(portNumber))
 	return s, nil
