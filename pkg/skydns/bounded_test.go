@@ -12,7 +12,6 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // manyTargets counts the records that the server takes for one reply.
@@ -40,7 +39,8 @@ func (b manyTargets) host(at int) (label []byte) {
 
 func (b manyTargets) NextTarget(_, at, _ int, t *backend.Target) int {
 	*b.taken++
-	*t = backend.Target{ID: at, Label: b.host(at), Host: "cluster.local.", Port: 80, A: []byte{10, 0, byte(at >> 8), byte(at)}}
+	addr := []byte{10, 0, byte(at >> 8), byte(at)}
+	*t = backend.Target{ID: at, Label: b.host(at), Host: "cluster.local.", Port: 80, A: addr}
 	return (at + 1) % targets
 }
 
@@ -59,7 +59,8 @@ func (b manyTargets) Records(_ context.Context, q backend.Query) (backend.Answer
 func TestTruncatedRepliesTakeFewRecords(t *testing.T) {
 	taken := 0
 	s, err := skydns.New(skydns.Options{
-		Domain: "cluster.local.", Backend: manyTargets{&fake{status: backend.Ready}, &taken}, Forwarder: upstream.New(netip.AddrPort{}),
+		Domain: "cluster.local.", Backend: manyTargets{&fake{status: backend.Ready}, &taken},
+		Forwarder: newForwarder(t, netip.AddrPort{}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestLongZone(t *testing.T) {
 		z.SetService(kubedns.Service{Key: k, ClusterIPs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}})
 		z.Publish()
 		z.MarkSynced()
-		s, err := skydns.New(skydns.Options{Domain: domain, Backend: z, Forwarder: upstream.New(netip.AddrPort{})})
+		s, err := skydns.New(skydns.Options{Domain: domain, Backend: z, Forwarder: newForwarder(t, netip.AddrPort{})})
 		if (err == nil) != accepted {
 			t.Errorf("a zone of %d characters: got error %v, want accepted %v", len(domain)-1, err, accepted)
 		}

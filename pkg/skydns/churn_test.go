@@ -27,7 +27,7 @@ func TestChurn(t *testing.T) {
 	z.Publish()
 	z.MarkSynced()
 
-	f := upstream.New(netip.AddrPort{})
+	f := newForwarder(t, netip.AddrPort{})
 	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: z, Forwarder: f})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,10 @@ func TestChurn(t *testing.T) {
 				z.SetService(kubedns.Service{Key: key(name), ClusterIPs: []netip.Addr{addr(i)}})
 			default:
 				z.SetService(kubedns.Service{Key: key(name), Headless: true})
-				z.SetEndpoints(kubedns.Endpoints{Key: key(name), Service: name, Subsets: []kubedns.Subset{{Endpoints: []kubedns.Endpoint{{Addr: addr(i), Hostname: "h", Ready: true}}}}})
+				at := []kubedns.Endpoint{{Addr: addr(i), Hostname: "h", Ready: true}}
+				z.SetEndpoints(kubedns.Endpoints{
+					Key: key(name), Service: name, Subsets: []kubedns.Subset{{Endpoints: at}},
+				})
 			}
 			z.Publish()
 		}
@@ -87,8 +90,12 @@ func TestChurn(t *testing.T) {
 					t.Errorf("what never changed: %v, %v", m, err)
 					return
 				}
-				for _, name := range []string{"svc1.ns.svc.cluster.local", "h.svc2.ns.svc.cluster.local", "svc3.*.svc.cluster.local", "svc4.ns.acme.svc.cluster.local", "1.0.0.10.in-addr.arpa", "www.outside.example"} {
-					_, _ = dnstest.TryExchange(t.Context(), sockets.Addr().String(), dnstest.Query(name, []uint16{dns.TypeA, dns.TypeSRV, dns.TypePTR}[i%3]), i%2 == 0)
+				for _, name := range []string{
+					"svc1.ns.svc.cluster.local", "h.svc2.ns.svc.cluster.local", "svc3.*.svc.cluster.local",
+					"svc4.ns.acme.svc.cluster.local", "1.0.0.10.in-addr.arpa", "www.outside.example",
+				} {
+					q := dnstest.Query(name, []uint16{dns.TypeA, dns.TypeSRV, dns.TypePTR}[i%3])
+					_, _ = dnstest.TryExchange(t.Context(), sockets.Addr().String(), q, i%2 == 0)
 				}
 			}
 		})
@@ -102,7 +109,8 @@ func TestChurn(t *testing.T) {
 			defer cancel()
 			go func() { <-ctx.Done(); cancel() }()
 			for query.Err() == nil {
-				_, _ = dnstest.TryExchange(query, sockets.Addr().String(), dnstest.Query("svc1.ns.svc.cluster.local", dns.TypeA), false)
+				q := dnstest.Query("svc1.ns.svc.cluster.local", dns.TypeA)
+				_, _ = dnstest.TryExchange(query, sockets.Addr().String(), q, false)
 			}
 		})
 	}

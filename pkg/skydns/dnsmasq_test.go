@@ -16,7 +16,6 @@ import (
 
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // TestExternalNameThroughDnsmasq asks for both families of ExternalName Services
@@ -27,7 +26,10 @@ func TestExternalNameThroughDnsmasq(t *testing.T) {
 		t.Skip("no dnsmasq")
 	}
 	dir := t.TempDir()
-	hosts := []string{"192.0.2.1 small.example.com", "2001:db8::1 small.example.com", "192.0.2.4 four.example.com", "2001:db8::b big.example.com"}
+	hosts := []string{
+		"192.0.2.1 small.example.com", "2001:db8::1 small.example.com", "192.0.2.4 four.example.com",
+		"2001:db8::b big.example.com",
+	}
 	for i := range 60 {
 		hosts = append(hosts, fmt.Sprintf("198.51.100.%d big.example.com", 1+i))
 	}
@@ -35,8 +37,9 @@ func TestExternalNameThroughDnsmasq(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := filepath.Join(dir, "outside.log")
-	outside := startDnsmasq(t, "--addn-hosts="+filepath.Join(dir, "hosts"), "--local-ttl=60", "--address=/example.com/", "--log-queries", "--log-facility="+log)
-	f := upstream.New(netip.AddrPort{})
+	outside := startDnsmasq(t, "--addn-hosts="+filepath.Join(dir, "hosts"), "--local-ttl=60",
+		"--address=/example.com/", "--log-queries", "--log-facility="+log)
+	f := newForwarder(t, netip.AddrPort{})
 	f.SetRoutes([]netip.AddrPort{netip.MustParseAddrPort(outside)}, nil)
 	z := zone()
 	for _, name := range []string{"small", "four", "big", "none"} {
@@ -98,7 +101,8 @@ func startDnsmasq(t *testing.T, args ...string) string {
 	addr := l.Addr().String()
 	port := l.Addr().(*net.TCPAddr).Port
 	_ = l.Close()
-	args = append([]string{"-k", "-C", "/dev/null", "--no-hosts", "--no-resolv", "--pid-file=", "--user=", "--port=" + strconv.Itoa(port),
+	args = append([]string{
+		"-k", "-C", "/dev/null", "--no-hosts", "--no-resolv", "--pid-file=", "--user=", "--port=" + strconv.Itoa(port),
 		"--listen-address=127.0.0.1", "--bind-interfaces"}, args...)
 	cmd := exec.Command("dnsmasq", args...)
 	if err := cmd.Start(); err != nil {

@@ -9,7 +9,6 @@ import (
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // fairZone has headless Services of several sizes, and hosts with several
@@ -21,9 +20,11 @@ func fairZone() *kubedns.Zone {
 	for _, n := range []int{2, 10, 5000} {
 		name := fmt.Sprint("n", n)
 		z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: name}, Headless: true})
-		e := kubedns.Endpoints{Key: kubedns.Key{Namespace: "ns", Name: name}, Service: name, Subsets: []kubedns.Subset{{Ports: port}}}
+		k := kubedns.Key{Namespace: "ns", Name: name}
+		e := kubedns.Endpoints{Key: k, Service: name, Subsets: []kubedns.Subset{{Ports: port}}}
 		for i := range n {
-			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints, kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), Ready: true})
+			at := kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), Ready: true}
+			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints, at)
 		}
 		z.SetEndpoints(e)
 	}
@@ -37,7 +38,8 @@ func fairZone() *kubedns.Zone {
 		}
 		ports := [][]kubedns.Port{port, port, other, other[1:]}[i%4]
 		k := kubedns.Key{Namespace: "ns", Name: fmt.Sprint("mixed-", i)}
-		z.SetEndpoints(kubedns.Endpoints{Key: k, Service: "mixed", Subsets: []kubedns.Subset{{Ports: ports, Endpoints: []kubedns.Endpoint{at}}}})
+		mixed := kubedns.Subset{Ports: ports, Endpoints: []kubedns.Endpoint{at}}
+		z.SetEndpoints(kubedns.Endpoints{Key: k, Service: "mixed", Subsets: []kubedns.Subset{mixed}})
 	}
 	z.Publish()
 	z.MarkSynced()
@@ -71,10 +73,7 @@ func target(rr dns.RR) string {
 
 // bothPaths runs a test for the fast path and the handler, over UDP and TCP.
 func bothPaths(t *testing.T, test func(t *testing.T, udp, tcp func([]byte) []byte)) {
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: fairZone(), Forwarder: upstream.New(netip.AddrPort{})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newServer(t, skydns.Options{Backend: fairZone()})
 	t.Run("fast", func(t *testing.T) { test(t, s.FastForTest(false), s.FastForTest(true)) })
 	t.Run("handler", func(t *testing.T) { test(t, s.SlowForTest(false), s.SlowForTest(true)) })
 }
@@ -86,8 +85,10 @@ func TestEveryRecordIsFirst(t *testing.T) {
 		qtype uint16
 		want  int
 	}{
-		{"n2", dns.TypeA, 2}, {"_peer._tcp.n2", dns.TypeSRV, 2}, {"n2", dns.TypeSRV, 2}, {"n10", dns.TypeA, 10}, {"_peer._tcp.n10", dns.TypeSRV, 10},
-		{"n10", dns.TypeSRV, 10}, {"_peer._tcp.mixed", dns.TypeSRV, 15}, {"_x._tcp.mixed", dns.TypeSRV, 10}, {"mixed", dns.TypeSRV, 17},
+		{"n2", dns.TypeA, 2}, {"_peer._tcp.n2", dns.TypeSRV, 2}, {"n2", dns.TypeSRV, 2}, {"n10", dns.TypeA, 10},
+		{"_peer._tcp.n10", dns.TypeSRV, 10},
+		{"n10", dns.TypeSRV, 10}, {"_peer._tcp.mixed", dns.TypeSRV, 15}, {"_x._tcp.mixed", dns.TypeSRV, 10},
+		{"mixed", dns.TypeSRV, 17},
 	}
 	bothPaths(t, func(t *testing.T, udp, _ func([]byte) []byte) {
 		for _, tt := range tests {

@@ -82,17 +82,25 @@ func srv(host string, port uint16, addrs ...string) backend.Record {
 	return r
 }
 
-// serve runs a server on a free port and returns its address.
-func serve(t testing.TB, opts skydns.Options) string {
+// newServer makes a server of cluster.local that does not run, by default without
+// upstreams.
+func newServer(t testing.TB, opts skydns.Options) *skydns.Server {
 	t.Helper()
 	opts.Domain = "cluster.local."
 	if opts.Forwarder == nil {
-		opts.Forwarder = upstream.New(netip.AddrPort{})
+		opts.Forwarder = newForwarder(t, netip.AddrPort{})
 	}
 	s, err := skydns.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// serve runs a server on a free port and returns its address.
+func serve(t testing.TB, opts skydns.Options) string {
+	t.Helper()
+	s := newServer(t, opts)
 	sockets, err := skydns.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -105,15 +113,22 @@ func serve(t testing.TB, opts skydns.Options) string {
 		if err := <-stopped; err != nil {
 			t.Errorf("the server ended with %v", err)
 		}
-		opts.Forwarder.Close()
 	})
 	return sockets.Addr().String()
+}
+
+// newForwarder returns a forwarder that is closed at the end of the test.
+func newForwarder(t testing.TB, all netip.AddrPort) *upstream.Forwarder {
+	t.Helper()
+	f := upstream.New(all)
+	t.Cleanup(f.Close)
+	return f
 }
 
 // forwarderTo runs another server, and returns a forwarder to it.
 func forwarderTo(t testing.TB, handler dns.HandlerFunc) *upstream.Forwarder {
 	t.Helper()
-	f := upstream.New(netip.AddrPort{})
+	f := newForwarder(t, netip.AddrPort{})
 	f.SetRoutes([]netip.AddrPort{dnstest.NewServer(t, handler).AddrPort()}, nil)
 	return f
 }

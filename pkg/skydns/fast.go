@@ -21,7 +21,6 @@ type fastPath struct {
 	counts   *counters
 	via      transport
 	soa      *wire.SOA
-	random   *rand.PCG
 	received time.Time // of the packets that are answered
 
 	// These are reused for one query after the other.
@@ -39,8 +38,7 @@ func newFastPath(z *zone, c *counters, via transport) *fastPath {
 	soa := z.soa(negativeTTL)
 	return &fastPath{
 		zone: z, backend: plain, counts: c, via: via,
-		soa:    wire.NewSOA(z.domain, soa.Ns, soa.Mbox, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
-		random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
+		soa: wire.NewSOA(z.domain, soa.Ns, soa.Mbox, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
 	}
 }
 
@@ -133,7 +131,7 @@ func (f *fastPath) answerAddresses(packet, room []byte, plain *backend.Plain) []
 	n := min(count, (f.limit()-len(f.reply.Buf))/(wire.AddressOverhead+size))
 	first := 0
 	if count > 1 {
-		first = f.pick(count)
+		first = rand.IntN(count)
 	}
 	f.reply.Answers(n)
 	f.reply.Addresses(f.query.Type, plain.TTL, plain.Addrs, size, first, n)
@@ -155,7 +153,7 @@ func (f *fastPath) answerTargets(packet, room []byte, plain *backend.Plain) []by
 	targets, t, limit := plain.Targets, &f.target, f.limit()
 	total, at := targets.CountTargets(plain.Port), 0
 	if total > 1 {
-		at = targets.SeekTarget(plain.Port, f.pick(total))
+		at = targets.SeekTarget(plain.Port, rand.IntN(total))
 	}
 	f.reply.Begin(room, packet, &f.query, wire.Success)
 	n, first, last := 0, 0, 0
@@ -183,9 +181,6 @@ func (f *fastPath) answerTargets(packet, room []byte, plain *backend.Plain) []by
 	}
 	return f.done(systemAuth, wire.Success, n < total)
 }
-
-// pick returns a random number below n.
-func (f *fastPath) pick(n int) int { return int(f.random.Uint64() % uint64(n)) }
 
 func (f *fastPath) answerName(packet, room []byte, plain *backend.Plain) []byte {
 	f.reply.Begin(room, packet, &f.query, wire.Success)

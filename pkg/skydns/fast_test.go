@@ -15,7 +15,6 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // twinZone has a Service of every kind.
@@ -28,7 +27,8 @@ func twinZone() *kubedns.Zone {
 		Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1")}, Ports: []kubedns.Port{port("http", 80), port("x", 81)},
 	})
 	z.SetService(kubedns.Service{
-		Key: key("dual"), ClusterIPs: []netip.Addr{addr("10.0.0.2"), addr("fd00::2")}, Ports: []kubedns.Port{port("http", 80)},
+		Key: key("dual"), ClusterIPs: []netip.Addr{addr("10.0.0.2"), addr("fd00::2")},
+		Ports: []kubedns.Port{port("http", 80)},
 	})
 	z.SetService(kubedns.Service{Key: key("ext"), ExternalName: "web.ns.svc.cluster.local"})
 	z.SetService(kubedns.Service{Key: key("num"), ExternalName: "192.0.2.1"})
@@ -109,11 +109,10 @@ type twin struct {
 
 func newTwin(t testing.TB, tcp bool) twin {
 	t.Helper()
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: twinZone(), Forwarder: upstream.New(netip.AddrPort{})})
-	if err != nil {
-		t.Fatal(err)
+	s := newServer(t, skydns.Options{Backend: twinZone()})
+	return twin{
+		fast: s.FastForTest(tcp), slow: s.SlowForTest(tcp), whole: s.SlowForTest(true), tcp: tcp, batch: s.BatchForTest(),
 	}
-	return twin{fast: s.FastForTest(tcp), slow: s.SlowForTest(tcp), whole: s.SlowForTest(true), tcp: tcp, batch: s.BatchForTest()}
 }
 
 // check compares the two for one packet. It reports whether the fast path had
@@ -371,10 +370,7 @@ func TestPortsTimesEndpointsAreNotKept(t *testing.T) {
 	z.SetEndpoints(kubedns.Endpoints{Key: k, Service: "wide", Subsets: []kubedns.Subset{sub}})
 	z.Publish()
 	z.MarkSynced()
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: z, Forwarder: upstream.New(netip.AddrPort{})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newServer(t, skydns.Options{Backend: z})
 	fast := s.FastForTest(false)
 	heap := func() int {
 		var m runtime.MemStats

@@ -21,7 +21,6 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // BenchmarkForwarded sends queries through a server to an upstream and back,
@@ -40,7 +39,7 @@ func BenchmarkForwarded(b *testing.B) {
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			p := startPeers(b, bb.delay, bb.inFlight)
-			f := upstream.New(netip.AddrPort{})
+			f := newForwarder(b, netip.AddrPort{})
 			f.SetRoutes([]netip.AddrPort{p.upstream}, nil)
 			addr := serve(b, skydns.Options{Backend: twinZone(), Forwarder: f})
 			p.ask(b, addr, 2000) // so that sockets and buffers are there

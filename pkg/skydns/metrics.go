@@ -210,8 +210,8 @@ func rcodeText(index int) string {
 	return rcode.Text(index)
 }
 
-// upstreamMetrics are those of a forwarder's servers. A server that leaves the
-// configuration leaves them, too.
+// upstreamMetrics are those of a forwarder's servers. They have no series for a server
+// that left the configuration.
 type upstreamMetrics struct {
 	forwarder *upstream.Forwarder
 	up, rtt   *prometheus.Desc
@@ -221,9 +221,9 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 	return &upstreamMetrics{
 		forwarder: f,
 		up: prometheus.NewDesc("kubedns_dns_upstream_up",
-			"0 while another server does not reply to our queries, else 1, also before the first one.", []string{"server"}, nil),
+			"0 while an upstream does not reply, else 1, also before its first query.", []string{"server"}, nil),
 		rtt: prometheus.NewDesc("kubedns_dns_upstream_reply_seconds",
-			"Time that another server takes to reply over UDP, smoothed.", []string{"server"}, nil),
+			"Time that an upstream takes to reply over UDP, in seconds, smoothed.", []string{"server"}, nil),
 	}
 }
 

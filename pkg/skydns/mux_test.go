@@ -118,7 +118,7 @@ func forwarding(t testing.TB, opts skydns.Options, upstreams ...mute) (*upstream
 	for _, u := range upstreams {
 		addrs = append(addrs, u.addr())
 	}
-	opts.Forwarder = upstream.New(netip.AddrPort{})
+	opts.Forwarder = newForwarder(t, netip.AddrPort{})
 	opts.Forwarder.SetRoutes(addrs, nil)
 	opts.Backend = zone()
 	return opts.Forwarder, serve(t, opts)

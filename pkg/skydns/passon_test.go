@@ -53,7 +53,8 @@ func TestLargeForwardedReplies(t *testing.T) {
 		if err := r.Unpack(got); err != nil {
 			t.Fatal(err)
 		}
-		if len(got) > want || r.Truncated != (want < len(packed)) || len(r.Answer) < want/16-10 || (r.IsEdns0() != nil) != (size > 0) {
+		if len(got) > want || r.Truncated != (want < len(packed)) || len(r.Answer) < want/16-10 ||
+			(r.IsEdns0() != nil) != (size > 0) {
 			t.Errorf("size %d: %d bytes, %d answers, TC %v", size, len(got), len(r.Answer), r.Truncated)
 		}
 	}
@@ -92,7 +93,8 @@ func TestCompressedQuestion(t *testing.T) {
 
 // Short TTLs of targets stay short, in all sections.
 func TestTTLOfTargets(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: forwarderTo(t, answerWith(t, "www.outside.example. 5 IN A 192.0.2.1"))})
+	f := forwarderTo(t, answerWith(t, "www.outside.example. 5 IN A 192.0.2.1"))
+	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
 	m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local", dns.TypeA), false)
 	for _, rr := range m.Answer {
 		if rr.Header().Ttl != 5 {
@@ -131,10 +133,10 @@ func TestAliasIntoStubDomain(t *testing.T) {
 	stub := dnstest.NewServer(t, answerWith(t, "www.stub.cluster.local. 20 IN A 192.0.2.9"))
 	f.SetRoutes(nil, map[string][]upstream.StubServer{"stub.cluster.local": {{Addr: stub.AddrPort()}}})
 	addr := serve(t, skydns.Options{Backend: z, Forwarder: f})
-	front := upstream.New(stub.AddrPort()) // cluster-first
+	front := newForwarder(t, stub.AddrPort()) // cluster-first
 	front.SetRoutes(nil, map[string][]upstream.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
 	behind := serve(t, skydns.Options{Backend: z, Forwarder: front})
-	direct := upstream.New(stub.AddrPort())
+	direct := newForwarder(t, stub.AddrPort())
 	direct.SetRoutes(nil, map[string][]upstream.StubServer{"stub.cluster.local": {{Host: "elsewhere.example"}}})
 	fast := serve(t, skydns.Options{Backend: twinZone(), Forwarder: direct})
 	m := dnstest.Exchange(t, fast, dnstest.Query("www.stub.cluster.local", dns.TypeA), false)

@@ -9,7 +9,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // The same question, asked by many at once, is asked upstream once; everybody
@@ -71,7 +70,7 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
 	}
 	server := dnstest.NewServer(t, dns.HandlerFunc(handler))
-	f := upstream.New(netip.AddrPort{})
+	f := newForwarder(t, netip.AddrPort{})
 	f.SetRoutes([]netip.AddrPort{server.AddrPort()}, nil)
 	defer f.Close()
 	ask := func(tcp bool) {

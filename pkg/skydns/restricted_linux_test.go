@@ -20,7 +20,6 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // restrictedEnv names the test that a child process serves for.
@@ -84,7 +83,7 @@ func serveRestricted(t *testing.T, opts skydns.Options, restrict func(t *testing
 }
 
 func serveUntilEOF(t *testing.T, opts skydns.Options) {
-	opts.Domain, opts.Backend, opts.Forwarder = "cluster.local.", twinZone(), upstream.New(netip.AddrPort{})
+	opts.Domain, opts.Backend, opts.Forwarder = "cluster.local.", twinZone(), newForwarder(t, netip.AddrPort{})
 	opts.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	s, err := skydns.New(opts)
 	if err != nil {

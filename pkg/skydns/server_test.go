@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 }
 
 func zone() *fake {
-	f := &fake{status: backend.Ready, reverse: map[netip.Addr]string{netip.MustParseAddr("10.0.0.1"): "web.cluster.local."}}
+	reverse := map[netip.Addr]string{netip.MustParseAddr("10.0.0.1"): "web.cluster.local."}
+	f := &fake{status: backend.Ready, reverse: reverse}
 	f.names = map[string][]backend.Record{
 		"web":     {a("10.0.0.1")},
 		"empty":   nil,
@@ -58,7 +59,8 @@ func zone() *fake {
 
 // Answers as text, so that a change of any part shows.
 func TestReplies(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: zone(), Version: "v1", Forwarder: forwarderTo(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
+	f := forwarderTo(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))
+	addr := serve(t, skydns.Options{Backend: zone(), Version: "v1", Forwarder: f})
 	tests := []struct {
 		name, question string
 		qtype, class   uint16
@@ -69,20 +71,51 @@ func TestReplies(t *testing.T) {
 		{"only names below", "empty.cluster.local", dns.TypeA, 1, "NOERROR aa ra | | SOA 60 |"},
 		{"no such name", "no.cluster.local", dns.TypeA, 1, "NXDOMAIN aa ra | | SOA 60 |"},
 		{"targets share the weight", "srv.cluster.local", dns.TypeSRV, 1, "NOERROR aa ra | " +
-			"srv.cluster.local. 30 IN SRV 10 50 80 web.cluster.local.; srv.cluster.local. 30 IN SRV 10 50 90 db.cluster.local. | | " +
+			"srv.cluster.local. 30 IN SRV 10 50 80 web.cluster.local.; " +
+			"srv.cluster.local. 30 IN SRV 10 50 90 db.cluster.local. | | " +
 			"web.cluster.local. 30 IN A 10.0.0.1; db.cluster.local. 30 IN A 10.0.0.2; db.cluster.local. 30 IN AAAA fd00::2"},
-		{"alias inside", "in.cluster.local", dns.TypeA, 1, "NOERROR aa ra | in.cluster.local. 30 IN CNAME web.cluster.local.; web.cluster.local. 30 IN A 10.0.0.1 | |"},
-		{"alias of a missing name", "missing.cluster.local", dns.TypeA, 1, "NXDOMAIN aa ra | missing.cluster.local. 30 IN CNAME nowhere.cluster.local. | SOA 60 |"},
-		{"alias outside", "out.cluster.local", dns.TypeA, 1, "NOERROR aa ra | out.cluster.local. 30 IN CNAME www.outside.example.; www.outside.example. 30 IN A 192.0.2.1 | |"},
-		{"alias outside, its own question", "out.cluster.local", dns.TypeCNAME, 1, "NOERROR aa ra | out.cluster.local. 30 IN CNAME www.outside.example. | |"},
-		{"alias of one label", "short.cluster.local", dns.TypeA, 1, "NOERROR aa ra | short.cluster.local. 30 IN CNAME outside. | |"},
-		{"alias as a target", "in.cluster.local", dns.TypeSRV, 1, "NOERROR aa ra | in.cluster.local. 30 IN SRV 10 100 0 web.cluster.local. | | web.cluster.local. 30 IN A 10.0.0.1"},
+		{
+			"alias inside", "in.cluster.local", dns.TypeA, 1,
+			"NOERROR aa ra | in.cluster.local. 30 IN CNAME web.cluster.local.; web.cluster.local. 30 IN A 10.0.0.1 | |",
+		},
+		{
+			"alias of a missing name", "missing.cluster.local", dns.TypeA, 1,
+			"NXDOMAIN aa ra | missing.cluster.local. 30 IN CNAME nowhere.cluster.local. | SOA 60 |",
+		},
+		{
+			"alias outside", "out.cluster.local", dns.TypeA, 1,
+			"NOERROR aa ra | out.cluster.local. 30 IN CNAME www.outside.example.; www.outside.example. 30 IN A 192.0.2.1 | |",
+		},
+		{
+			"alias outside, its own question", "out.cluster.local", dns.TypeCNAME, 1,
+			"NOERROR aa ra | out.cluster.local. 30 IN CNAME www.outside.example. | |",
+		},
+		{
+			"alias of one label", "short.cluster.local", dns.TypeA, 1,
+			"NOERROR aa ra | short.cluster.local. 30 IN CNAME outside. | |",
+		},
+		{
+			"alias as a target", "in.cluster.local", dns.TypeSRV, 1,
+			"NOERROR aa ra | in.cluster.local. 30 IN SRV 10 100 0 web.cluster.local. | | web.cluster.local. 30 IN A 10.0.0.1",
+		},
 		{"above a reverse name", "0.10.in-addr.arpa", dns.TypeNS, 1, "NOERROR ra | | |"},
 		{"other type at a reverse name", "1.0.0.10.in-addr.arpa", dns.TypeA, 1, "NOERROR ra | | |"},
-		{"PTR above a reverse name", "10.in-addr.arpa", dns.TypePTR, 1, "NOERROR | www.outside.example. 300 IN A 192.0.2.1 | |"},
-		{"TXT at a reverse name", "1.0.0.10.in-addr.arpa", dns.TypeTXT, 1, "NOERROR | www.outside.example. 300 IN A 192.0.2.1 | |"},
-		{"reverse", "1.0.0.10.in-addr.arpa", dns.TypePTR, 1, "NOERROR ra | 1.0.0.10.in-addr.arpa. 30 IN PTR web.cluster.local. | |"},
-		{"class ANY", "web.cluster.local", dns.TypeA, dns.ClassANY, "NOERROR aa ra | web.cluster.local. 30 IN A 10.0.0.1 | |"},
+		{
+			"PTR above a reverse name", "10.in-addr.arpa", dns.TypePTR, 1,
+			"NOERROR | www.outside.example. 300 IN A 192.0.2.1 | |",
+		},
+		{
+			"TXT at a reverse name", "1.0.0.10.in-addr.arpa", dns.TypeTXT, 1,
+			"NOERROR | www.outside.example. 300 IN A 192.0.2.1 | |",
+		},
+		{
+			"reverse", "1.0.0.10.in-addr.arpa", dns.TypePTR, 1,
+			"NOERROR ra | 1.0.0.10.in-addr.arpa. 30 IN PTR web.cluster.local. | |",
+		},
+		{
+			"class ANY", "web.cluster.local", dns.TypeA, dns.ClassANY,
+			"NOERROR aa ra | web.cluster.local. 30 IN A 10.0.0.1 | |",
+		},
 		{"class HESIOD", "web.cluster.local", dns.TypeA, dns.ClassHESIOD, "REFUSED | | |"},
 		{"type ANY", "www.outside.example", dns.TypeANY, 1, "REFUSED | | |"},
 		{"version", "version.bind", dns.TypeTXT, dns.ClassCHAOS, `NOERROR aa ra | version.bind. 0 CH TXT "v1" | |`},
@@ -155,7 +188,8 @@ func TestAliasesAreFollowedSoFar(t *testing.T) {
 }
 
 func TestNotReady(t *testing.T) {
-	addr := serve(t, skydns.Options{Backend: &fake{status: backend.NotReady}, Forwarder: forwarderTo(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))})
+	f := forwarderTo(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))
+	addr := serve(t, skydns.Options{Backend: &fake{status: backend.NotReady}, Forwarder: f})
 	for _, name := range []string{"web.cluster.local", "cluster.local", "1.0.0.10.in-addr.arpa"} {
 		q := dnstest.Query(name, dns.TypePTR)
 		q.SetEdns0(1232, false)
@@ -183,12 +217,17 @@ func TestHold(t *testing.T) {
 		hold  time.Duration
 		ready bool
 		rcode int
-	}{{"data comes", time.Minute, true, dns.RcodeSuccess}, {"no data comes", 50 * time.Millisecond, false, dns.RcodeServerFailure}} {
+	}{
+		{"data comes", time.Minute, true, dns.RcodeSuccess},
+		{"no data comes", 50 * time.Millisecond, false, dns.RcodeServerFailure},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := &starting{fake: *zone()}
 			addr := serve(t, skydns.Options{Backend: b, Hold: tt.hold})
 			replies := make(chan *dns.Msg, 2)
-			for _, q := range []*dns.Msg{dnstest.Query("web.cluster.local", dns.TypeA), dnstest.Query("1.0.0.10.in-addr.arpa", dns.TypePTR)} {
+			for _, q := range []*dns.Msg{
+				dnstest.Query("web.cluster.local", dns.TypeA), dnstest.Query("1.0.0.10.in-addr.arpa", dns.TypePTR),
+			} {
 				go func() {
 					m, err := dnstest.TryExchange(context.Background(), addr, q, false)
 					if err != nil {
@@ -229,7 +268,9 @@ func TestStaleAnswers(t *testing.T) {
 	b := zone()
 	b.status = backend.Stale
 	addr := serve(t, skydns.Options{Backend: b})
-	for name, qtype := range map[string]uint16{"web.cluster.local": dns.TypeA, "no.cluster.local": dns.TypeA, "1.0.0.10.in-addr.arpa": dns.TypePTR} {
+	for name, qtype := range map[string]uint16{
+		"web.cluster.local": dns.TypeA, "no.cluster.local": dns.TypeA, "1.0.0.10.in-addr.arpa": dns.TypePTR,
+	} {
 		q := dnstest.Query(name, qtype)
 		q.SetEdns0(1232, false)
 		m := dnstest.Exchange(t, addr, q, false)
@@ -238,7 +279,8 @@ func TestStaleAnswers(t *testing.T) {
 				t.Errorf("%s: %v", name, rr)
 			}
 		}
-		if options := m.IsEdns0().Option; len(options) != 1 || options[0].(*dns.EDNS0_EDE).InfoCode != dns.ExtendedErrorCodeStaleAnswer {
+		options := m.IsEdns0().Option
+		if len(options) != 1 || options[0].(*dns.EDNS0_EDE).InfoCode != dns.ExtendedErrorCodeStaleAnswer {
 			t.Errorf("%s: options %v", name, options)
 		}
 	}
@@ -321,7 +363,10 @@ func TestForwardingToTheNextServer(t *testing.T) {
 		{"REFUSED, then good", []dns.HandlerFunc{rcode(dns.RcodeRefused), good}, dns.RcodeSuccess, 2},
 		{"closed, then good", []dns.HandlerFunc{nil, good}, dns.RcodeSuccess, 1},
 		{"NXDOMAIN counts", []dns.HandlerFunc{rcode(dns.RcodeNameError), good}, dns.RcodeNameError, 1},
-		{"each is asked once, the last word counts", []dns.HandlerFunc{rcode(dns.RcodeServerFailure), rcode(dns.RcodeRefused)}, dns.RcodeRefused, 2},
+		{
+			"each is asked once, the last word counts",
+			[]dns.HandlerFunc{rcode(dns.RcodeServerFailure), rcode(dns.RcodeRefused)}, dns.RcodeRefused, 2,
+		},
 		{"all closed", []dns.HandlerFunc{nil, nil}, dns.RcodeServerFailure, 0},
 		{"none", nil, dns.RcodeServerFailure, 0},
 	}
@@ -335,7 +380,7 @@ func TestForwardingToTheNextServer(t *testing.T) {
 				}
 				servers = append(servers, dnstest.NewServer(t, counted(handler)).AddrPort())
 			}
-			f := upstream.New(netip.AddrPort{})
+			f := newForwarder(t, netip.AddrPort{})
 			f.SetRoutes(servers, nil)
 			addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
 			for _, tcp := range []bool{false, true} {
@@ -366,7 +411,8 @@ func TestForgedRepliesAreIgnored(t *testing.T) {
 		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
 	})
 	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
-	if m := dnstest.Exchange(t, addr, dnstest.Query("www.outside.example", dns.TypeA), false); m.Rcode != dns.RcodeSuccess {
+	m := dnstest.Exchange(t, addr, dnstest.Query("www.outside.example", dns.TypeA), false)
+	if m.Rcode != dns.RcodeSuccess {
 		t.Errorf("got %s", dns.RcodeToString[m.Rcode])
 	}
 }
@@ -390,7 +436,8 @@ func TestForwardingLeavesTheMessageAlone(t *testing.T) {
 		t.Errorf("the reply was changed:\n%v", m)
 	}
 	seen := <-queries
-	if seen.Question[0].Name != "WwW.outside.example." || seen.RecursionDesired || !seen.CheckingDisabled || len(seen.IsEdns0().Option) != 1 {
+	if seen.Question[0].Name != "WwW.outside.example." || seen.RecursionDesired || !seen.CheckingDisabled ||
+		len(seen.IsEdns0().Option) != 1 {
 		t.Errorf("the query was changed:\n%v", seen)
 	}
 }
@@ -398,10 +445,11 @@ func TestForwardingLeavesTheMessageAlone(t *testing.T) {
 func TestEverythingElseGoesToOneServer(t *testing.T) {
 	behind := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
-		m.Answer = []dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: q.Question[0].Qclass}, Txt: []string{"behind"}}}
+		h := dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: q.Question[0].Qclass}
+		m.Answer = []dns.RR{&dns.TXT{Hdr: h, Txt: []string{"behind"}}}
 		_ = w.WriteMsg(m)
 	}))
-	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: upstream.New(behind.AddrPort())})
+	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: newForwarder(t, behind.AddrPort())})
 	for _, tt := range []struct {
 		name  string
 		class uint16
@@ -425,14 +473,17 @@ func TestStubDomainsOfAliases(t *testing.T) {
 	stub := dnstest.NewServer(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.7"))
 	f := forwarderTo(t, rcode(dns.RcodeNameError))
 	up := dnstest.NewServer(t, rcode(dns.RcodeNameError)).AddrPort()
-	f.SetRoutes([]netip.AddrPort{up}, map[string][]upstream.StubServer{"outside.example": {{Addr: stub.AddrPort()}}, "other.example": {{Addr: up}}})
+	f.SetRoutes([]netip.AddrPort{up}, map[string][]upstream.StubServer{
+		"outside.example": {{Addr: stub.AddrPort()}}, "other.example": {{Addr: up}},
+	})
 	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
 	m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local", dns.TypeA), false)
 	if len(m.Answer) != 2 || !strings.Contains(m.Answer[1].String(), "192.0.2.7") {
 		t.Errorf("got %v", m.Answer)
 	}
-	// Compat: what clients ask is for the upstreams; stub domains are dnsmasq's.
-	if m := dnstest.Exchange(t, addr, dnstest.Query("www.outside.example", dns.TypeA), false); m.Rcode != dns.RcodeNameError {
+	// Compat: queries of clients go to the upstreams; dnsmasq serves stub domains.
+	m = dnstest.Exchange(t, addr, dnstest.Query("www.outside.example", dns.TypeA), false)
+	if m.Rcode != dns.RcodeNameError {
 		t.Errorf("got %s", dns.RcodeToString[m.Rcode])
 	}
 }
@@ -577,7 +628,8 @@ func TestStopWaitsForWhatIsInFlight(t *testing.T) {
 	stopped, replied := make(chan error, 1), make(chan error, 1)
 	go func() { stopped <- s.Run(ctx, sockets) }()
 	go func() {
-		_, err := dnstest.TryExchange(context.Background(), sockets.Addr().String(), dnstest.Query("www.outside.example", dns.TypeA), false)
+		q := dnstest.Query("www.outside.example", dns.TypeA)
+		_, err := dnstest.TryExchange(context.Background(), sockets.Addr().String(), q, false)
 		replied <- err
 	}()
 	<-asked
@@ -601,7 +653,8 @@ func TestListenOnATakenPort(t *testing.T) {
 // The metrics that dashboards know, by name, type, labels and buckets.
 func TestLegacyMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	addr := serve(t, skydns.Options{Backend: zone(), Registerer: reg, Forwarder: forwarderTo(t, rcode(dns.RcodeNameError))})
+	f := forwarderTo(t, rcode(dns.RcodeNameError))
+	addr := serve(t, skydns.Options{Backend: zone(), Registerer: reg, Forwarder: f})
 	for _, name := range []string{"web.cluster.local", "no.cluster.local", "no.cluster.local", "www.outside.example"} {
 		dnstest.Exchange(t, addr, dnstest.Query(name, dns.TypeA), false)
 	}
@@ -622,17 +675,15 @@ skydns_skydns_dns_request_count_total{system="reverse"} 1
 # TYPE skydns_skydns_dns_cachemiss_count_total counter
 skydns_skydns_dns_cachemiss_count_total{cache="response"} 3
 `
-	err := testutil.GatherAndCompare(reg, strings.NewReader(want), "skydns_skydns_dns_error_count_total", "skydns_skydns_dns_request_count_total", "skydns_skydns_dns_cachemiss_count_total")
+	err := testutil.GatherAndCompare(reg, strings.NewReader(want), "skydns_skydns_dns_error_count_total",
+		"skydns_skydns_dns_request_count_total", "skydns_skydns_dns_cachemiss_count_total")
 	if err != nil {
 		t.Error(err)
 	}
 }
 
 func TestAlive(t *testing.T) {
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: upstream.New(netip.AddrPort{})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newServer(t, skydns.Options{Backend: zone()})
 	if s.Alive(t.Context()) == nil {
 		t.Error("alive before it runs")
 	}
@@ -659,10 +710,7 @@ func TestAlive(t *testing.T) {
 
 // A socket for all addresses answers from the one that was asked.
 func TestReplyComesFromTheAddressAsked(t *testing.T) {
-	s, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: upstream.New(netip.AddrPort{})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newServer(t, skydns.Options{Backend: zone()})
 	sockets, err := skydns.Listen(t.Context(), "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
@@ -715,7 +763,8 @@ func TestTooManyWildcards(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	for _, tcp := range []bool{false, true} {
-		if m := dnstest.Exchange(t, addr, dnstest.Query("*.cluster.local", dns.TypeA), tcp); m.Rcode != dns.RcodeServerFailure {
+		m := dnstest.Exchange(t, addr, dnstest.Query("*.cluster.local", dns.TypeA), tcp)
+		if m.Rcode != dns.RcodeServerFailure {
 			t.Errorf("a wildcard too many over TCP %v: got %s, want SERVFAIL", tcp, dns.RcodeToString[m.Rcode])
 		}
 		if m := dnstest.Exchange(t, addr, dnstest.Query("web.cluster.local", dns.TypeA), tcp); len(m.Answer) != 1 {

@@ -30,16 +30,13 @@ type tcpServer struct {
 	conns     *shares
 	replies   *shares // bytes of replies being sent
 	acceptLog throttle
-
-	mu   sync.Mutex
-	open map[*tcpConn]bool
 }
 
 func newTCPServer(s *responder, fast func() *fastPath, maxConns int) *tcpServer {
 	return &tcpServer{
 		responder: s, fast: &sync.Pool{New: func() any { return fast() }},
 		conns: newShares(maxConns, maxConns/8+1), replies: newShares(maxReplyBytes, maxReplyBytes/8),
-		acceptLog: throttle{every: time.Minute}, open: map[*tcpConn]bool{},
+		acceptLog: throttle{every: time.Minute},
 	}
 }
 
@@ -47,10 +44,7 @@ func newTCPServer(s *responder, fast func() *fastPath, maxConns int) *tcpServer 
 func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 	var conns sync.WaitGroup
 	defer conns.Wait()
-	stop := context.AfterFunc(ctx, func() {
-		_ = ln.Close()
-		t.stopReading()
-	})
+	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
 	for {
 		conn, err := ln.Accept()
@@ -76,42 +70,20 @@ func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 			_ = conn.Close()
 			continue
 		}
-		c := newTCPConn(conn, from, t.replies)
-		t.add(c)
 		conns.Go(func() {
-			defer t.remove(c)
-			t.serveConn(ctx, c)
+			t.metrics.conns.Inc()
+			defer t.metrics.conns.Dec()
+			defer t.conns.give(from, 1)
+			t.serveConn(ctx, newTCPConn(conn, from, t.replies))
 		})
-	}
-}
-
-func (t *tcpServer) add(c *tcpConn) {
-	t.metrics.conns.Inc()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.open[c] = true
-}
-
-func (t *tcpServer) remove(c *tcpConn) {
-	t.conns.give(c.from, 1)
-	t.metrics.conns.Dec()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.open, c)
-}
-
-// stopReading ends reading on all connections.
-func (t *tcpServer) stopReading() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for c := range t.open {
-		_ = c.SetReadDeadline(time.Now())
 	}
 }
 
 // serveConn answers the queries of one connection: those for the zone at once,
 // pending ones as they complete, in any order (RFC 7766 section 6.2.1.1).
 func (t *tcpServer) serveConn(ctx context.Context, conn *tcpConn) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
+	defer stop()
 	var pending sync.WaitGroup
 	defer func() { _ = conn.Close() }()
 	defer conn.flush()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
-	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // framed is a query as it is sent over TCP.
@@ -189,7 +188,8 @@ func TestLargeQuery(t *testing.T) {
 }
 
 func TestNegativeLimits(t *testing.T) {
-	opts := skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: upstream.New(netip.AddrPort{}), MaxTCPConns: -1}
+	f := newForwarder(t, netip.AddrPort{})
+	opts := skydns.Options{Domain: "cluster.local.", Backend: zone(), Forwarder: f, MaxTCPConns: -1}
 	if _, err := skydns.New(opts); err == nil {
 		t.Error("a negative limit was taken")
 	}

@@ -37,7 +37,8 @@ func TestAcceptDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s, err := New(Options{
-			Domain: "cluster.local.", Backend: oneName{}, Forwarder: upstream.New(netip.AddrPort{}), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Domain: "cluster.local.", Backend: oneName{}, Forwarder: upstream.New(netip.AddrPort{}),
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +71,8 @@ func (longTarget) Records(context.Context, backend.Query) (backend.Answer, error
 func TestUnpackableReplies(t *testing.T) {
 	var log bytes.Buffer
 	s, err := New(Options{
-		Domain: "cluster.local.", Backend: longTarget{}, Forwarder: upstream.New(netip.AddrPort{}), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Domain: "cluster.local.", Backend: longTarget{}, Forwarder: upstream.New(netip.AddrPort{}),
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -232,7 +232,7 @@ func TestClosedPort(t *testing.T) {
 	closed := newMute(t)
 	_ = closed.Close()
 	good := dnstest.NewServer(t, rcode(dns.RcodeNameError))
-	f := upstream.New(netip.AddrPort{})
+	f := newForwarder(t, netip.AddrPort{})
 	defer f.Close()
 	f.SetRoutes([]netip.AddrPort{closed.addr(), good.AddrPort()}, nil)
 	raw, err := dnstest.Query("www.outside.example", dns.TypeA).Pack()
@@ -255,7 +255,7 @@ func TestIdleConnectionsClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ln.Close() }()
-	f := upstream.New(netip.AddrPort{})
+	f := newForwarder(t, netip.AddrPort{})
 	defer f.Close()
 	f.SetRoutes([]netip.AddrPort{ln.Addr().(*net.TCPAddr).AddrPort()}, nil)
 	ended := make(chan error, 1)

@@ -19,7 +19,7 @@ func TestUpstreamMetrics(t *testing.T) {
 	silent, good := newMute(t).addr(), dnstest.NewServer(t, rcode(dns.RcodeSuccess)).AddrPort()
 	stub := netip.MustParseAddrPort("192.0.2.1:53")
 	reg := prometheus.NewRegistry()
-	f := upstream.New(netip.AddrPort{})
+	f := newForwarder(t, netip.AddrPort{})
 	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f, Registerer: reg})
 	f.SetRoutes([]netip.AddrPort{silent, good}, map[string][]upstream.StubServer{"stub.example": {{Addr: stub}, {Host: "ns.example"}}})
 	expect := func(name string, want ...string) {
