@@ -54,7 +54,8 @@ func loadOne(o options, all []conformance.File, arg string) ([]conformance.File,
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("there are no vectors %q: the first is %s, the last %s", arg, all[0].Name, all[len(all)-1].Name)
+		return nil, fmt.Errorf("there are no vectors %q: the first is %s, the last %s", arg, all[0].Name,
+			all[len(all)-1].Name)
 	}
 	return found, nil
 }

@@ -73,7 +73,8 @@ func TestPlay(t *testing.T) {
 			[]string{"right web/start/web.shop.svc.prod.example/A"}, false},
 		{"kubectl", "10.96.0.5", []string{"-kubectl", file(t, "kubectl", "#!/bin/sh\ncat >/dev/null\n"), path},
 			[]string{"WRONG web/deleted/web.shop.svc.cluster.local/A", "rcode: got NOERROR, want NXDOMAIN"}, true},
-		{"kubectl fails", "10.96.0.5", []string{"-kubectl", file(t, "kubectl", "#!/bin/sh\necho no cluster; exit 1\n"), path},
+		{"kubectl fails", "10.96.0.5", []string{"-kubectl",
+			file(t, "kubectl", "#!/bin/sh\necho no cluster; exit 1\n"), path},
 			[]string{"WRONG web/start", "set up: change objects:", "no cluster"}, true},
 		{"feature", "10.96.0.5", []string{"-features", "", file(t, "dual.yaml", "requires: [dualstack]\n"+vectors)},
 			[]string{"dual: 0 right, 0 wrong, 3 skipped (requires dualstack)"}, false},
@@ -83,7 +84,8 @@ func TestPlay(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
 			args := append([]string{"-server", server(t, tt.address), "-patience", "1ns", "-settle", "1ns"}, tt.args...)
-			if err := run(t.Context(), args, &out, io.Discard); errors.Is(err, errWrong) != tt.wrong || err != nil && !tt.wrong {
+			if err := run(t.Context(), args, &out, io.Discard); errors.Is(err,
+				errWrong) != tt.wrong || err != nil && !tt.wrong {
 				t.Errorf("got error %v, want wrong replies: %t", err, tt.wrong)
 			}
 			for _, want := range tt.want {
@@ -106,14 +108,16 @@ func TestInterrupted(t *testing.T) {
 
 func TestManifests(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
-	if err := run(t.Context(), []string{"-manifests", dir, file(t, "web.yaml", vectors), "05"}, io.Discard, io.Discard); err != nil {
+	if err := run(t.Context(), []string{"-manifests", dir, file(t, "web.yaml", vectors), "05"}, io.Discard,
+		io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "web.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"kind: Namespace\nmetadata:\n  name: shop\n", "kind: Service\n", "clusterIP: 10.96.0.5\n"} {
+	for _, want := range []string{"kind: Namespace\nmetadata:\n  name: shop\n", "kind: Service\n",
+		"clusterIP: 10.96.0.5\n"} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("no %q in:\n%s", want, data)
 		}
@@ -128,7 +132,8 @@ func TestRefused(t *testing.T) {
 	}{
 		{"nothing to do", nil, "give either -server or -manifests"},
 		{"both", []string{"-server", "a:1", "-manifests", "b"}, "give either -server or -manifests"},
-		{"unknown vectors", []string{"-server", "a:1", "99"}, `no vectors "99": the first is 01-clusterip, the last 14-unready`},
+		{"unknown vectors", []string{"-server", "a:1", "99"},
+			`no vectors "99": the first is 01-clusterip, the last 14-unready`},
 		{"missing file", []string{"-server", "a:1", "none.yaml"}, "none.yaml"},
 		{"no query", []string{"-server", "a:1", "-run", "nothing"}, `-run "nothing" matches no query`},
 		{"expression", []string{"-server", "a:1", "-run", "("}, "invalid value"},
@@ -136,7 +141,8 @@ func TestRefused(t *testing.T) {
 		{"resolver", []string{"-server", "a:1", "-resolver", "192.0.2.1:53"}, "listen for the outside resolver"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := run(t.Context(), tt.args, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := run(t.Context(), tt.args, io.Discard,
+				io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want one with %q", err, tt.want)
 			}
 		})

@@ -65,14 +65,18 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	fs.StringVar(&o.server, "server", "", "`address` (ip:port) of the server, UDP and TCP")
 	fs.StringVar(&o.zone, "zone", "cluster.local", "`zone` of the cluster")
-	fs.StringVar(&o.resolver, "resolver", "", "`address` (ip:port) on which names outside the cluster are served meanwhile;\n"+
-		"the server must forward to it. Without it, vectors that need it are skipped")
-	fs.StringVar(&o.manifests, "manifests", "", "write the objects of the vectors to this `directory`, one file each, and exit")
+	fs.StringVar(&o.resolver, "resolver", "",
+		"`address` (ip:port) on which names outside the cluster are served meanwhile;\n"+
+			"the server must forward to it. Without it, vectors that need it are skipped")
+	fs.StringVar(&o.manifests, "manifests", "",
+		"write the objects of the vectors to this `directory`, one file each, and exit")
 	kubectl := fs.String("kubectl", "", "`command` that applies and deletes manifests, with arguments, for example\n"+
 		"'kubectl --context=kind'. It is run with apply -f - and delete --ignore-not-found -f -")
-	fs.StringVar(&o.configDir, "config-dir", "", "`directory` from which the server reads its configuration, as kube-dns --config-dir does;\n"+
-		"without it, vectors about the configuration are skipped")
-	fs.Func("endpoints", "write Endpoints as `endpoints`, slices or both (default endpoints; a cluster mirrors them as slices)", func(text string) error {
+	fs.StringVar(&o.configDir, "config-dir", "",
+		"`directory` from which the server reads its configuration, as kube-dns --config-dir does;\n"+
+			"without it, vectors about the configuration are skipped")
+	fs.Func("endpoints", "write Endpoints as `endpoints`, slices or both (default endpoints;\n"+
+		"a cluster mirrors them as slices)", func(text string) error {
 		mode, ok := endpointsModes[text]
 		if !ok {
 			return errors.New("must be endpoints, slices or both")
@@ -80,11 +84,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		o.endpoints = mode
 		return nil
 	})
-	features := fs.String("features", conformance.FeatureDualStack+","+conformance.FeatureEndpointSlices, "`features` of cluster and server")
-	fs.Func("run", "run only queries whose FILE/STEP/ID/NAME/TYPE matches this regular `expression`", func(text string) (err error) {
-		o.only, err = regexp.Compile(text)
-		return err
-	})
+	features := fs.String("features", conformance.FeatureDualStack+","+conformance.FeatureEndpointSlices,
+		"`features` of cluster and server")
+	fs.Func("run", "run only queries whose FILE/STEP/ID/NAME/TYPE matches this regular `expression`",
+		func(text string) (err error) {
+			o.only, err = regexp.Compile(text)
+			return err
+		})
 	fs.DurationVar(&o.settle, "settle", time.Second, "`time` between a change and its queries")
 	fs.DurationVar(&o.patience, "patience", 5*time.Second, "`time` in which a wrong reply is asked for again")
 	fs.BoolVar(&o.verbose, "v", false, "print each query")

@@ -66,7 +66,8 @@ func (t *target) Configure(ctx context.Context, files map[string]string) error {
 }
 
 // Change implements [conformance.Target].
-func (t *target) Change(ctx context.Context, apply []conformance.Object, del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
+func (t *target) Change(ctx context.Context, apply []conformance.Object,
+	del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
 	if len(t.kubectl) == 0 {
 		if len(del) > 0 || slices.ContainsFunc(apply, func(o conformance.Object) bool { return !t.loaded[key(o)] }) {
 			return nil, fmt.Errorf("changes of objects %w without -kubectl", conformance.ErrUnsupported)

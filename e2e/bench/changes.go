@@ -83,7 +83,8 @@ func (b *bench) change(ctx context.Context, s *setup, p peer.Peer) error {
 
 // updates returns the processor time in ms of one changed EndpointSlice, without that of an
 // idle server, and the updates a second.
-func updates(ctx context.Context, api *kubeapi.Client, r *peer.Running, g dataset.Group, rate int, d time.Duration) (ms, perSecond float64, err error) {
+func updates(ctx context.Context, api *kubeapi.Client, r *peer.Running, g dataset.Group, rate int,
+	d time.Duration) (ms, perSecond float64, err error) {
 	const idle = 2 * time.Second
 	before := spent(r)
 	time.Sleep(idle)
@@ -110,7 +111,8 @@ func newService(ctx context.Context, s *setup, r *peer.Running) (after, send []f
 	const namespace = "svc-0"
 	go func() {
 		defer close(ended)
-		err := s.api.Watch(ctx, kubeapi.ServicesPath(namespace), func(name string) { events <- event{name, time.Now()} })
+		err := s.api.Watch(ctx, kubeapi.ServicesPath(namespace),
+			func(name string) { events <- event{name, time.Now()} })
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "watch services:", err)
 		}

@@ -15,7 +15,8 @@ import (
 // clusterUp starts a control plane with the objects of some runs of the loader, from the
 // cache if they were loaded before. Then it has the client's core only. down stops it and
 // removes its data.
-func (b *bench) clusterUp(ctx context.Context, name string, loads [][]string) (kubeconfig string, down func(), err error) {
+func (b *bench) clusterUp(ctx context.Context, name string, loads [][]string) (kubeconfig string, down func(),
+	err error) {
 	b.step("%s: starting a control plane with its data", name)
 	dir, err := os.MkdirTemp("", "kube-dns-bench.")
 	if err != nil {

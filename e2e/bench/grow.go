@@ -38,7 +38,8 @@ func (b *bench) grow(ctx context.Context) error {
 	have, headless := 0, dataset.Fifties(int(growEndpoints[0]*b.scale/50))
 	for _, size := range growServices {
 		n := int(size * b.scale)
-		s.Set = dataset.Set{Name: "grow", Prefix: "svc" + strconv.Itoa(n), Services: n - have, FirstIP: have, Namespaces: 20, Headless: []dataset.Group{headless}}
+		s.Set = dataset.Set{Name: "grow", Prefix: "svc" + strconv.Itoa(n), Services: n - have, FirstIP: have,
+			Namespaces: 20, Headless: []dataset.Group{headless}}
 		have = n
 		if err := b.growTo(ctx, s, "services", s.LoadArgs()); err != nil {
 			return err
@@ -64,7 +65,8 @@ func (b *bench) growTo(ctx context.Context, s *setup, series string, loads [][]s
 		return err
 	}
 	defer r.Stop()
-	point := report.GrowPoint{Series: series, Services: services, Endpoints: s.Endpoints(), StartMs: took.Seconds() * 1e3, StartCPU: spent(r)}
+	point := report.GrowPoint{Series: series, Services: services, Endpoints: s.Endpoints(),
+		StartMs: took.Seconds() * 1e3, StartCPU: spent(r)}
 	time.Sleep(time.Duration(b.settle * 1e9))
 	memory := sum(r.Memory())
 	point.RSS, point.Peak = memory.AfterSync, memory.Peak

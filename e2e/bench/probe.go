@@ -49,7 +49,8 @@ func (p probe) right(conn *dns.Conn) error {
 			continue
 		}
 		if r.Rcode != dns.RcodeSuccess || len(r.Answer) != p.records && !r.Truncated {
-			return fmt.Errorf("%s: %s with %d records, want %d", p.name, dns.RcodeToString[r.Rcode], len(r.Answer), p.records)
+			return fmt.Errorf("%s: %s with %d records, want %d", p.name, dns.RcodeToString[r.Rcode], len(r.Answer),
+				p.records)
 		}
 		if a, ok := r.Answer[0].(*dns.A); p.ip.IsValid() && (!ok || a.A.String() != p.ip.String()) {
 			return fmt.Errorf("%s: %s, want %s", p.name, r.Answer[0], p.ip)

@@ -198,7 +198,8 @@ func (b *bench) visits(ctx context.Context, s *setup) error {
 
 func (s *setup) peer(name string) *report.Peer {
 	if s.results.Peers[name] == nil {
-		s.results.Peers[name] = &report.Peer{Mixes: map[string][]report.MixRun{}, Latency: map[string][]report.Latency{}}
+		s.results.Peers[name] = &report.Peer{Mixes: map[string][]report.MixRun{},
+			Latency: map[string][]report.Latency{}}
 	}
 	return s.results.Peers[name]
 }

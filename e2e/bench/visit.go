@@ -115,7 +115,8 @@ func (b *bench) extras(ctx context.Context, s *setup, r *peer.Running, p peer.Pe
 const dnsperfMix = "a-dnsperf"
 
 // measure sends one mix, after a short warm-up.
-func (b *bench) measure(ctx context.Context, s *setup, r *peer.Running, p peer.Peer, m dataset.Mix) (report.MixRun, error) {
+func (b *bench) measure(ctx context.Context, s *setup, r *peer.Running, p peer.Peer, m dataset.Mix) (report.MixRun,
+	error) {
 	ask := func(share float64) (loadgen.Result, error) {
 		args := []string{"-seconds", b.length(share)}
 		if p.Echo {
@@ -146,7 +147,8 @@ func (b *bench) timed(r *peer.Running, ask func() (loadgen.Result, error)) (repo
 	if out.Answered == 0 {
 		return report.MixRun{}, fmt.Errorf("no answer to %d questions; logs are in %s", out.Sent, r.Dir)
 	}
-	run := report.MixRun{QPS: out.QPS(), Lost: out.Lost, Rcodes: map[string]int{}, Empty: out.Empty, Truncated: out.Truncated,
+	run := report.MixRun{QPS: out.QPS(), Lost: out.Lost, Rcodes: map[string]int{}, Empty: out.Empty,
+		Truncated: out.Truncated,
 		ByProcess: map[string]float64{}, AnswerBytes: float64(out.Bytes) / float64(out.Answered)}
 	total := 0.0
 	for label, cpu := range r.CPU() {
@@ -165,7 +167,8 @@ func (b *bench) timed(r *peer.Running, ask func() (loadgen.Result, error)) (repo
 }
 
 // generator runs this program's generator on the client's core.
-func (b *bench) generator(ctx context.Context, s *setup, r *peer.Running, m dataset.Mix, args ...string) (loadgen.Result, error) {
+func (b *bench) generator(ctx context.Context, s *setup, r *peer.Running, m dataset.Mix,
+	args ...string) (loadgen.Result, error) {
 	args = append([]string{"-c", strconv.Itoa(b.clientCore), b.bin["bench"], "gen", "-server", r.Address.String(),
 		"-questions", b.questions(s, m), "-edns=" + strconv.FormatBool(m.EDNS)}, args...)
 	cmd := exec.CommandContext(ctx, "taskset", args...)
@@ -181,7 +184,8 @@ func (b *bench) generator(ctx context.Context, s *setup, r *peer.Running, m data
 // dnsperf runs the program of that name, over TCP or UDP.
 func (b *bench) dnsperf(ctx context.Context, s *setup, r *peer.Running, m dataset.Mix) (loadgen.Result, error) {
 	args := []string{"-c", strconv.Itoa(b.clientCore), b.bin["dnsperf"], "-s", r.Address.Addr().String(),
-		"-p", strconv.Itoa(int(r.Address.Port())), "-d", b.questions(s, m), "-T", "1", "-t", "2", "-l", strconv.Itoa(max(int(b.seconds+.5), 1))}
+		"-p", strconv.Itoa(int(r.Address.Port())), "-d", b.questions(s,
+			m), "-T", "1", "-t", "2", "-l", strconv.Itoa(max(int(b.seconds+.5), 1))}
 	if m.TCP {
 		args = append(args, "-m", "tcp", "-c", "8", "-q", "64")
 	} else {

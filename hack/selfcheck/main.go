@@ -48,7 +48,8 @@ func run(args []string) error {
 	case len(args) > 3 && args[0] == "ask" && len(args)%2 == 0:
 		return ask(args[1], args[2:])
 	}
-	return errors.New("usage: selfcheck free VARIABLE=udp/ADDRESS ... | wait ADDRESS TIME ZONE | get TIME URL ... | ask ADDRESS TYPE NAME ...")
+	return errors.New("usage: selfcheck free VARIABLE=udp/ADDRESS ... | wait ADDRESS TIME ZONE | " +
+		"get TIME URL ... | ask ADDRESS TYPE NAME ...")
 }
 
 // free binds each address for a moment.
@@ -60,7 +61,8 @@ func free(list []string) error {
 		network, addr, _ := strings.Cut(place, "/")
 		if err := bind(network, addr); err != nil && !taken[variable] {
 			taken[variable] = true
-			errs = append(errs, fmt.Errorf("cannot listen on %s: choose another port with %s=... (%w)", addr, variable, err))
+			errs = append(errs, fmt.Errorf("cannot listen on %s: choose another port with %s=... (%w)", addr,
+				variable, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -30,14 +30,20 @@ func TestAskSends(t *testing.T) {
 		q    conformance.Query
 		want sent
 	}{
-		{"plain", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "A"}}, sent{Question: in("a.example.", dns.TypeA), RD: true}},
-		{"case is kept", conformance.Query{Question: conformance.Question{Name: "CaTaLoG.Example.", Type: "SRV"}}, sent{Question: in("CaTaLoG.Example.", dns.TypeSRV), RD: true}},
-		{"stars and root", conformance.Query{Question: conformance.Question{Name: ".", Type: "NS"}}, sent{Question: in(".", dns.TypeNS), RD: true}},
-		{"without rd, with cd", conformance.Query{Question: conformance.Question{Name: "*.a-*.b", Type: "HTTPS", NoRecurse: true, CD: true}}, sent{Question: in("*.a-*.b.", dns.TypeHTTPS), CD: true}},
+		{"plain", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "A"}},
+			sent{Question: in("a.example.", dns.TypeA), RD: true}},
+		{"case is kept", conformance.Query{Question: conformance.Question{Name: "CaTaLoG.Example.", Type: "SRV"}},
+			sent{Question: in("CaTaLoG.Example.", dns.TypeSRV), RD: true}},
+		{"stars and root", conformance.Query{Question: conformance.Question{Name: ".", Type: "NS"}},
+			sent{Question: in(".", dns.TypeNS), RD: true}},
+		{"without rd, with cd", conformance.Query{Question: conformance.Question{Name: "*.a-*.b", Type: "HTTPS",
+			NoRecurse: true, CD: true}}, sent{Question: in("*.a-*.b.", dns.TypeHTTPS), CD: true}},
 		{"class", conformance.Query{Question: conformance.Question{Name: "version.bind", Type: "TXT", Class: "CH"}},
 			sent{Question: dns.Question{Name: "version.bind.", Qtype: dns.TypeTXT, Qclass: dns.ClassCHAOS}, RD: true}},
-		{"tcp", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "ANY", TCP: true}}, sent{Question: in("a.example.", dns.TypeANY), RD: true, TCP: true}},
-		{"edns", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "A", EDNS: &conformance.EDNS{Size: 100, DO: true, Version: 1}}},
+		{"tcp", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "ANY", TCP: true}},
+			sent{Question: in("a.example.", dns.TypeANY), RD: true, TCP: true}},
+		{"edns", conformance.Query{Question: conformance.Question{Name: "a.example", Type: "A",
+			EDNS: &conformance.EDNS{Size: 100, DO: true, Version: 1}}},
 			sent{Question: in("a.example.", dns.TypeA), RD: true, OPT: "version 1, size 100, do true"}},
 	}
 	for _, c := range cases {
@@ -90,7 +96,8 @@ func TestAskRefusesReplies(t *testing.T) {
 		{"no response", edit(func(w []byte) []byte { w[2] &^= 0x80; return w }), "QR bit: got 0"},
 		{"other opcode", edit(func(w []byte) []byte { w[2] |= 0x20; return w }), "opcode: got 4"},
 		{"question in other case", edit(func(w []byte) []byte { w[13] ^= 0x20; return w }), "question: got another"},
-		{"question of other type", edit(func(w []byte) []byte { w[12+len(name)+2]++; return w }), "question: got another"},
+		{"question of other type", edit(func(w []byte) []byte { w[12+len(name)+2]++; return w }),
+			"question: got another"},
 		{"no question", func(t *testing.T, request []byte) []byte {
 			return append(slices.Clone(request[:2]), 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 		}, "question: got another"},
@@ -130,7 +137,8 @@ func TestAskReadsLargeReplies(t *testing.T) {
 	}
 	server := rawServer(t, func(request []byte, _ bool) []byte { return message{answer: answer}.wire(t, request) })
 	for _, tcp := range []bool{false, true} {
-		reply, err := conformance.Ask(t.Context(), server, conformance.Query{Question: conformance.Question{Name: name, Type: "TXT", TCP: tcp}})
+		reply, err := conformance.Ask(t.Context(), server,
+			conformance.Query{Question: conformance.Question{Name: name, Type: "TXT", TCP: tcp}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +152,9 @@ func TestAskWithoutReply(t *testing.T) {
 	server := rawServer(t, func([]byte, bool) []byte { return nil })
 	ctx, cancel := shortly(t)
 	defer cancel()
-	if _, err := conformance.Ask(ctx, server, conformance.Query{Question: conformance.Question{Name: name, Type: "A"}}); !errors.Is(err, conformance.ErrNoReply) {
+	if _, err := conformance.Ask(ctx, server,
+		conformance.Query{Question: conformance.Question{Name: name,
+			Type: "A"}}); !errors.Is(err, conformance.ErrNoReply) {
 		t.Errorf("got %v, want %v", err, conformance.ErrNoReply)
 	}
 }

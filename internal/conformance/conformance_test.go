@@ -55,7 +55,8 @@ func buildKubeDNS(t *testing.T) string {
 	// to the cache: looking at the directories ties the result to them.
 	const module = "../.."
 	for _, dir := range []string{"cmd/kube-dns", "pkg", "internal"} {
-		err := filepath.WalkDir(filepath.Join(module, dir), func(_ string, _ fs.DirEntry, err error) error { return err })
+		err := filepath.WalkDir(filepath.Join(module, dir),
+			func(_ string, _ fs.DirEntry, err error) error { return err })
 		if err != nil {
 			t.Fatal(err)
 		}

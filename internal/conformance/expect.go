@@ -121,7 +121,8 @@ func (q Query) checkOwnerCase(answer []dns.RR) string {
 	}
 	for _, rr := range answer {
 		if rr.Header().Name != dns.Fqdn(q.Question.Name) {
-			return fmt.Sprintf("owner: got %s, want the spelling of the query, %s", rr.Header().Name, dns.Fqdn(q.Question.Name))
+			return fmt.Sprintf("owner: got %s, want the spelling of the query, %s", rr.Header().Name,
+				dns.Fqdn(q.Question.Name))
 		}
 	}
 	return ""
@@ -203,7 +204,8 @@ func checkNegativeSOA(got []dns.RR, zone string, now time.Time) string {
 		return fmt.Sprintf("authority: got serial %d, want the Unix time of a full hour", serial)
 	}
 	if off := now.Sub(time.Unix(serial, 0)).Abs(); off > 2*time.Hour {
-		return fmt.Sprintf("authority: got serial %d, %s away from now, want at most 2h", serial, off.Round(time.Second))
+		return fmt.Sprintf("authority: got serial %d, %s away from now, want at most 2h", serial,
+			off.Round(time.Second))
 	}
 	return ""
 }

@@ -28,7 +28,8 @@ const (
 )
 
 func soa(ttl int, serial int64, rest string) string {
-	return fmt.Sprintf("cluster.local. %d IN SOA ns.dns.cluster.local. hostmaster.cluster.local. %d %s", ttl, serial, rest)
+	return fmt.Sprintf("cluster.local. %d IN SOA ns.dns.cluster.local. hostmaster.cluster.local. %d %s", ttl,
+		serial, rest)
 }
 
 var (
@@ -71,7 +72,8 @@ func TestCheckHeader(t *testing.T) {
 		{"unwanted extended rcode", "rcode: NOERROR", badVers, "rcode: got BADVERS, want NOERROR"},
 		{"no rcode in the vector", "", message{}, "rcode: unknown name"},
 
-		{"flags", "rcode: NOERROR, flags: {aa: true, tc: false, rd: true, ra: true, ad: false, cd: false}", message{flags: "aa ra"}, ""},
+		{"flags", "rcode: NOERROR, flags: {aa: true, tc: false, rd: true, ra: true, ad: false, cd: false}",
+			message{flags: "aa ra"}, ""},
 		{"flags not named", "rcode: NOERROR, flags: {aa: true}", message{flags: "aa ra tc ad cd"}, ""},
 		{"aa missing", "rcode: NOERROR, flags: {aa: true}", message{flags: "ra"}, "flag aa: got false, want true"},
 		{"aa set", "rcode: NOERROR, flags: {aa: false}", message{flags: "aa"}, "flag aa: got true, want false"},
@@ -103,7 +105,8 @@ func TestCheckAnswer(t *testing.T) {
 		{"chain", wantChain, message{answer: chain}, ""},
 		{"empty", list(), message{}, ""},
 		{"not empty", list(), message{answer: []string{one}}, "got  " + one},
-		{"one too few", list(wantOne, wantTwo), message{answer: []string{one}}, "want web.shop.svc.cluster.local. * IN A 10.0.0.2"},
+		{"one too few", list(wantOne, wantTwo), message{answer: []string{one}},
+			"want web.shop.svc.cluster.local. * IN A 10.0.0.2"},
 		{"one too many", list(wantOne), message{answer: []string{one, two}}, "got  " + two},
 		{"the same twice", list(wantOne), message{answer: []string{one, one}}, "got  " + one},
 		{"twice wanted", list(wantOne, wantOne), message{answer: []string{one}}, "want "},
@@ -115,20 +118,29 @@ func TestCheckAnswer(t *testing.T) {
 		{"other class", list("web.shop.svc.cluster.local CH A *"), message{answer: []string{one}}, "want "},
 		{"order any", "order: any, " + list(wantOne, wantTwo), message{answer: []string{two, one}}, ""},
 		{"order strict", "order: strict, " + list(wantOne, wantTwo), message{answer: []string{one, two}}, ""},
-		{"order strict broken", "order: strict, " + list(wantOne, wantTwo), message{answer: []string{two, one}}, "record 1: got " + two},
+		{"order strict broken", "order: strict, " + list(wantOne, wantTwo), message{answer: []string{two, one}},
+			"record 1: got " + two},
 
 		{"contains", "rcode: NOERROR, answer_contains: [" + wantOne + "]", message{answer: []string{two, one}}, ""},
-		{"contains not", "rcode: NOERROR, answer_contains: [" + wantThree + "]", message{answer: []string{two, one}}, "want "},
-		{"subset", "rcode: NOERROR, answer_subset: [" + wantOne + ", " + wantTwo + "]", message{answer: []string{two}}, ""},
+		{"contains not", "rcode: NOERROR, answer_contains: [" + wantThree + "]",
+			message{answer: []string{two, one}}, "want "},
+		{"subset", "rcode: NOERROR, answer_subset: [" + wantOne + ", " + wantTwo + "]",
+			message{answer: []string{two}}, ""},
 		{"subset of nothing", "rcode: NOERROR, answer_subset: [" + wantOne + "]", message{}, ""},
-		{"no subset", "rcode: NOERROR, answer_subset: [" + wantOne + ", " + wantTwo + "]", message{answer: []string{two, three}}, "got  " + three},
-		{"second alternative", "rcode: NOERROR, answer_any_of: [[" + wantOne + "], [" + wantTwo + "]]", message{answer: []string{two}}, ""},
-		{"no alternative", "rcode: NOERROR, answer_any_of: [[" + wantOne + "], [" + wantTwo + "]]", message{answer: []string{one, two}}, "got none of the alternatives"},
+		{"no subset", "rcode: NOERROR, answer_subset: [" + wantOne + ", " + wantTwo + "]",
+			message{answer: []string{two, three}}, "got  " + three},
+		{"second alternative", "rcode: NOERROR, answer_any_of: [[" + wantOne + "], [" + wantTwo + "]]",
+			message{answer: []string{two}}, ""},
+		{"no alternative", "rcode: NOERROR, answer_any_of: [[" + wantOne + "], [" + wantTwo + "]]",
+			message{answer: []string{one, two}}, "got none of the alternatives"},
 		{"count", "rcode: NOERROR, answer_count: 2", message{answer: []string{one, two}}, ""},
-		{"count of none", "rcode: NOERROR, answer_count: 0", message{answer: []string{one}}, "answer: got 1 records, want 0"},
-		{"other count", "rcode: NOERROR, answer_count: 1", message{answer: []string{one, two}}, "answer: got 2 records, want 1"},
+		{"count of none", "rcode: NOERROR, answer_count: 0", message{answer: []string{one}},
+			"answer: got 1 records, want 0"},
+		{"other count", "rcode: NOERROR, answer_count: 1", message{answer: []string{one, two}},
+			"answer: got 2 records, want 1"},
 		{"min", "rcode: NOERROR, answer_min: 2", message{answer: []string{one, two}}, ""},
-		{"under min", "rcode: NOERROR, answer_min: 2", message{answer: []string{one}}, "answer: got 1 records, want at least 2"},
+		{"under min", "rcode: NOERROR, answer_min: 2", message{answer: []string{one}},
+			"answer: got 1 records, want at least 2"},
 	})
 }
 
@@ -139,7 +151,8 @@ func TestCheckRecord(t *testing.T) {
 	}
 	got := func(rest string) message { return message{answer: []string{name + " 30 IN " + rest}} }
 	runChecks(t, []checkCase{
-		{"owner in other case", list("A", "10.0.0.1"), message{answer: []string{"WEB.Shop.svc.cluster.local. 1 IN A 10.0.0.1"}}, ""},
+		{"owner in other case", list("A", "10.0.0.1"),
+			message{answer: []string{"WEB.Shop.svc.cluster.local. 1 IN A 10.0.0.1"}}, ""},
 		{"name in other case", list("CNAME", "Target.Example"), got("CNAME target.example."), ""},
 		{"name with dot", list("PTR", "target.example."), got("PTR target.example."), ""},
 		{"other name", list("CNAME", "target.example"), got("CNAME target.example.org."), "want "},
@@ -153,10 +166,13 @@ func TestCheckRecord(t *testing.T) {
 		{"text in two strings", list("TXT", `"hello there"`), got(`TXT "hello" "there"`), "want "},
 		{"any text", list("TXT", "*"), got(`TXT "hello \" there"`), ""},
 		{"any text is one string", list("TXT", "*"), got(`TXT "hello" "there"`), "want "},
-		{"star takes what others leave", "rcode: NOERROR, answer: [" + wantAny + ", " + wantOne + "]", message{answer: []string{one, two}}, ""},
-		{"two stars are two records", "rcode: NOERROR, answer: [" + wantAny + ", " + wantAny + "]", message{answer: []string{one}}, "want "},
+		{"star takes what others leave", "rcode: NOERROR, answer: [" + wantAny + ", " + wantOne + "]",
+			message{answer: []string{one, two}}, ""},
+		{"two stars are two records", "rcode: NOERROR, answer: [" + wantAny + ", " + wantAny + "]",
+			message{answer: []string{one}}, "want "},
 		{"exact case", "owner_case: exact, " + list("A", "10.0.0.1"), message{answer: []string{one}}, ""},
-		{"not the exact case", "owner_case: exact, " + list("A", "10.0.0.1"), message{answer: []string{"Web.shop.svc.cluster.local. 30 IN A 10.0.0.1"}}, "want the spelling of the query"},
+		{"not the exact case", "owner_case: exact, " + list("A", "10.0.0.1"),
+			message{answer: []string{"Web.shop.svc.cluster.local. 30 IN A 10.0.0.1"}}, "want the spelling of the query"},
 	})
 }
 
@@ -165,13 +181,20 @@ func TestCheckOtherSections(t *testing.T) {
 	list := "rcode: NOERROR, authority: [resolver.test SOA ns.resolver.test. root.resolver.test. 1 7200 900 86400 60]"
 	runChecks(t, []checkCase{
 		{"soa", "rcode: NOERROR, authority: soa", message{authority: []string{good}}, ""},
-		{"soa of two hours ago", "rcode: NOERROR, authority: soa", message{authority: []string{soa(60, thisHour-3600, soaNumbers)}}, ""},
-		{"soa too old", "rcode: NOERROR, authority: soa", message{authority: []string{soa(60, thisHour-2*3600, soaNumbers)}}, "away from now"},
-		{"soa of the future", "rcode: NOERROR, authority: soa", message{authority: []string{soa(60, thisHour+3*3600, soaNumbers)}}, "away from now"},
-		{"soa serial no full hour", "rcode: NOERROR, authority: soa", message{authority: []string{soa(60, thisHour+1, soaNumbers)}}, "full hour"},
-		{"soa ttl", "rcode: NOERROR, authority: soa", message{authority: []string{soa(30, thisHour, soaNumbers)}}, "want "},
-		{"soa minimum", "rcode: NOERROR, authority: soa", message{authority: []string{soa(60, thisHour, "28800 7200 604800 30")}}, "want "},
-		{"soa of another zone", "rcode: NOERROR, authority: soa", message{authority: []string{strings.Replace(good, "cluster.local.", "svc.cluster.local.", 1)}}, "want "},
+		{"soa of two hours ago", "rcode: NOERROR, authority: soa",
+			message{authority: []string{soa(60, thisHour-3600, soaNumbers)}}, ""},
+		{"soa too old", "rcode: NOERROR, authority: soa",
+			message{authority: []string{soa(60, thisHour-2*3600, soaNumbers)}}, "away from now"},
+		{"soa of the future", "rcode: NOERROR, authority: soa",
+			message{authority: []string{soa(60, thisHour+3*3600, soaNumbers)}}, "away from now"},
+		{"soa serial no full hour", "rcode: NOERROR, authority: soa",
+			message{authority: []string{soa(60, thisHour+1, soaNumbers)}}, "full hour"},
+		{"soa ttl", "rcode: NOERROR, authority: soa", message{authority: []string{soa(30, thisHour, soaNumbers)}},
+			"want "},
+		{"soa minimum", "rcode: NOERROR, authority: soa",
+			message{authority: []string{soa(60, thisHour, "28800 7200 604800 30")}}, "want "},
+		{"soa of another zone", "rcode: NOERROR, authority: soa",
+			message{authority: []string{strings.Replace(good, "cluster.local.", "svc.cluster.local.", 1)}}, "want "},
 		{"soa twice", "rcode: NOERROR, authority: soa", message{authority: []string{good, good}}, "got  "},
 		{"soa missing", "rcode: NOERROR, authority: soa", message{}, "want "},
 		{"soa in the answer", "rcode: NOERROR, authority: soa", message{answer: []string{good}}, "want "},
@@ -183,10 +206,13 @@ func TestCheckOtherSections(t *testing.T) {
 
 		{"additional", "rcode: NOERROR, additional: [" + wantOne + "]", message{extras: []string{one}}, ""},
 		{"additional does not count OPT", "rcode: NOERROR, additional: []", message{opt: true}, ""},
-		{"additional too few", "rcode: NOERROR, additional: [" + wantOne + ", " + wantTwo + "]", message{extras: []string{one}, opt: true}, "additional:\n    want "},
+		{"additional too few", "rcode: NOERROR, additional: [" + wantOne + ", " + wantTwo + "]",
+			message{extras: []string{one}, opt: true}, "additional:\n    want "},
 		{"additional unwanted", "rcode: NOERROR, additional: []", message{extras: []string{one}}, "got  " + one},
-		{"additional contains", "rcode: NOERROR, additional_contains: [" + wantTwo + "]", message{extras: []string{one, two}}, ""},
-		{"additional contains not", "rcode: NOERROR, additional_contains: [" + wantTwo + "]", message{extras: []string{one}}, "want "},
+		{"additional contains", "rcode: NOERROR, additional_contains: [" + wantTwo + "]",
+			message{extras: []string{one, two}}, ""},
+		{"additional contains not", "rcode: NOERROR, additional_contains: [" + wantTwo + "]",
+			message{extras: []string{one}}, "want "},
 	})
 }
 

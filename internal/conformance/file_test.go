@@ -43,7 +43,8 @@ func TestParseRefuses(t *testing.T) {
 		{"repeated key", query("rcode: NOERROR"), "already set"},
 		{"unknown key at the top", "query: []", `unknown field "query"`},
 		{"record as a map", query("answer: [{owner: a, type: A, data: x}]"), "records are lines of text"},
-		{"record without data", query("answer: a.example 30 A"), `"a.example 30 A" is not OWNER [TTL] [CLASS] TYPE DATA`},
+		{"record without data", query("answer: a.example 30 A"),
+			`"a.example 30 A" is not OWNER [TTL] [CLASS] TYPE DATA`},
 		{"authority of another word", query("authority: ns"), `record "ns" is not OWNER`},
 		{"unknown flag", query("flags: {qr: true}"), `unknown flag "qr"`},
 		{"unknown order", query("order: same"), "neither any nor strict"},
@@ -85,7 +86,8 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestAllSteps(t *testing.T) {
-	first, second := conformance.Query{Question: conformance.Question{Name: "first"}}, conformance.Query{Question: conformance.Question{Name: "second"}}
+	first, second := conformance.Query{Question: conformance.Question{Name: "first"}},
+		conformance.Query{Question: conformance.Question{Name: "second"}}
 	steps := []conformance.Step{{Name: "more", Queries: []conformance.Query{second}}}
 	object := conformance.Object{"kind": "Service"}
 	cases := []struct {
@@ -97,10 +99,12 @@ func TestAllSteps(t *testing.T) {
 		{"top level first", conformance.File{
 			Objects: []conformance.Object{object}, Config: map[string]string{"a": "b"}, Queries: []conformance.Query{first}, Steps: steps,
 		}, []conformance.Step{
-			{Name: "start", Apply: []conformance.Object{object}, Config: map[string]string{"a": "b"}, Queries: []conformance.Query{first}},
+			{Name: "start", Apply: []conformance.Object{object}, Config: map[string]string{"a": "b"},
+				Queries: []conformance.Query{first}},
 			steps[0],
 		}},
-		{"empty configuration", conformance.File{Config: map[string]string{}}, []conformance.Step{{Name: "start", Config: map[string]string{}}}},
+		{"empty configuration", conformance.File{Config: map[string]string{}},
+			[]conformance.Step{{Name: "start", Config: map[string]string{}}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

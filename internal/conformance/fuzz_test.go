@@ -25,13 +25,15 @@ func FuzzReply(f *testing.F) {
 	}
 	for _, line := range []string{
 		"a.example. 30 IN A 192.0.2.1", `a.example. 30 IN TXT "x \" y" "\000"`, "a.example. 1 IN SRV 1 2 3 b.example.",
-		"a.example. 1 IN HTTPS 1 . alpn=h2", "a.example. 1 IN TYPE65500 \\# 2 abcd", "cluster.local. 60 IN SOA a. b. 1 2 3 4 5",
+		"a.example. 1 IN HTTPS 1 . alpn=h2", "a.example. 1 IN TYPE65500 \\# 2 abcd",
+		"cluster.local. 60 IN SOA a. b. 1 2 3 4 5",
 	} {
 		rr, err := dns.NewRR(line)
 		if err != nil {
 			f.Fatal(err)
 		}
-		reply := new(dns.Msg).SetReply(&dns.Msg{Question: []dns.Question{{Name: "a.example.", Qtype: dns.TypeA, Qclass: dns.ClassINET}}})
+		reply := new(dns.Msg).SetReply(&dns.Msg{Question: []dns.Question{{Name: "a.example.", Qtype: dns.TypeA,
+			Qclass: dns.ClassINET}}})
 		reply.Answer, reply.Ns = []dns.RR{rr, rr}, []dns.RR{rr}
 		reply.SetEdns0(1232, true)
 		wire, err := reply.Pack()

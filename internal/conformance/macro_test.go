@@ -20,7 +20,8 @@ func TestExpand(t *testing.T) {
 		{"hash twice", "{hash:10.0.0.1}{hash:10.0.0.1}", "32346333643832353234633364383235"},
 		{"reverse", "{arpa:10.96.70.11}", "11.70.96.10.in-addr.arpa"},
 		{"reverse of a ClusterIP that became another", "{arpa:10.96.70.10}", "1.0.0.10.in-addr.arpa"},
-		{"reverse v6", "{arpa:2001:db8::1}", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"},
+		{"reverse v6", "{arpa:2001:db8::1}",
+			"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"},
 		{"resolver", `["127.0.0.1:9", "{resolver}"]`, `["127.0.0.1:9", "127.0.0.1:5300"]`},
 		{"resolver in a JSON object", `{"a.example": ["{resolver}"]}`, `{"a.example": ["127.0.0.1:5300"]}`},
 		{"braces that are no macro", `{"a.example": ["192.0.2.1"]}`, `{"a.example": ["192.0.2.1"]}`},
@@ -70,7 +71,8 @@ func TestExpandQuery(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("expanded (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Query{Question: Question{Name: "{hash:10.96.70.10}.a"}, Expect: expect(before)}, query); diff != "" {
+	if diff := cmp.Diff(Query{Question: Question{Name: "{hash:10.96.70.10}.a"}, Expect: expect(before)},
+		query); diff != "" {
 		t.Errorf("original changed:\n%s", diff)
 	}
 	if got, err := n.query(Query{}); err != nil || got.Answer != nil || got.Authority != nil {

@@ -183,7 +183,8 @@ func (m *ManifestTarget) Change(ctx context.Context, apply []Object, del []Ref) 
 }
 
 func (m *ManifestTarget) path(ref Ref) string {
-	return filepath.Join(m.objectDir(), fmt.Sprintf("%s_%s_%s.yaml", strings.ToLower(ref.Kind), ref.Namespace, ref.Name))
+	return filepath.Join(m.objectDir(), fmt.Sprintf("%s_%s_%s.yaml", strings.ToLower(ref.Kind), ref.Namespace,
+		ref.Name))
 }
 
 func (m *ManifestTarget) write(object Object) error {

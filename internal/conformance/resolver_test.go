@@ -40,7 +40,8 @@ func TestResolver(t *testing.T) {
 		{"opt", "query: www.example A +bufsize=1232, opt: true, rcode: NOERROR"},
 		{"cname", "query: far.example A, order: strict, rcode: NOERROR, authority: [], answer: [far.example CNAME go.example, go.example CNAME www.example, www.example A 192.0.2.1, www.example A 192.0.2.2]"},
 		{"cname itself", "query: go.example CNAME, rcode: NOERROR, answer: [go.example CNAME www.example]"},
-		{"cname without such type", negative + "query: go.example AAAA, rcode: NOERROR, answer: [go.example CNAME www.example]"},
+		{"cname without such type", negative +
+			"query: go.example AAAA, rcode: NOERROR, answer: [go.example CNAME www.example]"},
 		{"cname to nowhere", negative + "query: dangling.example A, rcode: NXDOMAIN, answer_count: 1"},
 		{"loop", "query: ping.example A, rcode: NOERROR, answer_min: 2"},
 		{"no such type", negative + "query: www.example AAAA, rcode: NOERROR, answer: []"},
@@ -64,7 +65,8 @@ func TestResolver(t *testing.T) {
 	t.Run("drop", func(t *testing.T) {
 		ctx, cancel := shortly(t)
 		defer cancel()
-		if _, err := conformance.Ask(ctx, resolver.Addr().String(), query(t, "query: mute.example A, rcode: NOERROR")); !errors.Is(err, conformance.ErrNoReply) {
+		if _, err := conformance.Ask(ctx, resolver.Addr().String(),
+			query(t, "query: mute.example A, rcode: NOERROR")); !errors.Is(err, conformance.ErrNoReply) {
 			t.Errorf("got %v, want %v", err, conformance.ErrNoReply)
 		}
 	})
@@ -75,7 +77,8 @@ func TestResolverSet(t *testing.T) {
 	resolver := conformance.StartResolver(t)
 	rcode := func() string {
 		t.Helper()
-		reply, err := conformance.Ask(t.Context(), resolver.Addr().String(), query(t, "query: a.example A, rcode: NOERROR"))
+		reply, err := conformance.Ask(t.Context(), resolver.Addr().String(),
+			query(t, "query: a.example A, rcode: NOERROR"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +91,8 @@ func TestResolverSet(t *testing.T) {
 		{Servfail: []string{"a.example."}},
 		{},
 	} {
-		if err := resolver.Set(data); (err != nil) != (len(data.Records) > 0 && strings.Contains(data.Records[0], "nowhere")) {
+		if err := resolver.Set(data); (err != nil) != (len(data.Records) > 0 &&
+			strings.Contains(data.Records[0], "nowhere")) {
 			t.Errorf("set %+v: %v", data, err)
 		}
 		got = append(got, rcode())

@@ -31,16 +31,20 @@ func TestToSlices(t *testing.T) {
 		{
 			"ready and not, host names",
 			"{metadata: {name: db, namespace: data}, subsets: [{addresses: [{ip: 10.0.0.1, hostname: a, nodeName: n}], notReadyAddresses: [{ip: 10.0.0.2}], ports: [{name: x, port: 1, protocol: TCP}]}]}",
-			[]string{fmt.Sprintf(head, "db-0-v4-0", "IPv4") + "ports: [{name: x, port: 1, protocol: TCP}], endpoints: " +
+			[]string{fmt.Sprintf(head, "db-0-v4-0", "IPv4") +
+				"ports: [{name: x, port: 1, protocol: TCP}], endpoints: " +
 				"[{addresses: [10.0.0.1], hostname: a, nodeName: n, conditions: {ready: true}}, {addresses: [10.0.0.2], conditions: {ready: false}}]}"},
 		},
 		{
 			"families and subsets",
 			"{metadata: {name: db, namespace: data}, subsets: [{addresses: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}, {addresses: [{ip: 10.0.0.1}], ports: [{port: 2}]}]}",
 			[]string{
-				fmt.Sprintf(head, "db-0-v4-0", "IPv4") + "endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]}",
-				fmt.Sprintf(head, "db-0-v6-0", "IPv6") + "endpoints: [{addresses: ['fd00::1'], conditions: {ready: true}}]}",
-				fmt.Sprintf(head, "db-1-v4-0", "IPv4") + "ports: [{port: 2}], endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]}",
+				fmt.Sprintf(head, "db-0-v4-0", "IPv4") +
+					"endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]}",
+				fmt.Sprintf(head, "db-0-v6-0", "IPv6") +
+					"endpoints: [{addresses: ['fd00::1'], conditions: {ready: true}}]}",
+				fmt.Sprintf(head, "db-1-v4-0", "IPv4") +
+					"ports: [{port: 2}], endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]}",
 			},
 		},
 	}

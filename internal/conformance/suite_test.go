@@ -43,7 +43,8 @@ func (f *fakeTarget) Configure(_ context.Context, files map[string]string) error
 	return nil
 }
 
-func (f *fakeTarget) Change(_ context.Context, apply []conformance.Object, del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
+func (f *fakeTarget) Change(_ context.Context, apply []conformance.Object,
+	del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
 	for _, object := range apply {
 		f.calls = append(f.calls, "apply "+object.Ref().String())
 		if object.Ref().Kind == "Service" {
@@ -59,7 +60,8 @@ func (f *fakeTarget) Change(_ context.Context, apply []conformance.Object, del [
 		if given, ok := f.given[netip.MustParseAddr(ip)]; ok {
 			ip = given.String()
 		}
-		data.Records = append(data.Records, fmt.Sprintf("%s.%s.svc.cluster.local. 30 IN A %s", ref.Name, ref.Namespace, ip))
+		data.Records = append(data.Records,
+			fmt.Sprintf("%s.%s.svc.cluster.local. 30 IN A %s", ref.Name, ref.Namespace, ip))
 	}
 	return f.given, f.server.Set(data)
 }
@@ -100,7 +102,8 @@ func TestSuiteRun(t *testing.T) {
 		mode                 conformance.EndpointsMode
 		start, second, clean []string
 	}{
-		{"endpoints", conformance.EndpointsAsIs, []string{"apply " + endpoints}, []string{"apply " + endpoints}, []string{"delete " + endpoints}},
+		{"endpoints", conformance.EndpointsAsIs, []string{"apply " + endpoints}, []string{"apply " + endpoints},
+			[]string{"delete " + endpoints}},
 		{"slices", conformance.EndpointsAsSlices,
 			[]string{"apply " + v4, "apply " + v6},
 			[]string{"apply " + v6, "delete " + v4},
@@ -135,7 +138,8 @@ objects:
   - {kind: EndpointSlice, metadata: {name: web-x, namespace: shop, labels: {kubernetes.io/service-name: web}}}
 `
 	target := newFakeTarget(t)
-	suite := &conformance.Suite{Target: target, Resolver: conformance.StartResolver(t), Endpoints: conformance.EndpointsAsSlices}
+	suite := &conformance.Suite{Target: target, Resolver: conformance.StartResolver(t),
+		Endpoints: conformance.EndpointsAsSlices}
 	suite.Run(t, []conformance.File{file(t, "slices", text)})
 	want := []string{
 		"apply Endpoints shop/web", "apply EndpointSlice shop/web-x",
@@ -189,7 +193,8 @@ func TestSuiteAsksAgain(t *testing.T) {
 	suite := &conformance.Suite{
 		Target: rawTarget(server), Resolver: conformance.StartResolver(t),
 	}
-	suite.Run(t, []conformance.File{file(t, "late", "queries: [{query: web.shop.svc.cluster.local A, rcode: NOERROR, answer: ["+wantOne+"]}]")})
+	suite.Run(t, []conformance.File{file(t, "late",
+		"queries: [{query: web.shop.svc.cluster.local A, rcode: NOERROR, answer: ["+wantOne+"]}]")})
 	if got := asked.Load(); got != 3 {
 		t.Errorf("asked %d times, want 3", got)
 	}
@@ -237,7 +242,8 @@ func TestWrong(t *testing.T) {
 	if os.Getenv("CONFORMANCE_TEST_WRONG") == "" {
 		t.Skip("it fails on purpose, for TestSuiteReports")
 	}
-	suite := &conformance.Suite{Target: newFakeTarget(t), Resolver: conformance.StartResolver(t), Patience: time.Nanosecond}
+	suite := &conformance.Suite{Target: newFakeTarget(t), Resolver: conformance.StartResolver(t),
+		Patience: time.Nanosecond}
 	suite.Run(t, []conformance.File{file(t, "wrong", `
 queries:
   - {id: first, query: web.shop.svc.cluster.local A, rcode: NOERROR, answer_min: 1, answer: [`+wantOne+`], upstream: differs, reason: because}

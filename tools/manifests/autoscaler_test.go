@@ -92,7 +92,8 @@ func TestAutoscalerObjects(t *testing.T) {
 	for _, d := range deployments(t, "overlays/autoscaler") {
 		switch {
 		case d.Name == "kube-dns" && d.Spec.Replicas != nil:
-			t.Errorf("the Deployment kube-dns has %d replicas: each apply would undo the autoscaler's", *d.Spec.Replicas)
+			t.Errorf("the Deployment kube-dns has %d replicas: each apply would undo the autoscaler's",
+				*d.Spec.Replicas)
 		case d.Name == name:
 			account = d.Spec.Template.Spec.ServiceAccountName
 			for _, arg := range d.Spec.Template.Spec.Containers[0].Command[1:] {
@@ -135,14 +136,18 @@ func TestAutoscalerRights(t *testing.T) {
 		t.Errorf("rights in all namespaces (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]rbacv1.PolicyRule{
-		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale"}, ResourceNames: []string{"kube-dns"}, Verbs: []string{"get", "update"}},
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{name}, Verbs: []string{"get"}},
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale"}, ResourceNames: []string{"kube-dns"},
+			Verbs: []string{"get", "update"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{name},
+			Verbs: []string{"get"}},
 	}, object[rbacv1.Role](t, "Role "+name).Rules); diff != "" {
 		t.Errorf("rights in %s (-want +got):\n%s", namespace, diff)
 	}
-	cluster, local := object[rbacv1.ClusterRoleBinding](t, "ClusterRoleBinding "+name), object[rbacv1.RoleBinding](t, "RoleBinding "+name)
+	cluster, local := object[rbacv1.ClusterRoleBinding](t,
+		"ClusterRoleBinding "+name), object[rbacv1.RoleBinding](t, "RoleBinding "+name)
 	subject := []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: namespace}}
-	if cluster.RoleRef.Kind != "ClusterRole" || cluster.RoleRef.Name != name || !slices.Equal(cluster.Subjects, subject) {
+	if cluster.RoleRef.Kind != "ClusterRole" || cluster.RoleRef.Name != name || !slices.Equal(cluster.Subjects,
+		subject) {
 		t.Errorf("ClusterRoleBinding: got %v for %v", cluster.RoleRef, cluster.Subjects)
 	}
 	if local.RoleRef.Kind != "Role" || local.RoleRef.Name != name || !slices.Equal(local.Subjects, subject) {

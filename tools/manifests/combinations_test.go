@@ -124,7 +124,8 @@ func checkObjects(t *testing.T, stream []byte, parsers *parsers) {
 			t.Errorf("the Deployment has %d replicas, which would lower or raise those that run", *d.Spec.Replicas)
 		}
 		for _, c := range d.Spec.Template.Spec.Containers {
-			if !strings.HasPrefix(c.Image, foreign.Registry+"/k8s-dns-") || !strings.HasSuffix(c.Image, ":"+foreign.Version) {
+			if !strings.HasPrefix(c.Image, foreign.Registry+"/k8s-dns-") || !strings.HasSuffix(c.Image,
+				":"+foreign.Version) {
 				t.Errorf("container %s has image %s", c.Name, c.Image)
 			}
 		}
@@ -214,7 +215,8 @@ func TestNoPatchByIndex(t *testing.T) {
 			}
 			for i := range 10 {
 				for _, index := range []string{fmt.Sprintf("/%d", i), fmt.Sprintf(".%d", i)} {
-					if strings.Contains(string(text), "containers"+index) || strings.Contains(string(text), "args"+index) {
+					if strings.Contains(string(text), "containers"+index) || strings.Contains(string(text),
+						"args"+index) {
 						t.Errorf("%s patches by index %s", path, index)
 					}
 				}

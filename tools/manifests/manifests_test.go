@@ -61,7 +61,8 @@ func TestEveryOverlayIsHere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	used, err := exec.CommandContext(t.Context(), "grep", "-rho", "components/[a-z-]*", "../../manifests/overlays").Output()
+	used, err := exec.CommandContext(t.Context(), "grep", "-rho", "components/[a-z-]*",
+		"../../manifests/overlays").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,8 @@ func TestPodSecurity(t *testing.T) {
 		t.Run(folder, func(t *testing.T) {
 			for _, d := range deployments(t, folder) {
 				pod := d.Spec.Template
-				results := evaluator.EvaluatePod(api.LevelVersion{Level: want.level, Version: api.LatestVersion()}, &pod.ObjectMeta, &pod.Spec)
+				results := evaluator.EvaluatePod(api.LevelVersion{Level: want.level, Version: api.LatestVersion()},
+					&pod.ObjectMeta, &pod.Spec)
 				for _, r := range results {
 					if !r.Allowed {
 						t.Errorf("%s is not %s: %s: %s", d.Name, want.level, r.ForbiddenReason, r.ForbiddenDetail)
@@ -182,7 +184,8 @@ func TestDropIn(t *testing.T) {
 func TestStopOrder(t *testing.T) {
 	for folder := range folders {
 		t.Run(folder, func(t *testing.T) {
-			lameduck := map[string]time.Duration{"kubedns": 28 * time.Second, "dnsmasq": 25 * time.Second, "sidecar": 28 * time.Second}
+			lameduck := map[string]time.Duration{"kubedns": 28 * time.Second, "dnsmasq": 25 * time.Second,
+				"sidecar": 28 * time.Second}
 			front := ""
 			for _, c := range kubeDNS(t, folder).Containers {
 				for _, arg := range c.Args {
@@ -207,7 +210,8 @@ func TestStopOrder(t *testing.T) {
 			if lameduck[front]+2*time.Second > lameduck[behind] {
 				t.Errorf("%s stops after %v, too late for %s at %v", front, lameduck[front], behind, lameduck[behind])
 			}
-			if all := max(lameduck["dnsmasq"]+2*time.Second, lameduck["kubedns"], lameduck["sidecar"]); all > 29*time.Second {
+			if all := max(lameduck["dnsmasq"]+2*time.Second, lameduck["kubedns"],
+				lameduck["sidecar"]); all > 29*time.Second {
 				t.Errorf("the last one stops after %v, which is not within the grace period of 30 s", all)
 			}
 		})

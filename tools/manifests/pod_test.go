@@ -123,7 +123,8 @@ func checkProbes(t *testing.T, s shape, zone string, sidecar map[string][]string
 	t.Helper()
 	want := []string{}
 	for _, probe := range []struct{ label, port string }{{"kubedns", s.kubedns}, {"dnsmasq", s.dnsmasq}} {
-		want = append(want, fmt.Sprintf("%s,127.0.0.1:%s,kubernetes.default.svc.%s,5,SRV", probe.label, probe.port, zone))
+		want = append(want, fmt.Sprintf("%s,127.0.0.1:%s,kubernetes.default.svc.%s,5,SRV", probe.label, probe.port,
+			zone))
 	}
 	if !slices.Equal(sidecar["probe"], want) {
 		t.Errorf("probes are %v, want %v", sidecar["probe"], want)
@@ -202,7 +203,8 @@ type parsers struct {
 func newParsers(t *testing.T) *parsers {
 	t.Helper()
 	p := &parsers{dir: t.TempDir(), seen: map[string]bool{}}
-	build := exec.CommandContext(t.Context(), "go", "-C", "../..", "build", "-o", p.dir+"/", "./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar")
+	build := exec.CommandContext(t.Context(), "go", "-C", "../..", "build", "-o", p.dir+"/", "./cmd/kube-dns",
+		"./cmd/dnsmasq-nanny", "./cmd/sidecar")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

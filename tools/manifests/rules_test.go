@@ -33,17 +33,20 @@ var episodes = map[string]episode{
 	"KubeDNSTCPRefused":        counter(`kubedns_dns_tcp_connections_refused_total`),
 	"KubeDNSSnapshotWrite":     counter(`kubedns_snapshot_write_errors_total`),
 	// The first sample is of the time 0.
-	"KubeDNSSnapshotOld": {`kubedns_snapshot_confirmed_timestamp_seconds 0x100`, `kubedns_snapshot_confirmed_timestamp_seconds 60x100`},
+	"KubeDNSSnapshotOld": {`kubedns_snapshot_confirmed_timestamp_seconds 0x100`,
+		`kubedns_snapshot_confirmed_timestamp_seconds 60x100`},
 	"KubeDNSServfail": {
-		replies("NOERROR") + "0+600x60\n" + replies("SERVFAIL") + "0+6x60", replies("NOERROR") + "0+600x60\n" + replies("SERVFAIL") + "0+60x60",
+		replies("NOERROR") + "0+600x60\n" + replies("SERVFAIL") + "0+6x60", replies("NOERROR") + "0+600x60\n" +
+			replies("SERVFAIL") + "0+60x60",
 	},
 	"KubeDNSDnsmasqDied":          counter(`kubedns_nanny_dnsmasq_starts_total{reason="died"}`),
 	"KubeDNSDnsmasqServersDiffer": counter(`kubedns_nanny_reloads_total{result="different"}`),
 	"KubeDNSDnsmasqOverload":      counter(`kubedns_nanny_dnsmasq_overload_lines_total`),
 	"KubeDNSUpstreamLoop":         {``, `kubedns_nanny_upstream_loop{server="192.0.2.1:53",domain=""} 1x60`},
 	"KubeDNSUnresolvedServer":     {`kubedns_nanny_unresolved_names 0x60`, `kubedns_nanny_unresolved_names 1x60`},
-	"KubeDNSProbeFailing":         {`kubedns_probe_consecutive_failures 3x60`, `kubedns_probe_consecutive_failures 4x60`},
-	"KubeDNSDnsmasqUnreadable":    counter(`kubedns_dnsmasq_errors`),
+	"KubeDNSProbeFailing": {`kubedns_probe_consecutive_failures 3x60`,
+		`kubedns_probe_consecutive_failures 4x60`},
+	"KubeDNSDnsmasqUnreadable": counter(`kubedns_dnsmasq_errors`),
 }
 
 const (

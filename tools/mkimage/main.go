@@ -92,7 +92,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	tag := fs.String("name", "", "`name:tag` of the image")
 	fs.StringVar(&o.arch, "arch", runtime.GOARCH, "`architecture` of the programs inside, by its name in Go")
 	entry := fs.String("entrypoint", "", "`command` to start, split on blanks")
-	fs.StringVar(&o.config.User, "user", "", "`user[:group]` to start it as, numbers or names in the image's passwd (default root)")
+	fs.StringVar(&o.config.User, "user", "",
+		"`user[:group]` to start it as, numbers or names in the image's passwd (default root)")
 	fs.StringVar(&o.config.StopSignal, "stop-signal", "", "`signal` that asks it to stop (default SIGTERM)")
 	fs.Func("label", "`key=value`; may be given more than once", func(text string) error {
 		key, value, ok := strings.Cut(text, "=")

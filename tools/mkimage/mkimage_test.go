@@ -117,7 +117,8 @@ func TestImage(t *testing.T) {
 	if diff := cmp.Diff(wantNames, descriptor.Annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(&v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}, descriptor.Platform); diff != "" {
+	if diff := cmp.Diff(&v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"},
+		descriptor.Platform); diff != "" {
 		t.Errorf("platform (-want +got):\n%s", diff)
 	}
 	got, err := img.ConfigFile()

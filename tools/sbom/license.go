@@ -14,8 +14,10 @@ import (
 // short maps the names of Debian's copyright files to SPDX identifiers.
 var short = map[string]string{
 	"Expat": "MIT", "MIT": "MIT", "ISC": "ISC", "zlib": "Zlib", "Zlib": "Zlib", "Artistic": "Artistic-1.0-Perl",
-	"BSD-2-clause": "BSD-2-Clause", "BSD-3-clause": "BSD-3-Clause", "BSD-2-Clause": "BSD-2-Clause", "BSD-3-Clause": "BSD-3-Clause",
-	"Apache-2.0": "Apache-2.0", "CC0-1.0": "CC0-1.0", "CC-BY-SA-4.0": "CC-BY-SA-4.0", "AFL-2.1": "AFL-2.1", "MPL-2.0": "MPL-2.0",
+	"BSD-2-clause": "BSD-2-Clause", "BSD-3-clause": "BSD-3-Clause",
+	"BSD-2-Clause": "BSD-2-Clause", "BSD-3-Clause": "BSD-3-Clause",
+	"Apache-2.0": "Apache-2.0", "CC0-1.0": "CC0-1.0", "CC-BY-SA-4.0": "CC-BY-SA-4.0",
+	"AFL-2.1": "AFL-2.1", "MPL-2.0": "MPL-2.0",
 	"0BSD": "0BSD", "Unicode": "Unicode-TOU", "FSFULLR": "FSFULLR", "FSFUL": "FSFUL",
 }
 
@@ -107,7 +109,8 @@ func all(licenses []string) string {
 	return strings.Join(slices.Compact(parts), " AND ")
 }
 
-var commonLicense = regexp.MustCompile(`/usr/share/common-licenses/((?:L?GPL|GFDL|Apache|BSD|Artistic|MPL|CC0)(?:-[0-9](?:\.[0-9])?)?)`)
+var commonLicense = regexp.MustCompile(
+	`/usr/share/common-licenses/((?:L?GPL|GFDL|Apache|BSD|Artistic|MPL|CC0)(?:-[0-9](?:\.[0-9])?)?)`)
 
 // unnumbered are names there that lead to the newest version of a license. The texts that
 // use them allow that and, as far as Debian's are known, these older ones.

@@ -49,7 +49,8 @@ func root(t *testing.T) string {
 
 func TestDocument(t *testing.T) {
 	var out bytes.Buffer
-	if err := run([]string{"-name", "image", "-version", "v1", "-created", "86400", root(t)}, &out, io.Discard); err != nil {
+	if err := run([]string{"-name", "image", "-version", "v1", "-created", "86400", root(t)}, &out,
+		io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	d, err := json.Read(&out)
@@ -70,7 +71,8 @@ func TestDocument(t *testing.T) {
 		for _, ref := range p.PackageExternalReferences {
 			purls[p.PackageName] = ref.Locator
 		}
-		if want := "(GPL-2.0-only OR LicenseRef-Debian-custom)"; p.PackageName == "tag" && p.PackageLicenseDeclared != want {
+		if want := "(GPL-2.0-only OR LicenseRef-Debian-custom)"; p.PackageName == "tag" &&
+			p.PackageLicenseDeclared != want {
 			t.Errorf("package tag: license is %s, want %s", p.PackageLicenseDeclared, want)
 		}
 		if p.PackageName == "tag" && p.PackageSourceInfo != "built from source package tags" {
@@ -109,13 +111,16 @@ func TestDocument(t *testing.T) {
 func TestLicenses(t *testing.T) {
 	dep5 := "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
 	for _, tt := range []struct{ name, text, want string }{
-		{"two licenses to choose from", dep5 + "Files: *\nCopyright: x\nLicense: GPL-2 or GPL-3\n\nLicense: GPL-2\n text\n", "(GPL-2.0-only OR GPL-3.0-only)"},
+		{"two licenses to choose from", dep5 +
+			"Files: *\nCopyright: x\nLicense: GPL-2 or GPL-3\n\nLicense: GPL-2\n text\n", "(GPL-2.0-only OR GPL-3.0-only)"},
 		{"several files", dep5 + "Files: *\nLicense: LGPL-2.1+\n\nFiles: a\nLicense: Expat\n text\n\nFiles: b\nLicense: LGPL-2.1+\n", "LGPL-2.1-or-later AND MIT"},
-		{"exception", dep5 + "Files: *\nLicense: GPL-3+ with Autoconf exception\n", "GPL-3.0-or-later WITH Autoconf-exception-2.0"},
+		{"exception", dep5 + "Files: *\nLicense: GPL-3+ with Autoconf exception\n",
+			"GPL-3.0-or-later WITH Autoconf-exception-2.0"},
 		{"comma", dep5 + "Files: *\nLicense: GPL-2+ or AFL-2.1, and Expat\n", "(GPL-2.0-or-later OR AFL-2.1) AND MIT"},
 		{"no name", dep5 + "Files: *\nLicense: public-domain\n", "LicenseRef-Debian-public-domain"},
 		{"prose", "This is GNU libc, see /usr/share/common-licenses/LGPL-2.1 and\n/usr/share/common-licenses/GPL-2.\n", "GPL-2.0-or-later AND LGPL-2.1-or-later"},
-		{"prose without a number", "in `/usr/share/common-licenses/LGPL'; and /usr/share/common-licenses/GPL-2'.", "GPL-2.0-or-later AND LGPL-2.1-or-later"},
+		{"prose without a number", "in `/usr/share/common-licenses/LGPL'; and /usr/share/common-licenses/GPL-2'.",
+			"GPL-2.0-or-later AND LGPL-2.1-or-later"},
 		{"nothing", "See elsewhere.\n", "LicenseRef-Debian-tag"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,10 +149,12 @@ func TestModules(t *testing.T) {
 		GoVersion: "go1.26.0", Path: "example.org/program", Main: debug.Module{Path: "example.org", Version: "(devel)"},
 		Deps: []*debug.Module{
 			{Path: "example.org/a", Version: "v1.0.0", Sum: "h1:a"},
-			{Path: "example.org/b", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}},
+			{Path: "example.org/b", Version: "v1.0.0",
+				Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}},
 		},
 	}
-	d, err := newDocument("image", "v2", time.Time{}, contents{programs: []program{{"/one", "00", info}, {"/two", "11", info}}})
+	d, err := newDocument("image", "v2", time.Time{},
+		contents{programs: []program{{"/one", "00", info}, {"/two", "11", info}}})
 	if err != nil {
 		t.Fatal(err)
 	}

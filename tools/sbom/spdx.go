@@ -31,7 +31,8 @@ func newDocument(name, version string, at time.Time, c contents) (*document, err
 			Creators: []common.Creator{{CreatorType: "Tool", Creator: "kube-dns/tools/sbom"}},
 		},
 	}}
-	image := d.add("Image", spdx.Package{PackageName: name, PackageVersion: version, PrimaryPackagePurpose: "CONTAINER"})
+	image := d.add("Image", spdx.Package{PackageName: name, PackageVersion: version,
+		PrimaryPackagePurpose: "CONTAINER"})
 	d.relate(d.SPDXIdentifier, common.TypeRelationshipDescribe, image)
 	for _, p := range c.programs {
 		d.program(image, p, version, c.licenses)
@@ -102,7 +103,8 @@ func moduleVersion(m debug.Module, version string) string {
 // module adds a Go module and returns its ID.
 func (d *document) module(m *debug.Module, license string) common.ElementID {
 	p := spdx.Package{
-		PackageName: m.Path, PackageVersion: m.Version, PrimaryPackagePurpose: "LIBRARY", PackageLicenseDeclared: license,
+		PackageName: m.Path, PackageVersion: m.Version, PrimaryPackagePurpose: "LIBRARY",
+		PackageLicenseDeclared:    license,
 		PackageExternalReferences: purl("golang/" + m.Path + "@" + m.Version),
 	}
 	if m.Sum != "" {

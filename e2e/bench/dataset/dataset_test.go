@@ -17,7 +17,8 @@ func TestMixesAreTheSameEachTime(t *testing.T) {
 		a, b := set.Mixes(), set.Mixes()
 		for i := range a {
 			if len(a[i].Questions) == 0 || !slices.Equal(a[i].Questions, b[i].Questions) {
-				t.Errorf("%s, mix %s: %d and %d questions, want the same ones", set.Name, a[i].Name, len(a[i].Questions), len(b[i].Questions))
+				t.Errorf("%s, mix %s: %d and %d questions, want the same ones", set.Name, a[i].Name,
+					len(a[i].Questions), len(b[i].Questions))
 			}
 		}
 	}

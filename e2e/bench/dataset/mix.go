@@ -50,10 +50,12 @@ func (s Set) Mixes() []Mix {
 		{Name: MixSRV, Title: "SRV", Questions: shuffled(rng, srv)},
 	}
 	if g, ok := s.Group(10); ok {
-		mixes = append(mixes, Mix{Name: MixTen, Title: "A, headless, 10 addresses", Questions: shuffled(rng, g.questions())})
+		mixes = append(mixes, Mix{Name: MixTen, Title: "A, headless, 10 addresses",
+			Questions: shuffled(rng, g.questions())})
 	}
 	if g, ok := s.Group(50); ok {
-		mixes = append(mixes, Mix{Name: MixFifty, Title: "A, headless, 50 addresses, EDNS", EDNS: true, Questions: shuffled(rng, g.questions())})
+		mixes = append(mixes, Mix{Name: MixFifty, Title: "A, headless, 50 addresses, EDNS", EDNS: true,
+			Questions: shuffled(rng, g.questions())})
 	}
 	return append(mixes,
 		Mix{Name: MixPTR, Title: "PTR", Questions: shuffled(rng, ptr)},

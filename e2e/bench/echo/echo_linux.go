@@ -52,7 +52,8 @@ func Serve(addr netip.AddrPort, polled bool) error {
 	}
 	s.prepare()
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in[0])), batchSize, unix.MSG_WAITFORONE, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in[0])),
+			batchSize, unix.MSG_WAITFORONE, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -106,7 +107,8 @@ func (s *server) reply(n int) {
 		s.in[i].hdr.Namelen = unix.SizeofSockaddrAny
 	}
 	for sent := 0; sent < n; {
-		k, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.out[sent])), uintptr(n-sent), 0, 0, 0)
+		k, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.out[sent])),
+			uintptr(n-sent), 0, 0, 0)
 		if errno != 0 {
 			sent++
 			continue

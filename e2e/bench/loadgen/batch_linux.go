@@ -42,7 +42,8 @@ func (b *batch) set(i int, p []byte) {
 // send sends the first n packets. A packet that the kernel refuses counts as lost.
 func (b *batch) send(fd, n int) {
 	for sent := 0; sent < n; {
-		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[sent])), uintptr(n-sent), 0, 0, 0)
+		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[sent])),
+			uintptr(n-sent), 0, 0, 0)
 		if errno != 0 {
 			sent++
 			continue
@@ -67,7 +68,8 @@ func newReceiver() *receiver {
 
 // receive returns the number of received packets, 0 after a timeout.
 func (r *receiver) receive(fd, flags int) int {
-	k, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdrs[0])), batchSize, uintptr(flags), 0, 0)
+	k, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdrs[0])), batchSize,
+		uintptr(flags), 0, 0)
 	if errno != 0 {
 		return 0
 	}

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var questions = []dataset.Question{{Name: "a.test", Type: "A"}, {Name: "b.test", Type: "A"}, {Name: "no.test", Type: "A"}}
+var questions = []dataset.Question{{Name: "a.test", Type: "A"}, {Name: "b.test", Type: "A"},
+	{Name: "no.test", Type: "A"}}
 
 func pack(t *testing.T) [][]byte {
 	t.Helper()
@@ -51,7 +52,8 @@ func serve(t *testing.T) netip.AddrPort {
 		if name := q.Question[0].Name; name == "no.test." {
 			m.Rcode = dns.RcodeNameError
 		} else {
-			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.IPv4(192, 0, 2, 1)}}
+			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET},
+				A: net.IPv4(192, 0, 2, 1)}}
 		}
 		_ = w.WriteMsg(m)
 	})}
@@ -67,7 +69,8 @@ func serve(t *testing.T) netip.AddrPort {
 }
 
 func TestSaturate(t *testing.T) {
-	got, err := loadgen.Saturate(loadgen.Options{Server: serve(t), Questions: pack(t), Duration: 300 * time.Millisecond})
+	got, err := loadgen.Saturate(loadgen.Options{Server: serve(t), Questions: pack(t),
+		Duration: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,8 @@ func TestSaturate(t *testing.T) {
 }
 
 func TestPace(t *testing.T) {
-	got, err := loadgen.Pace(loadgen.Options{Server: serve(t), Questions: pack(t), Duration: 300 * time.Millisecond, Rate: 1000})
+	got, err := loadgen.Pace(loadgen.Options{Server: serve(t), Questions: pack(t), Duration: 300 * time.Millisecond,
+		Rate: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +101,8 @@ func TestPaceCountsTheLost(t *testing.T) {
 	}
 	defer silent.Close()
 	addr := silent.LocalAddr().(*net.UDPAddr).AddrPort()
-	got, err := loadgen.Pace(loadgen.Options{Server: addr, Questions: pack(t), Duration: 100 * time.Millisecond, Rate: 100})
+	got, err := loadgen.Pace(loadgen.Options{Server: addr, Questions: pack(t), Duration: 100 * time.Millisecond,
+		Rate: 100})
 	if err != nil || got.Answered != 0 || got.Lost != got.Sent {
 		t.Errorf("result %+v, %v: want all lost", got, err)
 	}
@@ -111,7 +116,8 @@ func TestEchoRepliesInSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := startEcho(t)
-	got, err := loadgen.Saturate(loadgen.Options{Server: server, Questions: packets, Sizes: sizes, Duration: 200 * time.Millisecond, Window: 3, Sockets: 1})
+	got, err := loadgen.Saturate(loadgen.Options{Server: server, Questions: packets, Sizes: sizes,
+		Duration: 200 * time.Millisecond, Window: 3, Sockets: 1})
 	if err != nil || got.Answered == 0 {
 		t.Fatalf("%+v, %v: want replies", got, err)
 	}

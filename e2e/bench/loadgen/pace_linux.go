@@ -19,7 +19,8 @@ func Pace(o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer closeAll(fds)
-	p := &pacer{asker: asker{Options: o, out: newBatch()}, in: newReceiver(), fd: fds[0], asked: make([]time.Duration, 1<<16)}
+	p := &pacer{asker: asker{Options: o, out: newBatch()}, in: newReceiver(), fd: fds[0],
+		asked: make([]time.Duration, 1<<16)}
 	p.run()
 	return p.res, nil
 }

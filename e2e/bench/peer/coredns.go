@@ -50,7 +50,8 @@ func coreDNS(corefile string) func(*Site) ([]command, error) {
 }
 
 func coreDNSCommand(s *Site, corefile string, p []string) (command, error) {
-	fill := strings.NewReplacer("{port}", p[0], "{ready}", p[1], "{health}", p[2], "{metrics}", p[3], "{kubeconfig}", s.Kubeconfig)
+	fill := strings.NewReplacer("{port}", p[0], "{ready}", p[1], "{health}", p[2], "{metrics}", p[3],
+		"{kubeconfig}", s.Kubeconfig)
 	path, err := s.file("Corefile", fill.Replace(corefile))
 	return command{label: "coredns", args: []string{s.Bin["coredns"], "-conf", path}}, err
 }

@@ -105,21 +105,29 @@ func All() []Peer {
 	return []Peer{
 		{Name: "echo", Title: "echo (the floor)", Echo: true, command: echo},
 		{Name: "kube-dns", Title: "kube-dns", Follows: true, needs: []string{"kube-dns"}, command: kubeDNS()},
-		{Name: "kube-dns-slow", Title: "kube-dns --fast-path=false", Follows: true, needs: []string{"kube-dns"}, command: kubeDNS("--fast-path=false")},
+		{Name: "kube-dns-slow", Title: "kube-dns --fast-path=false", Follows: true, needs: []string{"kube-dns"},
+			command: kubeDNS("--fast-path=false")},
 		{Name: "coredns", Title: "CoreDNS, plain", Follows: true, needs: []string{"coredns"}, command: coreDNS(plain)},
-		{Name: "coredns-typical", Title: "CoreDNS, typical", Follows: true, SlowChanges: true, needs: []string{"coredns"}, command: coreDNS(typical)},
+		{Name: "coredns-typical", Title: "CoreDNS, typical", Follows: true, SlowChanges: true,
+			needs: []string{"coredns"}, command: coreDNS(typical)},
 		{Name: "nsd", Title: "NSD (static zone)", needs: []string{"nsd"}, command: nsd},
 		{Name: "knot", Title: "Knot DNS (static zone)", needs: []string{"knotd"}, command: knot},
-		{Name: "cluster-first", Title: "pod: kube-dns in front", Follows: true, Pod: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: clusterFirst},
-		{Name: "drop-in", Title: "pod: dnsmasq in front", Follows: true, Pod: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: dropIn()},
-		{Name: "drop-in-negative", Title: "the same without --no-negcache", Follows: true, Pod: true, SlowChanges: true, needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: dropIn("--no-negcache")},
-		{Name: "dnsmasq-coredns", Title: "dnsmasq before CoreDNS, plain", Follows: true, Pod: true, needs: []string{"coredns", "dnsmasq"}, command: dnsmasqCoreDNS},
+		{Name: "cluster-first", Title: "pod: kube-dns in front", Follows: true, Pod: true,
+			needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: clusterFirst},
+		{Name: "drop-in", Title: "pod: dnsmasq in front", Follows: true, Pod: true,
+			needs: []string{"kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: dropIn()},
+		{Name: "drop-in-negative", Title: "the same without --no-negcache", Follows: true, Pod: true,
+			SlowChanges: true, needs: []string{"kube-dns", "dnsmasq-nanny",
+				"dnsmasq"}, command: dropIn("--no-negcache")},
+		{Name: "dnsmasq-coredns", Title: "dnsmasq before CoreDNS, plain", Follows: true, Pod: true,
+			needs: []string{"coredns", "dnsmasq"}, command: dnsmasqCoreDNS},
 	}
 }
 
 // Profiled is kube-dns with its profiles served.
 func Profiled() Peer {
-	return Peer{Name: "kube-dns-profiled", Title: "kube-dns --profiling", Follows: true, command: kubeDNS("--profiling")}
+	return Peer{Name: "kube-dns-profiled", Title: "kube-dns --profiling", Follows: true,
+		command: kubeDNS("--profiling")}
 }
 
 // Missing returns the first required program that is missing, or "".

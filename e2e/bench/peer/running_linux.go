@@ -71,7 +71,8 @@ func (r *Running) Alive() error {
 	for _, p := range r.processes {
 		select {
 		case <-p.ended:
-			return fmt.Errorf("%s has ended (%s); its log is %s", p.label, p.cmd.ProcessState, filepath.Join(r.Dir, p.label+".log"))
+			return fmt.Errorf("%s has ended (%s); its log is %s", p.label, p.cmd.ProcessState,
+				filepath.Join(r.Dir, p.label+".log"))
 		default:
 		}
 	}

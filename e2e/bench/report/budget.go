@@ -67,17 +67,22 @@ func (s *Set) cpuBudgets() []budget {
 		name string
 		want float64
 	}{
-		{dataset.MixA, 3.5}, {dataset.MixSRV, 3.5}, {dataset.MixTen, 6}, {dataset.MixFifty, 12}, {dataset.MixPTR, 2.5}, {dataset.MixNX, 2.5},
+		{dataset.MixA, 3.5}, {dataset.MixSRV, 3.5}, {dataset.MixTen, 6}, {dataset.MixFifty, 12}, {dataset.MixPTR,
+			2.5}, {dataset.MixNX, 2.5},
 	} {
-		out = append(out, atLeast(s.Name+", "+short[m.name]+": CoreDNS plain / kube-dns", s.times("coredns", ours, m.name), m.want, "×"))
+		out = append(out, atLeast(s.Name+", "+short[m.name]+": CoreDNS plain / kube-dns",
+			s.times("coredns", ours, m.name), m.want, "×"))
 	}
-	return append(out, atMost(s.Name+", A over TCP: kube-dns / CoreDNS plain", s.times(ours, "coredns", dataset.MixTCP), 0.6, "×"))
+	return append(out, atMost(s.Name+", A over TCP: kube-dns / CoreDNS plain",
+		s.times(ours, "coredns", dataset.MixTCP), 0.6, "×"))
 }
 
 func (s *Set) portBudgets() []budget {
 	return []budget{
-		atLeast("search path at port 53: dnsmasq and CoreDNS / cluster-first", s.times("dnsmasq-coredns", "cluster-first", dataset.MixReal), 6, "×"),
-		atLeast("search path at port 53: drop-in / cluster-first", s.times("drop-in", "cluster-first", dataset.MixReal), 4, "×"),
+		atLeast("search path at port 53: dnsmasq and CoreDNS / cluster-first",
+			s.times("dnsmasq-coredns", "cluster-first", dataset.MixReal), 6, "×"),
+		atLeast("search path at port 53: drop-in / cluster-first",
+			s.times("drop-in", "cluster-first", dataset.MixReal), 4, "×"),
 	}
 }
 
@@ -96,7 +101,8 @@ func (s *Set) costBudgets() []budget {
 	if core != nil && len(core.StartMs) > 0 && len(core.UpdateMs) > 0 {
 		out = append(out,
 			atMost("start: kube-dns / CoreDNS plain", Median(us.StartMs)/Median(core.StartMs), 1, "×"),
-			atMost("CPU per endpoint update: kube-dns / CoreDNS plain", Median(us.UpdateMs)/Median(core.UpdateMs), 0.75, "×"))
+			atMost("CPU per endpoint update: kube-dns / CoreDNS plain", Median(us.UpdateMs)/Median(core.UpdateMs),
+				0.75, "×"))
 	}
 	return out
 }

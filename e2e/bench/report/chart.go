@@ -50,7 +50,8 @@ func drawAll(r *Results, dir string) ([]chart, error) {
 	for _, s := range r.Sets {
 		err := draw("cpu-"+s.Name+".svg", "CPU seconds per million answers, "+s.Name+" cluster", s.cpuChart)
 		if err == nil {
-			err = draw("port53-"+s.Name+".svg", "CPU seconds per million answers at a pod's port 53, "+s.Name+" cluster", s.podChart)
+			err = draw("port53-"+s.Name+".svg",
+				"CPU seconds per million answers at a pod's port 53, "+s.Name+" cluster", s.podChart)
 		}
 		if err == nil {
 			err = draw("memory-"+s.Name+".svg", "Memory in MiB, "+s.Name+" cluster", s.memoryChart)
@@ -140,7 +141,8 @@ func (s *Set) podChart() (*plot.Plot, error) {
 }
 
 func (s *Set) memoryChart() (*plot.Plot, error) {
-	peers, titles := s.titles([]string{ours, "coredns", "coredns-typical", "nsd", "knot", "cluster-first", "drop-in", "dnsmasq-coredns"})
+	peers, titles := s.titles([]string{ours, "coredns", "coredns-typical", "nsd", "knot", "cluster-first",
+		"drop-in", "dnsmasq-coredns"})
 	if len(peers) == 0 || len(s.Peers[peers[0]].Memory) == 0 {
 		return nil, nil
 	}

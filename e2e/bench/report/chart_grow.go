@@ -30,7 +30,8 @@ func growCharts(r *Results) []growChart {
 	bySize := func(u UpdatePoint) float64 { return float64(u.Endpoints) }
 	return []growChart{
 		{"grow-services.svg", "kube-dns's memory while Services are added", memory(services, "Services", bySvc)},
-		{"grow-endpoints.svg", "kube-dns's memory while endpoints are added", memory(endpoints, "headless endpoints", byEp)},
+		{"grow-endpoints.svg", "kube-dns's memory while endpoints are added",
+			memory(endpoints, "headless endpoints", byEp)},
 		{"grow-update.svg", "kube-dns's CPU for one changed slice of 50 endpoints", func() (*plot.Plot, error) {
 			return lines("Services and endpoints in the cluster", "ms", []line{
 				{"an update", xy(r.Grow, func(g GrowPoint) float64 { return bySvc(g) + byEp(g) }, update)},

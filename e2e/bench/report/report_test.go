@@ -91,7 +91,8 @@ func TestPage(t *testing.T) {
 func TestMerge(t *testing.T) {
 	got := results()
 	got.Merge(results())
-	if n := len(got.Set("large").Peers["kube-dns"].Mixes[dataset.MixA]); len(got.Sets) != 1 || n != 6 || len(got.Grow) != 4 {
+	if n := len(got.Set("large").Peers["kube-dns"].Mixes[dataset.MixA]); len(got.Sets) != 1 || n != 6 ||
+		len(got.Grow) != 4 {
 		t.Errorf("%d sets, %d runs of mix A, %d points: want 1, 6 and 4", len(got.Sets), n, len(got.Grow))
 	}
 }

@@ -21,9 +21,11 @@ func Text(r *Results) string {
 	var b strings.Builder
 	b.WriteString(where(r))
 	for _, s := range slices.Backward(r.Sets) {
-		fmt.Fprintf(&b, "\n### The %s cluster: %s Services, %s headless endpoints\n", s.Name, thousands(float64(s.Services)), thousands(float64(s.Endpoints)))
+		fmt.Fprintf(&b, "\n### The %s cluster: %s Services, %s headless endpoints\n", s.Name,
+			thousands(float64(s.Services)), thousands(float64(s.Endpoints)))
 		for _, part := range []struct{ title, body string }{
-			{"CPU seconds of the server per million answers", s.mixTable(func(m MixRun) float64 { return m.CPU }, figure)},
+			{"CPU seconds of the server per million answers",
+				s.mixTable(func(m MixRun) float64 { return m.CPU }, figure)},
 			{"The same, as a multiple of kube-dns", s.ratioTable()},
 			{"Answers a second from one core", s.mixTable(func(m MixRun) float64 { return m.QPS }, thousands)},
 			{"CPU seconds per million answers, by process", s.processTable()},
@@ -176,8 +178,10 @@ func (s *Set) latencyTable() string {
 				return
 			}
 			of := func(f func(Latency) float64) string { return thousands(medianOf(l, f)) }
-			t.add(title, short[mix], of(func(l Latency) float64 { return l.Rate }), of(func(l Latency) float64 { return l.P50 }),
-				of(func(l Latency) float64 { return l.P90 }), of(func(l Latency) float64 { return l.P99 }), of(func(l Latency) float64 { return l.P999 }),
+			t.add(title, short[mix], of(func(l Latency) float64 { return l.Rate }),
+				of(func(l Latency) float64 { return l.P50 }),
+				of(func(l Latency) float64 { return l.P90 }), of(func(l Latency) float64 { return l.P99 }),
+				of(func(l Latency) float64 { return l.P999 }),
 				of(func(l Latency) float64 { return float64(l.Lost) }))
 		})
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 func (s *Set) changeTable() string {
-	t := table{head: []string{"server", "start to right answers, ms", "CPU of the start, s", "new Service after its event, ms", "after the request, ms", "CPU per endpoint update, ms", "updates/s"}}
+	t := table{head: []string{"server", "start to right answers, ms", "CPU of the start, s",
+		"new Service after its event, ms", "after the request, ms", "CPU per endpoint update, ms", "updates/s"}}
 	s.each(func(title string, p *Peer) {
 		if len(p.StartMs) > 0 {
 			t.add(title, figure(Median(p.StartMs)), figure(Median(p.StartCPU)), figure(Median(p.ChangeMs)),
@@ -37,7 +38,8 @@ func (s *Set) lostTable() string {
 			}
 			if other := answered - ok - absent; title != "echo (the floor)" && (lost > 0 || cut > 0 || other > 0) {
 				share := func(c int) string { return fmt.Sprintf("%.1f %%", 100*float64(c)/float64(answered)) }
-				t.add(title, short[n], thousands(float64(lost)), thousands(float64(answered)), thousands(float64(cut)), share(ok), share(absent), share(other))
+				t.add(title, short[n], thousands(float64(lost)), thousands(float64(answered)),
+					thousands(float64(cut)), share(ok), share(absent), share(other))
 			}
 		}
 	})
@@ -51,9 +53,11 @@ func growText(r *Results) string {
 	if len(r.Grow) == 0 {
 		return ""
 	}
-	t := table{head: []string{"Services", "endpoints", "RSS, MiB", "peak, MiB", "live heap, MiB", "start, ms", "CPU of the start, s", "CPU per update, ms"}}
+	t := table{head: []string{"Services", "endpoints", "RSS, MiB", "peak, MiB", "live heap, MiB", "start, ms",
+		"CPU of the start, s", "CPU per update, ms"}}
 	for _, g := range r.Grow {
-		t.add(thousands(float64(g.Services)), thousands(float64(g.Endpoints)), figure(g.RSS), figure(g.Peak), figure(g.Heap),
+		t.add(thousands(float64(g.Services)), thousands(float64(g.Endpoints)), figure(g.RSS), figure(g.Peak),
+			figure(g.Heap),
 			thousands(g.StartMs), figure(g.StartCPU), figure(Median(g.UpdateMs)))
 	}
 	u := table{head: []string{"endpoints of the Service", "of the changed slice", "CPU per update, ms"}}

@@ -39,7 +39,8 @@ func TestSameAsManifests(t *testing.T) {
 		{"overlays/cluster-first", map[string]any{"clusterFirst": true}},
 		{"overlays/dual-stack", map[string]any{"dualStack": true}},
 		{"overlays/node-local", map[string]any{"nodeLocal": true}},
-		{"overlays/autoscaler", map[string]any{"autoscaler": map[string]any{"enabled": true, "image": render.Default().AutoscalerImage}}},
+		{"overlays/autoscaler", map[string]any{"autoscaler": map[string]any{"enabled": true,
+			"image": render.Default().AutoscalerImage}}},
 		{"overlays/example", map[string]any{
 			"dualStack": true, "clusterDomain": "k8s.example.",
 			"image": map[string]any{"registry": "registry.example/dns", "tag": "v1.0.0"},
@@ -108,7 +109,8 @@ func execute(t *testing.T, values map[string]any) (map[string]string, error) {
 }
 
 // executeIn renders the chart for a release of Kubernetes, where these objects exist.
-func executeIn(t *testing.T, values map[string]any, release string, existing ...runtime.Object) (map[string]string, error) {
+func executeIn(t *testing.T, values map[string]any, release string, existing ...runtime.Object) (map[string]string,
+	error) {
 	t.Helper()
 	c, err := loader.Load(dir)
 	if err != nil {
@@ -122,7 +124,8 @@ func executeIn(t *testing.T, values map[string]any, release string, existing ...
 	capabilities.KubeVersion = *version
 	given := map[string]any{"clusterIP": "10.96.0.10", "image": map[string]any{"registry": "localhost"}}
 	maps.Copy(given, values)
-	all, err := util.ToRenderValues(c, given, common.ReleaseOptions{Name: "kube-dns", Namespace: "kube-system"}, capabilities)
+	all, err := util.ToRenderValues(c, given, common.ReleaseOptions{Name: "kube-dns", Namespace: "kube-system"},
+		capabilities)
 	if err != nil {
 		return nil, err
 	}

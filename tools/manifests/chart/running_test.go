@@ -32,7 +32,8 @@ func deployment(name string, replicas int32, args []string, env ...corev1.EnvVar
 // TestKeepsWhatRuns shows that address, zone and number of pods of what runs stay.
 func TestKeepsWhatRuns(t *testing.T) {
 	old := deployment("kube-dns", 3, []string{"--domain=prod.example.", "--v=2"})
-	ours := deployment("kube-dns", 5, []string{"--domain=$(CLUSTER_DOMAIN)."}, corev1.EnvVar{Name: "CLUSTER_DOMAIN", Value: "prod.example"})
+	ours := deployment("kube-dns", 5, []string{"--domain=$(CLUSTER_DOMAIN)."},
+		corev1.EnvVar{Name: "CLUSTER_DOMAIN", Value: "prod.example"})
 	none := deployment("kube-dns", 0, nil)
 	autoscaler := map[string]any{"enabled": true, "image": "registry.example/cpa:v1"}
 	for _, tt := range []struct {
@@ -41,19 +42,27 @@ func TestKeepsWhatRuns(t *testing.T) {
 		existing []runtime.Object
 		want     string // text of a manifest or of the error
 	}{
-		{"address of the Service", map[string]any{"clusterIP": ""}, []runtime.Object{service("10.96.0.53")}, `clusterIP: "10.96.0.53"`},
-		{"another address", nil, []runtime.Object{service("10.96.0.53")}, "has the address 10.96.0.53, which cannot become 10.96.0.10"},
+		{"address of the Service", map[string]any{"clusterIP": ""}, []runtime.Object{service("10.96.0.53")},
+			`clusterIP: "10.96.0.53"`},
+		{"another address", nil, []runtime.Object{service("10.96.0.53")},
+			"has the address 10.96.0.53, which cannot become 10.96.0.10"},
 		{"another zone", nil, []runtime.Object{old}, "set clusterDomain=prod.example"},
 		{"another zone in a variable", nil, []runtime.Object{ours}, "set clusterDomain=prod.example"},
 		{"replicas", map[string]any{"clusterDomain": "prod.example"}, []runtime.Object{old}, "replicas: 3"},
-		{"replicas, final dot", map[string]any{"clusterDomain": "prod.example."}, []runtime.Object{ours}, "replicas: 5"},
-		{"replicas given", map[string]any{"clusterDomain": "prod.example", "replicas": 2}, []runtime.Object{old}, "replicas: 2"},
+		{"replicas, final dot", map[string]any{"clusterDomain": "prod.example."}, []runtime.Object{ours},
+			"replicas: 5"},
+		{"replicas given", map[string]any{"clusterDomain": "prod.example", "replicas": 2}, []runtime.Object{old},
+			"replicas: 2"},
 		{"no replicas", nil, []runtime.Object{none}, "replicas: 0"},
-		{"replicas for the autoscaler", map[string]any{"clusterDomain": "prod.example", "autoscaler": autoscaler}, []runtime.Object{old}, "replicas: 3"},
-		{"replicas given, and the autoscaler", map[string]any{"clusterDomain": "prod.example", "autoscaler": autoscaler, "replicas": 2},
+		{"replicas for the autoscaler", map[string]any{"clusterDomain": "prod.example", "autoscaler": autoscaler},
 			[]runtime.Object{old}, "replicas: 3"},
-		{"CoreDNS", nil, []runtime.Object{deployment("coredns", 2, nil)}, "pods of the Deployment coredns are endpoints of the Service"},
-		{"CoreDNS, allowed", map[string]any{"besideOthers": true}, []runtime.Object{deployment("coredns", 2, nil)}, "WARNING: the Service kube-dns selects pods of coredns"},
+		{"replicas given, and the autoscaler",
+			map[string]any{"clusterDomain": "prod.example", "autoscaler": autoscaler, "replicas": 2},
+			[]runtime.Object{old}, "replicas: 3"},
+		{"CoreDNS", nil, []runtime.Object{deployment("coredns", 2, nil)},
+			"pods of the Deployment coredns are endpoints of the Service"},
+		{"CoreDNS, allowed", map[string]any{"besideOthers": true}, []runtime.Object{deployment("coredns", 2, nil)},
+			"WARNING: the Service kube-dns selects pods of coredns"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			files, err := executeIn(t, tt.values, "v1.36.0", tt.existing...)
