@@ -168,7 +168,7 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	synced := z.HasSynced()
 	var owners, endpoints []string
 	var tooOld bool
-	for _, n := range z.claimants(addr).all() {
+	for _, n := range z.reverse.nodes(addr) {
 		s := n.Value()
 		switch {
 		case s == nil:
@@ -204,7 +204,7 @@ func (z *Zone) ReverseBelow(prefix netip.Prefix) error {
 	switch z = z.answering(); {
 	case z == nil:
 		return backend.ErrNotReady
-	case z.prefixes.has(prefix):
+	case z.reverse.prefixes.has(prefix):
 		return nil
 	case !z.HasSynced():
 		return backend.ErrNotReady

@@ -31,7 +31,7 @@ func (z *Zone) PlainReverse(addr netip.Addr) backend.Plain {
 	if !z.synced.Load() {
 		return backend.Plain{}
 	}
-	if c := z.reverse.Get(addr.As16()); c != nil {
+	if c := z.reverse.get(addr); c != nil {
 		return c.plain(addr)
 	}
 	return backend.Plain{}
@@ -125,10 +125,10 @@ func (c *claimants) plain(addr netip.Addr) backend.Plain {
 	switch {
 	case c.owner != "":
 		return backend.Plain{Kind: backend.PlainName, TTL: ttl, Host: c.owner}
-	case c.others != nil:
+	case len(c.nodes) > 1:
 		return backend.Plain{}
 	}
-	s := c.first.Value()
+	s := c.nodes[0].Value()
 	if s == nil {
 		return backend.Plain{}
 	}

@@ -3,6 +3,7 @@ package dns
 import (
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
@@ -10,69 +11,72 @@ import (
 // A reverseKey is an address, of either family, as IPv6 has it.
 type reverseKey [16]byte
 
+// A reverseIndex holds the Services that may claim an address. Their names for it are
+// read from their values. There is one writer; readers take no lock.
+type reverseIndex struct {
+	byAddr   sync.Map // *claimants by reverseKey
+	prefixes prefixes // of the addresses
+}
+
 // claimants are the Services that may claim an address. They are immutable.
 type claimants struct {
 	// owner is the name of the one claimant, when that has the address as its
 	// ClusterIP: most often it is all that there is to know.
-	owner  string
-	first  *treecache.Node[service]
-	others *[]*treecache.Node[service] // nil: none
+	owner string
+	nodes []*treecache.Node[service]
 }
 
-func claimantsOf(nodes []*treecache.Node[service]) claimants {
-	c := claimants{first: nodes[0]}
-	if others := nodes[1:]; len(others) > 0 {
-		c.others = &others
-	} else if s := c.first.Value(); s != nil && !s.headless {
-		c.owner = s.owner
-	}
+// get returns the claimants of an address, or nil.
+func (x *reverseIndex) get(addr netip.Addr) *claimants {
+	held, _ := x.byAddr.Load(reverseKey(addr.As16()))
+	c, _ := held.(*claimants)
 	return c
 }
 
-func (c claimants) all() []*treecache.Node[service] {
-	switch {
-	case c.first == nil:
-		return nil
-	case c.others == nil:
-		return []*treecache.Node[service]{c.first}
+func (x *reverseIndex) nodes(addr netip.Addr) []*treecache.Node[service] {
+	if c := x.get(addr); c != nil {
+		return c.nodes
 	}
-	return append([]*treecache.Node[service]{c.first}, *c.others...)
+	return nil
 }
 
-// claimants returns who may claim an address.
-func (z *Zone) claimants(addr netip.Addr) claimants {
-	if held := z.reverse.Get(addr.As16()); held != nil {
-		return *held
+func (x *reverseIndex) put(addr netip.Addr, nodes []*treecache.Node[service]) {
+	c := &claimants{nodes: nodes}
+	if len(nodes) == 1 {
+		if s := nodes[0].Value(); s != nil && !s.headless {
+			c.owner = s.owner
+		}
 	}
-	return claimants{}
+	x.byAddr.Store(reverseKey(addr.As16()), c)
 }
 
-// claim and unclaim keep the reverse index, after the node got its value.
-func (z *Zone) claim(node *treecache.Node[service], addrs []netip.Addr) {
+// claim adds a node, which has its value, to the claimants of addresses.
+func (x *reverseIndex) claim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		nodes := z.claimants(addr).all()
+		nodes := x.nodes(addr)
 		if len(nodes) == 0 {
-			z.prefixes.add(addr)
+			x.prefixes.add(addr)
 		}
 		if !slices.Contains(nodes, node) {
-			nodes = append(nodes, node)
+			nodes = append(slices.Clip(nodes), node)
 		}
-		z.reverse.Put(addr.As16(), claimantsOf(nodes))
+		x.put(addr, nodes)
 	}
 }
 
-func (z *Zone) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
+// unclaim removes a node from the claimants of addresses.
+func (x *reverseIndex) unclaim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
-		held := z.claimants(addr).all()
+		held := x.nodes(addr)
 		if len(held) == 0 {
 			continue
 		}
-		nodes := slices.DeleteFunc(held, func(n *treecache.Node[service]) bool { return n == node })
+		nodes := slices.DeleteFunc(slices.Clone(held), func(n *treecache.Node[service]) bool { return n == node })
 		if len(nodes) == 0 {
-			z.reverse.Delete(addr.As16())
-			z.prefixes.remove(addr)
+			x.byAddr.Delete(reverseKey(addr.As16()))
+			x.prefixes.remove(addr)
 		} else {
-			z.reverse.Put(addr.As16(), claimantsOf(nodes))
+			x.put(addr, nodes)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -22,13 +21,9 @@ import (
 // the new values and makes them visible, so a burst of changes to one Service
 // is one build. All other methods may be called by anybody.
 type Zone struct {
-	domain string // with trailing dot
-	tree   *treecache.Tree[service]
-	// reverse says which nodes may claim an address; what they say about it is
-	// read from their values.
-	reverse *treecache.Map[reverseKey, claimants]
-	// prefixes are those of the addresses in reverse.
-	prefixes prefixes
+	domain  string // with trailing dot
+	tree    *treecache.Tree[service]
+	reverse reverseIndex
 
 	// The writer's own.
 	records   map[Key]*record    // by the Service's key
@@ -79,11 +74,9 @@ type Options struct {
 // NewZone returns an empty zone that is not ready.
 func NewZone(opts Options) *Zone {
 	domain := cmp.Or(opts.Domain, "cluster.local.")
-	seed := maphash.MakeSeed()
 	return &Zone{
 		domain:    domain,
 		tree:      treecache.New[service](domain),
-		reverse:   treecache.NewMap[reverseKey, claimants](func(k reverseKey) uint64 { return maphash.Bytes(seed, k[:]) }),
 		records:   map[Key]*record{},
 		endpoints: map[Key]*Endpoints{},
 	}
@@ -272,11 +265,11 @@ func (z *Zone) publish(r *record, value *service) {
 		if r.value != nil && r.value.headless != value.headless {
 			fresh = is // the same addresses have other names
 		}
-		z.claim(r.node, fresh)
-		z.unclaim(r.node, without(was, is))
+		z.reverse.claim(r.node, fresh)
+		z.reverse.unclaim(r.node, without(was, is))
 	case r.value != nil:
 		z.tree.Delete(r.value.owner)
-		z.unclaim(r.node, was)
+		z.reverse.unclaim(r.node, was)
 		r.node = nil
 	}
 	r.value = value

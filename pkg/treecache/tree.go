@@ -1,7 +1,11 @@
 package treecache
 
 import (
+	"iter"
+	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -9,7 +13,6 @@ import (
 // in lower case, and every dot in them separates labels.
 type Tree[V any] struct {
 	origin string // ".cluster.local.", or "." for the root
-	hash   *hasher
 	root   *Node[V]
 }
 
@@ -17,13 +20,22 @@ type Tree[V any] struct {
 // its name's value, and carries none once the name was deleted.
 type Node[V any] struct {
 	value    atomic.Pointer[V]
-	children atomic.Pointer[children[V]]
+	children atomic.Pointer[children] // nil: none
 }
+
+// children are the nodes one label below a node: *Node[V] by label.
+type children struct {
+	byLabel sync.Map
+	count   atomic.Int64
+}
+
+// Root returns the node of the tree's origin.
+func (t *Tree[V]) Root() *Node[V] { return t.root }
 
 // New returns an empty tree of names at or below origin, such as
 // "cluster.local.".
 func New[V any](origin string) *Tree[V] {
-	return &Tree[V]{origin: "." + strings.TrimPrefix(origin, "."), hash: newHasher(), root: &Node[V]{}}
+	return &Tree[V]{origin: "." + strings.TrimPrefix(origin, "."), root: &Node[V]{}}
 }
 
 // Value returns what the node carries now, or nil.
@@ -36,9 +48,67 @@ func (n *Node[V]) Replace(value *V) { n.value.Store(value) }
 // child returns the node one label below n, or nil.
 func (n *Node[V]) child(label string) *Node[V] {
 	if c := n.children.Load(); c != nil {
-		return c.get(label)
+		child, _ := c.byLabel.Load(label)
+		node, _ := child.(*Node[V])
+		return node
 	}
 	return nil
+}
+
+// add returns a new node one label below n. Writer only.
+func (n *Node[V]) add(label string) *Node[V] {
+	c := n.children.Load()
+	if c == nil {
+		c = &children{}
+		n.children.Store(c)
+	}
+	child := &Node[V]{}
+	c.byLabel.Store(label, child)
+	c.count.Add(1)
+	return child
+}
+
+// all yields the children of n with their labels, beginning at a random one.
+func (n *Node[V]) all() iter.Seq2[string, *Node[V]] {
+	return func(yield func(string, *Node[V]) bool) {
+		c := n.children.Load()
+		if c == nil {
+			return
+		}
+		skip, more := rand.Int64N(max(1, c.count.Load())), true
+		for _, second := range []bool{false, true} {
+			at := int64(0)
+			c.byLabel.Range(func(label, child any) bool {
+				if at++; (at <= skip) == second {
+					more = yield(label.(string), child.(*Node[V]))
+				}
+				return more && (!second || at < skip)
+			})
+			if !more || skip == 0 {
+				return
+			}
+		}
+	}
+}
+
+// Children yields the nodes one label below n with their labels, in the order
+// of the labels. It shows one moment's children; it sorts, so it is not for
+// answering queries.
+func (n *Node[V]) Children() iter.Seq2[string, *Node[V]] {
+	return func(yield func(string, *Node[V]) bool) {
+		var labels []string
+		nodes := map[string]*Node[V]{}
+		for label, child := range n.all() {
+			labels = append(labels, label)
+			nodes[label] = child
+		}
+		slices.Sort(labels)
+		for _, label := range slices.Compact(labels) {
+			if !yield(label, nodes[label]) {
+				return
+			}
+		}
+	}
 }
 
 // Set makes name carry value, which is not nil, and returns its node. It
@@ -55,12 +125,7 @@ func (t *Tree[V]) Set(name string, value *V) *Node[V] {
 		rest, label = cutLast(rest)
 		next := n.child(label)
 		if next == nil {
-			c := n.children.Load()
-			if c == nil {
-				c = newChildren[V](t.hash)
-				n.children.Store(c)
-			}
-			next = c.add(label)
+			next = n.add(label)
 		}
 		n = next
 	}
@@ -91,8 +156,8 @@ func (t *Tree[V]) prune(n *Node[V], rest string) {
 		return
 	}
 	c := n.children.Load()
-	c.remove(label)
-	if c.empty() {
+	c.byLabel.Delete(label)
+	if c.count.Add(-1) == 0 {
 		n.children.Store(nil)
 	}
 }
@@ -119,9 +184,9 @@ func (t *Tree[V]) Lookup(name string) (n *Node[V], rest string) {
 }
 
 // Match walks name like Lookup, but takes the label "*" for every child whose
-// label does not begin with "_", beginning at a random one; a "*" in the leftmost place is left in rest,
-// for yield to judge. Walks that end at a node with a value, or at the name's
-// end, are handed to yield, until it returns false.
+// label does not begin with "_", beginning at a random one. A "*" in the leftmost
+// place is left in rest. Match yields each walk that ends at a node with a value, or
+// at the name's end, until yield returns false.
 func (t *Tree[V]) Match(name string, yield func(n *Node[V], rest string) bool) {
 	if rest, ok := t.relative(name); ok {
 		match(t.root, rest, yield)
@@ -137,11 +202,7 @@ func match[V any](n *Node[V], rest string, yield func(*Node[V], string) bool) bo
 		child := n.child(label)
 		return child == nil || match(child, left, yield)
 	}
-	c := n.children.Load()
-	if c == nil {
-		return true
-	}
-	for label, child := range c.all() {
+	for label, child := range n.all() {
 		if !strings.HasPrefix(label, "_") && !match(child, left, yield) {
 			return false
 		}
