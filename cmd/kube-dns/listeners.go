@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 
 	"github.com/kube-dns/kube-dns/internal/cli"
@@ -63,14 +62,4 @@ func (l listeners) close() {
 			_ = ln.Close()
 		}
 	}
-}
-
-// readMetricsOptions reads the environment. A mistake there must not leave a cluster
-// without DNS: it turns metrics off.
-func readMetricsOptions(log *slog.Logger) metricsOptions {
-	m, err := metricsFromEnv(os.Getenv)
-	if err != nil {
-		log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
-	}
-	return m
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"time"
 
@@ -74,8 +75,12 @@ type process struct {
 
 // newProcess builds the graph and binds the ports. Its errors carry the exit code.
 func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *slog.Logger) (*process, error) {
+	metrics, err := metricsFromEnv(os.Getenv)
+	if err != nil { // which must not leave a cluster without DNS
+		log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
+	}
 	p := &process{
-		options: o, log: log, registry: httpd.NewRegistry(), metrics: readMetricsOptions(log),
+		options: o, log: log, registry: httpd.NewRegistry(), metrics: metrics,
 		zone: kubedns.NewZone(kubedns.Options{Domain: o.domain}),
 	}
 	registerBuildInfo(p.registry)
@@ -84,7 +89,6 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	if err := p.addInputs(forwarder); err != nil {
 		return nil, cli.Fatal(err)
 	}
-	var err error
 	p.server, err = skydns.New(skydns.Options{
 		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
 		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem,
@@ -166,7 +170,7 @@ func (p *process) Run(ctx context.Context) error {
 	}
 	status := p.status.handler()
 	if p.metrics.port != 0 {
-		status.Handle(p.metrics.path, httpd.MetricsHandler(p.registry))
+		status.Handle("/", httpd.At(p.metrics.path, httpd.MetricsHandler(p.registry)))
 	}
 	serve(p.listeners.status, status)
 	if p.listeners.metrics != nil {
@@ -181,7 +185,7 @@ func (p *process) Run(ctx context.Context) error {
 // metricsPage serves the metrics port.
 func (p *process) metricsPage() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(p.metrics.path, httpd.MetricsHandler(p.registry))
+	mux.Handle("/", httpd.At(p.metrics.path, httpd.MetricsHandler(p.registry)))
 	if p.metrics.path != "/" {
 		text := fmt.Sprintf("kube-dns %s\n\n%s  metrics; the state is at port %d",
 			cli.Version(), p.metrics.path, p.options.healthzPort)

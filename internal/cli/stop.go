@@ -41,47 +41,35 @@ func notifyStop(ctx context.Context, signals <-chan os.Signal, lameduck time.Dur
 	<-chan struct{}, context.Context, func(),
 ) {
 	stop, cancel := context.WithCancel(ctx)
-	draining := make(chan struct{}) // closed by the goroutine below
+	draining := make(chan struct{}) // closed by the goroutine
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer cancel()
-		if awaitTerm(stop, signals, lameduck, log) {
-			close(draining)
-			awaitEnd(stop, signals, lameduck, log)
-			return
+		var over <-chan time.Time // of lameduck; nil before draining
+		select {
+		case <-stop.Done():
+		case sig := <-signals:
+			if sig == syscall.SIGTERM && lameduck > 0 {
+				log.Info("draining: not ready from now on, still answering", "signal", sig.String(), "lameduck", lameduck)
+				over = time.After(lameduck)
+			} else {
+				log.Info("stopping", "signal", sig.String())
+			}
 		}
 		close(draining)
+		if over == nil {
+			return
+		}
+		select {
+		case <-stop.Done():
+		case <-over:
+			log.Info("stopping", "reason", "lameduck is over")
+		case sig := <-signals:
+			log.Info("stopping", "signal", sig.String())
+		}
 	})
 	return draining, stop, func() {
 		cancel()
 		running.Wait()
-	}
-}
-
-// awaitTerm waits for the first signal or the end of ctx. It reports whether to drain.
-func awaitTerm(ctx context.Context, signals <-chan os.Signal, lameduck time.Duration, log *slog.Logger) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case sig := <-signals:
-		if sig == syscall.SIGTERM && lameduck > 0 {
-			log.Info("draining: not ready from now on, still answering", "signal", sig.String(), "lameduck", lameduck)
-			return true
-		}
-		log.Info("stopping", "signal", sig.String())
-		return false
-	}
-}
-
-// awaitEnd waits for the end of lameduck, a signal or the end of ctx.
-func awaitEnd(ctx context.Context, signals <-chan os.Signal, lameduck time.Duration, log *slog.Logger) {
-	timer := time.NewTimer(lameduck)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-		log.Info("stopping", "reason", "lameduck is over")
-	case sig := <-signals:
-		log.Info("stopping", "signal", sig.String())
 	}
 }

@@ -22,6 +22,18 @@ func (c Check) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, text)
 }
 
+// At returns a handler for "/" that serves path with h, and nothing else. Unlike in a
+// pattern of http.ServeMux, every character of path has its own meaning.
+func At(path string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // UntilDraining returns a Check that is check until draining is closed, and fails
 // from then on. A nil draining is never closed.
 func UntilDraining(draining <-chan struct{}, check Check) Check {
