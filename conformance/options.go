@@ -63,15 +63,31 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		fmt.Fprint(stderr, usage)
 		fs.PrintDefaults()
 	}
+	o.serverFlags(fs)
+	o.runFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		return options{}, err
+	}
+	o.files = fs.Args()
+	if (o.server == "") == (o.manifests == "") {
+		return options{}, errors.New("give either -server or -manifests (-h lists all flags)")
+	}
+	return o, nil
+}
+
+// serverFlags are about the server and its cluster.
+func (o *options) serverFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.server, "server", "", "`address` (ip:port) of the server, UDP and TCP")
 	fs.StringVar(&o.zone, "zone", "cluster.local", "`zone` of the cluster")
 	fs.StringVar(&o.resolver, "resolver", "",
 		"`address` (ip:port) on which names outside the cluster are served meanwhile;\n"+
 			"the server must forward to it. Without it, vectors that need it are skipped")
-	fs.StringVar(&o.manifests, "manifests", "",
-		"write the objects of the vectors to this `directory`, one file each, and exit")
-	kubectl := fs.String("kubectl", "", "`command` that applies and deletes manifests, with arguments, for example\n"+
-		"'kubectl --context=kind'. It is run with apply -f - and delete --ignore-not-found -f -")
+	fs.Func("kubectl", "`command` that applies and deletes manifests, with arguments, for example\n"+
+		"'kubectl --context=kind'. It is run with apply -f - and delete --ignore-not-found -f -",
+		func(text string) error {
+			o.kubectl = strings.Fields(text)
+			return nil
+		})
 	fs.StringVar(&o.configDir, "config-dir", "",
 		"`directory` from which the server reads its configuration, as kube-dns --config-dir does;\n"+
 			"without it, vectors about the configuration are skipped")
@@ -84,8 +100,18 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		o.endpoints = mode
 		return nil
 	})
-	features := fs.String("features", conformance.FeatureDualStack+","+conformance.FeatureEndpointSlices,
-		"`features` of cluster and server")
+	o.features = []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices}
+	fs.Func("features", "`features` of cluster and server (default "+strings.Join(o.features, ",")+")",
+		func(text string) error {
+			o.features = strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+			return nil
+		})
+}
+
+// runFlags are about this run.
+func (o *options) runFlags(fs *flag.FlagSet) {
+	fs.StringVar(&o.manifests, "manifests", "",
+		"write the objects of the vectors to this `directory`, one file each, and exit")
 	fs.Func("run", "run only queries whose FILE/STEP/ID/NAME/TYPE matches this regular `expression`",
 		func(text string) (err error) {
 			o.only, err = regexp.Compile(text)
@@ -94,14 +120,4 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.DurationVar(&o.settle, "settle", time.Second, "`time` between a change and its queries")
 	fs.DurationVar(&o.patience, "patience", 5*time.Second, "`time` in which a wrong reply is asked for again")
 	fs.BoolVar(&o.verbose, "v", false, "print each query")
-	if err := fs.Parse(args); err != nil {
-		return options{}, err
-	}
-	o.kubectl = strings.Fields(*kubectl)
-	o.features = strings.FieldsFunc(*features, func(r rune) bool { return r == ',' })
-	o.files = fs.Args()
-	if (o.server == "") == (o.manifests == "") {
-		return options{}, errors.New("give either -server or -manifests (-h lists all flags)")
-	}
-	return o, nil
 }

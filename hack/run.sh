@@ -136,13 +136,14 @@ start() {
 
 find_go() {
 	command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
-	command -v go >/dev/null || fail "there is no go command: install Go (https://go.dev/dl), at least the version that go.mod names"
+	command -v go >/dev/null || fail "there is no go command: install Go (https://go.dev/dl)"
 }
 
 build() {
 	say "building kube-dns, dnsmasq-nanny and sidecar (the first time takes a minute or two)..."
 	mkdir -p "$bin"
-	(cd "$root" && CGO_ENABLED=0 go build -o "$bin/" ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar ./hack/selfcheck) ||
+	CGO_ENABLED=0 go build -C "$root" -o "$bin/" \
+		./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar ./hack/selfcheck ||
 		fail "the build failed: see above"
 }
 
@@ -150,7 +151,8 @@ check_ports() {
 	"$bin/selfcheck" free \
 		"DNS_PORT=udp/$ip:$dns_port" "DNS_PORT=tcp/$ip:$dns_port" \
 		"KUBEDNS_PORT=udp/$ip:$kubedns_port" "KUBEDNS_PORT=tcp/$ip:$kubedns_port" \
-		"HEALTHZ_PORT=tcp/$ip:$healthz_port" "METRICS_PORT=tcp/$ip:$metrics_port" "SIDECAR_PORT=tcp/$ip:$sidecar_port" ||
+		"HEALTHZ_PORT=tcp/$ip:$healthz_port" "METRICS_PORT=tcp/$ip:$metrics_port" \
+		"SIDECAR_PORT=tcp/$ip:$sidecar_port" ||
 		fail "some ports are taken: see above (does another \"make run\" run?)"
 }
 

@@ -43,7 +43,8 @@ info=$root/var/lib/dpkg/info
 mkdir -p "$info"
 for deb in "$work"/archives/*.deb; do
 	dpkg-deb --extract "$deb" "$root"
-	dpkg-deb --fsys-tarfile "$deb" | tar --list | sed 's,^\.,,;s,/$,,;s,^$,/.,' >"$info/$(dpkg-deb --field "$deb" Package).list"
+	dpkg-deb --fsys-tarfile "$deb" | tar --list | sed 's,^\.,,;s,/$,,;s,^$,/.,' \
+		>"$info/$(dpkg-deb --field "$deb" Package).list"
 	{
 		dpkg-deb --field "$deb"
 		echo "Status: install ok installed"

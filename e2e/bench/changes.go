@@ -108,10 +108,9 @@ func newService(ctx context.Context, s *setup, r *peer.Running) (after, send []f
 	defer cancel()
 	events := make(chan event, newServices) // sent by the watch
 	ended := make(chan struct{})            // closed when the watch has ended
-	const namespace = "svc-0"
 	go func() {
 		defer close(ended)
-		err := s.api.Watch(ctx, kubeapi.ServicesPath(namespace),
+		err := s.api.Watch(ctx, kubeapi.ServicesPath(newNamespace),
 			func(name string) { events <- event{name, time.Now()} })
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "watch services:", err)
@@ -128,28 +127,39 @@ func newService(ctx context.Context, s *setup, r *peer.Running) (after, send []f
 		}
 	}()
 	for i := range newServices {
-		name := fmt.Sprintf("new-%d-%d", os.Getpid(), i)
-		ip := netip.AddrFrom4([4]byte{10, 101, 200, byte(i + 1)})
-		sent := time.Now()
-		path := kubeapi.ServicesPath(namespace)
-		if _, err := s.api.Do(ctx, http.MethodPost, path, kubeapi.Service(name, ip)); err != nil {
-			return nil, nil, fmt.Errorf("make a service: %w", err)
-		}
-		seen, err := await(events, name)
-		if err != nil {
-			return nil, nil, err
-		}
-		right, err := firstRight(r, probe{name + "." + namespace + ".svc." + dataset.Zone, 1, ip})
+		sent, seen, right, err := newOne(ctx, s, r, events, i)
 		if err != nil {
 			return nil, nil, err
 		}
 		after = append(after, right.Sub(seen).Seconds()*1e3)
 		send = append(send, right.Sub(sent).Seconds()*1e3)
-		if _, err := s.api.Do(ctx, http.MethodDelete, path+"/"+name, nil); err != nil {
-			return nil, nil, fmt.Errorf("delete a service: %w", err)
-		}
 	}
 	return after, send, nil
+}
+
+const newNamespace = "svc-0"
+
+// newOne makes and deletes one Service. It returns the times of the request, of the event and
+// of the first right reply.
+func newOne(ctx context.Context, s *setup, r *peer.Running, events <-chan event, i int) (
+	sent, seen, right time.Time, err error) {
+	name := fmt.Sprintf("new-%d-%d", os.Getpid(), i)
+	ip := netip.AddrFrom4([4]byte{10, 101, 200, byte(i + 1)})
+	path := kubeapi.ServicesPath(newNamespace)
+	sent = time.Now()
+	if _, err := s.api.Do(ctx, http.MethodPost, path, kubeapi.Service(name, ip)); err != nil {
+		return sent, seen, right, fmt.Errorf("make a service: %w", err)
+	}
+	if seen, err = await(events, name); err != nil {
+		return sent, seen, right, err
+	}
+	if right, err = firstRight(r, probe{name + "." + newNamespace + ".svc." + dataset.Zone, 1, ip}); err != nil {
+		return sent, seen, right, err
+	}
+	if _, err := s.api.Do(ctx, http.MethodDelete, path+"/"+name, nil); err != nil {
+		return sent, seen, right, fmt.Errorf("delete a service: %w", err)
+	}
+	return sent, seen, right, nil
 }
 
 type event struct {

@@ -107,9 +107,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := fs.Parse(args); err != nil {
 		return options{}, err
 	}
-	o.config.Entrypoint = strings.Fields(*entry)
+	o.config.Entrypoint, o.dirs = strings.Fields(*entry), fs.Args()
 	o.created = time.Unix(*created, 0).UTC()
-	o.dirs = fs.Args()
 	switch {
 	case o.out == "":
 		return options{}, errors.New("-o is missing: write the name of the archive")
