@@ -56,6 +56,9 @@ func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, erro
 		if err := ctx.Err(); err != nil && c.r.Buffered() == 0 {
 			return nil, err // it was stopped before the deadline was set
 		}
+		if c.failed.Load() {
+			return nil, net.ErrClosed // it failed before
+		}
 	}
 	size, err := c.r.Peek(2)
 	if err != nil {
