@@ -1,8 +1,10 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
+	"os"
 	"path/filepath"
 
 	"gonum.org/v1/plot"
@@ -41,7 +43,11 @@ func drawAll(r *Results, dir string) ([]chart, error) {
 		}
 		p.Title.Text = title
 		p.Title.Padding = 3 * vg.Millimeter
-		if err := p.Save(chartWidth, chartHeight, filepath.Join(dir, file)); err != nil {
+		path := filepath.Join(dir, file)
+		if err := p.Save(chartWidth, chartHeight, path); err != nil {
+			return fmt.Errorf("chart %s: %w", file, err)
+		}
+		if err := addFonts(path); err != nil {
 			return fmt.Errorf("chart %s: %w", file, err)
 		}
 		out = append(out, chart{file, title})
@@ -66,6 +72,16 @@ func drawAll(r *Results, dir string) ([]chart, error) {
 		}
 	}
 	return out, nil
+}
+
+// addFonts adds fonts to a chart for readers without the one of the plotting library.
+func addFonts(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	b = bytes.ReplaceAll(b, []byte("font-family:Liberation Serif;"), []byte("font-family:Liberation Serif,Times,serif;"))
+	return os.WriteFile(path, b, 0o644)
 }
 
 // bars draws one group of bars for each label, with one bar for each series.
