@@ -22,7 +22,8 @@ func cacheServer(t *testing.T) string {
 	zone := kubedns.NewZone(kubedns.Options{})
 	for i := range 40_000 {
 		k := kubedns.Key{Namespace: fmt.Sprint("ns-", i%10), Name: fmt.Sprint("service-", i)}
-		zone.SetService(kubedns.Service{Key: k, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})}})
+		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		zone.SetService(kubedns.Service{Key: k, ClusterIPs: []netip.Addr{addr}})
 	}
 	zone.Publish()
 	zone.MarkSynced()

@@ -32,15 +32,20 @@ func TestDocs(t *testing.T) {
 		"domain", "nameservers", "kubecfg-file", "kube-master-url", "healthz-port", "dns-bind-address", "dns-port",
 		"config-map", "config-map-namespace", "config-dir", "config-period", "federations", "initial-sync-timeout",
 		"profiling", "version", "v", "vmodule", "log-flush-frequency",
-	}, docs.LegacyLogFlags...), []string{"fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests", "snapshot", "snapshot-max-age"})
+	}, docs.LegacyLogFlags...), []string{
+		"fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests", "snapshot",
+		"snapshot-max-age",
+	})
 
 	metrics := recordMetrics(t)
 	docs.CheckMetrics(t, "kube-dns", metrics,
-		"skydns_skydns_dns_cachemiss_count_total", "skydns_skydns_dns_error_count_total", "skydns_skydns_dns_request_count_total",
+		"skydns_skydns_dns_cachemiss_count_total", "skydns_skydns_dns_error_count_total",
+		"skydns_skydns_dns_request_count_total",
 		"skydns_skydns_dns_request_duration_seconds", "skydns_skydns_dns_response_size_bytes")
 	docs.CheckAlerts(t)
 	names, families := processMetrics(t)
-	docs.CheckAlerted(t, docs.Names(metrics), families, "kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_snapshot_")
+	docs.CheckAlerted(t, docs.Names(metrics), families,
+		"kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_snapshot_")
 	for _, name := range names {
 		if !slices.ContainsFunc(metrics, func(m docs.Metric) bool { return m.Name == name }) {
 			t.Errorf("kube-dns measures %s, and recordMetrics does not know of it", name)
@@ -59,12 +64,17 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	registerBuildInfo(rec)
 	registerCounts(rec, zone)
 	forwarder := upstream.New(noServer)
-	if _, err := newSettings(&settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}, rec); err != nil {
+	s := &settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}
+	if _, err := newSettings(s, rec); err != nil {
 		t.Fatal(err)
 	}
-	other := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) }))
+	other := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
+	}))
 	forwarder.SetRoutes([]netip.AddrPort{other.AddrPort()}, nil)
-	server, err := skydns.New(skydns.Options{Domain: "cluster.local.", Backend: zone, Forwarder: forwarder, Registerer: rec})
+	server, err := skydns.New(skydns.Options{
+		Domain: "cluster.local.", Backend: zone, Forwarder: forwarder, Registerer: rec,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,8 @@ func registerCounts(reg prometheus.Registerer, zone *kubedns.Zone) {
 		func(c kubedns.Counts) int { return c.Services })
 	gauge("kubedns_zone_endpoints", "Addresses of headless Services that have records.",
 		func(c kubedns.Counts) int { return c.Endpoints })
-	gauge("kubedns_zone_names", "Names that have records, of Services, their addresses and their ports, without reverse names.",
+	gauge("kubedns_zone_names",
+		"Names that have records, of Services, their addresses and their ports, without reverse names.",
 		func(c kubedns.Counts) int { return c.Names })
 }
 

@@ -31,7 +31,10 @@ func TestSlowSync(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var log bytes.Buffer
 			reg := prometheus.NewRegistry()
-			s := &status{zone: kubedns.NewZone(kubedns.Options{}), log: slog.New(slog.NewTextHandler(&log, nil)), inputs: inputs{waitingFor: func() string { return "" }}}
+			s := &status{
+				zone: kubedns.NewZone(kubedns.Options{}), log: slog.New(slog.NewTextHandler(&log, nil)),
+				inputs: inputs{waitingFor: func() string { return "" }},
+			}
 			tt.prepare(s.zone)
 			if err := s.warnOfSlowSync(t.Context(), time.Millisecond, reg); err != nil {
 				t.Fatal(err)
@@ -49,7 +52,10 @@ func TestSlowSync(t *testing.T) {
 
 // /readiness has why changes do not arrive, and stays ready.
 func TestReadyInTrouble(t *testing.T) {
-	s := &status{zone: kubedns.NewZone(kubedns.Options{}), inputs: inputs{trouble: func() string { return "no changes of services" }}}
+	s := &status{
+		zone:   kubedns.NewZone(kubedns.Options{}),
+		inputs: inputs{trouble: func() string { return "no changes of services" }},
+	}
 	s.zone.MarkSynced()
 	if text, err := s.ready(t.Context()); err != nil || text != "ok (no changes of services)" {
 		t.Errorf("%q, %v", text, err)

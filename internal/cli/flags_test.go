@@ -163,10 +163,11 @@ func TestParse(t *testing.T) {
 		code           int
 		message        string // what the error must name
 	}{
-		"GNU":               {kind: "GNU", args: []string{"--port=1", "ignored"}},
-		"GNU, help":         {kind: "GNU", args: []string{"--help"}, stdout: gnuHelp},
-		"GNU, short help":   {kind: "GNU", args: []string{"-h"}, stdout: gnuHelp},
-		"GNU, bad value":    {kind: "GNU", args: []string{"--port=x"}, code: 2, message: "--port=x: want a whole number, such as 2; see --help"},
+		"GNU":             {kind: "GNU", args: []string{"--port=1", "ignored"}},
+		"GNU, help":       {kind: "GNU", args: []string{"--help"}, stdout: gnuHelp},
+		"GNU, short help": {kind: "GNU", args: []string{"-h"}, stdout: gnuHelp},
+		"GNU, bad value": {kind: "GNU", args: []string{"--port=x"}, code: 2,
+			message: "--port=x: want a whole number, such as 2; see --help"},
 		"GNU, unknown flag": {kind: "GNU", args: []string{"--prot=1"}, code: 2, message: "--prot"},
 		"Go":                {kind: "Go", args: []string{"-port", "1"}},
 		"Go, help":          {kind: "Go", args: []string{"-help"}, stdout: goHelp},

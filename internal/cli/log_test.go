@@ -108,7 +108,8 @@ $`)
 	if !want.MatchString(out) {
 		t.Errorf("got %s\nwant %s", out, want)
 	}
-	if err := gnuFlags().Parse([]string{"--logging-format=yaml"}); err == nil || !strings.Contains(err.Error(), "must be text or json") {
+	err := gnuFlags().Parse([]string{"--logging-format=yaml"})
+	if err == nil || !strings.Contains(err.Error(), "must be text or json") {
 		t.Errorf("--logging-format=yaml: got %v, want an error that names text and json", err)
 	}
 }

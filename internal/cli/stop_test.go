@@ -45,7 +45,8 @@ func (s *stopTest) expect(moment string, wantDraining, wantStopped bool) {
 	default:
 	}
 	if draining != wantDraining || (s.stop.Err() != nil) != wantStopped {
-		s.t.Errorf("%s: draining %v, stopped %v; want %v, %v", moment, draining, s.stop.Err() != nil, wantDraining, wantStopped)
+		s.t.Errorf("%s: draining %v, stopped %v; want %v, %v",
+			moment, draining, s.stop.Err() != nil, wantDraining, wantStopped)
 	}
 }
 

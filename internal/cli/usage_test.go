@@ -48,11 +48,13 @@ func TestUsageErrors(t *testing.T) {
 		{gnu("--nothing-like-it"), "unknown flag: --nothing-like-it; see --help"},
 		{gnu("--dns-port"), "flag needs an argument: --dns-port; see --help"},
 		{gnu("--logtostderr=2"), "--logtostderr=2: want true or false; see --help"},
-		{gnu("--log-flush-frequency=5"), "--log-flush-frequency=5: want a duration with its unit, such as 10s or 1m; see --help"},
+		{gnu("--log-flush-frequency=5"),
+			"--log-flush-frequency=5: want a duration with its unit, such as 10s or 1m; see --help"},
 		{golang("-syncInterval=10"), "-syncInterval=10: want a duration with its unit, such as 10s or 1m; see --help"},
 		{golang("-count=many"), "-count=many: want a whole number, such as 2; see --help"},
 		{golang("-restartDnsmasq=maybe"), "-restartDnsmasq=maybe: want true or false; see --help"},
-		{golang("-restartDNSmask"), "flag provided but not defined: -restartDNSmask (did you mean -restartDnsmasq?); see --help"},
+		{golang("-restartDNSmask"),
+			"flag provided but not defined: -restartDNSmask (did you mean -restartDnsmasq?); see --help"},
 	} {
 		if tt.err == nil || tt.err.Error() != tt.want {
 			t.Errorf("got  %v\nwant %s", tt.err, tt.want)

@@ -15,7 +15,9 @@ func TestRecorder(t *testing.T) {
 	rec := docs.NewRecorder()
 	rec.MustRegister(
 		prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b_total", Help: "B."}, []string{"x", "y"}),
-		prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "c_seconds", Help: "C.", Buckets: []float64{1, 2}}, []string{"z"}),
+		prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "c_seconds", Help: "C.", Buckets: []float64{1, 2},
+		}, []string{"z"}),
 		prometheus.NewGauge(prometheus.GaugeOpts{Name: "a", Help: "A."}),
 	)
 	want := []docs.Metric{

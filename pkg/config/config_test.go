@@ -45,7 +45,8 @@ func TestEqual(t *testing.T) {
 			}
 		})
 	}
-	if empty := (config.Config{Federations: map[string]string{}, Upstreams: []config.Nameserver{}}); !config.Equal(config.Config{}, empty) {
+	empty := config.Config{Federations: map[string]string{}, Upstreams: []config.Nameserver{}}
+	if !config.Equal(config.Config{}, empty) {
 		t.Error("nil and empty differ")
 	}
 }
@@ -78,20 +79,25 @@ func TestWarnings(t *testing.T) {
 		want  []string
 	}{
 		{"nothing odd", map[string]string{
-			"stubDomains":         `{"acme.example": ["192.0.2.1"], "a.cluster.local": ["192.0.2.1"], "8.b.d.0.1.0.0.2.ip6.arpa": ["192.0.2.1"]}`,
+			"stubDomains": `{"acme.example": ["192.0.2.1"], "a.cluster.local": ["192.0.2.1"],
+				"8.b.d.0.1.0.0.2.ip6.arpa": ["192.0.2.1"]}`,
 			"upstreamNameservers": `["192.0.2.1", "192.0.2.2", "192.0.2.3"]`,
 		}, nil},
 		{"cluster domain", map[string]string{"stubDomains": `{"cluster.local": ["192.0.2.1"]}`}, []string{
 			`key stubDomains: "cluster.local" is the cluster domain: all names of the cluster go to its servers`,
 		}},
-		{"reverse zone misspelt", map[string]string{"stubDomains": `{"8.b.d.0.1.0.0.2.in6.arpa": ["192.0.2.1"], "in6.arpa": ["192.0.2.1"]}`}, []string{
+		{"reverse zone misspelt", map[string]string{
+			"stubDomains": `{"8.b.d.0.1.0.0.2.in6.arpa": ["192.0.2.1"], "in6.arpa": ["192.0.2.1"]}`,
+		}, []string{
 			`key stubDomains: "8.b.d.0.1.0.0.2.in6.arpa" does not exist: reverse names of IPv6 addresses end in ip6.arpa`,
 			`key stubDomains: "in6.arpa" does not exist: reverse names of IPv6 addresses end in ip6.arpa`,
 		}},
 		{"no servers", map[string]string{"stubDomains": `{"acme.example": []}`}, []string{
 			`key stubDomains: "acme.example" has no servers and so no effect`,
 		}},
-		{"four upstreams", map[string]string{"upstreamNameservers": `["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]`}, []string{
+		{"four upstreams", map[string]string{
+			"upstreamNameservers": `["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]`,
+		}, []string{
 			`key upstreamNameservers: 4 servers: node-local caches that read the same map accept at most 3`,
 		}},
 	}

@@ -35,15 +35,20 @@ func record(lastGood *config.LastGood) *recorder {
 }
 
 var (
-	one     = config.Update{Version: "1", Config: config.Config{Upstreams: []config.Nameserver{nameserver("192.0.2.1:53")}}}
+	one     = config.Update{Version: "1", Config: upstreams("192.0.2.1:53")}
 	invalid = config.Update{Version: "2", Err: &config.KeyError{Key: "stubDomains", Reason: "no JSON"}}
 	unread  = config.Update{Err: errors.New("configmaps is forbidden")}
 	missing = config.Update{Err: fmt.Errorf("read config directory: %w", fs.ErrNotExist)}
 )
 
+func upstreams(text string) config.Config {
+	return config.Config{Upstreams: []config.Nameserver{nameserver(text)}}
+}
+
 func TestCurrent(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "good")
-	if err := os.WriteFile(good, []byte(`{".source": "here", "upstreamNameservers": "[\"192.0.2.9\"]"}`), 0o600); err != nil {
+	text := `{".source": "here", "upstreamNameservers": "[\"192.0.2.9\"]"}`
+	if err := os.WriteFile(good, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	here := config.NewLastGood(good, "here", slog.New(slog.DiscardHandler))
@@ -91,7 +96,8 @@ func TestCurrentLog(t *testing.T) {
 	}{
 		{one, ""},
 		{unread, `level=ERROR msg="cannot read the configuration, the one in use stays" err="configmaps is forbidden"`},
-		{invalid, `level=ERROR msg="configuration refused, the one in use stays" key=stubDomains err="key stubDomains: no JSON"`},
+		{invalid,
+			`level=ERROR msg="configuration refused, the one in use stays" key=stubDomains err="key stubDomains: no JSON"`},
 		{one, `level=INFO msg="the configuration is valid again, and the same as the one in use" version=1`},
 		{one, ""},
 		{
@@ -115,7 +121,7 @@ func TestLastGood(t *testing.T) {
 	kept, stopped := lastGood(), stoppedContext(t)
 	r := record(kept)
 	for _, text := range []string{"192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53"} {
-		r.Apply(config.Update{Config: config.Config{Upstreams: []config.Nameserver{nameserver(text)}}})
+		r.Apply(config.Update{Config: upstreams(text)})
 	}
 	if err := kept.Run(stopped); err != nil {
 		t.Fatal(err)
@@ -130,7 +136,7 @@ func TestLastGood(t *testing.T) {
 	if diff := cmp.Diff([]string{"use last_good [192.0.2.3:53]", "refused stubDomains"}, r.did); diff != "" {
 		t.Errorf("next start (-want +got):\n%s", diff)
 	}
-	r.Apply(config.Update{Config: config.Config{Upstreams: []config.Nameserver{nameserver("192.0.2.3:53")}}})
+	r.Apply(config.Update{Config: upstreams("192.0.2.3:53")})
 	if err := again.Run(stopped); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +148,10 @@ func TestLastGood(t *testing.T) {
 // A file that cannot be used is named in the log, with the reason.
 func TestLastGoodUnusable(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "unexpected end of JSON", "{": "unexpected end of JSON", "[]": "cannot unmarshal array", `{"a":1}`: "cannot unmarshal number",
+		"":                    "unexpected end of JSON",
+		"{":                   "unexpected end of JSON",
+		"[]":                  "cannot unmarshal array",
+		`{"a":1}`:             "cannot unmarshal number",
 		`{"stubDomains":"{"}`: "key stubDomains",
 	} {
 		path := filepath.Join(t.TempDir(), "good")
@@ -151,9 +160,10 @@ func TestLastGoodUnusable(t *testing.T) {
 		}
 		r := record(config.NewLastGood(path, "", slog.New(slog.DiscardHandler)))
 		r.Apply(invalid)
-		log := r.log.String()
-		if !strings.Contains(log, "cannot use the last good configuration") || !strings.Contains(log, path) || !strings.Contains(log, want) {
-			t.Errorf("%q: log\n%swant the file and %q", text, log, want)
+		for _, part := range []string{"cannot use the last good configuration", path, want} {
+			if !strings.Contains(r.log.String(), part) {
+				t.Errorf("%q: log\n%swant %q in it", text, &r.log, part)
+			}
 		}
 		if diff := cmp.Diff([]string{"use default []", "refused stubDomains"}, r.did); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)

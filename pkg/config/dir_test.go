@@ -227,7 +227,8 @@ func TestDirInvalidAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoll(t, period, upstream("bad"))
 		u := <-p.updates
-		if got, want := errText(u.Err), "config directory "+p.dir+": key upstreamNameservers: "; !strings.HasPrefix(got, want) {
+		got, want := errText(u.Err), "config directory "+p.dir+": key upstreamNameservers: "
+		if !strings.HasPrefix(got, want) {
 			t.Errorf("got error %q, want it to begin with %q", got, want)
 		}
 		p.next()

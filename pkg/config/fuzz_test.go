@@ -101,7 +101,9 @@ func FuzzNameserver(f *testing.F) {
 }
 
 func FuzzFederations(f *testing.F) {
-	for _, s := range []string{"", " ", "a=b.example", " a = b , c=d.example\n", "a", "a=", "=b", "a=b,", "a=b=c", "a.b=c", "A=b"} {
+	for _, s := range []string{
+		"", " ", "a=b.example", " a = b , c=d.example\n", "a", "a=", "=b", "a=b,", "a=b=c", "a.b=c", "A=b",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

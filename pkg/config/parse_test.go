@@ -109,6 +109,8 @@ func TestParseInvalid(t *testing.T) {
 	const (
 		addressForms = `want an IP address, with a port if it is not 53: ` +
 			`192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353`
+		badIPv4    = `an IPv4 address is four numbers from 0 to 255 without leading zeros; `
+		scoped     = `an address with a scope (%interface) means something else on every node; `
 		objectForm = `want a JSON object of domains and their servers, ` +
 			`for example {"acme.example": ["192.0.2.1", "192.0.2.2:5353"]}`
 		arrayForm = `want a JSON array of addresses, for example ["192.0.2.1", "192.0.2.2:5353"]`
@@ -130,7 +132,8 @@ func TestParseInvalid(t *testing.T) {
 		{"invalid-federation-trailing-comma", "federations",
 			`"": want name=domain, for example myfed=fed.example.com`},
 		{"invalid-federation-trailing-dot", "federations",
-			`"myfed=fed.example.com.": the domain "fed.example.com." is no domain name: a name is written without a trailing dot`},
+			`"myfed=fed.example.com.": the domain "fed.example.com." is no domain name: ` +
+				`a name is written without a trailing dot`},
 		{"invalid-federation-upper-case", "federations",
 			`"MyFed=fed.example.com": the name "MyFed" is no label: ` + labelForm},
 		{"invalid-federation-without-domain", "federations",
@@ -145,7 +148,7 @@ func TestParseInvalid(t *testing.T) {
 		{"invalid-stub-array", "stubDomains",
 			`a JSON array is out of place in line 1; ` + objectForm},
 		{"invalid-stub-blank-in-server", "stubDomains",
-			`server " 192.0.2.1" of domain "acme.example": an IPv4 address is four numbers from 0 to 255 without leading zeros; ` + addressForms},
+			`server " 192.0.2.1" of domain "acme.example": ` + badIPv4 + addressForms},
 		{"invalid-stub-cut-off", "stubDomains",
 			`invalid JSON in line 2: unexpected end of JSON input; ` + objectForm},
 		{"invalid-stub-empty-domain", "stubDomains",
@@ -159,19 +162,19 @@ func TestParseInvalid(t *testing.T) {
 		{"invalid-stub-injection", "stubDomains",
 			`server "192.0.2.1#53@eth0" of domain "acme.example": ` + labelForm + `; ` + addressForms + `, or a host name`},
 		{"invalid-stub-leading-zero", "stubDomains",
-			`server "010.0.0.1" of domain "acme.example": an IPv4 address is four numbers from 0 to 255 without leading zeros; ` + addressForms},
+			`server "010.0.0.1" of domain "acme.example": ` + badIPv4 + addressForms},
 		{"invalid-stub-leading-zero-port", "stubDomains",
-			`server "010.0.0.1:53" of domain "acme.example": an IPv4 address is four numbers from 0 to 255 without leading zeros; ` + addressForms},
+			`server "010.0.0.1:53" of domain "acme.example": ` + badIPv4 + addressForms},
 		{"invalid-stub-long-domain", "stubDomains",
-			`domain "abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi....": a name has at most 253 characters`},
+			`domain "` + strings.Repeat("abcdefghi.", 10) + `...": a name has at most 253 characters`},
 		{"invalid-stub-long-label", "stubDomains",
-			`domain "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example": a label has at most 63 characters`},
+			`domain "` + strings.Repeat("a", 64) + `.example": a label has at most 63 characters`},
 		{"invalid-stub-null-for-server", "stubDomains",
 			`server "" of domain "acme.example": a name must not be empty; ` + addressForms + `, or a host name`},
 		{"invalid-stub-number-for-server", "stubDomains",
 			`a JSON number is out of place in line 1; ` + objectForm},
 		{"invalid-stub-octet-too-large", "stubDomains",
-			`server "1.2.3.400" of domain "acme.example": an IPv4 address is four numbers from 0 to 255 without leading zeros; ` + addressForms},
+			`server "1.2.3.400" of domain "acme.example": ` + badIPv4 + addressForms},
 		{"invalid-stub-port-empty", "stubDomains",
 			`server "192.0.2.1:" of domain "acme.example": a port is a number from 1 to 65535`},
 		{"invalid-stub-port-too-large", "stubDomains",
@@ -179,7 +182,7 @@ func TestParseInvalid(t *testing.T) {
 		{"invalid-stub-port-zero", "stubDomains",
 			`server "192.0.2.1:0" of domain "acme.example": a port is a number from 1 to 65535`},
 		{"invalid-stub-scope", "stubDomains",
-			`server "fe80::1%eth0" of domain "acme.example": an address with a scope (%interface) means something else on every node; ` + addressForms},
+			`server "fe80::1%eth0" of domain "acme.example": ` + scoped + addressForms},
 		{"invalid-stub-string-for-servers", "stubDomains",
 			`a JSON string is out of place in line 2; ` + objectForm},
 		{"invalid-stub-trailing-data", "stubDomains",
@@ -217,7 +220,7 @@ func TestParseInvalid(t *testing.T) {
 		{"invalid-upstream-port-zero", "upstreamNameservers",
 			`server "192.0.2.1:0": a port is a number from 1 to 65535`},
 		{"invalid-upstream-scope", "upstreamNameservers",
-			`server "[fe80::1%eth0]:53": an address with a scope (%interface) means something else on every node; ` + addressForms},
+			`server "[fe80::1%eth0]:53": ` + scoped + addressForms},
 		{"invalid-upstream-sixteen", "upstreamNameservers",
 			`16 servers are too many: at most 15 are accepted`},
 		{"invalid-upstream-v6-brackets-without-port", "upstreamNameservers",
@@ -262,8 +265,10 @@ func checkAllTested(t *testing.T, prefix string, tested map[string]bool) {
 // Addresses that no name server can have, in every key and spelling.
 func TestAddressesOfNoServer(t *testing.T) {
 	for _, addr := range []string{
-		"0.0.0.0", "0.0.0.0:53", "0.1.2.3", "::", "[::]:5353", "224.0.0.251", "239.255.255.250:53", "ff02::fb", "[ff0e::1]:53",
-		"255.255.255.255", "255.255.255.255:53", "[::ffff:0.0.0.0]:53", "[::ffff:224.0.0.1]:53", "[::ffff:255.255.255.255]:53", "::192.0.2.1",
+		"0.0.0.0", "0.0.0.0:53", "0.1.2.3", "::", "[::]:5353",
+		"224.0.0.251", "239.255.255.250:53", "ff02::fb", "[ff0e::1]:53",
+		"255.255.255.255", "255.255.255.255:53",
+		"[::ffff:0.0.0.0]:53", "[::ffff:224.0.0.1]:53", "[::ffff:255.255.255.255]:53", "::192.0.2.1",
 	} {
 		for key, text := range map[string]string{
 			"stubDomains":         `{"acme.example": ["192.0.2.9", "` + addr + `"]}`,
@@ -289,7 +294,8 @@ func TestAddressesOfNoServer(t *testing.T) {
 // Keys that look like known ones are ignored, as all unknown ones, and named.
 func TestMistypedKeys(t *testing.T) {
 	for key, meant := range map[string]string{
-		"upstreamNameserver": "upstreamNameservers", "upstreamNameServers": "upstreamNameservers", "stubdomains": "stubDomains",
+		"upstreamNameserver": "upstreamNameservers", "upstreamNameServers": "upstreamNameservers",
+		"stubdomains":  "stubDomains",
 		"stub-domains": "stubDomains", "federation": "federations", "Corefile": "", "notes": "", "stubDomains": "",
 	} {
 		cfg, err := config.Parse(map[string]string{key: ""})
