@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"conformance":      {"internal/conformance"},
 	"internal/clitest": {"internal/dnstest"},
 	"internal/dnstest": {"internal/rcode"},
-	"pkg/config":       {"internal/atomicfile", "internal/spelling"},
+	"pkg/config":       {"internal/atomicfile", "internal/pause", "internal/spelling"},
 
 	// Leaves: they import nothing of this module.
 	"hack/selfcheck":               {},

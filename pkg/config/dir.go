@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // Dir is a Source that polls a directory with one file for each key, such as a mounted
@@ -22,12 +25,16 @@ type Dir struct {
 
 var _ Source = Dir{}
 
+// settleTime is how long a blank file may be one that an editor has truncated and not
+// written yet. Blank means the default, which must not be applied for a moment.
+const settleTime = 200 * time.Millisecond
+
 // Run implements Source. It reports invalid content once, but an unreadable directory
 // after each Period, so that operators see it. It reports content after a read error even
 // if it is the same as before.
 func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 	last := d.read()
-	apply(last)
+	apply(last.Update)
 	var tick <-chan time.Time
 	if d.Period > 0 {
 		ticker := time.NewTicker(d.Period)
@@ -40,12 +47,18 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 			return nil
 		case <-d.Reread:
 			last = d.read()
-			apply(last)
+			apply(last.Update)
 		case <-tick:
 			// Neither a read error nor an empty directory has a version.
 			next := d.read()
+			if next.blank && next.Version != last.Version {
+				if !pause.For(ctx, settleTime) {
+					return nil
+				}
+				next = d.read()
+			}
 			if next.unreadable() || last.unreadable() || next.Version != last.Version {
-				apply(next)
+				apply(next.Update)
 			}
 			last = next
 		}
@@ -55,14 +68,23 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 // unreadable reports whether u is a read error: invalid content has a version.
 func (u Update) unreadable() bool { return u.Err != nil && u.Version == "" }
 
-func (d Dir) read() Update {
+// A reading is an Update, and whether a file was blank.
+type reading struct {
+	Update
+	blank bool
+}
+
+func (d Dir) read() reading {
 	files, version, err := readDir(d.Path)
 	if err != nil {
-		return Update{Err: err}
+		return reading{Update: Update{Err: err}}
 	}
-	cfg, err := Parse(files)
-	if err != nil {
-		return Update{Version: version, Err: fmt.Errorf("config directory %s: %w", d.Path, err)}
+	r := reading{Update: Update{Version: version}}
+	for _, text := range files {
+		r.blank = r.blank || strings.TrimSpace(text) == ""
 	}
-	return Update{Config: cfg, Version: version}
+	if r.Config, err = Parse(files); err != nil {
+		r.Err = fmt.Errorf("config directory %s: %w", d.Path, err)
+	}
+	return r
 }

@@ -110,6 +110,25 @@ func upstream(ip string) map[string]string {
 	return map[string]string{"upstreamNameservers": `["` + ip + `"]`}
 }
 
+// A file that an editor truncates and writes a moment later is not taken for the
+// default. One that stays blank is.
+func TestDirBlankFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoll(t, period, upstream("192.0.2.1"))
+		p.want("192.0.2.1:53")
+		p.write("upstreamNameservers", "")
+		p.next()
+		p.want()
+		p.write("upstreamNameservers", `["192.0.2.2"]`)
+		p.next()
+		p.want("192.0.2.2:53")
+		p.write("upstreamNameservers", "\n")
+		p.next()
+		p.next()
+		p.want("defaults")
+	})
+}
+
 func TestDirAppliesChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoll(t, period, upstream("192.0.2.1"))
