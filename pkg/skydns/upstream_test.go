@@ -195,26 +195,6 @@ func TestEqualLookupsAreJoined(t *testing.T) {
 	}
 }
 
-// A server that does not read EDNS gets the look-up without it.
-func TestLookupWithoutEDNS(t *testing.T) {
-	for _, question := range []bool{true, false} {
-		f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
-			m := new(dns.Msg).SetReply(q)
-			if q.IsEdns0() == nil {
-				m.Answer = dnstest.Records(t, "www.outside.example. 5 IN A 192.0.2.1")
-			} else if m.Rcode = dns.RcodeFormatError; !question {
-				m.Question = nil
-			}
-			_ = w.WriteMsg(m)
-		})
-		m, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA, nil)
-		if err != nil || len(m.Answer) != 1 {
-			t.Errorf("question %v: %v, %v", question, m, err)
-		}
-		f.Close()
-	}
-}
-
 // A stub server given by name needs no running server.
 func TestLookupWithNamedStub(t *testing.T) {
 	f := forwarderTo(t, rcode(dns.RcodeNameError))

@@ -173,7 +173,7 @@ func (f *Forwarder) lookupAt(ctx context.Context, servers []netip.AddrPort, name
 	q.Id = 0 // each try has an ID of its own; equal queries are joined
 	q.SetEdns0(ednsSize, false)
 	m, err := f.exchangeMsg(ctx, servers, q)
-	if errors.Is(err, errFormat) || err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
+	if errors.Is(err, errNoEDNS) || err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
 		q.Extra = nil // RFC 6891 section 7
 		m, err = f.exchangeMsg(ctx, servers, q)
 	}
@@ -246,7 +246,10 @@ func (f *Forwarder) exchangeTCP(ctx context.Context, servers []netip.AddrPort, q
 }
 
 func (f *Forwarder) roundsTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
-	ordered, _ := f.health.order(servers, time.Now())
+	ordered, probe := f.health.order(servers, time.Now())
+	if probe.IsValid() {
+		f.udp.probe(probe, query)
+	}
 	p := plan{servers: ordered}
 	for ctx.Err() == nil {
 		i, ok := p.next()

@@ -27,14 +27,14 @@ const (
 var (
 	errNoServer = errors.New("no nameserver is configured")
 	errNoAnswer = errors.New("no nameserver answered")
-	// errFormat is a FORMERR without a question, as servers send that do not
-	// read EDNS.
-	errFormat = errors.New("FORMERR without a question")
+	// errNoEDNS is an error without a question, as servers without EDNS send.
+	errNoEDNS = errors.New("the server may not support EDNS")
 )
 
 // A plan leads a query along the servers, in order and at most twice, until one
 // replies NOERROR or NXDOMAIN. A server that replied otherwise is not asked
-// again. The last such reply is the result when no server has a better one.
+// again. The last such reply is the result when no server has a better one, but one
+// that may be due to EDNS stays: a query without it may succeed.
 type plan struct {
 	servers []netip.AddrPort
 	n       int    // tries so far
@@ -73,7 +73,9 @@ func (p *plan) accept(i int, reply []byte) bool {
 	if rcode := int(reply[3] & 0xf); rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
 		return true
 	}
-	p.last = bytes.Clone(reply)
+	if p.last == nil || !mayBeEDNS(p.last) {
+		p.last = bytes.Clone(reply)
+	}
 	if p.spoke == nil {
 		p.spoke = make([]bool, len(p.servers))
 	}
@@ -83,6 +85,9 @@ func (p *plan) accept(i int, reply []byte) bool {
 
 // failed records why server i has no reply.
 func (p *plan) failed(i int, err error) {
+	if errors.Is(p.err, errNoEDNS) {
+		return
+	}
 	p.err = fmt.Errorf("%w: %s: %w", errNoAnswer, p.servers[i], err)
 }
 
@@ -101,9 +106,16 @@ func (p *plan) result() ([]byte, error) {
 
 // rejected is the error of a reply without a question.
 func rejected(packet []byte) error {
-	rcode := int(packet[3] & 0xf)
-	if rcode == dns.RcodeFormatError {
-		return errFormat
+	err := fmt.Errorf("%s without a question", dns.RcodeToString[int(packet[3]&0xf)])
+	if mayBeEDNS(packet) {
+		return fmt.Errorf("%w: %w", err, errNoEDNS)
 	}
-	return fmt.Errorf("%s without a question", dns.RcodeToString[rcode])
+	return err
+}
+
+// mayBeEDNS reports whether a reply is of a server that may not support EDNS (RFC 6891
+// section 7).
+func mayBeEDNS(reply []byte) bool {
+	rcode := int(reply[3] & 0xf)
+	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented
 }

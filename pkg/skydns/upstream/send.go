@@ -65,6 +65,20 @@ func (m *mux) begin(servers []netip.AddrPort, query []byte, key string, w waiter
 	return hops
 }
 
+// probe sends a copy of a query over TCP to a server, over UDP. Only its health takes
+// the reply.
+func (m *mux) probe(server netip.AddrPort, query []byte) {
+	now := time.Now()
+	m.mu.Lock()
+	var hops []hop
+	if l, err := m.links.to(server, now); err == nil {
+		hops = []hop{m.board(&pending{query: bytes.Clone(query), over: true}, -1, l, now)}
+	}
+	m.sweeper.wake(false, true)
+	m.mu.Unlock()
+	m.do(hops)
+}
+
 // join adds a waiter. Where all servers were asked long ago, they are asked
 // again for it.
 func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
