@@ -17,13 +17,15 @@ var mayImport = map[string][]string{
 
 	"pkg/dns/kube/listwatch": {"internal/protobuf"},
 
-	"pkg/dns/manifest":    {"pkg/dns", "pkg/dns/convert"},
-	"pkg/dns/snapshot":    {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
-	"pkg/dnsmasq":         {"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "internal/spelling", "pkg/config", "pkg/dnsmasq/chaos"},
-	"pkg/dnsmasq/chaos":   {"internal/rcode"},
-	"pkg/sidecar":         {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
-	"pkg/skydns/upstream": {"pkg/skydns/internal/wire"},
-	"pkg/skydns":          {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
+	"pkg/dns/manifest":      {"pkg/dns", "pkg/dns/convert"},
+	"pkg/dns/snapshot":      {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
+	"pkg/dnsmasq":           {"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "pkg/config", "pkg/dnsmasq/chaos", "pkg/dnsmasq/cmdline", "pkg/dnsmasq/upstreams"},
+	"pkg/dnsmasq/chaos":     {"internal/rcode"},
+	"pkg/dnsmasq/cmdline":   {"internal/spelling", "pkg/config", "pkg/dnsmasq/upstreams"},
+	"pkg/dnsmasq/upstreams": {"pkg/config"},
+	"pkg/sidecar":           {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
+	"pkg/skydns/upstream":   {"pkg/skydns/internal/wire"},
+	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
 	"internal/cli":     {"internal/spelling"},
 	"conformance":      {"internal/conformance"},

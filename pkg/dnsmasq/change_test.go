@@ -27,11 +27,11 @@ func TestChangeWithoutRestart(t *testing.T) {
 	t.Parallel()
 	a, b, c := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2"), newUpstream(t, "192.0.2.3")
 	r := startNanny(t, "", nil)
-	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()), upstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()), keyUpstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
 	r.waitAnswer("www.acme.test.", "192.0.2.1")
 	r.waitAnswer("www.widget.test.", "192.0.2.2")
 
-	r.configure(stubs, fmt.Sprintf(`{"widget.test":["%s"]}`, c.Addr()), upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"widget.test":["%s"]}`, c.Addr()), keyUpstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
 	r.waitLog(1, confirmedLine)
 	if got := r.answer("www.widget.test."); got != "192.0.2.3" {
 		t.Errorf("the new stub domain answers %s, want 192.0.2.3", got)
@@ -83,7 +83,7 @@ func inFlight(t *testing.T, args string, extra bool) {
 		second := newSlowUpstream(t, "192.0.2.1", 2*time.Second)
 		first = fmt.Sprintf(`["%s","%s"]`, old.Addr(), second.Addr())
 	}
-	r.configure(upstreams, first)
+	r.configure(keyUpstreams, first)
 	r.waitLog(1, answersLine)
 
 	const queries = 20
@@ -95,7 +95,7 @@ func inFlight(t *testing.T, args string, extra bool) {
 	for i := range queries {
 		r.wait("the queries to arrive", func() bool { return old.count(fmt.Sprintf("host%d.test.", i)) > 0 })
 	}
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, next.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, next.Addr()))
 	r.waitLog(1, confirmedLine)
 	asking.Wait()
 	for i, got := range answers {
@@ -109,12 +109,12 @@ func inFlight(t *testing.T, args string, extra bool) {
 func TestNothingChanged(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", nil)
-	r.configure(upstreams, `["192.0.2.1"]`)
+	r.configure(keyUpstreams, `["192.0.2.1"]`)
 	r.waitLog(1, answersLine)
 	for i := range 3 {
-		r.configure(upstreams, `["192.0.2.1"]`, "federations", fmt.Sprintf("f%d=example.com", i))
+		r.configure(keyUpstreams, `["192.0.2.1"]`, "federations", fmt.Sprintf("f%d=example.com", i))
 	}
-	r.configure(upstreams, `["192.0.2.2"]`)
+	r.configure(keyUpstreams, `["192.0.2.2"]`)
 	r.waitLog(1, confirmedLine)
 	if n := r.logged("read /etc/ethers|using nameserver 192.0.2.2#53"); n > 2 {
 		t.Errorf("dnsmasq read its servers %d times, want one reload (two lines)", n)
@@ -130,8 +130,8 @@ func TestEarlyChange(t *testing.T) {
 	t.Parallel()
 	for i := range 5 {
 		r := startNanny(t, "", nil)
-		r.configure(upstreams, `["192.0.2.1"]`)
-		r.configure(upstreams, `["192.0.2.2"]`)
+		r.configure(keyUpstreams, `["192.0.2.1"]`)
+		r.configure(keyUpstreams, `["192.0.2.2"]`)
 		r.waitLog(1, answersLine)
 		r.wait("the change", func() bool { return strings.HasPrefix(r.serversFile(), "192.0.2.2") })
 		r.waitLog(1, confirmedLine)
@@ -154,9 +154,9 @@ func TestNoSignalBeforeAnswer(t *testing.T) {
 		}
 		o.Exec = script
 	})
-	r.configure(upstreams, `["192.0.2.1"]`)
+	r.configure(keyUpstreams, `["192.0.2.1"]`)
 	r.waitLog(1, "line=ready")
-	r.configure(upstreams, `["192.0.2.2"]`)
+	r.configure(keyUpstreams, `["192.0.2.2"]`)
 	r.waitLog(1, `msg="dnsmasq ended" .*status="exit code 0`)
 	if n := r.logged(`status="signal`); n != 0 {
 		t.Errorf("%d children died of a signal", n)
@@ -169,10 +169,10 @@ func TestStrictOrder(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
 	r := startNanny(t, "--strict-order", nil)
-	r.configure(upstreams, fmt.Sprintf(`["%s","%s"]`, b.Addr(), a.Addr()), stubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, a.Addr(), b.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s","%s"]`, b.Addr(), a.Addr()), keyStubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, a.Addr(), b.Addr()))
 	r.waitAnswer("x.test.", "192.0.2.2")
 	r.waitAnswer("x.acme.test.", "192.0.2.1")
-	r.configure(upstreams, fmt.Sprintf(`["%s","%s"]`, a.Addr(), b.Addr()), stubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, b.Addr(), a.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s","%s"]`, a.Addr(), b.Addr()), keyStubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, b.Addr(), a.Addr()))
 	r.waitLog(1, confirmedLine)
 	for i := range 10 {
 		if got := r.answer(fmt.Sprintf("x%d.test.", i)); got != "192.0.2.1" {
@@ -190,9 +190,9 @@ func TestChangesAreOne(t *testing.T) {
 	r := startNanny(t, "", nil)
 	r.configure()
 	r.waitLog(1, answersLine)
-	r.configure(stubs, `{"a.test":["192.0.2.1"]}`)
-	r.configure(stubs, `{"b.test":["192.0.2.2"]}`)
-	r.configure(stubs, `{"c.test":["192.0.2.3"]}`)
+	r.configure(keyStubs, `{"a.test":["192.0.2.1"]}`)
+	r.configure(keyStubs, `{"b.test":["192.0.2.2"]}`)
+	r.configure(keyStubs, `{"c.test":["192.0.2.3"]}`)
 	r.waitLog(1, confirmedLine)
 	if got, want := r.serversFile(), "/c.test/192.0.2.3"; got != want {
 		t.Errorf("servers file %s, want %s", got, want)
@@ -211,13 +211,13 @@ func TestDifference(t *testing.T) {
 	}
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
 	r := startNanny(t, "", nil)
-	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
 	r.waitAnswer("x.acme.test.", "192.0.2.1")
 	r.waitLog(1, answersLine)
 	if err := os.Chmod(r.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, b.Addr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, b.Addr()))
 	r.waitLog(1, `msg="dnsmasq's servers differ from those it was given" missing=\[`+b.Addr())
 	r.waitMetric(`kubedns_nanny_reloads_total{result="different"} 1`)
 	r.waitMetric(`kubedns_nanny_servers_differ 1`)
@@ -227,7 +227,7 @@ func TestDifference(t *testing.T) {
 	if err := os.Chmod(r.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"],"other.test":["%s"]}`, b.Addr(), b.Addr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"],"other.test":["%s"]}`, b.Addr(), b.Addr()))
 	r.waitLog(1, confirmedLine)
 	r.waitMetric(`kubedns_nanny_servers_differ 0`)
 	r.waitAnswer("y.other.test.", "192.0.2.2")
@@ -243,7 +243,7 @@ func TestUnconfirmed(t *testing.T) {
 	r := startNanny(t, "--no-ident", nil)
 	r.configure()
 	r.waitLog(1, answersLine)
-	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
 	r.waitLog(1, unconfirmedLine)
 	r.waitAnswer("x.acme.test.", "192.0.2.1")
 }
@@ -254,7 +254,7 @@ func TestOwnAddress(t *testing.T) {
 	r := startNanny(t, "", nil)
 	r.configure()
 	r.waitLog(1, answersLine)
-	r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, r.addr))
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, r.addr))
 	r.waitLog(1, confirmedLine)
 	r.waitMetric(fmt.Sprintf(`kubedns_nanny_upstream_loop{domain="acme.test",server="%s"} 1`, r.addr))
 }
@@ -282,9 +282,9 @@ func TestClientsChangeNothing(t *testing.T) {
 			}
 		}
 	})
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
 	r.waitLog(1, answersLine)
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
 	r.waitLog(1, confirmedLine)
 	r.waitLog(100, `query loop detected`)
 	if n := r.logged(`msg="[^"]*(cannot use its servers file|does not use a server|differ|restarting)`); n != 0 {
@@ -307,7 +307,7 @@ func TestUnusableServer(t *testing.T) {
 	r.configure()
 	r.waitLog(1, answersLine)
 	for i, domain := range []string{"a.test", "b.test"} {
-		r.configure(stubs, fmt.Sprintf(`{"%s":["%s"]}`, domain, a.Addr()))
+		r.configure(keyStubs, fmt.Sprintf(`{"%s":["%s"]}`, domain, a.Addr()))
 		r.waitLog(i+1, confirmedLine) // a query before it would wait for 192.0.2.1
 		r.waitAnswer("x."+domain+".", "192.0.2.1")
 	}
@@ -327,12 +327,12 @@ func TestFileCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
 	r := startNanny(t, "", nil)
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
 	r.waitAnswer("x.test.", "192.0.2.1")
 	if err := os.Rename(r.dir, r.dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
 	r.waitLog(1, "cannot write the servers file, dnsmasq keeps its servers; trying again")
 	if got := r.answer("y.test."); got != "192.0.2.1" {
 		t.Errorf("answer %s, want that of the old server", got)
@@ -351,14 +351,14 @@ func TestFileCannotBeWritten(t *testing.T) {
 func TestRestartsOff(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) { o.Restart = false })
-	r.configure(stubs, `{"acme.test":["192.0.2.1"]}`)
+	r.configure(keyStubs, `{"acme.test":["192.0.2.1"]}`)
 	r.waitLog(1, answersLine)
 	for _, server := range []string{"192.0.2.2", "192.0.2.3"} {
-		r.configure(stubs, `{"acme.test":["`+server+`"]}`)
+		r.configure(keyStubs, `{"acme.test":["`+server+`"]}`)
 		r.waitMetric("kubedns_nanny_config_pending 1")
 	}
 	r.waitLog(2, "the configuration changed, but dnsmasq goes on with the old one")
-	r.configure(stubs, `{"acme.test":["192.0.2.1"]}`)
+	r.configure(keyStubs, `{"acme.test":["192.0.2.1"]}`)
 	r.waitMetric("kubedns_nanny_config_pending 0")
 	if n := r.logged(`started.*--server,?\s*/acme.test/192.0.2.1|started.*--server /acme.test/192.0.2.1`); n != 1 {
 		t.Errorf("%d starts with the stub domain as an argument, want one", n)

@@ -10,6 +10,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/pause"
 	"github.com/kube-dns/kube-dns/internal/process"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 const (
@@ -162,10 +163,10 @@ func (s *supervisor) writeFirst() {
 	}
 	s.fileWay, s.writeAt = true, time.Time{}
 	s.list = nil // resolv.conf is part of it again
-	s.roll = begin(s.wanted(), s.markers())
-	err := s.place.writeServers(s.roll.content)
+	s.roll = upstreams.Begin(s.wanted(), s.markers())
+	err := s.place.writeServers(s.roll.Content)
 	if err != nil && s.choosePlace() == nil {
-		err = s.place.writeServers(s.roll.content)
+		err = s.place.writeServers(s.roll.Content)
 	}
 	s.fileWay, s.fileLater = err == nil, err != nil
 	setBool(s.metrics.serversFile, s.fileWay)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // refuse shows in the metrics that a configuration is not used.
@@ -33,8 +34,8 @@ func (s *supervisor) use(in config.InUse) {
 	}
 	s.cfg, s.configured = cfg, true
 	s.namesBy = time.Now().Add(firstNames)
-	s.names.keep(hosts(cfg))
-	replace(s.hosts, hosts(cfg))
+	s.names.keep(upstreams.Hosts(cfg))
+	replace(s.hosts, upstreams.Hosts(cfg))
 	s.metrics.unresolved.Set(float64(s.names.unresolved()))
 	if s.followsResolvConf() && s.cmd.NoPoll {
 		s.resolv, _, _ = s.resolvConf.read() // an error is no news: the old list stays

@@ -22,6 +22,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // patience is how long a test waits for what must happen.
@@ -271,7 +272,7 @@ func (u *upstream) count(name string) int {
 }
 
 // text is the server as --server takes it.
-func (u *upstream) text() string { return Server{Addr: u.AddrPort()}.String() }
+func (u *upstream) text() string { return upstreams.Server{Addr: u.AddrPort()}.String() }
 
 // scrape returns the metrics.
 func scrape(t testing.TB, h http.Handler) string {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
 )
 
 // finishTime is how long dnsmasq may finish what it has taken, before it is told
@@ -23,7 +25,7 @@ const finishTime = 500 * time.Millisecond
 //
 // It works because dnsmasq allows others to bind its address (SO_REUSEADDR), and
 // the kernel gives the packets for one address to who has bound it last.
-func refuseLate(ctx context.Context, cmd CommandLine, d time.Duration) {
+func refuseLate(ctx context.Context, cmd cmdline.Line, d time.Duration) {
 	var readers sync.WaitGroup
 	for _, addr := range lateAddrs(cmd) {
 		conn, err := bindBeside(ctx, addr, cmd.Port)
@@ -41,7 +43,7 @@ func refuseLate(ctx context.Context, cmd CommandLine, d time.Duration) {
 
 // lateAddrs are the addresses that dnsmasq may have bound: those it was given,
 // or else all.
-func lateAddrs(cmd CommandLine) []netip.Addr {
+func lateAddrs(cmd cmdline.Line) []netip.Addr {
 	return append([]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, cmd.Listen...)
 }
 

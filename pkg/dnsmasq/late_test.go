@@ -16,7 +16,7 @@ func TestStopFinishesWhatIsTaken(t *testing.T) {
 			t.Parallel()
 			slow := newSlowUpstream(t, "192.0.2.1", 50*time.Millisecond)
 			r := startNanny(t, args, nil)
-			r.configure(upstreams, fmt.Sprintf(`["%s"]`, slow.Addr()))
+			r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, slow.Addr()))
 			r.waitLog(1, answersLine)
 			const queries = 20
 			answers := make([]string, queries)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/internal/pause"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 const (
@@ -61,21 +62,21 @@ type loopTest struct {
 
 	mu      sync.Mutex
 	waiting map[string]chan struct{} // by name: closed when a query for it arrives
-	looping map[Server]bool
-	fine    map[Server]int // replies of a looping server since it was found to loop
-	needed  map[Server]int // how many it takes until the server is used again
+	looping map[upstreams.Server]bool
+	fine    map[upstreams.Server]int // replies of a looping server since it was found to loop
+	needed  map[upstreams.Server]int // how many it takes until the server is used again
 }
 
 // A loopList is what is to be tested.
 type loopList struct {
 	id      int
-	servers []Server
+	servers []upstreams.Server
 }
 
 // A loopReport is the state of the tests.
 type loopReport struct {
-	id      int             // of the list whose new servers were tested; 0: none
-	looping map[Server]bool // the servers that lead back
+	id      int                       // of the list whose new servers were tested; 0: none
+	looping map[upstreams.Server]bool // the servers that lead back
 }
 
 // newLoopTest returns a loopTest. The caller must call run, or close.
@@ -88,7 +89,7 @@ func newLoopTest(dnsmasq string, period time.Duration, metrics *Metrics, log *sl
 	return &loopTest{
 		conn: conn, self: local.AddrPort(), label: "kube-dns-loop-" + randomLabel(), dnsmasq: dnsmasq, period: period,
 		metrics: metrics, log: log,
-		waiting: map[string]chan struct{}{}, looping: map[Server]bool{}, fine: map[Server]int{}, needed: map[Server]int{},
+		waiting: map[string]chan struct{}{}, looping: map[upstreams.Server]bool{}, fine: map[upstreams.Server]int{}, needed: map[upstreams.Server]int{},
 	}, nil
 }
 
@@ -102,16 +103,18 @@ func (t *loopTest) close() { t.conn.Close() }
 
 // marker returns the marker of a domain; ok is false when the domain is too long
 // for one.
-func (t *loopTest) marker(domain string) (m Server, ok bool) {
+func (t *loopTest) marker(domain string) (m upstreams.Server, ok bool) {
 	base := domain
 	if base == "" {
 		base = loopBase
 	}
-	return Server{Domain: t.label + "." + base, Addr: t.self}, len(domain) <= maxMarked
+	return upstreams.Server{Domain: t.label + "." + base, Addr: t.self}, len(domain) <= maxMarked
 }
 
 // refusing returns the server of a domain that has no other.
-func (t *loopTest) refusing(domain string) Server { return Server{Domain: domain, Addr: t.self} }
+func (t *loopTest) refusing(domain string) upstreams.Server {
+	return upstreams.Server{Domain: domain, Addr: t.self}
+}
 
 // run tests new servers of the newest list at once, and all of them from time to
 // time, until ctx is done. It reports when the new ones were tested, and each
@@ -127,8 +130,8 @@ func (t *loopTest) run(ctx context.Context, lists <-chan loopList, reports chan<
 func (t *loopTest) follow(ctx context.Context, lists <-chan loopList, reports chan<- loopReport) error {
 	var rounds sync.WaitGroup
 	defer rounds.Wait()
-	var all []Server
-	known := map[Server]bool{}
+	var all []upstreams.Server
+	known := map[upstreams.Server]bool{}
 	again := time.NewTimer(t.pause(0))
 	defer again.Stop()
 	periodic := make(chan struct{}, 1)
@@ -137,8 +140,8 @@ func (t *loopTest) follow(ctx context.Context, lists <-chan loopList, reports ch
 		case <-ctx.Done():
 			return nil
 		case list := <-lists:
-			var fresh []Server
-			now := make(map[Server]bool, len(list.servers))
+			var fresh []upstreams.Server
+			now := make(map[upstreams.Server]bool, len(list.servers))
 			for _, s := range list.servers {
 				if !known[s] && !now[s] {
 					fresh = append(fresh, s)
@@ -170,7 +173,7 @@ func (t *loopTest) pause(n int) time.Duration {
 }
 
 // round tests servers.
-func (t *loopTest) round(ctx context.Context, servers []Server, reports chan<- loopReport) {
+func (t *loopTest) round(ctx context.Context, servers []upstreams.Server, reports chan<- loopReport) {
 	if len(servers) == 0 || !t.marked(ctx, servers[len(servers)-1].Domain) {
 		return
 	}
@@ -188,7 +191,7 @@ func (t *loopTest) round(ctx context.Context, servers []Server, reports chan<- l
 }
 
 // set notes whether s leads back, and reports it when that is new.
-func (t *loopTest) set(ctx context.Context, s Server, loops bool, reports chan<- loopReport) {
+func (t *loopTest) set(ctx context.Context, s upstreams.Server, loops bool, reports chan<- loopReport) {
 	if !t.changes(s, loops) {
 		return
 	}
@@ -202,7 +205,7 @@ func (t *loopTest) set(ctx context.Context, s Server, loops bool, reports chan<-
 }
 
 // changes notes the verdict on s, and reports whether the use of s changes.
-func (t *loopTest) changes(s Server, loops bool) bool {
+func (t *loopTest) changes(s upstreams.Server, loops bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	was := t.looping[s]
@@ -222,7 +225,7 @@ func (t *loopTest) changes(s Server, loops bool) bool {
 	return loops != was
 }
 
-func loopReason(s Server) string {
+func loopReason(s upstreams.Server) string {
 	if s.Addr.Addr().IsLoopback() {
 		return "a test query sent there arrived here; a loopback address is the pod itself, not the node: " +
 			"on a node with systemd-resolved use /run/systemd/resolve/resolv.conf"
@@ -239,12 +242,12 @@ func (t *loopTest) report(ctx context.Context, id int, reports chan<- loopReport
 }
 
 // forget drops servers that are not among known.
-func (t *loopTest) forget(known map[Server]bool) {
+func (t *loopTest) forget(known map[upstreams.Server]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	maps.DeleteFunc(t.looping, func(s Server, _ bool) bool { return !known[s] })
-	maps.DeleteFunc(t.needed, func(s Server, _ int) bool { return !known[s] })
-	maps.DeleteFunc(t.fine, func(s Server, _ int) bool { return !known[s] })
+	maps.DeleteFunc(t.looping, func(s upstreams.Server, _ bool) bool { return !known[s] })
+	maps.DeleteFunc(t.needed, func(s upstreams.Server, _ int) bool { return !known[s] })
+	maps.DeleteFunc(t.fine, func(s upstreams.Server, _ int) bool { return !known[s] })
 	t.metrics.setLoops(t.looping)
 }
 
@@ -258,7 +261,7 @@ const (
 )
 
 // test asks one server.
-func (t *loopTest) test(ctx context.Context, s Server) verdict {
+func (t *loopTest) test(ctx context.Context, s upstreams.Server) verdict {
 	m, ok := t.marker(s.Domain)
 	if !ok {
 		return verdictSilent

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 const leftOutLine = `msg="left out a server that leads back to dnsmasq`
@@ -29,7 +30,7 @@ var loopWorlds = map[string]func(t *testing.T, addr netip.AddrPort) netip.AddrPo
 		return newRelay(t, newRelay(t, addr).addr).addr
 	},
 	"through another dnsmasq": func(t *testing.T, addr netip.AddrPort) netip.AddrPort {
-		other := startNanny(t, "--server="+Server{Addr: addr}.String(), nil)
+		other := startNanny(t, "--server="+upstreams.Server{Addr: addr}.String(), nil)
 		other.configure()
 		other.waitLog(1, answersLine)
 		return other.addr
@@ -47,10 +48,10 @@ func TestLoop(t *testing.T) {
 				t.Parallel()
 				r := startNanny(t, "", nil)
 				looping := server(t, r.addr)
-				keys, metric := []string{upstreams, fmt.Sprintf(`["%s","%s"]`, looping, good.Addr())}, fmt.Sprintf(`domain="",server="%s"`, looping)
+				keys, metric := []string{keyUpstreams, fmt.Sprintf(`["%s","%s"]`, looping, good.Addr())}, fmt.Sprintf(`domain="",server="%s"`, looping)
 				want, name := good.text(), "x.test."
 				if stub {
-					keys = []string{stubs, fmt.Sprintf(`{"corp.test":["%s","%s"]}`, looping, good.Addr())}
+					keys = []string{keyStubs, fmt.Sprintf(`{"corp.test":["%s","%s"]}`, looping, good.Addr())}
 					want, name = "/corp.test/"+good.text(), "x.corp.test."
 					metric = fmt.Sprintf(`domain="corp.test",server="%s"`, looping)
 				}
@@ -81,13 +82,13 @@ func TestLoopIsNeverTaken(t *testing.T) {
 	r.waitLog(1, answersLine)
 	relay := newRelay(t, r.addr)
 	good := newUpstream(t, "192.0.2.1")
-	r.configure(stubs, fmt.Sprintf(`{"corp.test":["%s"],"b.test":["%s"],"c.test":["%s"]}`, relay.addr, good.Addr(), silent.LocalAddr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"corp.test":["%s"],"b.test":["%s"],"c.test":["%s"]}`, relay.addr, good.Addr(), silent.LocalAddr()))
 	r.waitAnswer("x.b.test.", "192.0.2.1")
 	r.waitLog(1, confirmedLine)
-	if n := r.logged(`for domain corp.test.*` + strings.ReplaceAll(Server{Addr: relay.addr}.String(), "#", ".")); n != 0 {
+	if n := r.logged(`for domain corp.test.*` + strings.ReplaceAll(upstreams.Server{Addr: relay.addr}.String(), "#", ".")); n != 0 {
 		t.Error("dnsmasq had the server that leads back")
 	}
-	if !strings.Contains(r.serversFile(), Server{Addr: netip.MustParseAddrPort(silent.LocalAddr().String())}.String()) {
+	if !strings.Contains(r.serversFile(), upstreams.Server{Addr: netip.MustParseAddrPort(silent.LocalAddr().String())}.String()) {
 		t.Errorf("servers %s, want the silent one too", r.serversFile())
 	}
 	// All servers of the domain lead back: its names go nowhere.
@@ -107,7 +108,7 @@ func TestLoopComesAndGoes(t *testing.T) {
 	good := newUpstream(t, "192.0.2.1")
 	r := startNanny(t, "", quickLoops)
 	relay := newRelay(t, good.AddrPort())
-	r.configure(stubs, fmt.Sprintf(`{"corp.test":["%s"]}`, relay.addr))
+	r.configure(keyStubs, fmt.Sprintf(`{"corp.test":["%s"]}`, relay.addr))
 	r.waitAnswer("x.corp.test.", "192.0.2.1")
 	relay.target.Store(&r.addr)
 	r.waitLog(1, leftOutLine)
@@ -125,8 +126,8 @@ func TestLoopComesAndGoes(t *testing.T) {
 func TestReplicasThatPointAtEachOther(t *testing.T) {
 	t.Parallel()
 	a, b := startNanny(t, "", quickLoops), startNanny(t, "", quickLoops)
-	a.configure(upstreams, fmt.Sprintf(`["%s"]`, b.addr))
-	b.configure(upstreams, fmt.Sprintf(`["%s"]`, a.addr))
+	a.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, b.addr))
+	b.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, a.addr))
 	a.wait("a server to be left out", func() bool { return a.logged(leftOutLine)+b.logged(leftOutLine) > 0 })
 	a.wait("an end of the loop", func() bool { return a.answer("x.test.") == "REFUSED" && b.answer("y.test.") == "REFUSED" })
 }
@@ -137,7 +138,7 @@ func TestLoopPackets(t *testing.T) {
 	good := newUpstream(t, "192.0.2.1")
 	r := startNanny(t, "", func(o *Options) { o.LoopPeriod = time.Hour })
 	relay := newRelay(t, good.AddrPort())
-	r.configure(stubs, fmt.Sprintf(`{"corp.test":["%s"]}`, relay.addr))
+	r.configure(keyStubs, fmt.Sprintf(`{"corp.test":["%s"]}`, relay.addr))
 	r.waitAnswer("x.corp.test.", "192.0.2.1")
 	relay.target.Store(&r.addr)
 	relay.packets.Store(0)

@@ -3,6 +3,8 @@ package dnsmasq
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // Metrics are the Prometheus series of one Nanny.
@@ -77,7 +79,7 @@ func setOne(vec *prometheus.GaugeVec, labels ...string) {
 }
 
 // setLoops makes the servers of looping the only ones that lead back.
-func (m *Metrics) setLoops(looping map[Server]bool) {
+func (m *Metrics) setLoops(looping map[upstreams.Server]bool) {
 	m.loops.Reset()
 	for s := range looping {
 		m.loops.WithLabelValues(s.Addr.String(), s.Domain).Set(1)

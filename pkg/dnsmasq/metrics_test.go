@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -24,7 +25,7 @@ func TestMetricsGolden(t *testing.T) {
 	setOne(m.configInfo, "0123", "directory")
 	setOne(m.refused, "stubDomains")
 	setOne(m.info, "2.90")
-	m.setLoops(map[Server]bool{{"", server}: true, {"acme.test", server}: true})
+	m.setLoops(map[upstreams.Server]bool{{Domain: "", Addr: server}: true, {Domain: "acme.test", Addr: server}: true})
 
 	var got strings.Builder
 	for line := range strings.Lines(scrape(t, httpd.MetricsHandler(reg))) {

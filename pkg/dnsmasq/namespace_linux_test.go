@@ -80,9 +80,9 @@ func TestNotOnLoopback(t *testing.T) {
 			o.Args = slices.DeleteFunc(o.Args, func(arg string) bool { return arg == "--listen-address=127.0.0.1" })
 		})
 		r.addr = netip.AddrPortFrom(netip.MustParseAddr("192.0.2.7"), r.addr.Port())
-		r.configure(upstreams, `["192.0.2.1"]`)
+		r.configure(keyUpstreams, `["192.0.2.1"]`)
 		r.waitLog(1, answersLine+".*address=192.0.2.7:")
-		r.configure(upstreams, `["192.0.2.2"]`)
+		r.configure(keyUpstreams, `["192.0.2.2"]`)
 		r.waitLog(1, confirmedLine)
 		if err := r.stop(); err != nil || len(r.pids()) != 1 {
 			t.Errorf("%s: %v, processes %v; want one", more, err, r.pids())

@@ -26,7 +26,7 @@ func TestOverload(t *testing.T) {
 	t.Parallel()
 	slow := newSlowUpstream(t, "192.0.2.1", 2*time.Second)
 	r := startNanny(t, "--dns-forward-max=2", nil)
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, slow.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, slow.Addr()))
 	r.waitLog(1, answersLine)
 	var asking sync.WaitGroup
 	for i := range 10 {
@@ -47,7 +47,7 @@ func TestIdleTCPClients(t *testing.T) {
 	t.Parallel()
 	a := newUpstream(t, "192.0.2.1")
 	r := startNanny(t, "", nil)
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
 	r.waitLog(1, answersLine)
 	if n := r.logged("--max-tcp-connections="); n == 0 {
 		t.Skip("this dnsmasq does not know --max-tcp-connections")
@@ -72,7 +72,7 @@ func TestDeath(t *testing.T) {
 	t.Parallel()
 	a := newUpstream(t, "192.0.2.1")
 	r := startNanny(t, "", nil)
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
 	r.waitLog(1, answersLine)
 	client, err := net.Dial("tcp", r.addr.String())
 	if err != nil {

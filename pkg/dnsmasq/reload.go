@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // writePause lies between two attempts to write the servers file.
@@ -26,7 +27,7 @@ type checked struct {
 
 // reload brings the servers file to what is wanted now, and signals dnsmasq.
 func (s *supervisor) reload(now time.Time) {
-	if due := s.roll.due(); !s.dirty && (due.IsZero() || now.Before(due)) {
+	if due := s.roll.Due(); !s.dirty && (due.IsZero() || now.Before(due)) {
 		if !due.IsZero() {
 			s.wake.Reset(due.Sub(now))
 		}
@@ -44,19 +45,19 @@ func (s *supervisor) reload(now time.Time) {
 		s.wake.Reset(left)
 		return // until then, or onLoops
 	}
-	before, next := s.roll, s.roll.offer(s.wanted(), s.markers(), s.left(), now)
+	before, next := s.roll, s.roll.Offer(s.wanted(), s.markers(), s.left(), now)
 	if !s.tell(next, now) {
 		return
 	}
 	s.dirty = false
 	s.inUse()
-	if due := next.due(); !due.IsZero() {
+	if due := next.Due(); !due.IsZero() {
 		s.wake.Reset(due.Sub(now))
 	}
-	if !before.same(next) {
-		s.begin(&check{}, addresses(next.wanted), s.gone(before, next))
+	if !before.Same(next) {
+		s.begin(&check{}, upstreams.Addresses(next.Wanted), s.gone(before, next))
 	} else if !s.started {
-		s.begin(&check{start: true}, addresses(next.wanted), nil)
+		s.begin(&check{start: true}, upstreams.Addresses(next.Wanted), nil)
 	}
 	s.started = true
 }
@@ -79,12 +80,12 @@ func (s *supervisor) untilStarted(now time.Time) time.Duration {
 
 // tell writes the servers file and signals dnsmasq, unless next is no change. It
 // reports whether the file has next; if not it is tried again later.
-func (s *supervisor) tell(next rollout, now time.Time) bool {
-	if s.roll.same(next) {
+func (s *supervisor) tell(next upstreams.Rollout, now time.Time) bool {
+	if s.roll.Same(next) {
 		s.roll = next
 		return true
 	}
-	err := s.place.writeServers(next.content)
+	err := s.place.writeServers(next.Content)
 	if err != nil {
 		if s.writeAt.IsZero() {
 			s.log.Error("cannot write the servers file, dnsmasq keeps its servers; trying again", "err", err)
@@ -103,16 +104,16 @@ func (s *supervisor) tell(next rollout, now time.Time) bool {
 }
 
 // gone returns the servers that dnsmasq should no longer have after a change.
-func (s *supervisor) gone(before, next rollout) []netip.AddrPort {
+func (s *supervisor) gone(before, next upstreams.Rollout) []netip.AddrPort {
 	if s.cmd.OwnUpstreams() {
 		return nil // the arguments may have them, too
 	}
 	keep := map[netip.AddrPort]bool{}
-	for _, a := range addresses(append(next.lines(), s.cmd.Servers...)) {
+	for _, a := range upstreams.Addresses(append(next.Lines(), s.cmd.Servers...)) {
 		keep[a] = true
 	}
 	var gone []netip.AddrPort
-	for _, a := range addresses(before.lines()) {
+	for _, a := range upstreams.Addresses(before.Lines()) {
 		if !keep[a] {
 			gone = append(gone, a)
 		}
@@ -164,7 +165,7 @@ func (s *supervisor) onOutcome(c checked) {
 		s.log.Error("dnsmasq's servers differ from those it was given", "missing", c.missing, "left", c.left)
 	}
 	if !c.check.start && result != resultDifferent {
-		s.log.Info("changed servers without a restart", "result", result, "servers", texts(s.roll.wanted), "leaving", len(s.roll.leaving))
+		s.log.Info("changed servers without a restart", "result", result, "servers", upstreams.Texts(s.roll.Wanted), "leaving", len(s.roll.Leaving))
 	}
 	s.differ = now
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // TestResolvConfFollowed: without upstreams of the configuration those of
@@ -28,7 +29,7 @@ func TestResolvConfFollowed(t *testing.T) {
 	}{
 		{func() {}, "192.0.2.1 192.0.2.2"},
 		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3"},
-		{func() { r.configure(upstreams, `["192.0.2.9"]`) }, "192.0.2.9"},
+		{func() { r.configure(keyUpstreams, `["192.0.2.9"]`) }, "192.0.2.9"},
 		{func() { r.configure() }, "192.0.2.1 192.0.2.3"},
 	}
 	for i, step := range steps {
@@ -55,7 +56,7 @@ func TestOwnUpstreams(t *testing.T) {
 	if n := r.logged(`"?--no-resolv`); n != 0 {
 		t.Error("dnsmasq was started with --no-resolv")
 	}
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, other.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, other.Addr()))
 	r.waitLog(2, answersLine)
 	if n := r.logged(`started.*--no-resolv`); n != 1 {
 		t.Errorf("%d starts with --no-resolv, want one", n)
@@ -68,11 +69,11 @@ func TestOwnUpstreams(t *testing.T) {
 func TestNamedStubServer(t *testing.T) {
 	t.Parallel()
 	kubeDNS := dnstest.NewServer(t, clusterDNS(t))
-	r := startNanny(t, "--server=/cluster.test/"+Server{Addr: kubeDNS.AddrPort()}.String(), func(o *Options) {
+	r := startNanny(t, "--server=/cluster.test/"+upstreams.Server{Addr: kubeDNS.AddrPort()}.String(), func(o *Options) {
 		o.KubeDNS = kubeDNS.Addr()
 		o.NamePeriod = 20 * time.Millisecond
 	})
-	r.configure(stubs, `{"acme.test":["dns.acme.svc.cluster.test"],"widget.test":["none.acme.svc.cluster.test","192.0.2.1"]}`)
+	r.configure(keyStubs, `{"acme.test":["dns.acme.svc.cluster.test"],"widget.test":["none.acme.svc.cluster.test","192.0.2.1"]}`)
 	const want = "/acme.test/192.0.2.8 /acme.test/192.0.2.9 /acme.test/2001:db8::8 /widget.test/192.0.2.1"
 	r.wait("the addresses", func() bool { return r.serversFile() == want })
 	r.waitLog(1, `stub server left out.*name=none.acme.svc.cluster.test`)
@@ -87,10 +88,10 @@ func TestNamedStubServer(t *testing.T) {
 func TestNamedStubServerAsArgument(t *testing.T) {
 	t.Parallel()
 	kubeDNS := dnstest.NewServer(t, clusterDNS(t))
-	r := startNanny(t, "--server=/cluster.test/"+Server{Addr: kubeDNS.AddrPort()}.String(), func(o *Options) {
+	r := startNanny(t, "--server=/cluster.test/"+upstreams.Server{Addr: kubeDNS.AddrPort()}.String(), func(o *Options) {
 		o.KubeDNS, o.Restart = kubeDNS.Addr(), false
 	})
-	r.configure(stubs, `{"acme.test":["dns.acme.svc.cluster.test"]}`)
+	r.configure(keyStubs, `{"acme.test":["dns.acme.svc.cluster.test"]}`)
 	r.waitLog(1, `using nameserver 2001:db8::8#53 for domain acme.test`)
 }
 
@@ -101,9 +102,9 @@ func TestLastGoodConfiguration(t *testing.T) {
 	dir := publicDir(t)
 	named := func(o *Options) { o.ConfigName, o.StateDir = "/config", dir }
 	r := startNanny(t, "", named)
-	r.configure(stubs, `{"acme.test":["192.0.2.1"]}`)
+	r.configure(keyStubs, `{"acme.test":["192.0.2.1"]}`)
 	r.waitLog(1, answersLine)
-	invalid := config.Update{Version: "2", Err: &config.KeyError{Key: stubs, Reason: "bad"}}
+	invalid := config.Update{Version: "2", Err: &config.KeyError{Key: keyStubs, Reason: "bad"}}
 	r.update(invalid)
 	r.waitMetric(`kubedns_nanny_config_refused{reason="stubDomains"} 1`)
 	_ = r.stop()
@@ -114,7 +115,7 @@ func TestLastGoodConfiguration(t *testing.T) {
 	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
 		t.Errorf("servers %q, want %q", got, want)
 	}
-	r.waitMetric(`kubedns_nanny_config_info{source="last_good",version="` + config.Version(config.Format(parse(t, stubs, `{"acme.test":["192.0.2.1"]}`))) + `"} 1`)
+	r.waitMetric(`kubedns_nanny_config_info{source="last_good",version="` + config.Version(config.Format(parse(t, keyStubs, `{"acme.test":["192.0.2.1"]}`))) + `"} 1`)
 	r.waitMetric(`kubedns_nanny_config_refused{reason="stubDomains"} 1`)
 	r.configure()
 	r.waitLog(1, "configuration changed")
@@ -136,7 +137,7 @@ var errRead = errors.New("input/output error")
 func TestReadErrorLater(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", nil)
-	r.configure(stubs, `{"acme.test":["192.0.2.1"]}`)
+	r.configure(keyStubs, `{"acme.test":["192.0.2.1"]}`)
 	r.waitLog(1, answersLine)
 	r.update(config.Update{Err: errRead})
 	r.update(config.Update{Err: errRead})
@@ -177,9 +178,9 @@ func TestStepsBack(t *testing.T) {
 			}
 			a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
 			r := startNanny(t, tt.args, tt.change)
-			r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
+			r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
 			r.waitAnswer("x.acme.test.", "192.0.2.1")
-			r.configure(stubs, fmt.Sprintf(`{"acme.test":["%s"]}`, b.Addr()))
+			r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, b.Addr()))
 			r.waitAnswer("x.acme.test.", "192.0.2.2")
 			if n := r.logged(`msg="dnsmasq gets its servers as arguments.*` + tt.why); n != 1 {
 				t.Errorf("%d log lines say why, want one", n)
@@ -196,9 +197,9 @@ func TestNoMemory(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) { o.MemoryDir, o.StateDir = "/none", publicDir(t) })
 	r.dir = r.nanny.opts.StateDir
-	r.configure(upstreams, `["192.0.2.1"]`)
+	r.configure(keyUpstreams, `["192.0.2.1"]`)
 	r.waitLog(1, answersLine)
-	r.configure(upstreams, `["192.0.2.2"]`)
+	r.configure(keyUpstreams, `["192.0.2.2"]`)
 	r.waitLog(1, confirmedLine)
 	if got, want := r.serversFile(), "192.0.2.2 192.0.2.1"; got != want {
 		t.Errorf("servers %q, want %q", got, want)
@@ -219,7 +220,7 @@ func TestServersFileNotTaken(t *testing.T) {
 	r := startNanny(t, "", func(o *Options) {
 		o.Exec = wrapped(t, `for a; do shift; case $a in --servers-file=*) ;; *) set -- "$@" "$a" ;; esac; done`)
 	})
-	r.configure(upstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
+	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, a.Addr()))
 	r.waitAnswer("x.test.", "192.0.2.1")
 	r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="fallback"} 1`)
 	r.waitMetric("kubedns_nanny_servers_file 0")

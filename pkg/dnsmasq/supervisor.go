@@ -16,6 +16,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cgroup"
 	"github.com/kube-dns/kube-dns/internal/process"
 	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 const (
@@ -38,7 +40,7 @@ type supervisor struct {
 	pings   <-chan chan struct{}
 
 	// Fixed when it is made.
-	cmd      CommandLine
+	cmd      cmdline.Line
 	cmdErr   error     // what dnsmasq will not understand of its arguments
 	addr     string    // where dnsmasq answers
 	state    *stateDir // of the last good configuration; nil: none
@@ -69,33 +71,33 @@ type supervisor struct {
 	source     string // of cfg
 	names      names
 	resolvConf resolvConf
-	resolv     []config.Nameserver // its last list
-	list       []Server            // of servers; nil: to be made
-	unusable   map[Server]string   // left out of list, and why
-	dirty      bool                // the servers file may be another than wanted
-	actAt      time.Time           // when changes are looked at; zero: there are none
-	namesBy    time.Time           // until then the first start waits for names
-	writeAt    time.Time           // of the next attempt to write the servers file
-	child      *child              // nil: to be started at startAt
-	lastGood   *config.LastGood    // nil: none is kept
+	resolv     []config.Nameserver         // its last list
+	list       []upstreams.Server          // of servers; nil: to be made
+	unusable   map[upstreams.Server]string // left out of list, and why
+	dirty      bool                        // the servers file may be another than wanted
+	actAt      time.Time                   // when changes are looked at; zero: there are none
+	namesBy    time.Time                   // until then the first start waits for names
+	writeAt    time.Time                   // of the next attempt to write the servers file
+	child      *child                      // nil: to be started at startAt
+	lastGood   *config.LastGood            // nil: none is kept
 	startAt    time.Time
 	reason     string // of the next start, for the metric
 	deaths     []time.Time
 	started    bool // the servers of this child were checked once
-	roll       rollout
+	roll       upstreams.Rollout
 	check      *check
-	differ     string          // the difference that was logged last
-	tried      map[Server]bool // given to the loop test
-	trial      int             // id of the list given last
-	trialEnd   time.Time       // until then new servers wait for the test; zero: none do
-	looping    map[Server]bool
+	differ     string                    // the difference that was logged last
+	tried      map[upstreams.Server]bool // given to the loop test
+	trial      int                       // id of the list given last
+	trialEnd   time.Time                 // until then new servers wait for the test; zero: none do
+	looping    map[upstreams.Server]bool
 	noted      []string // arguments that were noted and not used
 	wake       *time.Timer
 }
 
 func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *supervisor {
-	args, differences := usableArgs(n.opts.Args)
-	cmd, cmdErr := ReadCommandLine(args)
+	args, differences := cmdline.Usable(n.opts.Args)
+	cmd, cmdErr := cmdline.Read(args)
 	target, _ := netip.ParseAddrPort(n.opts.KubeDNS) // a host name is nobody's target
 	s := &supervisor{
 		opts: n.opts, log: n.opts.Log, metrics: n.opts.Metrics, status: &n.status, group: group, pings: n.pings,
@@ -133,14 +135,14 @@ func newSupervisor(ctx context.Context, n *Nanny, group *errgroup.Group) *superv
 
 // localAddrs returns the addresses of this machine, without those of a link only;
 // none when they cannot be read.
-func localAddrs() []LocalAddr {
-	var list []LocalAddr
+func localAddrs() []cmdline.LocalAddr {
+	var list []cmdline.LocalAddr
 	interfaces, _ := net.Interfaces()
 	for _, i := range interfaces {
 		addrs, _ := i.Addrs()
 		for _, a := range addrs {
 			if prefix, err := netip.ParsePrefix(a.String()); err == nil && !prefix.Addr().IsLinkLocalUnicast() {
-				list = append(list, LocalAddr{i.Name, prefix.Addr()})
+				list = append(list, cmdline.LocalAddr{Interface: i.Name, Addr: prefix.Addr()})
 			}
 		}
 	}
@@ -176,7 +178,7 @@ func (s *supervisor) addOptions(ctx context.Context) {
 		s.log.Warn("cannot read dnsmasq's list of options, adding only old ones", "err", err)
 	}
 	memory, file, _ := cgroup.MemoryLimit(cgroup.Root)
-	if s.added = addedOptions(s.cmd, help, memory); len(s.added) > 0 {
+	if s.added = cmdline.Added(s.cmd, help, memory); len(s.added) > 0 {
 		s.log.Info("adding options that dnsmasq's arguments do not set", "options", s.added, "memoryLimit", memory, "from", file)
 	}
 }
@@ -331,9 +333,9 @@ func (s *supervisor) settling(now time.Time) bool {
 // args returns the arguments that dnsmasq should run with.
 func (s *supervisor) args() []string {
 	if s.fileWay {
-		return fileArgs(s.cmd, s.place.serversPath(), s.added, len(s.cfg.Upstreams) > 0)
+		return cmdline.WithFile(s.cmd, s.place.serversPath(), s.added, len(s.cfg.Upstreams) > 0)
 	}
-	return Args(s.cmd.Args, s.cfg, s.names.lookup)
+	return cmdline.WithServers(s.cmd.Args, upstreams.FromConfig(s.cfg, s.names.lookup), len(s.cfg.Upstreams) > 0)
 }
 
 // note says that a change is not taken, once.

@@ -4,8 +4,9 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // trialTime is how long new servers wait for their first loop test. A server
@@ -14,7 +15,7 @@ const trialTime = 400 * time.Millisecond
 
 // servers returns the servers that the configuration asks for and dnsmasq can
 // use. Those that it cannot use are named in the log, once.
-func (s *supervisor) servers() []Server {
+func (s *supervisor) servers() []upstreams.Server {
 	if s.list != nil {
 		return s.list
 	}
@@ -22,9 +23,9 @@ func (s *supervisor) servers() []Server {
 	if len(cfg.Upstreams) == 0 && s.followsResolvConf() {
 		cfg.Upstreams = s.resolv
 	}
-	unusable := map[Server]string{}
-	s.list = []Server{}
-	for _, server := range Servers(cfg, s.names.lookup) {
+	unusable := map[upstreams.Server]string{}
+	s.list = []upstreams.Server{}
+	for _, server := range upstreams.FromConfig(cfg, s.names.lookup) {
 		usable, why := asDnsmasq(server)
 		if why == "" {
 			s.list = append(s.list, usable)
@@ -40,7 +41,7 @@ func (s *supervisor) servers() []Server {
 }
 
 // asDnsmasq returns s as dnsmasq takes it from a file, or why it cannot use it.
-func asDnsmasq(s Server) (usable Server, why string) {
+func asDnsmasq(s upstreams.Server) (usable upstreams.Server, why string) {
 	addr := s.Addr.Addr()
 	switch {
 	case addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
@@ -59,11 +60,11 @@ func asDnsmasq(s Server) (usable Server, why string) {
 
 // wanted returns the servers less those that lead back to dnsmasq. A stub domain
 // all whose servers do gets one that refuses its names.
-func (s *supervisor) wanted() []Server {
+func (s *supervisor) wanted() []upstreams.Server {
 	if len(s.looping) == 0 {
 		return s.servers()
 	}
-	var list []Server
+	var list []upstreams.Server
 	left := map[string]bool{} // domains with a server
 	for _, server := range s.servers() {
 		left[server.Domain] = left[server.Domain] || !s.looping[server]
@@ -81,12 +82,12 @@ func (s *supervisor) wanted() []Server {
 }
 
 // markers returns the markers of the domains of the servers.
-func (s *supervisor) markers() []Server {
+func (s *supervisor) markers() []upstreams.Server {
 	if s.loops == nil {
 		return nil
 	}
-	var list []Server
-	for _, domain := range domains(s.servers()) {
+	var list []upstreams.Server
+	for _, domain := range upstreams.Domains(s.servers()) {
 		if m, ok := s.loops.marker(domain); ok {
 			list = append(list, m)
 		}
@@ -95,12 +96,12 @@ func (s *supervisor) markers() []Server {
 }
 
 // left returns the servers whose lines go at once, whatever waits for them.
-func (s *supervisor) left() map[Server]bool {
+func (s *supervisor) left() map[upstreams.Server]bool {
 	dropped := maps.Clone(s.looping)
-	for _, line := range s.roll.wanted {
+	for _, line := range s.roll.Wanted {
 		if s.loops != nil && line == s.loops.refusing(line.Domain) {
 			if dropped == nil {
-				dropped = map[Server]bool{}
+				dropped = map[upstreams.Server]bool{}
 			}
 			dropped[line] = true
 		}
@@ -115,7 +116,7 @@ func (s *supervisor) tryOut(now time.Time) time.Duration {
 		return 0
 	}
 	list := s.servers()
-	tried := make(map[Server]bool, len(list))
+	tried := make(map[upstreams.Server]bool, len(list))
 	fresh := false
 	for _, server := range list {
 		fresh = fresh || !s.tried[server]
@@ -130,7 +131,7 @@ func (s *supervisor) tryOut(now time.Time) time.Duration {
 		if s.trialEnd.IsZero() {
 			s.trialEnd = now.Add(trialTime)
 		}
-		if !s.tell(s.roll.marked(s.markers()), now) {
+		if !s.tell(s.roll.Marked(s.markers()), now) {
 			return writePause
 		}
 	}
@@ -139,18 +140,6 @@ func (s *supervisor) tryOut(now time.Time) time.Duration {
 	}
 	s.trialEnd = time.Time{}
 	return 0
-}
-
-// marked returns r with more markers, so that servers can be tested that are not
-// in use yet.
-func (r rollout) marked(markers []Server) rollout {
-	for _, m := range markers {
-		if !slices.Contains(r.markers, m) {
-			r.markers = append(slices.Clip(r.markers), m)
-		}
-	}
-	r.content = render(r.lines())
-	return r
 }
 
 // onLoops takes a report of the loop test.

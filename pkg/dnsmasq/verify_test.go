@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 func TestVerify(t *testing.T) {
@@ -49,19 +50,19 @@ func TestVerify(t *testing.T) {
 						i--
 					}
 					list := []chaos.Server{}
-					for _, a := range addresses(servers(t, tt.replies[i].list)) {
+					for _, a := range upstreams.Addresses(servers(t, tt.replies[i].list)) {
 						list = append(list, chaos.Server{Address: a})
 					}
 					return list, tt.replies[i].err
 				}
-				got := verify(t.Context(), query, addresses(servers(t, tt.want)), addresses(servers(t, tt.gone)))
+				got := verify(t.Context(), query, upstreams.Addresses(servers(t, tt.want)), upstreams.Addresses(servers(t, tt.gone)))
 				if got.result() != tt.result {
 					t.Errorf("result %v, want %v", got.result(), tt.result)
 				}
-				if want := addresses(servers(t, tt.missing)); !slices.Equal(got.missing, want) {
+				if want := upstreams.Addresses(servers(t, tt.missing)); !slices.Equal(got.missing, want) {
 					t.Errorf("missing %v, want %v", got.missing, want)
 				}
-				if want := addresses(servers(t, tt.left)); !slices.Equal(got.left, want) {
+				if want := upstreams.Addresses(servers(t, tt.left)); !slices.Equal(got.left, want) {
 					t.Errorf("left %v, want %v", got.left, want)
 				}
 				if took := time.Since(start); took != tt.took {
@@ -84,7 +85,7 @@ func TestVerifyCutOff(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		if got := verify(t.Context(), query, addresses(servers(t, "192.0.2.1")), nil); got.result() != resultDifferent {
+		if got := verify(t.Context(), query, upstreams.Addresses(servers(t, "192.0.2.1")), nil); got.result() != resultDifferent {
 			t.Errorf("result %v, want different", got.result())
 		}
 	})
@@ -96,7 +97,7 @@ func TestVerifyStops(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		query := func(context.Context) ([]chaos.Server, error) { return nil, nil }
-		verify(ctx, query, addresses(servers(t, "192.0.2.1")), nil)
+		verify(ctx, query, upstreams.Addresses(servers(t, "192.0.2.1")), nil)
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("took %v after its context ended at 1s", took)
 		}

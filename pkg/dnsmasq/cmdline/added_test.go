@@ -1,9 +1,6 @@
-package dnsmasq
+package cmdline
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -31,38 +28,15 @@ func TestAddedOptions(t *testing.T) {
 	writeFiles(t, dir, map[string]string{"limits.conf": "dns-forward-max=1\nmax-tcp-connections=2\n"})
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			cmd, err := readCommandLine(strings.Fields(strings.ReplaceAll(tt.args, "DIR", dir)), "")
+			cmd, err := readWith(strings.Fields(strings.ReplaceAll(tt.args, "DIR", dir)), "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(addedOptions(cmd, tt.help, 0), " "); got != tt.want {
+			if got := strings.Join(Added(cmd, tt.help, 0), " "); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
-}
-
-// TestReadHelp: dnsmasq tells its options; an error names what went wrong.
-func TestReadHelp(t *testing.T) {
-	help, err := readHelp(t.Context(), dnsmasqPath(t))
-	if err != nil || !knows(help, optForwardMax) || knows(help, "--dns-forward=1") {
-		t.Errorf("options of dnsmasq: %v\n%s", err, help)
-	}
-	if _, err := readHelp(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("error %v for a program that is missing", err)
-	}
-}
-
-// TestOlderDnsmasq: a dnsmasq that does not know an option does not get it.
-func TestOlderDnsmasq(t *testing.T) {
-	t.Parallel()
-	r := startNanny(t, "", func(o *Options) {
-		o.Exec = wrapped(t, `if [ "$1" = --help ]; then echo "-0, --dns-forward-max=<integer>"; exit; fi
-for a; do case $a in --max-tcp*) echo "bad option $a" >&2; exit 1 ;; esac; done`)
-	})
-	r.configure()
-	r.waitLog(1, answersLine)
-	r.waitLog(1, `msg="adding options that dnsmasq's arguments do not set" options="\[--dns-forward-max=1500\]`)
 }
 
 // The number of TCP clients follows from the container's memory.
@@ -88,7 +62,7 @@ func TestUsableArgs(t *testing.T) {
 		if strings.Contains(tt.args, ",") {
 			args = strings.Split(strings.ReplaceAll(tt.args, " ", ""), ",")
 		}
-		got, why := usableArgs(args)
+		got, why := Usable(args)
 		if text := strings.Join(got, " "); text != tt.want || (len(why) > 0) == (tt.want == strings.Join(args, " ")) {
 			t.Errorf("%q: got %q because of %q, want %q", args, text, why, tt.want)
 		}

@@ -1,4 +1,4 @@
-package dnsmasq
+package cmdline
 
 import (
 	"net/netip"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 func writeFiles(t *testing.T, dir string, files map[string]string) {
@@ -23,7 +25,7 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-func TestCommandLine(t *testing.T) {
+func TestLine(t *testing.T) {
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string]string{
 		"default.conf": "user=root\n",
@@ -38,53 +40,53 @@ func TestCommandLine(t *testing.T) {
 		"d/#e#":        "user=e\n",
 		"d/sub/f.conf": "user=f\n",
 	})
-	base := CommandLine{Port: 53, User: "nobody", ResolvFiles: []string{"/etc/resolv.conf"}}
+	base := Line{Port: 53, User: "nobody", ResolvFiles: []string{"/etc/resolv.conf"}}
 	tests := map[string]struct {
 		args        string
 		defaultConf string
-		want        func(c *CommandLine)
+		want        func(c *Line)
 	}{
-		"nothing":                             {"", "", func(*CommandLine) {}},
-		"default file":                        {"", "default.conf", func(c *CommandLine) { c.User = "root" }},
-		"its own file instead":                {"-C DIR/quiet.conf", "default.conf", func(c *CommandLine) { c.NamesConf = true }},
-		"no file instead":                     {"--conf-file", "default.conf", func(c *CommandLine) { c.NamesConf = true }},
-		"a directory beside the default file": {"-7 DIR/d", "default.conf", func(c *CommandLine) { c.NamesConf, c.User = true, "root" }},
-		"the file overrides the arguments": {"-p 5300 -C DIR/own.conf", "", func(c *CommandLine) {
+		"nothing":                             {"", "", func(*Line) {}},
+		"default file":                        {"", "default.conf", func(c *Line) { c.User = "root" }},
+		"its own file instead":                {"-C DIR/quiet.conf", "default.conf", func(c *Line) { c.NamesConf = true }},
+		"no file instead":                     {"--conf-file", "default.conf", func(c *Line) { c.NamesConf = true }},
+		"a directory beside the default file": {"-7 DIR/d", "default.conf", func(c *Line) { c.NamesConf, c.User = true, "root" }},
+		"the file overrides the arguments": {"-p 5300 -C DIR/own.conf", "", func(c *Line) {
 			c.NamesConf, c.NoResolv, c.Port, c.ServersFile = true, true, 5399, "/x"
 		}},
-		"a file that names a file": {"--conf-fil=DIR/nested.conf", "", func(c *CommandLine) {
+		"a file that names a file": {"--conf-fil=DIR/nested.conf", "", func(c *Line) {
 			c.NamesConf, c.NoResolv, c.Port, c.ServersFile = true, true, 5399, "/x"
 		}},
-		"a file that names itself": {"-CDIR/loop.conf", "", func(c *CommandLine) { c.NamesConf, c.DefaultServer = true, true }},
-		"directory":                {"--conf-dir=DIR/d", "", func(c *CommandLine) { c.NamesConf, c.User = true, "b" }},
-		"directory, only":          {"--conf-dir=DIR/d,*.conf", "", func(c *CommandLine) { c.NamesConf, c.User = true, "a" }},
-		"directory, all but":       {"--conf-dir=DIR/d,.off,.x", "", func(c *CommandLine) { c.NamesConf, c.User = true, "a" }},
-		"directory is missing":     {"-7DIR/none", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
-		"file is missing":          {"-C DIR/none", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
-		"script":                   {"--conf-script=/x", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "the script /x writes it" }},
-		"standard input":           {"-C -", "", func(c *CommandLine) { c.NamesConf, c.Unread = true, "it is read from standard input" }},
-		"options":                  {"-knR -0 300", "", func(c *CommandLine) { c.Foreground, c.NoPoll, c.NoResolv, c.ForwardMax = true, true, true, true }},
-		"limits":                   {"-o --max-tcp-conn=3 --all", "", func(c *CommandLine) { c.TCPMax = true }},
-		"debug mode":               {"-d", "", func(c *CommandLine) { c.Foreground = true }},
-		"no resolv file":           {"--resolv-file=", "", func(c *CommandLine) { c.NoResolv = true }},
-		"resolv files":             {"-r /a --resolv-file=/b --resolv-file", "", func(c *CommandLine) { c.ResolvFiles = []string{"/a", "/b"} }},
-		"listen addresses": {"-a 192.0.2.1,::1 -a x", "", func(c *CommandLine) {
+		"a file that names itself": {"-CDIR/loop.conf", "", func(c *Line) { c.NamesConf, c.DefaultServer = true, true }},
+		"directory":                {"--conf-dir=DIR/d", "", func(c *Line) { c.NamesConf, c.User = true, "b" }},
+		"directory, only":          {"--conf-dir=DIR/d,*.conf", "", func(c *Line) { c.NamesConf, c.User = true, "a" }},
+		"directory, all but":       {"--conf-dir=DIR/d,.off,.x", "", func(c *Line) { c.NamesConf, c.User = true, "a" }},
+		"directory is missing":     {"-7DIR/none", "", func(c *Line) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
+		"file is missing":          {"-C DIR/none", "", func(c *Line) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
+		"script":                   {"--conf-script=/x", "", func(c *Line) { c.NamesConf, c.Unread = true, "the script /x writes it" }},
+		"standard input":           {"-C -", "", func(c *Line) { c.NamesConf, c.Unread = true, "it is read from standard input" }},
+		"options":                  {"-knR -0 300", "", func(c *Line) { c.Foreground, c.NoPoll, c.NoResolv, c.ForwardMax = true, true, true, true }},
+		"limits":                   {"-o --max-tcp-conn=3 --all", "", func(c *Line) { c.TCPMax = true }},
+		"debug mode":               {"-d", "", func(c *Line) { c.Foreground = true }},
+		"no resolv file":           {"--resolv-file=", "", func(c *Line) { c.NoResolv = true }},
+		"resolv files":             {"-r /a --resolv-file=/b --resolv-file", "", func(c *Line) { c.ResolvFiles = []string{"/a", "/b"} }},
+		"listen addresses": {"-a 192.0.2.1,::1 -a x", "", func(c *Line) {
 			c.Listen = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::1")}
 		}},
-		"servers of domains": {"-S /A.test./b.test/192.0.2.1#5353@eth0 --local=/c.test/ --server=/d.test/# --server=//192.0.2.2", "", func(c *CommandLine) {
+		"servers of domains": {"-S /A.test./b.test/192.0.2.1#5353@eth0 --local=/c.test/ --server=/d.test/# --server=//192.0.2.2", "", func(c *Line) {
 			addr := netip.MustParseAddrPort("192.0.2.1:5353")
-			c.Servers = []Server{{"a.test", addr}, {"b.test", addr}}
+			c.Servers = []upstreams.Server{{Domain: "a.test", Addr: addr}, {Domain: "b.test", Addr: addr}}
 		}},
-		"a part of a name": {"--server=/*a.test/192.0.2.1", "", func(c *CommandLine) {
-			c.Servers = []Server{{"*a.test", netip.MustParseAddrPort("192.0.2.1:53")}}
+		"a part of a name": {"--server=/*a.test/192.0.2.1", "", func(c *Line) {
+			c.Servers = []upstreams.Server{{Domain: "*a.test", Addr: netip.MustParseAddrPort("192.0.2.1:53")}}
 		}},
-		"default server":         {"-S 192.0.2.1", "", func(c *CommandLine) { c.DefaultServer = true }},
-		"default server by name": {"--server=dns.test", "", func(c *CommandLine) { c.DefaultServer = true }},
-		"server for every domain": {"--server=/#/192.0.2.1", "", func(c *CommandLine) {
-			c.DefaultServer, c.Servers = true, []Server{{"#", netip.MustParseAddrPort("192.0.2.1:53")}}
+		"default server":         {"-S 192.0.2.1", "", func(c *Line) { c.DefaultServer = true }},
+		"default server by name": {"--server=dns.test", "", func(c *Line) { c.DefaultServer = true }},
+		"server for every domain": {"--server=/#/192.0.2.1", "", func(c *Line) {
+			c.DefaultServer, c.Servers = true, []upstreams.Server{{Domain: "#", Addr: netip.MustParseAddrPort("192.0.2.1:53")}}
 		}},
-		"no server":                    {"--server=", "", func(*CommandLine) {}},
-		"reverse server is no default": {"--rev-server=192.0.2.0/24,192.0.2.1", "", func(*CommandLine) {}},
+		"no server":                    {"--server=", "", func(*Line) {}},
+		"reverse server is no default": {"--rev-server=192.0.2.0/24,192.0.2.1", "", func(*Line) {}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +95,7 @@ func TestCommandLine(t *testing.T) {
 			want.Unread = strings.ReplaceAll(want.Unread, "DIR", dir)
 			args := strings.Fields(strings.ReplaceAll(tt.args, "DIR", dir))
 			want.Args = args
-			got, err := readCommandLine(args, filepath.Join(dir, tt.defaultConf))
+			got, err := readWith(args, filepath.Join(dir, tt.defaultConf))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,8 +106,8 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-func TestCommandLineNotUnderstood(t *testing.T) {
-	got, err := readCommandLine([]string{"--abc", "--server=/cluster.test/127.0.0.1#10053"}, "")
+func TestLineNotUnderstood(t *testing.T) {
+	got, err := readWith([]string{"--abc", "--server=/cluster.test/127.0.0.1#10053"}, "")
 	if want := "dnsmasq's arguments: option --abc is unknown"; errText(err) != want {
 		t.Errorf("error %q, want %q", errText(err), want)
 	}
@@ -126,7 +128,7 @@ func TestZones(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			cmd, err := readCommandLine(strings.Fields(tt.args), "")
+			cmd, err := readWith(strings.Fields(tt.args), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,7 +160,7 @@ func TestQueryAddr(t *testing.T) {
 		"-a 0.0.0.0":                  "127.0.0.1:53",
 		"--interface=eth0 -z -p 5353": "127.0.0.1:5353",
 	} {
-		cmd, err := readCommandLine(strings.Fields(args), "")
+		cmd, err := readWith(strings.Fields(args), "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,12 +1,8 @@
-package dnsmasq
+package cmdline
 
 import (
-	"context"
-	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const (
@@ -38,11 +34,11 @@ func tcpClients(memory int64) int {
 	return int(min(max(fit, minTCPClients), maxTCPClients))
 }
 
-// usableArgs returns args as the nanny can add options to them: without blank
+// Usable returns args as the nanny can add options to them: without blank
 // ones and without a final "--", which have no effect, and with the option that
 // keeps dnsmasq from leaving for the background. why has a line for each
 // difference.
-func usableArgs(args []string) (usable, why []string) {
+func Usable(args []string) (usable, why []string) {
 	for _, arg := range args {
 		if arg != "" {
 			usable = append(usable, arg)
@@ -55,48 +51,32 @@ func usableArgs(args []string) (usable, why []string) {
 		usable = usable[:n-1]
 		why = append(why, "ignoring the final -- of dnsmasq's arguments")
 	}
-	if cmd, err := ReadCommandLine(usable); err == nil && !cmd.Foreground {
+	if cmd, err := Read(usable); err == nil && !cmd.Foreground {
 		usable = append([]string{optForeground}, usable...)
 		why = append(why, "adding "+optForeground+": dnsmasq would leave for the background, where it cannot be watched")
 	}
 	return usable, why
 }
 
-// helpTime is how long dnsmasq may take to list its options.
-const helpTime = 2 * time.Second
-
-// addedOptions returns the options that the nanny adds beside the servers file,
-// because the arguments do not set them and dnsmasq knows them: help is what
-// "dnsmasq --help" writes. It adds none that sends a query again
+// Added returns the options that the nanny adds with the servers file,
+// because the arguments do not set them and dnsmasq has them: help is the output of
+// "dnsmasq --help". It adds none that sends a query again
 // (--fast-dns-retry): dnsmasq then forwards a query that comes back to it, and a
 // loop becomes a storm. memory is the limit of the container in bytes, 0 without
 // one.
-func addedOptions(cmd CommandLine, help string, memory int64) []string {
+func Added(cmd Line, help string, memory int64) []string {
 	var added []string
 	if !cmd.ForwardMax {
-		added = append(added, optForwardMax) // every version knows it
+		added = append(added, optForwardMax) // every version has it
 	}
-	if !cmd.TCPMax && knows(help, optTCPMax) {
+	if !cmd.TCPMax && lists(help, optTCPMax) {
 		added = append(added, optTCPMax+strconv.Itoa(tcpClients(memory)))
 	}
 	return added
 }
 
-// knows reports whether an option, given with its value, is in help.
-func knows(help, option string) bool {
+// lists reports whether an option, given with its value, is in help.
+func lists(help, option string) bool {
 	name, _, _ := strings.Cut(option, "=")
 	return strings.Contains(help, name+"=")
-}
-
-// readHelp returns what the dnsmasq at path writes about its options.
-func readHelp(ctx context.Context, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, helpTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "--help")
-	cmd.WaitDelay = helpTime // a child of its own may keep the output open
-	help, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s --help: %w", path, err)
-	}
-	return string(help), nil
 }

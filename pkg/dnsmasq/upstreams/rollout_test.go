@@ -1,4 +1,4 @@
-package dnsmasq
+package upstreams
 
 import (
 	"strings"
@@ -12,16 +12,16 @@ func servers(t testing.TB, text string) []Server {
 	var list []Server
 	for word := range strings.FieldsSeq(text) {
 		if strings.HasPrefix(word, "/") {
-			list = append(list, parseDomainServer(word)...)
+			list = append(list, ParseOption(word)...)
 			continue
 		}
-		list = append(list, parseDomainServer("/x/"+word)...)
+		list = append(list, ParseOption("/x/"+word)...)
 		list[len(list)-1].Domain = ""
 	}
 	return list
 }
 
-func lines(r rollout) string { return strings.Join(texts(r.lines()), " ") }
+func lines(r Rollout) string { return strings.Join(Texts(r.Lines()), " ") }
 
 func TestRollout(t *testing.T) {
 	type step struct {
@@ -78,10 +78,10 @@ func TestRollout(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			now := time.Unix(1000, 0)
-			r := begin(servers(t, tt.begin), nil)
+			r := Begin(servers(t, tt.begin), nil)
 			for i, step := range tt.steps {
 				now = now.Add(step.after)
-				next := r.offer(servers(t, step.offer), nil, looping, now)
+				next := r.Offer(servers(t, step.offer), nil, looping, now)
 				if got := lines(next); got != step.want {
 					t.Errorf("step %d: lines %q, want %q", i+1, got, step.want)
 				}
@@ -89,7 +89,7 @@ func TestRollout(t *testing.T) {
 				if step.due > 0 {
 					want = now.Add(step.due)
 				}
-				if got := next.due(); !got.Equal(want) {
+				if got := next.Due(); !got.Equal(want) {
 					t.Errorf("step %d: due %v, want %v", i+1, got, want)
 				}
 				r = next
@@ -100,9 +100,9 @@ func TestRollout(t *testing.T) {
 
 // TestMarked: markers come after all servers, and each once.
 func TestMarked(t *testing.T) {
-	r := begin(servers(t, "192.0.2.1"), servers(t, "/m/127.0.0.1"))
-	r = r.offer(servers(t, "192.0.2.2"), servers(t, "/m/127.0.0.1"), nil, time.Unix(1000, 0))
-	r = r.marked(servers(t, "/n/127.0.0.1 /m/127.0.0.1"))
+	r := Begin(servers(t, "192.0.2.1"), servers(t, "/m/127.0.0.1"))
+	r = r.Offer(servers(t, "192.0.2.2"), servers(t, "/m/127.0.0.1"), nil, time.Unix(1000, 0))
+	r = r.Marked(servers(t, "/n/127.0.0.1 /m/127.0.0.1"))
 	if got, want := lines(r), "192.0.2.2 192.0.2.1 /m/127.0.0.1 /n/127.0.0.1"; got != want {
 		t.Errorf("lines %q, want %q", got, want)
 	}

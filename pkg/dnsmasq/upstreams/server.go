@@ -1,4 +1,6 @@
-package dnsmasq
+// Package upstreams has the servers that dnsmasq forwards to, and the content of its
+// servers file over time. It has no files and no clock.
+package upstreams
 
 import (
 	"bytes"
@@ -6,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
@@ -37,11 +40,11 @@ func (s Server) String() string {
 // when they are not known.
 type Lookup func(host string) []netip.Addr
 
-// Servers returns what cfg asks for: the servers of the stub domains in the
+// FromConfig returns the servers of cfg: the servers of the stub domains in the
 // order of the domains, then the upstream nameservers. Servers of one domain
-// stand in the order given, which --strict-order follows; a name stands for all
+// are in the order given, which --strict-order follows; a name counts for all
 // its addresses. A server that is listed twice counts once.
-func Servers(cfg config.Config, lookup Lookup) []Server {
+func FromConfig(cfg config.Config, lookup Lookup) []Server {
 	var list []Server
 	seen := map[Server]bool{}
 	add := func(s Server) {
@@ -76,8 +79,8 @@ func render(list []Server) []byte {
 	return b.Bytes()
 }
 
-// hosts returns the names among the stub servers of cfg, sorted.
-func hosts(cfg config.Config) []string {
+// Hosts returns the names among the stub servers of cfg, sorted.
+func Hosts(cfg config.Config) []string {
 	var names []string
 	for _, stub := range cfg.StubDomains {
 		for _, server := range stub.Servers {
@@ -90,17 +93,17 @@ func hosts(cfg config.Config) []string {
 	return slices.Compact(names)
 }
 
-// addresses returns the addresses of list, each once, in order.
-func addresses(list []Server) []netip.AddrPort {
+// Addresses returns the addresses of list, each once, in order.
+func Addresses(list []Server) []netip.AddrPort {
 	return distinct(list, func(s Server) netip.AddrPort { return s.Addr })
 }
 
-// domains returns the domains of list, each once, in order.
-func domains(list []Server) []string {
+// Domains returns the domains of list, each once, in order.
+func Domains(list []Server) []string {
 	return distinct(list, func(s Server) string { return s.Domain })
 }
 
-// distinct returns what of returns for the servers of list, each value once, in
+// distinct returns the values of of for the servers of list, each value once, in
 // order.
 func distinct[T comparable](list []Server, of func(Server) T) []T {
 	var values []T
@@ -113,11 +116,45 @@ func distinct[T comparable](list []Server, of func(Server) T) []T {
 	return values
 }
 
-// texts returns list for the log.
-func texts(list []Server) []string {
+// Texts returns list for the log.
+func Texts(list []Server) []string {
 	out := make([]string, 0, len(list))
 	for _, s := range list {
 		out = append(out, s.String())
 	}
 	return out
+}
+
+// ParseOption reads the value of a --server or --local with one or more
+// domains between slashes. Without an address (local domains, "#" for the
+// default servers, names) there is no result.
+func ParseOption(value string) []Server {
+	domains := domainsOf(value)
+	text, _, _ := strings.Cut(value[strings.LastIndex(value, "/")+1:], "@")
+	host, portText, hasPort := strings.Cut(text, "#")
+	port := uint64(config.DefaultPort)
+	addr, err := netip.ParseAddr(host)
+	if err == nil && hasPort {
+		port, err = strconv.ParseUint(portText, 10, 16)
+	}
+	if err != nil {
+		return nil
+	}
+	var list []Server
+	for _, domain := range domains {
+		if domain = strings.ToLower(strings.Trim(domain, ".")); domain != "" {
+			list = append(list, Server{domain, netip.AddrPortFrom(addr, uint16(port))})
+		}
+	}
+	return list
+}
+
+// domainsOf returns the domains between slashes in the value of a --server or
+// --address.
+func domainsOf(value string) []string {
+	parts := strings.Split(value, "/")
+	if len(parts) < 3 || parts[0] != "" {
+		return nil
+	}
+	return parts[1 : len(parts)-1]
 }

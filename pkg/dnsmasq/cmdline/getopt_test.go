@@ -1,6 +1,7 @@
-package dnsmasq
+package cmdline
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -147,4 +148,17 @@ func FuzzParseConf(f *testing.F) {
 			}
 		}
 	})
+}
+
+// dnsmasqPath is where the real dnsmasq is.
+func dnsmasqPath(t testing.TB) string {
+	t.Helper()
+	const path = "/usr/sbin/dnsmasq"
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("dnsmasq must be installed for the tests: %v", err)
+		}
+		t.Skipf("dnsmasq is not installed (Debian: dnsmasq-base): %v", err)
+	}
+	return path
 }

@@ -1,4 +1,5 @@
-package dnsmasq
+// Package cmdline reads dnsmasq's arguments by dnsmasq's own rules, and adds to them.
+package cmdline
 
 import (
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 const (
@@ -18,9 +20,9 @@ const (
 	defaultUser       = "nobody"
 )
 
-// A CommandLine is what dnsmasq's arguments, and the configuration files that
-// they name, say about the things that the nanny has to know.
-type CommandLine struct {
+// A Line has the content of dnsmasq's arguments, and of the configuration files that
+// they name, as far as the nanny needs it.
+type Line struct {
 	// Args are the arguments themselves.
 	Args []string
 	// Port is dnsmasq's port; 0 when it is not to answer DNS questions.
@@ -33,7 +35,7 @@ type CommandLine struct {
 	// User is whom dnsmasq becomes after it has opened its sockets.
 	User string
 	// Servers are the servers that are given with a domain.
-	Servers []Server
+	Servers []upstreams.Server
 	// DefaultServer: a server for all names is given.
 	DefaultServer bool
 	// ResolvFiles are the resolv.conf files that dnsmasq reads, at least one.
@@ -42,8 +44,8 @@ type CommandLine struct {
 	ServersFile string
 	// NamesConf: the arguments name configuration files of their own.
 	NamesConf bool
-	// Unread says which part of the configuration cannot be known before
-	// dnsmasq runs, and why; empty when all of it was read.
+	// Unread names the part of the configuration that cannot be read before dnsmasq
+	// runs, with the reason; empty when all of it was read.
 	Unread string
 	// Options without a value.
 	NoResolv, NoPoll, Foreground bool
@@ -53,7 +55,7 @@ type CommandLine struct {
 
 // OwnUpstreams reports whether the arguments choose upstream servers of their
 // own. The nanny then adds none from resolv.conf.
-func (c CommandLine) OwnUpstreams() bool {
+func (c Line) OwnUpstreams() bool {
 	return c.NoResolv || c.NamesConf || c.DefaultServer
 }
 
@@ -65,7 +67,7 @@ type LocalAddr struct {
 
 // QueryAddr is where dnsmasq can be asked from the same machine, whose addresses
 // are local: 127.0.0.1 unless the arguments keep dnsmasq from listening there.
-func (c CommandLine) QueryAddr(local []LocalAddr) netip.AddrPort {
+func (c Line) QueryAddr(local []LocalAddr) netip.AddrPort {
 	addr := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	switch {
 	case len(c.Listen) > 0 && !slices.Contains(c.Listen, addr) && !c.Listen[0].IsUnspecified():
@@ -93,7 +95,7 @@ func matchesInterface(values []string, name string) bool {
 
 // Zones returns the domains whose names the arguments send to the server at
 // target, which is kube-dns; "cluster.local" when there are none.
-func (c CommandLine) Zones(target netip.AddrPort) []string {
+func (c Line) Zones(target netip.AddrPort) []string {
 	var zones []string
 	for _, s := range c.Servers {
 		if s.Addr == target {
@@ -106,16 +108,16 @@ func (c CommandLine) Zones(target netip.AddrPort) []string {
 	return zones
 }
 
-// ReadCommandLine reads args and the configuration files that dnsmasq would
+// Read reads args and the configuration files that dnsmasq would
 // read with them. With an error the result is what was understood.
-func ReadCommandLine(args []string) (CommandLine, error) {
-	return readCommandLine(args, defaultConf)
+func Read(args []string) (Line, error) {
+	return readWith(args, defaultConf)
 }
 
-// readCommandLine is ReadCommandLine with the path of the file that dnsmasq
+// readWith is Read with the path of the file that dnsmasq
 // reads when the arguments name none; it may be missing.
-func readCommandLine(args []string, defaultConf string) (CommandLine, error) {
-	r := cmdReader{cmd: CommandLine{Args: slices.Clone(args), Port: config.DefaultPort, User: defaultUser}}
+func readWith(args []string, defaultConf string) (Line, error) {
+	r := cmdReader{cmd: Line{Args: slices.Clone(args), Port: config.DefaultPort, User: defaultUser}}
 	options, err := parseArgs(args)
 	r.apply(options)
 	r.cmd.NamesConf = r.confFile || r.confDir || r.cmd.Unread != ""
@@ -132,9 +134,9 @@ func readCommandLine(args []string, defaultConf string) (CommandLine, error) {
 	return r.cmd, nil
 }
 
-// A cmdReader collects options into a CommandLine.
+// A cmdReader collects options into a Line.
 type cmdReader struct {
-	cmd               CommandLine
+	cmd               Line
 	confFile, confDir bool     // such an option was given
 	noDefaultFile     bool     // --resolv-file without a value takes the default away
 	seen              []string // files read, so that none is read twice
@@ -167,7 +169,7 @@ func (r *cmdReader) applyOne(o option) {
 			c.User = o.value
 		}
 	case "server", "local":
-		c.Servers = append(c.Servers, parseDomainServer(o.value)...)
+		c.Servers = append(c.Servers, upstreams.ParseOption(o.value)...)
 		if o.value != "" && !strings.HasPrefix(o.value, "/") || strings.HasPrefix(o.value, "/#/") {
 			c.DefaultServer = true
 		}
@@ -200,16 +202,6 @@ func (r *cmdReader) applyLimit(o option) {
 	default:
 		r.applyConf(o)
 	}
-}
-
-// domainsOf returns the domains between slashes in the value of a --server or
-// --address.
-func domainsOf(value string) []string {
-	parts := strings.Split(value, "/")
-	if len(parts) < 3 || parts[0] != "" {
-		return nil
-	}
-	return parts[1 : len(parts)-1]
 }
 
 // applyConf handles the options that name further configuration.
@@ -279,28 +271,4 @@ func inConfDir(name, filters string) bool {
 		}
 	}
 	return !only || match
-}
-
-// parseDomainServer reads the value of a --server or --local with one or more
-// domains between slashes. Without an address (local domains, "#" for the
-// default servers, names) there is no result.
-func parseDomainServer(value string) []Server {
-	domains := domainsOf(value)
-	text, _, _ := strings.Cut(value[strings.LastIndex(value, "/")+1:], "@")
-	host, portText, hasPort := strings.Cut(text, "#")
-	port := uint64(config.DefaultPort)
-	addr, err := netip.ParseAddr(host)
-	if err == nil && hasPort {
-		port, err = strconv.ParseUint(portText, 10, 16)
-	}
-	if err != nil {
-		return nil
-	}
-	var list []Server
-	for _, domain := range domains {
-		if domain = strings.ToLower(strings.Trim(domain, ".")); domain != "" {
-			list = append(list, Server{domain, netip.AddrPortFrom(addr, uint16(port))})
-		}
-	}
-	return list
 }
