@@ -23,7 +23,7 @@ const (
 var unshaped = []string{
 	"cmd/kube-dns",
 	"pkg/dns", "pkg/dns/manifest",
-	"pkg/dnsmasq", "pkg/treecache",
+	"pkg/treecache",
 }
 
 // checkCircles finds files that use each other's functions, methods, types or

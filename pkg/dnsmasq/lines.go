@@ -47,21 +47,31 @@ func classify(line string) lineKind {
 	return lineOther
 }
 
-// onLine logs a line of dnsmasq's log, counts it, and shows what an operator has to know.
+// logLines are the lines of dnsmasq's log. It is safe for concurrent use.
+type logLines struct {
+	log     *slog.Logger
+	metrics *Metrics
+	shown   shownLines
+}
+
+// reset drops the lines that were shown: a new dnsmasq writes them again.
+func (l *logLines) reset() { l.shown.reset() }
+
+// on logs a line of dnsmasq's log, counts it, and shows what an operator has to know.
 // It changes nothing else: clients choose part of the text. It runs in the
 // readers' goroutines.
-func (s *supervisor) onLine(ctx context.Context, line string) {
-	s.log.Log(ctx, levelOutput, "dnsmasq", "line", line)
+func (l *logLines) on(ctx context.Context, line string) {
+	l.log.Log(ctx, levelOutput, "dnsmasq", "line", line)
 	switch classify(line) {
 	case lineOverload:
-		s.metrics.overload.Inc()
+		l.metrics.overload.Inc()
 	case lineBadFile:
-		if s.shown.first(line) {
-			s.log.Error("dnsmasq cannot use its servers file, or a line of it", "line", line)
+		if l.shown.first(line) {
+			l.log.Error("dnsmasq cannot use its servers file, or a line of it", "line", line)
 		}
 	case lineUnused:
-		if s.shown.first(line) {
-			s.log.Warn("dnsmasq does not use a server that leads back to it", "line", line)
+		if l.shown.first(line) {
+			l.log.Warn("dnsmasq does not use a server that leads back to it", "line", line)
 		}
 	case lineOther:
 	}

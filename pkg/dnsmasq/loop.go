@@ -34,6 +34,8 @@ const (
 	loopTime = time.Second
 	// markerTime is how long dnsmasq may take to read a new marker.
 	markerTime = 250 * time.Millisecond
+	// firstPause lies between two queries to a dnsmasq that does not answer yet.
+	firstPause = 20 * time.Millisecond
 	// maxLoopTests bounds how many servers are tested at the same time.
 	maxLoopTests = 64
 	// loopBase is the domain of the tests of default servers. Resolvers commonly

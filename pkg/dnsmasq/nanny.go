@@ -48,23 +48,25 @@ func New(opts Options) (*Nanny, error) {
 // It can be called once.
 func (n *Nanny) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	s := newSupervisor(ctx, n, group)
+	s := newSupervisor(ctx, n.opts, &n.status, n.pings, group)
 	defer s.close()
 	group.Go(func() error {
-		return n.opts.Config.Run(ctx, func(u config.Update) { send(ctx, s.updates, u) })
+		return n.opts.Config.Run(ctx, func(u config.Update) { send(ctx, s.in.updates, u) })
 	})
-	group.Go(func() error { return followNames(ctx, s.resolver.Lookup, n.opts.NamePeriod, s.hosts, s.found) })
-	if s.followsResolvConf() && !s.cmd.NoPoll {
-		group.Go(func() error { return s.resolvConf.follow(ctx, s.resolvLists, n.opts.Log) })
+	group.Go(func() error {
+		return followNames(ctx, s.in.resolver.Lookup, n.opts.NamePeriod, s.in.hosts, s.in.found)
+	})
+	if s.want.fromResolvConf && !s.life.cmd.NoPoll {
+		group.Go(func() error { return s.in.resolvConf.follow(ctx, s.in.resolvLists, n.opts.Log) })
 	}
-	if s.loops != nil {
-		group.Go(func() error { return s.loops.run(ctx, s.loopLists, s.loopReports) })
+	if s.want.loops != nil {
+		group.Go(func() error { return s.want.loops.run(ctx, s.want.loopLists, s.in.loopReports) })
 	}
-	if s.lastGood != nil {
-		group.Go(func() error { return s.lastGood.Run(ctx) })
+	if s.in.lastGood != nil {
+		group.Go(func() error { return s.in.lastGood.Run(ctx) })
 	}
 	if n.opts.ReapOrphans {
-		group.Go(func() error { return s.reaper.Run(ctx) })
+		group.Go(func() error { return s.life.reaper.Run(ctx) })
 	}
 	group.Go(func() error { return s.run(ctx) }) // its state is its own from here on
 	return group.Wait()
@@ -92,24 +94,4 @@ func (n *Nanny) Ready(context.Context) (string, error) {
 		return "", errors.New(why)
 	}
 	return "ok", nil
-}
-
-// send sends v unless ctx is done first. It reports whether it did.
-func send[T any](ctx context.Context, ch chan<- T, v T) bool {
-	select {
-	case ch <- v:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// replace puts v into a channel of capacity one in the place of what is there.
-// Only one goroutine may send to ch.
-func replace[T any](ch chan T, v T) {
-	select {
-	case <-ch:
-	default:
-	}
-	ch <- v
 }

@@ -17,7 +17,7 @@ func (s *supervisor) refuse(key string, _ error) {
 // use makes the configuration of in the one that dnsmasq is to have.
 func (s *supervisor) use(in config.InUse) {
 	s.metrics.refused.Reset()
-	cfg, same := in.Config, s.configured && config.Equal(in.Config, s.cfg)
+	cfg, same := in.Config, s.configured && config.Equal(in.Config, s.want.cfg)
 	s.version, s.source = in.Version, in.Origin
 	if in.Origin == config.FromSource {
 		s.source = "directory" // as the metric has it
@@ -30,15 +30,15 @@ func (s *supervisor) use(in config.InUse) {
 		s.log.Info("configuration changed", "version", s.version)
 	} else {
 		s.log.Info("starting with a configuration", "version", s.version, "source", s.source)
-		s.status.wait("waiting for dnsmasq's first answer on "+s.addr, time.Now())
+		s.status.wait("waiting for dnsmasq's first answer on "+s.life.addr, time.Now())
 	}
-	s.cfg, s.configured = cfg, true
+	s.want.cfg, s.configured = cfg, true
 	s.namesBy = time.Now().Add(firstNames)
-	s.names.keep(upstreams.Hosts(cfg))
-	replace(s.hosts, upstreams.Hosts(cfg))
-	s.metrics.unresolved.Set(float64(s.names.unresolved()))
-	if s.followsResolvConf() && s.cmd.NoPoll {
-		s.resolv, _, _ = s.resolvConf.read() // an error is no news: the old list stays
+	s.want.names.keep(upstreams.Hosts(cfg))
+	replace(s.in.hosts, upstreams.Hosts(cfg))
+	s.metrics.unresolved.Set(float64(s.want.names.unresolved()))
+	if s.want.fromResolvConf && s.life.cmd.NoPoll {
+		s.want.resolv, _, _ = s.in.resolvConf.read() // an error is no news: the old list stays
 	}
 	s.touch()
 }
@@ -46,11 +46,11 @@ func (s *supervisor) use(in config.InUse) {
 // onFound takes the addresses of names.
 func (s *supervisor) onFound(findings map[string]finding) {
 	for host, f := range findings {
-		before, known := s.names[host]
+		before, known := s.want.names[host]
 		if !known {
 			continue
 		}
-		switch changed := s.names.observe(host, f, time.Now()); {
+		switch changed := s.want.names.observe(host, f, time.Now()); {
 		case changed:
 			s.log.Info("stub server resolved", "name", host, "addresses", f.addrs)
 			s.touchNames()
@@ -63,7 +63,7 @@ func (s *supervisor) onFound(findings map[string]finding) {
 			s.log.Warn("stub server cannot be resolved, keeping its last addresses", "name", host, "err", f.err)
 		}
 	}
-	s.metrics.unresolved.Set(float64(s.names.unresolved()))
+	s.metrics.unresolved.Set(float64(s.want.names.unresolved()))
 }
 
 // touchNames notes that addresses of names changed. Where that takes a restart
@@ -77,7 +77,7 @@ func (s *supervisor) touchNames() {
 }
 
 func (s *supervisor) onResolvConf(list []config.Nameserver) {
-	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.cmd.ResolvFiles, ","), "nameservers", list)
-	s.resolv = list
+	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.life.cmd.ResolvFiles, ","), "nameservers", list)
+	s.want.resolv = list
 	s.touch()
 }

@@ -1,0 +1,180 @@
+package dnsmasq
+
+import (
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
+)
+
+// trialTime is how long new servers wait for their first loop test. A server
+// that has not replied by then is used.
+const trialTime = 400 * time.Millisecond
+
+// A desired has the servers that dnsmasq should have, and everything that they
+// follow from: the configuration, addresses of names, resolv.conf, the loop test.
+type desired struct {
+	log *slog.Logger
+	// fromResolvConf: without upstreams in the configuration, those of resolv.conf
+	// count.
+	fromResolvConf bool
+	loops          *loopTest     // nil: servers are not tested
+	loopLists      chan loopList // to loops.run
+
+	cfg      config.Config
+	names    names
+	resolv   []config.Nameserver         // of resolv.conf
+	list     []upstreams.Server          // of servers; nil: to be made
+	unusable map[upstreams.Server]string // left out of list, and why
+	looping  map[upstreams.Server]bool
+	tried    map[upstreams.Server]bool // given to the loop test
+	trial    int                       // id of the list given last
+	trialEnd time.Time                 // until then new servers wait for the test; zero: none do
+}
+
+// servers returns the servers that the configuration asks for and dnsmasq can
+// use. Those that it cannot use are named in the log, once.
+func (d *desired) servers() []upstreams.Server {
+	if d.list != nil {
+		return d.list
+	}
+	cfg := d.cfg
+	if len(cfg.Upstreams) == 0 && d.fromResolvConf {
+		cfg.Upstreams = d.resolv
+	}
+	unusable := map[upstreams.Server]string{}
+	d.list = []upstreams.Server{}
+	for _, server := range upstreams.FromConfig(cfg, d.names.lookup) {
+		usable, why := asDnsmasq(server)
+		if why == "" {
+			d.list = append(d.list, usable)
+			continue
+		}
+		unusable[server] = why
+		if d.unusable[server] == "" {
+			d.log.Warn("left out a server that dnsmasq cannot use", "server", server.String(), "err", why)
+		}
+	}
+	d.unusable = unusable
+	return d.list
+}
+
+// asDnsmasq returns s as dnsmasq takes it from a file, or why it cannot use it.
+func asDnsmasq(s upstreams.Server) (usable upstreams.Server, why string) {
+	addr := s.Addr.Addr()
+	switch {
+	case addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return s, "no server can have this address"
+	case addr.Zone() == "":
+		return s, ""
+	case !addr.IsLinkLocalUnicast(): // its scope means nothing to the kernel
+		s.Addr = netip.AddrPortFrom(addr.WithZone(""), s.Addr.Port())
+		return s, ""
+	}
+	if _, err := net.InterfaceByName(addr.Zone()); err != nil {
+		return s, "there is no network interface " + addr.Zone() + " here"
+	}
+	return s, ""
+}
+
+// wanted returns the servers less those that lead back to dnsmasq. A stub domain
+// whose servers all lead back gets one that refuses its names.
+func (d *desired) wanted() []upstreams.Server {
+	if len(d.looping) == 0 {
+		return d.servers()
+	}
+	var list []upstreams.Server
+	left := map[string]bool{} // domains with a server
+	for _, server := range d.servers() {
+		left[server.Domain] = left[server.Domain] || !d.looping[server]
+	}
+	for _, server := range d.servers() {
+		switch has, seen := left[server.Domain]; {
+		case !d.looping[server]:
+			list = append(list, server)
+		case !has && seen && server.Domain != "":
+			list = append(list, d.loops.refusing(server.Domain))
+			delete(left, server.Domain) // once
+		}
+	}
+	return list
+}
+
+// markers returns the markers of the domains of the servers.
+func (d *desired) markers() []upstreams.Server {
+	if d.loops == nil {
+		return nil
+	}
+	var list []upstreams.Server
+	for _, domain := range upstreams.Domains(d.servers()) {
+		if m, ok := d.loops.marker(domain); ok {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// dropped returns the servers whose lines go without delay, even with pending
+// queries. lines are those that dnsmasq has.
+func (d *desired) dropped(lines []upstreams.Server) map[upstreams.Server]bool {
+	dropped := maps.Clone(d.looping)
+	for _, line := range lines {
+		if d.loops != nil && line == d.loops.refusing(line.Domain) {
+			if dropped == nil {
+				dropped = map[upstreams.Server]bool{}
+			}
+			dropped[line] = true
+		}
+	}
+	return dropped
+}
+
+// tryOut gives new servers to the loop test. It reports whether there are some:
+// dnsmasq then needs their markers.
+func (d *desired) tryOut(now time.Time) bool {
+	if d.loops == nil {
+		return false
+	}
+	list := d.servers()
+	tried := make(map[upstreams.Server]bool, len(list))
+	fresh := false
+	for _, server := range list {
+		fresh = fresh || !d.tried[server]
+		tried[server] = true
+	}
+	if fresh || len(tried) != len(d.tried) {
+		d.tried = tried
+		d.trial++
+		replace(d.loopLists, loopList{d.trial, list})
+	}
+	if fresh && d.trialEnd.IsZero() {
+		d.trialEnd = now.Add(trialTime)
+	}
+	return fresh
+}
+
+// untested returns how long new servers may still wait for their loop test.
+func (d *desired) untested(now time.Time) time.Duration {
+	if left := d.trialEnd.Sub(now); left > 0 {
+		return left
+	}
+	d.trialEnd = time.Time{}
+	return 0
+}
+
+// onLoops takes a report of the loop test. It reports whether other servers than
+// before lead back.
+func (d *desired) onLoops(report loopReport) bool {
+	if report.id == d.trial {
+		d.trialEnd = time.Time{}
+	}
+	if maps.Equal(report.looping, d.looping) {
+		return false
+	}
+	d.looping = report.looping
+	return true
+}

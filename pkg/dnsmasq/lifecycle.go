@@ -1,0 +1,273 @@
+package dnsmasq
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
+	"github.com/kube-dns/kube-dns/internal/process"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
+)
+
+const (
+	// maxDeaths within deathTime are too many: the platform's back-off is next.
+	maxDeaths = 5
+	deathTime = time.Minute
+	// A death is followed by a start at once, unless dnsmasq lived for less than
+	// shortLife: then by a pause, of deathPause times the deaths before.
+	shortLife  = time.Second
+	deathPause = 100 * time.Millisecond
+	// pollPeriod lies between queries after the first answer, and firstPause
+	// between those before it.
+	pollPeriod = 5 * time.Second
+	// answerTime is how long a change waits for dnsmasq's first answer. A signal
+	// before dnsmasq is ready for it would end dnsmasq.
+	answerTime = 30 * time.Second
+)
+
+// Reasons of a start, as labels.
+const (
+	reasonFirst    = "first"
+	reasonDied     = "died"
+	reasonChange   = "change"   // it could not be taken at run time
+	reasonFallback = "fallback" // the servers file does not work
+)
+
+// exitCodes is dnsmasq's list of exit codes.
+var exitCodes = map[int]string{
+	1: "bad configuration",
+	2: "network, often a port that is taken",
+	3: "file system",
+	4: "memory",
+	5: "other",
+}
+
+// exitText returns how dnsmasq ended, in words.
+func exitText(exit process.Exit) string {
+	if meaning := exitCodes[exit.Code]; meaning != "" {
+		return fmt.Sprintf("%s (%s)", exit, meaning)
+	}
+	return exit.String()
+}
+
+// A child is a dnsmasq that runs.
+type child struct {
+	*process.Process
+	args     []string
+	started  time.Time
+	ctx      context.Context    // its life
+	cancel   context.CancelFunc // ends it
+	ready    bool               // it has answered: it may be signaled
+	unasked  bool               // it had time to start and has not answered: it may be signaled
+	stopping bool               // its end is our wish
+
+	exit   chan process.Exit // its end; sent once
+	answer chan string       // its first answer, with its version; sent once at most
+}
+
+// A lifecycle starts dnsmasq, watches it, and decides what follows its end. Its
+// methods belong to one goroutine.
+type lifecycle struct {
+	exec    string       // path of dnsmasq
+	cmd     cmdline.Line // its arguments, without those of the nanny
+	cmdErr  error        // the part of cmd that dnsmasq will not understand
+	addr    string       // where dnsmasq answers
+	log     *slog.Logger
+	metrics *Metrics
+	status  *status
+	group   *errgroup.Group // for goroutines that serve the nanny
+	lines   *logLines
+	reaper  process.Reaper
+
+	child   *child // nil: to be started at startAt
+	startAt time.Time
+	reason  string // of the next start, for the metric
+	deaths  []time.Time
+}
+
+// exits is the channel with the child's end; nil without a child.
+func (l *lifecycle) exits() <-chan process.Exit {
+	if l.child == nil {
+		return nil
+	}
+	return l.child.exit
+}
+
+// answers is the channel with the child's first answer; nil without a child.
+func (l *lifecycle) answers() <-chan string {
+	if l.child == nil {
+		return nil
+	}
+	return l.child.answer
+}
+
+func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) error {
+	l.lines.reset()
+	// The end of ctx does not end dnsmasq: stop does, in its own way.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c := &child{args: args, started: now, ctx: life, cancel: cancel, exit: make(chan process.Exit, 1), answer: make(chan string, 1)}
+	p, err := l.reaper.Start(life, process.Options{
+		Path: l.exec, Args: args, OnLine: func(line string) { l.lines.on(life, line) },
+		Env: []string{"LANGUAGE=en"}, // its messages are read, see classify
+	})
+	if err != nil {
+		cancel()
+		return fmt.Errorf("start dnsmasq: %w", err)
+	}
+	c.Process = p
+	l.child = c
+	l.group.Go(func() error {
+		c.exit <- c.Wait()
+		cancel()
+		return nil
+	})
+	l.group.Go(func() error {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		defer context.AfterFunc(life, stop)()
+		l.watch(watching, c.answer)
+		return nil
+	})
+	l.metrics.starts.WithLabelValues(l.reason).Inc()
+	l.log.Info("dnsmasq started", "pid", c.Pid(), "reason", l.reason, "path", l.exec, "args", args)
+	l.reason = reasonDied
+	return nil
+}
+
+// restart ends dnsmasq; after onExit the next one is started.
+func (l *lifecycle) restart() {
+	if l.reason != reasonFallback {
+		l.reason = reasonChange
+	}
+	l.log.Info("restarting dnsmasq", "reason", l.reason)
+	l.child.stopping = true
+	l.child.cancel()
+}
+
+// signal sends sig to dnsmasq.
+func (l *lifecycle) signal(sig syscall.Signal) {
+	if err := l.child.Signal(sig); err != nil {
+		l.log.Error("cannot signal dnsmasq", "signal", sig.String(), "err", err)
+	}
+}
+
+// untilStarted returns how long dnsmasq may still be starting: a signal before its
+// first answer would end it. After answerTime it has started, even if it does not
+// answer.
+func (l *lifecycle) untilStarted(now time.Time) time.Duration {
+	if l.child.ready || l.child.unasked {
+		return 0
+	}
+	if left := answerTime - now.Sub(l.child.started); left > 0 {
+		return left
+	}
+	l.child.unasked = true
+	l.log.Warn("dnsmasq does not answer the nanny, signaling it without a check: does it listen on this address "+
+		"(--interface, --except-interface, --listen-address)?", "address", l.addr, "waited", answerTime)
+	return 0
+}
+
+// onExit decides what follows the end of dnsmasq. An error ends the nanny.
+func (l *lifecycle) onExit(ctx context.Context, exit process.Exit) error {
+	c := l.child
+	l.child = nil
+	if exit.Left {
+		l.log.Warn("processes that dnsmasq left behind do not end", "group", c.Pid())
+	}
+	if ctx.Err() != nil {
+		l.logStopped(exit)
+		return nil
+	}
+	setBool(l.metrics.ready, false)
+	now := time.Now()
+	l.status.wait("waiting for dnsmasq's first answer on "+l.addr, now)
+	l.startAt = now
+	if c.stopping {
+		return nil
+	}
+	l.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exitText(exit), "uptime", exit.Uptime, "output", exit.Tail)
+	if code := exit.Code; !c.ready && (code == 1 || code == 3 || code == 5) {
+		err := fmt.Errorf("dnsmasq does not start: %s: %s", exitText(exit), strings.Join(exit.Tail, "\n"))
+		if l.cmdErr != nil {
+			err = fmt.Errorf("%w\n%w", err, l.cmdErr) // dnsmasq does not name the option
+		}
+		return err
+	}
+	return l.onDeath(exit, now)
+}
+
+// onDeath decides when dnsmasq is started again.
+func (l *lifecycle) onDeath(exit process.Exit, now time.Time) error {
+	l.deaths = append(l.deaths, now)
+	for now.Sub(l.deaths[0]) >= deathTime {
+		l.deaths = l.deaths[1:]
+	}
+	if len(l.deaths) >= maxDeaths {
+		return fmt.Errorf("dnsmasq ended %d times within %v, the last time with %s: %s",
+			len(l.deaths), deathTime, exitText(exit), strings.Join(exit.Tail, "\n"))
+	}
+	if exit.Uptime < shortLife {
+		l.startAt = now.Add(time.Duration(len(l.deaths)-1) * deathPause)
+	}
+	return nil
+}
+
+// stop lets dnsmasq finish its pending queries, ends it and waits for it.
+func (l *lifecycle) stop(ctx context.Context) {
+	if l.child == nil {
+		return
+	}
+	if l.child.ready {
+		refuseLate(context.WithoutCancel(ctx), l.cmd, finishTime)
+	}
+	l.child.cancel()
+	l.logStopped(<-l.child.exit)
+}
+
+func (l *lifecycle) logStopped(exit process.Exit) {
+	l.log.Info("dnsmasq stopped", "status", exitText(exit))
+}
+
+// watch asks dnsmasq about itself until ctx is done: often until the first
+// answer, of whatever kind, then from time to time.
+func (l *lifecycle) watch(ctx context.Context, answer chan<- string) {
+	version, err := chaos.QueryVersion(ctx, l.addr)
+	for !chaos.IsReply(err) {
+		if !pause.For(ctx, firstPause) {
+			return
+		}
+		version, err = chaos.QueryVersion(ctx, l.addr)
+	}
+	answer <- version
+	for pause.For(ctx, pollPeriod) {
+		_, err := chaos.QueryVersion(ctx, l.addr)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case !chaos.IsReply(err):
+			l.status.unanswered()
+			setBool(l.metrics.ready, l.status.reason(time.Now()) == "")
+			continue
+		}
+		l.status.answered(time.Now())
+		setBool(l.metrics.ready, true)
+	}
+}
+
+// onAnswer notes dnsmasq's first answer.
+func (l *lifecycle) onAnswer(version string) {
+	l.child.ready = true
+	l.status.answered(time.Now())
+	setBool(l.metrics.ready, true)
+	if version != "" {
+		setOne(l.metrics.info, version)
+	}
+	l.log.Info("dnsmasq answers", "version", version, "address", l.addr)
+}

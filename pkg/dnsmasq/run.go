@@ -1,0 +1,192 @@
+package dnsmasq
+
+import (
+	"context"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// run is the nanny's life. It ends with ctx, or with an error that no restart
+// can cure; dnsmasq has ended before it returns.
+func (s *supervisor) run(ctx context.Context) error {
+	var logTick <-chan time.Time
+	if s.opts.LogInterval > 0 {
+		ticker := time.NewTicker(s.opts.LogInterval)
+		defer ticker.Stop()
+		logTick = ticker.C
+	}
+	defer s.life.stop(ctx)
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case update := <-s.in.updates:
+			s.in.current.Apply(update)
+		case findings := <-s.in.found:
+			s.onFound(findings)
+		case list := <-s.in.resolvLists:
+			s.onResolvConf(list)
+		case exit := <-s.life.exits():
+			s.file.check = nil
+			err = s.life.onExit(ctx, exit)
+		case version := <-s.life.answers():
+			s.life.onAnswer(version)
+		case c := <-s.file.outcomes:
+			if s.file.onOutcome(c) {
+				s.stepBack("dnsmasq did not read the servers file at its start")
+			}
+		case report := <-s.in.loopReports:
+			s.dirty = s.want.onLoops(report) || s.dirty
+		case <-logTick:
+			if s.life.child != nil && s.life.child.ready {
+				s.life.signal(syscall.SIGUSR1)
+			}
+			continue
+		case ping := <-s.pings:
+			close(ping)
+			continue
+		case <-s.wake.C:
+		}
+		if err == nil && ctx.Err() == nil {
+			err = s.act(ctx, time.Now())
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// act brings dnsmasq to where the configuration wants it, as far as it can be
+// done now, and sets the timer for the rest.
+func (s *supervisor) act(ctx context.Context, now time.Time) error {
+	if !s.configured {
+		return nil
+	}
+	if s.life.child == nil {
+		return s.launchWhenDue(ctx, now)
+	}
+	if s.life.child.stopping || s.settling(now) {
+		return nil
+	}
+	switch {
+	case !s.dirty: // but lines may have to leave the servers file
+	case !s.opts.Restart:
+		s.note(s.args())
+		s.dirty = false
+	case !slices.Equal(s.args(), s.life.child.args):
+		s.life.restart()
+		return nil
+	case !s.fileWay:
+		s.inUse()
+		s.dirty = false
+	}
+	if s.fileWay {
+		s.reload(now)
+	}
+	return nil
+}
+
+// launchWhenDue starts dnsmasq, unless it is too early. Where servers are
+// arguments the first start waits for the look-up of their names; later ones do
+// not, since nothing answers meanwhile.
+func (s *supervisor) launchWhenDue(ctx context.Context, now time.Time) error {
+	if left := s.life.startAt.Sub(now); left > 0 {
+		s.wake.Reset(left)
+		return nil
+	}
+	if s.life.reason == reasonFirst && !s.fileWay && s.want.names.waiting() && now.Before(s.namesBy) {
+		s.wake.Reset(s.namesBy.Sub(now))
+		return nil // until then, or onFound
+	}
+	s.actAt, s.dirty = time.Time{}, true
+	s.writeFirst()
+	if err := s.life.launch(ctx, s.args(), now); err != nil {
+		return err
+	}
+	if s.file.place != nil {
+		s.file.place.writePID(s.life.child.Pid())
+	}
+	setBool(s.metrics.pending, false)
+	s.inUse()
+	return nil
+}
+
+// writeFirst writes the servers file for a start. When it cannot be written this
+// dnsmasq gets its servers as arguments, and the next one tries again.
+func (s *supervisor) writeFirst() {
+	if !s.fileWay && !s.fileLater {
+		return
+	}
+	s.useFile(true)
+	s.want.list = nil // resolv.conf is part of it again
+	list, markers := s.want.wanted(), s.want.markers()
+	err := s.file.start(list, markers)
+	if err != nil && s.choosePlace() == nil {
+		err = s.file.start(list, markers)
+	}
+	s.useFile(err == nil)
+	s.fileLater = err != nil
+	setBool(s.metrics.serversFile, s.fileWay)
+	if err != nil {
+		s.log.Warn("dnsmasq gets its servers as arguments until its next start", "err", err)
+	}
+}
+
+// reload brings the servers file to what is wanted now, and signals dnsmasq.
+func (s *supervisor) reload(now time.Time) {
+	if due := s.file.roll.Due(); !s.dirty && (due.IsZero() || now.Before(due)) {
+		if !due.IsZero() {
+			s.wake.Reset(due.Sub(now))
+		}
+		return
+	}
+	if left := s.untilReload(now); left > 0 {
+		s.wake.Reset(left)
+		return
+	}
+	before := s.file.roll
+	next := before.Offer(s.want.wanted(), s.want.markers(), s.want.dropped(before.Wanted), now)
+	if left := s.file.write(next, now, s.life.signal); left > 0 {
+		s.wake.Reset(left)
+		return
+	}
+	s.dirty = false
+	s.inUse()
+	if due := next.Due(); !due.IsZero() {
+		s.wake.Reset(due.Sub(now))
+	}
+	s.file.compare(s.life.child.ctx, before)
+}
+
+// untilReload returns how long a reload has to wait: for dnsmasq, for the disk, or
+// for the loop test of new servers.
+func (s *supervisor) untilReload(now time.Time) time.Duration {
+	if left := s.life.untilStarted(now); left > 0 {
+		return left
+	}
+	if left := s.file.writeAt.Sub(now); left > 0 {
+		return left
+	}
+	if s.want.tryOut(now) {
+		marked := s.file.roll.Marked(s.want.markers())
+		if left := s.file.write(marked, now, s.life.signal); left > 0 {
+			return left
+		}
+	}
+	return s.want.untested(now)
+}
+
+// note logs that a change is not taken, once.
+func (s *supervisor) note(args []string) {
+	pending := !slices.Equal(args, s.life.child.args)
+	if !pending {
+		s.inUse()
+	}
+	setBool(s.metrics.pending, pending)
+	if pending && !slices.Equal(args, s.noted) {
+		s.log.Warn("the configuration changed, but dnsmasq goes on with the old one: -restartDnsmasq is not set")
+		s.noted = args
+	}
+}

@@ -1,0 +1,158 @@
+package dnsmasq
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
+)
+
+// writePause lies between two attempts to write the servers file.
+const writePause = 5 * time.Second
+
+// A check is a question to dnsmasq for the servers that it has.
+type check struct {
+	start  bool // after a start of dnsmasq, not after a signal
+	cancel context.CancelFunc
+}
+
+// checked is the end of a check.
+type checked struct {
+	check *check
+	outcome
+}
+
+// A serversFile is the file that dnsmasq reads its servers from, and what dnsmasq
+// has of it. Its methods belong to one goroutine.
+type serversFile struct {
+	place    *stateDir    // nil: none
+	cmd      cmdline.Line // dnsmasq's arguments, without those of the nanny
+	addr     string       // where dnsmasq answers
+	log      *slog.Logger
+	metrics  *Metrics
+	group    *errgroup.Group // for the checks
+	outcomes chan checked    // of the checks
+
+	roll     upstreams.Rollout
+	writeAt  time.Time // of the next attempt to write; zero: the last one worked
+	check    *check    // that runs; nil: none
+	compared bool      // the servers of this dnsmasq were checked once
+	differ   string    // the difference that was logged last
+}
+
+// start writes the file for a dnsmasq that starts.
+func (f *serversFile) start(list, markers []upstreams.Server) error {
+	f.check, f.compared, f.writeAt = nil, false, time.Time{}
+	f.roll = upstreams.Begin(list, markers)
+	return f.place.writeServers(f.roll.Content)
+}
+
+// write makes next the content of the file, and signals dnsmasq unless it has that
+// content already. It returns after which time to try again, if it could not.
+func (f *serversFile) write(next upstreams.Rollout, now time.Time, signal func(syscall.Signal)) time.Duration {
+	if f.roll.Same(next) {
+		f.roll = next
+		return 0
+	}
+	err := f.place.writeServers(next.Content)
+	if err != nil {
+		if f.writeAt.IsZero() {
+			f.log.Error("cannot write the servers file, dnsmasq keeps its servers; trying again", "err", err)
+		}
+		f.writeAt = now.Add(writePause)
+		return writePause
+	}
+	if !f.writeAt.IsZero() {
+		f.log.Info("wrote the servers file again")
+	}
+	f.writeAt = time.Time{}
+	f.roll = next
+	signal(syscall.SIGHUP)
+	return 0
+}
+
+// compare has dnsmasq's list compared with the file, after a change from before, or
+// for the first time after a start. life is that of dnsmasq.
+func (f *serversFile) compare(life context.Context, before upstreams.Rollout) {
+	want := upstreams.Addresses(f.roll.Wanted)
+	if !before.Same(f.roll) {
+		f.begin(life, &check{}, want, f.gone(before))
+	} else if !f.compared {
+		f.begin(life, &check{start: true}, want, nil)
+	}
+	f.compared = true
+}
+
+// gone returns the servers that dnsmasq should no longer have after a change.
+func (f *serversFile) gone(before upstreams.Rollout) []netip.AddrPort {
+	if f.cmd.OwnUpstreams() {
+		return nil // the arguments may have them, too
+	}
+	keep := map[netip.AddrPort]bool{}
+	for _, a := range upstreams.Addresses(append(f.roll.Lines(), f.cmd.Servers...)) {
+		keep[a] = true
+	}
+	var gone []netip.AddrPort
+	for _, a := range upstreams.Addresses(before.Lines()) {
+		if !keep[a] {
+			gone = append(gone, a)
+		}
+	}
+	return gone
+}
+
+// begin starts a check, in the place of the one that runf.
+func (f *serversFile) begin(life context.Context, c *check, want, gone []netip.AddrPort) {
+	if f.check != nil {
+		f.check.cancel()
+	}
+	ctx, cancel := context.WithCancel(life)
+	c.cancel = cancel
+	f.check = c
+	f.group.Go(func() error {
+		defer cancel()
+		query := func(ctx context.Context) ([]chaos.Server, error) { return chaos.QueryServers(ctx, f.addr) }
+		send(life, f.outcomes, checked{c, verify(ctx, query, want, gone)})
+		return nil
+	})
+}
+
+// onOutcome ends a check. A difference is logged and counted: the servers that
+// dnsmasq took are better than those before. It reports whether dnsmasq does not read
+// the file at all.
+func (f *serversFile) onOutcome(c checked) (unread bool) {
+	if c.check != f.check {
+		return false // a newer one runs
+	}
+	f.check = nil
+	result := c.result()
+	if c.check.start && result == resultDifferent && c.listed == 0 {
+		return true
+	}
+	if !c.check.start {
+		f.metrics.reloads.WithLabelValues(result).Inc()
+	}
+	f.metrics.differ.Set(float64(len(c.missing) + len(c.left)))
+	now := joined(c.missing)
+	if now == "" {
+		now = joined(c.left)
+	}
+	switch {
+	case result == resultUnconfirmed:
+		f.log.Warn("cannot read dnsmasq's list of servers", "err", c.err)
+	case result == resultDifferent && now != f.differ:
+		f.log.Error("dnsmasq's servers differ from those it was given", "missing", c.missing, "left", c.left)
+	}
+	if !c.check.start && result != resultDifferent {
+		f.log.Info("changed servers without a restart", "result", result, "servers", upstreams.Texts(f.roll.Wanted), "leaving", len(f.roll.Leaving))
+	}
+	f.differ = now
+	return false
+}

@@ -1,0 +1,174 @@
+package dnsmasq
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/cgroup"
+	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
+)
+
+// newSupervisor returns a supervisor whose goroutines are in group. The caller must
+// call close.
+func newSupervisor(ctx context.Context, opts Options, status *status, pings <-chan chan struct{}, group *errgroup.Group) *supervisor {
+	args, differences := cmdline.Usable(opts.Args)
+	cmd, cmdErr := cmdline.Read(args)
+	addr := cmd.QueryAddr(localAddrs()).String()
+	target, _ := netip.ParseAddrPort(opts.KubeDNS) // a host name is no server's address
+	s := &supervisor{
+		opts: opts, log: opts.Log, metrics: opts.Metrics, status: status, pings: pings,
+		in: inputs{
+			updates:     make(chan config.Update),
+			resolver:    Resolver{KubeDNS: opts.KubeDNS, Zones: cmd.Zones(target)},
+			hosts:       make(chan []string, 1),
+			found:       make(chan map[string]finding),
+			resolvConf:  resolvConf{paths: cmd.ResolvFiles},
+			resolvLists: make(chan []config.Nameserver),
+			loopReports: make(chan loopReport),
+		},
+		want: &desired{log: opts.Log, loopLists: make(chan loopList, 1), names: names{}},
+		life: &lifecycle{
+			exec: opts.Exec, cmd: cmd, cmdErr: cmdErr, addr: addr, log: opts.Log, metrics: opts.Metrics, status: status,
+			group: group, lines: &logLines{log: opts.Log, metrics: opts.Metrics}, reason: reasonFirst,
+		},
+		file: &serversFile{cmd: cmd, addr: addr, log: opts.Log, metrics: opts.Metrics, group: group, outcomes: make(chan checked)},
+		wake: time.NewTimer(0),
+	}
+	s.openState()
+	s.in.current = config.NewCurrent(config.CurrentOptions{
+		Zone: s.in.resolver.Zones[0], LastGood: s.in.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
+	})
+	s.chooseWay(ctx)
+	for _, difference := range differences {
+		s.log.Info(difference)
+	}
+	return s
+}
+
+// openState opens the directory of the last good configuration.
+func (s *supervisor) openState() {
+	var err error
+	s.state, err = openStateDir(s.opts.StateDir, s.life.cmd.Port)
+	switch {
+	case err != nil:
+		s.log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
+	case s.opts.ConfigName != "":
+		s.in.lastGood = config.NewLastGood(s.state.lastGoodPath(), s.opts.ConfigName, s.log)
+	}
+}
+
+// localAddrs returns the addresses of this machine, without those of a link only;
+// none when they cannot be read.
+func localAddrs() []cmdline.LocalAddr {
+	var list []cmdline.LocalAddr
+	interfaces, _ := net.Interfaces()
+	for _, i := range interfaces {
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil && !prefix.Addr().IsLinkLocalUnicast() {
+				list = append(list, cmdline.LocalAddr{Interface: i.Name, Addr: prefix.Addr()})
+			}
+		}
+	}
+	return list
+}
+
+// chooseWay decides how dnsmasq gets its servers.
+func (s *supervisor) chooseWay(ctx context.Context) {
+	if !s.opts.Restart {
+		s.log.Info("-restartDnsmasq is not set: adding no limits to dnsmasq's arguments, testing for no loops, " +
+			"and only noting changes of the configuration")
+	} else if why := s.fileProblem(); why != "" {
+		s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "err", why)
+	} else {
+		s.useFile(true)
+		s.addOptions(ctx)
+		s.openLoopTest()
+	}
+	setBool(s.metrics.serversFile, s.fileWay)
+	if s.want.fromResolvConf {
+		list, _, err := s.in.resolvConf.read()
+		if err != nil {
+			s.log.Warn("no nameservers from resolv.conf", "err", err)
+		}
+		s.want.resolv = list
+	}
+}
+
+// addOptions decides which options dnsmasq gets with the servers file.
+func (s *supervisor) addOptions(ctx context.Context) {
+	help, err := readHelp(ctx, s.opts.Exec)
+	if err != nil {
+		s.log.Warn("cannot read dnsmasq's list of options, adding only old ones", "err", err)
+	}
+	memory, file, _ := cgroup.MemoryLimit(cgroup.Root)
+	if s.added = cmdline.Added(s.life.cmd, help, memory); len(s.added) > 0 {
+		s.log.Info("adding options that dnsmasq's arguments do not set", "options", s.added, "memoryLimit", memory, "from", file)
+	}
+}
+
+func (s *supervisor) openLoopTest() {
+	var err error
+	if s.want.loops, err = newLoopTest(s.life.addr, s.opts.LoopPeriod, s.metrics, s.log); err != nil {
+		s.log.Warn("servers that lead back to dnsmasq cannot be found", "err", err)
+	}
+}
+
+// fileProblem returns why the servers file cannot be used; empty when it can, and
+// then its directory is chosen.
+func (s *supervisor) fileProblem() string {
+	cmd := s.life.cmd
+	switch {
+	case s.life.cmdErr != nil:
+		return s.life.cmdErr.Error()
+	case cmd.Unread != "":
+		return "dnsmasq's configuration cannot be read in advance: " + cmd.Unread
+	case cmd.ServersFile != "":
+		return "dnsmasq's configuration has a --servers-file already: " + cmd.ServersFile
+	case cmd.Port == 0:
+		return "dnsmasq's DNS service is off: --port=0"
+	}
+	if err := s.choosePlace(); err != nil {
+		return err.Error() + "; set -stateDir to a directory that dnsmasq can use"
+	}
+	return ""
+}
+
+// choosePlace chooses the directory of the servers file.
+func (s *supervisor) choosePlace() error {
+	cmd := s.life.cmd
+	place, why := openServersDir(cmp.Or(s.opts.MemoryDir, defaultMemoryDir), cmd.Port, cmd.User, s.state)
+	switch {
+	case place == nil:
+		return fmt.Errorf("no directory for the servers file: %w, and no state directory", why)
+	case why != nil:
+		if err := place.usableBy(cmd.User); err != nil {
+			return fmt.Errorf("no directory for the servers file: %w, %w", why, err)
+		}
+		s.log.Info("dnsmasq's servers file is in the state directory", "path", place.serversPath(), "reason", why)
+	default:
+		s.log.Info("dnsmasq's servers file is in memory", "path", place.serversPath())
+	}
+	s.file.place = place
+	return nil
+}
+
+func (s *supervisor) close() {
+	s.wake.Stop()
+	if s.want.loops != nil {
+		s.want.loops.close()
+	}
+	if place := s.file.place; place != nil && place != s.state {
+		place.close()
+	}
+	if s.state != nil {
+		s.state.close()
+	}
+}
