@@ -36,6 +36,13 @@ type desired struct {
 	trialEnd time.Time                 // until then new servers wait for the test; zero: none do
 }
 
+func (d *desired) openLoopTest(dnsmasq string, period time.Duration, metrics *Metrics) {
+	var err error
+	if d.loops, err = newLoopTest(dnsmasq, period, metrics, d.log); err != nil {
+		d.log.Warn("servers that lead back to dnsmasq cannot be found", "err", err)
+	}
+}
+
 // servers returns the servers that the configuration asks for and dnsmasq can
 // use. Those that it cannot use are named in the log, once.
 func (d *desired) servers() []upstreams.Server {

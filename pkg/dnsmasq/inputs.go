@@ -40,11 +40,15 @@ func (s *supervisor) use(in config.InUse) {
 	if s.want.fromResolvConf && s.life.cmd.NoPoll {
 		s.want.resolv, _, _ = s.in.resolvConf.read() // an error is no news: the old list stays
 	}
-	s.touch()
+	s.touch(settleTime)
 }
 
 // onFound takes the addresses of names.
 func (s *supervisor) onFound(findings map[string]finding) {
+	pause := settleTime
+	if !s.fileWay { // a restart, which waits for the other names
+		pause += lookupTimeout
+	}
 	for host, f := range findings {
 		before, known := s.want.names[host]
 		if !known {
@@ -53,7 +57,7 @@ func (s *supervisor) onFound(findings map[string]finding) {
 		switch changed := s.want.names.observe(host, f, time.Now()); {
 		case changed:
 			s.log.Info("stub server resolved", "name", host, "addresses", f.addrs)
-			s.touchNames()
+			s.touch(pause)
 		case f.err == nil && before.err != nil:
 			s.log.Info("stub server can be resolved again", "name", host)
 		case f.err == nil || before.err != nil: // no news
@@ -66,18 +70,8 @@ func (s *supervisor) onFound(findings map[string]finding) {
 	s.metrics.unresolved.Set(float64(s.want.names.unresolved()))
 }
 
-// touchNames notes that addresses of names changed. Where that takes a restart
-// it waits for those of other names.
-func (s *supervisor) touchNames() {
-	if s.fileWay {
-		s.touch()
-	} else {
-		s.touchFor(lookupTimeout + settleTime)
-	}
-}
-
 func (s *supervisor) onResolvConf(list []config.Nameserver) {
 	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.life.cmd.ResolvFiles, ","), "nameservers", list)
 	s.want.resolv = list
-	s.touch()
+	s.touch(settleTime)
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kube-dns/kube-dns/internal/cgroup"
 	"github.com/kube-dns/kube-dns/internal/pause"
 	"github.com/kube-dns/kube-dns/internal/process"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
@@ -85,6 +86,7 @@ type lifecycle struct {
 	group   *errgroup.Group // for goroutines that serve the nanny
 	lines   *logLines
 	reaper  process.Reaper
+	added   []string // options that dnsmasq gets with the servers file
 
 	child   *child // nil: to be started at startAt
 	startAt time.Time
@@ -106,6 +108,18 @@ func (l *lifecycle) answers() <-chan string {
 		return nil
 	}
 	return l.child.answer
+}
+
+// addOptions decides which options dnsmasq gets with the servers file.
+func (l *lifecycle) addOptions(ctx context.Context) {
+	help, err := readHelp(ctx, l.exec)
+	if err != nil {
+		l.log.Warn("cannot read dnsmasq's list of options, adding only old ones", "err", err)
+	}
+	memory, file, _ := cgroup.MemoryLimit(cgroup.Root)
+	if l.added = cmdline.Added(l.cmd, help, memory); len(l.added) > 0 {
+		l.log.Info("adding options that dnsmasq's arguments do not set", "options", l.added, "memoryLimit", memory, "from", file)
+	}
 }
 
 func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) error {

@@ -123,7 +123,7 @@ func (s *supervisor) writeFirst() {
 	s.want.list = nil // resolv.conf is part of it again
 	list, markers := s.want.wanted(), s.want.markers()
 	err := s.file.start(list, markers)
-	if err != nil && s.choosePlace() == nil {
+	if err != nil && s.file.choose(s.state) == nil {
 		err = s.file.start(list, markers)
 	}
 	s.useFile(err == nil)

@@ -2,6 +2,7 @@ package dnsmasq
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"syscall"
@@ -32,6 +33,7 @@ type checked struct {
 // A serversFile is the file that dnsmasq reads its servers from, and what dnsmasq
 // has of it. Its methods belong to one goroutine.
 type serversFile struct {
+	memory   string       // a file system in memory
 	place    *stateDir    // nil: none
 	cmd      cmdline.Line // dnsmasq's arguments, without those of the nanny
 	addr     string       // where dnsmasq answers
@@ -45,6 +47,24 @@ type serversFile struct {
 	check    *check    // that runs; nil: none
 	compared bool      // the servers of this dnsmasq were checked once
 	differ   string    // the difference that was logged last
+}
+
+// choose chooses the directory of the file: one in memory, or else state.
+func (f *serversFile) choose(state *stateDir) error {
+	place, why := openServersDir(f.memory, f.cmd.Port, f.cmd.User, state)
+	switch {
+	case place == nil:
+		return fmt.Errorf("no directory for the servers file: %w, and no state directory", why)
+	case why != nil:
+		if err := place.usableBy(f.cmd.User); err != nil {
+			return fmt.Errorf("no directory for the servers file: %w, %w", why, err)
+		}
+		f.log.Info("dnsmasq's servers file is in the state directory", "path", place.serversPath(), "reason", why)
+	default:
+		f.log.Info("dnsmasq's servers file is in memory", "path", place.serversPath())
+	}
+	f.place = place
+	return nil
 }
 
 // start writes the file for a dnsmasq that starts.

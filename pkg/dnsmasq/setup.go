@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kube-dns/kube-dns/internal/cgroup"
 	"github.com/kube-dns/kube-dns/pkg/config"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
 )
@@ -38,10 +37,18 @@ func newSupervisor(ctx context.Context, opts Options, status *status, pings <-ch
 			exec: opts.Exec, cmd: cmd, cmdErr: cmdErr, addr: addr, log: opts.Log, metrics: opts.Metrics, status: status,
 			group: group, lines: &logLines{log: opts.Log, metrics: opts.Metrics}, reason: reasonFirst,
 		},
-		file: &serversFile{cmd: cmd, addr: addr, log: opts.Log, metrics: opts.Metrics, group: group, outcomes: make(chan checked)},
+		file: &serversFile{cmd: cmd, addr: addr, log: opts.Log, metrics: opts.Metrics, group: group, outcomes: make(chan checked),
+			memory: cmp.Or(opts.MemoryDir, defaultMemoryDir)},
 		wake: time.NewTimer(0),
 	}
-	s.openState()
+	var err error
+	s.state, err = openStateDir(opts.StateDir, cmd.Port)
+	switch {
+	case err != nil:
+		s.log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
+	case opts.ConfigName != "":
+		s.in.lastGood = config.NewLastGood(s.state.lastGoodPath(), opts.ConfigName, s.log)
+	}
 	s.in.current = config.NewCurrent(config.CurrentOptions{
 		Zone: s.in.resolver.Zones[0], LastGood: s.in.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
 	})
@@ -50,18 +57,6 @@ func newSupervisor(ctx context.Context, opts Options, status *status, pings <-ch
 		s.log.Info(difference)
 	}
 	return s
-}
-
-// openState opens the directory of the last good configuration.
-func (s *supervisor) openState() {
-	var err error
-	s.state, err = openStateDir(s.opts.StateDir, s.life.cmd.Port)
-	switch {
-	case err != nil:
-		s.log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
-	case s.opts.ConfigName != "":
-		s.in.lastGood = config.NewLastGood(s.state.lastGoodPath(), s.opts.ConfigName, s.log)
-	}
 }
 
 // localAddrs returns the addresses of this machine, without those of a link only;
@@ -89,8 +84,8 @@ func (s *supervisor) chooseWay(ctx context.Context) {
 		s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "err", why)
 	} else {
 		s.useFile(true)
-		s.addOptions(ctx)
-		s.openLoopTest()
+		s.life.addOptions(ctx)
+		s.want.openLoopTest(s.life.addr, s.opts.LoopPeriod, s.metrics)
 	}
 	setBool(s.metrics.serversFile, s.fileWay)
 	if s.want.fromResolvConf {
@@ -99,25 +94,6 @@ func (s *supervisor) chooseWay(ctx context.Context) {
 			s.log.Warn("no nameservers from resolv.conf", "err", err)
 		}
 		s.want.resolv = list
-	}
-}
-
-// addOptions decides which options dnsmasq gets with the servers file.
-func (s *supervisor) addOptions(ctx context.Context) {
-	help, err := readHelp(ctx, s.opts.Exec)
-	if err != nil {
-		s.log.Warn("cannot read dnsmasq's list of options, adding only old ones", "err", err)
-	}
-	memory, file, _ := cgroup.MemoryLimit(cgroup.Root)
-	if s.added = cmdline.Added(s.life.cmd, help, memory); len(s.added) > 0 {
-		s.log.Info("adding options that dnsmasq's arguments do not set", "options", s.added, "memoryLimit", memory, "from", file)
-	}
-}
-
-func (s *supervisor) openLoopTest() {
-	var err error
-	if s.want.loops, err = newLoopTest(s.life.addr, s.opts.LoopPeriod, s.metrics, s.log); err != nil {
-		s.log.Warn("servers that lead back to dnsmasq cannot be found", "err", err)
 	}
 }
 
@@ -135,29 +111,10 @@ func (s *supervisor) fileProblem() string {
 	case cmd.Port == 0:
 		return "dnsmasq's DNS service is off: --port=0"
 	}
-	if err := s.choosePlace(); err != nil {
+	if err := s.file.choose(s.state); err != nil {
 		return err.Error() + "; set -stateDir to a directory that dnsmasq can use"
 	}
 	return ""
-}
-
-// choosePlace chooses the directory of the servers file.
-func (s *supervisor) choosePlace() error {
-	cmd := s.life.cmd
-	place, why := openServersDir(cmp.Or(s.opts.MemoryDir, defaultMemoryDir), cmd.Port, cmd.User, s.state)
-	switch {
-	case place == nil:
-		return fmt.Errorf("no directory for the servers file: %w, and no state directory", why)
-	case why != nil:
-		if err := place.usableBy(cmd.User); err != nil {
-			return fmt.Errorf("no directory for the servers file: %w, %w", why, err)
-		}
-		s.log.Info("dnsmasq's servers file is in the state directory", "path", place.serversPath(), "reason", why)
-	default:
-		s.log.Info("dnsmasq's servers file is in memory", "path", place.serversPath())
-	}
-	s.file.place = place
-	return nil
 }
 
 func (s *supervisor) close() {

@@ -21,7 +21,6 @@ type supervisor struct {
 	status  *status
 	pings   <-chan chan struct{}
 	in      inputs
-	added   []string // options that dnsmasq gets with the servers file
 
 	want *desired
 	life *lifecycle
@@ -58,10 +57,9 @@ type inputs struct {
 	loopReports chan loopReport          // from the loop test
 }
 
-// touch notes that the wanted servers changed; see settling.
-func (s *supervisor) touch() { s.touchFor(settleTime) }
-
-func (s *supervisor) touchFor(pause time.Duration) {
+// touch notes that the wanted servers changed, and waits for others that change
+// within pause; see settling.
+func (s *supervisor) touch(pause time.Duration) {
 	s.want.list, s.dirty = nil, true
 	if at := time.Now().Add(pause); s.actAt.IsZero() || at.Before(s.actAt) {
 		s.actAt = at
@@ -89,7 +87,7 @@ func (s *supervisor) useFile(yes bool) {
 func (s *supervisor) args() []string {
 	cmd, cfg := s.life.cmd, s.want.cfg
 	if s.fileWay {
-		return cmdline.WithFile(cmd, s.file.place.serversPath(), s.added, len(cfg.Upstreams) > 0)
+		return cmdline.WithFile(cmd, s.file.place.serversPath(), s.life.added, len(cfg.Upstreams) > 0)
 	}
 	return cmdline.WithServers(cmd.Args, upstreams.FromConfig(cfg, s.want.names.lookup), len(cfg.Upstreams) > 0)
 }
