@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 )
 
-// Write replaces the file at path by what fill writes. On an error the file is
-// as it was, and nothing is left beside it.
+// Write replaces the file at path by what fill writes. On an error the file does not
+// change, and no other file is left in its directory.
 func Write(path string, mode fs.FileMode, fill func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {

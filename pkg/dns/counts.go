@@ -39,13 +39,13 @@ func (s *service) size() size {
 	}
 	// Members that are all alike are not made before a query needs them. Each of
 	// them has a name, unless two hashes collide.
-	hosts := s.addrCount()
+	hosts := s.addrs.count()
 	if made := s.made.Load(); made != nil {
 		hosts = made.count()
 	}
 	counted := size{names: uint32(1 + hosts + len(s.ports))}
 	if s.headless {
-		counted.endpoints = uint32(s.addrCount())
+		counted.endpoints = uint32(s.addrs.count())
 	}
 	return counted
 }

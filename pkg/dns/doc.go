@@ -6,10 +6,14 @@
 //	                                                                  ▲
 //	                                    reverse index: address ───────┘
 //
-// Everything that is said about a Service follows from one value of type
-// service, which is made by a pure function and replaced whole. The reverse
-// index says only which Services may know an address; the answer is read from
-// their values, so names and reverse names can not contradict each other.
+// All names of a Service follow from one value of type service. A pure function
+// makes it, and it is replaced whole. The reverse index holds only the Services that
+// may claim an address. The answer is read from their values, so names and reverse
+// names cannot contradict each other.
+//
+// The files, from the objects to the answers: objects, writer, service with addrs,
+// ports and members, publish with reverse and prefixes, names, answer with records and
+// targets, fast, and zone for the whole. dump and export write the zone out.
 //
 // The package imports no Kubernetes client and no sockets. Sources (packages
 // kube and manifest) write to a [Zone]; the server (package skydns) reads from

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -21,16 +20,17 @@ import (
 // Service are entries of its own node, an ExternalName is an entry of the
 // namespace's node, and SRV records are below their protocol and port.
 func (z *Zone) Dump(ctx context.Context, w io.Writer) error {
-	if answering := z.answering(); answering != nil {
-		z = answering
+	v, _ := z.answering()
+	if v == nil {
+		v = z.view
 	}
 	d := &dumper{ctx: ctx, w: bufio.NewWriterSize(w, 32<<10)}
-	labels := strings.Split(strings.Trim(z.domain, "."), ".")
+	labels := strings.Split(strings.Trim(v.domain, "."), ".")
 	d.openNode("")
 	for i := len(labels) - 1; i >= 0; i-- {
 		d.openNode(labels[i])
 	}
-	d.children(z.tree.Root())
+	d.children(v.tree.Root())
 	for range labels {
 		d.entries()
 		d.closeNode()
@@ -178,7 +178,7 @@ func (d *dumper) externals(n *treecache.Node[service]) {
 		case s.alias() != "":
 			d.entry(label, strings.TrimSuffix(s.alias(), "."), 0)
 		default:
-			d.entry(label, s.addr(0).String(), 0)
+			d.entry(label, s.addrs.at(0).String(), 0)
 		}
 	}
 }
@@ -202,10 +202,16 @@ func (d *dumper) service(s *service) {
 		}
 	}
 	d.entries()
-	hosts := s.hosts()
-	for i := range hosts.count() {
-		first, end := hostAround(hosts.all, hosts.start(i))
-		d.entry(s.label(hosts.all[first]), joinAddrs(s.addrsOf(hosts.all[first:end])), 0)
+	names := s.members()
+	for i := range names.count() {
+		first, end := names.around(names.start(i))
+		var addrs []string
+		for j := first; j < end; j++ {
+			if j == first || names.all[j].addr != names.all[j-1].addr {
+				addrs = append(addrs, s.addrs.at(int(names.all[j].addr)).String())
+			}
+		}
+		d.entry(string(names.appendLabel(nil, names.all[first])), strings.Join(addrs, ","), 0)
 	}
 }
 
@@ -213,7 +219,8 @@ func (d *dumper) service(s *service) {
 // has the port at two numbers.
 func (d *dumper) targets(s *service, port int) {
 	if s.oneTarget(port) {
-		d.entry(s.label(s.members()[0]), s.owner, s.ports[port].Number)
+		names := s.members()
+		d.entry(string(names.appendLabel(nil, names.all[0])), s.owner, s.ports[port].Number)
 		return
 	}
 	var t backend.Target
@@ -225,13 +232,3 @@ func (d *dumper) targets(s *service, port int) {
 		last = t.ID
 	}
 }
-
-func joinAddrs(addrs []netip.Addr) string {
-	texts := make([]string, len(addrs))
-	for i, addr := range addrs {
-		texts[i] = addr.String()
-	}
-	return strings.Join(texts, ",")
-}
-
-var _ backend.PlainBackend = (*Zone)(nil)

@@ -9,10 +9,10 @@ import (
 // each with endpoints that make the same names again when both are set in
 // another zone. Any goroutine may call it; each Service is as it was at some
 // moment meanwhile. Endpoints are good until the next ones are yielded.
-func (z *Zone) Export() iter.Seq2[Service, []Endpoints] {
+func (v *view) Export() iter.Seq2[Service, []Endpoints] {
 	return func(yield func(Service, []Endpoints) bool) {
 		var x exporter
-		svc, rest := z.tree.Lookup("svc." + z.domain)
+		svc, rest := v.tree.Lookup("svc." + v.domain)
 		if rest != "" {
 			return
 		}
@@ -37,14 +37,14 @@ func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 	case s.alias() != "":
 		svc.ExternalName = strings.TrimSuffix(s.alias(), ".")
 	case s.external:
-		svc.ExternalName = s.addr(0).String()
+		svc.ExternalName = s.addrs.at(0).String()
 	case s.headless:
 		return svc, x.endpoints(s, k)
 	default:
-		svc.ClusterIPs, svc.Ports = s.allAddrs(), s.ports
+		svc.ClusterIPs, svc.Ports = s.addrs.all(), s.ports
 		if s.usable {
 			// All that is kept of the endpoints is that one of them is ready.
-			return svc, []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: []Subset{{Endpoints: []Endpoint{{Addr: s.addr(0), Ready: true}}}}}}
+			return svc, []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: []Subset{{Endpoints: []Endpoint{{Addr: s.addrs.at(0), Ready: true}}}}}}
 		}
 	}
 	return svc, nil
@@ -52,22 +52,23 @@ func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 
 // endpoints makes a subset of each set of ports.
 func (x *exporter) endpoints(s *service, k Key) []Endpoints {
-	for len(x.subsets) < len(s.rare.portSets) {
+	for len(x.subsets) < len(s.extra.portSets) {
 		x.subsets = append(x.subsets, Subset{})
 	}
-	bySet := x.subsets[:len(s.rare.portSets)]
-	for i, ports := range s.rare.portSets {
+	bySet := x.subsets[:len(s.extra.portSets)]
+	for i, ports := range s.extra.portSets {
 		bySet[i] = Subset{Ports: ports, Endpoints: bySet[i].Endpoints[:0]}
 	}
-	if s.made.Load() == nil { // all are alike, and nobody needs the members
-		for i := range s.addrCount() {
-			bySet[0].Endpoints = append(bySet[0].Endpoints, Endpoint{Addr: s.addr(i), Ready: true})
+	if s.made.Load() == nil { // all are alike: no need for members
+		for i := range s.addrs.count() {
+			bySet[0].Endpoints = append(bySet[0].Endpoints, Endpoint{Addr: s.addrs.at(i), Ready: true})
 		}
 	} else {
-		for _, m := range s.members() {
-			at := Endpoint{Addr: s.addr(int(m.addr)), Ready: true}
+		names := s.members()
+		for _, m := range names.all {
+			at := Endpoint{Addr: s.addrs.at(int(m.addr)), Ready: true}
 			if m.host != 0 {
-				at.Hostname = s.rare.hostnames[m.host-1]
+				at.Hostname = names.hostnames[m.host-1]
 			}
 			bySet[m.ports].Endpoints = append(bySet[m.ports].Endpoints, at)
 		}

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// There is one value for each Service: two cache lines of which an address
-// question needs the first.
+// There is one value for each Service: two cache lines. An address question
+// needs the first.
 func TestServiceSize(t *testing.T) {
 	var s service
 	if size := unsafe.Sizeof(s); size > 128 {

@@ -22,9 +22,9 @@ func (s *service) CountTargets(port int) int {
 		return 1
 	}
 	if !s.mixed(port) {
-		return s.hosts().count()
+		return s.members().count()
 	}
-	count, numbers, members := 0, s.numbersOf(port), s.members()
+	count, numbers, members := 0, s.numbersOf(port), s.members().all
 	for i := range members {
 		if numbers.isTarget(members, i) {
 			count++
@@ -39,9 +39,9 @@ func (s *service) SeekTarget(port, n int) int {
 	case s.oneTarget(port):
 		return 0
 	case !s.mixed(port):
-		return s.hosts().start(n)
+		return s.members().start(n)
 	}
-	numbers, members := s.numbersOf(port), s.members()
+	numbers, members := s.numbersOf(port), s.members().all
 	for i := range members {
 		if numbers.isTarget(members, i) {
 			if n == 0 {
@@ -58,12 +58,13 @@ func (s *service) NextTarget(port, at, limit int, t *backend.Target) int {
 	t.Host, t.Label, t.A, t.AAAA = s.owner, t.Label[:0], t.A[:0], t.AAAA[:0]
 	if s.oneTarget(port) {
 		t.ID, t.Port = 0, s.ports[port].Number
-		for i := range min(limit, s.addrCount()) {
-			s.addAddr(t, i)
+		for i := range min(limit, s.addrs.count()) {
+			addAddr(t, s.addrs.raw(i))
 		}
 		return 0
 	}
-	members := s.members()
+	names := s.members()
+	members := names.all
 	switch {
 	case port == noPort:
 		t.Port = 0
@@ -77,12 +78,12 @@ func (s *service) NextTarget(port, at, limit int, t *backend.Target) int {
 		t.Port = uint16(numbers.of(members[at]))
 	}
 	// The addresses are those of all members of the name, whatever their ports.
-	first, end := hostAround(members, at)
+	first, end := names.around(at)
 	t.ID = first
-	t.Label = s.appendLabel(t.Label, members[first])
+	t.Label = names.appendLabel(t.Label, members[first])
 	for i := first; i < end && i-first < limit; i++ {
 		if i == first || members[i].addr != members[i-1].addr {
-			s.addAddr(t, int(members[i].addr))
+			addAddr(t, s.addrs.raw(int(members[i].addr)))
 		}
 	}
 	if s.mixed(port) {
@@ -96,12 +97,12 @@ func (s *service) oneTarget(port int) bool { return !s.headless && port != noPor
 
 // mixed reports whether hosts can differ in a port.
 func (s *service) mixed(port int) bool {
-	return s.headless && port != noPort && len(s.rare.portSets) != 1
+	return s.headless && port != noPort && len(s.extra.portSets) != 1
 }
 
-// addAddr adds the address with that index.
-func (s *service) addAddr(t *backend.Target, i int) {
-	if raw := s.rawAddr(i); len(raw) == 4 {
+// addAddr adds an address in network order.
+func addAddr(t *backend.Target, raw string) {
+	if len(raw) == 4 {
 		t.A = append(t.A, raw...)
 	} else {
 		t.AAAA = append(t.AAAA, raw...)
@@ -110,13 +111,9 @@ func (s *service) addAddr(t *backend.Target, i int) {
 
 // portNumbers are the numbers of one port in each set of ports, or -1.
 type portNumbers struct {
-	few  [fewPortSets]int32
-	many []int32 // in place of few
+	inline [maxPortSets]int32
+	many   []int32 // in place of inline
 }
-
-// fewPortSets is how many sets of ports a Service may have for the fast path.
-// With more of them, counting targets would have no bound.
-const fewPortSets = 16
 
 // maxLookBack is how many members of one name are compared where there are many
 // sets of ports. Records that are returned twice are left out later.
@@ -124,12 +121,12 @@ const maxLookBack = 64
 
 func (s *service) numbersOf(port int) portNumbers {
 	var n portNumbers
-	into := n.few[:]
-	if len(s.rare.portSets) > fewPortSets {
-		n.many = make([]int32, len(s.rare.portSets))
+	into := n.inline[:]
+	if len(s.extra.portSets) > maxPortSets {
+		n.many = make([]int32, len(s.extra.portSets))
 		into = n.many
 	}
-	for i, set := range s.rare.portSets {
+	for i, set := range s.extra.portSets {
 		into[i] = -1
 		if at, found := slices.BinarySearchFunc(set, s.ports[port], comparePorts); found {
 			into[i] = int32(set[at].Number)
@@ -142,7 +139,7 @@ func (n *portNumbers) of(m member) int32 {
 	if n.many != nil {
 		return n.many[m.ports]
 	}
-	return n.few[m.ports]
+	return n.inline[m.ports]
 }
 
 // isTarget reports whether the member at i has the port, at a number that no
@@ -176,7 +173,7 @@ func (s *service) srvRecords(port, limit int) ([]backend.Record, int) {
 	var t backend.Target
 	for i := range rs {
 		at = s.NextTarget(port, at, limit, &t)
-		rs[i] = s.srv(&t)
+		rs[i] = srvRecord(&t)
 	}
 	return rs, total
 }
@@ -185,8 +182,9 @@ func (s *service) srvRecords(port, limit int) ([]backend.Record, int) {
 func (s *service) hostTargets(port int, label string, limit int) []backend.Record {
 	var rs []backend.Record
 	var t backend.Target
-	members := s.members()
-	first, end := s.hostRange(label)
+	names := s.members()
+	members := names.all
+	first, end := names.find(label)
 	numbers := portNumbers{}
 	if s.mixed(port) {
 		numbers = s.numbersOf(port)
@@ -196,13 +194,13 @@ func (s *service) hostTargets(port int, label string, limit int) []backend.Recor
 			continue
 		}
 		s.NextTarget(port, i, limit, &t)
-		rs = append(rs, s.srv(&t))
+		rs = append(rs, srvRecord(&t))
 	}
 	return rs
 }
 
-// srv makes the record of a target.
-func (s *service) srv(t *backend.Target) backend.Record {
+// srvRecord makes the record of a target.
+func srvRecord(t *backend.Target) backend.Record {
 	r := backend.Record{Type: backend.TypeSRV, TTL: ttl, Host: t.Host, Port: t.Port}
 	if len(t.Label) > 0 {
 		r.Host = strings.Join([]string{string(t.Label), t.Host}, ".")

@@ -91,8 +91,8 @@ func clusterIP(k string, ips ...string) dns.Service {
 
 func headless(k string) dns.Service { return dns.Service{Key: key(k), Headless: true} }
 
-// slice makes an EndpointSlice of endpoints "ip" or "ip=hostname", of which
-// those that begin with "!" are not ready.
+// slice makes an EndpointSlice of endpoints "ip" or "ip=hostname". Those that begin
+// with "!" are not ready.
 func slice(k, service string, endpoints ...string) dns.Endpoints {
 	e := dns.Endpoints{Key: key(k), Service: service}
 	sub := dns.Subset{Ports: []dns.Port{{Name: "http", Protocol: "tcp", Number: 8080}}}
@@ -119,7 +119,7 @@ func wantReverse(t *testing.T, z *dns.Zone, addr string, want ...string) {
 	if diff := cmp.Diff(want, reverse(z, addr)); diff != "" {
 		t.Errorf("reverse of %s: want -, got +:\n%s", addr, diff)
 	}
-	// The short way says the same, or nothing.
+	// The fast path has the same name, or none.
 	if p := plainReverse(z, addr); p.Kind != backend.PlainUnknown {
 		name := p.Host
 		if p.Label != "" {
@@ -308,8 +308,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	}
 }
 
-// Random changes leave a zone that says what a new one says of the same
-// objects.
+// After random changes a zone has the names of a new zone with the same objects.
 func TestZoneAgainstANewOne(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
 	z := newZone()

@@ -26,7 +26,7 @@ const (
 	// grace is how long a start waits for the source before it answers from
 	// the file.
 	grace = 2 * time.Second
-	// endpointsMaxAge is how long addresses of headless Services are told: pod
+	// endpointsMaxAge is how long addresses of headless Services are used: pod
 	// addresses are given to other pods.
 	endpointsMaxAge = time.Hour
 	// writeInterval is the shortest time between two writes. A write that took
@@ -57,13 +57,12 @@ type Options struct {
 	Domain string
 	// MaxAge is how old a file may be. 0 means 24 hours.
 	MaxAge time.Duration
-	// Failing says that the source can not list at the moment. nil: it is not
-	// known.
+	// Failing reports whether the source cannot list at the moment. nil: not known.
 	Failing func() bool
 	// Confirmed is the last moment at which the source was known to be
 	// followed. nil: always now.
 	Confirmed func(now time.Time) time.Time
-	// Log gets what is not so every time; nil discards. Metrics may be nil.
+	// Log receives state changes; nil discards. Metrics may be nil.
 	Log     *slog.Logger
 	Metrics *Metrics
 }

@@ -10,8 +10,7 @@ type Metrics struct {
 	ignored   prometheus.Counter
 }
 
-// NewMetrics registers the metrics; with a nil registerer they count for
-// nobody.
+// NewMetrics returns metrics, and registers them unless reg is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		written:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_snapshot_written_timestamp_seconds", Help: "Time of the last write of the snapshot."}),

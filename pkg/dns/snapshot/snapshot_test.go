@@ -195,7 +195,7 @@ func TestKeeper(t *testing.T) {
 			}
 		})
 
-		// The next run answers from it when the source says nothing for 2 s.
+		// The next run answers from it when the source has no list for 2 s.
 		z = kubedns.NewZone(kubedns.Options{})
 		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(k *snapshot.Keeper) {
 			time.Sleep(time.Second)

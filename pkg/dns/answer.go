@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -19,78 +20,61 @@ const (
 	schemaVersionTTL = 28800
 )
 
-// Records implements backend.Backend for names at or below the zone's apex.
-func (z *Zone) Records(ctx context.Context, q backend.Query) (backend.Answer, error) {
-	if z = z.answering(); z == nil {
-		return backend.Answer{}, backend.ErrNotReady
-	}
-	a, err := z.answer(ctx, q)
-	if len(a.Records) == 0 && (err == nil || errors.Is(err, backend.ErrNotFound)) && !z.HasSynced() {
-		return backend.Answer{}, backend.ErrNotReady // the missing data may have it
-	}
-	return a, err
-}
-
-func (z *Zone) answer(ctx context.Context, q backend.Query) (backend.Answer, error) {
-	rest, ok := strings.CutSuffix(q.Name, "."+z.domain)
-	if !ok && q.Name != z.domain {
+// answer returns the records of a name at or below the zone's apex.
+func (v *view) answer(ctx context.Context, q backend.Query) (backend.Answer, error) {
+	place, rest := placeOf(q.Name, v.domain)
+	switch place {
+	case outside:
 		return backend.Answer{}, backend.ErrNotFound
-	}
-	if !ok {
-		rest = ""
-	}
-	switch rest {
-	case "": // the apex
+	case apex:
 		if q.Type == backend.TypeNS {
-			return answer(backend.Record{Type: backend.TypeNS, TTL: ttl, Host: "ns.dns." + z.domain}), nil
+			return answer(backend.Record{Type: backend.TypeNS, TTL: ttl, Host: "ns.dns." + v.domain}), nil
 		}
 		return backend.Answer{}, nil
-	case "svc", "dns", "pod": // names with names below
+	case emptyNode:
 		return backend.Answer{}, nil
-	case "ns.dns":
-		return z.nameServer(q), nil
-	case "dns-version":
+	case nameServer:
+		return v.nameServer(q), nil
+	case version:
 		if q.Type == backend.TypeTXT {
 			return answer(backend.Record{Type: backend.TypeTXT, TTL: schemaVersionTTL, Text: schemaVersion}), nil
 		}
 		return backend.Answer{}, nil
-	}
-	if labels, ok := strings.CutSuffix(rest, ".pod"); ok {
-		rs, err := podRecords(labels, q.Type)
+	case pod:
+		rs, err := podRecords(rest, q.Type)
 		return answer(rs...), err
+	case wildcard:
+		return v.match(q)
 	}
-	if name, ok := z.federated(rest); ok {
-		return z.redirect(ctx, name, q.NoWait)
+	if name, ok := v.federations.parse(rest); ok {
+		return v.redirect(ctx, name, q.NoWait)
 	}
-	if strings.Contains(rest, "*") {
-		return z.match(q)
-	}
-	return z.lookup(q)
+	return v.lookup(q)
 }
 
 func answer(rs ...backend.Record) backend.Answer {
 	return backend.Answer{Records: rs, Total: len(rs)}
 }
 
-// nameServer answers for ns.dns.<zone>, which the apex names: it has the
-// addresses of the Service by which clients reach us.
-func (z *Zone) nameServer(q backend.Query) backend.Answer {
+// nameServer returns the addresses of ns.dns.<zone>, the name server of the apex:
+// those of the Service by which clients reach kube-dns.
+func (v *view) nameServer(q backend.Query) backend.Answer {
 	if q.Type != backend.TypeA && q.Type != backend.TypeAAAA {
 		return backend.Answer{}
 	}
-	q.Name = Key{"kube-system", "kube-dns"}.owner(z.domain)
-	a, err := z.lookup(q)
+	q.Name = Key{"kube-system", "kube-dns"}.owner(v.domain)
+	a, err := v.lookup(q)
 	if err != nil {
 		return backend.Answer{}
 	}
 	return a
 }
 
-// lookup answers for a name that is meant as it is written.
-func (z *Zone) lookup(q backend.Query) (backend.Answer, error) {
-	n, rest := z.tree.Lookup(q.Name)
+// lookup returns the records of a name without wildcards.
+func (v *view) lookup(q backend.Query) (backend.Answer, error) {
+	n, rest := v.tree.Lookup(q.Name)
 	if s := n.Value(); s != nil {
-		if z.tooOld(s) {
+		if v.tooOld(s) {
 			return backend.Answer{}, errTooOld
 		}
 		if rs, total, exists := s.records(rest, q.Type, q.Limit); exists {
@@ -104,14 +88,14 @@ func (z *Zone) lookup(q backend.Query) (backend.Answer, error) {
 	return backend.Answer{}, nil
 }
 
-// match answers for a name with wildcards: with the records of everything
-// that it matches. Collecting stops at q.Limit. SRV records are counted a little
+// match returns the records of all names that a name with wildcards matches.
+// Collecting stops at q.Limit. SRV records are counted a little
 // further, since their weight depends on the number.
-func (z *Zone) match(q backend.Query) (backend.Answer, error) {
+func (v *view) match(q backend.Query) (backend.Answer, error) {
 	var a backend.Answer
 	var found, tooOld bool
 	visited := 0
-	z.tree.Match(q.Name, func(n *treecache.Node[service], rest string) bool {
+	v.tree.Match(q.Name, func(n *treecache.Node[service], rest string) bool {
 		if visited++; visited%yieldEvery == 0 {
 			runtime.Gosched() // queries that are quick to answer go first
 		}
@@ -121,7 +105,7 @@ func (z *Zone) match(q backend.Query) (backend.Answer, error) {
 			found = found || rest == ""
 			return true
 		}
-		tooOld = tooOld || z.tooOld(s)
+		tooOld = tooOld || v.tooOld(s)
 		rs, total, exists := s.records(rest, q.Type, max(0, q.Limit-len(a.Records)))
 		found = found || exists
 		a.Records = append(a.Records, rs...)
@@ -158,22 +142,36 @@ func withoutMixedAliases(rs []backend.Record) []backend.Record {
 	return []backend.Record{slices.MinFunc(rs, func(a, b backend.Record) int { return strings.Compare(a.Host, b.Host) })}
 }
 
-// ReverseRecords implements backend.Backend: the names of all who claim the
-// address. An address that is a ClusterIP belongs to that Service alone: an
-// endpoint, which any user of a namespace can write, must not speak for it.
-func (z *Zone) ReverseRecords(addr netip.Addr) ([]backend.Record, error) {
-	if z = z.answering(); z == nil {
-		return nil, backend.ErrNotReady
+// redirect answers with a CNAME to the Service of this cluster, if it can be
+// used, and else to the one of the federation that is nearest.
+func (v *view) redirect(ctx context.Context, name federatedName, noWait bool) (backend.Answer, error) {
+	host := Key{name.namespace, name.service}.owner(v.domain)
+	n, rest := v.tree.Lookup(host)
+	if s := n.Value(); rest != "" || s == nil || !s.usable {
+		var err error
+		if host, err = v.federations.host(ctx, name, noWait); err != nil {
+			return backend.Answer{}, fmt.Errorf("federation %s: %w", name.federation, err)
+		}
 	}
-	synced := z.HasSynced()
+	a := answer(backend.Record{Type: backend.TypeCNAME, TTL: ttl, Host: host})
+	a.Alias = true
+	return a, nil
+}
+
+var errTooOld = errors.New("the data of an earlier run is too old")
+
+// reverseRecords returns the names of all Services that claim an address. An address
+// that is a ClusterIP belongs to that Service alone. An endpoint, which any user of a
+// namespace can write, must not claim it.
+func (v *view) reverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	var owners, endpoints []string
 	var tooOld bool
-	for _, n := range z.reverse.nodes(addr) {
+	for _, n := range v.reverse.nodes(addr) {
 		s := n.Value()
 		switch {
 		case s == nil:
 		case s.headless:
-			tooOld = tooOld || z.tooOld(s)
+			tooOld = tooOld || v.tooOld(s)
 			endpoints = append(endpoints, s.reverse(addr)...)
 		default:
 			owners = append(owners, s.reverse(addr)...)
@@ -185,10 +183,7 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	if len(owners) == 0 {
 		owners = endpoints
 	}
-	switch {
-	case len(owners) == 0 && !synced:
-		return nil, backend.ErrNotReady
-	case len(owners) == 0:
+	if len(owners) == 0 {
 		return nil, backend.ErrNotFound
 	}
 	slices.Sort(owners)
@@ -199,15 +194,28 @@ func (z *Zone) ReverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	return rs, nil
 }
 
-// ReverseBelow implements backend.Backend.
-func (z *Zone) ReverseBelow(prefix netip.Prefix) error {
-	switch z = z.answering(); {
-	case z == nil:
-		return backend.ErrNotReady
-	case z.reverse.prefixes.has(prefix):
-		return nil
-	case !z.HasSynced():
-		return backend.ErrNotReady
+// plain is answer in the form of the fast path: of Services, their hosts and ports, and
+// of names that do not exist.
+func (v *view) plain(name string, qtype uint16) backend.Plain {
+	place, rest := placeOf(name, v.domain)
+	if place != plainName || v.federations.mayHave(rest) {
+		return backend.Plain{}
 	}
-	return backend.ErrNotFound
+	n, rest := v.tree.Lookup(name)
+	s := n.Value()
+	switch {
+	case s != nil:
+		return s.plain(rest, qtype)
+	case rest == "":
+		return backend.Plain{Kind: backend.PlainNoData}
+	}
+	return backend.Plain{Kind: backend.PlainNotFound}
+}
+
+// plainReverse is reverseRecords for an address that one Service claims with one name.
+func (v *view) plainReverse(addr netip.Addr) backend.Plain {
+	if c := v.reverse.get(addr); c != nil {
+		return c.plain(addr)
+	}
+	return backend.Plain{}
 }

@@ -1,6 +1,9 @@
 package dns
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // A Key names a Kubernetes object of one kind.
 type Key struct {
@@ -69,7 +72,7 @@ type Endpoint struct {
 	Ready    bool
 }
 
-// An ObjectVersion says in which state an object was read from the API.
+// An ObjectVersion is the state of an object in the API.
 type ObjectVersion struct {
 	// UID is metadata.uid; Version is metadata.resourceVersion.
 	UID, Version string
@@ -80,4 +83,20 @@ type ObjectVersion struct {
 // failure-domain.beta.kubernetes.io ones. Federation names are made of it.
 type Location struct {
 	Zone, Region string
+}
+
+// sameService reports whether the same names follow from both.
+func sameService(a, b *Service) bool {
+	return a.Key == b.Key && a.Headless == b.Headless && a.ExternalName == b.ExternalName && a.PublishNotReady == b.PublishNotReady &&
+		slices.Equal(a.ClusterIPs, b.ClusterIPs) && slices.Equal(a.Ports, b.Ports)
+}
+
+// owner is the key of the Service that the endpoints belong to.
+func (e *Endpoints) owner() Key { return Key{e.Namespace, e.Service} }
+
+// sameEndpoints reports whether the same names follow from both.
+func sameEndpoints(a, b *Endpoints) bool {
+	return a.AnyReady == b.AnyReady && slices.EqualFunc(a.Subsets, b.Subsets, func(a, b Subset) bool {
+		return slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Endpoints, b.Endpoints)
+	})
 }
