@@ -15,10 +15,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// Services come, change and go, the configuration changes, and queries of all
-// kinds run all the while, until the server stops under them. What never
-// changed is answered right at every moment; the race detector watches the
-// rest.
+// TestChurn adds, changes and deletes Services and changes the configuration while
+// clients send queries of all kinds, until the server stops. Services that never change
+// are answered right at every moment. The race detector checks all other replies.
 func TestChurn(t *testing.T) {
 	z := kubedns.NewZone(kubedns.Options{})
 	key := func(name string) kubedns.Key { return kubedns.Key{Namespace: "ns", Name: name} }

@@ -71,14 +71,14 @@ func target(rr dns.RR) string {
 	return rr.String()
 }
 
-// bothPaths runs a test for the fast path and the handler, over UDP and TCP.
+// bothPaths runs a test for the fast path and the slow path, over UDP and TCP.
 func bothPaths(t *testing.T, test func(t *testing.T, udp, tcp func([]byte) []byte)) {
 	s := newServer(t, skydns.Options{Backend: fairZone()})
 	t.Run("fast", func(t *testing.T) { test(t, s.FastForTest(false), s.FastForTest(true)) })
-	t.Run("handler", func(t *testing.T) { test(t, s.SlowForTest(false), s.SlowForTest(true)) })
+	t.Run("slow", func(t *testing.T) { test(t, s.SlowForTest(false), s.SlowForTest(true)) })
 }
 
-// Every record comes first equally often.
+// TestEveryRecordIsFirst: every record comes first equally often.
 func TestEveryRecordIsFirst(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -114,7 +114,8 @@ func TestEveryRecordIsFirst(t *testing.T) {
 	})
 }
 
-// Every endpoint is reached, however few of them a reply has room for.
+// TestEveryEndpointIsReached: clients reach every endpoint, however few of them fit into a
+// reply.
 func TestEveryEndpointIsReached(t *testing.T) {
 	bothPaths(t, func(t *testing.T, udp, tcp func([]byte) []byte) {
 		for _, name := range []string{"n5000", "_peer._tcp.n5000"} {

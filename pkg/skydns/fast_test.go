@@ -99,10 +99,10 @@ var twinNames = []string{
 	"2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.",
 }
 
-// twin is a server twice: with the fast path, and the handler alone.
+// A twin is a server with its fast path and its slow path.
 type twin struct {
 	fast, slow func(packet []byte) []byte
-	whole      func(packet []byte) []byte // the handler over TCP
+	whole      func(packet []byte) []byte // the slow path over TCP
 	tcp        bool
 	batch      func([]udpbatch.Packet)
 }
@@ -232,8 +232,8 @@ func twinQueries(t testing.TB) [][]byte {
 	return out
 }
 
-// TestFastPathIsTheHandlersTwin: the fast path has no reply, or the slow path's.
-func TestFastPathIsTheHandlersTwin(t *testing.T) {
+// TestFastPathIsTheTwinOfTheSlow: the fast path has no reply, or the slow path's.
+func TestFastPathIsTheTwinOfTheSlow(t *testing.T) {
 	queries := twinQueries(t)
 	for _, tcp := range []bool{false, true} {
 		tw := newTwin(t, tcp)

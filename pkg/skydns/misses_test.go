@@ -10,8 +10,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// A query that is answered a second time, in a goroutine that may wait, counts
-// once.
+// TestMissesCountOnce: a query that is answered again, in a goroutine that may wait,
+// counts once.
 func TestMissesCountOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	addr := serve(t, skydns.Options{

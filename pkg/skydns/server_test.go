@@ -57,7 +57,7 @@ func zone() *fake {
 	return f
 }
 
-// Answers as text, so that a change of any part shows.
+// TestReplies compares replies as text: rcode, flags and sections.
 func TestReplies(t *testing.T) {
 	f := forwarderTo(t, answerWith(t, "www.outside.example. 300 IN A 192.0.2.1"))
 	addr := serve(t, skydns.Options{Backend: zone(), Version: "v1", Forwarder: f})
@@ -209,7 +209,7 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-// A question that comes while the server starts waits for the data, if the
+// TestHold: a query that arrives while the server starts waits for the data, if the
 // start does not take too long.
 func TestHold(t *testing.T) {
 	for _, tt := range []struct {
@@ -307,7 +307,8 @@ func (buggy) PlainRecords(string, uint16) backend.Plain { panic("a bug") }
 
 func (buggy) PlainReverse(netip.Addr) backend.Plain { panic("a bug") }
 
-// What the fast path was about to answer when it panicked, the handler answers.
+// TestPanicOfTheFastPath: the slow path answers the queries of a batch in which the fast
+// path panicked.
 func TestPanicOfTheFastPath(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	names := map[string][]backend.Record{"web": {a("10.0.0.1")}}
@@ -394,7 +395,8 @@ func TestForwardingToTheNextServer(t *testing.T) {
 	}
 }
 
-// A reply that is for another question, or has another ID, is not taken.
+// TestForgedRepliesAreIgnored: replies to another question, or with another ID, are
+// ignored.
 func TestForgedRepliesAreIgnored(t *testing.T) {
 	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		for _, forge := range []func(*dns.Msg){
@@ -533,8 +535,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// One connection, many queries: pending ones hold up no other, and more than
-// the library's limit of 128 are answered.
+// TestPipelining: on one connection with many queries, pending ones delay no others. More
+// than the library's limit of 128 are answered.
 func TestPipelining(t *testing.T) {
 	release := make(chan struct{})
 	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
@@ -608,7 +610,7 @@ func TestTooManyConnections(t *testing.T) {
 	}
 }
 
-// A server that stops answers what it has read before.
+// TestStopWaitsForWhatIsInFlight: a server that stops answers the queries that it has read.
 func TestStopWaitsForWhatIsInFlight(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
 	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
@@ -650,7 +652,7 @@ func TestListenOnATakenPort(t *testing.T) {
 	}
 }
 
-// The metrics that dashboards know, by name, type, labels and buckets.
+// TestLegacyMetrics: names, types, labels and values of the metrics that dashboards use.
 func TestLegacyMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	f := forwarderTo(t, rcode(dns.RcodeNameError))
@@ -708,7 +710,8 @@ func TestAlive(t *testing.T) {
 	}
 }
 
-// A socket for all addresses answers from the one that was asked.
+// TestReplyComesFromTheAddressAsked: a socket bound to all addresses replies from the one
+// that was asked.
 func TestReplyComesFromTheAddressAsked(t *testing.T) {
 	s := newServer(t, skydns.Options{Backend: zone()})
 	sockets, err := skydns.Listen(t.Context(), "0.0.0.0:0")
@@ -748,8 +751,8 @@ func (b blocking) Records(ctx context.Context, q backend.Query) (backend.Answer,
 	return b.fake.Records(ctx, q)
 }
 
-// One wildcard more than may run gets SERVFAIL at once, and no other query waits
-// for those that run.
+// TestTooManyWildcards: a wildcard query above the limit gets SERVFAIL at once. Other
+// queries do not wait for wildcards.
 func TestTooManyWildcards(t *testing.T) {
 	release := make(chan struct{})
 	reg := prometheus.NewRegistry()

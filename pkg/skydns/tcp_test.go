@@ -23,7 +23,7 @@ func framed(t testing.TB, q *dns.Msg) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(raw))), raw...)
 }
 
-// A client that sends queries and does not read holds up no other client.
+// TestSlowReader: a client that sends queries and does not read delays no other client.
 func TestSlowReader(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	slow, err := net.Dial("tcp", addr)
@@ -53,8 +53,8 @@ func TestSlowReader(t *testing.T) {
 	<-written
 }
 
-// Connections that say nothing stay open for a while and cost little; others
-// are served meanwhile.
+// TestIdleConnections: connections without queries stay open for a while. Others are
+// served meanwhile.
 func TestIdleConnections(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	for range 500 {
@@ -71,7 +71,7 @@ func TestIdleConnections(t *testing.T) {
 	}
 }
 
-// Queries come in any pieces, and replies are whole.
+// TestQueriesInPieces: queries arrive in pieces of any size, and get whole replies.
 func TestQueriesInPieces(t *testing.T) {
 	conn, err := net.Dial("tcp", serve(t, skydns.Options{Backend: twinZone()}))
 	if err != nil {
@@ -111,8 +111,8 @@ func TestQueriesInPieces(t *testing.T) {
 	readID(t, r)
 }
 
-// A reply does not wait for the rest of a query that has begun to arrive, and
-// is not lost when the client sends no more.
+// TestReplyBeforeTheNextQueryIsWhole: a reply does not wait for the rest of a query that
+// has begun to arrive. It is not lost when the client sends no more.
 func TestReplyBeforeTheNextQueryIsWhole(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	for _, partial := range []int{1, 2, 20} {
@@ -135,8 +135,8 @@ func TestReplyBeforeTheNextQueryIsWhole(t *testing.T) {
 	}
 }
 
-// Queries that wait for other servers do not hold up the zone's on the same
-// connection, however many they are; those beyond the limit get SERVFAIL at once.
+// TestManyForwardsOnOneConnection: pending queries, however many, do not delay those for
+// the zone on the same connection. Queries above the limit get SERVFAIL at once.
 func TestManyForwardsOnOneConnection(t *testing.T) {
 	release := make(chan struct{})
 	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
@@ -172,7 +172,7 @@ func TestManyForwardsOnOneConnection(t *testing.T) {
 	}
 }
 
-// A query as large as a client may announce is refused before it has arrived.
+// TestLargeQuery: a query that is too large is refused before it has arrived.
 func TestLargeQuery(t *testing.T) {
 	conn, err := net.Dial("tcp", serve(t, skydns.Options{Backend: twinZone()}))
 	if err != nil {
