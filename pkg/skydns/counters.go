@@ -1,6 +1,7 @@
 package skydns
 
 import (
+	"cmp"
 	"sync/atomic"
 	"time"
 
@@ -57,22 +58,25 @@ func typeIndex(qtype uint16) int {
 	return otherType
 }
 
-// Bucket bounds in seconds and in bytes, upper and inclusive. Compat: dashboards rely on
+// Bucket bounds in time and in bytes, upper and inclusive. Compat: dashboards rely on
 // the bounds of sizes, and on those of durations from legacyLowest on. Bounds below that
 // are for the new histogram alone.
 var (
-	durationBounds = [...]float64{
-		10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6,
-		0.001, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+	durationBounds = [...]time.Duration{
+		10 * us, 25 * us, 50 * us, 100 * us, 250 * us, 500 * us,
+		1 * ms, 3 * ms, 5 * ms, 10 * ms, 25 * ms, 50 * ms, 100 * ms, 250 * ms, 500 * ms,
+		1000 * ms, 2500 * ms, 5000 * ms, 10_000 * ms,
 	}
-	sizeBounds = [...]float64{
+	sizeBounds = [...]int{
 		0, 512, 1024, 1500, 2048, 4096, 8192, 12288, 16384, 20480, 24576, 28672, 32768, 36864,
 		40960, 45056, 49152, 53248, 57344, 61440, 65536,
 	}
 )
 
+const us, ms = time.Microsecond, time.Millisecond
+
 // legacyLowest is the lowest bound of the legacy histogram of durations.
-const legacyLowest = 0.001
+const legacyLowest = ms
 
 // An outcome is a reply as it is counted.
 type outcome struct {
@@ -90,9 +94,9 @@ func (c *counters) count(o outcome) {
 	if o.system == systemNone {
 		return
 	}
-	c.durations[o.system][bucket(durationBounds[:], o.took.Seconds())].Add(1)
+	c.durations[o.system][bucket(durationBounds[:], o.took)].Add(1)
 	c.nanos[o.system].Add(uint64(o.took))
-	c.sizes[o.system][bucket(sizeBounds[:], float64(o.size))].Add(1)
+	c.sizes[o.system][bucket(sizeBounds[:], o.size)].Add(1)
 	c.bytes[o.system].Add(uint64(o.size))
 	if o.truncated {
 		c.truncated[o.system].Add(1)
@@ -100,7 +104,7 @@ func (c *counters) count(o outcome) {
 }
 
 // bucket returns the index of the first bound that v does not exceed.
-func bucket(bounds []float64, v float64) int {
+func bucket[T cmp.Ordered](bounds []T, v T) int {
 	for i, bound := range bounds {
 		if v <= bound {
 			return i

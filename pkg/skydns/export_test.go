@@ -19,6 +19,7 @@ func (s *Server) FastForTest(overTCP bool) func(packet []byte) []byte {
 	room := make([]byte, 0, udpbatch.MaxPacket)
 	return func(packet []byte) []byte {
 		f.received = time.Now()
+		defer f.count()
 		return f.answer(packet, room)
 	}
 }

@@ -22,6 +22,7 @@ type fastPath struct {
 	via      transport
 	soa      *wire.SOA
 	received time.Time // of the packets that are answered
+	outcomes []outcome // of their replies
 
 	// These are reused for one query after the other.
 	query  wire.Query
@@ -49,6 +50,17 @@ func (f *fastPath) answerAll(batch []udpbatch.Packet) {
 	for i := range batch {
 		batch[i].Reply = f.answer(batch[i].Data, batch[i].Room)
 	}
+	f.count()
+}
+
+// count counts the replies since the last call. One look at the clock is enough for all.
+func (f *fastPath) count() {
+	took := time.Since(f.received)
+	for _, o := range f.outcomes {
+		o.took = took
+		f.counts.count(o)
+	}
+	f.outcomes = f.outcomes[:0]
 }
 
 // answer returns the reply to a packet, in room if it fits there, or nil when the slow
@@ -117,7 +129,7 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	if sys == systemAuth {
 		f.counts.misses.Add(1)
 	}
-	f.counts.count(outcome{sys, f.via, f.query.Type, rcode, len(f.reply.Buf), truncated, time.Since(f.received)})
+	f.outcomes = append(f.outcomes, outcome{sys, f.via, f.query.Type, rcode, len(f.reply.Buf), truncated, 0})
 	return f.reply.Buf
 }
 

@@ -2,7 +2,6 @@ package skydns
 
 import (
 	"errors"
-	"maps"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -169,31 +168,37 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 // collectHistograms sends the histograms of a system and returns the number of its
 // replies.
 func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys int) uint64 {
-	durations, n := m.buckets(durationBounds[:], func(c *counters, i int) *atomic.Uint64 { return &c.durations[sys][i] })
+	durations, legacy := map[float64]uint64{}, map[float64]uint64{}
+	n := m.cumulate(len(durationBounds), func(c *counters, i int) *atomic.Uint64 { return &c.durations[sys][i] },
+		func(i int, n uint64) {
+			durations[durationBounds[i].Seconds()] = n
+			if durationBounds[i] >= legacyLowest {
+				legacy[durationBounds[i].Seconds()] = n
+			}
+		})
 	if n == 0 {
 		return 0
 	}
-	sizes, _ := m.buckets(sizeBounds[:], func(c *counters, i int) *atomic.Uint64 { return &c.sizes[sys][i] })
+	sizes := map[float64]uint64{}
+	m.cumulate(len(sizeBounds), func(c *counters, i int) *atomic.Uint64 { return &c.sizes[sys][i] },
+		func(i int, n uint64) { sizes[float64(sizeBounds[i])] = n })
 	took := time.Duration(m.sum(func(c *counters) *atomic.Uint64 { return &c.nanos[sys] })).Seconds()
 	bytes := m.sum(func(c *counters) *atomic.Uint64 { return &c.bytes[sys] })
-	legacy := maps.Clone(durations)
-	maps.DeleteFunc(legacy, func(bound float64, _ uint64) bool { return bound < legacyLowest })
 	out <- prometheus.MustNewConstHistogram(m.legacyDurations, n, took, legacy, systemNames[sys])
 	out <- prometheus.MustNewConstHistogram(m.durations, n, took, durations, systemNames[sys])
 	out <- prometheus.MustNewConstHistogram(m.sizes, n, float64(bytes), sizes, systemNames[sys])
 	return n
 }
 
-// buckets returns the counts of replies up to each bound, and of all.
-func (m *metrics) buckets(bounds []float64, get func(*counters, int) *atomic.Uint64) (map[float64]uint64, uint64) {
-	counts, n := map[float64]uint64{}, uint64(0)
-	for i := range len(bounds) + 1 {
+// cumulate calls set with the number of replies up to each bound, and returns that of all.
+func (m *metrics) cumulate(bounds int, get func(*counters, int) *atomic.Uint64, set func(i int, n uint64)) (n uint64) {
+	for i := range bounds + 1 {
 		n += m.sum(func(c *counters) *atomic.Uint64 { return get(c, i) })
-		if i < len(bounds) {
-			counts[bounds[i]] = n
+		if i < bounds {
+			set(i, n)
 		}
 	}
-	return counts, n
+	return n
 }
 
 func typeText(index int) string {

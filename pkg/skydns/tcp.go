@@ -115,6 +115,7 @@ func (t *tcpServer) answer(fast *fastPath, raw []byte) (resp response) {
 	}
 	reply := t.guard(raw, func() []byte {
 		fast.received = time.Now()
+		defer fast.count()
 		return fast.answer(raw, fast.reply.Buf[:0])
 	})
 	if reply != nil {
