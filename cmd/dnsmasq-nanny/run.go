@@ -22,10 +22,10 @@ import (
 //
 // SIGCONT has no effect, as it never had: images that stop with it have dnsmasq
 // answer until SIGKILL. SIGHUP reads the configuration directory again at once.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout io.Writer) error {
 	f, fs := newFlags()
 	own, forDnsmasq := split(args)
-	if err := cli.ParseGo(fs, own, about, stdout, stderr); err != nil {
+	if err := cli.ParseGo(fs, own, about, stdout); err != nil {
 		return err
 	}
 	f.dnsmasq = forDnsmasq

@@ -127,9 +127,9 @@ func (o *options) addConfigFlags(fs *pflag.FlagSet) {
 	_ = fs.MarkHidden("federations")
 }
 
-func parseFlags(args []string, stdout, stderr io.Writer) (*options, error) {
+func parseFlags(args []string, stdout io.Writer) (*options, error) {
 	fs, o := newFlags()
-	if err := cli.ParseGNU(fs, args, about, stdout, stderr); err != nil {
+	if err := cli.ParseGNU(fs, args, about, stdout); err != nil {
 		return nil, err
 	}
 	return o, nil

@@ -30,8 +30,8 @@ const startHold = 1500 * time.Millisecond
 //
 //	source ─► zone ─► server ─► clients
 //	configuration ─► forwarder, federations
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parseFlags(args, stdout, stderr)
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	o, err := parseFlags(args, stdout)
 	if err != nil {
 		return err
 	}

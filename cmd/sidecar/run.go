@@ -19,9 +19,9 @@ import (
 
 // run is the whole command. Everything goes on while it drains: the platform
 // looks at the probes until the pod is gone.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout io.Writer) error {
 	f, fs := newFlags()
-	if err := cli.ParseGNU(fs, args, about, stdout, stderr); err != nil {
+	if err := cli.ParseGNU(fs, args, about, stdout); err != nil {
 		return err
 	}
 	if f.version.Print(stdout) {

@@ -85,7 +85,7 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 // pflag.ErrHelp, which means exit code 0. For an invalid flag it returns an error with exit code 2
 // that names the flag, the value, and what is accepted. fs must use
 // pflag.ContinueOnError.
-func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Writer) error {
+func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout io.Writer) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {} // pflag calls it for --help; parsed prints the help
 	err := fs.Parse(args)
@@ -96,7 +96,7 @@ func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout, _ io.Write
 }
 
 // ParseGo is [ParseGNU] for the standard flag package. fs must use flag.ContinueOnError.
-func ParseGo(fs *flag.FlagSet, args []string, about string, stdout, _ io.Writer) error {
+func ParseGo(fs *flag.FlagSet, args []string, about string, stdout io.Writer) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
 	err := fs.Parse(args)

@@ -12,14 +12,14 @@ import (
 
 // A Run is a whole command. args are the arguments without the program's name. Run
 // returns nil after an orderly stop; see exitCode for errors.
-type Run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+type Run func(ctx context.Context, args []string, stdout io.Writer) error
 
-// Main calls run with the arguments and streams of the process, prints its error to
+// Main calls run with the arguments and standard output of the process, prints its error to
 // standard error, flushes the log, and returns the exit code. It does not exit, and it
 // does not recover from panics.
 func Main(run Run) int {
 	defer stopLogging()
-	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+	err := run(context.Background(), os.Args[1:], os.Stdout)
 	return report(os.Stderr, filepath.Base(os.Args[0]), err)
 }
 

@@ -35,13 +35,13 @@ func (m leakChecked) Run() int {
 }
 
 // demo is a command made of this package alone. It runs until it is stopped.
-func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func demo(ctx context.Context, args []string, stdout io.Writer) error {
 	fs := pflag.NewFlagSet("demo", pflag.ContinueOnError)
 	cli.AddGNUFlags(fs)
 	version := cli.AddVersionFlag(fs)
 	lameduck := fs.Duration("lameduck", time.Hour, "how long to drain")
 	fail := fs.String("fail", "", "end at once in this way")
-	if err := cli.ParseGNU(fs, args, "Usage: demo [flags]", stdout, stderr); err != nil {
+	if err := cli.ParseGNU(fs, args, "Usage: demo [flags]", stdout); err != nil {
 		return err
 	}
 	if version.Print(stdout) {
