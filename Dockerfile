@@ -25,7 +25,7 @@ RUN mkdir /out /tools && \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -C tools -o /tools/ ./debroot && \
     go build -C tools -o /usr/local/bin/ ./sbom
 RUN images/root.sh static /static
-# What every image carries: version, license texts, list of contents.
+# Every image has its version, license texts and a list of contents.
 RUN for command in kube-dns dnsmasq-nanny sidecar; do \
       share=/top/$command/usr/share/kube-dns; \
       mkdir -p $share && cp /out/$command /top/$command/ && cp LICENSE $share/ && \
@@ -69,8 +69,8 @@ USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/kube-dns"]
 
-# As root, with which manifests of old expect to open port 53; the pod may say
-# otherwise (runAsUser, and net.ipv4.ip_unprivileged_port_start). The label names the
+# As root, which old manifests require for port 53; the pod may choose another user
+# (runAsUser, and net.ipv4.ip_unprivileged_port_start). The label names the
 # licenses of the programs; the SBOM has those of all libraries.
 FROM scratch AS dnsmasq-nanny
 COPY --from=listed /root.dnsmasq/ /

@@ -1,4 +1,4 @@
-# What developers run. `make` alone prints the list below.
+# The targets for developers. `make` alone prints the list below.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Finds the servers that kube-dns is measured beside. Sourced by run.sh.
+# Finds the other servers that are measured. Sourced by run.sh.
 
 COREDNS_VERSION=v1.15.0
 
@@ -10,7 +10,7 @@ find_peers() {
 	local program version
 	for program in dnsmasq nsd knotd dnsperf; do
 		if ! command -v "$program" >/dev/null; then
-			say "$program is not installed: what needs it is left out"
+			say "$program is not installed: servers that need it are left out"
 			continue
 		fi
 		case $program in

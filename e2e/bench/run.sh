@@ -1,6 +1,6 @@
 #!/bin/bash
-# Measures kube-dns beside other DNS servers and prints tables; `make bench`
-# calls it. Results: out/results.json, logs and questions beside it.
+# Measures kube-dns and other DNS servers and prints tables; `make bench` calls it.
+# Results: out/results.json, logs and queries in the same directory.
 #
 #   run.sh [flags of "bench run"]     for example: run.sh -sets large -turns 5
 #

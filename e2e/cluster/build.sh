@@ -7,7 +7,7 @@
 #   build.sh --path     print the folder without building
 #
 # The folder is ${XDG_CACHE_HOME:-$HOME/.cache}/kube-dns-e2e/HASH, where HASH
-# stands for kubebox's sources, its go.sum and the Go version: another clone of
+# is that of kubebox's sources, its go.sum and the Go version: another clone of
 # the same commit finds the same binary. It takes 136 MB and is safe to delete.
 #
 # The first build downloads about 93 MB of modules and compiles some 2,600

@@ -51,7 +51,7 @@ chmod 700 "$PKI"
 exec 9>"$DIR/run/lock"
 flock -w 120 9 || die "another up.sh or down.sh holds $DIR"
 
-# Four free ports in a row, unless CLUSTER_PORT says which; kept for this DIR.
+# Four free ports in a row, or those of CLUSTER_PORT; kept for this DIR.
 PORT=${CLUSTER_PORT:-$(cat "$DIR/etc/port" 2>/dev/null)} || PORT=
 [ -n "$PORT" ] || PORT=$(free_ports 4) || die "found no four free ports in a row"
 printf '%s\n' "$PORT" >"$DIR/etc/port"

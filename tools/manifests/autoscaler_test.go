@@ -18,8 +18,8 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// linear is what the cluster-proportional-autoscaler reads below the key of that
-// name; nothing else. Its README describes them.
+// linear has the parameters that the cluster-proportional-autoscaler reads below the key of
+// that name. Its README describes them.
 type linear struct {
 	CoresPerReplica           float64 `json:"coresPerReplica"`
 	NodesPerReplica           float64 `json:"nodesPerReplica"`
@@ -29,7 +29,7 @@ type linear struct {
 	IncludeUnschedulableNodes bool    `json:"includeUnschedulableNodes"`
 }
 
-// replicas is the equation of the README; what is zero was not set.
+// replicas is the equation of the README. A parameter of zero is not set.
 func (l linear) replicas(nodes, cores int) int {
 	n := 0
 	if l.CoresPerReplica > 0 {
@@ -47,12 +47,11 @@ func (l linear) replicas(nodes, cores int) int {
 	return max(n, l.Min, 1)
 }
 
-// autoscaler is what the ConfigMap, the Deployment, the account and the rights of it
-// are called.
+// autoscaler is the name of its ConfigMap, Deployment, account and rights.
 const autoscaler = "kube-dns-autoscaler"
 
-// TestAutoscalerReplicas checks the parameters, what they lead to, and the table of
-// that in docs/install.md.
+// TestAutoscalerReplicas checks the parameters, the resulting numbers of replicas, and their
+// table in docs/install.md.
 func TestAutoscalerReplicas(t *testing.T) {
 	config := object[corev1.ConfigMap](t, "ConfigMap kube-dns-autoscaler")
 	if len(config.Data) != 1 {
@@ -125,8 +124,8 @@ func TestAutoscalerObjects(t *testing.T) {
 	}
 }
 
-// TestAutoscalerRights checks that they are those that the program uses, for its
-// account alone, and name its objects alone.
+// TestAutoscalerRights checks that the rights are those that the program uses, for its
+// account and its objects only.
 func TestAutoscalerRights(t *testing.T) {
 	const name, namespace = autoscaler, "kube-system"
 	everywhere := object[rbacv1.ClusterRole](t, "ClusterRole "+name).Rules

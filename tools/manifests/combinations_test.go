@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// foreign is a cluster in which nothing has its usual value.
+// foreign is a cluster without any usual value.
 var foreign = render.Cluster{
 	Registry: "registry.example:5000/some/dns", Version: "v1.2.3_x", Zone: "prod.k8s.example", Address: "10.43.0.53",
 	AutoscalerImage: "registry.example:5000/cpa:v1",
@@ -134,8 +134,8 @@ func checkObjects(t *testing.T, stream []byte, parsers *parsers) {
 	}
 }
 
-// TestClusterIsComplete checks that an overlay fails to render while something is
-// missing in cluster.yaml, as it is in the repository.
+// TestClusterIsComplete checks that an overlay fails to render while cluster.yaml lacks a
+// value, as in the repository.
 func TestClusterIsComplete(t *testing.T) {
 	changes := map[string]func(*render.Cluster){
 		"registry": func(c *render.Cluster) { c.Registry = "" },

@@ -35,8 +35,7 @@ var folders = map[string]struct {
 	"overlays/example":       {api.LevelRestricted, "1.22"},
 }
 
-// releases are those of the folder api, oldest first, with the arguments that
-// choose them.
+// releases are those of the folder api, oldest first, with their arguments for go run.
 var releases = []struct {
 	name string
 	args []string
@@ -74,8 +73,8 @@ func TestEveryOverlayIsHere(t *testing.T) {
 	}
 }
 
-// TestReleases decodes what is rendered into the API types of several releases and
-// refuses fields that these do not have.
+// TestReleases decodes the rendered objects into the API types of several releases and refuses
+// fields that these do not have.
 func TestReleases(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the API types of four releases")
@@ -134,7 +133,7 @@ func TestPodSecurity(t *testing.T) {
 	}
 }
 
-// TestDropIn pins what clusters have: arguments, volumes, rights.
+// TestDropIn keeps arguments, volumes and rights as clusters have them.
 func TestDropIn(t *testing.T) {
 	objects, err := render.Objects(rendered(t, "overlays/drop-in"))
 	if err != nil {
@@ -178,9 +177,8 @@ func TestDropIn(t *testing.T) {
 	}
 }
 
-// TestStopOrder checks that who stands at port 53 stops first, and everybody before
-// the pod's grace period of 30 seconds is over: the nanny needs 2 more seconds for
-// dnsmasq.
+// TestStopOrder checks that the server on port 53 stops first, and that all stop within the
+// pod's grace period of 30 seconds. The nanny needs 2 more seconds for dnsmasq.
 func TestStopOrder(t *testing.T) {
 	for folder := range folders {
 		t.Run(folder, func(t *testing.T) {
@@ -203,12 +201,12 @@ func TestStopOrder(t *testing.T) {
 					}
 				}
 			}
-			behind := map[string]string{"kubedns": "dnsmasq", "dnsmasq": "kubedns"}[front]
-			if behind == "" {
+			other := map[string]string{"kubedns": "dnsmasq", "dnsmasq": "kubedns"}[front]
+			if other == "" {
 				t.Fatalf("port 53 is that of %q", front)
 			}
-			if lameduck[front]+2*time.Second > lameduck[behind] {
-				t.Errorf("%s stops after %v, too late for %s at %v", front, lameduck[front], behind, lameduck[behind])
+			if lameduck[front]+2*time.Second > lameduck[other] {
+				t.Errorf("%s stops after %v, too late for %s at %v", front, lameduck[front], other, lameduck[other])
 			}
 			if all := max(lameduck["dnsmasq"]+2*time.Second, lameduck["kubedns"],
 				lameduck["sidecar"]); all > 29*time.Second {
@@ -218,7 +216,7 @@ func TestStopOrder(t *testing.T) {
 	}
 }
 
-// rendered is the YAML of a folder.
+// rendered returns the YAML of a folder.
 func rendered(t *testing.T, folder string) []byte {
 	t.Helper()
 	manifests, err := render.Load("../../manifests", render.Default())
@@ -232,7 +230,7 @@ func rendered(t *testing.T, folder string) []byte {
 	return out
 }
 
-// deployments are those of a folder.
+// deployments returns those of a folder.
 func deployments(t *testing.T, folder string) []*appsv1.Deployment {
 	t.Helper()
 	var out []*appsv1.Deployment
@@ -253,7 +251,7 @@ func deployments(t *testing.T, folder string) []*appsv1.Deployment {
 	return out
 }
 
-// kubeDNS is the pod of a folder.
+// kubeDNS returns the pod of a folder.
 func kubeDNS(t *testing.T, folder string) corev1.PodSpec {
 	t.Helper()
 	for _, d := range deployments(t, folder) {

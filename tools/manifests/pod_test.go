@@ -14,7 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// expanded are the arguments of a container as the kubelet passes them.
+// expanded returns the arguments of a container as the kubelet passes them.
 func expanded(c corev1.Container) []string {
 	var pairs []string
 	for _, e := range c.Env {
@@ -28,7 +28,7 @@ func expanded(c corev1.Container) []string {
 	return args
 }
 
-// flags are arguments by their name without dashes.
+// flags returns arguments by their name without dashes.
 func flags(args []string) map[string][]string {
 	values := map[string][]string{}
 	for _, arg := range args {
@@ -38,7 +38,7 @@ func flags(args []string) map[string][]string {
 	return values
 }
 
-// one is the value of a flag that is there once at most.
+// one returns the value of a flag that is given at most once.
 func one(t *testing.T, values map[string][]string, name, missing string) string {
 	t.Helper()
 	switch list := values[name]; len(list) {
@@ -53,14 +53,14 @@ func one(t *testing.T, values map[string][]string, name, missing string) string 
 }
 
 // split divides arguments at the first "--".
-func split(args []string) (own, behind []string) {
+func split(args []string) (own, rest []string) {
 	if i := slices.Index(args, "--"); i >= 0 {
 		return args[:i], args[i+1:]
 	}
 	return args, nil
 }
 
-// A shape is what the arguments of a pod say about its ports.
+// A shape has the ports in the arguments of a pod.
 type shape struct {
 	kubedns, dnsmasq string // ports for DNS
 }
@@ -80,8 +80,8 @@ func checkPod(t *testing.T, pod corev1.PodSpec, zone string) {
 			t.Errorf("container %s: image %s has no registry or no tag", c.Name, c.Image)
 		}
 	}
-	own, behind := split(args["dnsmasq"])
-	kubedns, nanny, dnsmasq := flags(args["kubedns"]), flags(own), flags(behind)
+	own, rest := split(args["dnsmasq"])
+	kubedns, nanny, dnsmasq := flags(args["kubedns"]), flags(own), flags(rest)
 	s := shape{one(t, kubedns, "dns-port", "53"), one(t, dnsmasq, "port", "53")}
 	if got := one(t, kubedns, "domain", ""); got != zone+"." {
 		t.Errorf("--domain is %s, want %s.", got, zone)
@@ -194,7 +194,7 @@ func checkMounts(t *testing.T, c corev1.Container, values map[string][]string, n
 	}
 }
 
-// A parsers asks the three commands and dnsmasq whether they accept arguments.
+// parsers check arguments with the three commands and dnsmasq.
 type parsers struct {
 	dir, dnsmasq string
 	seen         map[string]bool
@@ -221,10 +221,10 @@ func (p *parsers) check(t *testing.T, pod corev1.PodSpec) {
 	t.Helper()
 	commands := map[string]string{"kubedns": "kube-dns", "dnsmasq": "dnsmasq-nanny", "sidecar": "sidecar"}
 	for _, c := range pod.Containers {
-		own, behind := split(expanded(c))
+		own, rest := split(expanded(c))
 		p.run(t, filepath.Join(p.dir, commands[c.Name]), append(slices.Clone(own), "--version"))
 		if c.Name == "dnsmasq" {
-			p.run(t, p.dnsmasq, append([]string{"--test"}, behind...))
+			p.run(t, p.dnsmasq, append([]string{"--test"}, rest...))
 		}
 	}
 }

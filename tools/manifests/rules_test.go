@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// An episode is how series go when an alert has to fire. Each series has a sample
+// An episode is a set of series with which an alert has to fire. Each series has a sample
 // a minute, for an hour. A counter's first event is its first increase.
 type episode struct{ quiet, firing string }
 
@@ -111,7 +111,7 @@ func TestAlertsFire(t *testing.T) {
 	}
 }
 
-// longest returns for how long expr holds without a break.
+// longest returns the longest time in which expr holds.
 func longest(t *testing.T, expr, series string) time.Duration {
 	t.Helper()
 	storage := promqltest.LoadedStorage(t, "load 1m\n"+indent(series))

@@ -69,7 +69,7 @@ func TestSameAsManifests(t *testing.T) {
 	}
 }
 
-// TestConfig shows that the chart writes what kube-dns reads.
+// TestConfig checks that kube-dns reads the configuration of the chart.
 func TestConfig(t *testing.T) {
 	all := objects(t, chart(t, map[string]any{"config": map[string]any{
 		"stubDomains":         map[string]any{"acme.example": []any{"192.0.2.1"}},
@@ -86,7 +86,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// chart is the YAML of the chart with these values.
+// chart returns the YAML of the chart with these values.
 func chart(t *testing.T, values map[string]any) []byte {
 	t.Helper()
 	files, err := execute(t, values)
@@ -102,7 +102,7 @@ func chart(t *testing.T, values map[string]any) []byte {
 	return all.Bytes()
 }
 
-// execute renders the chart where nothing runs.
+// execute renders the chart for a cluster without kube-dns.
 func execute(t *testing.T, values map[string]any) (map[string]string, error) {
 	t.Helper()
 	return executeIn(t, values, "v1.36.0")
@@ -132,7 +132,7 @@ func executeIn(t *testing.T, values map[string]any, release string, existing ...
 	return engine.RenderWithClientProvider(c, all, cluster{fake.NewSimpleDynamicClient(scheme.Scheme, existing...)})
 }
 
-// A cluster answers the chart's look-ups.
+// A cluster has the objects that the chart looks up.
 type cluster struct{ client dynamic.Interface }
 
 // GetClientFor implements engine.ClientProvider.
@@ -144,7 +144,7 @@ func (c cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 	return c.client.Resource(version.WithResource(strings.ToLower(kind) + "s")), true, nil
 }
 
-// objects decodes a stream without what may differ.
+// objects decodes a stream without the parts that may differ.
 func objects(t *testing.T, stream []byte) map[string]map[string]any {
 	t.Helper()
 	all, err := render.Objects(stream)
@@ -161,7 +161,7 @@ func objects(t *testing.T, stream []byte) map[string]map[string]any {
 	return all
 }
 
-// parseJSON replaces texts by what they mean, since JSON has many forms.
+// parseJSON replaces JSON texts by their values, since JSON has many forms.
 func parseJSON(t *testing.T, data map[string]any) {
 	t.Helper()
 	for key, text := range data {

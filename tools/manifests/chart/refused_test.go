@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRefused shows values that cannot work, each in front of ones that are right.
+// TestRefused checks values that cannot work, each together with valid ones.
 func TestRefused(t *testing.T) {
 	stub := func(domain, server string) map[string]any {
 		return map[string]any{"config": map[string]any{"stubDomains": map[string]any{domain: []any{server}}}}
@@ -60,7 +60,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestAccepted shows unusual values that are right.
+// TestAccepted checks unusual values that are valid.
 func TestAccepted(t *testing.T) {
 	for _, values := range []map[string]any{
 		{"clusterIP": "fd00::a"},
@@ -81,7 +81,7 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestOldReleases shows that nothing is rendered that a release does not have.
+// TestOldReleases checks that the chart renders only objects that a release has.
 func TestOldReleases(t *testing.T) {
 	for _, tt := range []struct {
 		release string

@@ -29,7 +29,8 @@ func deployment(name string, replicas int32, args []string, env ...corev1.EnvVar
 	return d
 }
 
-// TestKeepsWhatRuns shows that address, zone and number of pods of what runs stay.
+// TestKeepsWhatRuns checks that the chart keeps address, zone and number of pods of a running
+// kube-dns.
 func TestKeepsWhatRuns(t *testing.T) {
 	old := deployment("kube-dns", 3, []string{"--domain=prod.example.", "--v=2"})
 	ours := deployment("kube-dns", 5, []string{"--domain=$(CLUSTER_DOMAIN)."},
@@ -73,8 +74,8 @@ func TestKeepsWhatRuns(t *testing.T) {
 	}
 }
 
-// TestHelmKeeps shows which objects have the annotation with which Helm never deletes
-// them, and that an add-on manager leaves all of them alone.
+// TestHelmKeeps checks which objects have the annotation that stops Helm from deleting them,
+// and that an add-on manager ignores all of them.
 func TestHelmKeeps(t *testing.T) {
 	all, err := execute(t, map[string]any{
 		"nodeLocal": true, "config": map[string]any{"upstreamNameservers": []any{"192.0.2.3"}},

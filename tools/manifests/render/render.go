@@ -1,4 +1,4 @@
-// Package render makes objects of the manifests, as `kubectl kustomize` does.
+// Package render renders the manifests as `kubectl kustomize` does.
 package render
 
 import (
@@ -22,8 +22,7 @@ type Cluster struct {
 	AutoscalerImage string `json:"autoscalerImage,omitempty"`
 }
 
-// Default is a cluster that has the usual zone and address, with the images of
-// `make images`.
+// Default returns a cluster with the usual zone and address, and the images of `make images`.
 func Default() Cluster {
 	return Cluster{
 		Registry: "localhost", Version: "dev", Zone: "cluster.local", Address: "10.96.0.10",
@@ -85,7 +84,7 @@ func (t *Tree) YAML(folder string) ([]byte, error) {
 	return objects.AsYaml()
 }
 
-// Separator stands between two documents of a stream.
+// Separator separates two documents of a stream.
 const Separator = "---\n"
 
 // Documents splits a stream; empty documents are left out.
