@@ -1,8 +1,10 @@
 package skydns_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
@@ -24,7 +27,7 @@ func TestLargeForwardedReplies(t *testing.T) {
 	up := newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)
 	c := newClient(t, addr)
-	for _, size := range []uint16{0, 512, 1232, 4096} {
+	for _, size := range []uint16{0, 1, 512, 1232, 4096, 65535} { // 0 is without EDNS
 		q := dnstest.Query("www.outside.example", dns.TypeA)
 		if size > 0 {
 			q.SetEdns0(size, false)
@@ -48,7 +51,7 @@ func TestLargeForwardedReplies(t *testing.T) {
 			t.Fatal(err)
 		}
 		up.say(packed, sent.from)
-		got, want := c.next(), max(512, int(size))
+		got, want := c.next(), min(max(512, int(size)), 4096)
 		r := new(dns.Msg)
 		if err := r.Unpack(got); err != nil {
 			t.Fatal(err)
@@ -76,18 +79,40 @@ func TestLargeUnreadableReply(t *testing.T) {
 	}
 }
 
-// A query whose name is compressed gets FORMERR at once: its reply could not be
-// matched.
+// A query whose name is compressed gets FORMERR at once, over both transports, on both
+// paths, for names of the zone and others: a reply to it could not be matched.
 func TestCompressedQuestion(t *testing.T) {
-	up := newMute(t)
-	_, addr := forwarding(t, skydns.Options{}, up)
-	c := newClient(t, addr)
-	query := []byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 1, 'b', 1, 'c', 0xc0, 6, 0, 1, 0, 1}
-	if _, err := c.Write(query); err != nil {
-		t.Fatal(err)
+	queries := map[string][]byte{
+		"to its own labels": {0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 1, 'b', 1, 'c', 0xc0, 6, 0, 1, 0, 1},
+		"to the header":     {0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 4, 0, 1, 0, 1},
+		"to itself":         {0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1},
+		"past the end":      {0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 0xc0, 99, 0, 1, 0, 1},
+		"in the zone": append(append([]byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0},
+			"\x03web\xc0\x16\x00\x01\x00\x01"...), "\x07cluster\x05local\x00"...),
 	}
-	if got := c.next(); got[3]&0xf != dns.RcodeFormatError || got[1] != 7 {
-		t.Errorf("got %q", got)
+	for _, slow := range []bool{false, true} {
+		_, addr := forwarding(t, skydns.Options{NoFastPath: slow}, newMute(t))
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		for name, query := range queries {
+			c := newClient(t, addr)
+			if _, err := c.Write(query); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.next(); got[3]&0xf != dns.RcodeFormatError || got[1] != 7 {
+				t.Errorf("%s, UDP: got %q", name, got)
+			}
+			if _, err := conn.Write(append([]byte{0, byte(len(query))}, query...)); err != nil {
+				t.Fatal(err)
+			}
+			reply, err := wire.ReadMessage(bufio.NewReader(conn))
+			if err != nil || reply[3]&0xf != dns.RcodeFormatError || reply[1] != 7 {
+				t.Errorf("%s, TCP: got %q, %v", name, reply, err)
+			}
+		}
 	}
 }
 

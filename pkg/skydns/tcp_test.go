@@ -152,6 +152,9 @@ func TestManyForwardsOnOneConnection(t *testing.T) {
 	var stream []byte
 	for i := range outside {
 		q := dnstest.Query("www.outside.example", dns.TypeA)
+		if i%2 == 1 {
+			q = dnstest.Query("9.9.9.9.in-addr.arpa", dns.TypePTR)
+		}
 		q.Id = uint16(i)
 		stream = append(stream, framed(t, q)...)
 	}
