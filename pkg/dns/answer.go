@@ -172,9 +172,9 @@ func (v *view) reverseRecords(addr netip.Addr) ([]backend.Record, error) {
 		case s == nil:
 		case s.headless:
 			tooOld = tooOld || v.tooOld(s)
-			endpoints = append(endpoints, s.reverse(addr)...)
+			endpoints = append(endpoints, reverseNames(s, addr)...)
 		default:
-			owners = append(owners, s.reverse(addr)...)
+			owners = append(owners, reverseNames(s, addr)...)
 		}
 	}
 	if len(owners) == 0 && tooOld {

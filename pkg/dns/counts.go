@@ -13,42 +13,12 @@ type Counts struct {
 	Names int
 }
 
-// Counts may be called from any goroutine.
-func (z *Zone) Counts() Counts {
-	return Counts{
-		Services:  int(z.counts.services.Load()),
-		Endpoints: int(z.counts.endpoints.Load()),
-		Names:     int(z.counts.names.Load()),
-	}
-}
-
 // counts are written by the source's goroutine.
 type counts struct{ services, endpoints, names atomic.Int64 }
 
 // A size is what one Service adds to the counts. It is zero for a Service without
 // records, which has no name.
 type size struct{ endpoints, names uint32 }
-
-// size may be called for nil.
-func (s *service) size() size {
-	switch {
-	case s == nil:
-		return size{}
-	case s.external:
-		return size{names: 1}
-	}
-	// Members that are all alike are not made before a query needs them. Each of
-	// them has a name, unless two hashes collide.
-	hosts := s.addrs.count()
-	if made := s.made.Load(); made != nil {
-		hosts = made.count()
-	}
-	counted := size{names: uint32(1 + hosts + len(s.ports))}
-	if s.headless {
-		counted.endpoints = uint32(s.addrs.count())
-	}
-	return counted
-}
 
 // change replaces what a Service adds to the counts, and returns is.
 func (c *counts) change(was, is size) size {

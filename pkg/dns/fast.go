@@ -82,7 +82,7 @@ func (c *claimants) plain(addr netip.Addr) backend.Plain {
 	if s == nil {
 		return backend.Plain{}
 	}
-	label, ok := s.reverseLabel(addr)
+	label, ok := reverseLabel(s, addr)
 	if !ok {
 		return backend.Plain{}
 	}

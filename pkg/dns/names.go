@@ -94,8 +94,6 @@ func belowOf(rest string) below {
 	return below{}
 }
 
-func (k Key) owner(zone string) string { return k.Name + "." + k.Namespace + ".svc." + zone }
-
 // appendHashLabel appends the label of an address that has no name of its own.
 //
 // Compat: clients store these names, so they must be the ones that kube-dns

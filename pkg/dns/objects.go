@@ -13,6 +13,9 @@ type Key struct {
 // String returns namespace/name, the form that kubectl prints.
 func (k Key) String() string { return k.Namespace + "/" + k.Name }
 
+// owner is the name of a Service in a zone.
+func (k Key) owner(zone string) string { return k.Name + "." + k.Namespace + ".svc." + zone }
+
 // A Service is the part of a Kubernetes Service that names depend on. The
 // sources make it; the zone keeps it. It must not change after it was handed
 // over.

@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 )
 
+// A reverseKey is an address, of either family, as IPv6 has it.
+type reverseKey [16]byte
+
 // Prefixes are the address prefixes within which there are addresses with a
 // reverse name: the names above theirs exist (RFC 8020). Each family has a binary
 // tree, with a leaf for each prefix one label shorter than an address, and a

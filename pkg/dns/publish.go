@@ -24,7 +24,7 @@ func newView(domain string) *view {
 
 // publish makes value, which may be nil, the one that queries see of a Service.
 func (v *view) publish(r *record, value *service) {
-	was, is := r.value.claims(), value.claims()
+	was, is := claimsOf(r.value), claimsOf(value)
 	switch {
 	case value != nil:
 		if r.value != nil {
@@ -49,4 +49,25 @@ func (v *view) publish(r *record, value *service) {
 // tooOld reports whether the endpoints of s are too old for an answer.
 func (v *view) tooOld(s *service) bool {
 	return s.headless && !v.endpointsUntil.IsZero() && time.Now().After(v.endpointsUntil)
+}
+
+// sizeOf returns the size of a Service, which may be nil.
+func sizeOf(s *service) size {
+	switch {
+	case s == nil:
+		return size{}
+	case s.external:
+		return size{names: 1}
+	}
+	// Members that are all alike are not made before a query needs them. Each of
+	// them has a name, unless two hashes collide.
+	hosts := s.addrs.count()
+	if made := s.made.Load(); made != nil {
+		hosts = made.count()
+	}
+	counted := size{names: uint32(1 + hosts + len(s.ports))}
+	if s.headless {
+		counted.endpoints = uint32(s.addrs.count())
+	}
+	return counted
 }

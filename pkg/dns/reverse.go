@@ -8,9 +8,6 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// A reverseKey is an address, of either family, as IPv6 has it.
-type reverseKey [16]byte
-
 // A reverseIndex holds the Services that may claim an address. Their names for it are
 // read from their values. There is one writer; readers take no lock.
 type reverseIndex struct {
@@ -90,4 +87,77 @@ func without(a, b []netip.Addr) []netip.Addr {
 		}
 	}
 	return out
+}
+
+// namesAddrs reports whether an address of a Service can have a reverse name.
+func namesAddrs(s *service) bool { return !s.external && (!s.headless || s.extra.named) }
+
+// reverseNames returns the names that a Service gives to one of its addresses.
+// Compat: an endpoint without hostname has no reverse name.
+func reverseNames(s *service, addr netip.Addr) []string {
+	i := s.addrs.index(addr)
+	switch {
+	case i < 0 || !namesAddrs(s):
+		return nil
+	case !s.headless:
+		return []string{s.owner}
+	}
+	var names []string
+	l := s.members()
+	for _, m := range l.all {
+		if m.host != 0 && int(m.addr) == i {
+			names = append(names, l.hostnames[m.host-1]+"."+s.owner)
+		}
+	}
+	return slices.Compact(names) // by name, as the members are
+}
+
+// reverseLabel is reverseNames for an address with one name, which it returns as
+// the label to the left of the owner, or none. It does not allocate.
+func reverseLabel(s *service, addr netip.Addr) (string, bool) {
+	i := s.addrs.index(addr)
+	switch {
+	case i < 0 || !namesAddrs(s):
+		return "", false
+	case !s.headless:
+		return "", true
+	}
+	var host uint32
+	l := s.members()
+	for _, m := range l.all {
+		if m.host == 0 || int(m.addr) != i || m.host == host {
+			continue
+		}
+		if host != 0 {
+			return "", false
+		}
+		host = m.host
+	}
+	if host == 0 || s.extra.odd {
+		return "", false
+	}
+	return l.hostnames[host-1], true
+}
+
+// claimsOf returns the addresses for which reverseNames has an answer, sorted.
+func claimsOf(s *service) []netip.Addr {
+	switch {
+	case s == nil || !namesAddrs(s):
+		return nil
+	case !s.headless:
+		return s.addrs.all()
+	}
+	var named []uint32
+	for _, m := range s.members().all {
+		if m.host != 0 {
+			named = append(named, m.addr)
+		}
+	}
+	slices.Sort(named)
+	named = slices.Compact(named)
+	list := make([]netip.Addr, len(named))
+	for i, at := range named {
+		list[i] = s.addrs.at(int(at))
+	}
+	return list
 }

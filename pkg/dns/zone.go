@@ -72,7 +72,7 @@ func (z *Zone) Publish() {
 			value = build(r.service, r.endpoints, r.owner(z.domain))
 		}
 		z.publish(r, value)
-		r.size = z.counts.change(r.size, value.size())
+		r.size = z.counts.change(r.size, sizeOf(value))
 	}
 	if changed {
 		z.generation.Add(1)
@@ -81,6 +81,15 @@ func (z *Zone) Publish() {
 
 // Generation is a number that grows with every change that was published.
 func (z *Zone) Generation() uint64 { return z.generation.Load() }
+
+// Counts returns the numbers of what is published. Any goroutine may call it.
+func (z *Zone) Counts() Counts {
+	return Counts{
+		Services:  int(z.counts.services.Load()),
+		Endpoints: int(z.counts.endpoints.Load()),
+		Names:     int(z.counts.names.Load()),
+	}
+}
 
 // MarkSynced notes that the first complete lists were published: from now on
 // a name that is not in the zone does not exist.
