@@ -56,11 +56,6 @@ type Packet struct {
 	in, out [MaxPacket]byte
 }
 
-// A Handler answers packets of a batch: it sets Reply of each packet whose reply is
-// ready. It must not retain the packets or their fields. Later replies are sent to a
-// copy of Route.
-type Handler func(batch []Packet)
-
 // A Conn serves one socket. Serve belongs to one goroutine; Send may be called by any.
 type Conn struct {
 	conn   *net.UDPConn
@@ -69,9 +64,9 @@ type Conn struct {
 	failed func(error)
 	single error // why packets are received and sent one at a time, or nil
 
-	packets [Size]Packet
-	in, out [Size]message
-	vectors [Size]unix.Iovec // of out
+	packets [batchSize]Packet
+	in, out [batchSize]message
+	vectors [batchSize]unix.Iovec // of out
 
 	// The result of receive, which is made once: a closure for each call would be
 	// allocated.
@@ -151,9 +146,6 @@ func (c *Conn) Single() error { return c.single }
 // SetReadDeadline makes Serve end at a time.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
-// Close closes the socket, when neither Serve nor Send is being called.
-func (c *Conn) Close() error { return c.conn.Close() }
-
 // Dropped returns how many packets the kernel dropped because the socket's receive
 // buffer was full, since the socket was made. It returns 0 where the kernel does not
 // count them.
@@ -193,10 +185,11 @@ func (c *Conn) transfer(many, one uintptr, messages []message) (int, syscall.Err
 	}
 }
 
-// Serve waits for packets, calls handle with them, and sends the replies. It returns
-// an error when the deadline has passed, or when the system does not let this process
-// receive.
-func (c *Conn) Serve(handle Handler) error {
+// Serve waits for packets, calls handle with them, and sends the replies. handle sets
+// Reply of each packet whose reply is ready. It must not retain the packets or their
+// fields; later replies are sent to a copy of Route. Serve returns an error when the
+// deadline has passed, or when the system does not let this process receive.
+func (c *Conn) Serve(handle func(batch []Packet)) error {
 	for i := range c.in {
 		h := &c.in[i].header
 		h.Namelen = unix.SizeofSockaddrInet6

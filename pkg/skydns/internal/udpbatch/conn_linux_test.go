@@ -61,7 +61,7 @@ func echo(t testing.TB, addr string, one bool) *net.UDPConn {
 	t.Cleanup(func() {
 		_ = c.SetReadDeadline(time.Now())
 		<-done
-		if err := c.Close(); err != nil {
+		if err := c.conn.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -120,7 +120,7 @@ func manyPackets(t *testing.T, one bool) {
 	defer conn.Close()
 	want := map[string]bool{}
 	for round := range 20 {
-		for i := range 3 * Size {
+		for i := range 3 * batchSize {
 			text := fmt.Sprintf("%d.%d;", round, i)
 			want[text+text] = true
 			if _, err := conn.Write([]byte(text)); err != nil {
@@ -129,7 +129,7 @@ func manyPackets(t *testing.T, one bool) {
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		buf := make([]byte, 100)
-		for range 3 * Size {
+		for range 3 * batchSize {
 			n, err := conn.Read(buf)
 			if err != nil {
 				t.Fatal(err)
@@ -191,7 +191,7 @@ func serveAllocatesNothing(t *testing.T, one bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = c.Close() }()
+	defer func() { _ = c.conn.Close() }()
 	client, err := net.Dial("udp", net.JoinHostPort("127.0.0.1", fmt.Sprint(pc.LocalAddr().(*net.UDPAddr).Port)))
 	if err != nil {
 		t.Fatal(err)

@@ -22,9 +22,6 @@ type Packet struct {
 	Route             Route
 }
 
-// A Handler answers the packets of a batch.
-type Handler func(batch []Packet)
-
 // A Conn serves one socket, one packet at a time. Replies leave from the address that
 // the system chooses.
 type Conn struct {
@@ -50,12 +47,9 @@ func (c *Conn) Dropped() uint32 { return 0 }
 // SetReadDeadline makes Serve end at a time.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
-// Close closes the socket, when neither Serve nor Send is being called.
-func (c *Conn) Close() error { return c.conn.Close() }
-
 // Serve waits for a packet, calls handle with it, and sends the reply. It returns an
 // error when the deadline has passed.
-func (c *Conn) Serve(handle Handler) error {
+func (c *Conn) Serve(handle func(batch []Packet)) error {
 	n, from, err := c.conn.ReadFromUDPAddrPort(c.in[:])
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):

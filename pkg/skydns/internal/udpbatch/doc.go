@@ -8,8 +8,8 @@
 package udpbatch
 
 const (
-	// Size is how many packets are received at a time.
-	Size = 32
+	// batchSize is how many packets are received at a time.
+	batchSize = 32
 	// MaxPacket is the size in bytes of the largest packet that is received whole, and
 	// of the room for a reply.
 	MaxPacket = 4096

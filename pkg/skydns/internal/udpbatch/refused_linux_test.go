@@ -60,7 +60,7 @@ func wantSingle(t *testing.T, want bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = c.Close() }()
+	defer func() { _ = c.conn.Close() }()
 	if got := c.Single(); (got != nil) != want {
 		t.Errorf("one packet at a time: got %v, want %v", got, want)
 	}
