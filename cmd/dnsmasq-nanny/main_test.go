@@ -89,7 +89,7 @@ func server(t *testing.T, address string) *dnstest.Server {
 }
 
 // cmdAsk asks dnsmasq for an A record until the answer is right. The answer
-// "closed" means that nobody listens.
+// "closed" means that no process listens.
 //
 //	ask NAME ADDRESS
 func cmdAsk(ts *testscript.TestScript, neg bool, args []string) {

@@ -21,7 +21,7 @@ func TestDocs(t *testing.T) {
 
 	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
 	sidecar.NewMetrics(begin, "kubedns")
-	// LABEL is what the page says for the label of a probe.
+	// LABEL is how the page writes the label of a probe.
 	_, err := sidecar.New(sidecar.Options{
 		Targets: []sidecar.Target{{Label: "LABEL", Interval: time.Hour}},
 		Metrics: sidecar.NewMetrics(rec, "kubedns"),

@@ -101,7 +101,7 @@ func check(fs *pflag.FlagSet, name string, ok func() error) {
 	f.Value = checkedValue{f.Value, ok}
 }
 
-// Set sets the value and returns what check says about it.
+// Set sets the value and returns the error of check.
 func (v checkedValue) Set(text string) error {
 	if err := v.Value.Set(text); err != nil {
 		return err

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 // these variables:
 //
 //   - DNS and DNSPORT: a name server, see [answer]
-//   - CLOSED: an address where nobody listens
+//   - CLOSED: an address where no process listens
 //   - HTTP and HTTPPORT: a free address for the sidecar
 func TestScripts(t *testing.T) {
 	server := dnstest.NewServer(t, dns.HandlerFunc(answer))

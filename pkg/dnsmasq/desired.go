@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
@@ -22,8 +23,10 @@ type desired struct {
 	// fromResolvConf: without upstreams in the configuration, those of resolv.conf
 	// count.
 	fromResolvConf bool
-	loops          *loopTest     // nil: servers are not tested
-	loopLists      chan loopList // to loops.run
+	// given are servers of dnsmasq's own options: tested, but not ours to leave out.
+	given     []upstreams.Server
+	loops     *loopTest     // nil: servers are not tested
+	loopLists chan loopList // to loops.run
 
 	cfg      config.Config
 	names    names
@@ -40,6 +43,10 @@ func (d *desired) openLoopTest(dnsmasq string, period time.Duration, metrics *Me
 	var err error
 	if d.loops, err = newLoopTest(dnsmasq, period, metrics, d.log); err != nil {
 		d.log.Warn("servers that lead back to dnsmasq cannot be found", "err", err)
+		return
+	}
+	for _, server := range d.given {
+		d.loops.given[server] = true
 	}
 }
 
@@ -111,13 +118,16 @@ func (d *desired) wanted() []upstreams.Server {
 	return list
 }
 
-// markers returns the markers of the domains of the servers.
+// tested returns the servers that the loop test asks.
+func (d *desired) tested() []upstreams.Server { return slices.Concat(d.given, d.servers()) }
+
+// markers returns the markers of the domains of the tested servers.
 func (d *desired) markers() []upstreams.Server {
 	if d.loops == nil {
 		return nil
 	}
 	var list []upstreams.Server
-	for _, domain := range upstreams.Domains(d.servers()) {
+	for _, domain := range upstreams.Domains(d.tested()) {
 		if m, ok := d.loops.marker(domain); ok {
 			list = append(list, m)
 		}
@@ -146,7 +156,7 @@ func (d *desired) tryOut(now time.Time) bool {
 	if d.loops == nil {
 		return false
 	}
-	list := d.servers()
+	list := d.tested()
 	tried := make(map[upstreams.Server]bool, len(list))
 	fresh := false
 	for _, server := range list {

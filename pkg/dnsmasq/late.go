@@ -14,8 +14,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
 )
 
-// finishTime is how long dnsmasq may finish what it has taken, before it is told
-// to end. It would drop the queries that wait for an upstream.
+// finishTime is how long dnsmasq may finish its pending queries before it gets SIGTERM,
+// which drops them.
 const finishTime = 500 * time.Millisecond
 
 // refuseLate takes dnsmasq's port over for a while: queries that arrive are

@@ -104,7 +104,7 @@ func (l *shownLines) first(line string) bool {
 	return true
 }
 
-// reset forgets them: a new dnsmasq writes them again.
+// reset drops them: a new dnsmasq writes them again.
 func (l *shownLines) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

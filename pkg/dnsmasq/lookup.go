@@ -22,7 +22,7 @@ const (
 // A Resolver looks up stub servers that are given by name. The zero value asks
 // the system's resolver for all of them. It is safe for concurrent use.
 type Resolver struct {
-	// KubeDNS is the DNS server ("host:port") that knows the names in Zones.
+	// KubeDNS is the DNS server ("host:port") that has the names in Zones.
 	KubeDNS string
 	// Zones are domains without a trailing dot. Their names are asked at
 	// KubeDNS as they stand, all others of the system's resolver.

@@ -61,6 +61,7 @@ type loopTest struct {
 	dnsmasq string         // where dnsmasq can be asked
 	metrics *Metrics
 	log     *slog.Logger
+	given   map[upstreams.Server]bool // of dnsmasq's own options; set before run
 
 	mu      sync.Mutex
 	waiting map[string]chan struct{} // by name: closed when a query for it arrives
@@ -90,7 +91,7 @@ func newLoopTest(dnsmasq string, period time.Duration, metrics *Metrics, log *sl
 	local, _ := conn.LocalAddr().(*net.UDPAddr)
 	return &loopTest{
 		conn: conn, self: local.AddrPort(), label: "kube-dns-loop-" + randomLabel(), dnsmasq: dnsmasq, period: period,
-		metrics: metrics, log: log,
+		metrics: metrics, log: log, given: map[upstreams.Server]bool{},
 		waiting: map[string]chan struct{}{}, looping: map[upstreams.Server]bool{}, fine: map[upstreams.Server]int{}, needed: map[upstreams.Server]int{},
 	}, nil
 }
@@ -197,10 +198,16 @@ func (t *loopTest) set(ctx context.Context, s upstreams.Server, loops bool, repo
 	if !t.changes(s, loops) {
 		return
 	}
-	if loops {
+	switch {
+	case loops && t.given[s]:
+		t.log.Error("a server in dnsmasq's own options leads back to dnsmasq: remove the option",
+			"option", "--server="+s.String(), "err", loopReason(s))
+	case loops:
 		t.log.Error("left out a server that leads back to dnsmasq: name another one in the ConfigMap, or in the "+
 			"resolv.conf that kubelet gives to pods (--resolv-conf)", "server", s.Addr, "domain", s.Domain, "err", loopReason(s))
-	} else {
+	case t.given[s]:
+		t.log.Info("a server in dnsmasq's own options no longer leads back to dnsmasq", "option", "--server="+s.String())
+	default:
 		t.log.Info("using a server again that no longer leads back to dnsmasq", "server", s.Addr, "domain", s.Domain)
 	}
 	t.report(ctx, 0, reports)

@@ -101,6 +101,27 @@ func TestLoopIsNeverTaken(t *testing.T) {
 	}
 }
 
+// TestLoopInArguments: a server of dnsmasq's own options that leads back is named once.
+// The nanny cannot leave it out.
+func TestLoopInArguments(t *testing.T) {
+	t.Parallel()
+	relay := newRelay(t, netip.MustParseAddrPort("127.0.0.1:9"))
+	option := "--server=/corp.test/" + upstreams.Server{Addr: relay.addr}.String()
+	r := startNanny(t, option+" --server=/#/192.0.2.1 --server=/local.test/", quickLoops)
+	relay.target.Store(&r.addr)
+	r.configure()
+	r.waitLog(1, `level=ERROR msg="a server in dnsmasq's own options leads back.*" option="?`+option)
+	r.waitMetric(`kubedns_nanny_upstream_loop{domain="corp.test",server="` + relay.addr.String() + `"} 1`)
+	if got := r.serversFile(); got != "" || r.logged(leftOutLine) != 0 {
+		t.Errorf("servers %q, left out %d; want none", got, r.logged(leftOutLine))
+	}
+	good := newUpstream(t, "192.0.2.1")
+	back := good.AddrPort()
+	relay.target.Store(&back)
+	r.waitLog(1, "own options no longer leads back")
+	r.waitAnswer("x.corp.test.", "192.0.2.1")
+}
+
 // TestLoopComesAndGoes: a server that leads back while dnsmasq runs is left out,
 // and used again when it no longer does.
 func TestLoopComesAndGoes(t *testing.T) {

@@ -66,7 +66,7 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 		differ: f.NewGauge(gauge("servers_differ",
 			"Servers that dnsmasq lacks, or still has, after the last change. 0 when it has those it was given.")),
 		loops: f.NewGaugeVec(gauge("upstream_loop",
-			"1 for each server that is left out because it leads back to dnsmasq. The domain is empty for an upstream nameserver."), []string{"server", "domain"}),
+			"1 for each server that leads back to dnsmasq: it is left out, unless it is in dnsmasq's own options. The domain is empty for an upstream nameserver."), []string{"server", "domain"}),
 		unresolved: f.NewGauge(gauge("unresolved_names",
 			"Stub servers given by name that have never been resolved and are left out.")),
 	}
@@ -86,7 +86,7 @@ func (m *Metrics) setLoops(looping map[upstreams.Server]bool) {
 	}
 }
 
-// setBool sets a gauge that says yes or no.
+// setBool sets a gauge to 1 for yes and 0 for no.
 func setBool(g prometheus.Gauge, yes bool) {
 	g.Set(0)
 	if yes {

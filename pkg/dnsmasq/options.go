@@ -21,7 +21,7 @@ type Options struct {
 	Args []string
 	// Config delivers the configuration. Required.
 	Config config.Source
-	// ConfigName tells one Config from another, such as the path of its
+	// ConfigName identifies a Config, such as the path of its
 	// directory: a configuration that was good is used again only with the same
 	// name. Empty: it is not kept.
 	ConfigName string
@@ -56,7 +56,7 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Validate says what keeps New from working with o.
+// Validate returns the reason why New would refuse o.
 func (o Options) Validate() error {
 	switch {
 	case o.Exec == "":

@@ -3,15 +3,19 @@ package dnsmasq
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/internal/process"
 )
 
@@ -80,6 +84,63 @@ func TestEndOrphan(t *testing.T) {
 
 	next.writePID(os.Getpid()) // not a dnsmasq of ours: it stays
 	endOrphan(next.path)
+}
+
+// killedVariable makes the test binary run a nanny on the port that it names.
+const killedVariable = "NANNY_TEST_KILLED"
+
+// TestNannyKilled: a killed nanny leaves a dnsmasq that changed its user. The next nanny
+// ends it, and takes its port with its first dnsmasq.
+func TestNannyKilled(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("dnsmasq changes its user only for root")
+	}
+	at := func(port, memory string) func(o *Options) {
+		return func(o *Options) {
+			o.MemoryDir = memory
+			i := slices.IndexFunc(o.Args, func(arg string) bool { return strings.HasPrefix(arg, "--port=") })
+			o.Args[i] = "--port=" + port
+		}
+	}
+	if port, memory, killed := strings.Cut(os.Getenv(killedVariable), " "); killed {
+		r := startNanny(t, "", at(port, memory))
+		r.addr = netip.MustParseAddrPort("127.0.0.1:" + port)
+		r.configure()
+		r.waitLog(1, answersLine)
+		fmt.Println("pid", r.pids()[0])
+		<-r.ended // by the signal
+		return
+	}
+	addr, temp := dnstest.FreeAddr(t), publicDir(t)
+	port := strconv.Itoa(int(addr.Port()))
+	killed := exec.Command(os.Args[0], "-test.run=^TestNannyKilled$")
+	killed.Env = append(os.Environ(), "TMPDIR="+temp, killedVariable+"="+port+" "+temp)
+	out, err := killed.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscanf(out, "pid %d\n", &pid); err != nil {
+		rest, _ := io.ReadAll(out)
+		t.Fatalf("%v: %s", err, rest)
+	}
+	_ = killed.Process.Kill()
+	_ = killed.Wait()
+	if syscall.Kill(pid, 0) != nil {
+		t.Fatal("dnsmasq ended with its nanny: it kept its user")
+	}
+
+	r := startNanny(t, "", at(port, temp))
+	r.addr = addr
+	r.configure()
+	r.waitLog(1, answersLine)
+	waitEnded(t, pid)
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
+	}
 }
 
 func orphanArgs(servers string) []string {

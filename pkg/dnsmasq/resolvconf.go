@@ -25,7 +25,7 @@ type resolvConf struct {
 }
 
 // read returns the nameservers, and whether they changed since it was called
-// last. The error says why they did not.
+// last. The error is the reason why they did not.
 func (r *resolvConf) read() (list []config.Nameserver, changed bool, err error) {
 	path, look := newest(r.paths)
 	if look == r.last {

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // newSupervisor returns a supervisor whose goroutines are in group. The caller must
@@ -32,7 +36,7 @@ func newSupervisor(ctx context.Context, opts Options, status *status, pings <-ch
 			resolvLists: make(chan []config.Nameserver),
 			loopReports: make(chan loopReport),
 		},
-		want: &desired{log: opts.Log, loopLists: make(chan loopList, 1), names: names{}},
+		want: &desired{log: opts.Log, loopLists: make(chan loopList, 1), names: names{}, given: givenServers(cmd, target)},
 		life: &lifecycle{
 			exec: opts.Exec, cmd: cmd, cmdErr: cmdErr, addr: addr, log: opts.Log, metrics: opts.Metrics, status: status,
 			group: group, lines: &logLines{log: opts.Log, metrics: opts.Metrics}, reason: reasonFirst,
@@ -41,22 +45,45 @@ func newSupervisor(ctx context.Context, opts Options, status *status, pings <-ch
 			memory: cmp.Or(opts.MemoryDir, defaultMemoryDir)},
 		wake: time.NewTimer(0),
 	}
-	var err error
-	s.state, err = openStateDir(opts.StateDir, cmd.Port)
-	switch {
-	case err != nil:
-		s.log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
-	case opts.ConfigName != "":
-		s.in.lastGood = config.NewLastGood(s.state.lastGoodPath(), opts.ConfigName, s.log)
+	state, lastGood := openLastGood(opts, cmd.Port)
+	if s.state = state; state != nil {
+		s.in.lastGood = lastGood
 	}
 	s.in.current = config.NewCurrent(config.CurrentOptions{
-		Zone: s.in.resolver.Zones[0], LastGood: s.in.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
+		Zone: s.in.resolver.Zones[0], LastGood: lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
 	})
 	s.chooseWay(ctx)
 	for _, difference := range differences {
 		s.log.Info(difference)
 	}
 	return s
+}
+
+// openLastGood opens the state directory and the last good configuration in it; each is
+// nil if there is none. A directory that is read-only, or another nanny's, is no state
+// directory, but the configuration in it is read.
+func openLastGood(opts Options, port uint16) (state *stateDir, lastGood *config.LastGood) {
+	dir := opts.StateDir
+	state, err := openStateDir(dir, port)
+	if err != nil {
+		opts.Log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
+	} else {
+		dir = state.path
+	}
+	if opts.ConfigName == "" || dir == "" {
+		return state, nil
+	}
+	return state, config.NewLastGood(filepath.Join(dir, lastGoodName), opts.ConfigName, opts.Log)
+}
+
+// givenServers returns the servers of cmd for domains that can be tested for loops.
+// kube-dns, at target, is not among them.
+func givenServers(cmd cmdline.Line, target netip.AddrPort) []upstreams.Server {
+	return slices.DeleteFunc(slices.Clone(cmd.Servers), func(server upstreams.Server) bool {
+		_, why := asDnsmasq(server)
+		isPattern := strings.ContainsAny(server.Domain, "#*")
+		return why != "" || isPattern || server.Addr == target
+	})
 }
 
 // localAddrs returns the addresses of this machine, without those of a link only;

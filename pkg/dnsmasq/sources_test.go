@@ -64,7 +64,7 @@ func TestOwnUpstreams(t *testing.T) {
 	r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="change"} 1`)
 }
 
-// TestNamedStubServer: a stub server given by name comes in when kube-dns knows
+// TestNamedStubServer: a stub server given by name comes in when kube-dns has
 // it, and follows its address.
 func TestNamedStubServer(t *testing.T) {
 	t.Parallel()
@@ -131,6 +131,35 @@ func TestLastGoodConfiguration(t *testing.T) {
 	}
 }
 
+// TestLastGoodReadOnly: the last good configuration is read in a directory that cannot be
+// locked, and not written.
+func TestLastGoodReadOnly(t *testing.T) {
+	t.Parallel()
+	dir := publicDir(t)
+	const kept = `{".source": "/config", "stubDomains": "{\"acme.test\":[\"192.0.2.1\"]}"}`
+	writeFiles(t, dir, map[string]string{lastGoodName: kept})
+	if err := os.Symlink("elsewhere", filepath.Join(dir, lockName)); err != nil { // root can write anywhere
+		t.Fatal(err)
+	}
+	r := startNanny(t, "", func(o *Options) { o.ConfigName, o.StateDir = "/config", dir })
+	r.update(config.Update{Version: "2", Err: &config.KeyError{Key: keyStubs, Reason: "bad"}})
+	r.waitLog(1, answersLine)
+	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
+		t.Errorf("servers %q, want %q", got, want)
+	}
+	r.configure(keyStubs, `{"acme.test":["192.0.2.2"]}`)
+	r.waitLog(1, confirmedLine)
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, lastGoodName)); err != nil || string(b) != kept {
+		t.Errorf("last good configuration %s, %v; want the old one", b, err)
+	}
+	if n := r.logged("level=WARN msg=\"cannot keep the last good configuration"); n != 1 {
+		t.Errorf("%d warnings, want one", n)
+	}
+}
+
 var errRead = errors.New("input/output error")
 
 // TestReadErrorLater: a directory that cannot be read changes nothing.
@@ -150,7 +179,7 @@ func TestReadErrorLater(t *testing.T) {
 }
 
 // TestStepsBack: where the servers file cannot work, servers are arguments, and
-// one line says why.
+// one line has the reason.
 func TestStepsBack(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)
@@ -192,7 +221,7 @@ func TestStepsBack(t *testing.T) {
 }
 
 // TestNoMemory: without a directory in memory the servers file is in the state
-// directory, and one line says why.
+// directory, and one line has the reason.
 func TestNoMemory(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) { o.MemoryDir, o.StateDir = "/none", publicDir(t) })

@@ -52,7 +52,7 @@ func openStateDir(path string, port uint16) (*stateDir, error) {
 // openServersDir chooses the directory for the servers file, which dnsmasq's
 // user must be able to enter: one below memory, which goes with the process,
 // because neither a full disk nor a read-only one is in its way there; if that
-// cannot be, the directory for the state. why says what kept it from memory.
+// cannot be, the directory for the state. why is the reason against memory.
 func openServersDir(memory string, port uint16, user string, state *stateDir) (dir *stateDir, why error) {
 	removeLeft(memory)
 	dir, err := openOwnDir(memory, port)
@@ -115,7 +115,7 @@ func endOrphan(path string) {
 	}
 }
 
-// An orphan has half of orphanTime to end by itself; it is looked at every
+// An orphan has half of orphanTime to end after SIGTERM; it is looked at every
 // orphanStep.
 const (
 	orphanTime = 2 * time.Second
@@ -161,7 +161,7 @@ func lockStateDir(path string) (*stateDir, error) {
 			return nil, err
 		}
 	}
-	// A file that nobody may write, so that nobody else is confused by it.
+	// Other users cannot open the file, so they cannot hold the lock.
 	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
@@ -216,7 +216,7 @@ func (d *stateDir) close() {
 	d.lock.Close() // unlocks
 }
 
-// usableBy says why dnsmasq, as the user with this name, cannot get its servers
+// usableBy returns why dnsmasq, as the user with this name, cannot get its servers
 // from a file in the directory; nil when it can.
 func (d *stateDir) usableBy(name string) error {
 	if err := d.enterableBy(name); err != nil {
@@ -232,7 +232,7 @@ func (d *stateDir) usableBy(name string) error {
 // serversPath is the path of the servers file.
 func (d *stateDir) serversPath() string { return filepath.Join(d.path, serversName) }
 
-// enterableBy says why the user with this name cannot reach the directory; nil
+// enterableBy returns why the user with this name cannot reach the directory; nil
 // when it can. dnsmasq reads the file again long after it has become that user,
 // and is left without any server when it cannot.
 func (d *stateDir) enterableBy(name string) error {
@@ -271,9 +271,6 @@ func (d *stateDir) writeServers(content []byte) error {
 // writePID keeps dnsmasq's process ID for endOrphan. Without it, as on a full
 // disk, an orphan is not found.
 func (d *stateDir) writePID(pid int) { _ = d.replace(pidName, []byte(strconv.Itoa(pid))) }
-
-// lastGoodPath is the path of the last good configuration.
-func (d *stateDir) lastGoodPath() string { return filepath.Join(d.path, lastGoodName) }
 
 // replace replaces the file of that name, readable for everybody whatever the
 // umask.

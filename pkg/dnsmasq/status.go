@@ -10,7 +10,7 @@ import (
 // unanswered before it counts as not ready: one may get lost.
 const silentPolls = 3
 
-// A status says whether dnsmasq answers. It is safe for concurrent use.
+// A status has whether dnsmasq answers. It is safe for concurrent use.
 type status struct {
 	mu     sync.Mutex
 	why    string    // what is being waited for; empty: it answers
@@ -18,21 +18,21 @@ type status struct {
 	silent int       // questions without an answer since then
 }
 
-// wait says that something has to happen first.
+// wait notes that something has to happen first.
 func (s *status) wait(why string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.why, s.since, s.silent = why, now, 0
 }
 
-// answered says that dnsmasq has answered.
+// answered notes that dnsmasq has answered.
 func (s *status) answered(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.why, s.since, s.silent = "", now, 0
 }
 
-// unanswered says that dnsmasq has left a question unanswered.
+// unanswered notes that dnsmasq has left a question unanswered.
 func (s *status) unanswered() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,7 +48,7 @@ type supervisor struct {
 type inputs struct {
 	updates     chan config.Update // from Options.Config
 	current     *config.Current    // decides about updates
-	lastGood    *config.LastGood   // nil: none is kept
+	lastGood    *config.LastGood   // to be written; nil: none is
 	resolver    Resolver
 	hosts       chan []string           // to followNames
 	found       chan map[string]finding // from followNames

@@ -8,7 +8,7 @@ import (
 )
 
 // mayHaveWrapped is how much a counter may plausibly grow between two polls.
-// It tells a counter that passed 2^32 from one that started again.
+// It distinguishes a counter that passed 2^32 from one that started again.
 const mayHaveWrapped = 1 << 28
 
 // An event is what happened to dnsmasq between two polls; the larger one if

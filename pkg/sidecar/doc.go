@@ -5,9 +5,9 @@
 //	dnsmasq    ◄── exporter ──► metrics
 //
 // A [Server] runs any number of probes and one exporter, and answers HTTP. Each
-// probe asks one DNS server one question, again and again, and remembers what
-// came of it: a name server is ok when it answers with a record, not ready when
-// it says itself that it waits for its data (RFC 8914, Extended DNS Error 14),
+// probe asks one DNS server one question, again and again, and keeps the result:
+// a name server is ok when it answers with a record, not ready when it reports
+// that it waits for its data (RFC 8914, Extended DNS Error 14),
 // and failed otherwise. The platform uses these states to decide what to
 // restart, so they must be true: a server that waits is not one that hangs.
 //

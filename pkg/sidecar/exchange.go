@@ -14,7 +14,7 @@ const (
 	payloadSize = 1232
 )
 
-// An Exchange asks what a Target says, once. It returns the reply and the time
+// An Exchange sends the query of a Target once. It returns the reply and the time
 // from sending the question to receiving it, or an error when no reply came.
 // It is called from several goroutines at once.
 type Exchange func(ctx context.Context, t Target) (*dns.Msg, time.Duration, error)

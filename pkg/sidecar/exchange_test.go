@@ -83,8 +83,8 @@ func TestExchangeExtendedError(t *testing.T) {
 	}
 }
 
-// A server from before EDNS says FORMERR, or NOTIMP, to the OPT. One that knows
-// EDNS means it.
+// A server from before EDNS replies to the OPT with FORMERR or NOTIMP. From one that has
+// EDNS they are errors.
 func TestExchangeWithoutEDNS(t *testing.T) {
 	tests := []struct {
 		name      string

@@ -1,4 +1,4 @@
 package sidecar
 
-// ExchangeOverNetwork is the Exchange that a Server uses unless told otherwise.
+// ExchangeOverNetwork is the Exchange that a Server uses by default.
 var ExchangeOverNetwork Exchange = exchange

@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
-// fakeDnsmasq is what dnsmasq says for one poll.
+// fakeDnsmasq has the replies of dnsmasq to one poll.
 type fakeDnsmasq struct {
 	stats      chaos.Stats
 	servers    []chaos.Server

@@ -43,6 +43,6 @@ func (p *probe) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	// An error here is a client that went away: nobody is left to tell.
+	// An error here is a client that went away: no one is left to answer.
 	_ = enc.Encode(doc)
 }

@@ -28,7 +28,7 @@ type Options struct {
 	// PollInterval is the pause between two polls of dnsmasq. Zero: 5 seconds.
 	PollInterval time.Duration
 
-	// Metrics receives what is measured. Nil: nobody sees it.
+	// Metrics receives what is measured. Nil: it is not exported.
 	Metrics *Metrics
 	// MetricsPath is where MetricsHandler answers. The paths of the Server come
 	// first. Empty: nowhere.
@@ -40,7 +40,7 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// withDefaults returns o without zero values, or says what is wrong with it.
+// withDefaults returns o without zero values, or an error that names what is wrong with it.
 func (o Options) withDefaults() (Options, error) {
 	seen := make(map[string]bool)
 	for _, t := range o.Targets {

@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
-// A script is a name server that replies as it is told, in fake time.
+// A script is a name server that replies as scripted, in fake time.
 type script struct {
 	mu    sync.Mutex
 	rtt   time.Duration
@@ -46,7 +46,7 @@ func (s *script) exchange(ctx context.Context, _ sidecar.Target) (*dns.Msg, time
 	return reply, rtt, nil
 }
 
-// questions returns when the server was asked, and forgets it.
+// questions returns when the server was asked, and clears the list.
 func (s *script) questions() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +224,7 @@ func TestAnswerSlowerThanTheInterval(t *testing.T) {
 	})
 }
 
-// One failure is enough, and so is one success. The document says since when.
+// One failure is enough, and so is one success. The document has the time since then.
 func TestHealthOverTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &script{rtt: time.Millisecond, reply: reply(dns.RcodeServerFailure, 0, waiting("no data yet"))}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Server is the sidecar: its probes, its exporter and what it tells about
-// them over HTTP. ServeHTTP may be called at any time and from any goroutine,
+// A Server is the sidecar: its probes, its exporter and their states over
+// HTTP. ServeHTTP may be called at any time and from any goroutine,
 // also before, during and after Run.
 type Server struct {
 	probes   map[string]*probe // by label; not changed after New

@@ -55,7 +55,7 @@ func get(t *testing.T, h http.Handler, path string) (status int, contentType, bo
 	return resp.StatusCode, resp.Header.Get("Content-Type"), string(text)
 }
 
-// document is what /healthcheck/<label> says.
+// document is the reply of /healthcheck/<label>.
 type document struct {
 	IsOk           bool
 	LatencySeconds float64

@@ -19,7 +19,7 @@ const (
 	Pending State = "pending"
 	// OK: the last reply had records.
 	OK State = "ok"
-	// NotReady: the server lives, and says that it waits for its data.
+	// NotReady: the server lives, and reports that it waits for its data.
 	NotReady State = "not ready"
 	// Failed: silence, an error, or a reply without records.
 	Failed State = "failed"
@@ -33,7 +33,7 @@ type result struct {
 	err   error         // nil when state is OK
 }
 
-// judge says what the reply to a probe means. Records make it OK whatever a
+// judge returns the State that the reply to a probe means. Records make it OK whatever a
 // broken CNAME chain adds to it: NXDOMAIN may come with the CNAME that leads
 // there (RFC 2308, section 2.1). An error rcode with records is an error.
 func judge(reply *dns.Msg, rtt time.Duration) result {

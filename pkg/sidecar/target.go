@@ -18,7 +18,7 @@ const (
 	defaultPort     = "53"
 )
 
-// A Target says what one probe asks, of whom and how often. Values come from
+// A Target is what one probe asks, which server and how often. Values come from
 // [ParseTarget] and are not changed afterwards.
 type Target struct {
 	// Label names the probe in metric names and in the path of its state:

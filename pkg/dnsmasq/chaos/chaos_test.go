@@ -147,7 +147,7 @@ func TestQueryServers(t *testing.T) {
 	}
 }
 
-// TestQueryRealDnsmasq: what we read is what dnsmasq says, also when it has no
+// TestQueryRealDnsmasq: the counters are those of dnsmasq, also when it has no
 // server, or more than fit into a datagram.
 func TestQueryRealDnsmasq(t *testing.T) {
 	path := dnsmasqPath(t)

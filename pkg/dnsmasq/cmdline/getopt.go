@@ -15,7 +15,7 @@ type option struct {
 	value string // empty when there was none
 }
 
-// valueRule says whether an option takes a value.
+// valueRule is whether an option takes a value.
 type valueRule int
 
 const (
@@ -68,7 +68,7 @@ enable-dbus enable-tftp enable-ubus fast-dns-retry group local-service log-async
 resolv-file tftp-unique-root umbrella use-stale-cache user`
 )
 
-// A grammar is the options that dnsmasq knows.
+// A grammar is the options that dnsmasq has.
 type grammar struct {
 	long  map[string]valueRule
 	short map[byte]shortOption
