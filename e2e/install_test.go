@@ -67,9 +67,6 @@ spec:
 // installStock makes these objects, and removes all objects of kube-dns at the end.
 func installStock(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("kubectl"); err != nil {
-		t.Skip("kubectl is not installed")
-	}
 	remove := func() {
 		for _, kinds := range []string{"deployment,service,configmap,serviceaccount,poddisruptionbudget", "clusterrole,clusterrolebinding"} {
 			kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "-l", "app.kubernetes.io/managed-by=Helm", kinds)
@@ -81,10 +78,21 @@ func installStock(t *testing.T) {
 	kubectl(t, stock, "apply", "-f", "-")
 }
 
-// kubectl runs the real command and returns what it prints.
+// kubectl runs the real command and returns what it prints: the one of this machine, or
+// else our own build of it.
 func kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	return tool(t, stdin, "kubectl", args...)
+	path, err := exec.LookPath("kubectl")
+	if err != nil {
+		path = goTool(t, "kubectl")
+	}
+	return tool(t, stdin, path, args...)
+}
+
+// goTool builds a program of the module tools, unless that is done, and returns its path.
+func goTool(t *testing.T, name string) string {
+	t.Helper()
+	return strings.TrimSpace(tool(t, "", "go", "-C", "../tools", "tool", "-n", name))
 }
 
 func tool(t *testing.T, stdin, name string, args ...string) string {
@@ -213,7 +221,7 @@ func TestOverlayKeepsReplicas(t *testing.T) {
 // uninstalls it, as Helm 4 does by default and as Helm 3 does: nothing that the chart
 // did not make is lost.
 func TestHelm(t *testing.T) {
-	helm := strings.TrimSpace(tool(t, "", "go", "-C", "../tools", "tool", "-n", "helm"))
+	helm := goTool(t, "helm")
 	for name, mode := range map[string]string{"server side": "--force-conflicts", "client side": "--server-side=false"} {
 		t.Run(name, func(t *testing.T) { testHelm(t, helm, mode) })
 	}
@@ -271,7 +279,7 @@ func testHelm(t *testing.T, helm, mode string) {
 
 // TestHelmDryRun checks what the chart renders as TestManifestsDryRun does.
 func TestHelmDryRun(t *testing.T) {
-	helm := strings.TrimSpace(tool(t, "", "go", "-C", "../tools", "tool", "-n", "helm"))
+	helm := goTool(t, "helm")
 	out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
 		"--set=image.registry=registry.example/dns,nodeLocal=true,dualStack=true,clusterFirst=true")
 	client, warnings := warningClient(t)
