@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,9 @@ spec:
 // installStock makes these objects, and removes all objects of kube-dns at the end.
 func installStock(t *testing.T) {
 	t.Helper()
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Setenv("PATH", filepath.Dir(goTool(t, "kubectl"))+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
 	remove := func() {
 		for _, kinds := range []string{"deployment,service,configmap,serviceaccount,poddisruptionbudget", "clusterrole,clusterrolebinding"} {
 			kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "-l", "app.kubernetes.io/managed-by=Helm", kinds)
@@ -78,15 +82,10 @@ func installStock(t *testing.T) {
 	kubectl(t, stock, "apply", "-f", "-")
 }
 
-// kubectl runs the real command and returns what it prints: the one of this machine, or
-// else our own build of it.
+// kubectl runs the real command and returns what it prints.
 func kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("kubectl")
-	if err != nil {
-		path = goTool(t, "kubectl")
-	}
-	return tool(t, stdin, path, args...)
+	return tool(t, stdin, "kubectl", args...)
 }
 
 // goTool builds a program of the module tools, unless that is done, and returns its path.
