@@ -31,7 +31,7 @@ func ExampleCurrent() {
 
 // The error names the key, the value, and what is accepted.
 func ExampleParse_refused() {
-	_, err := config.Parse(map[string]string{"upstreamNameservers": `["192.0.2.1", "dns.example"]`})
+	_, err := config.Parse(map[string]string{"upstreamNameservers": `["192.0.2.1", "192.0.2.2:0"]`})
 	var invalid *config.KeyError
 	if errors.As(err, &invalid) {
 		fmt.Println(invalid.Key)
@@ -40,8 +40,8 @@ func ExampleParse_refused() {
 	}
 	// Output:
 	// upstreamNameservers
-	// server "dns.example"
-	// want an IP address, with a port if it is not 53: 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353
+	// server "192.0.2.2:0"
+	// a port is a number from 1 to 65535
 }
 
 // A directory has one file for each key. Run follows it until ctx is done.
