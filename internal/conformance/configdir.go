@@ -60,12 +60,3 @@ func replaceLink(path, target string) error {
 	}
 	return os.Rename(temporary, path)
 }
-
-// replaceFile writes a file in one step: a reader sees the old content or the new one.
-func replaceFile(path string, data []byte) error {
-	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(temporary, data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
-}

@@ -38,7 +38,7 @@ func TestKubeDNS(t *testing.T) {
 			t.Run(run.name, func(t *testing.T) {
 				suite := conformance.Suite{
 					Target:    conformance.NewManifestTarget(t, binary, run.args...),
-					Resolver:  conformance.StartResolver(t),
+					Resolver:  startResolver(t),
 					Endpoints: run.endpoints,
 					Features:  []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices},
 				}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kube-dns/kube-dns/internal/conformance"
@@ -132,4 +133,23 @@ func records(t *testing.T, lines []string) []dns.RR {
 		list = append(list, rr)
 	}
 	return list
+}
+
+// startResolver runs a new Resolver until the test has ended.
+func startResolver(t testing.TB) *conformance.Resolver {
+	t.Helper()
+	r, err := conformance.NewResolver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var group errgroup.Group
+	group.Go(func() error { return r.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		if err := group.Wait(); err != nil {
+			t.Errorf("outside resolver: %v", err)
+		}
+	})
+	return r
 }

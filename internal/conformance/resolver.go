@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/miekg/dns"
@@ -81,25 +80,6 @@ func listenAt(address string) (net.PacketConn, net.Listener, error) {
 		return nil, nil, errors.Join(err, tcp.Close())
 	}
 	return udp, tcp, nil
-}
-
-// StartResolver runs a new Resolver until the test has ended.
-func StartResolver(t testing.TB) *Resolver {
-	t.Helper()
-	r, err := NewResolver()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	var group errgroup.Group
-	group.Go(func() error { return r.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		if err := group.Wait(); err != nil {
-			t.Errorf("outside resolver: %v", err)
-		}
-	})
-	return r
 }
 
 // listenBoth opens one free port of 127.0.0.1 for UDP and TCP.

@@ -12,7 +12,7 @@ import (
 )
 
 func TestResolver(t *testing.T) {
-	resolver := conformance.StartResolver(t)
+	resolver := startResolver(t)
 	err := resolver.Set(conformance.ResolverData{
 		Records: []string{
 			"www.example. 300 IN A 192.0.2.1",
@@ -74,7 +74,7 @@ func TestResolver(t *testing.T) {
 
 // Set replaces everything; refused data changes nothing.
 func TestResolverSet(t *testing.T) {
-	resolver := conformance.StartResolver(t)
+	resolver := startResolver(t)
 	rcode := func() string {
 		t.Helper()
 		reply, err := conformance.Ask(t.Context(), resolver.Addr().String(),

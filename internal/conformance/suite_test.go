@@ -28,7 +28,7 @@ type fakeTarget struct {
 }
 
 func newFakeTarget(t *testing.T) *fakeTarget {
-	return &fakeTarget{server: conformance.StartResolver(t), services: map[conformance.Ref]string{}}
+	return &fakeTarget{server: startResolver(t), services: map[conformance.Ref]string{}}
 }
 
 func (f *fakeTarget) Server() string { return f.server.Addr().String() }
@@ -115,7 +115,7 @@ func TestSuiteRun(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			target, resolver := newFakeTarget(t), conformance.StartResolver(t)
+			target, resolver := newFakeTarget(t), startResolver(t)
 			suite := &conformance.Suite{Target: target, Resolver: resolver, Endpoints: c.mode}
 			suite.Run(t, []conformance.File{file(t, "story", story)})
 			standard := fmt.Sprintf(`configure upstreamNameservers=["%s"]`, resolver.Addr())
@@ -138,7 +138,7 @@ objects:
   - {kind: EndpointSlice, metadata: {name: web-x, namespace: shop, labels: {kubernetes.io/service-name: web}}}
 `
 	target := newFakeTarget(t)
-	suite := &conformance.Suite{Target: target, Resolver: conformance.StartResolver(t),
+	suite := &conformance.Suite{Target: target, Resolver: startResolver(t),
 		Endpoints: conformance.EndpointsAsSlices}
 	suite.Run(t, []conformance.File{file(t, "slices", text)})
 	want := []string{
@@ -154,7 +154,7 @@ objects:
 func TestSuiteGivenClusterIP(t *testing.T) {
 	target := newFakeTarget(t)
 	target.given = map[netip.Addr]netip.Addr{netip.MustParseAddr("10.96.0.5"): netip.MustParseAddr("10.0.0.7")}
-	suite := &conformance.Suite{Target: target, Resolver: conformance.StartResolver(t)}
+	suite := &conformance.Suite{Target: target, Resolver: startResolver(t)}
 	suite.Run(t, []conformance.File{file(t, "story", story)})
 }
 
@@ -162,7 +162,7 @@ func TestSuiteSkips(t *testing.T) {
 	target := newFakeTarget(t)
 	asked := 0
 	suite := &conformance.Suite{
-		Target: target, Resolver: conformance.StartResolver(t), Features: []string{conformance.FeatureEndpointSlices},
+		Target: target, Resolver: startResolver(t), Features: []string{conformance.FeatureEndpointSlices},
 		Skip: func(_ conformance.File, r conformance.Result) string {
 			if r.Query.ID == "not here" {
 				return "not here"
@@ -191,7 +191,7 @@ func TestSuiteAsksAgain(t *testing.T) {
 		return message{answer: []string{one}}.wire(t, request)
 	})
 	suite := &conformance.Suite{
-		Target: rawTarget(server), Resolver: conformance.StartResolver(t),
+		Target: rawTarget(server), Resolver: startResolver(t),
 	}
 	suite.Run(t, []conformance.File{file(t, "late",
 		"queries: [{query: web.shop.svc.cluster.local A, rcode: NOERROR, answer: ["+wantOne+"]}]")})
@@ -242,7 +242,7 @@ func TestWrong(t *testing.T) {
 	if os.Getenv("CONFORMANCE_TEST_WRONG") == "" {
 		t.Skip("it fails on purpose, for TestSuiteReports")
 	}
-	suite := &conformance.Suite{Target: newFakeTarget(t), Resolver: conformance.StartResolver(t),
+	suite := &conformance.Suite{Target: newFakeTarget(t), Resolver: startResolver(t),
 		Patience: time.Nanosecond}
 	suite.Run(t, []conformance.File{file(t, "wrong", `
 queries:

@@ -249,3 +249,12 @@ func freePort() (int, error) {
 	port := tcp.Addr().(*net.TCPAddr).Port
 	return port, errors.Join(udp.Close(), tcp.Close())
 }
+
+// replaceFile writes a file in one step: a reader sees the old content or the new one.
+func replaceFile(path string, data []byte) error {
+	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.WriteFile(temporary, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
