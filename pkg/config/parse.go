@@ -136,6 +136,10 @@ func decode(text string, v any, form string) error {
 			lineAt(text, int64(offset)+1), quote, form)
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		if char := strangeCharacter(text, syntax.Offset); char != 0 {
+			return fmt.Errorf("invalid JSON in line %d: the character %U, which JSON has only between quotes; delete it; %s",
+				lineAt(text, syntax.Offset), char, form)
+		}
 		return fmt.Errorf("invalid JSON in line %d: %w; %s", lineAt(text, syntax.Offset), err, form)
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -154,6 +158,16 @@ func typographicQuote(text string) (string, int) {
 	}
 	r, _ := utf8.DecodeRuneInString(text[offset:])
 	return string(r), offset
+}
+
+// strangeCharacter returns the character whose first byte a syntax error is about, if it
+// is not ASCII: a byte order mark or a space that only looks like one.
+func strangeCharacter(text string, offset int64) rune {
+	if offset < 1 || offset > int64(len(text)) || text[offset-1] < utf8.RuneSelf {
+		return 0
+	}
+	char, _ := utf8.DecodeRuneInString(text[offset-1:])
+	return char
 }
 
 // lineAt returns the number of the line, from 1, in which the first offset bytes of text

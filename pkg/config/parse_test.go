@@ -308,3 +308,24 @@ func TestMistypedKeys(t *testing.T) {
 		}
 	}
 }
+
+// Characters that a web page or an editor adds unseen have a code point in the
+// error, not the letter that their first byte is in another encoding.
+func TestUnseenCharacters(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"\ufeff{}", "invalid JSON in line 1: the character U+FEFF, "},
+		{"{\n\u00a0\"acme.example\": []}", "invalid JSON in line 2: the character U+00A0, "},
+		{"{}\u200b", "invalid JSON in line 1: the character U+200B, "},
+		{"{}\xff", "invalid JSON in line 1: the character U+FFFD, "},
+		{"{\"\u00fc\" x}", "invalid JSON in line 1: invalid character 'x' after object key; "},
+	} {
+		_, err := config.Parse(map[string]string{"stubDomains": tt.text})
+		if err == nil {
+			t.Errorf("Parse(%q): no error", tt.text)
+			continue
+		}
+		if got := err.Error(); !strings.HasPrefix(got, "key stubDomains: "+tt.want) {
+			t.Errorf("Parse(%q): got %s, want %s", tt.text, got, tt.want)
+		}
+	}
+}
