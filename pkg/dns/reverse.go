@@ -8,6 +8,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
+// A reverseKey is an address, of either family, as IPv6 has it.
+type reverseKey [16]byte
+
 // A reverseIndex holds the Services that may claim an address. Their names for it are
 // read from their values. There is one writer; readers take no lock.
 type reverseIndex struct {

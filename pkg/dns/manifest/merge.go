@@ -14,8 +14,7 @@ type content struct {
 }
 
 // A view holds the objects that count, of all files. Values are
-// shared with the files they came from and are never changed, so a value that
-// is the same pointer in two views did not change.
+// shared with the files they came from and are never changed.
 type view struct {
 	services       map[kubedns.Key]*kubedns.Service
 	endpoints      map[kubedns.Key]*kubedns.Endpoints
@@ -77,36 +76,17 @@ func firstLocation(nodes map[string]*kubedns.Location) *kubedns.Location {
 	return nodes[first]
 }
 
-// writer is the part of [kubedns.Zone] that a view is written to.
-type writer interface {
-	SetService(kubedns.Service)
-	DeleteService(kubedns.Key)
-	SetEndpoints(kubedns.Endpoints)
-	DeleteEndpoints(kubedns.Key)
-	Publish()
-}
-
-// apply turns the old view, which z holds, into v.
-func (v view) apply(old view, z writer) {
-	for key, s := range v.services {
-		if old.services[key] != s {
-			z.SetService(*s)
-		}
+// apply makes z hold what v holds.
+func (v view) apply(z *kubedns.Zone) {
+	services := make([]kubedns.Service, 0, len(v.services))
+	for _, s := range v.services {
+		services = append(services, *s)
 	}
-	for key := range old.services {
-		if v.services[key] == nil {
-			z.DeleteService(key)
-		}
+	endpoints := make([]kubedns.Endpoints, 0, len(v.endpoints))
+	for _, e := range v.endpoints {
+		endpoints = append(endpoints, *e)
 	}
-	for key, e := range v.endpoints {
-		if old.endpoints[key] != e {
-			z.SetEndpoints(*e)
-		}
-	}
-	for key := range old.endpoints {
-		if v.endpoints[key] == nil {
-			z.DeleteEndpoints(key)
-		}
-	}
+	z.ReplaceServices(services)
+	z.ReplaceEndpoints(endpoints)
 	z.Publish()
 }

@@ -147,7 +147,7 @@ func (r *run) publish() {
 		}
 	}
 	r.warned = conflicts
-	next.apply(r.view, r.zone)
+	next.apply(r.zone)
 	r.location.Store(next.location)
 	r.view = next
 }
