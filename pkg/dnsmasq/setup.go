@@ -50,7 +50,7 @@ func newSupervisor(ctx context.Context, opts Options, status *status, pings <-ch
 		s.in.lastGood = lastGood
 	}
 	s.in.current = config.NewCurrent(config.CurrentOptions{
-		Zone: s.in.resolver.Zones[0], LastGood: lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
+		Zone: cmdline.ClusterDomain(s.in.resolver.Zones), LastGood: lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
 	})
 	s.chooseWay(ctx)
 	for _, difference := range differences {

@@ -105,8 +105,11 @@ func TestLastGoodConfiguration(t *testing.T) {
 	r.configure(keyStubs, `{"acme.test":["192.0.2.1"]}`)
 	r.waitLog(1, answersLine)
 	invalid := config.Update{Version: "2", Err: &config.KeyError{Key: keyStubs, Reason: "bad"}}
-	r.update(invalid)
-	r.waitMetric(`kubedns_nanny_config_refused{reason="stubDomains"} 1`)
+	for n := range 2 { // the second time, too
+		r.update(invalid)
+		r.waitLog(n+1, "configuration refused")
+		r.waitMetric(`kubedns_nanny_config_refused{reason="stubDomains"} 1`)
+	}
 	_ = r.stop()
 
 	r = startNanny(t, "", named)

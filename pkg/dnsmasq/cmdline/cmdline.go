@@ -18,6 +18,7 @@ const (
 	defaultConf       = "/etc/dnsmasq.conf"
 	defaultResolvConf = "/etc/resolv.conf"
 	defaultUser       = "nobody"
+	defaultZone       = "cluster.local"
 )
 
 // A Line has the content of dnsmasq's arguments, and of the configuration files that
@@ -103,9 +104,20 @@ func (c Line) Zones(target netip.AddrPort) []string {
 		}
 	}
 	if len(zones) == 0 {
-		return []string{"cluster.local"}
+		return []string{defaultZone}
 	}
 	return zones
+}
+
+// ClusterDomain returns the cluster domain among zones: the first one that is not for
+// reverse names.
+func ClusterDomain(zones []string) string {
+	for _, zone := range zones {
+		if zone != "arpa" && !strings.HasSuffix(zone, ".arpa") {
+			return zone
+		}
+	}
+	return defaultZone
 }
 
 // Read reads args and the configuration files that dnsmasq would

@@ -139,6 +139,17 @@ func TestZones(t *testing.T) {
 	}
 }
 
+func TestClusterDomain(t *testing.T) {
+	for want, zones := range map[string][]string{
+		"example.org":   {"in-addr.arpa", "ip6.arpa", "example.org", "other.test"},
+		"cluster.local": {"10.in-addr.arpa"},
+	} {
+		if got := ClusterDomain(zones); got != want {
+			t.Errorf("%q: got %s, want %s", zones, got, want)
+		}
+	}
+}
+
 func TestQueryAddr(t *testing.T) {
 	local := []LocalAddr{
 		{"lo", netip.MustParseAddr("127.0.0.1")}, {"eth0", netip.MustParseAddr("192.0.2.7")},
