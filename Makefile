@@ -72,11 +72,12 @@ manifests: go ## Check manifests/ and charts/ (fields of API releases old and ne
 	go -C tools test -count=1 ./... # reads files outside its module
 
 .PHONY: lint
-lint: go bin/tools/golangci-lint ## Check house style: .golangci.yml, and shellcheck where it is installed
+lint: go prose bin/tools/golangci-lint bin/tools/actionlint ## Check house style: .golangci.yml, prose, workflows, and shellcheck where it is installed
 	@for module in $(MODULES); do \
 		echo "golangci-lint run ($$module)"; \
 		(cd $$module && $(CURDIR)/bin/tools/golangci-lint run ./...); \
 	done
+	@echo actionlint; bin/tools/actionlint
 	@if command -v shellcheck >/dev/null; then \
 		echo shellcheck; \
 		shellcheck -x -P SCRIPTDIR $(SCRIPTS); \
@@ -143,6 +144,11 @@ SCRIPTS = $(wildcard $(shell git ls-files -co --exclude-standard '*.sh' .ci/run)
 .PHONY: go
 go:
 	@command -v go >/dev/null || { echo "there is no go command: install Go (https://go.dev/dl), at least the version that go.mod names" >&2; exit 1; }
+
+# This one needs another version of a YAML library than the tools below.
+bin/tools/actionlint:
+	@echo "building $@ (once)"
+	@GOBIN=$(CURDIR)/bin/tools go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # The tools are a module of their own: what they need never enters ours.
 bin/tools/%: tools/go.mod tools/go.sum

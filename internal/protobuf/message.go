@@ -32,7 +32,8 @@ func (m *Message) Next() (f Field, ok bool) {
 		return Field{}, false
 	}
 	f.Tag = protowire.EncodeTag(number, kind)
-	b, size := (*m)[n:], 0
+	b := (*m)[n:]
+	var size int
 	switch kind {
 	case protowire.VarintType:
 		f.Value, size = protowire.ConsumeVarint(b)

@@ -32,8 +32,7 @@ func ExampleCurrent() {
 // The error names the key, the value, and what is accepted.
 func ExampleParse_refused() {
 	_, err := config.Parse(map[string]string{"upstreamNameservers": `["192.0.2.1", "192.0.2.2:0"]`})
-	var invalid *config.KeyError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*config.KeyError](err); ok {
 		fmt.Println(invalid.Key)
 		fmt.Println(invalid.Value)
 		fmt.Println(invalid.Reason)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,8 +28,8 @@ func (z *Zone) Dump(ctx context.Context, w io.Writer) error {
 	d := &dumper{ctx: ctx, w: bufio.NewWriterSize(w, 32<<10)}
 	labels := strings.Split(strings.Trim(v.domain, "."), ".")
 	d.openNode("")
-	for i := len(labels) - 1; i >= 0; i-- {
-		d.openNode(labels[i])
+	for _, label := range slices.Backward(labels) {
+		d.openNode(label)
 	}
 	d.children(v.tree.Root())
 	for range labels {

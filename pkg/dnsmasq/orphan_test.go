@@ -25,7 +25,7 @@ const parentVariable = "NANNY_TEST_PARENT"
 // dnsmasq ends with its nanny, however that ends.
 func TestEndsWithParent(t *testing.T) {
 	if path := os.Getenv(parentVariable); path != "" {
-		p, err := process.Start(context.Background(), process.Options{ //nolint:forbidigo // this process is killed
+		p, err := process.Start(context.Background(), process.Options{
 			Path: path, Args: orphanArgs(os.Getenv(parentVariable + "_FILE")),
 		})
 		if err != nil {
@@ -80,7 +80,7 @@ func TestEndOrphan(t *testing.T) {
 		t.Fatal(why)
 	}
 	defer next.close()
-	<-ended
+	_ = <-ended // however it ended
 
 	next.writePID(os.Getpid()) // not a dnsmasq of ours: it stays
 	endOrphan(next.path)

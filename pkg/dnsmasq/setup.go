@@ -54,7 +54,7 @@ func newSupervisor(ctx context.Context, opts Options, status *status, pings <-ch
 	})
 	s.chooseWay(ctx)
 	for _, difference := range differences {
-		s.log.Info(difference)
+		s.log.Info("changed the arguments of dnsmasq", "change", difference)
 	}
 	return s
 }

@@ -143,7 +143,7 @@ func TestMetaTypes(t *testing.T) {
 // TestBitsOfOtherOpcodes: RD and CD are not copied for other opcodes.
 func TestBitsOfOtherOpcodes(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
-	for opcode := byte(0); opcode < 16; opcode++ {
+	for opcode := range byte(16) {
 		reply := s.respond(withOpcode(opcode, packetWith(3, 0, backend.TypeA)), udp).reply
 		if copied := reply[2]&1 != 0 && reply[3]&0x10 != 0; copied != (opcode == 0) || reply[2]>>3&0xf != opcode {
 			t.Errorf("opcode %d: %x", opcode, reply)

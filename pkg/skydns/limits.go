@@ -18,9 +18,9 @@ type shares struct {
 	held map[netip.Addr]int
 }
 
-// newShares returns shares of max. One client may hold part.
-func newShares(max, part int) *shares {
-	return &shares{max: max, each: min(max, part), held: map[netip.Addr]int{}}
+// newShares returns shares of all. One client may hold part.
+func newShares(all, part int) *shares {
+	return &shares{max: all, each: min(all, part), held: map[netip.Addr]int{}}
 }
 
 // take takes n for a client, and reports whether that many were free.

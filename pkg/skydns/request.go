@@ -62,8 +62,9 @@ func parse(raw []byte, via transport) (*request, int) {
 	}
 	r := &request{raw: raw, via: via}
 	count := func(section int) uint16 { return binary.BigEndian.Uint16(raw[4+2*section:]) }
-	readable, wellFormed := false, false
-	r.opt, wellFormed = readOPT(raw)
+	readable := false
+	opt, wellFormed := readOPT(raw)
+	r.opt = opt
 	if count(0) > 0 {
 		r.question, readable = readQuestion(raw)
 		r.name = canonical(r.question.Name)

@@ -152,7 +152,7 @@ func TestWatchReaderErrors(t *testing.T) {
 			if len(got) != tt.events || err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%d events, then %v; want %d, then %q", len(got), err, tt.events, tt.want)
 			}
-			if (err == io.EOF) != (tt.want == "EOF") {
+			if errors.Is(err, io.EOF) != (tt.want == "EOF") {
 				t.Errorf("ordinary end: %v", err)
 			}
 		})

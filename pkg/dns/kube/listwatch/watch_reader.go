@@ -39,6 +39,7 @@ type Reader struct {
 	begun  bool
 }
 
+// NewReader returns a reader of in, a watch of objects of the given type.
 func NewReader(in io.Reader, object metav1.TypeMeta) *Reader {
 	return &Reader{in: bufio.NewReader(in), object: object}
 }

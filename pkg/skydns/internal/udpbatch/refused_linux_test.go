@@ -74,7 +74,7 @@ func wantSingle(t *testing.T, want bool) {
 	}
 	err = c.Serve(func(batch []Packet) {
 		for i := range batch {
-			batch[i].Reply = append(batch[i].Room, "yes"...)
+			batch[i].Reply = []byte("yes")
 		}
 	})
 	if err != nil {
