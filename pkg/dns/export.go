@@ -44,7 +44,8 @@ func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 		svc.ClusterIPs, svc.Ports = s.addrs.all(), s.ports
 		if s.usable {
 			// All that is kept of the endpoints is that one of them is ready.
-			return svc, []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: []Subset{{Endpoints: []Endpoint{{Addr: s.addrs.at(0), Ready: true}}}}}}
+			subsets := []Subset{{Endpoints: []Endpoint{{Addr: s.addrs.at(0), Ready: true}}}}
+			return svc, []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: subsets}}
 		}
 	}
 	return svc, nil

@@ -90,7 +90,8 @@ type Location struct {
 
 // sameService reports whether the same names follow from both.
 func sameService(a, b *Service) bool {
-	return a.Key == b.Key && a.Headless == b.Headless && a.ExternalName == b.ExternalName && a.PublishNotReady == b.PublishNotReady &&
+	return a.Key == b.Key && a.Headless == b.Headless && a.ExternalName == b.ExternalName &&
+		a.PublishNotReady == b.PublishNotReady &&
 		slices.Equal(a.ClusterIPs, b.ClusterIPs) && slices.Equal(a.Ports, b.Ports)
 }
 

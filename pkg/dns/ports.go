@@ -32,7 +32,7 @@ func samePorts(a, b []Port) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
-// portIndex returns the index of the port with these labels, each of which must begin
+// portIndex returns the index of the port with these labels, which must both begin
 // with "_", or -1. It does not allocate.
 func portIndex(ports []Port, name, protocol string) int {
 	if name == "" || name[0] != '_' || protocol == "" || protocol[0] != '_' {
@@ -47,7 +47,9 @@ func portIndex(ports []Port, name, protocol string) int {
 
 // hasProtocol reports whether there is a port of _protocol.
 func hasProtocol(ports []Port, label string) bool {
-	_, found := slices.BinarySearchFunc(ports, label[1:], func(p Port, protocol string) int { return strings.Compare(p.Protocol, protocol) })
+	_, found := slices.BinarySearchFunc(ports, label[1:], func(p Port, protocol string) int {
+		return strings.Compare(p.Protocol, protocol)
+	})
 	return found
 }
 

@@ -46,7 +46,9 @@ func (r *record) anyReady() bool {
 }
 
 func (r *record) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(r.endpoints, name, func(e *Endpoints, name string) int { return strings.Compare(e.Name, name) })
+	return slices.BinarySearchFunc(r.endpoints, name, func(e *Endpoints, name string) int {
+		return strings.Compare(e.Name, name)
+	})
 }
 
 // record returns the record of a Service.

@@ -26,7 +26,8 @@ func toJSON(n *yaml.Node) ([]byte, error) {
 	case all.depth > maxDepth:
 		return nil, &lineError{n.Line, fmt.Sprintf("exceeded max depth of %d", maxDepth)}
 	case m.aliased > maxAliased:
-		return nil, &lineError{n.Line, fmt.Sprintf("the aliases (*name) of this document add more than %d MiB to it", maxAliased>>20)}
+		msg := fmt.Sprintf("the aliases (*name) of this document add more than %d MiB to it", maxAliased>>20)
+		return nil, &lineError{n.Line, msg}
 	}
 	v, err := valueOf(n)
 	if err != nil {

@@ -119,7 +119,8 @@ func (t *tracker) list() (map[string]stamp, error) {
 	}
 	stamps := make(map[string]stamp, len(entries))
 	for _, e := range entries {
-		if ext := filepath.Ext(e.Name()); ext != ".yaml" && ext != ".yml" && ext != ".json" || strings.HasPrefix(e.Name(), ".") {
+		isManifest := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name()))
+		if !isManifest || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		info, err := os.Stat(filepath.Join(t.dir, e.Name())) // follows links

@@ -178,7 +178,8 @@ func (k *Keeper) serve(old *kubedns.Zone, confirmed time.Time) {
 	now := time.Now() // from here on, a clock that is set does not matter
 	age := now.Sub(confirmed)
 	k.Zone.ServeStale(old, now.Add(k.MaxAge-age), now.Add(endpointsMaxAge-age))
-	k.Log.Warn("answering from the snapshot: no list from the API server yet", "file", k.Path, "confirmed", confirmed.UTC().Format(time.RFC3339))
+	k.Log.Warn("answering from the snapshot: no list from the API server yet",
+		"file", k.Path, "confirmed", confirmed.UTC().Format(time.RFC3339))
 }
 
 // keep writes the file when the zone changed or the file is gone, and confirms it
