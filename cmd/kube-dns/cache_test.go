@@ -73,3 +73,22 @@ func TestCacheIsSentToOneClientAtATime(t *testing.T) {
 		return
 	}
 }
+
+// No request changes anything: other methods than GET and HEAD are refused.
+func TestCacheIsReadOnly(t *testing.T) {
+	url := cacheServer(t)
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
+		req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s: got %s, want 405", method, resp.Status)
+		}
+	}
+}

@@ -69,7 +69,7 @@ func (s *status) handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/readiness", ready)
 	mux.Handle("/healthz", httpd.Check(s.alive))
-	mux.Handle("/cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
+	mux.Handle("GET /cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		state, err := ready(r.Context())
 		if err != nil {
