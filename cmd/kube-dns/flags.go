@@ -35,7 +35,8 @@ Without a cluster, from a directory of manifests:
 Metrics are served when the environment names a port: PROMETHEUS_PORT, with
 PROMETHEUS_PATH (/metrics), PROMETHEUS_NAMESPACE and PROMETHEUS_SUBSYSTEM (skydns).`
 
-// options are the command line and the environment, parsed.
+// options are the command line and the environment, parsed. It has more than 20 fields:
+// one for each flag.
 type options struct {
 	domain             string
 	nameservers        string

@@ -19,20 +19,10 @@ const (
 	membersReason = "more than 20"
 )
 
-// unshaped are packages that do not keep the two rules yet.
-var unshaped = []string{
-	"cmd/kube-dns",
-	"pkg/dns", "pkg/dns/manifest",
-	"pkg/treecache",
-}
-
 // checkCircles finds files that use each other's functions, methods, types or
 // variables in a circle. Without circles the files of a package have an order in
 // which they can be read. Fields do not count: a type may be used where it is filled.
 func checkCircles(p pkg) []string {
-	if slices.Contains(unshaped, p.path) {
-		return nil
-	}
 	var problems []string
 	for _, circle := range circles(fileUses(p)) {
 		problems = append(problems, fmt.Sprintf("%s use each other in a circle: move what both need to the lower file",
@@ -110,9 +100,6 @@ func circles(uses map[string][]string) [][]string {
 
 // checkMembers finds types with more methods or fields than a reader keeps in mind.
 func checkMembers(p pkg) []string {
-	if slices.Contains(unshaped, p.path) {
-		return nil
-	}
 	methods := make(map[string]int)
 	structs := make(map[string]*ast.StructType)
 	reasons := make(map[string]bool)

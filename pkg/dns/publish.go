@@ -10,7 +10,7 @@ import (
 type view struct {
 	domain  string // with trailing dot
 	tree    *treecache.Tree[service]
-	reverse reverseIndex
+	reverse *reverseIndex
 	// federations are shared by a zone and the data of an earlier run.
 	federations *federations
 	// endpointsUntil is when the addresses of headless Services are too old for an
@@ -19,7 +19,7 @@ type view struct {
 }
 
 func newView(domain string) *view {
-	return &view{domain: domain, tree: treecache.New[service](domain), federations: &federations{}}
+	return &view{domain: domain, tree: treecache.New[service](domain), federations: &federations{}, reverse: newReverseIndex()}
 }
 
 // publish makes value, which may be nil, the one that queries see of a Service.

@@ -1,9 +1,9 @@
 package dns
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"slices"
-	"sync"
 
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
@@ -14,7 +14,7 @@ type reverseKey [16]byte
 // A reverseIndex holds the Services that may claim an address. Their names for it are
 // read from their values. There is one writer; readers take no lock.
 type reverseIndex struct {
-	byAddr   sync.Map // *claimants by reverseKey
+	byAddr   *treecache.Map[reverseKey, claimants]
 	prefixes prefixes // of the addresses
 }
 
@@ -26,12 +26,13 @@ type claimants struct {
 	nodes []*treecache.Node[service]
 }
 
-// get returns the claimants of an address, or nil.
-func (x *reverseIndex) get(addr netip.Addr) *claimants {
-	held, _ := x.byAddr.Load(reverseKey(addr.As16()))
-	c, _ := held.(*claimants)
-	return c
+func newReverseIndex() *reverseIndex {
+	seed := maphash.MakeSeed()
+	return &reverseIndex{byAddr: treecache.NewMap[reverseKey, claimants](func(k reverseKey) uint64 { return maphash.Bytes(seed, k[:]) })}
 }
+
+// get returns the claimants of an address, or nil.
+func (x *reverseIndex) get(addr netip.Addr) *claimants { return x.byAddr.Get(addr.As16()) }
 
 func (x *reverseIndex) nodes(addr netip.Addr) []*treecache.Node[service] {
 	if c := x.get(addr); c != nil {
@@ -41,13 +42,13 @@ func (x *reverseIndex) nodes(addr netip.Addr) []*treecache.Node[service] {
 }
 
 func (x *reverseIndex) put(addr netip.Addr, nodes []*treecache.Node[service]) {
-	c := &claimants{nodes: nodes}
+	c := claimants{nodes: nodes}
 	if len(nodes) == 1 {
 		if s := nodes[0].Value(); s != nil && !s.headless {
 			c.owner = s.owner
 		}
 	}
-	x.byAddr.Store(reverseKey(addr.As16()), c)
+	x.byAddr.Put(addr.As16(), c)
 }
 
 // claim adds a node, which has its value, to the claimants of addresses.
@@ -73,7 +74,7 @@ func (x *reverseIndex) unclaim(node *treecache.Node[service], addrs []netip.Addr
 		}
 		nodes := slices.DeleteFunc(slices.Clone(held), func(n *treecache.Node[service]) bool { return n == node })
 		if len(nodes) == 0 {
-			x.byAddr.Delete(reverseKey(addr.As16()))
+			x.byAddr.Delete(addr.As16())
 			x.prefixes.remove(addr)
 		} else {
 			x.put(addr, nodes)

@@ -1,8 +1,11 @@
 package treecache_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -127,6 +130,63 @@ func BenchmarkReplace(b *testing.B) {
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					way.set(names[i%n], &i)
+				}
+			})
+		}
+	}
+}
+
+// The maps under the tree: addresses in the reverse index are its largest use.
+type mapWay struct {
+	name string
+	make func() (get func(key [16]byte) bool, put func(key [16]byte))
+}
+
+var mapWays = []mapWay{
+	{"Map", func() (func([16]byte) bool, func([16]byte)) {
+		seed := maphash.MakeSeed()
+		m := treecache.NewMap[[16]byte, [4]uint64](func(k [16]byte) uint64 { return maphash.Bytes(seed, k[:]) })
+		return func(k [16]byte) bool { return m.Get(k) != nil }, func(k [16]byte) { m.Put(k, [4]uint64{}) }
+	}},
+	{"sync.Map", func() (func([16]byte) bool, func([16]byte)) {
+		var m sync.Map
+		return func(k [16]byte) bool { _, ok := m.Load(k); return ok }, func(k [16]byte) { m.Store(k, &[4]uint64{}) }
+	}},
+}
+
+func addressKey(i int) (k [16]byte) {
+	binary.BigEndian.PutUint32(k[12:], uint32(i)*2654435761)
+	return k
+}
+
+// BenchmarkMap compares the map with sync.Map for addresses: look-ups, writes, and
+// bytes of heap for each key.
+func BenchmarkMap(b *testing.B) {
+	for _, n := range sizes[1:] {
+		for _, way := range mapWays {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			get, put := way.make()
+			for i := range n {
+				put(addressKey(i))
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			perKey := float64(after.HeapAlloc-before.HeapAlloc) / float64(n)
+			b.Run(fmt.Sprintf("get/%s/keys=%d", way.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if !get(addressKey(i * 7919 % n)) {
+						b.Fatal("not found")
+					}
+				}
+				b.ReportMetric(perKey, "B/key")
+			})
+			b.Run(fmt.Sprintf("put/%s/keys=%d", way.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					put(addressKey(i * 7919 % n))
 				}
 			})
 		}

@@ -2,10 +2,8 @@ package treecache
 
 import (
 	"iter"
-	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 )
 
@@ -13,6 +11,7 @@ import (
 // in lower case, and every dot in them separates labels.
 type Tree[V any] struct {
 	origin string // ".cluster.local.", or "." for the root
+	hash   *hasher
 	root   *Node[V]
 }
 
@@ -20,13 +19,7 @@ type Tree[V any] struct {
 // its name's value, and carries none once the name was deleted.
 type Node[V any] struct {
 	value    atomic.Pointer[V]
-	children atomic.Pointer[children] // nil: none
-}
-
-// children are the nodes one label below a node: *Node[V] by label.
-type children struct {
-	byLabel sync.Map
-	count   atomic.Int64
+	children atomic.Pointer[children[Node[V]]] // nil: none
 }
 
 // Root returns the node of the tree's origin.
@@ -35,7 +28,7 @@ func (t *Tree[V]) Root() *Node[V] { return t.root }
 // New returns an empty tree of names at or below origin, such as
 // "cluster.local.".
 func New[V any](origin string) *Tree[V] {
-	return &Tree[V]{origin: "." + strings.TrimPrefix(origin, "."), root: &Node[V]{}}
+	return &Tree[V]{origin: "." + strings.TrimPrefix(origin, "."), hash: newHasher(), root: &Node[V]{}}
 }
 
 // Value returns what the node carries now, or nil.
@@ -48,47 +41,17 @@ func (n *Node[V]) Replace(value *V) { n.value.Store(value) }
 // child returns the node one label below n, or nil.
 func (n *Node[V]) child(label string) *Node[V] {
 	if c := n.children.Load(); c != nil {
-		child, _ := c.byLabel.Load(label)
-		node, _ := child.(*Node[V])
-		return node
+		return c.get(label)
 	}
 	return nil
 }
 
-// add returns a new node one label below n. Writer only.
-func (n *Node[V]) add(label string) *Node[V] {
-	c := n.children.Load()
-	if c == nil {
-		c = &children{}
-		n.children.Store(c)
-	}
-	child := &Node[V]{}
-	c.byLabel.Store(label, child)
-	c.count.Add(1)
-	return child
-}
-
 // all yields the children of n with their labels, beginning at a random one.
 func (n *Node[V]) all() iter.Seq2[string, *Node[V]] {
-	return func(yield func(string, *Node[V]) bool) {
-		c := n.children.Load()
-		if c == nil {
-			return
-		}
-		skip, more := rand.Int64N(max(1, c.count.Load())), true
-		for _, second := range []bool{false, true} {
-			at := int64(0)
-			c.byLabel.Range(func(label, child any) bool {
-				if at++; (at <= skip) == second {
-					more = yield(label.(string), child.(*Node[V]))
-				}
-				return more && (!second || at < skip)
-			})
-			if !more || skip == 0 {
-				return
-			}
-		}
+	if c := n.children.Load(); c != nil {
+		return c.all()
 	}
+	return func(func(string, *Node[V]) bool) {}
 }
 
 // Children yields the nodes one label below n with their labels, in the order
@@ -125,7 +88,12 @@ func (t *Tree[V]) Set(name string, value *V) *Node[V] {
 		rest, label = cutLast(rest)
 		next := n.child(label)
 		if next == nil {
-			next = n.add(label)
+			c := n.children.Load()
+			if c == nil {
+				c = newChildren[Node[V]](t.hash)
+				n.children.Store(c)
+			}
+			next = c.add(label)
 		}
 		n = next
 	}
@@ -156,8 +124,8 @@ func (t *Tree[V]) prune(n *Node[V], rest string) {
 		return
 	}
 	c := n.children.Load()
-	c.byLabel.Delete(label)
-	if c.count.Add(-1) == 0 {
+	c.remove(label)
+	if c.empty() {
 		n.children.Store(nil)
 	}
 }

@@ -2,6 +2,7 @@ package treecache_test
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -68,7 +69,38 @@ func hasBelow(m map[string]int, name string) bool {
 	return false
 }
 
-// A name that does not change is found at every moment, whatever changes around it.
+func TestMapAgainstMap(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	seed := maphash.MakeSeed()
+	m, twin := treecache.NewMap[string, int](func(s string) uint64 { return maphash.String(seed, s) }), map[string]int{}
+	for i := range 50000 {
+		// The range grows and shrinks, so that the table does too.
+		k := fmt.Sprint(rnd.IntN(1 + i%5000))
+		if rnd.IntN(2) == 0 {
+			m.Put(k, i)
+			twin[k] = i
+		} else {
+			m.Delete(k)
+			delete(twin, k)
+		}
+		k = fmt.Sprint(rnd.IntN(5000))
+		want, ok := twin[k]
+		if got := m.Get(k); ok != (got != nil) || ok && *got != want {
+			t.Fatalf("step %d: %s: got %v, want %d, %v", i, k, got, want, ok)
+		}
+	}
+	if m.Len() != len(twin) {
+		t.Errorf("length %d, want %d", m.Len(), len(twin))
+	}
+	for k, v := range m.All() {
+		if twin[k] != *v {
+			t.Errorf("%s: got %d, want %d", k, *v, twin[k])
+		}
+	}
+}
+
+// A name that does not change is found at every moment, whatever grows, shrinks
+// and goes around it.
 func TestReadersNeverMissAName(t *testing.T) {
 	tr := treecache.New[string]("z.")
 	tr.Set("stays.ns.z.", new("here"))

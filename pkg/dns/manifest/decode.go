@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,24 +96,12 @@ type seen struct {
 	index int
 }
 
-// A place is a value of a document.
-type place struct {
-	doc  *document
-	path path
-}
-
-func (p place) line() int { return p.doc.lineOf(p.path) }
-
-func (p place) child(steps ...any) place {
-	return place{doc: p.doc, path: append(slices.Clip(p.path), steps...)}
-}
-
 // object decodes one object, or all of a List. outer is the type of the objects
 // of the surrounding List, for those that have none.
 func (d *decoder) object(at place, raw []byte, outer metav1.TypeMeta) error {
 	var h metav1.TypeMeta
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &h); err != nil {
-		return d.explain(at, raw, &h, err)
+		return d.refuse(at, raw, &h, err)
 	}
 	if h.Kind == "" && h.APIVersion == "" {
 		h = outer
@@ -157,7 +144,7 @@ func (d *decoder) list(at place, raw []byte, items metav1.TypeMeta) error {
 		Items []json.RawMessage `json:"items"`
 	}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &l); err != nil {
-		return d.explain(at, raw, &l, err)
+		return d.refuse(at, raw, &l, err)
 	}
 	for i, item := range l.Items {
 		if err := d.object(at.child("items", i), item, items); err != nil {
@@ -230,7 +217,7 @@ func read[T any, O interface {
 	o := O(new(T))
 	unknown, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowUnknownFields)
 	if err != nil {
-		return nil, d.explain(at, raw, o, err)
+		return nil, d.refuse(at, raw, o, err)
 	}
 	if d.unchecked {
 		return o, nil
@@ -281,6 +268,12 @@ func (d *decoder) warn(at place, format string, args ...any) {
 	if len(d.out.Warnings) < maxWarnings {
 		d.out.Warnings = append(d.out.Warnings, d.errorf(at, format, args...).Error())
 	}
+}
+
+// refuse returns the error of decoding raw, the JSON of the value at a place.
+func (d *decoder) refuse(at place, raw []byte, into any, err error) error {
+	at, err = explain(at, raw, into, err)
+	return d.errorf(at, "%w", err)
 }
 
 func (d *decoder) errorf(at place, format string, args ...any) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,14 +102,6 @@ func templateHint(data []byte, line int) string {
 	return ""
 }
 
-// A lineError is an error in a line of a document.
-type lineError struct {
-	line int
-	msg  string
-}
-
-func (e *lineError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.msg) }
-
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
 
 // yamlError returns the line at which the parser failed, as far as it can be
@@ -174,4 +167,16 @@ func child(n *yaml.Node, step any) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// A place is a value of a document.
+type place struct {
+	doc  *document
+	path path
+}
+
+func (p place) line() int { return p.doc.lineOf(p.path) }
+
+func (p place) child(steps ...any) place {
+	return place{doc: p.doc, path: append(slices.Clip(p.path), steps...)}
 }

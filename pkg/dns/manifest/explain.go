@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,44 +12,9 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// A path leads from an object to one of its values: field names (string) and
-// places in lists (int).
-type path []any
-
-func (p path) with(steps ...any) path { return append(slices.Clip(p), steps...) }
-
-// String returns the path as kubectl writes it: spec.ports[0].port.
-func (p path) String() string {
-	var b strings.Builder
-	for i, step := range p {
-		switch step := step.(type) {
-		case int:
-			fmt.Fprintf(&b, "[%d]", step)
-		case string:
-			if i > 0 {
-				b.WriteByte('.')
-			}
-			b.WriteString(step)
-		}
-	}
-	return b.String()
-}
-
-// fieldPath is the path of spec.ports[0].port.
-func fieldPath(fields string) (p path) {
-	for f := range strings.FieldsFuncSeq(fields, func(r rune) bool { return strings.ContainsRune(".[]", r) }) {
-		if n, err := strconv.Atoi(f); err == nil {
-			p = append(p, n)
-		} else {
-			p = append(p, f)
-		}
-	}
-	return p
-}
-
 // explain turns an error of decoding raw, the JSON of the value at a place, into
-// one that a person can act upon.
-func (d *decoder) explain(at place, raw []byte, into any, err error) error {
+// one that a person can act upon, and returns where the fault is.
+func explain(at place, raw []byte, into any, err error) (place, error) {
 	name := title(raw)
 	if name != "" {
 		name += ": "
@@ -58,7 +22,7 @@ func (d *decoder) explain(at place, raw []byte, into any, err error) error {
 	// Only the standard library returns the field in full.
 	t, ok := errors.AsType[*json.UnmarshalTypeError](json.Unmarshal(raw, into))
 	if !ok {
-		return d.errorf(at, "%s%w", name, err)
+		return at, fmt.Errorf("%s%w", name, err)
 	}
 	p, got := fieldPath(t.Field), t.Value
 	want, tag := typeName(t.Type)
@@ -72,7 +36,7 @@ func (d *decoder) explain(at place, raw []byte, into any, err error) error {
 	if tag == "!!str" && got != "a list" && !strings.HasPrefix(got, "an object") {
 		got += ": put it in quotes" // YAML takes n for false and 1.10 for a number
 	}
-	return d.errorf(at.child(p...), "%s%swant %s, got %s", name, field, want, got)
+	return at.child(p...), fmt.Errorf("%s%swant %s, got %s", name, field, want, got)
 }
 
 // mistyped returns the first value below n that is not of a type, with the path to
