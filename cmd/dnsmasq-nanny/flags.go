@@ -63,14 +63,23 @@ func newFlags() (*flags, *flag.FlagSet) {
 	f := &flags{kubeDNS: hostPort{text: "127.0.0.1:10053", defaultPort: "53"}}
 	fs := flag.NewFlagSet("dnsmasq-nanny", flag.ContinueOnError)
 	fs.StringVar(&f.exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
-	fs.BoolVar(&f.restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a reload or, where that cannot work, a restart; false: changes are only noted in the log")
-	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file for each key")
-	fs.DurationVar(&f.syncInterval, "syncInterval", 10*time.Second, "`time` between two readings of the configuration; 0: it is read once")
-	fs.Var(&f.kubeDNS, "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a name in the cluster")
-	fs.DurationVar(&f.logInterval, "logInterval", 0, "`time` between two requests to dnsmasq to log its statistics; 0: never")
-	fs.StringVar(&f.stateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with dnsmasq's servers where /dev/shm cannot be used for it; dnsmasq's user must then be able to enter it (default a directory below the system's temporary directory)")
-	fs.Var(&f.httpAddr, "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 (default none)")
-	fs.DurationVar(&f.lameduck, "lameduck", 25*time.Second, "`time` from SIGTERM to the end of dnsmasq, in which it goes on answering")
+	fs.BoolVar(&f.restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a "+
+		"reload or, where that cannot work, a restart; false: changes are only noted in the log")
+	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file "+
+		"for each key")
+	fs.DurationVar(&f.syncInterval, "syncInterval", 10*time.Second, "`time` between two readings of the configuration; "+
+		"0: it is read once")
+	fs.Var(&f.kubeDNS, "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a "+
+		"name in the cluster")
+	fs.DurationVar(&f.logInterval, "logInterval", 0, "`time` between two requests to dnsmasq to log its statistics; 0: "+
+		"never")
+	fs.StringVar(&f.stateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with "+
+		"dnsmasq's servers where /dev/shm cannot be used for it; dnsmasq's user must then be able to enter it (default a "+
+		"directory below the system's temporary directory)")
+	fs.Var(&f.httpAddr, "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 "+
+		"(default none)")
+	fs.DurationVar(&f.lameduck, "lameduck", 25*time.Second, "`time` from SIGTERM to the end of dnsmasq, in which it goes "+
+		"on answering")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	cli.AddGoFlags(fs)
 	return f, fs

@@ -37,7 +37,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	log.Info("dnsmasq-nanny starts", "version", cli.Version(), "arguments", args)
 	if fs.NArg() > 0 {
 		// Compat: these have always been accepted and never had an effect.
-		log.Warn("ignoring non-flag arguments before --, and everything after them; boolean flags need '=' (-restartDnsmasq=true)", "arguments", fs.Args())
+		log.Warn("ignoring non-flag arguments before --, and everything after them; boolean flags need '=' "+
+			"(-restartDnsmasq=true)", "arguments", fs.Args())
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

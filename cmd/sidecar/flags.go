@@ -59,18 +59,21 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	fs := pflag.NewFlagSet("sidecar", pflag.ContinueOnError)
 	fs.SortFlags = false
 	f := &flags{}
-	fs.Var(&f.probes, "probe", "what to probe, as `label,server,name[,interval[,type]]`; give the flag once for each probe")
+	fs.Var(&f.probes, "probe", "what to probe, as `label,server,name[,interval[,type]]`; give the flag once for each "+
+		"probe")
 
 	fs.StringVar(&f.dnsmasqAddr, "dnsmasq-addr", "127.0.0.1", "`host` of the dnsmasq whose counters are exported")
 	fs.IntVar(&f.dnsmasqPort, "dnsmasq-port", 53, "`port` of that dnsmasq")
 	fs.IntVar(&f.pollMillis, "dnsmasq-poll-interval-ms", 5000, "pause between two polls of dnsmasq, in `milliseconds`")
 
-	fs.StringVar(&f.prometheusAddr, "prometheus-addr", "0.0.0.0", "`address` to serve HTTP on: metrics, /healthcheck/<label> and /healthz")
+	fs.StringVar(&f.prometheusAddr, "prometheus-addr", "0.0.0.0", "`address` to serve HTTP on: metrics, "+
+		"/healthcheck/<label> and /healthz")
 	fs.IntVar(&f.prometheusPort, "prometheus-port", 10054, "`port` to serve HTTP on")
 	fs.StringVar(&f.prometheusPath, "prometheus-path", "/metrics", "HTTP `path` of the metrics")
 	fs.StringVar(&f.prometheusNamespace, "prometheus-namespace", "kubedns", "`prefix` of the names of the metrics")
 
-	fs.DurationVar(&f.lameduck, "lameduck", 28*time.Second, "`time` from SIGTERM to the stop, in which everything goes on; a second SIGTERM, or SIGINT, stops at once")
+	fs.DurationVar(&f.lameduck, "lameduck", 28*time.Second, "`time` from SIGTERM to the stop, in which everything goes "+
+		"on; a second SIGTERM, or SIGINT, stops at once")
 	f.version = cli.AddVersionFlag(fs)
 	cli.AddGNUFlags(fs)
 

@@ -19,7 +19,8 @@ type view struct {
 }
 
 func newView(domain string) *view {
-	return &view{domain: domain, tree: treecache.New[service](domain), federations: &federations{}, reverse: newReverseIndex()}
+	return &view{domain: domain, tree: treecache.New[service](domain), federations: &federations{},
+		reverse: newReverseIndex()}
 }
 
 // publish makes value, which may be nil, the one that queries see of a Service.

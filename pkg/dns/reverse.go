@@ -28,7 +28,8 @@ type claimants struct {
 
 func newReverseIndex() *reverseIndex {
 	seed := maphash.MakeSeed()
-	return &reverseIndex{byAddr: treecache.NewMap[reverseKey, claimants](func(k reverseKey) uint64 { return maphash.Bytes(seed, k[:]) })}
+	hash := func(k reverseKey) uint64 { return maphash.Bytes(seed, k[:]) }
+	return &reverseIndex{byAddr: treecache.NewMap[reverseKey, claimants](hash)}
 }
 
 // get returns the claimants of an address, or nil.

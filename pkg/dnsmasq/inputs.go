@@ -71,7 +71,8 @@ func (s *supervisor) onFound(findings map[string]finding) {
 }
 
 func (s *supervisor) onResolvConf(list []config.Nameserver) {
-	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.life.cmd.ResolvFiles, ","), "nameservers", list)
+	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.life.cmd.ResolvFiles, ","), "nameservers",
+		list)
 	s.want.resolv = list
 	s.touch(settleTime)
 }

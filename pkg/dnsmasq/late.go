@@ -54,7 +54,10 @@ func bindBeside(ctx context.Context, addr netip.Addr, port uint16) (net.PacketCo
 	}
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var set error
-		err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
+		err := raw.Control(func(fd uintptr) {
+			set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET,
+				syscall.SO_REUSEADDR, 1)
+		})
 		if err != nil {
 			return err
 		}

@@ -118,7 +118,8 @@ func (l *lifecycle) addOptions(ctx context.Context) {
 	}
 	memory, file, _ := cgroup.MemoryLimit(cgroup.Root)
 	if l.added = cmdline.Added(l.cmd, help, memory); len(l.added) > 0 {
-		l.log.Info("adding options that dnsmasq's arguments do not set", "options", l.added, "memoryLimit", memory, "from", file)
+		l.log.Info("adding options that dnsmasq's arguments do not set", "options", l.added, "memoryLimit", memory, "from",
+			file)
 	}
 }
 
@@ -126,7 +127,8 @@ func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) er
 	l.lines.reset()
 	// The end of ctx does not end dnsmasq: stop does, in its own way.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c := &child{args: args, started: now, ctx: life, cancel: cancel, exit: make(chan process.Exit, 1), answer: make(chan string, 1)}
+	c := &child{args: args, started: now, ctx: life, cancel: cancel, exit: make(chan process.Exit, 1),
+		answer: make(chan string, 1)}
 	p, err := l.reaper.Start(life, process.Options{
 		Path: l.exec, Args: args, OnLine: func(line string) { l.lines.on(life, line) },
 		Env: []string{"LANGUAGE=en"}, // its messages are read, see classify

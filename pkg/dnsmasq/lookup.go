@@ -70,7 +70,9 @@ type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 // followNames looks up new names of the newest list that came through hosts at
 // once, and all of them every period, and passes on each finding, until ctx is
 // done. No name waits for another one.
-func followNames(ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- map[string]finding) error {
+func followNames(
+	ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- map[string]finding,
+) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	var running errgroup.Group

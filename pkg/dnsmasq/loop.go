@@ -92,7 +92,8 @@ func newLoopTest(dnsmasq string, period time.Duration, metrics *Metrics, log *sl
 	return &loopTest{
 		conn: conn, self: local.AddrPort(), label: "kube-dns-loop-" + randomLabel(), dnsmasq: dnsmasq, period: period,
 		metrics: metrics, log: log, given: map[upstreams.Server]bool{},
-		waiting: map[string]chan struct{}{}, looping: map[upstreams.Server]bool{}, fine: map[upstreams.Server]int{}, needed: map[upstreams.Server]int{},
+		waiting: map[string]chan struct{}{}, looping: map[upstreams.Server]bool{},
+		fine: map[upstreams.Server]int{}, needed: map[upstreams.Server]int{},
 	}, nil
 }
 

@@ -44,15 +44,19 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	return &Metrics{
 		starts: f.NewCounterVec(counter("dnsmasq_starts_total",
-			"Starts of dnsmasq by reason: first, died, change (could not be taken while running) or fallback (the servers file does not work)."), []string{"reason"}),
+			"Starts of dnsmasq by reason: first, died, change (could not be taken while running) or fallback (the servers file "+
+				"does not work)."), []string{"reason"}),
 		reloads: f.NewCounterVec(counter("reloads_total",
-			"Changes of servers taken without a restart, by result: confirmed, different (dnsmasq lacks some of the servers, or still has removed ones) or unconfirmed (it does not answer for its list)."), []string{"result"}),
+			"Changes of servers taken without a restart, by result: confirmed, different (dnsmasq lacks some of the servers, "+
+				"or still has removed ones) or unconfirmed (it does not answer for its list)."), []string{"result"}),
 		configErrors: f.NewCounter(counter("config_errors_total",
 			"Readings of the configuration that failed or were invalid.")),
 		configInfo: f.NewGaugeVec(gauge("config_info",
-			"Always 1. Version is a hash of the configuration in use, source is directory, last_good or default."), []string{"version", "source"}),
+			"Always 1. Version is a hash of the configuration in use, source is directory, last_good or "+
+				"default."), []string{"version", "source"}),
 		refused: f.NewGaugeVec(gauge("config_refused",
-			"1 while the newest configuration is not in use, by reason: the invalid key, or read (it cannot be read)."), []string{"reason"}),
+			"1 while the newest configuration is not in use, by reason: the invalid key, or read (it cannot be "+
+				"read)."), []string{"reason"}),
 		pending: f.NewGauge(gauge("config_pending",
 			"1 while dnsmasq runs with older servers than the configuration has, because restarts are off.")),
 		serversFile: f.NewGauge(gauge("servers_file",
@@ -66,7 +70,8 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 		differ: f.NewGauge(gauge("servers_differ",
 			"Servers that dnsmasq lacks, or still has, after the last change. 0 when it has those it was given.")),
 		loops: f.NewGaugeVec(gauge("upstream_loop",
-			"1 for each server that leads back to dnsmasq: it is left out, unless it is in dnsmasq's own options. The domain is empty for an upstream nameserver."), []string{"server", "domain"}),
+			"1 for each server that leads back to dnsmasq: it is left out, unless it is in dnsmasq's own options. The domain "+
+				"is empty for an upstream nameserver."), []string{"server", "domain"}),
 		unresolved: f.NewGauge(gauge("unresolved_names",
 			"Stub servers given by name that have never been resolved and are left out.")),
 	}

@@ -171,7 +171,8 @@ func (f *serversFile) onOutcome(c checked) (unread bool) {
 		f.log.Error("dnsmasq's servers differ from those it was given", "missing", c.missing, "left", c.left)
 	}
 	if !c.check.start && result != resultDifferent {
-		f.log.Info("changed servers without a restart", "result", result, "servers", upstreams.Texts(f.roll.Wanted), "leaving", len(f.roll.Leaving))
+		f.log.Info("changed servers without a restart", "result", result, "servers", upstreams.Texts(f.roll.Wanted),
+			"leaving", len(f.roll.Leaving))
 	}
 	f.differ = now
 	return false

@@ -20,7 +20,9 @@ import (
 
 // newSupervisor returns a supervisor whose goroutines are in group. The caller must
 // call close.
-func newSupervisor(ctx context.Context, opts Options, status *status, pings <-chan chan struct{}, group *errgroup.Group) *supervisor {
+func newSupervisor(
+	ctx context.Context, opts Options, status *status, pings <-chan chan struct{}, group *errgroup.Group,
+) *supervisor {
 	args, differences := cmdline.Usable(opts.Args)
 	cmd, cmdErr := cmdline.Read(args)
 	addr := cmd.QueryAddr(localAddrs()).String()
@@ -41,8 +43,9 @@ func newSupervisor(ctx context.Context, opts Options, status *status, pings <-ch
 			exec: opts.Exec, cmd: cmd, cmdErr: cmdErr, addr: addr, log: opts.Log, metrics: opts.Metrics, status: status,
 			group: group, lines: &logLines{log: opts.Log, metrics: opts.Metrics}, reason: reasonFirst,
 		},
-		file: &serversFile{cmd: cmd, addr: addr, log: opts.Log, metrics: opts.Metrics, group: group, outcomes: make(chan checked),
-			memory: cmp.Or(opts.MemoryDir, defaultMemoryDir)},
+		file: &serversFile{cmd: cmd, addr: addr, log: opts.Log, metrics: opts.Metrics, group: group,
+			outcomes: make(chan checked),
+			memory:   cmp.Or(opts.MemoryDir, defaultMemoryDir)},
 		wake: time.NewTimer(0),
 	}
 	state, lastGood := openLastGood(opts, cmd.Port)

@@ -47,7 +47,9 @@ func (o outcome) result() string {
 
 // verify asks for the list of servers until it has those of want and none of
 // gone, or verifyTime has passed. Other servers in the list do not matter.
-func verify(ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort) outcome {
+func verify(
+	ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort,
+) outcome {
 	deadline := time.Now().Add(verifyTime)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -66,7 +68,9 @@ func verify(ctx context.Context, query func(context.Context) ([]chaos.Server, er
 }
 
 // compare asks for the list once.
-func compare(ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort) outcome {
+func compare(
+	ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort,
+) outcome {
 	servers, err := query(ctx)
 	if err != nil {
 		return outcome{err: err}

@@ -129,7 +129,8 @@ func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetric
 		upstreamQueries: factory.NewCounterVec(opts("upstream_queries_total",
 			"Queries that dnsmasq sent to an upstream server over UDP. dnsmasq does not count TCP."), []string{"server"}),
 		upstreamFailures: factory.NewCounterVec(opts("upstream_failures_total",
-			"Queries over UDP that dnsmasq sent again or that a server refused or failed. A query that is never answered and never repeated is not counted."), []string{"server"}),
+			"Queries over UDP that dnsmasq sent again or that a server refused or failed. A query that is never answered and "+
+				"never repeated is not counted."), []string{"server"}),
 		upstreamErrors: counter("upstream_poll_errors_total",
 			"Number of times that dnsmasq gave its other counters but not those of its upstream servers."),
 	}

@@ -66,7 +66,8 @@ func ParseTarget(text string) (Target, error) {
 		return Target{}, fmt.Errorf("server %q: %w", fields[1], err)
 	}
 	if fields[2] == "" {
-		return Target{}, errors.New("the name is empty; write the name to ask for, such as kubernetes.default.svc.cluster.local")
+		return Target{}, errors.New("the name is empty; write the name to ask for, such as " +
+			"kubernetes.default.svc.cluster.local")
 	}
 	t.Name = dns.Fqdn(fields[2])
 	if _, ok := dns.IsDomainName(t.Name); !ok || !dns.IsFqdn(t.Name) { // not absolute after a lone \
@@ -106,7 +107,8 @@ func parseServer(text string) (network, address string, err error) {
 		return "", "", errors.New("use host, host:port, or [address]:port for IPv6")
 	}
 	if host == "" {
-		return "", "", errors.New("the host is empty; use host, host:port, or [address]:port for IPv6, such as 127.0.0.1:10053")
+		return "", "", errors.New("the host is empty; use host, host:port, or [address]:port for IPv6, such as " +
+			"127.0.0.1:10053")
 	}
 	// Compat: a service name, like domain, is as good as a number.
 	port, err := net.LookupPort(network, service)

@@ -80,7 +80,8 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	}
 	s.metrics.sockets.Store(&conns)
 	for i, conn := range conns {
-		u := &udpServer{responder: s.responder, conn: conn, fast: s.newFastPath(s.metrics.workers[i%len(s.metrics.workers)], udp)}
+		u := &udpServer{responder: s.responder, conn: conn,
+			fast: s.newFastPath(s.metrics.workers[i%len(s.metrics.workers)], udp)}
 		g.Go(func() error { return u.serve(ctx) })
 	}
 	g.Go(func() error { return s.tcp.serve(ctx, sockets.tcp) })

@@ -76,10 +76,11 @@ type auditKind struct {
 type metadataList func(ctx context.Context, version string) (shownState, error)
 
 // auditKindOf returns a resource as a kind to audit.
-func auditKindOf[T any](r listwatch.Resource[T], role string, at *listwatch.Position, held func(zone) states) auditKind {
-	return auditKind{name: r.Name, role: role, at: at, held: held, list: func(ctx context.Context, version string) (shownState, error) {
-		return show(ctx, r, version)
-	}}
+func auditKindOf[T any](
+	r listwatch.Resource[T], role string, at *listwatch.Position, held func(zone) states,
+) auditKind {
+	list := func(ctx context.Context, version string) (shownState, error) { return show(ctx, r, version) }
+	return auditKind{name: r.Name, role: role, at: at, held: held, list: list}
 }
 
 // run audits until ctx is done.
@@ -194,6 +195,7 @@ func (a *auditor) report(k auditKind, err error) {
 		a.tracker.report(k.role, k.name, err)
 	case !a.logged:
 		a.logged = true
-		a.log.Info("the API server does not list metadata alone: what is held is not compared with it", "resource", k.name, "err", err)
+		a.log.Info("the API server does not list metadata alone: what is held is not compared with it", "resource", k.name,
+			"err", err)
 	}
 }

@@ -60,7 +60,8 @@ func (d difference) String() string {
 	case d.shown == absent:
 		return fmt.Sprintf("%s: held in version %s, the server has none", d.key, d.held.Version)
 	case d.held.UID != d.shown.UID:
-		return fmt.Sprintf("%s: held in version %s, the server has version %s of another object of that name", d.key, d.held.Version, d.shown.Version)
+		return fmt.Sprintf("%s: held in version %s, the server has version %s of another object of that name", d.key,
+			d.held.Version, d.shown.Version)
 	}
 	return fmt.Sprintf("%s: held in version %s, the server has version %s", d.key, d.held.Version, d.shown.Version)
 }

@@ -140,7 +140,8 @@ func (s *endpointsSource) findBetter(ctx context.Context, apis []*endpointsAPI) 
 
 func (s *endpointsSource) logFallback(err error) {
 	if listwatch.ReasonOf(err) == listwatch.Forbidden {
-		s.log.Warn("not allowed to read EndpointSlices: reading Endpoints, up to 1000 addresses of one IP family each, until slices can be read",
+		s.log.Warn("not allowed to read EndpointSlices: reading Endpoints, up to 1000 addresses of one IP family each, "+
+			"until slices can be read",
 			"err", err, "advice", "grant list and watch on endpointslices of discovery.k8s.io to the service account")
 		return
 	}

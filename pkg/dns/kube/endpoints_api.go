@@ -22,7 +22,8 @@ func (c *Client) endpointsAPIs(v serverVersion) []*endpointsAPI {
 	owned := listwatch.Selector{Labels: "kubernetes.io/service-name,kubernetes.io/service-name!="}
 	apis := []*endpointsAPI{{"endpointslices.discovery.k8s.io/v1", c.endpointSlices(), owned, new(listwatch.Position)}}
 	if v.atLeast(19) && !v.atLeast(25) {
-		apis = append(apis, &endpointsAPI{"endpointslices.discovery.k8s.io/v1beta1", c.betaEndpointSlices(), owned, new(listwatch.Position)})
+		apis = append(apis, &endpointsAPI{"endpointslices.discovery.k8s.io/v1beta1", c.betaEndpointSlices(), owned,
+			new(listwatch.Position)})
 	}
 	return append(apis, &endpointsAPI{"endpoints/v1", c.endpoints(), listwatch.Selector{}, new(listwatch.Position)})
 }

@@ -20,8 +20,8 @@ const (
 	nodesPerPage = 50
 )
 
-var errNoLocation = errors.New("no node has the labels topology.kubernetes.io/zone and topology.kubernetes.io/region, " +
-	"of which the names of federated clusters are made")
+var errNoLocation = errors.New("no node has the labels topology.kubernetes.io/zone and " +
+	"topology.kubernetes.io/region, of which the names of federated clusters are made")
 
 // A locator finds out where the cluster is, from the labels of its nodes. It is
 // safe for concurrent use: one caller asks, the others wait for it.

@@ -36,21 +36,25 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	const namespace, subsystem = "kubedns", "api"
 	factory := promauto.With(reg)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return factory.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+		return factory.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
+			Help: help}, labels)
 	}
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return factory.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+		return factory.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
+			Help: help}, labels)
 	}
 	m := &Metrics{
 		errors: counter("errors_total",
 			"Requests to the API server that failed, by resource and by class of error.", "resource", "reason"),
 		lists: counter("lists_total",
-			"Complete lists that were read, by resource; more than one each means that a watch missed something. Mode is streamed or paged.", "resource", "mode"),
+			"Complete lists that were read, by resource; more than one each means that a watch missed something. Mode is "+
+				"streamed or paged.", "resource", "mode"),
 		watches: counter("watches_total",
-			"Watches that the API server has opened. It ends each after 5 to 10 minutes: many more mean that something closes them before.", "resource"),
+			"Watches that the API server has opened. It ends each after 5 to 10 minutes: many more mean that something closes "+
+				"them before.", "resource"),
 		streamingOff: counter("streaming_off_total",
-			"Times that lists are read in pages for an hour, since the API server does not stream them although its version can. "+
-				"Reason is silent or refused.", "reason"),
+			"Times that lists are read in pages for an hour, since the API server does not stream them although its version "+
+				"can. Reason is silent or refused.", "reason"),
 		fallback: factory.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "endpoints_fallback",
 			Help: "1 while Endpoints are read because EndpointSlices are missing or forbidden.",
@@ -61,20 +65,23 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"When the last change or bookmark of the resource arrived, as Unix time.", "resource"),
 		publishing: factory.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "publish_duration_seconds",
-			Help:    "Time from the arrival of a change, or of a list, until it is answered. Changes that are published together count once, from the first.",
+			Help: "Time from the arrival of a change, or of a list, until it is answered. Changes that are published " +
+				"together count once, from the first.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9), // to 6.5 s
 		}),
 		programming: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "dns", Name: "programming_duration_seconds",
-			Help: "DNS programming latency: time from a change of a Service or its pods, as the endpoints controller notes it in " +
-				"endpoints.kubernetes.io/last-change-trigger-time, until it is answered. First lists are not counted.",
+			Help: "DNS programming latency: time from a change of a Service or its pods, as the endpoints controller notes it " +
+				"in endpoints.kubernetes.io/last-change-trigger-time, until it is answered. First lists are not counted.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 21), // to 17.5 minutes
 		}, []string{"service_kind"}).WithLabelValues("headless_with_selector"),
 		audits: counter("audits_total",
-			"Comparisons of the objects that are held with those that the API server shows. Result is ok, different, unclear (the watch was behind), "+
-				"unsupported (the server does not list metadata alone), skipped (a watch was not open) or error.", "resource", "result"),
+			"Comparisons of the objects that are held with those that the API server shows. Result is ok, different, unclear "+
+				"(the watch was behind), unsupported (the server does not list metadata alone), skipped (a watch was not "+
+				"open) or error.", "resource", "result"),
 		differences: counter("audit_differences_total",
-			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that were missed.", "resource"),
+			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that "+
+				"were missed.", "resource"),
 	}
 	m.begin()
 	return m

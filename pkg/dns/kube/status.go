@@ -64,7 +64,8 @@ func (s Status) String() string {
 	if len(s.Waiting) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("waiting for %s of the API server since %s", strings.Join(s.Waiting, " and "), s.Since.UTC().Format(time.RFC3339))
+	text := fmt.Sprintf("waiting for %s of the API server since %s", strings.Join(s.Waiting, " and "),
+		s.Since.UTC().Format(time.RFC3339))
 	if s.Problem != nil {
 		text += ": " + s.Problem.String()
 	}
@@ -272,7 +273,8 @@ func (t *trackedRole) Failed(err error) {
 // report counts and logs an error with a resource of the API.
 func (t *tracker) report(role, resource string, err error) *Problem {
 	reason := listwatch.ReasonOf(err)
-	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: listwatch.AdviceFor(reason, resource), At: time.Now()}
+	p := &Problem{Resource: role, Reason: reason, Text: err.Error(), Advice: listwatch.AdviceFor(reason, resource),
+		At: time.Now()}
 	t.metrics.errors.WithLabelValues(role, string(reason)).Inc()
 	t.mu.Lock()
 	due := t.due(logKey{role, reason}, p.At)

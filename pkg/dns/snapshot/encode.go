@@ -31,7 +31,8 @@ const (
 func Encode(w io.Writer, z *kubedns.Zone, domain string, written time.Time) error {
 	sum := sha256.New()
 	out := io.MultiWriter(w, sum)
-	if _, err := fmt.Fprintf(out, "%szone=%s written=%s\n%s\n", magic, domain, written.UTC().Format(time.RFC3339), listBegin); err != nil {
+	if _, err := fmt.Fprintf(out, "%szone=%s written=%s\n%s\n", magic, domain, written.UTC().Format(time.RFC3339),
+		listBegin); err != nil {
 		return err
 	}
 	// One buffer, and no objects: garbage of the size of the file would make

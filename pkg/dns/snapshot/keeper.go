@@ -120,7 +120,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-time.After(stopTimeout):
-		k.Log.Error("cannot write the snapshot before the stop: the disk does not answer", "file", k.Path, "after", stopTimeout)
+		k.Log.Error("cannot write the snapshot before the stop: the disk does not answer", "file", k.Path, "after",
+			stopTimeout)
 	}
 	return nil
 }
@@ -262,7 +263,8 @@ func (k *Keeper) report(err error) {
 	k.Metrics.failed.Inc()
 	if reason := cause(err); reason != k.lastError {
 		k.lastError = reason
-		k.Log.Error("cannot write the snapshot: a restart without API server would answer from an older one, or none", "file", k.Path, "err", err)
+		k.Log.Error("cannot write the snapshot: a restart without API server would answer from an older one, or none",
+			"file", k.Path, "err", err)
 	}
 }
 

@@ -168,7 +168,9 @@ func (f *Forwarder) Lookup(ctx context.Context, name string, qtype uint16, inZon
 	return f.lookupAt(ctx, f.serversFor(ctx, name, inZone), name, qtype)
 }
 
-func (f *Forwarder) lookupAt(ctx context.Context, servers []netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
+func (f *Forwarder) lookupAt(
+	ctx context.Context, servers []netip.AddrPort, name string, qtype uint16,
+) (*dns.Msg, error) {
 	q := new(dns.Msg).SetQuestion(name, qtype)
 	q.Id = 0 // each try has an ID of its own; equal queries are joined
 	q.SetEdns0(ednsSize, false)
@@ -207,7 +209,9 @@ func (f *Forwarder) exchangeMsg(ctx context.Context, servers []netip.AddrPort, q
 }
 
 // askUDP is ask for callers that wait.
-func (f *Forwarder) askUDP(ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time) ([]byte, error) {
+func (f *Forwarder) askUDP(
+	ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time,
+) ([]byte, error) {
 	type result struct {
 		reply []byte
 		err   error

@@ -16,7 +16,9 @@ import (
 
 // exchangeOnce sends a query to one server over TCP and returns its reply, with
 // the query's ID. A reply to another question is not taken for one.
-func (p *pool) exchangeOnce(ctx context.Context, server netip.AddrPort, query []byte, timeout time.Duration) ([]byte, error) {
+func (p *pool) exchangeOnce(
+	ctx context.Context, server netip.AddrPort, query []byte, timeout time.Duration,
+) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {

@@ -57,17 +57,22 @@ var advice = map[Reason]string{
 		"alternative names, or call it by one of them (--kube-master-url, or server in the kubeconfig)",
 	CertificateAuthority: "the API server's certificate is signed by an authority that kube-dns does not trust: " +
 		"correct certificate-authority in the kubeconfig, or ca.crt of the service account",
-	CertificateExpired: "the API server's certificate is expired or not yet valid: renew it, or correct the clock of this node",
-	CertificateWeak:    "the API server's certificate has a key or signature that is too weak: issue one with a key of at least 2048 bits and SHA-256",
+	CertificateExpired: "the API server's certificate is expired or not yet valid: renew it, or correct the clock of " +
+		"this node",
+	CertificateWeak: "the API server's certificate has a key or signature that is too weak: issue one with a key of " +
+		"at least 2048 bits and SHA-256",
 	CertificateInvalid: "the API server's certificate cannot be used: issue a new one",
 	ClientCertificate:  "the API server does not accept the client certificate of the kubeconfig: renew it",
-	Protocol:           "kube-dns and the API server have no protocol in common: check http or https in the URL, and that the server offers TLS 1.2 or later",
-	Credentials:        "the credentials cannot be read: check the user of the kubeconfig, or the token of the service account",
-	Unauthorized: "the API server does not accept the credentials: check the user of the kubeconfig, or the service account, " +
-		"whose token is read again every minute",
+	Protocol: "kube-dns and the API server have no protocol in common: check http or https in the URL, and " +
+		"that the server offers TLS 1.2 or later",
+	Credentials: "the credentials cannot be read: check the user of the kubeconfig, or the token of the service " +
+		"account",
+	Unauthorized: "the API server does not accept the credentials: check the user of the kubeconfig, or the service " +
+		"account, whose token is read again every minute",
 	Forbidden: "allow the user of the kubeconfig, or the service account, to list and watch RESOURCE " +
 		"(ClusterRole system:kube-dns allows services and endpoints)",
-	NotFound: "the server has no such API: check that --kube-master-url, or server in the kubeconfig, is a Kubernetes API server",
+	NotFound: "the server has no such API: check that --kube-master-url, or server in the kubeconfig, is a Kubernetes " +
+		"API server",
 }
 
 // Reasons returns the classes that need a change of the configuration.
