@@ -128,7 +128,11 @@ func TestDeaths(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startNanny(t, "", func(o *Options) { o.Exec, o.Args = processtest.Command(t, tt.script) })
+			r := startNanny(t, "", func(o *Options) {
+				o.Exec, o.Args = processtest.Command(t, tt.script)
+				// A server at port 53 of this machine is not taken for the script.
+				o.Args = append(o.Args, "--port="+dnstest.FreeAddr(t).String()[len("127.0.0.1:"):])
+			})
 			r.configure()
 			select {
 			case <-r.ended:

@@ -27,7 +27,7 @@ type entry[K comparable, V any] struct {
 	value V
 }
 
-// A table has a power of two of slots, of which a quarter at least are empty.
+// A table has a power of two of slots. A quarter of them at least are empty.
 type table[K comparable, V any] struct {
 	tags    []atomic.Uint32 // of four slots each
 	entries []atomic.Pointer[entry[K, V]]
