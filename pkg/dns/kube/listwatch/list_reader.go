@@ -122,6 +122,7 @@ func readJSONList(in io.Reader, want metav1.TypeMeta, each func(Raw) error) (lis
 	if _, err := d.Token(); err != nil {
 		return list, cutOff(err)
 	}
+	typed := false
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
@@ -133,6 +134,7 @@ func readJSONList(in io.Reader, want metav1.TypeMeta, each func(Raw) error) (lis
 			if err = d.Decode(&kind); err == nil && kind != want.Kind {
 				err = fmt.Errorf("%w: %s", errOtherKind, kind)
 			}
+			typed = true
 		case "metadata":
 			err = d.Decode(&list)
 		case "items":
@@ -146,6 +148,9 @@ func readJSONList(in io.Reader, want metav1.TypeMeta, each func(Raw) error) (lis
 	}
 	if _, err = d.Token(); err != nil {
 		return list, cutOff(err)
+	}
+	if !typed { // a front end's own page, not an empty list
+		return list, fmt.Errorf("%w: kind is missing", errOtherKind)
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(in, maxTrailer))
 	return list, err

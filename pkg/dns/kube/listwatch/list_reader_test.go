@@ -130,6 +130,8 @@ func TestReadMetadataRefuses(t *testing.T) {
 		want       string
 	}{
 		{"JSON", `{"kind":"ServiceList","apiVersion":"v1"}`, otherKind + ": ServiceList"},
+		{"JSON without a kind", `{}`, otherKind + ": kind is missing"},
+		{"JSON of a front end", `{"status":"ok","items":[]}`, otherKind + ": kind is missing"},
 		{"JSON cut off", `{"kind":"PartialObjectMetadataList","items":[{"metadata":{}}`, cutOff},
 		{"whole objects", string(whole), otherKind + ": ServiceList of v1"},
 		{"no type", envelope("\x12\x00"), otherKind},
