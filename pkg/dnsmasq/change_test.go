@@ -333,16 +333,42 @@ func TestFileCannotBeWritten(t *testing.T) {
 	if err := os.Rename(r.dir, r.dir+".away"); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(r.dir, nil, 0o644); err != nil { // else it is made again
+		t.Fatal(err)
+	}
 	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
 	r.waitLog(1, "cannot write the servers file, dnsmasq keeps its servers; trying again")
 	if got := r.answer("y.test."); got != "192.0.2.1" {
 		t.Errorf("answer %s, want that of the old server", got)
+	}
+	if err := os.Remove(r.dir); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Rename(r.dir+".away", r.dir); err != nil {
 		t.Fatal(err)
 	}
 	r.waitLog(1, confirmedLine)
 	r.wait("the new server", func() bool { return r.serversFile() == b.text() })
+	if pids := r.pids(); len(pids) != 1 {
+		t.Errorf("dnsmasq ran as %v, want one process", pids)
+	}
+}
+
+// TestDirectoryRemoved: the directory of the servers file is made again, and a change
+// needs no restart.
+func TestDirectoryRemoved(t *testing.T) {
+	t.Parallel()
+	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
+	r := startNanny(t, "", nil)
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, a.Addr()))
+	r.waitAnswer("x.acme.test.", "192.0.2.1")
+	r.waitLog(1, answersLine)
+	if err := os.RemoveAll(r.dir); err != nil {
+		t.Fatal(err)
+	}
+	r.configure(keyStubs, fmt.Sprintf(`{"acme.test":["%s"]}`, b.Addr()))
+	r.waitLog(1, confirmedLine)
+	r.waitAnswer("y.acme.test.", "192.0.2.2")
 	if pids := r.pids(); len(pids) != 1 {
 		t.Errorf("dnsmasq ran as %v, want one process", pids)
 	}

@@ -263,8 +263,21 @@ func (d *stateDir) enterableBy(name string) error {
 	}
 }
 
-// writeServers replaces the servers file in one step.
+// writeServers replaces the servers file in one step. It makes the directory again
+// when that was removed.
 func (d *stateDir) writeServers(content []byte) error {
+	err := d.replace(serversName, content)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	again, lockErr := lockStateDir(d.path)
+	if lockErr != nil {
+		return errors.Join(err, lockErr)
+	}
+	if d.lock != nil {
+		_ = d.lock.Close() // of a file that is gone
+	}
+	d.lock = again.lock
 	return d.replace(serversName, content)
 }
 
