@@ -45,27 +45,35 @@ func mistyped(n *yaml.Node, fields, at path, tag string) (path, *yaml.Node) {
 	for n.Alias != nil {
 		n = n.Alias
 	}
+	inside := len(fields) > 0 || tag == "!!str"
 	switch {
-	case n.Kind == yaml.SequenceNode && (len(fields) > 0 || tag == "!!str"):
+	case n.Kind == yaml.SequenceNode && inside:
 		for i, item := range n.Content {
 			if p, found := mistyped(item, fields, at.with(i), tag); found != nil {
 				return p, found
 			}
 		}
-	case n.Kind == yaml.MappingNode && (len(fields) > 0 || tag == "!!str"):
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			rest, name := fields, n.Content[i].Value
-			if len(fields) > 0 {
-				if rest = fields[1:]; name != fields[0] {
-					continue
-				}
-			}
-			if p, found := mistyped(n.Content[i+1], rest, at.with(name), tag); found != nil {
-				return p, found
-			}
-		}
+	case n.Kind == yaml.MappingNode && inside:
+		return mistypedField(n, fields, at, tag)
 	case len(fields) == 0 && tagOf(n) != "!!null" && tagOf(n) != tag && (tag != "!!float" || tagOf(n) != "!!int"):
 		return at, n
+	}
+	return nil, nil
+}
+
+// mistypedField is mistyped for the fields of a mapping: the first one of fields, or
+// all when there are none.
+func mistypedField(n *yaml.Node, fields, at path, tag string) (path, *yaml.Node) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		rest, name := fields, n.Content[i].Value
+		if len(fields) > 0 {
+			if rest = fields[1:]; name != fields[0] {
+				continue
+			}
+		}
+		if p, found := mistyped(n.Content[i+1], rest, at.with(name), tag); found != nil {
+			return p, found
+		}
 	}
 	return nil, nil
 }

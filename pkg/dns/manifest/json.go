@@ -115,27 +115,28 @@ func addFields(fields map[string]any, n *yaml.Node) error {
 	}
 	for _, merging := range []bool{true, false} {
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			key, value := n.Content[i], n.Content[i+1]
-			if key.Alias != nil {
-				key = key.Alias
-			}
-			isMerge := key.ShortTag() == "!!merge"
-			switch {
-			case isMerge != merging:
-			case isMerge:
-				if err := addFields(fields, value); err != nil {
-					return err
-				}
-			default:
-				v, err := valueOf(value)
-				if err != nil {
-					return err
-				}
-				fields[key.Value] = v
+			if err := addField(fields, n.Content[i], n.Content[i+1], merging); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// addField adds one field, if it is one that merges, or if it is none.
+func addField(fields map[string]any, key, value *yaml.Node, merging bool) error {
+	if key.Alias != nil {
+		key = key.Alias
+	}
+	switch isMerge := key.ShortTag() == "!!merge"; {
+	case isMerge != merging:
+		return nil
+	case isMerge:
+		return addFields(fields, value)
+	}
+	v, err := valueOf(value)
+	fields[key.Value] = v
+	return err
 }
 
 // scalarOf returns the value of a scalar as in YAML 1.1, which kubectl reads: plain
