@@ -43,29 +43,18 @@ func (s *supervisor) use(in config.InUse) {
 	s.touch(settleTime)
 }
 
-// onFound takes the addresses of names.
-func (s *supervisor) onFound(findings map[string]finding) {
-	pause := settleTime
-	if !s.fileWay { // a restart, which waits for the other names
-		pause += lookupTimeout
+// onFound takes the addresses of a name.
+func (s *supervisor) onFound(f finding) {
+	if s.want.names.observe(f.host, f, time.Now()) {
+		s.log.Info("stub server resolved", "name", f.host, "addresses", f.addrs)
+		pause := settleTime
+		if !s.fileWay { // a restart, which waits for the other names
+			pause += lookupTimeout
+		}
+		s.touch(pause)
 	}
-	for host, f := range findings {
-		before, known := s.want.names[host]
-		if !known {
-			continue
-		}
-		switch changed := s.want.names.observe(host, f, time.Now()); {
-		case changed:
-			s.log.Info("stub server resolved", "name", host, "addresses", f.addrs)
-			s.touch(pause)
-		case f.err == nil && before.err != nil:
-			s.log.Info("stub server can be resolved again", "name", host)
-		case f.err == nil || before.err != nil: // no news
-		case len(before.addrs) == 0:
-			s.log.Error("stub server left out: its name has no address yet, trying again", "name", host, "err", f.err)
-		default:
-			s.log.Warn("stub server cannot be resolved, keeping its last addresses", "name", host, "err", f.err)
-		}
+	if f.last {
+		s.want.trouble.report(s.want.names, s.log)
 	}
 	s.metrics.unresolved.Set(float64(s.want.names.unresolved()))
 }

@@ -7,15 +7,14 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 const (
 	// lookupTimeout bounds the look-up of one name.
 	lookupTimeout = 2 * time.Second
-	// maxLookups bounds how many run at a time.
+	// maxLookups bounds how many run at the same time.
 	maxLookups = 256
 )
 
@@ -34,13 +33,25 @@ type Resolver struct {
 func (r Resolver) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	// The resolver of the C library cannot be cancelled.
+	// The resolver of the C library cannot be cancelled. That of Go reads on for ten
+	// seconds, unless its connections are closed.
 	resolver, name, server := &net.Resolver{PreferGo: true}, host, "the system's resolver"
-	if r.inZones(host) {
-		resolver.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, r.KubeDNS)
-		}
+	inZones := r.inZones(host)
+	if inZones {
 		name, server = host+".", r.KubeDNS
+	}
+	resolver.Dial = func(dialing context.Context, network, address string) (net.Conn, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if inZones {
+			address = r.KubeDNS
+		}
+		conn, err := new(net.Dialer).DialContext(dialing, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
 	}
 	found, err := resolver.LookupNetIP(ctx, "ip", name)
 	if err == nil && len(found) == 0 {
@@ -60,8 +71,11 @@ func (r Resolver) inZones(host string) bool {
 
 // A finding is the outcome of looking up one name.
 type finding struct {
+	host  string
 	addrs []netip.Addr // sorted; at least one when err is nil
 	err   error
+	// last: no other look-up is running or queued.
+	last bool
 }
 
 // lookupFunc is Resolver.Lookup.
@@ -69,44 +83,78 @@ type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 
 // followNames looks up new names of the newest list that came through hosts at
 // once, and all of them every period, and passes on each finding, until ctx is
-// done. No name waits for another one.
+// done. A period is skipped while look-ups of an earlier one are running.
 func followNames(
-	ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- map[string]finding,
+	ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- finding,
 ) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	var running errgroup.Group
-	slots := make(chan struct{}, maxLookups)
-	start := func(host string) {
-		running.Go(func() error {
-			if !send(ctx, slots, struct{}{}) {
-				return nil
-			}
-			defer func() { <-slots }()
-			addrs, err := lookup(ctx, host)
-			send(ctx, found, map[string]finding{host: {addrs, err}})
-			return nil
-		})
-	}
-	known := map[string]bool{}
+	q := &lookupQueue{lookup: lookup, busy: map[string]bool{}, done: make(chan finding)}
+	defer q.group.Wait()
+	var known []string
 	for {
+		q.start(ctx)
 		select {
 		case <-ctx.Done():
-			return running.Wait()
+			return nil
 		case list := <-hosts:
-			now := make(map[string]bool, len(list))
-			for _, host := range list {
-				if !known[host] {
-					start(host)
-				}
-				now[host] = true
-			}
-			known = now
+			q.replace(known, list)
+			known = list
 		case <-ticker.C:
-			for host := range known {
-				start(host)
+			if len(q.busy) == 0 {
+				q.replace(nil, known)
 			}
+		case f := <-q.done:
+			delete(q.busy, f.host)
+			q.running--
+			f.last = len(q.busy) == 0
+			send(ctx, found, f)
 		}
+	}
+}
+
+// A lookupQueue has the names that are being looked up, and those that wait for it.
+type lookupQueue struct {
+	lookup  lookupFunc
+	group   sync.WaitGroup
+	busy    map[string]bool // running or queued
+	queued  []string
+	running int
+	done    chan finding // must be read; its receiver updates busy and running
+}
+
+// replace queues the names of list that are not in known, before those that wait. It
+// drops waiting names that are not in list.
+func (q *lookupQueue) replace(known, list []string) {
+	var queued []string
+	for _, host := range list {
+		if !q.busy[host] && !slices.Contains(known, host) {
+			queued = append(queued, host)
+		}
+	}
+	for _, host := range q.queued {
+		if slices.Contains(list, host) {
+			queued = append(queued, host)
+		} else {
+			delete(q.busy, host)
+		}
+	}
+	for _, host := range queued {
+		q.busy[host] = true
+	}
+	q.queued = queued
+}
+
+// start looks up waiting names, maxLookups at a time.
+func (q *lookupQueue) start(ctx context.Context) {
+	for len(q.queued) > 0 && q.running < maxLookups {
+		host := q.queued[0]
+		q.queued = q.queued[1:]
+		q.running++
+		q.group.Go(func() {
+			addrs, err := q.lookup(ctx, host)
+			send(ctx, q.done, finding{host: host, addrs: addrs, err: err})
+		})
 	}
 }
 

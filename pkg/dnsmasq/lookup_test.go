@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,18 +91,18 @@ func TestFollowNames(t *testing.T) {
 			}
 			return addrs("192.0.2.1"), nil
 		}
-		hosts, found := make(chan []string, 1), make(chan map[string]finding)
+		hosts, found := make(chan []string, 1), make(chan finding)
 		done := make(chan error)
 		go func() { done <- followNames(ctx, lookup, 10*time.Second, hosts, found) }()
 
 		time.Sleep(25 * time.Second) // nothing to look up
 		hosts <- []string{"a.test"}
-		if got := <-found; len(got) != 1 || got["a.test"].err != nil {
+		if got := <-found; got.host != "a.test" || got.err != nil || !got.last {
 			t.Errorf("found %v", got)
 		}
 		<-found
 		hosts <- []string{"bad.test"}
-		if got := <-found; got["bad.test"].err == nil {
+		if got := <-found; got.host != "bad.test" || got.err == nil {
 			t.Errorf("found %v, want an error", got)
 		}
 		hosts <- nil
@@ -113,6 +114,62 @@ func TestFollowNames(t *testing.T) {
 		want := []string{"25s a.test", "30s a.test", "30s bad.test"}
 		if diff := cmp.Diff(want, asked); diff != "" {
 			t.Errorf("look-ups (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestFollowNamesBounded: the number of look-ups is bounded, a new name goes before
+// those that wait, and a name is looked up once at a time.
+func TestFollowNamesBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var running, most atomic.Int32
+		release := make(chan struct{})
+		started := make(chan string, 4*maxLookups)
+		lookup := func(_ context.Context, host string) ([]netip.Addr, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			started <- host
+			<-release
+			return addrs("192.0.2.1"), nil
+		}
+		hosts, found := make(chan []string, 1), make(chan finding, 4*maxLookups)
+		done := make(chan error)
+		go func() { done <- followNames(ctx, lookup, time.Second, hosts, found) }()
+		var list []string
+		for i := range 2 * maxLookups {
+			list = append(list, fmt.Sprintf("host%03d.test", i))
+		}
+		hosts <- list
+		time.Sleep(time.Minute) // many periods
+		if n := len(started); n != maxLookups {
+			t.Errorf("%d look-ups run, want %d", n, maxLookups)
+		}
+		for range maxLookups {
+			<-started
+		}
+		hosts <- append(list[:maxLookups+2:maxLookups+2], "new.test")
+		synctest.Wait()
+		release <- struct{}{}
+		if got := <-started; got != "new.test" {
+			t.Errorf("%s is looked up next, want the new name", got)
+		}
+		close(release)
+		synctest.Wait()
+		if n := len(started); n != 2 {
+			t.Errorf("%d names were looked up after that, want the two that are still wanted", n)
+		}
+		for last := maxLookups + 3; last > 0; last-- {
+			if f := <-found; f.last != (last == 1) {
+				t.Errorf("finding %d before the last one: last is %v", last-1, f.last)
+			}
+		}
+		if n := most.Load(); n != maxLookups {
+			t.Errorf("%d look-ups ran at the same time, want %d", n, maxLookups)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -76,3 +77,49 @@ func (n names) unresolved() int {
 	}
 	return count
 }
+
+// maxShownNames is how many names a line of the log has.
+const maxShownNames = 3
+
+// A nameTrouble has the names that could not be resolved when report was called
+// last.
+type nameTrouble struct {
+	unknown []string // without addresses
+	stale   []string // with addresses from before
+}
+
+// report logs which names cannot be resolved, in one line each for those without and
+// those with addresses, if they are others than in the call before.
+func (t *nameTrouble) report(n names, log *slog.Logger) {
+	var now nameTrouble
+	for _, host := range slices.Sorted(maps.Keys(n)) {
+		switch state := n[host]; {
+		case state.err == nil:
+		case len(state.addrs) == 0:
+			now.unknown = append(now.unknown, host)
+		default:
+			now.stale = append(now.stale, host)
+		}
+	}
+	var again []string
+	for _, host := range slices.Concat(t.unknown, t.stale) {
+		if state, ok := n[host]; ok && state.err == nil {
+			again = append(again, host)
+		}
+	}
+	if len(again) > 0 {
+		log.Info("stub servers can be resolved again", "count", len(again), "names", someOf(again))
+	}
+	if list := now.unknown; len(list) > 0 && !slices.Equal(list, t.unknown) {
+		log.Error("stub servers left out: their names have no address yet, trying again", "count", len(list),
+			"names", someOf(list), "err", n[list[0]].err)
+	}
+	if list := now.stale; len(list) > 0 && !slices.Equal(list, t.stale) {
+		log.Warn("stub servers cannot be resolved, keeping their last addresses", "count", len(list),
+			"names", someOf(list), "err", n[list[0]].err)
+	}
+	*t = now
+}
+
+// someOf returns the first names of a list.
+func someOf(list []string) []string { return list[:min(len(list), maxShownNames)] }

@@ -1,7 +1,9 @@
 package dnsmasq
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -84,5 +86,52 @@ func TestNamesKeep(t *testing.T) {
 	}
 	if got := n.unresolved(); got != 0 {
 		t.Errorf("%d names unresolved, want none", got)
+	}
+}
+
+// TestNameTrouble: names that fail are one line, and again only when they are others.
+func TestNameTrouble(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	n, trouble := names{}, nameTrouble{}
+	all := []string{"a.test", "b.test", "c.test", "d.test", "e.test"}
+	steps := []struct {
+		keep  []string
+		found string // names with an address; the others fail
+		want  string
+	}{
+		{all, "e.test", `level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=4 ` +
+			`names="[a.test b.test c.test]" err="no reply for a.test"` + "\n"},
+		{all, "e.test", ""},
+		{all, "a.test c.test e.test", `level=INFO msg="stub servers can be resolved again" count=2 names="[a.test c.test]"` + "\n" +
+			`level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=2 ` +
+			`names="[b.test d.test]" err="no reply for b.test"` + "\n"},
+		{all, "a.test e.test", `level=WARN msg="stub servers cannot be resolved, keeping their last addresses" count=1 ` +
+			`names=[c.test] err="no reply for c.test"` + "\n"},
+		{all[:1], "a.test", ""},
+		{all[:2], "a.test", `level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=1 ` +
+			`names=[b.test] err="no reply for b.test"` + "\n"},
+	}
+	for i, step := range steps {
+		n.keep(step.keep)
+		for _, host := range step.keep {
+			f := finding{host: host, addrs: addrs("192.0.2.1")}
+			if !slices.Contains(strings.Fields(step.found), host) {
+				f.addrs, f.err = nil, errors.New("no reply for "+host)
+			}
+			n.observe(host, f, time.Unix(1000, 0))
+		}
+		log.Reset()
+		trouble.report(n, logger)
+		if got := log.String(); got != step.want {
+			t.Errorf("step %d: log\n%swant\n%s", i+1, got, step.want)
+		}
 	}
 }

@@ -24,8 +24,8 @@ func (s *supervisor) run(ctx context.Context) error {
 			return nil
 		case update := <-s.in.updates:
 			s.in.current.Apply(update)
-		case findings := <-s.in.found:
-			s.onFound(findings)
+		case f := <-s.in.found:
+			s.onFound(f)
 		case list := <-s.in.resolvLists:
 			s.onResolvConf(list)
 		case exit := <-s.life.exits():

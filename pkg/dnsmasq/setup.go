@@ -33,7 +33,7 @@ func newSupervisor(
 			updates:     make(chan config.Update),
 			resolver:    Resolver{KubeDNS: opts.KubeDNS, Zones: cmd.Zones(target)},
 			hosts:       make(chan []string, 1),
-			found:       make(chan map[string]finding),
+			found:       make(chan finding),
 			resolvConf:  resolvConf{paths: cmd.ResolvFiles},
 			resolvLists: make(chan []config.Nameserver),
 			loopReports: make(chan loopReport),

@@ -1,13 +1,18 @@
 package dnsmasq
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/config"
@@ -76,11 +81,71 @@ func TestNamedStubServer(t *testing.T) {
 	r.configure(keyStubs, `{"acme.test":["dns.acme.svc.cluster.test"],"widget.test":["none.acme.svc.cluster.test","192.0.2.1"]}`)
 	const want = "/acme.test/192.0.2.8 /acme.test/192.0.2.9 /acme.test/2001:db8::8 /widget.test/192.0.2.1"
 	r.wait("the addresses", func() bool { return r.serversFile() == want })
-	r.waitLog(1, `stub server left out.*name=none.acme.svc.cluster.test`)
+	r.waitLog(1, `stub servers left out.*count=1 names=\[none.acme.svc.cluster.test\]`)
 	r.waitMetric("kubedns_nanny_unresolved_names 1")
 	if pids := r.pids(); len(pids) != 1 {
 		t.Errorf("dnsmasq ran as %v, want one process", pids)
 	}
+}
+
+// TestSilentResolver: a change that needs no name does not wait for names whose
+// server is silent. They fail in one line, and come in when the server replies.
+func TestSilentResolver(t *testing.T) {
+	t.Parallel()
+	const count = 100
+	var replies atomic.Bool
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	kubeDNS := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		mu.Lock()
+		asked[q.Question[0].Name] = true
+		mu.Unlock()
+		if !replies.Load() {
+			return
+		}
+		m := new(dns.Msg).SetReply(q)
+		if q.Question[0].Qtype == dns.TypeA {
+			m.Answer = dnstest.Records(t, q.Question[0].Name+" 30 A 192.0.2.9")
+		}
+		_ = w.WriteMsg(m)
+	}))
+	stubs := map[string][]string{}
+	for i := range count {
+		stubs[fmt.Sprintf("domain%d.test", i)] = []string{fmt.Sprintf("ns%d.cluster.test", i)}
+	}
+	text := func() string {
+		b, err := json.Marshal(stubs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	r := startNanny(t, "--server=/cluster.test/"+upstreams.Server{Addr: kubeDNS.AddrPort()}.String(), func(o *Options) {
+		o.KubeDNS, o.NamePeriod = kubeDNS.Addr(), 20*time.Millisecond
+	})
+	r.configure(keyStubs, text())
+	r.waitLog(1, answersLine)
+	r.wait("all names to be asked", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(asked) >= count
+	})
+
+	stubs["acme.test"] = []string{"192.0.2.1"}
+	r.configure(keyStubs, text())
+	r.waitLog(1, confirmedLine)
+	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
+		t.Errorf("servers %q, want %q", got, want)
+	}
+	r.waitMetric(fmt.Sprintf("kubedns_nanny_unresolved_names %d", count))
+	r.waitLog(1, fmt.Sprintf(`level=ERROR msg="stub servers left out.*count=%d names="\[ns0.cluster.test \S+ \S+\]" err=`, count))
+	if n := r.logged("level=ERROR"); n != 1 {
+		t.Errorf("%d errors in the log, want one", n)
+	}
+
+	replies.Store(true)
+	r.waitMetric("kubedns_nanny_unresolved_names 0")
+	r.wait("all servers", func() bool { return strings.Count(r.serversFile(), "/192.0.2.9") == count })
 }
 
 // TestNamedStubServerAsArgument: where servers are arguments, the first start

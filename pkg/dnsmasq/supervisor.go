@@ -50,8 +50,8 @@ type inputs struct {
 	current     *config.Current    // decides about updates
 	lastGood    *config.LastGood   // to be written; nil: none is
 	resolver    Resolver
-	hosts       chan []string           // to followNames
-	found       chan map[string]finding // from followNames
+	hosts       chan []string // to followNames
+	found       chan finding  // from followNames
 	resolvConf  resolvConf
 	resolvLists chan []config.Nameserver // from resolvConf.follow
 	loopReports chan loopReport          // from the loop test
