@@ -33,16 +33,18 @@ func samePorts(a, b []Port) bool {
 }
 
 // portIndex returns the index of the port with these labels, which must both begin
-// with "_", or -1. It does not allocate.
+// with "_", or -1. It does not allocate. Nearly all Services have a few ports: looking
+// at each costs less than a search.
 func portIndex(ports []Port, name, protocol string) int {
 	if name == "" || name[0] != '_' || protocol == "" || protocol[0] != '_' {
 		return -1
 	}
-	i, found := slices.BinarySearchFunc(ports, Port{Name: name[1:], Protocol: protocol[1:]}, comparePorts)
-	if !found {
-		return -1
+	for i := range ports {
+		if p := &ports[i]; p.Name == name[1:] && p.Protocol == protocol[1:] {
+			return i
+		}
 	}
-	return i
+	return -1
 }
 
 // hasProtocol reports whether there is a port of _protocol.

@@ -86,7 +86,7 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	case backend.PlainAddresses:
 		return f.answerAddresses(packet, room, &plain)
 	case backend.PlainTargets:
-		return f.answerTargets(packet, room, &plain)
+		return f.answerTargets(packet, room, name, &plain)
 	case backend.PlainName:
 		return f.answerName(packet, room, &plain)
 	case backend.PlainNoData:
@@ -161,7 +161,7 @@ func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
 
 // answerTargets begins at a random record. It leaves the addresses of the targets out
 // when they do not all fit, as fit does.
-func (f *fastPath) answerTargets(packet, room []byte, plain *backend.Plain) []byte {
+func (f *fastPath) answerTargets(packet, room []byte, name string, plain *backend.Plain) []byte {
 	targets, t, limit := plain.Targets, &f.target, f.limit()
 	total, at := targets.CountTargets(plain.Port), 0
 	if total > 1 {
@@ -171,7 +171,8 @@ func (f *fastPath) answerTargets(packet, room []byte, plain *backend.Plain) []by
 	n, first, last := 0, 0, 0
 	for ; n < total; n++ {
 		at = targets.NextTarget(plain.Port, at, limit/minRecordSize+1, t)
-		target, ok := f.reply.SRV(limit, plain.TTL, srvPriority, weightOf(total), t.Port, t.Label, t.Host)
+		host := name[len(name)-len(t.Host):] // as t.Host, but it is in the processor's cache
+		target, ok := f.reply.SRV(limit, plain.TTL, srvPriority, weightOf(total), t.Port, t.Label, host)
 		if !ok {
 			break
 		}
@@ -179,7 +180,7 @@ func (f *fastPath) answerTargets(packet, room []byte, plain *backend.Plain) []by
 			first = t.ID
 		}
 		if n == 0 || t.ID != last && t.ID != first {
-			owner := f.reply.Owner(target, &f.query, t.Label, t.Host)
+			owner := f.reply.Owner(target, &f.query, t.Label, host)
 			f.reply.Additional(limit, owner, dns.TypeA, plain.TTL, t.A, 4)
 			f.reply.Additional(limit, owner, dns.TypeAAAA, plain.TTL, t.AAAA, 16)
 		}
