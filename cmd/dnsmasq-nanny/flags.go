@@ -47,12 +47,12 @@ type flags struct {
 	exec         string
 	restart      bool
 	configDir    string
-	syncInterval time.Duration
+	syncInterval duration
 	kubeDNS      hostPort
-	logInterval  time.Duration
+	logInterval  duration
 	stateDir     string
 	httpAddr     hostPort
-	lameduck     time.Duration
+	lameduck     duration
 	version      bool
 
 	dnsmasq []string // what follows "--"
@@ -60,25 +60,28 @@ type flags struct {
 
 // newFlags returns the flags with their defaults, and the set that parses them.
 func newFlags() (*flags, *flag.FlagSet) {
-	f := &flags{kubeDNS: hostPort{text: "127.0.0.1:10053", defaultPort: "53"}}
+	f := &flags{
+		kubeDNS:      hostPort{text: "127.0.0.1:10053", defaultPort: "53"},
+		syncInterval: duration(10 * time.Second), lameduck: duration(25 * time.Second),
+	}
 	fs := flag.NewFlagSet("dnsmasq-nanny", flag.ContinueOnError)
 	fs.StringVar(&f.exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
 	fs.BoolVar(&f.restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a "+
 		"reload or, where that cannot work, a restart; false: changes are only noted in the log")
 	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file "+
 		"for each key")
-	fs.DurationVar(&f.syncInterval, "syncInterval", 10*time.Second, "`time` between two readings of the configuration; "+
+	fs.Var(&f.syncInterval, "syncInterval", "`time` between two readings of the configuration; "+
 		"0: it is read once")
 	fs.Var(&f.kubeDNS, "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a "+
 		"name in the cluster")
-	fs.DurationVar(&f.logInterval, "logInterval", 0, "`time` between two requests to dnsmasq to log its statistics; 0: "+
+	fs.Var(&f.logInterval, "logInterval", "`time` between two requests to dnsmasq to log its statistics; 0: "+
 		"never")
 	fs.StringVar(&f.stateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with "+
 		"dnsmasq's servers where /dev/shm cannot be used for it; dnsmasq's user must then be able to enter it (default a "+
 		"directory below the system's temporary directory)")
 	fs.Var(&f.httpAddr, "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 "+
 		"(default none)")
-	fs.DurationVar(&f.lameduck, "lameduck", 25*time.Second, "`time` from SIGTERM to the end of dnsmasq, in which it goes "+
+	fs.Var(&f.lameduck, "lameduck", "`time` from SIGTERM to the end of dnsmasq, in which it goes "+
 		"on answering")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	cli.AddGoFlags(fs)
@@ -125,3 +128,22 @@ func (h *hostPort) Set(text string) error {
 
 // String implements flag.Value.
 func (h *hostPort) String() string { return h.text }
+
+// duration is a flag's value: a time that is not negative.
+type duration time.Duration
+
+// Set implements flag.Value.
+func (d *duration) Set(text string) error {
+	value, err := time.ParseDuration(text)
+	if err != nil {
+		return errors.New("want a duration with its unit, such as 10s or 1m")
+	}
+	if value < 0 {
+		return errors.New("want 0s or more, such as 10s")
+	}
+	*d = duration(value)
+	return nil
+}
+
+// String implements flag.Value.
+func (d *duration) String() string { return time.Duration(*d).String() }

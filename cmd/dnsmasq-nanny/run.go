@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,7 +44,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log, syscall.SIGQUIT) // else dnsmasq would stay
+	draining, ctx, release := cli.NotifyStop(ctx, time.Duration(f.lameduck), log, syscall.SIGQUIT) // else dnsmasq would stay
 	defer release()
 	return cli.Fatal(serve(ctx, f, hangups, draining, log))
 }
@@ -78,12 +79,12 @@ func options(f *flags, hangups <-chan os.Signal, metrics *dnsmasq.Metrics, log *
 	return dnsmasq.Options{
 		Exec:        f.exec,
 		Args:        f.dnsmasq,
-		Config:      config.Dir{Path: f.configDir, Period: f.syncInterval, Reread: hangups},
+		Config:      config.Dir{Path: f.configDir, Period: time.Duration(f.syncInterval), Reread: hangups},
 		ConfigName:  f.configDir,
 		Restart:     f.restart,
 		KubeDNS:     f.kubeDNS.text,
-		NamePeriod:  f.syncInterval,
-		LogInterval: f.logInterval,
+		NamePeriod:  time.Duration(f.syncInterval),
+		LogInterval: time.Duration(f.logInterval),
 		StateDir:    f.stateDir,
 		ReapOrphans: true,
 		Metrics:     metrics,

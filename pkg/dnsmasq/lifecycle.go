@@ -135,7 +135,7 @@ func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) er
 	})
 	if err != nil {
 		cancel()
-		return fmt.Errorf("start dnsmasq: %w", err)
+		return startError(l.exec, err)
 	}
 	c.Process = p
 	l.child = c
@@ -210,13 +210,23 @@ func (l *lifecycle) onExit(ctx context.Context, exit process.Exit) error {
 	}
 	l.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exitText(exit), "uptime", exit.Uptime, "output", exit.Tail)
 	if code := exit.Code; !c.ready && (code == 1 || code == 3 || code == 5) {
-		err := fmt.Errorf("dnsmasq does not start: %s: %s", exitText(exit), strings.Join(exit.Tail, "\n"))
-		if l.cmdErr != nil {
-			err = fmt.Errorf("%w\n%w", err, l.cmdErr) // dnsmasq does not name the option
-		}
-		return err
+		return l.refusal(ctx, exit)
 	}
 	return l.onDeath(exit, now)
+}
+
+// refusal explains why dnsmasq does not start. dnsmasq does not name the option.
+func (l *lifecycle) refusal(ctx context.Context, exit process.Exit) error {
+	err := fmt.Errorf("dnsmasq does not start: %s: %s", exitText(exit), strings.Join(exit.Tail, "\n"))
+	if l.cmdErr != nil {
+		return fmt.Errorf("%w\n%w", err, l.cmdErr)
+	}
+	if exit.Code == 1 {
+		if refused := refusedOptions(ctx, &l.reaper, l.exec, l.cmd.Args); len(refused) > 0 {
+			return fmt.Errorf("%w\ndnsmasq refuses %s: correct it, see dnsmasq --help", err, strings.Join(refused, " and "))
+		}
+	}
+	return err
 }
 
 // onDeath decides when dnsmasq is started again.

@@ -132,6 +132,22 @@ func parseArgs(args []string) ([]option, error) {
 	return options, nil
 }
 
+// Options returns the options in args that dnsmasq understands, each as one argument
+// with its long name.
+func Options(args []string) []string {
+	options, _ := parseArgs(args) // those that it does not understand are left out
+	rules := newGrammar().long
+	texts := make([]string, 0, len(options))
+	for _, o := range options {
+		text := "--" + o.name
+		if rules[o.name] == needsValue || o.value != "" {
+			text += "=" + o.value
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
 // parseLong reads a long option without its dashes. It returns how many of the
 // arguments behind it, rest, are its value: none or one.
 func (g grammar) parseLong(text string, rest []string) ([]option, int, error) {

@@ -162,3 +162,13 @@ func dnsmasqPath(t testing.TB) string {
 	}
 	return path
 }
+
+// TestOptions: every option is one argument, whatever form it was given in.
+func TestOptions(t *testing.T) {
+	args := []string{"-kc", "abc", "--port", "53", "--resolv", "-Sx", "--listen-address=", "--unknown", "--log-queries=extra"}
+	want := []string{"--keep-in-foreground", "--cache-size=abc", "--port=53", "--resolv-file", "--server=x",
+		"--listen-address=", "--log-queries=extra"}
+	if diff := cmp.Diff(want, Options(args)); diff != "" {
+		t.Errorf("options (-want +got):\n%s", diff)
+	}
+}
