@@ -29,6 +29,9 @@ type Config struct {
 	// Mistyped are unknown keys that resemble a known one, sorted. They only cause
 	// warnings.
 	Mistyped []string
+	// Repeated are the stub domains that are given more than once, sorted. They only
+	// cause warnings.
+	Repeated []string
 }
 
 // A StubDomain is a domain with its own servers.

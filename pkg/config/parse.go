@@ -61,6 +61,7 @@ func Parse(files map[string]string) (Config, error) {
 	if cfg.StubDomains, err = parseStubDomains(files[keyStubDomains]); err != nil {
 		return Config{}, keyError(keyStubDomains, err)
 	}
+	cfg.Repeated = repeatedNames(files[keyStubDomains])
 	if cfg.Upstreams, err = parseUpstreams(files[keyUpstreams]); err != nil {
 		return Config{}, keyError(keyUpstreams, err)
 	}
@@ -100,6 +101,30 @@ func parseStubDomains(text string) ([]StubDomain, error) {
 		stubs = append(stubs, stub)
 	}
 	return stubs, nil
+}
+
+// repeatedNames returns the names that the valid JSON object of arrays in text has more
+// than once, sorted.
+func repeatedNames(text string) []string {
+	dec := json.NewDecoder(strings.NewReader(text))
+	count := make(map[string]int)
+	for {
+		token, err := dec.Token() // of the object: a brace or a name
+		if err != nil {
+			break // the end of the object
+		}
+		name, ok := token.(string)
+		if !ok {
+			continue
+		}
+		count[name]++
+		var servers json.RawMessage
+		if dec.Decode(&servers) != nil {
+			break
+		}
+	}
+	maps.DeleteFunc(count, func(_ string, n int) bool { return n == 1 })
+	return slices.Sorted(maps.Keys(count))
 }
 
 func parseUpstreams(text string) ([]Nameserver, error) {

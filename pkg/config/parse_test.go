@@ -70,7 +70,7 @@ func TestParseGood(t *testing.T) {
 		{"good-stub-reverse-zone", config.Config{StubDomains: []config.StubDomain{
 			{Domain: "2.0.192.in-addr.arpa", Servers: []config.StubServer{address("192.0.2.1:53")}},
 		}}},
-		{"good-stub-twice-last-counts", config.Config{StubDomains: []config.StubDomain{
+		{"good-stub-twice-last-counts", config.Config{Repeated: []string{"acme.example"}, StubDomains: []config.StubDomain{
 			{Domain: "acme.example", Servers: []config.StubServer{address("192.0.2.2:53")}},
 		}}},
 		{"good-stub-host-of-one-label", config.Config{StubDomains: []config.StubDomain{
@@ -305,6 +305,25 @@ func TestMistypedKeys(t *testing.T) {
 		warnings := strings.Join(config.Warnings(cfg, "cluster.local"), "\n")
 		if named := strings.Contains(warnings, "write "+meant+" "); meant != "" && !named || meant == "" && warnings != "" {
 			t.Errorf("key %q: got warnings %q, want one that names %q", key, warnings, meant)
+		}
+	}
+}
+
+// A stub domain that is given twice has the last servers, and is named.
+func TestRepeatedStubDomains(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"acme.example": ["192.0.2.1"], "b.example": ["192.0.2.2"]}`:                    "",
+		`{"acme.example": ["192.0.2.1"], "b.example": ["acme.example", "acme.example"]}`: "",
+		`{"acme.example": ["192.0.2.1"], "b.example": null, "\u0061cme.example": ["192.0.2.3", "ns.example"]}`: `key stubDomains: "acme.example" is given more than once: only the last one is used, ` +
+			"with the servers [192.0.2.3:53 ns.example]",
+	} {
+		cfg, err := config.Parse(map[string]string{"stubDomains": text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings := config.Warnings(cfg, "cluster.local")
+		if got := strings.Join(warnings, "\n"); !strings.HasPrefix(got, want) || want == "" && strings.Contains(got, "acme") {
+			t.Errorf("%s: got warnings %q, want %q", text, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,10 @@ func warnings(cfg Config, zone string) []string {
 			warn("key stubDomains: %q is the cluster domain: all names of the cluster go to its servers", d)
 		case d == "in6.arpa" || strings.HasSuffix(d, ".in6.arpa"):
 			warn("key stubDomains: %q does not exist: reverse names of IPv6 addresses end in ip6.arpa", d)
+		}
+		if slices.Contains(cfg.Repeated, stub.Domain) {
+			warn("key stubDomains: %q is given more than once: only the last one is used, with the servers %v",
+				stub.Domain, stub.Servers)
 		}
 		if len(stub.Servers) == 0 {
 			warn("key stubDomains: %q has no servers and so no effect", stub.Domain)
