@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,10 +32,12 @@ const settleTime = 200 * time.Millisecond
 
 // Run implements Source. It reports invalid content once, but an unreadable directory
 // after each Period, so that operators see it. It reports content after a read error even
-// if it is the same as before.
+// if it is the same as before. The file of a key counts as removed after two Periods, or at
+// once with a new revision of a mounted ConfigMap.
 func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 	last := d.read()
 	apply(last.Update)
+	absent := false // a file was, and last is of the reading before
 	var tick <-chan time.Time
 	if d.Period > 0 {
 		ticker := time.NewTicker(d.Period)
@@ -46,17 +49,14 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 		case <-ctx.Done():
 			return nil
 		case <-d.Reread:
-			last = d.read()
+			last, absent = d.read(), false
 			apply(last.Update)
 		case <-tick:
-			// Neither a read error nor an empty directory has a version.
-			next := d.read()
-			if next.blank && next.Version != last.Version {
-				if !pause.For(ctx, settleTime) {
-					return nil
-				}
-				next = d.read()
+			next := d.after(ctx, last)
+			if absent = !absent && next.lacks(last); absent {
+				continue // last is still what counts
 			}
+			// Neither a read error nor an empty directory has a version.
 			if next.unreadable() || last.unreadable() || next.Version != last.Version {
 				apply(next.Update)
 			}
@@ -68,20 +68,49 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 // unreadable reports whether u is a read error: invalid content has a version.
 func (u Update) unreadable() bool { return u.Err != nil && u.Version == "" }
 
-// A reading is an Update, and whether a file was blank.
+// A reading is an Update, with what the next one is compared to.
 type reading struct {
 	Update
-	blank bool
+	blank bool     // a file is
+	keys  []string // that have a file
+	data  string   // revision of the ConfigMap; empty in other directories
+}
+
+// after returns the reading that follows last. It is last when ctx is done.
+func (d Dir) after(ctx context.Context, last reading) reading {
+	next := d.read()
+	if next.blank && next.Version != last.Version {
+		if !pause.For(ctx, settleTime) {
+			return last
+		}
+		next = d.read()
+	}
+	if next.unreadable() {
+		next.keys, next.data = last.keys, last.data
+	}
+	return next
+}
+
+// lacks reports whether r misses files of last that an editor may have renamed away and
+// not written yet. Absent means the default, which must not be applied for a moment. A
+// key that is deleted from a ConfigMap goes with a new revision.
+func (r reading) lacks(last reading) bool {
+	return !r.unreadable() && r.data == last.data && slices.ContainsFunc(last.keys, func(key string) bool {
+		return !slices.Contains(r.keys, key)
+	})
 }
 
 func (d Dir) read() reading {
-	files, version, err := readDir(d.Path)
+	files, data, err := readDir(d.Path)
 	if err != nil {
 		return reading{Update: Update{Err: err}}
 	}
-	r := reading{Update: Update{Version: version}}
-	for _, text := range files {
+	r := reading{Update: Update{Version: Version(files)}, data: data}
+	for name, text := range files {
 		r.blank = r.blank || strings.TrimSpace(text) == ""
+		if isKey(name) {
+			r.keys = append(r.keys, name)
+		}
 	}
 	if r.Config, err = Parse(files); err != nil {
 		r.Err = fmt.Errorf("config directory %s: %w", d.Path, err)

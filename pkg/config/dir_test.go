@@ -150,6 +150,8 @@ func TestDirAppliesChanges(t *testing.T) {
 
 		p.remove("upstreamNameservers")
 		p.next()
+		p.want() // it may be written again
+		p.next()
 		if versions := p.want("defaults"); versions[0] != "" {
 			t.Errorf("empty directory: got version %q, want none", versions[0])
 		}
@@ -161,6 +163,69 @@ func TestDirAppliesChanges(t *testing.T) {
 		if versions := p.want("defaults"); versions[0] == "" {
 			t.Error("a file: got no version")
 		}
+	})
+}
+
+// A file that is renamed away and then written again is not taken for the default.
+func TestDirRenamedFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoll(t, period, upstream("192.0.2.1"))
+		p.want("192.0.2.1:53")
+		for _, ip := range []string{"192.0.2.2", "192.0.2.3"} {
+			p.remove("upstreamNameservers")
+			p.write("other", ip)
+			p.next()
+			p.want()
+			p.write("upstreamNameservers", `["`+ip+`"]`)
+			p.next()
+			p.want(ip + ":53")
+		}
+		p.remove("upstreamNameservers")
+		p.next()
+		p.write("other", "\xff") // a read error between the two
+		p.next()
+		p.want("unreadable")
+		p.remove("other")
+		p.next()
+		p.want()
+		p.write("upstreamNameservers", `["192.0.2.4"]`)
+		p.next()
+		p.want("192.0.2.4:53")
+	})
+}
+
+// A key that is deleted from a mounted ConfigMap has its default at once, as it goes with
+// a new revision.
+func TestDirNewRevision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoll(t, period, map[string]string{})
+		p.want("defaults")
+		revise := func(revision string, files map[string]string) {
+			if err := os.Mkdir(filepath.Join(p.dir, revision), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for name, content := range files {
+				p.write(filepath.Join(revision, name), content)
+			}
+			if err := os.Symlink(revision, filepath.Join(p.dir, "..new")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(p.dir, "..new"), filepath.Join(p.dir, "..data")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		revise("..1", upstream("192.0.2.1"))
+		if err := os.Symlink("..data/upstreamNameservers", filepath.Join(p.dir, "upstreamNameservers")); err != nil {
+			t.Fatal(err)
+		}
+		p.next()
+		p.want("192.0.2.1:53")
+		revise("..2", nil) // the link is removed later
+		p.next()
+		p.want("unreadable")
+		p.remove("upstreamNameservers")
+		p.next()
+		p.want("defaults")
 	})
 }
 

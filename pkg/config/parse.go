@@ -19,6 +19,11 @@ const (
 	keyUpstreams   = "upstreamNameservers"
 )
 
+// isKey reports whether name is a key of the ConfigMap.
+func isKey(name string) bool {
+	return name == keyFederations || name == keyStubDomains || name == keyUpstreams
+}
+
 // maxUpstreams is the number of upstreamNameservers that Parse accepts.
 const maxUpstreams = 15
 

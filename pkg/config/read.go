@@ -33,18 +33,18 @@ const (
 // file is missing, unreadable or not UTF-8.
 //
 // All files are of one revision of a ConfigMap: readDir starts over if it changes.
-func readDir(dir string) (files map[string]string, version string, err error) {
+func readDir(dir string) (files map[string]string, data string, err error) {
 	for range readAttempts {
-		before, _ := os.Readlink(filepath.Join(dir, dataLink))
+		data, _ = os.Readlink(filepath.Join(dir, dataLink))
 		files, err = readOnce(dir)
-		if after, _ := os.Readlink(filepath.Join(dir, dataLink)); after == before {
+		if after, _ := os.Readlink(filepath.Join(dir, dataLink)); after == data {
 			break
 		}
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("read config directory %s: %w", dir, err)
 	}
-	return files, Version(files), nil
+	return files, data, nil
 }
 
 func readOnce(dir string) (map[string]string, error) {

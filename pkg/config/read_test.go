@@ -35,14 +35,14 @@ func TestRead(t *testing.T) {
 	must(os.WriteFile(filepath.Join(dir, "empty"), nil, 0o600))
 	must(os.WriteFile(filepath.Join(dir, "plain"), []byte("text\n"), 0o600))
 
-	got, version, err := config.Read(dir)
+	got, data, err := config.Read(dir)
 	must(err)
 	want := map[string]string{"empty": "", "linked": "behind two links", "plain": "text\n"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Read (-want +got):\n%s", diff)
 	}
-	if version == "" || version != config.Version(got) {
-		t.Errorf("got version %q, want that of the files", version)
+	if data != "..revision1" {
+		t.Errorf("got revision %q, want what ..data points to", data)
 	}
 }
 
