@@ -29,12 +29,14 @@ func (c *chaos) diskFull(t *testing.T) {
 		// always, start and later are commands in the directory's mount
 		// namespace; the control run has only the first.
 		always, start, later string
-		target               target
+		// fewLost: as for other changes of upstreams, queries that are pending at
+		// the removed server are lost when its line goes.
+		target target
 	}{
-		{"state directory full from the start, then 2 changes", "", fill, "", asControl},
-		{"state directory full later, then 2 changes", "", "", fill, asControl},
-		{"state directory read-only from the start, then 2 changes", "", readOnly, "", asControl},
-		{"state directory read-only later, then 2 changes", "", "", readOnly, asControl},
+		{"state directory full from the start, then 2 changes", "", fill, "", fewLost},
+		{"state directory full later, then 2 changes", "", "", fill, fewLost},
+		{"state directory read-only from the start, then 2 changes", "", readOnly, "", fewLost},
+		{"state directory read-only later, then 2 changes", "", "", readOnly, fewLost},
 		{"state directory and /dev/shm read-only from the start, then 2 changes", memory, readOnly + " && mount -o remount,ro /dev/shm", "", shortGap},
 		{"state directory and /dev/shm full later, then 2 changes", memory, "", fill + "; dd if=/dev/zero of=/dev/shm/fill bs=4k 2>/dev/null || true", shortGap},
 	} {
