@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/usr/local/sbin
 
 # The modules whose code is ours and quick to build.
-MODULES := . e2e tools
+MODULES := . cmd/node-cache e2e tools
 
 # A release is named by its tag; else the commands find out by themselves.
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
@@ -32,6 +32,8 @@ test: go ## Vet and test everything but e2e (a few minutes, the first time more)
 	@hack/dnsmasq.sh >/dev/null
 	go vet ./...
 	go test $(RACE) -shuffle=on ./...
+	go -C cmd/node-cache vet ./...
+	go -C cmd/node-cache test $(RACE) -shuffle=on ./...
 
 .PHONY: e2e
 e2e: go ## Test the three commands against a real control plane (e2e/README.md)
@@ -59,6 +61,7 @@ e2e-cluster: go ## Test the pod on a real node: kubelet, containerd, kube-proxy;
 build: go ## Build the commands into bin/, for any Linux of this architecture
 ## VERSION=v1.2.3 is what they call themselves (default: the tag, else the revision)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
+	CGO_ENABLED=0 go -C cmd/node-cache build -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/ .
 
 .PHONY: images
 images: go ## Pack the commands into container images, dist/images/*.tar, without a container engine

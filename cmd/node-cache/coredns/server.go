@@ -1,0 +1,63 @@
+package coredns
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+)
+
+// Options configure a Server.
+type Options struct {
+	Path  string // of the Corefile, for messages and relative imports
+	Port  uint16 // of zones without one
+	Quiet bool   // do not print the zones
+}
+
+// A Server is a running CoreDNS.
+type Server struct {
+	path     string
+	instance *caddy.Instance
+}
+
+// Start runs a Corefile. Its sockets are open when Start returns.
+func Start(opts Options, text string) (*Server, error) {
+	if err := dnsserver.SetDirectives(Directives()); err != nil {
+		return nil, err
+	}
+	dnsserver.Port = strconv.Itoa(int(opts.Port))
+	dnsserver.Quiet, caddy.Quiet = opts.Quiet, opts.Quiet
+	s := &Server{path: opts.Path}
+	instance, err := caddy.Start(s.input(text))
+	if err != nil {
+		return nil, fmt.Errorf("start the Corefile %s: %w", opts.Path, err)
+	}
+	s.instance = instance
+	return s, nil
+}
+
+// Reload replaces the running Corefile on the same sockets. If it fails, the old one
+// still runs.
+func (s *Server) Reload(text string) error {
+	instance, err := s.instance.Restart(s.input(text))
+	if err != nil {
+		return fmt.Errorf("reload the Corefile %s: %w", s.path, err)
+	}
+	s.instance = instance
+	return nil
+}
+
+// Stop lets queries finish, for 5 s at most, and closes all sockets.
+func (s *Server) Stop() error {
+	for _, err := range s.instance.ShutdownCallbacks() {
+		if err != nil {
+			return err
+		}
+	}
+	return s.instance.Stop()
+}
+
+func (s *Server) input(text string) caddy.Input {
+	return caddy.CaddyfileInput{Contents: []byte(text), Filepath: s.path, ServerTypeName: "dns"}
+}

@@ -1,0 +1,48 @@
+package coredns_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
+)
+
+// A Corefile is served, another one replaces it on the same socket, and one that is
+// refused changes nothing.
+func TestServer(t *testing.T) {
+	addr := netip.MustParseAddrPort("127.0.0.1:0")
+	text := func(ip string) string {
+		return fmt.Sprintf(".:5399 {\n\tbind %s\n\thosts {\n\t\t%s name.example\n\t}\n}\n", addr.Addr(), ip)
+	}
+	server, err := coredns.Start(coredns.Options{Path: "Corefile", Port: 53, Quiet: true}, text("192.0.2.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	expect := func(ip string) {
+		t.Helper()
+		reply, err := dns.Exchange(new(dns.Msg).SetQuestion("name.example.", dns.TypeA), "127.0.0.1:5399")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(reply.Answer) != 1 || reply.Answer[0].(*dns.A).A.String() != ip {
+			t.Errorf("got %v, want %s", reply.Answer, ip)
+		}
+	}
+	expect("192.0.2.1")
+	if err := server.Reload(text("192.0.2.2")); err != nil {
+		t.Fatal(err)
+	}
+	expect("192.0.2.2")
+	if err := server.Reload(".:5399 {\n\tno-such-plugin\n}\n"); err == nil {
+		t.Error("an unknown plugin is accepted")
+	}
+	expect("192.0.2.2")
+}
