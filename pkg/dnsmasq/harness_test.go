@@ -185,8 +185,10 @@ func (r *running) logged(pattern string) int {
 
 // answer returns the address in dnsmasq's answer for name; the rcode when there
 // is none, "no reply" when there is no reply either.
-func (r *running) answer(name string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func (r *running) answer(name string) string { return r.answerWithin(name, 5*time.Second) }
+
+func (r *running) answerWithin(name string, timeout time.Duration) string {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	reply, err := dnstest.TryExchange(ctx, r.addr.String(), dnstest.Query(name, dns.TypeA), false)
 	if err != nil {
@@ -200,10 +202,10 @@ func (r *running) answer(name string) string {
 	return dns.RcodeToString[reply.Rcode]
 }
 
-// waitAnswer waits until name has an answer.
+// waitAnswer asks again and again until name has an answer.
 func (r *running) waitAnswer(name, want string) {
 	r.t.Helper()
-	r.wait(want+" for "+name, func() bool { return r.answer(name) == want })
+	r.wait(want+" for "+name, func() bool { return r.answerWithin(name, time.Second) == want })
 }
 
 // serversFile is the content of the servers file, without comments and markers.

@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"flag"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -18,6 +19,10 @@ import (
 func TestMain(m *testing.M) {
 	if code, ok := processtest.Play(); ok {
 		os.Exit(code)
+	}
+	// Most tests wait for timers. The command line can change the default.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }

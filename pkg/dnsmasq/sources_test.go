@@ -28,20 +28,23 @@ func TestResolvConfFollowed(t *testing.T) {
 	r := startNanny(t, "", func(o *Options) { o.Args = append(o.Args[:len(o.Args)-1], "-r"+path) })
 	r.configure()
 	r.waitLog(1, answersLine)
+	if got, want := r.serversFile(), "192.0.2.1 192.0.2.2"; got != want {
+		t.Errorf("servers %q, want %q", got, want)
+	}
 	steps := []struct {
 		do   func()
 		want string
+		n    int // how often dnsmasq then had these servers by a change
 	}{
-		{func() {}, "192.0.2.1 192.0.2.2"},
-		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3"},
-		{func() { r.configure(keyUpstreams, `["192.0.2.9"]`) }, "192.0.2.9"},
-		{func() { r.configure() }, "192.0.2.1 192.0.2.3"},
+		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3", 1},
+		{func() { r.configure(keyUpstreams, `["192.0.2.9"]`) }, "192.0.2.9", 1},
+		{func() { r.configure() }, "192.0.2.1 192.0.2.3", 2},
 	}
-	for i, step := range steps {
+	for _, step := range steps {
 		step.do()
-		r.wait(fmt.Sprintf("step %d: %s", i+1, step.want), func() bool { return r.serversFile() == step.want })
-		r.waitLog(i, confirmedLine)
+		r.waitLog(step.n, confirmedLine+` servers="?\[`+step.want+`\]`)
 	}
+	r.wait("removed servers to go", func() bool { return r.serversFile() == "192.0.2.1 192.0.2.3" })
 	if pids := r.pids(); len(pids) != 1 {
 		t.Errorf("dnsmasq ran as %v, want one process", pids)
 	}
