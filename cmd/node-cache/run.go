@@ -3,21 +3,48 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/agent"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
+const about = `A DNS cache on each node. Pods ask it on a link-local address, or on the ClusterIP
+of kube-dns, which packet rules bring to it while it answers. CoreDNS serves; the
+Corefile is made from a template and the ConfigMap kube-dns.
+
+Usage:
+  node-cache -localip=ADDRESS[,ADDRESS...] [flags]
+
+A flag has one dash or two, and a flag that is on or off needs = before its value:
+-setupinterface=false.
+
+Signals: SIGTERM makes /ready say 503 and ends the agent after the time of
+-lameduck; SIGINT, SIGQUIT or a second SIGTERM ends it at once. SIGUSR1 loads the
+Corefile again.
+
+Exit codes: 0 after a stop, 1 for a wrong value or a failure, 2 for a flag that
+cannot be parsed.
+
+Example:
+  node-cache -localip=169.254.20.10,10.96.0.10 -conf=/etc/Corefile -upstreamsvc=kube-dns-upstream`
+
 // run is the whole command.
-func run(ctx context.Context, args []string, _ io.Writer) error {
-	opts, err := options.Parse(args, os.Stderr)
-	if err != nil {
-		return cli.Listen(err)
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	f, fs := options.NewFlags()
+	if err := cli.ParseGo(fs, args, about, stdout); err != nil {
+		return err
 	}
-	log := cli.Logger()
-	_, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, log)
-	defer release()
-	return cli.Listen(agent.Run(ctx, opts, agent.Parts{Log: log}))
+	if f.Version {
+		return cli.Failed(coredns.WriteVersion(stdout, cli.Version()))
+	}
+	if f.Plugins {
+		return cli.Failed(coredns.WritePlugins(stdout))
+	}
+	opts, err := f.Check()
+	if err != nil {
+		return cli.Failed(err)
+	}
+	return cli.Failed(agent.Run(ctx, opts, agent.Parts{Log: cli.Logger(), Version: cli.Version()}))
 }

@@ -11,6 +11,7 @@ import (
 const (
 	codeOK     = 0
 	codeListen = 1
+	codeFailed = 1 // node-cache
 	codeUsage  = 2
 	codeFatal  = 255
 )
@@ -29,6 +30,10 @@ func usageError(err error) error { return withCode(codeUsage, err) }
 
 // Listen marks err as a failure to open a DNS address, exit code 1. Listen(nil) is nil.
 func Listen(err error) error { return withCode(codeListen, err) }
+
+// Failed marks err as a failure of node-cache, whose supervisors expect exit code 1.
+// Failed(nil) is nil.
+func Failed(err error) error { return withCode(codeFailed, err) }
 
 // Fatal marks err as any other failure, exit code 255, even if err has another code.
 // Fatal(nil) is nil.

@@ -24,6 +24,8 @@ func TestExitCode(t *testing.T) {
 		"usage":          {cli.Usage(cause), 2},
 		"listen":         {cli.Listen(cause), 1},
 		"fatal":          {cli.Fatal(cause), 255},
+		"failed":         {cli.Failed(cause), 1},
+		"failed of nil":  {cli.Failed(nil), 0},
 		"unknown":        {cause, 255},
 		"wrapped":        {fmt.Errorf("serve: %w", cli.Listen(cause)), 1},
 		"joined":         {errors.Join(cause, cli.Listen(cause)), 1},

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
+	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
 // A Network is the link with our addresses, and the packet rules.
@@ -41,6 +43,7 @@ type Parts struct {
 	Network  Network
 	Handover Handover
 	Log      *slog.Logger
+	Version  string
 }
 
 // renewal is the time between two renewals of the rules.
@@ -49,14 +52,17 @@ const renewal = time.Second
 // Run serves until ctx is done.
 func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	a := &agent{opts: opts, Parts: parts}
-	text, err := os.ReadFile(opts.Corefile)
+	_, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
+	defer release()
+	path := opts.Config.Corefile
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	if err := a.ensureAddresses(); err != nil {
 		return err
 	}
-	server, err := coredns.Start(coredns.Options{Path: opts.Corefile, Port: opts.Port, Quiet: opts.Quiet}, string(text))
+	server, err := coredns.Start(coredns.Options{Path: path, Port: opts.Listen.DNSPort, Quiet: opts.Quiet}, string(text))
 	if err != nil {
 		return errors.Join(err, a.closeNetwork())
 	}
@@ -85,9 +91,9 @@ func (a *agent) takeOver() error {
 	if a.Handover == nil {
 		return nil
 	}
-	addrs := make([]netip.AddrPort, len(a.opts.LocalIPs))
-	for i, addr := range a.opts.LocalIPs {
-		addrs[i] = netip.AddrPortFrom(addr, a.opts.Port)
+	addrs := make([]netip.AddrPort, len(a.opts.Net.LocalIPs))
+	for i, addr := range a.opts.Net.LocalIPs {
+		addrs[i] = netip.AddrPortFrom(addr, a.opts.Listen.DNSPort)
 	}
 	return errors.Join(a.Handover.Steer(addrs), a.Handover.Serving())
 }
@@ -112,7 +118,7 @@ func (a *agent) serve(ctx context.Context) {
 
 // closeNetwork removes rules and link, as far as no successor uses them.
 func (a *agent) closeNetwork() error {
-	if a.Network == nil || a.opts.SkipTeardown {
+	if a.Network == nil || a.opts.Net.SkipTeardown {
 		return nil
 	}
 	leaveLink := false
