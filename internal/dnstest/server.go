@@ -3,6 +3,7 @@ package dnstest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -75,18 +76,28 @@ func (s *Server) Addr() string { return s.addr.String() }
 func (s *Server) Close() { s.stop() }
 
 // FreeAddr returns an address of 127.0.0.1 whose port is free for UDP and TCP, for
-// a server in another process. Another program may take it meanwhile.
+// a server in another process. Another program may take it meanwhile. The system does
+// not give the port to a client.
 func FreeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
-	udp, tcp, err := listen(netip.AddrPortFrom(loopback, 0))
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	const (
+		attempts = 100
+		lowest   = 10_000
+		highest  = 32_767 // Linux has 32768 and above for clients
+	)
+	for range attempts {
+		addr := netip.AddrPortFrom(loopback, lowest+rand.N[uint16](highest-lowest+1))
+		udp, tcp, err := listen(addr)
+		if err != nil {
+			continue // it is in use
+		}
+		if err := errors.Join(udp.Close(), tcp.Close()); err != nil {
+			t.Fatalf("find a free port: %v", err)
+		}
+		return addr
 	}
-	addr := udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	if err := errors.Join(udp.Close(), tcp.Close()); err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	return addr
+	t.Fatalf("none of %d ports is free", attempts)
+	return netip.AddrPort{}
 }
 
 // listen opens UDP and TCP on one port. A port that is free for one of them only
