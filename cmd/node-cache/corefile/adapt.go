@@ -1,0 +1,168 @@
+package corefile
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Plugins of node-cache that Adapt adds to blocks.
+const (
+	// Unavailable answers SERVFAIL. Its argument is the reason.
+	Unavailable = "unavailable"
+	// Stale marks expired replies of the cache. Its arguments are the TTL by which it
+	// recognizes them, and the TTL that clients get.
+	Stale = "stale"
+)
+
+// The cache gives expired replies a TTL that no other reply has, because its own limit
+// is an hour. The plugin Stale turns it into the TTL for clients.
+const (
+	StaleMark = 604801
+	StaleTTL  = 5
+)
+
+// serveStale is what the cache of the cluster zone does unless the Corefile has
+// serve_stale: it waits for the upstream, half a second at most.
+var serveStale = fmt.Sprintf("serve_stale 1h verify 500ms %ds 5s", StaleMark)
+
+// Facts are what Adapt has to know beside the Corefile.
+type Facts struct {
+	ClusterUpstream netip.Addr // zero: it is not known
+	Empty           []string   // files named by forward that name no server
+}
+
+// Adapt returns the Corefile that CoreDNS is to load. Each warning is about a block that
+// answers SERVFAIL.
+func Adapt(text string, f Facts) (adapted string, warnings []string) {
+	blocks, err := scan(text)
+	if err != nil {
+		return text, nil
+	}
+	var edits []edit
+	for _, b := range blocks {
+		for _, d := range b.directives {
+			if d.name() != "forward" || len(d.words) < 3 {
+				continue
+			}
+			e, warning := checkTargets(d, f)
+			edits = append(edits, e...)
+			if warning != "" {
+				warnings = append(warnings, fmt.Sprintf("line %d: %s: %s", d.line(), strings.Join(texts(b.keys), " "), warning))
+			}
+		}
+		edits = append(edits, addStale(text, b, f)...)
+	}
+	return apply(text, edits), warnings
+}
+
+// checkTargets removes targets of a forward that CoreDNS refuses. Without any other
+// target the zone is unavailable.
+func checkTargets(d directive, f Facts) (edits []edit, warning string) {
+	left := 0
+	for _, target := range d.words[2:] {
+		switch {
+		case target.text == clusterDNS:
+			warning = "the address of the cluster upstream is not in the environment (-upstreamsvc)"
+		case slices.Contains(f.Empty, target.text):
+			warning = "there is no nameserver in " + target.text
+		default:
+			left++
+			continue
+		}
+		edits = append(edits, edit{start: target.start, end: target.end})
+	}
+	if left > 0 || warning == "" {
+		return edits, ""
+	}
+	with := unavailable(warning, "")
+	return []edit{{start: d.start(), end: d.end, with: with}}, warning
+}
+
+func unavailable(reason, indent string) string {
+	return indent + Unavailable + " " + strconv.Quote(reason)
+}
+
+// addStale lets the cache of the cluster zone answer with expired replies. The cluster
+// zone is one that is forwarded to the cluster upstream, without the reverse zones.
+func addStale(text string, b block, f Facts) []edit {
+	if b.isSnippet() || !f.ClusterUpstream.IsValid() || slices.ContainsFunc(b.keys, isNoClusterZone) {
+		return nil
+	}
+	cluster := slices.ContainsFunc(b.directives, func(d directive) bool {
+		return d.name() == "forward" && slices.ContainsFunc(d.words[1:], f.isClusterUpstream)
+	})
+	for _, d := range b.directives {
+		if d.name() != "cache" || !cluster || d.has("serve_stale") {
+			continue
+		}
+		indent := indentOf(text, d.start())
+		stale := edit{start: d.start(), end: d.start(), with: fmt.Sprintf("%s %d %d\n%s", Stale, StaleMark, StaleTTL, indent)}
+		if d.open > 0 {
+			return []edit{stale, {start: d.open, end: d.open, with: "\n" + indent + "    " + serveStale}}
+		}
+		return []edit{stale, {start: d.end, end: d.end, with: " {\n" + indent + "    " + serveStale + "\n" + indent + "}"}}
+	}
+	return nil
+}
+
+// isNoClusterZone reports whether a key of a block is the root or a reverse zone.
+func isNoClusterZone(key token) bool {
+	for _, zone := range zones([]block{{keys: []token{key}}}, 53) {
+		if strings.HasPrefix(zone, ".:") || strings.Contains(zone, ".arpa.:") {
+			return true
+		}
+	}
+	return false
+}
+
+func (f Facts) isClusterUpstream(t token) bool {
+	text := strings.TrimPrefix(t.text, "dns://")
+	if addr, err := netip.ParseAddrPort(text); err == nil {
+		return addr.Addr() == f.ClusterUpstream
+	}
+	addr, err := netip.ParseAddr(text)
+	return err == nil && addr == f.ClusterUpstream
+}
+
+// Files returns the files that forward directives of a Corefile name as targets.
+func Files(text string) []string {
+	blocks, err := scan(text)
+	if err != nil {
+		return nil
+	}
+	var files []string
+	for _, b := range blocks {
+		for _, d := range b.directives {
+			if d.name() != "forward" {
+				continue
+			}
+			for _, t := range d.words[1:] {
+				if strings.HasPrefix(t.text, "/") && !slices.Contains(files, t.text) {
+					files = append(files, t.text)
+				}
+			}
+		}
+	}
+	return files
+}
+
+// texts returns words without quotes.
+func texts(words []token) []string {
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = w.text
+	}
+	return list
+}
+
+// indentOf returns the blanks between the start of a line and at.
+func indentOf(text string, at int) string {
+	start := strings.LastIndexByte(text[:at], '\n') + 1
+	if strings.Trim(text[start:at], " \t") != "" {
+		return "    "
+	}
+	return text[start:at]
+}
