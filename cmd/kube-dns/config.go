@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,7 @@ type settings struct {
 // shownConfig is the part of the status page about the configuration.
 type shownConfig struct {
 	Version, Origin, Refused string
+	Since, RefusedSince      time.Time
 	Upstreams                []string
 	StubDomains              int
 	Federations              int
@@ -87,6 +89,9 @@ func (s *settings) refuse(key string, err error) {
 	s.refused.WithLabelValues(key).Inc()
 	s.valid.Set(0)
 	shown := *s.shown.Load()
+	if shown.Refused == "" {
+		shown.RefusedSince = time.Now()
+	}
 	shown.Refused = err.Error()
 	s.shown.Store(&shown)
 }
@@ -110,6 +115,7 @@ func (s *settings) use(in config.InUse) {
 	}
 	shown := &shownConfig{
 		Version: in.Version, Origin: in.Origin, StubDomains: len(stubs), Federations: len(cfg.Federations),
+		Since: time.Now(),
 	}
 	addrs := make([]netip.AddrPort, len(upstreams))
 	for i, u := range upstreams {

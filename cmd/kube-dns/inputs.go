@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/internal/statuspage"
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
@@ -18,7 +19,6 @@ import (
 type inputs struct {
 	objects kubedns.Source
 	config  config.Source
-	name    string // for the status page
 	// waitingFor returns in one line what the first list waits for, and why.
 	waitingFor func() string
 	// failing reports whether lists fail at the moment, confirmed returns when data
@@ -28,6 +28,8 @@ type inputs struct {
 	confirmed func(now time.Time) time.Time
 	trouble   func() string
 	alive     func(now time.Time) error
+	// parts are those of the status page.
+	parts func() []statuspage.Part
 }
 
 // newInputs returns the sources that the flags choose.
@@ -35,7 +37,8 @@ func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs,
 	if o.manifests != "" {
 		m := &manifest.Source{Dir: o.manifests, Log: log}
 		return inputs{
-			objects: m, config: localConfig(o), name: "manifests in " + o.manifests,
+			objects: m, config: localConfig(o),
+			parts:      func() []statuspage.Part { return []statuspage.Part{manifestPart(m)} },
 			waitingFor: func() string { return waitingForManifests(m) },
 		}, nil
 	}
@@ -51,11 +54,12 @@ func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs,
 		return inputs{}, err
 	}
 	in := inputs{
-		objects: api, config: localConfig(o), name: "API server", waitingFor: func() string { return api.Status().String() },
+		objects: api, config: localConfig(o), waitingFor: func() string { return api.Status().String() },
 		failing:   func() bool { return api.Status().Problem != nil },
 		confirmed: func(time.Time) time.Time { return api.Status().Confirmed() },
 		trouble:   func() string { return api.Status().Trouble() },
 		alive:     api.Alive,
+		parts:     func() []statuspage.Part { return watchParts(api.Status()) },
 	}
 	if o.configMap != "" {
 		in.config, err = kube.NewConfigMap(kube.ConfigMapOptions{

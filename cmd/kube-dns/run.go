@@ -99,7 +99,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	}
 	p.status = &status{
 		zone: p.zone, settings: p.settings, inputs: p.inputs, keeper: p.keeper, draining: draining,
-		serving: p.server.Alive, version: cli.Version(), start: time.Now(), log: log,
+		serving: p.server.Alive, history: newHistory(p.registry), version: cli.Version(), start: time.Now(), log: log,
 	}
 	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)
 	return p, err
@@ -165,6 +165,7 @@ func (p *process) Run(ctx context.Context) error {
 		return p.status.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry)
 	})
 	start(func(ctx context.Context) error { return returnMemory(ctx, p.zone) })
+	start(p.status.history.Run)
 
 	serve := func(ln net.Listener, handler http.Handler) {
 		start(func(ctx context.Context) error { return httpd.Serve(ctx, ln, handler, p.log) })

@@ -11,8 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/internal/pause"
+	"github.com/kube-dns/kube-dns/internal/statuspage"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
@@ -26,6 +26,7 @@ type status struct {
 	keeper   *snapshot.Keeper // nil: no snapshot
 	draining <-chan struct{}
 	serving  func(context.Context) error // nil while queries are answered
+	history  *statuspage.History
 	version  string
 	start    time.Time
 	log      *slog.Logger
@@ -61,42 +62,6 @@ func (s *status) alive(ctx context.Context) (string, error) {
 		}
 	}
 	return "ok", s.serving(ctx)
-}
-
-// handler serves the status port.
-func (s *status) handler() *http.ServeMux {
-	ready := httpd.UntilDraining(s.draining, s.ready)
-	mux := http.NewServeMux()
-	mux.Handle("/readiness", ready)
-	mux.Handle("/healthz", httpd.Check(s.alive))
-	mux.Handle("GET /cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		state, err := ready(r.Context())
-		if err != nil {
-			state = "not ready: " + err.Error()
-		}
-		s.writePage(w, state)
-	})
-	return mux
-}
-
-// writePage writes the page for operators.
-func (s *status) writePage(w http.ResponseWriter, state string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	c := s.settings.shown.Load()
-	fmt.Fprintf(w, "kube-dns %s, up %s\n\n", s.version, time.Since(s.start).Round(time.Second))
-	fmt.Fprintf(w, "state          %s\n", state)
-	fmt.Fprintf(w, "source         %s\n", s.inputs.name)
-	fmt.Fprintf(w, "configuration  %s %q: nameservers %v, %d stub domains, %d federations\n",
-		c.Origin, c.Version, c.Upstreams, c.StubDomains, c.Federations)
-	if c.Refused != "" {
-		fmt.Fprintf(w, "refused        %s\n", c.Refused)
-	}
-	fmt.Fprint(w, `
-/readiness  200 when queries are welcome
-/healthz    200 when queries are answered
-/cache      all names, as JSON
-`)
 }
 
 // Limits of /cache, which sends a large document.

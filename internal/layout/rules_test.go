@@ -4,14 +4,14 @@ package layout
 // module that it may import. A package that is not in it has no place yet.
 var mayImport = map[string][]string{
 	"cmd/kube-dns": {
-		"internal/cgroup", "internal/cli", "internal/httpd", "internal/pause",
+		"internal/cgroup", "internal/cli", "internal/explain", "internal/httpd", "internal/pause", "internal/statuspage",
 		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot",
 		"pkg/skydns", "pkg/skydns/backend", "pkg/skydns/upstream",
 	},
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "pkg/config", "pkg/dnsmasq"},
 	"cmd/sidecar":       {"internal/cli", "internal/httpd", "pkg/dnsmasq/chaos", "pkg/sidecar"},
 
-	"pkg/dns":         {"pkg/skydns/backend", "pkg/treecache"},
+	"pkg/dns":         {"internal/spelling", "pkg/skydns/backend", "pkg/treecache"},
 	"pkg/dns/convert": {"internal/protobuf", "pkg/dns"},
 	"pkg/dns/kube":    {"pkg/config", "pkg/dns", "pkg/dns/convert", "pkg/dns/kube/listwatch"},
 
@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/cgroup":              {},
 	"internal/conformance":         {},
 	"internal/docs":                {},
+	"internal/explain":             {"pkg/dns", "pkg/skydns/backend"},
 	"internal/httpd":               {},
 	"internal/layout":              {},
 	"internal/pause":               {},
@@ -47,6 +48,7 @@ var mayImport = map[string][]string{
 	"internal/protobuf":            {},
 	"internal/rcode":               {},
 	"internal/spelling":            {},
+	"internal/statuspage":          {},
 	"pkg/skydns/backend":           {},
 	"pkg/skydns/internal/udpbatch": {},
 	"pkg/skydns/internal/wire":     {},
@@ -103,7 +105,7 @@ var kept = []struct {
 	},
 	{
 		imports: []string{"github.com/prometheus/..."},
-		in:      append([]string{"cmd/...", "internal/httpd", "pkg/..."}, forTests...),
+		in:      append([]string{"cmd/...", "internal/httpd", "internal/statuspage", "pkg/..."}, forTests...),
 		why:     "metrics reach other packages as a Registerer",
 	},
 	{

@@ -97,13 +97,40 @@ func (f *Forwarder) HasStubBetween(name, apex string) bool {
 }
 
 // stubFor returns the servers of the longest stub domain that name is in.
-func (r *routes) stubFor(name string) []StubServer {
+func (r *routes) stubFor(name string) []StubServer { return r.stubs[r.stubDomain(name)] }
+
+// stubDomain returns the longest stub domain that name is in, or "".
+func (r *routes) stubDomain(name string) string {
 	for at := name; len(r.stubs) > 0 && at != ""; _, at, _ = strings.Cut(at, ".") {
-		if servers := r.stubs[at]; len(servers) > 0 {
-			return servers
+		if len(r.stubs[at]) > 0 {
+			return at
 		}
 	}
-	return nil
+	return ""
+}
+
+// Route returns the servers that are asked for a name outside the zone, as text, and the
+// stub domain that they belong to, "" for the upstreams. It is for people.
+func (f *Forwarder) Route(name string) (domain string, servers []string) {
+	r := f.routes.Load()
+	domain = r.stubDomain(name)
+	switch {
+	case f.TakesAll():
+		return "", []string{f.all.String()}
+	case domain != "":
+		for _, server := range r.stubs[domain] {
+			if server.Host != "" {
+				servers = append(servers, server.Host)
+			} else {
+				servers = append(servers, server.Addr.String())
+			}
+		}
+	case f.Takes(name):
+		for _, server := range r.upstreams {
+			servers = append(servers, server.String())
+		}
+	}
+	return domain, servers
 }
 
 // serversFor returns the servers for our own look-up of a name.

@@ -1,0 +1,96 @@
+package statuspage
+
+import "time"
+
+// A Level says how a part is.
+type Level string
+
+// The levels, from good to bad.
+const (
+	OK      Level = "ok"
+	Warning Level = "warning"
+	Failed  Level = "failed"
+)
+
+func (l Level) worseThan(other Level) bool { return l.rank() > other.rank() }
+
+func (l Level) rank() int {
+	switch l {
+	case OK:
+		return 0
+	case Warning:
+		return 1
+	}
+	return 2
+}
+
+// A Page is the state of a command at one moment.
+type Page struct {
+	Command string    `json:"command"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	// Level is that of the worst part, and Summary its text. The handler sets both.
+	Level   Level   `json:"level"`
+	Summary string  `json:"summary"`
+	Parts   []Part  `json:"parts"`
+	Tables  []Table `json:"tables,omitempty"`
+	Charts  []Chart `json:"charts,omitempty"`
+	// Question is the form that the page asks and what it found; nil: it has none.
+	Question *Question `json:"question,omitempty"`
+	Links    []Link    `json:"links,omitempty"`
+}
+
+// A Part is one thing that can be wrong.
+type Part struct {
+	Name  string `json:"name"`
+	Level Level  `json:"level"`
+	// Text is the state in one line: with a reason when the level is not OK.
+	Text string `json:"text"`
+	// Since is when the part came to this state; the zero time when that is not known.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// A Table lists things of one kind.
+type Table struct {
+	Caption string     `json:"caption"`
+	Columns []string   `json:"columns"`
+	Rows    [][]string `json:"rows"`
+	// Empty is shown in the place of a table without rows.
+	Empty string `json:"-"`
+}
+
+// A Link is another page of the same command.
+type Link struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+}
+
+// A Question is a form with fields, and the answer to what was asked.
+type Question struct {
+	Title  string  `json:"title"`
+	Fields []Field `json:"fields"`
+	// Asked reports whether there is an answer.
+	Asked   bool     `json:"asked"`
+	Summary string   `json:"summary,omitempty"`
+	Steps   *Table   `json:"steps,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+}
+
+// A Field is one input of a form.
+type Field struct {
+	Name    string   `json:"name"`
+	Label   string   `json:"label"`
+	Value   string   `json:"value"`
+	Hint    string   `json:"-"`
+	Options []string `json:"-"` // a choice, in place of free text
+}
+
+// judge sets Level and Summary to those of the worst part.
+func (p *Page) judge() {
+	p.Level, p.Summary = OK, "all parts work"
+	for _, part := range p.Parts {
+		if part.Level.worseThan(p.Level) {
+			p.Level, p.Summary = part.Level, part.Name+": "+part.Text
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kube-dns/kube-dns/internal/spelling"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
+)
+
+// An Explanation says what the zone answers to a question, and why. It is for people.
+type Explanation struct {
+	// Records are the answer, at most some of them; Total is how many there are.
+	Records []backend.Record
+	Total   int
+	// Err is that of Records: nil, also without records (NODATA), or
+	// backend.ErrNotFound (NXDOMAIN), or another one (SERVFAIL).
+	Err error
+	// Object is what the answer follows from: a Service, or the form of the name.
+	Object string
+	// Reason says why there are no records. It is empty where there are.
+	Reason string
+}
+
+// explainRecords is how many records an Explanation has at most.
+const explainRecords = 10
+
+// Explain explains the answer to a question for a name at or below the zone's apex. The
+// name is absolute and in lower case. It does not wait. Any goroutine may call it.
+func (z *Zone) Explain(ctx context.Context, name string, qtype uint16) Explanation {
+	a, err := z.Records(ctx, backend.Query{Name: name, Type: qtype, Limit: explainRecords, NoWait: true})
+	e := Explanation{Records: a.Records, Total: a.Total, Err: err}
+	v, _ := z.answering()
+	if v == nil {
+		e.Object, e.Reason = "no data", "the first lists of Services and endpoints are not complete"
+		return e
+	}
+	e.Object, e.Reason = v.explain(name, qtype)
+	switch {
+	case len(e.Records) > 0:
+		e.Reason = ""
+	case errors.Is(err, errTooOld):
+		e.Reason = "the snapshot is too old for addresses of pods"
+	case errors.Is(err, backend.ErrNotReady):
+		e.Reason = "the first lists are not complete: a Service of this name may follow"
+	case errors.Is(err, backend.ErrWouldWait):
+		e.Reason = "the answer takes a look-up that a real query waits for"
+	case err != nil && !errors.Is(err, backend.ErrNotFound):
+		e.Reason = err.Error()
+	}
+	return e
+}
+
+// explain returns what a name is, and the reason that it has if there is no record.
+func (v *view) explain(name string, qtype uint16) (object, reason string) {
+	place, rest := placeOf(name, v.domain)
+	switch place {
+	case outside:
+		return "not a name of the zone", "it is not below " + v.domain
+	case apex:
+		return "the zone's apex", "it has NS and SOA records alone"
+	case emptyNode:
+		return "a name above others", "it has no records of its own"
+	case nameServer:
+		return "the zone's name server", "Service kube-system/kube-dns has no address of this family"
+	case version:
+		return "the version of the schema", "it has a TXT record alone"
+	case pod:
+		return "a pod's address", podReason(rest)
+	case wildcard:
+		return "all Services that match", "no Service matches"
+	}
+	if f, ok := v.federations.parse(rest); ok {
+		return "federation " + f.federation, "its Service has no name there"
+	}
+	n, left := v.tree.Lookup(name)
+	if s := n.Value(); s != nil {
+		return describe(s, v.domain), reasonAt(s, left, qtype)
+	}
+	return "no Service", v.missing(rest)
+}
+
+func podReason(rest string) string {
+	label, _ := cutFirst(rest)
+	if _, ok := podAddr(label); !ok && strings.Contains(rest, ".") {
+		return fmt.Sprintf("%q is no address with dashes, such as 10-0-0-1", label)
+	}
+	return "the address is of the other family"
+}
+
+// describe names the Service and says of what kind it is.
+func describe(s *service, zone string) string {
+	name := strings.TrimSuffix(s.owner, ".svc."+zone)
+	label, namespace := cutFirst(name)
+	k := Key{namespace, label}
+	switch {
+	case s.alias() != "":
+		return fmt.Sprintf("Service %s, ExternalName %s", k, strings.TrimSuffix(s.alias(), "."))
+	case s.external:
+		return fmt.Sprintf("Service %s, ExternalName that is an address", k)
+	case s.headless:
+		return fmt.Sprintf("Service %s, headless, %d addresses of endpoints", k, s.addrs.count())
+	case s.usable:
+		return fmt.Sprintf("Service %s, ClusterIP, with a ready endpoint", k)
+	}
+	return fmt.Sprintf("Service %s, ClusterIP, without a ready endpoint: connections fail", k)
+}
+
+// reasonAt says why a name at or below the Service has no records of a type.
+func reasonAt(s *service, rest string, qtype uint16) string {
+	if s.external && rest != "" {
+		return "an ExternalName has no names below it"
+	}
+	name := belowOf(rest)
+	switch name.kind {
+	case self:
+		switch qtype {
+		case backend.TypeA:
+			return "the Service has no IPv4 address"
+		case backend.TypeAAAA:
+			return "the Service has no IPv6 address"
+		}
+		return "the Service has no record of this type"
+	case hostName:
+		if first, end := s.members().find(name.host); first < end {
+			return "the endpoint has no address of this family"
+		}
+		return fmt.Sprintf("the Service has no ready endpoint with the name %q%s", name.host, suggestHost(s, name.host))
+	case protocol:
+		return "records are below <port>." + name.protocol
+	case portName, hostOfPort:
+		if portIndex(s.ports, name.port, name.protocol) < 0 {
+			return fmt.Sprintf("the Service has no port %s.%s%s", name.port, name.protocol, portNames(s.ports))
+		}
+		if name.kind == hostOfPort && !s.headless {
+			return "a ClusterIP has no names of endpoints below its ports"
+		}
+		return "a port has SRV records alone"
+	}
+	return "no name of a Service has so many labels"
+}
+
+func suggestHost(s *service, host string) string {
+	if !s.headless || s.extra == nil || !s.extra.named {
+		return ""
+	}
+	if near := spelling.Nearest(host, s.members().hostnames, 2); near != "" {
+		return fmt.Sprintf("; there is %q", near)
+	}
+	return ""
+}
+
+// portNames lists the names of ports, at most some.
+func portNames(ports []Port) string {
+	if len(ports) == 0 {
+		return "; none of its ports has a name"
+	}
+	var names []string
+	for _, p := range ports[:min(5, len(ports))] {
+		names = append(names, "_"+p.Name+"._"+p.Protocol)
+	}
+	return "; it has " + strings.Join(names, ", ")
+}
+
+// missing says why there is no Service with a name, relative to the zone.
+func (v *view) missing(rest string) string {
+	labels := strings.Split(rest, ".")
+	slices.Reverse(labels)
+	if labels[0] != "svc" {
+		return fmt.Sprintf("names of Services are <service>.<namespace>.svc.%s", v.domain)
+	}
+	if len(labels) == 2 {
+		return "a namespace has no records of its own"
+	}
+	n, left := v.tree.Lookup(labels[1] + ".svc." + v.domain)
+	if left != "" {
+		return fmt.Sprintf("namespace %q has no Service with records%s", labels[1], v.nearChild("svc."+v.domain, labels[1]))
+	}
+	if n.Value() == nil && len(labels) >= 3 {
+		return fmt.Sprintf("namespace %q has no Service %q, or it is headless without a ready endpoint%s",
+			labels[1], labels[2], v.nearChild(labels[1]+".svc."+v.domain, labels[2]))
+	}
+	return "no Service has this name"
+}
+
+// explainChildren is how many names are searched for one that is spelt much the same.
+const explainChildren = 20_000
+
+// nearChild suggests a name one label below parent that is spelt much as label.
+func (v *view) nearChild(parent, label string) string {
+	n, left := v.tree.Lookup(parent)
+	if left != "" {
+		return ""
+	}
+	var known []string
+	for child := range n.Children() {
+		if known = append(known, child); len(known) == explainChildren {
+			break
+		}
+	}
+	if near := spelling.Nearest(label, known, 2); near != "" {
+		return fmt.Sprintf("; there is %q", near)
+	}
+	return ""
+}
