@@ -15,6 +15,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/internal/statuspage"
 	"github.com/kube-dns/kube-dns/pkg/config"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
@@ -64,7 +65,10 @@ func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-c
 			return fmt.Errorf("%w (-httpAddr)", err)
 		}
 		mux := http.NewServeMux()
-		mux.Handle("/readiness", httpd.UntilDraining(draining, nanny.Ready))
+		ready, history := httpd.UntilDraining(draining, nanny.Ready), newHistory(reg)
+		group.Go(func() error { return history.Run(groupCtx) })
+		mux.Handle("/{$}", statuspage.Handler(page(nanny, history, time.Now(), ready)))
+		mux.Handle("/readiness", ready)
 		mux.Handle("/healthz", httpd.Check(nanny.Alive))
 		mux.Handle("/metrics", httpd.MetricsHandler(reg))
 		log.Info("serving HTTP", "address", ln.Addr().String())

@@ -67,7 +67,9 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	log.Info("serving HTTP", "address", ln.Addr().String(), "probes", len(f.probes), "dnsmasq", dnsmasqAddr)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return httpd.Serve(ctx, ln, server, log) })
+	history := newHistory(reg, f.prometheusNamespace)
+	group.Go(func() error { return history.Run(ctx) })
+	group.Go(func() error { return httpd.Serve(ctx, ln, withPage(server, f, history), log) })
 	group.Go(func() error { return server.Run(ctx) })
 	return group.Wait()
 }

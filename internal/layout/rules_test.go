@@ -8,8 +8,8 @@ var mayImport = map[string][]string{
 		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot",
 		"pkg/skydns", "pkg/skydns/backend", "pkg/skydns/upstream",
 	},
-	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "pkg/config", "pkg/dnsmasq"},
-	"cmd/sidecar":       {"internal/cli", "internal/httpd", "pkg/dnsmasq/chaos", "pkg/sidecar"},
+	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/config", "pkg/dnsmasq"},
+	"cmd/sidecar":       {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/dnsmasq/chaos", "pkg/sidecar"},
 
 	"pkg/dns":         {"internal/spelling", "pkg/skydns/backend", "pkg/treecache"},
 	"pkg/dns/convert": {"internal/protobuf", "pkg/dns"},

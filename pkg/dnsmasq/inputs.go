@@ -8,8 +8,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// refuse shows in the metrics that a configuration is not used.
-func (s *supervisor) refuse(key string, _ error) {
+// refuse shows that a configuration is not used.
+func (s *supervisor) refuse(key string, err error) {
+	s.status.refuse(err.Error(), time.Now())
 	s.metrics.configErrors.Inc()
 	setOne(s.metrics.refused, key)
 }
@@ -17,6 +18,7 @@ func (s *supervisor) refuse(key string, _ error) {
 // use makes the configuration of in the one that dnsmasq is to have.
 func (s *supervisor) use(in config.InUse) {
 	s.metrics.refused.Reset()
+	s.status.refuse("", time.Now())
 	cfg, same := in.Config, s.configured && config.Equal(in.Config, s.want.cfg)
 	s.version, s.source = in.Version, in.Origin
 	if in.Origin == config.FromSource {

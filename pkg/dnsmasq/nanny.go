@@ -95,3 +95,6 @@ func (n *Nanny) Ready(context.Context) (string, error) {
 	}
 	return "ok", nil
 }
+
+// State returns the state. Any goroutine may call it.
+func (n *Nanny) State() State { return n.status.state() }

@@ -16,6 +16,7 @@ type status struct {
 	why    string    // what is being waited for; empty: it answers
 	since  time.Time // since when why holds, or of the last answer
 	silent int       // questions without an answer since then
+	shown  State
 }
 
 // wait notes that something has to happen first.
@@ -51,4 +52,32 @@ func (s *status) reason(now time.Time) string {
 		return fmt.Sprintf("dnsmasq has not answered for %v", age)
 	}
 	return ""
+}
+
+// state returns what was shown last.
+func (s *status) state() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown
+}
+
+// refuse notes why a configuration is not used; empty: the one read last is.
+func (s *status) refuse(why string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shown.Refused == "" {
+		s.shown.RefusedSince = now
+	}
+	s.shown.Refused = why
+}
+
+// show replaces the rest of the state.
+func (s *status) show(is State, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is.Refused, is.RefusedSince, is.Since = s.shown.Refused, s.shown.RefusedSince, s.shown.Since
+	if is.Since.IsZero() || is.Version != s.shown.Version || is.Source != s.shown.Source {
+		is.Since = now
+	}
+	s.shown = is
 }

@@ -93,7 +93,12 @@ func (s *supervisor) args() []string {
 }
 
 // inUse notes that dnsmasq has the servers of the configuration.
-func (s *supervisor) inUse() { setOne(s.metrics.configInfo, s.version, s.source) }
+func (s *supervisor) inUse() {
+	setOne(s.metrics.configInfo, s.version, s.source)
+	is := s.want.state()
+	is.Version, is.Source, is.Signalled = s.version, s.source, s.fileWay
+	s.status.show(is, time.Now())
+}
 
 // stepBack gives dnsmasq its servers as arguments from now on.
 func (s *supervisor) stepBack(why string) {

@@ -3,7 +3,9 @@ package sidecar
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +41,33 @@ func New(opts Options) (*Server, error) {
 		s.exporter = newExporter(opts)
 	}
 	return s, nil
+}
+
+// A ProbeState is the state of one probe.
+type ProbeState struct {
+	Label, Server string
+	State         State
+	Since         time.Time     // since when State is what it is
+	Latency       time.Duration // of the last probe; 0 when it did not succeed
+	Failures      int           // probes since the last one that succeeded
+	Err           string        // of the last probe; empty when it succeeded
+}
+
+// Probes returns the state of each probe, in the order of their labels.
+func (s *Server) Probes() []ProbeState {
+	var states []ProbeState
+	for _, label := range slices.Sorted(maps.Keys(s.probes)) {
+		p := s.probes[label]
+		h := p.health.Load()
+		state := ProbeState{
+			Label: label, Server: p.target.Server, State: h.state, Since: h.since, Latency: h.rtt, Failures: h.failures,
+		}
+		if h.err != nil {
+			state.Err = h.err.Error()
+		}
+		states = append(states, state)
+	}
+	return states
 }
 
 // Run probes and polls until ctx is done, and returns nil when all of that has

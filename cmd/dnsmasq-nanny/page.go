@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/internal/statuspage"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
+)
+
+// newHistory returns the history of what the nanny did.
+func newHistory(reg prometheus.Gatherer) *statuspage.History {
+	return statuspage.NewHistory(reg,
+		statuspage.Counted{Title: "Starts of dnsmasq by reason", Metric: "kubedns_nanny_dnsmasq_starts_total", Label: "reason"},
+		statuspage.Counted{Title: "Changes of servers by result", Metric: "kubedns_nanny_reloads_total", Label: "result"},
+	)
+}
+
+// page returns the page for operators. ready is /readiness.
+func page(
+	nanny *dnsmasq.Nanny, history *statuspage.History, started time.Time,
+	ready func(context.Context) (string, error),
+) func(*http.Request) statuspage.Page {
+	return func(r *http.Request) statuspage.Page {
+		state := nanny.State()
+		p := statuspage.Page{
+			Command: "dnsmasq-nanny", Version: cli.Version(), Started: started,
+			Parts:  []statuspage.Part{answers(r.Context(), ready), configuration(state), servers(state)},
+			Tables: []statuspage.Table{serverTable(state)},
+			Charts: history.Charts(),
+			Links: []statuspage.Link{
+				{Path: "/readiness", Text: "200 while dnsmasq answers"},
+				{Path: "/healthz", Text: "200 while the nanny works"},
+				{Path: "/metrics", Text: "for Prometheus"},
+			},
+		}
+		if _, err := nanny.Alive(r.Context()); err != nil {
+			p.Parts = append(p.Parts, statuspage.Part{Name: "nanny", Level: statuspage.Failed, Text: err.Error()})
+		}
+		return p
+	}
+}
+
+func answers(ctx context.Context, ready func(context.Context) (string, error)) statuspage.Part {
+	part := statuspage.Part{Name: "dnsmasq", Level: statuspage.OK, Text: "answers"}
+	if _, err := ready(ctx); err != nil {
+		part.Level, part.Text = statuspage.Failed, err.Error()
+	}
+	return part
+}
+
+func configuration(state dnsmasq.State) statuspage.Part {
+	part := statuspage.Part{Name: "configuration", Level: statuspage.OK, Since: state.Since}
+	part.Text = fmt.Sprintf("%s %q", state.Source, state.Version)
+	if state.Refused != "" {
+		part.Level, part.Since = statuspage.Warning, state.RefusedSince
+		part.Text = "refused: " + state.Refused + ". In use: " + part.Text
+	}
+	return part
+}
+
+func servers(state dnsmasq.State) statuspage.Part {
+	part := statuspage.Part{Name: "servers", Level: statuspage.OK}
+	left := 0
+	for _, s := range state.Servers {
+		if s.LeftOut != "" {
+			left++
+		}
+	}
+	part.Text = fmt.Sprintf("%d of the configuration; a change restarts dnsmasq", state.Total)
+	if state.Signalled {
+		part.Text = fmt.Sprintf("%d of the configuration; a change does not restart dnsmasq", state.Total)
+	}
+	switch {
+	case left > 0:
+		part.Level = statuspage.Warning
+		part.Text = fmt.Sprintf("%d of %d are left out, see below", left, state.Total)
+	case state.Unresolved > 0:
+		part.Level = statuspage.Warning
+		part.Text = fmt.Sprintf("%d names of stub servers have no address", state.Unresolved)
+	}
+	return part
+}
+
+func serverTable(state dnsmasq.State) statuspage.Table {
+	t := statuspage.Table{
+		Caption: "Servers of the configuration, as dnsmasq reads them", Columns: []string{"server", "state"},
+		Empty: "None: dnsmasq has those of its own arguments.",
+	}
+	for _, s := range state.Servers {
+		text := "in use"
+		if s.LeftOut != "" {
+			text = "left out: " + s.LeftOut
+		}
+		t.Rows = append(t.Rows, []string{s.Server, text})
+	}
+	if more := state.Total - len(t.Rows); more > 0 {
+		t.Rows = append(t.Rows, []string{fmt.Sprintf("and %d more", more), ""})
+	}
+	return t
+}

@@ -1,0 +1,106 @@
+package statuspage_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/internal/statuspage"
+)
+
+func example(*http.Request) statuspage.Page {
+	return statuspage.Page{
+		Command: "kube-dns", Version: "v1", Started: time.Now().Add(-90 * time.Minute),
+		Parts: []statuspage.Part{
+			{Name: "answers", Level: statuspage.OK, Text: "2 Services"},
+			{Name: "watch of services", Level: statuspage.Warning, Text: "not open: <b>refused</b>", Since: time.Now()},
+		},
+		Tables: []statuspage.Table{
+			{Caption: "Servers", Columns: []string{"server", "state"}, Rows: [][]string{{"192.0.2.1:53", "answers"}}},
+			{Caption: "Others", Columns: []string{"server"}, Empty: "There are none."},
+		},
+		Charts: []statuspage.Chart{{Title: "Replies", Lines: []statuspage.Line{{Name: "NOERROR", Rates: []float64{1, 20, 3}}}}},
+		Question: &statuspage.Question{
+			Title: "What?", Fields: []statuspage.Field{{Name: "name", Label: "Name", Value: `"><script>`}},
+			Asked: true, Summary: "Nothing.", Steps: &statuspage.Table{Columns: []string{"query"}, Rows: [][]string{{"web."}}},
+		},
+		Links: []statuspage.Link{{Path: "/cache", Text: "all names"}},
+	}
+}
+
+func get(path, accept, method string) *http.Response {
+	r := httptest.NewRequest(method, path, nil)
+	r.Header.Set("Accept", accept)
+	w := httptest.NewRecorder()
+	statuspage.Handler(example).ServeHTTP(w, r)
+	return w.Result()
+}
+
+func TestFormats(t *testing.T) {
+	for _, tt := range []struct {
+		path, accept, method string
+		code                 int
+		contentType, body    string
+	}{
+		{"/", "*/*", "GET", 200, "text/plain; charset=utf-8", "WARNING: watch of services: not open"},
+		{"/", "*/*", "GET", 200, "text/plain; charset=utf-8", "up 1h30m"},
+		{"/", "text/html,*/*", "GET", 200, "text/html; charset=utf-8", `<html lang="en">`},
+		{"/", "text/html", "GET", 200, "text/html; charset=utf-8", "not open: &lt;b&gt;refused"},
+		{"/", "text/html", "GET", 200, "text/html; charset=utf-8", "now 3.0/s, highest 20/s"},
+		{"/", "text/html", "GET", 200, "text/html; charset=utf-8", "There are none."},
+		{"/?format=json", "text/html", "GET", 200, "application/json", `"level": "warning"`},
+		{"/?format=text", "text/html", "GET", 200, "text/plain; charset=utf-8", "Nothing."},
+		{"/?format=xml", "", "GET", 400, "text/plain; charset=utf-8", `format "xml" is not known: use html, text or json`},
+		{"/", "", "POST", 405, "text/plain; charset=utf-8", "use GET"},
+	} {
+		resp := get(tt.path, tt.accept, tt.method)
+		var b strings.Builder
+		if err := resp.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if got := resp.Header.Get("Content-Type"); resp.StatusCode != tt.code || got != tt.contentType || !strings.Contains(b.String(), tt.body) {
+			t.Errorf("%s %s for %q: got %d %q\n%s\nwant %d %q with %q",
+				tt.method, tt.path, tt.accept, resp.StatusCode, got, &b, tt.code, tt.contentType, tt.body)
+		}
+		if strings.Contains(tt.contentType, "html") && strings.Contains(b.String(), "<script") {
+			t.Errorf("what a client sent is part of the document:\n%s", &b)
+		}
+	}
+	var p statuspage.Page
+	if err := json.NewDecoder(get("/?format=json", "", "GET").Body).Decode(&p); err != nil || p.Summary == "" || len(p.Parts) != 2 {
+		t.Errorf("got %+v, %v, want the page", p, err)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		replies := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "replies_total", Help: "h"}, []string{"rcode", "proto"})
+		reg.MustRegister(replies)
+		replies.WithLabelValues("NOERROR", "udp").Add(1000) // before the first sample
+		replies.WithLabelValues("REFUSED", "udp").Add(5)
+		h := statuspage.NewHistory(reg, statuspage.Counted{Title: "Replies", Metric: "replies_total", Label: "rcode"})
+		go func() { _ = h.Run(t.Context()) }()
+		synctest.Wait()
+		for range 70 {
+			replies.WithLabelValues("NOERROR", "udp").Add(20)
+			replies.WithLabelValues("NOERROR", "tcp").Add(10)
+			replies.WithLabelValues("NXDOMAIN", "udp").Add(5)
+			time.Sleep(statuspage.Every)
+			synctest.Wait()
+		}
+		lines := h.Charts()[0].Lines
+		if len(lines) != 2 || lines[0].Name != "NOERROR" || lines[0].Now() != "3.0/s" || lines[1].Highest() != "0.5/s" {
+			t.Errorf("got %+v, want NOERROR with 3.0/s, then NXDOMAIN with 0.5/s", lines)
+		}
+		if n := len(lines[0].Rates); n != 60 {
+			t.Errorf("got %d rates, want those of ten minutes, 60", n)
+		}
+	})
+}
