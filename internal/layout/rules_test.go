@@ -12,10 +12,10 @@ var mayImport = map[string][]string{
 	"cmd/sidecar":       {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/dnsmasq/chaos", "pkg/sidecar"},
 
 	"pkg/dns":         {"internal/spelling", "pkg/skydns/backend", "pkg/treecache"},
-	"pkg/dns/convert": {"internal/protobuf", "pkg/dns"},
+	"pkg/dns/convert": {"pkg/dns"},
 	"pkg/dns/kube":    {"pkg/config", "pkg/dns", "pkg/dns/convert", "pkg/dns/kube/listwatch"},
 
-	"pkg/dns/kube/listwatch": {"internal/protobuf"},
+	"pkg/dns/kube/listwatch": {},
 
 	"pkg/dns/manifest":      {"pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot":      {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
@@ -45,7 +45,6 @@ var mayImport = map[string][]string{
 	"internal/pause":               {},
 	"internal/process":             {},
 	"internal/process/processtest": {"internal/process"},
-	"internal/protobuf":            {},
 	"internal/rcode":               {},
 	"internal/spelling":            {},
 	"internal/statuspage":          {},

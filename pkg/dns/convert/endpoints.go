@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -47,7 +46,8 @@ func appendAddresses(out []kubedns.Endpoint, list []corev1.EndpointAddress, read
 	return out
 }
 
-// Slice returns the addresses of an EndpointSlice. It reports false when the
+// Slice returns the addresses of an EndpointSlice. Objects of v1beta1 can be decoded as
+// v1: the fields that are read here are the same. It reports false when the
 // slice has nothing to say: it names no Service (label
 // kubernetes.io/service-name), or its addresses are FQDNs. Then Key, UID and
 // Version are set all the same, so that an older version can be removed.
@@ -55,29 +55,6 @@ func Slice(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 	out := newEndpoints(&s.ObjectMeta)
 	out.Service = s.Labels[discoveryv1.LabelServiceName]
 	if out.Service == "" || s.AddressType == discoveryv1.AddressTypeFQDN {
-		return out, false
-	}
-	var subset kubedns.Subset
-	for i := range s.Ports {
-		p := &s.Ports[i]
-		if port, ok := slicePort(p.Name, p.Protocol, p.Port); ok {
-			subset.Ports = append(subset.Ports, port)
-		}
-	}
-	subset.Endpoints = make([]kubedns.Endpoint, 0, len(s.Endpoints))
-	for i := range s.Endpoints {
-		e := &s.Endpoints[i]
-		subset.Endpoints = appendEndpoint(subset.Endpoints, e.Addresses, e.Hostname, e.Conditions.Ready)
-	}
-	addSubset(&out, subset)
-	return out, true
-}
-
-// SliceV1beta1 is Slice for the API that servers from 1.17 to 1.24 offer.
-func SliceV1beta1(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
-	out := newEndpoints(&s.ObjectMeta)
-	out.Service = s.Labels[discoveryv1beta1.LabelServiceName]
-	if out.Service == "" || s.AddressType == discoveryv1beta1.AddressTypeFQDN {
 		return out, false
 	}
 	var subset kubedns.Subset

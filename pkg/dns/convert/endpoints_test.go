@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
@@ -65,7 +64,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// sliceCase is written in the terms that both versions of the API share.
+// A sliceCase is an EndpointSlice and its addresses.
 type sliceCase struct {
 	name        string
 	labels      map[string]string
@@ -172,24 +171,6 @@ func TestSlice(t *testing.T) {
 				s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: p.name, Protocol: p.protocol, Port: p.port})
 			}
 			got, ok := convert.Slice(s)
-			checkSlice(t, tt, got, ok)
-		})
-	}
-}
-
-func TestSliceV1beta1(t *testing.T) {
-	for _, tt := range sliceCases {
-		t.Run(tt.name, func(t *testing.T) {
-			s := &discoveryv1beta1.EndpointSlice{ObjectMeta: meta(tt.labels, nil), AddressType: discoveryv1beta1.AddressType(tt.addressType)}
-			for _, e := range tt.endpoints {
-				s.Endpoints = append(s.Endpoints, discoveryv1beta1.Endpoint{
-					Addresses: e.addresses, Hostname: e.hostname, Conditions: discoveryv1beta1.EndpointConditions{Ready: e.ready},
-				})
-			}
-			for _, p := range tt.ports {
-				s.Ports = append(s.Ports, discoveryv1beta1.EndpointPort{Name: p.name, Protocol: p.protocol, Port: p.port})
-			}
-			got, ok := convert.SliceV1beta1(s)
 			checkSlice(t, tt, got, ok)
 		})
 	}

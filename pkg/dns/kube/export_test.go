@@ -6,12 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
-	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 	"k8s.io/client-go/rest"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
-	"github.com/kube-dns/kube-dns/pkg/dns/convert"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
@@ -69,9 +66,8 @@ type SliceReader struct {
 	decode listwatch.Decoder[kubedns.Endpoints]
 }
 
-// NewSliceReader returns a reader for a version of the API. When plain is set it
-// reads with the decoders of the API alone.
-func NewSliceReader(beta, plain bool, in io.Reader) (*SliceReader, error) {
+// NewSliceReader returns a reader for a version of the API.
+func NewSliceReader(beta bool, in io.Reader) (*SliceReader, error) {
 	c, err := NewClientOver(http.DefaultTransport, nil)
 	if err != nil {
 		return nil, err
@@ -80,20 +76,7 @@ func NewSliceReader(beta, plain bool, in io.Reader) (*SliceReader, error) {
 	if beta {
 		r = c.betaEndpointSlices()
 	}
-	s := &SliceReader{events: listwatch.NewReader(in, r.Kind), decode: r.Decode}
-	switch {
-	case plain && beta:
-		s.decode = listwatch.DecodeAs(func(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
-			e, _ := convert.SliceV1beta1(s)
-			return heldSlice(e)
-		})
-	case plain:
-		s.decode = listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
-			e, _ := convert.Slice(s)
-			return heldSlice(e)
-		})
-	}
-	return s, nil
+	return &SliceReader{events: listwatch.NewReader(in, r.Kind), decode: r.Decode}, nil
 }
 
 // Next returns the next event. The endpoints of a bookmark have a version alone.

@@ -29,20 +29,6 @@ func (in *interner) name(s string) string {
 	if held, ok := in.names[s]; ok {
 		return held
 	}
-	return in.add(s)
-}
-
-// bytes is name for what has no string yet.
-func (in *interner) bytes(b []byte) string {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if held, ok := in.names[string(b)]; ok { // which makes no string
-		return held
-	}
-	return in.add(string(b))
-}
-
-func (in *interner) add(s string) string {
 	if len(s) > maxInternedName {
 		return s
 	}

@@ -7,6 +7,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -37,24 +38,23 @@ func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
 }
 
 func (c *Client) endpointSlices() listwatch.Resource[kubedns.Endpoints] {
-	return c.endpointsResource("endpointslices", typeOf("discovery.k8s.io/v1", "EndpointSlice"), c.slices,
-		decodeSlice(c.names.bytes, listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
-			e, _ := convert.Slice(s)
-			return heldSlice(c.names.endpoints(e))
-		})))
+	return c.slicesOf(discoveryv1.SchemeGroupVersion, c.slices)
 }
 
 func (c *Client) betaEndpointSlices() listwatch.Resource[kubedns.Endpoints] {
-	return c.endpointsResource("endpointslices", typeOf("discovery.k8s.io/v1beta1", "EndpointSlice"), c.betaSlices,
-		decodeSlice(c.names.bytes, listwatch.DecodeAs(func(s *discoveryv1beta1.EndpointSlice) (kubedns.Endpoints, bool) {
-			e, _ := convert.SliceV1beta1(s)
-			return heldSlice(c.names.endpoints(e))
-		})))
+	return c.slicesOf(discoveryv1beta1.SchemeGroupVersion, c.betaSlices)
 }
 
-// heldSlice keeps a slice of a Service also when its addresses are FQDNs: by its
-// metadata it cannot be distinguished from one that was missed (see auditor).
-func heldSlice(e kubedns.Endpoints) (kubedns.Endpoints, bool) { return e, e.Service != "" }
+// slicesOf decodes both versions as v1: the fields that are read are the same.
+// A slice of a Service is kept also when its addresses are FQDNs: by its metadata it
+// cannot be distinguished from one that was missed (see auditor).
+func (c *Client) slicesOf(v schema.GroupVersion, api rest.Interface) listwatch.Resource[kubedns.Endpoints] {
+	return c.endpointsResource("endpointslices", typeOf(v.String(), "EndpointSlice"), api,
+		listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
+			e, _ := convert.Slice(s)
+			return c.names.endpoints(e), e.Service != ""
+		}))
+}
 
 func (c *Client) endpointsResource(
 	name string, kind metav1.TypeMeta, api rest.Interface, decode listwatch.Decoder[kubedns.Endpoints],
@@ -74,19 +74,4 @@ func triggerTime(r listwatch.Raw) time.Time {
 		return time.Time{}
 	}
 	return at
-}
-
-// decodeSlice reads EndpointSlices, which change most, from their bytes. An object
-// that it cannot read is left to other, the decoder of the API.
-func decodeSlice(
-	intern func([]byte) string, other listwatch.Decoder[kubedns.Endpoints],
-) listwatch.Decoder[kubedns.Endpoints] {
-	return func(r listwatch.Raw) (kubedns.Endpoints, bool, error) {
-		if !r.JSON {
-			if e, ok := convert.SliceProtobuf(r.Data, intern); ok {
-				return e, e.Service != "", nil
-			}
-		}
-		return other(r)
-	}
 }

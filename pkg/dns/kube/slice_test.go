@@ -23,10 +23,10 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 )
 
-// readSlices reads a watch to its end, with our own decoder or the API's.
-func readSlices(t testing.TB, beta, plain bool, stream []byte) (events []sliceEvent, err error) {
+// readSlices reads a watch to its end.
+func readSlices(t testing.TB, beta bool, stream []byte) (events []sliceEvent, err error) {
 	t.Helper()
-	r, err := kube.NewSliceReader(beta, plain, bytes.NewReader(stream))
+	r, err := kube.NewSliceReader(beta, bytes.NewReader(stream))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,42 +47,35 @@ type sliceEvent struct {
 
 var addresses = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
-// TestOwnSliceDecoder holds our decoder and the API's together, for slices with all
-// that the API has fields for.
-func TestOwnSliceDecoder(t *testing.T) {
-	for _, beta := range []bool{false, true} {
-		for _, w := range []wire{protobufWire, jsonWire} {
-			t.Run(fmt.Sprintf("beta=%t %s", beta, w.mediaType), func(t *testing.T) {
-				random := rand.New(rand.NewPCG(1, 2))
-				var stream bytes.Buffer
-				send, count := w.events(&stream), 0
-				for range 500 {
-					kind := []watch.EventType{watch.Added, watch.Modified, watch.Deleted}[random.IntN(3)]
-					var s kruntime.Object = randomSlice(random)
-					if beta {
-						s = randomBetaSlice(random)
-					}
-					if err := send(kind, s); err != nil {
-						t.Fatal(err)
-					}
-					count++
+// TestBetaSlices: slices of v1beta1 are those of v1, with all that the API has fields for.
+func TestBetaSlices(t *testing.T) {
+	for _, w := range []wire{protobufWire, jsonWire} {
+		t.Run(w.mediaType, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, 2))
+			var stream, betaStream bytes.Buffer
+			send, sendBeta, count := w.events(&stream), w.events(&betaStream), 500
+			for range count {
+				kind := []watch.EventType{watch.Added, watch.Modified, watch.Deleted}[random.IntN(3)]
+				s := randomSlice(random)
+				if err := errors.Join(send(kind, s), sendBeta(kind, toBeta(s))); err != nil {
+					t.Fatal(err)
 				}
-				want, wantErr := readSlices(t, beta, true, stream.Bytes())
-				got, err := readSlices(t, beta, false, stream.Bytes())
-				if len(want) != count || !errors.Is(wantErr, io.EOF) || !errors.Is(err, io.EOF) {
-					t.Fatalf("%d events of %d, then %v; ours: %v", len(want), count, wantErr, err)
-				}
-				if diff := cmp.Diff(want, got, addresses); diff != "" {
-					t.Errorf("events (-API +ours):\n%s", diff)
-				}
-			})
-		}
+			}
+			want, wantErr := readSlices(t, false, stream.Bytes())
+			got, err := readSlices(t, true, betaStream.Bytes())
+			if len(want) != count || !errors.Is(wantErr, io.EOF) || !errors.Is(err, io.EOF) {
+				t.Fatalf("%d events of %d, then %v; v1beta1: %v", len(want), count, wantErr, err)
+			}
+			if diff := cmp.Diff(want, got, addresses); diff != "" {
+				t.Errorf("events (-v1 +v1beta1):\n%s", diff)
+			}
+		})
 	}
 }
 
 // Fields that a later version of the API adds, and fields in another order, do
 // not disturb.
-func TestOwnSliceDecoderSkipsUnknownFields(t *testing.T) {
+func TestSliceReaderSkipsUnknownFields(t *testing.T) {
 	raw, err := slice("web", "a", "10.1.0.1").Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -104,11 +97,7 @@ func TestOwnSliceDecoderSkipsUnknownFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	event = append(event, unknown...)
-	want, _ := readSlices(t, false, true, frame(event))
-	got, _ := readSlices(t, false, false, frame(event))
-	if diff := cmp.Diff(want, got, addresses); diff != "" {
-		t.Errorf("events (-API +ours):\n%s", diff)
-	}
+	got, _ := readSlices(t, false, frame(event))
 	if len(got) != 1 || len(got[0].Endpoints.Subsets) != 1 || len(got[0].Endpoints.Subsets[0].Endpoints) != 2 {
 		t.Errorf("events = %+v, want one with two endpoints", got)
 	}
@@ -148,7 +137,7 @@ func TestWatchReaderErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := readSlices(t, false, false, []byte(tt.stream))
+			got, err := readSlices(t, false, []byte(tt.stream))
 			if len(got) != tt.events || err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%d events, then %v; want %d, then %q", len(got), err, tt.events, tt.want)
 			}
@@ -175,26 +164,19 @@ func frame(b []byte) []byte {
 	return append([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, b...)
 }
 
-// FuzzOwnSliceDecoder: our decoder returns the same for each event as the API's.
-func FuzzOwnSliceDecoder(f *testing.F) {
+// FuzzSliceReader: every event is read, or is an error.
+func FuzzSliceReader(f *testing.F) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 8 {
 		f.Add(frames(f, watch.Added, randomSlice(random))[4:], false)
-		f.Add(frames(f, watch.Modified, randomBetaSlice(random))[4:], true)
+		f.Add(frames(f, watch.Modified, toBeta(randomSlice(random)))[4:], true)
 	}
 	f.Add(frames(f, watch.Bookmark, bookmark(slicesPath, 7))[4:], false)
 	f.Add(frames(f, watch.Error, statusObject(410))[4:], false)
 	f.Fuzz(func(t *testing.T, event []byte, beta bool) {
-		want, wantErr := readSlices(t, beta, true, frame(event))
-		got, err := readSlices(t, beta, false, frame(event))
-		if !errors.Is(wantErr, io.EOF) {
-			return // ours need not read all of an event
-		}
-		if err == nil || err.Error() != wantErr.Error() {
-			t.Fatalf("error = %v, the API's is %v", err, wantErr)
-		}
-		if diff := cmp.Diff(want, got, addresses); diff != "" {
-			t.Errorf("events (-API +ours):\n%s", diff)
+		events, err := readSlices(t, beta, frame(event))
+		if errors.Is(err, io.EOF) != (len(events) == 1) {
+			t.Fatalf("%d events, then %v", len(events), err)
 		}
 	})
 }
@@ -276,8 +258,7 @@ func randomSlice(r *rand.Rand) *discoveryv1.EndpointSlice {
 	return s
 }
 
-func randomBetaSlice(r *rand.Rand) *discoveryv1beta1.EndpointSlice {
-	v1 := randomSlice(r)
+func toBeta(v1 *discoveryv1.EndpointSlice) *discoveryv1beta1.EndpointSlice {
 	s := &discoveryv1beta1.EndpointSlice{ObjectMeta: v1.ObjectMeta, AddressType: discoveryv1beta1.AddressType(v1.AddressType)}
 	s.APIVersion, s.Kind = "discovery.k8s.io/v1beta1", "EndpointSlice"
 	for _, e := range v1.Endpoints {

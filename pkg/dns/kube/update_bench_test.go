@@ -28,8 +28,7 @@ func (l *loop) Read(b []byte) (int, error) {
 }
 
 // BenchmarkUpdate is one address of a headless Service with 50 that changes:
-// from the event in protobuf to the value that answers. It compares our decoder
-// with client-go's.
+// from the event in protobuf to the value that answers.
 func BenchmarkUpdate(b *testing.B) {
 	var events bytes.Buffer
 	for i := range 200 {
@@ -51,23 +50,19 @@ func BenchmarkUpdate(b *testing.B) {
 		s.Ports = []discoveryv1.EndpointPort{{Name: new("http"), Port: new(int32(80))}}
 		events.Write(frames(b, watch.Modified, s))
 	}
-	for _, decoder := range []string{"ours", "client-go"} {
-		b.Run("decoder="+decoder, func(b *testing.B) {
-			r, err := kube.NewSliceReader(false, decoder != "ours", &loop{all: events.Bytes()})
-			if err != nil {
-				b.Fatal(err)
-			}
-			zone := kubedns.NewZone(kubedns.Options{})
-			zone.SetService(kubedns.Service{Key: kubedns.Key{Namespace: ns, Name: "web"}, Headless: true})
-			b.ReportAllocs()
-			for b.Loop() {
-				_, e, _, err := r.Next()
-				if err != nil {
-					b.Fatal(err)
-				}
-				zone.SetEndpoints(e)
-				zone.Publish()
-			}
-		})
+	r, err := kube.NewSliceReader(false, &loop{all: events.Bytes()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	zone := kubedns.NewZone(kubedns.Options{})
+	zone.SetService(kubedns.Service{Key: kubedns.Key{Namespace: ns, Name: "web"}, Headless: true})
+	b.ReportAllocs()
+	for b.Loop() {
+		_, e, _, err := r.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		zone.SetEndpoints(e)
+		zone.Publish()
 	}
 }

@@ -52,3 +52,13 @@ func metadataOf(r Raw) (metav1.ObjectMeta, error) {
 	err := unmarshal(r, &o)
 	return o.ObjectMeta, err
 }
+
+// Annotation returns the value of an annotation. It is empty when the object has no such
+// annotation, or cannot be read.
+func (r Raw) Annotation(name string) string {
+	m, err := metadataOf(r)
+	if err != nil {
+		return ""
+	}
+	return m.Annotations[name]
+}

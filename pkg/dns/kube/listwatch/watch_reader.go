@@ -2,6 +2,7 @@ package listwatch
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
 )
 
 // An Event is one event of a watch. Its object is valid until the next event is
@@ -82,13 +84,13 @@ func (r *Reader) nextFrame() (Event, error) {
 	if _, err := io.ReadFull(r.in, r.frame); err != nil {
 		return Event{}, cutOff(err)
 	}
-	kind, object, ok := watchEvent(r.frame)
-	if !ok {
+	var e metav1.WatchEvent
+	if e.Unmarshal(r.frame) != nil || len(e.Object.Raw) == 0 {
 		return Event{}, fmt.Errorf("%w: an event that cannot be read", errBadProtobuf)
 	}
-	if string(kind) == "ERROR" {
+	if e.Type == "ERROR" {
 		var status metav1.Status
-		content, ok := unwrap(object, "v1", "Status")
+		content, ok := unwrap(e.Object.Raw, metav1.TypeMeta{APIVersion: "v1", Kind: "Status"})
 		if !ok {
 			return Event{}, fmt.Errorf("%w: an error that cannot be read", errBadProtobuf)
 		}
@@ -97,11 +99,20 @@ func (r *Reader) nextFrame() (Event, error) {
 		}
 		return Event{}, apierrors.FromObject(&status)
 	}
-	content, ok := unwrap(object, r.object.APIVersion, r.object.Kind)
+	content, ok := unwrap(e.Object.Raw, r.object)
 	if !ok {
 		return Event{}, errOtherKind
 	}
-	return Event{Kind: kindOf(kind), Object: Raw{Data: content}}, nil
+	return Event{Kind: EventKind(e.Type), Object: Raw{Data: content}}, nil
+}
+
+// unwrap returns an object without its envelope. It reports false when this is not
+// protobuf, or an object of another kind.
+func unwrap(data []byte, want metav1.TypeMeta) (raw []byte, ok bool) {
+	var o kruntime.Unknown
+	data, ok = bytes.CutPrefix(data, []byte(protobufMagic))
+	ok = ok && o.Unmarshal(data) == nil && o.APIVersion == want.APIVersion && o.Kind == want.Kind
+	return o.Raw, ok
 }
 
 func (r *Reader) nextJSON() (Event, error) {
@@ -120,21 +131,6 @@ func (r *Reader) nextJSON() (Event, error) {
 		return Event{}, apierrors.FromObject(&status)
 	}
 	return Event{Kind: EventKind(e.Type), Object: Raw{Data: e.Object, JSON: true}}, nil
-}
-
-// kindOf returns the kind of an event without an allocation.
-func kindOf(b []byte) EventKind {
-	switch string(b) {
-	case string(Added):
-		return Added
-	case string(Modified):
-		return Modified
-	case string(Deleted):
-		return Deleted
-	case string(Bookmark):
-		return Bookmark
-	}
-	return EventKind(b)
 }
 
 // Version returns the resourceVersion of the object.
