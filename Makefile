@@ -74,6 +74,13 @@ manifests: go ## Check manifests/ and charts/ (fields of API releases old and ne
 	go -C tools vet ./...
 	go -C tools test -count=1 ./... # reads files outside its module
 
+.PHONY: monitoring
+monitoring: go ## Check monitoring/: rules and their tests with promtool, metrics, runbooks, dashboards
+	@command -v promtool >/dev/null || { echo "there is no promtool: install it (Debian: package prometheus)" >&2; exit 1; }
+	promtool check rules monitoring/rules/*.yaml
+	promtool test rules monitoring/tests/*.yaml
+	go -C tools test -count=1 ./monitoring/... # reads files outside its module
+
 .PHONY: lint
 lint: go prose bin/tools/golangci-lint bin/tools/actionlint ## Check house style: .golangci.yml, prose, workflows, and shellcheck where it is installed
 	@for module in $(MODULES); do \

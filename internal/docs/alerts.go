@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// An alert is a rule of monitoring/kube-dns.rules.yaml.
+// An alert is a rule of monitoring/rules.
 type alert struct {
 	Name        string            `json:"alert"`
 	Expr        string            `json:"expr"`
@@ -21,42 +21,45 @@ type alert struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// alerts returns the rules.
+// alerts returns the rules, file by file, without recording rules.
 func alerts(t *testing.T) []alert {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(folder, "../monitoring/kube-dns.rules.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Groups []struct {
-			Rules []alert `json:"rules"`
-		} `json:"groups"`
-	}
-	if err := yaml.Unmarshal(data, &file); err != nil {
-		t.Fatal(err)
+	paths, err := filepath.Glob(filepath.Join(folder, "../monitoring/rules/*.yaml"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("monitoring/rules: no file (%v)", err)
 	}
 	var all []alert
-	for _, g := range file.Groups {
-		all = append(all, g.Rules...)
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct {
+			Groups []struct {
+				Rules []alert `json:"rules"`
+			} `json:"groups"`
+		}
+		if err := yaml.Unmarshal(data, &file); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		for _, g := range file.Groups {
+			all = append(all, g.Rules...)
+		}
 	}
-	return all
+	return slices.DeleteFunc(all, func(a alert) bool { return a.Name == "" })
 }
 
 // CheckAlerts compares the table of alerts in docs/operations.md with the rules.
 func CheckAlerts(t *testing.T) {
 	t.Helper()
-	table := newTable("alert", "condition", "meaning", "what to do")
+	table := newTable("alert", "severity", "condition", "meaning")
 	for _, a := range alerts(t) {
-		name := code(a.Name)
-		if a.Labels["severity"] == "critical" {
-			name += ", critical"
-		}
-		condition := code(a.Expr)
+		name := "[" + a.Name + "](" + strings.TrimPrefix(a.Annotations["runbook_url"], "docs/") + ")"
+		condition := code(strings.Join(strings.Fields(a.Expr), " "))
 		if a.For != "" {
 			condition += " for " + a.For
 		}
-		table.row(name, condition, cell(a.Annotations["summary"]), cell(a.Annotations["action"]))
+		table.row(name, a.Labels["severity"], condition, cell(a.Annotations["summary"]))
 	}
 	check(t, "operations.md", "alerts", table.String())
 }
@@ -64,10 +67,13 @@ func CheckAlerts(t *testing.T) {
 // cell escapes Markdown for a table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// selector matches the name of a metric with label matchers, as in {reason="died"}.
+// selector matches the name of a metric with label matchers, as in {reason="died"}, whether
+// the rule asks for its increase, and whether it takes more than one event.
 var (
-	selector = regexp.MustCompile(`\b((?:kubedns|skydns)_[a-z_]+)(?:\{([^}]*)\})?(\[)?`)
+	selector = regexp.MustCompile(`(increase\()?\b((?:kubedns|skydns)_[a-z_]+)(?:\{([^}]*)\})?(\[\w+\]\) > [1-9])?`)
 	matcher  = regexp.MustCompile(`([a-z_]+)(=~|=)"([^"]*)"`)
+
+	histogramPart = regexp.MustCompile(`_(bucket|sum|count)$`)
 )
 
 // CheckAlerted checks that alerts can fire. Metrics with one of the prefixes belong to
@@ -78,14 +84,14 @@ func CheckAlerted(t *testing.T, names []string, families []*dto.MetricFamily, pr
 	t.Helper()
 	for _, a := range alerts(t) {
 		for _, m := range selector.FindAllStringSubmatch(a.Expr, -1) {
-			name, labels, isRange := m[1], m[2], m[3] != ""
+			firstEvent, name, labels := m[1] != "" && m[4] == "", m[2], m[3]
 			if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
 				continue
 			}
-			if !slices.Contains(names, name) {
+			if !slices.Contains(names, name) && !slices.Contains(names, histogramPart.ReplaceAllString(name, "")) {
 				t.Errorf("%s: there is no metric %s", a.Name, name)
 			}
-			if isRange && strings.HasPrefix(a.Expr, "increase(") && !hasSeries(families, name, labels) {
+			if firstEvent && !hasSeries(families, name, labels) {
 				t.Errorf("%s: %s{%s} has no series before the first event", a.Name, name, labels)
 			}
 		}
