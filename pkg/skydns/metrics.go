@@ -220,6 +220,7 @@ func rcodeText(index int) string {
 type upstreamMetrics struct {
 	forwarder *upstream.Forwarder
 	up, rtt   *prometheus.Desc
+	malformed *prometheus.Desc
 }
 
 func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
@@ -229,6 +230,10 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 			"0 while an upstream does not reply, else 1, also before its first query.", []string{"server"}, nil),
 		rtt: prometheus.NewDesc("kubedns_dns_upstream_reply_seconds",
 			"Time that an upstream takes to reply over UDP, in seconds, smoothed.", []string{"server"}, nil),
+		malformed: prometheus.NewDesc("kubedns_dns_upstream_malformed_replies_total",
+			"Replies of upstreams that were dropped since they cannot be read: the message ends before its records "+
+				`(reason="short"), or a name (reason="name") or the data of a record (reason="data") is invalid.`,
+			[]string{"reason"}, nil),
 	}
 }
 
@@ -236,10 +241,14 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 func (m *upstreamMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.up
 	out <- m.rtt
+	out <- m.malformed
 }
 
 // Collect implements prometheus.Collector.
 func (m *upstreamMetrics) Collect(out chan<- prometheus.Metric) {
+	for reason, n := range m.forwarder.Malformed() {
+		out <- prometheus.MustNewConstMetric(m.malformed, prometheus.CounterValue, float64(n), reason)
+	}
 	for _, server := range m.forwarder.Servers() {
 		value := 0.0
 		if server.Up {

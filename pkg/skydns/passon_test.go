@@ -71,10 +71,26 @@ func TestLargeUnreadableReply(t *testing.T) {
 	c.ask(1, "www.outside.example")
 	q := up.next()
 	r := reply(q.query, dns.RcodeSuccess)
-	r[7] = 9 // answers
+	r[7] = 1 // answers: a TXT whose last string ends after the record
+	r = append(r, "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x05\x23\x28"...)
 	up.say(append(r, bytes.Repeat([]byte{0xff}, 9000)...), q.from)
 	m := new(dns.Msg)
 	if got := c.next(); m.Unpack(got) != nil || !m.Truncated || len(m.Question) != 1 || len(got) > 512 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A reply that ends before its records is not passed on: the client gets SERVFAIL.
+func TestMalformedForwardedReply(t *testing.T) {
+	up := newMute(t)
+	_, addr := forwarding(t, skydns.Options{}, up)
+	c := newClient(t, addr)
+	c.ask(1, "www.outside.example")
+	q := up.next()
+	r := reply(q.query, dns.RcodeSuccess)
+	r[7] = 5 // answers
+	up.say(r, q.from)
+	if got := c.next(); got[3]&0xf != dns.RcodeServerFailure || got[7] != 0 {
 		t.Errorf("got %q", got)
 	}
 }

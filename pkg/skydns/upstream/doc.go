@@ -7,6 +7,7 @@
 //	tcp.go         queries over TCP on connections that are used again
 //	plan.go        in which order servers are asked, and which reply counts
 //	health.go      how servers behaved before
+//	edns.go        queries without OPT, for servers that do not support EDNS
 //	match.go       whether a packet is the reply to a query
 //
 // A query is sent to one server. The next one is asked too when there is no reply in

@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
 // A Forwarder asks other servers for what is not the zone's. It is safe for
@@ -185,9 +186,6 @@ func (f *Forwarder) upstreams() []netip.AddrPort {
 	return f.routes.Load().upstreams
 }
 
-// ednsSize is the largest reply over UDP that a look-up accepts (DNS flag day 2020).
-const ednsSize = 1232
-
 // Lookup asks for a name on our own behalf: at the servers of its stub domain,
 // else at the upstreams; over UDP with EDNS, and over TCP when truncated. inZone
 // resolves stub servers whose names are in the server's zone; nil: there are none.
@@ -195,44 +193,33 @@ func (f *Forwarder) Lookup(ctx context.Context, name string, qtype uint16, inZon
 	return f.lookupAt(ctx, f.serversFor(ctx, name, inZone), name, qtype)
 }
 
+// lookupAt asks the servers over UDP, and over TCP when the reply is truncated.
 func (f *Forwarder) lookupAt(
 	ctx context.Context, servers []netip.AddrPort, name string, qtype uint16,
 ) (*dns.Msg, error) {
 	q := new(dns.Msg).SetQuestion(name, qtype)
 	q.Id = 0 // each try has an ID of its own; equal queries are joined
 	q.SetEdns0(ednsSize, false)
-	m, err := f.exchangeMsg(ctx, servers, q)
-	if errors.Is(err, errNoEDNS) || err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
-		q.Extra = nil // RFC 6891 section 7
-		m, err = f.exchangeMsg(ctx, servers, q)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look up %s: %w", name, err)
-	}
-	return m, nil
-}
-
-// exchangeMsg asks the servers over UDP, and over TCP when the reply is truncated.
-func (f *Forwarder) exchangeMsg(ctx context.Context, servers []netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 	query, err := q.Pack()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look up %s: %w", name, err)
 	}
 	until := time.Now().Add(exchangeTimeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(until) {
 		until = sooner
 	}
 	reply, err := f.askUDP(ctx, servers, query, until)
-	if err != nil {
-		return nil, err
-	}
-	if truncated := reply[2]&2 != 0; truncated {
-		if reply, err = f.exchangeTCP(ctx, servers, query); err != nil {
-			return nil, err
-		}
+	if err == nil && reply[2]&2 != 0 { // truncated
+		reply, err = f.exchangeTCP(ctx, servers, query)
 	}
 	m := new(dns.Msg)
-	return m, m.Unpack(reply)
+	if err == nil {
+		err = m.Unpack(reply)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", name, err)
+	}
+	return m, nil
 }
 
 // askUDP is ask for callers that wait.
@@ -289,19 +276,27 @@ func (f *Forwarder) roundsTCP(ctx context.Context, servers []netip.AddrPort, que
 		}
 		until, _ := ctx.Deadline()
 		share := time.Until(until) / time.Duration(max(1, len(ordered)-i))
-		reply, err := f.pool.exchangeOnce(ctx, ordered[i], query, min(tryTimeout, share))
+		reply, err := f.pool.exchange(ctx, &f.health, ordered[i], query, min(tryTimeout, share))
 		if err != nil {
 			f.health.failed(ordered[i])
 			p.failed(i, err)
 			continue
 		}
 		f.health.replied(ordered[i], 0)
+		if _, defect := wire.Check(reply); defect != wire.Sound {
+			f.udp.malformed.count(defect)
+			p.malformed(i, defect)
+			continue
+		}
 		if p.accept(i, reply) {
 			return reply, nil
 		}
 	}
 	return p.result()
 }
+
+// Malformed returns how many replies could not be read, by reason: short, name or data.
+func (f *Forwarder) Malformed() map[string]uint64 { return f.udp.malformed.byReason() }
 
 // A Server is the state of one server.
 type Server struct {

@@ -18,6 +18,9 @@ const (
 	probeEvery = 2 * time.Second
 	// forgetAfter is when the health of a server that is not asked is dropped.
 	forgetAfter = 10 * time.Minute
+	// bareTime is how long a server that does not support EDNS gets queries without
+	// OPT. After that one query finds out whether it still does not.
+	bareTime = 10 * time.Minute
 )
 
 // A healthTable remembers how servers behaved. The zero value is empty.
@@ -30,6 +33,8 @@ type health struct {
 	silent int           // tries in a row without a reply
 	rtt    time.Duration // smoothed; 0: no reply yet
 	asked  time.Time
+	// bareUntil is until when the server gets queries without OPT.
+	bareUntil time.Time
 }
 
 func (h *health) down() bool { return h.silent >= downAfter }
@@ -141,4 +146,20 @@ func (t *healthTable) state(server netip.AddrPort) (up bool, rtt time.Duration) 
 		return true, 0
 	}
 	return !h.down(), h.rtt
+}
+
+// bare reports whether a server gets queries without OPT.
+func (t *healthTable) bare(server netip.AddrPort, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.servers[server]
+	return h != nil && now.Before(h.bareUntil)
+}
+
+// learnBare records that a server replied to a query without OPT, and not to the same
+// query with it.
+func (t *healthTable) learnBare(server netip.AddrPort, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.get(server).bareUntil = now.Add(bareTime)
 }

@@ -35,6 +35,9 @@ type try struct {
 	sent     time.Time
 	late     bool // the next server was asked meanwhile
 	rejected bool // it got an error without a question
+	// bare: it was sent without the query's OPT; learn: since the server refused the OPT
+	// and did not show that it supports EDNS.
+	bare, learn bool
 }
 
 // A hop is work for after the lock is free: send a packet on a link, or give

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
 const (
@@ -27,18 +29,19 @@ const (
 var (
 	errNoServer = errors.New("no nameserver is configured")
 	errNoAnswer = errors.New("no nameserver answered")
-	// errNoEDNS is an error without a question, as servers without EDNS send.
-	errNoEDNS = errors.New("the server may not support EDNS")
+	// errRefusesOPT is an error without a question, as servers without EDNS send.
+	errRefusesOPT = errors.New("the server may not support EDNS")
+	errMalformed  = errors.New("malformed reply")
 )
 
 // A plan leads a query along the servers, in order and at most twice, until one
 // replies NOERROR or NXDOMAIN. A server that replied otherwise is not asked
-// again. The last such reply is the result when no server has a better one, but one
-// that may be due to EDNS stays: a query without it may succeed.
+// again. The last such reply is the result when no server has a better one.
 type plan struct {
 	servers []netip.AddrPort
 	n       int    // tries so far
 	spoke   []bool // by server
+	bare    []bool // by server: it was sent the query without OPT
 	last    []byte
 	err     error
 }
@@ -73,21 +76,42 @@ func (p *plan) accept(i int, reply []byte) bool {
 	if rcode := int(reply[3] & 0xf); rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
 		return true
 	}
-	if p.last == nil || !mayBeEDNS(p.last) {
-		p.last = bytes.Clone(reply)
-	}
+	p.last = bytes.Clone(reply)
+	p.skip(i)
+	return false
+}
+
+// malformed records that server i sent something that is no reply.
+func (p *plan) malformed(i int, defect wire.Defect) {
+	p.failed(i, fmt.Errorf("%w (%s)", errMalformed, defect))
+	p.skip(i)
+}
+
+// skip makes next leave out server i.
+func (p *plan) skip(i int) {
 	if p.spoke == nil {
 		p.spoke = make([]bool, len(p.servers))
 	}
 	p.spoke[i] = true
-	return false
 }
+
+// setBare records that server i is sent the query without OPT. It returns false if
+// it was before.
+func (p *plan) setBare(i int) bool {
+	if p.isBare(i) {
+		return false
+	}
+	if p.bare == nil {
+		p.bare = make([]bool, len(p.servers))
+	}
+	p.bare[i] = true
+	return true
+}
+
+func (p *plan) isBare(i int) bool { return p.bare != nil && p.bare[i] }
 
 // failed records why server i has no reply.
 func (p *plan) failed(i int, err error) {
-	if errors.Is(p.err, errNoEDNS) {
-		return
-	}
 	p.err = fmt.Errorf("%w: %s: %w", errNoAnswer, p.servers[i], err)
 }
 
@@ -107,15 +131,8 @@ func (p *plan) result() ([]byte, error) {
 // rejected is the error of a reply without a question.
 func rejected(packet []byte) error {
 	err := fmt.Errorf("%s without a question", dns.RcodeToString[int(packet[3]&0xf)])
-	if mayBeEDNS(packet) {
-		return fmt.Errorf("%w: %w", err, errNoEDNS)
+	if refusesOPT(packet) {
+		return fmt.Errorf("%w: %w", err, errRefusesOPT)
 	}
 	return err
-}
-
-// mayBeEDNS reports whether a reply is of a server that may not support EDNS (RFC 6891
-// section 7).
-func mayBeEDNS(reply []byte) bool {
-	rcode := int(reply[3] & 0xf)
-	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented
 }

@@ -3,6 +3,8 @@ package upstream
 import (
 	"encoding/binary"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
 // received takes a packet from a server.
@@ -33,15 +35,42 @@ func (m *mux) match(l *link, packet []byte) []hop {
 			return nil
 		}
 		t.rejected = true
+		if again := m.boardBare(t, packet, now); again != nil {
+			return again
+		}
 		p.plan.failed(t.server, rejected(packet))
 		return m.advance(p, now)
 	}
+	again := m.boardBare(t, packet, now)
 	m.drop(t)
 	m.health.replied(l.server, now.Sub(t.sent))
 	switch {
 	case p.over || t.server < 0:
 		return nil
-	case !p.plan.accept(t.server, packet):
+	case again != nil:
+		return again
+	}
+	return m.take(t, packet, now)
+}
+
+// take takes the reply to a try of a pending query.
+func (m *mux) take(t *try, packet []byte, now time.Time) []hop {
+	p := t.of
+	if _, defect := wire.Check(packet); defect != wire.Sound {
+		if truncated := packet[2]&2 != 0; !truncated {
+			m.malformed.count(defect)
+			p.plan.malformed(t.server, defect)
+			return m.advance(p, now)
+		}
+		packet = wire.QuestionOnly(packet) // cut within a record
+	}
+	if t.bare {
+		if t.learn && !refusesOPT(packet) {
+			m.health.learnBare(t.link.server, now)
+		}
+		packet = withOPT(packet, p.query)
+	}
+	if !p.plan.accept(t.server, packet) {
 		return m.advance(p, now)
 	}
 	return m.finish(p, packet, nil)

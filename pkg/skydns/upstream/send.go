@@ -8,13 +8,16 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
 // A mux asks servers over UDP: many queries at a time on few sockets. A pending
 // query has no goroutine and no timer of its own. One lock guards the tables;
 // nothing is sent and no callback runs under it.
 type mux struct {
-	health *healthTable
+	health    *healthTable
+	malformed defects
 
 	mu      sync.Mutex
 	shared  map[string]*pending // by servers and query without ID
@@ -137,10 +140,31 @@ func (m *mux) board(p *pending, server int, l *link, now time.Time) hop {
 		p.tries = append(p.tries, t)
 		p.sent = now
 	}
+	var packet []byte
+	if server >= 0 && (p.plan.isBare(server) || m.health.bare(l.server, now)) {
+		packet = withoutOPT(p.query)
+		t.bare = packet != nil
+	}
+	if packet == nil {
+		packet = bytes.Clone(p.query)
+	}
 	m.health.sent(l.server, now)
-	packet := bytes.Clone(p.query)
 	binary.BigEndian.PutUint16(packet, t.id)
 	return hop{link: l, packet: packet}
+}
+
+// boardBare sends the query of a try without OPT to the same server, once. It returns
+// nothing when the query has no OPT.
+func (m *mux) boardBare(t *try, packet []byte, now time.Time) []hop {
+	p := t.of
+	if t.bare || p.over || t.server < 0 || !refusesOPT(packet) || wire.TrailingOPT(p.query) < 0 ||
+		!p.plan.setBare(t.server) {
+		return nil
+	}
+	h := m.board(p, t.server, t.link, now)
+	again := p.tries[len(p.tries)-1]
+	again.learn = !hasExtra(packet)
+	return []hop{h}
 }
 
 // drop takes a try from its link and its query.

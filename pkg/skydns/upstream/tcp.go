@@ -14,6 +14,30 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
+// exchange asks one server over TCP, and again without OPT if it refuses that.
+func (p *pool) exchange(
+	ctx context.Context, table *healthTable, server netip.AddrPort, query []byte, timeout time.Duration,
+) ([]byte, error) {
+	bare := withoutOPT(query)
+	known := bare != nil && table.bare(server, time.Now())
+	if !known {
+		reply, err := p.exchangeOnce(ctx, server, query, timeout)
+		refused := errors.Is(err, errRefusesOPT) || err == nil && refusesOPT(reply)
+		if bare == nil || !refused {
+			return reply, err
+		}
+		known = err == nil && hasExtra(reply) // nothing to learn
+	}
+	reply, err := p.exchangeOnce(ctx, server, bare, timeout)
+	if err != nil {
+		return nil, err
+	}
+	if !known && !refusesOPT(reply) {
+		table.learnBare(server, time.Now())
+	}
+	return withOPT(reply, query), nil
+}
+
 // exchangeOnce sends a query to one server over TCP and returns its reply, with
 // the query's ID. A reply to another question is not taken for one.
 func (p *pool) exchangeOnce(
