@@ -54,7 +54,6 @@ type ClientOptions struct {
 type Client struct {
 	core, slices, betaSlices rest.Interface
 	params                   kruntime.ParameterCodec
-	names                    *interner // of all resources
 	http                     *http.Client
 }
 
@@ -147,7 +146,7 @@ func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, 
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandlerWithContext = newWarnings(log)
 
-	c := &Client{params: kruntime.NewParameterCodec(scheme), names: newInterner(), http: over}
+	c := &Client{params: kruntime.NewParameterCodec(scheme), http: over}
 	for _, api := range []struct {
 		version schema.GroupVersion
 		path    string

@@ -25,7 +25,7 @@ func (c *Client) services() listwatch.Resource[kubedns.Service] {
 		Key:     func(s kubedns.Service) listwatch.Key { return listwatch.Key(s.Key) },
 		Version: func(s kubedns.Service) string { return s.Version },
 		Decode: listwatch.DecodeAs(func(s *corev1.Service) (kubedns.Service, bool) {
-			return c.names.service(convert.Service(s)), true
+			return shareService(convert.Service(s)), true
 		}),
 	}
 }
@@ -33,7 +33,7 @@ func (c *Client) services() listwatch.Resource[kubedns.Service] {
 func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
 	return c.endpointsResource("endpoints", typeOf("v1", "Endpoints"), c.core,
 		listwatch.DecodeAs(func(e *corev1.Endpoints) (kubedns.Endpoints, bool) {
-			return c.names.endpoints(convert.Endpoints(e)), true
+			return shareEndpoints(convert.Endpoints(e)), true
 		}))
 }
 
@@ -52,7 +52,7 @@ func (c *Client) slicesOf(v schema.GroupVersion, api rest.Interface) listwatch.R
 	return c.endpointsResource("endpointslices", typeOf(v.String(), "EndpointSlice"), api,
 		listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 			e, _ := convert.Slice(s)
-			return c.names.endpoints(e), e.Service != ""
+			return shareEndpoints(e), e.Service != ""
 		}))
 }
 
