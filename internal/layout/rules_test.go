@@ -13,9 +13,9 @@ var mayImport = map[string][]string{
 
 	"pkg/dns":         {"internal/spelling", "pkg/skydns/backend", "pkg/treecache"},
 	"pkg/dns/convert": {"pkg/dns"},
-	"pkg/dns/kube":    {"pkg/config", "pkg/dns", "pkg/dns/convert", "pkg/dns/kube/listwatch"},
+	"pkg/dns/kube":    {"internal/pause", "pkg/config", "pkg/dns", "pkg/dns/convert", "pkg/dns/kube/listwatch"},
 
-	"pkg/dns/kube/listwatch": {},
+	"pkg/dns/kube/listwatch": {"internal/pause"},
 
 	"pkg/dns/manifest":      {"pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot":      {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/pause"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
@@ -85,7 +86,7 @@ func auditKindOf[T any](
 
 // run audits until ctx is done.
 func (a *auditor) run(ctx context.Context) {
-	for listwatch.Sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
+	for pause.For(ctx, auditTime/2+rand.N(auditTime/2)) {
 		for _, k := range a.kinds() {
 			result, err := a.audit(ctx, k)
 			if ctx.Err() != nil {
@@ -106,7 +107,7 @@ func (a *auditor) audit(ctx context.Context, k auditKind) (result string, err er
 	if result != auditOK || len(first.differences) == 0 {
 		return result, err
 	}
-	if !listwatch.Sleep(ctx, auditPause) {
+	if !pause.For(ctx, auditPause) {
 		return auditSkipped, nil
 	}
 	second, result, err := a.look(ctx, k, newest)

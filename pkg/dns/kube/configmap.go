@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/kube-dns/kube-dns/internal/pause"
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
@@ -83,7 +84,7 @@ func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() {
-		for listwatch.Sleep(ctx, auditTime/2+rand.N(auditTime/2)) {
+		for pause.For(ctx, auditTime/2+rand.N(auditTime/2)) {
 			f.Position.Relist()
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/pause"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
@@ -38,7 +39,7 @@ type endpointsSource struct {
 // only before one was listed, and steps up as soon as a better one can be listed.
 // The other API is listed completely before it replaces anything.
 func (s *endpointsSource) run(ctx context.Context) {
-	var pause listwatch.Backoff
+	var backoff listwatch.Backoff
 	var logged bool
 	for at := 0; ctx.Err() == nil; {
 		apis := s.client.endpointsAPIs(s.version())
@@ -57,7 +58,7 @@ func (s *endpointsSource) run(ctx context.Context) {
 		default: // nothing is allowed: begin again
 			s.tracker.of(roleEndpoints, apis[at].resource.Name).Failed(err)
 			at = 0
-			if !pause.Wait(ctx, err) {
+			if !backoff.Wait(ctx, err) {
 				return
 			}
 		}
@@ -120,7 +121,7 @@ func (s *endpointsSource) followUntilBetter(
 // findBetter lists one of the APIs, the best first, as soon as one can be listed.
 // It returns nil when ctx is done before.
 func (s *endpointsSource) findBetter(ctx context.Context, apis []*endpointsAPI) *found {
-	for pause := firstBetterTime; listwatch.Sleep(ctx, pause/2+rand.N(pause/2)); pause = betterTime {
+	for wait := firstBetterTime; pause.For(ctx, wait/2+rand.N(wait/2)); wait = betterTime {
 		for _, api := range apis {
 			if _, err := api.resource.NewestVersion(ctx); err != nil {
 				s.log.Debug("tried a better API for endpoints", "api", api.name, "err", err)

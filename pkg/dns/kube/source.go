@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/pause"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
@@ -158,7 +159,7 @@ const versionPause = time.Minute
 // before. A server that was reached and sends no version counts as one of unknown
 // version, which only costs memory, until keepAskingVersion gets one.
 func (s *Source) askVersion(ctx context.Context) bool {
-	var pause listwatch.Backoff
+	var backoff listwatch.Backoff
 	for {
 		version, err := s.client.version(ctx)
 		if ctx.Err() != nil {
@@ -169,7 +170,7 @@ func (s *Source) askVersion(ctx context.Context) bool {
 			return true
 		}
 		s.tracker.of(roleServices, "services").Failed(err)
-		if !pause.Wait(ctx, err) {
+		if !backoff.Wait(ctx, err) {
 			return false
 		}
 	}
@@ -177,7 +178,7 @@ func (s *Source) askVersion(ctx context.Context) bool {
 
 // keepAskingVersion asks for a version that is unknown from time to time.
 func (s *Source) keepAskingVersion(ctx context.Context) {
-	for s.serverVersion() == (serverVersion{}) && listwatch.Sleep(ctx, versionPause) {
+	for s.serverVersion() == (serverVersion{}) && pause.For(ctx, versionPause) {
 		if version, err := s.client.version(ctx); err == nil && version != (serverVersion{}) {
 			s.setVersion(version)
 		}

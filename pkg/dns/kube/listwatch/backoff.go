@@ -6,6 +6,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 const (
@@ -29,14 +31,11 @@ func (b *Backoff) reset() { b.failures = 0 }
 // whole of a time that doubles, and at least as long as the server asks for. It
 // reports whether ctx is still alive.
 func (b *Backoff) Wait(ctx context.Context, err error) bool {
-	pause := b.next()
+	delay := b.next()
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
-		pause = max(pause, min(time.Duration(seconds)*time.Second, maxServerPause))
+		delay = max(delay, min(time.Duration(seconds)*time.Second, maxServerPause))
 	}
-	if pause == 0 {
-		return ctx.Err() == nil
-	}
-	return Sleep(ctx, pause)
+	return pause.For(ctx, delay)
 }
 
 func (b *Backoff) next() time.Duration {
@@ -44,21 +43,9 @@ func (b *Backoff) next() time.Duration {
 	if b.failures == 1 {
 		return 0
 	}
-	pause := maxPause
+	longest := maxPause
 	if doubled := b.failures - 2; doubled < 5 {
-		pause = min(firstPause<<doubled, maxPause)
+		longest = min(firstPause<<doubled, maxPause)
 	}
-	return pause/2 + rand.N(pause/2)
-}
-
-// Sleep waits for d. It reports false when ctx is done before.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return longest/2 + rand.N(longest/2)
 }
