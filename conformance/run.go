@@ -30,7 +30,7 @@ var errWrong = errors.New("some replies were wrong")
 
 // runFiles runs the files against the server. The error is errWrong if some reply was wrong.
 func runFiles(ctx context.Context, o options, files []conformance.File, stdout io.Writer) error {
-	resolver, err := conformance.NewResolverAt(o.resolver)
+	resolver, err := conformance.NewResolver(o.resolver)
 	if err != nil {
 		return err
 	}

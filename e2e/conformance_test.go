@@ -61,7 +61,7 @@ func TestConformance(t *testing.T) {
 // the given records, lines of a zone file, and nothing else.
 func startResolver(t *testing.T, records ...string) *conformance.Resolver {
 	t.Helper()
-	resolver, err := conformance.NewResolver()
+	resolver, err := conformance.NewResolver("")
 	if err != nil {
 		t.Fatal(err)
 	}

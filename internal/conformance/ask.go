@@ -7,9 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"time"
 
@@ -92,8 +90,8 @@ func exchange(ctx context.Context, server string, sent []byte, tcp bool) ([]byte
 	if tcp {
 		network = "tcp"
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, server)
+	client := dns.Client{Net: network, DialTimeout: askTimeout}
+	conn, err := client.DialContext(ctx, server)
 	if err != nil {
 		return nil, err
 	}
@@ -104,30 +102,12 @@ func exchange(ctx context.Context, server string, sent []byte, tcp bool) ([]byte
 	}
 	// The caller's context may end before the deadline.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	if tcp {
-		return exchangeTCP(conn, sent)
-	}
-	if _, err := conn.Write(sent); err != nil {
+	if _, err := conn.Write(sent); err != nil { // over TCP, with its length
 		return nil, err
 	}
-	buf := make([]byte, 1<<16)
-	n, err := conn.Read(buf)
-	return buf[:n], err
-}
-
-// exchangeTCP puts the length before the message (RFC 1035 section 4.2.2).
-func exchangeTCP(conn io.ReadWriter, sent []byte) ([]byte, error) {
-	framed := binary.BigEndian.AppendUint16(nil, uint16(len(sent)))
-	if _, err := conn.Write(append(framed, sent...)); err != nil {
-		return nil, err
-	}
-	var size [2]byte
-	if _, err := io.ReadFull(conn, size[:]); err != nil {
-		return nil, err
-	}
-	wire := make([]byte, binary.BigEndian.Uint16(size[:]))
-	_, err := io.ReadFull(conn, wire)
-	return wire, err
+	wire := make([]byte, dns.MaxMsgSize)
+	n, err := conn.Read(wire)
+	return wire[:n], err
 }
 
 // unpack reads a whole message. It is stricter than the library, which accepts wrong

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -33,16 +34,9 @@ func contains(section string, want []Record, got []dns.RR) string {
 
 // within reports the records of a section that are not allowed.
 func within(section string, allowed []Record, got []dns.RR) string {
-	var extra []dns.RR
-	for _, rr := range got {
-		ok := false
-		for _, r := range allowed {
-			ok = ok || r.matches(rr)
-		}
-		if !ok {
-			extra = append(extra, rr)
-		}
-	}
+	extra := slices.DeleteFunc(slices.Clone(got), func(rr dns.RR) bool {
+		return slices.ContainsFunc(allowed, func(r Record) bool { return r.matches(rr) })
+	})
 	return differences(section, nil, extra)
 }
 
@@ -66,36 +60,24 @@ func text(rr dns.RR) string {
 	return strings.Join(fields(rr.String()), " ")
 }
 
-// pair matches as many expected records as possible with one record of the reply each, and
-// returns the rest of both sides. Since * and an absent TTL match several records, this is
-// the matching of a bipartite graph by augmenting paths.
+// pair matches expected records with one record of the reply each, and returns the rest of
+// both sides. The exact ones come first: * and an absent TTL match several records.
 func pair(want []Record, got []dns.RR) (lacking []Record, extra []dns.RR) {
-	owner := make([]int, len(got)) // got -> want, or -1
-	for i := range owner {
-		owner[i] = -1
-	}
-	var assign func(w int, tried []bool) bool
-	assign = func(w int, tried []bool) bool {
-		for g, rr := range got {
-			if tried[g] || !want[w].matches(rr) {
-				continue
-			}
-			tried[g] = true
-			if owner[g] < 0 || assign(owner[g], tried) {
-				owner[g] = w
-				return true
-			}
+	looseness := func(r Record) int {
+		if r.TTL == nil {
+			return 1 + 2*strings.Count(r.Rdata, "*")
 		}
-		return false
+		return 2 * strings.Count(r.Rdata, "*")
 	}
-	for w := range want {
-		if !assign(w, make([]bool, len(got))) {
-			lacking = append(lacking, want[w])
-		}
-	}
-	for g, w := range owner {
-		if w < 0 {
-			extra = append(extra, got[g])
+	exactFirst := slices.SortedStableFunc(slices.Values(want), func(a, b Record) int {
+		return looseness(a) - looseness(b)
+	})
+	extra = slices.Clone(got)
+	for _, r := range exactFirst {
+		if i := slices.IndexFunc(extra, r.matches); i >= 0 {
+			extra = slices.Delete(extra, i, i+1)
+		} else {
+			lacking = append(lacking, r)
 		}
 	}
 	return lacking, extra

@@ -138,7 +138,7 @@ func records(t *testing.T, lines []string) []dns.RR {
 // startResolver runs a new Resolver until the test has ended.
 func startResolver(t testing.TB) *conformance.Resolver {
 	t.Helper()
-	r, err := conformance.NewResolver()
+	r, err := conformance.NewResolver("")
 	if err != nil {
 		t.Fatal(err)
 	}

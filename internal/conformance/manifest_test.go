@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
 // Times of a ManifestTarget.
@@ -46,7 +47,7 @@ func NewManifestTarget(t testing.TB, binary string, args ...string) *ManifestTar
 	// A free port may be taken by another process before kube-dns has it.
 	var err error
 	for range 3 {
-		if err = m.start(t.Context(), binary, args); err == nil {
+		if err = m.start(t, binary, args); err == nil {
 			t.Cleanup(func() { m.stop(t) })
 			return m
 		}
@@ -89,30 +90,24 @@ func newService(namespace, name string, ip netip.Addr, port, protocol string, nu
 	}
 }
 
-func (m *ManifestTarget) start(ctx context.Context, binary string, args []string) error {
-	dnsPort, err := freePort()
-	if err != nil {
-		return err
-	}
-	healthPort, err := freePort()
-	if err != nil {
-		return err
-	}
-	m.server = net.JoinHostPort("127.0.0.1", strconv.Itoa(dnsPort))
+func (m *ManifestTarget) start(t testing.TB, binary string, args []string) error {
+	dns, health := dnstest.FreeAddr(t), dnstest.FreeAddr(t)
+	m.server = dns.String()
+	var err error
 	m.process, err = startProcess(binary, append([]string{
 		"--manifests=" + m.objectDir(),
 		"--config-dir=" + m.configDir(),
 		"--config-period=" + configPeriod.String(),
 		"--dns-bind-address=127.0.0.1",
-		"--dns-port=" + strconv.Itoa(dnsPort),
-		"--healthz-port=" + strconv.Itoa(healthPort),
+		"--dns-port=" + strconv.Itoa(int(dns.Port())),
+		"--healthz-port=" + strconv.Itoa(int(health.Port())),
 		"--domain=" + Zone,
 	}, args...))
 	if err != nil {
 		return err
 	}
-	readiness := fmt.Sprintf("http://127.0.0.1:%d/readiness", healthPort)
-	if err := m.waitReady(ctx, readiness); err != nil {
+	readiness := fmt.Sprintf("http://%s/readiness", health)
+	if err := m.waitReady(t.Context(), readiness); err != nil {
 		_ = m.process.stop() // how it ends does not matter any more
 		return fmt.Errorf("%w; its log:\n%s", err, m.process.log)
 	}
@@ -238,16 +233,6 @@ func (m *ManifestTarget) Configure(ctx context.Context, files map[string]string)
 	case <-time.After(3 * configPeriod):
 		return nil
 	}
-}
-
-// freePort returns a port of 127.0.0.1 that is free for UDP and TCP.
-func freePort() (int, error) {
-	udp, tcp, err := listenBoth()
-	if err != nil {
-		return 0, err
-	}
-	port := tcp.Addr().(*net.TCPAddr).Port
-	return port, errors.Join(udp.Close(), tcp.Close())
 }
 
 // replaceFile writes a file in one step: a reader sees the old content or the new one.

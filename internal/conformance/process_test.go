@@ -66,7 +66,7 @@ func TestManifestTargetStartFails(t *testing.T) {
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho unknown flag >&2\nexit 2\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	err := m.start(t.Context(), binary, nil)
+	err := m.start(t, binary, nil)
 	for _, want := range []string{"is not ready", "exit status 2", "unknown flag"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
 // ResolverData is the data of a [Resolver]. The zero value has no names.
@@ -47,52 +50,16 @@ type zone struct {
 	servfail, drop, truncate map[string]bool
 }
 
-// NewResolver opens the sockets of a Resolver without names, on a free port of 127.0.0.1.
-// Run closes them.
-func NewResolver() (*Resolver, error) {
-	return NewResolverAt("")
-}
-
-// NewResolverAt opens the sockets of a Resolver without names on an address (ip:port). An
+// NewResolver opens the sockets of a Resolver without names on an address (ip:port). An
 // empty address is a free port of 127.0.0.1. Run closes the sockets.
-func NewResolverAt(address string) (*Resolver, error) {
-	listen := listenBoth
-	if address != "" {
-		listen = func() (net.PacketConn, net.Listener, error) { return listenAt(address) }
-	}
-	udp, tcp, err := listen()
+func NewResolver(address string) (*Resolver, error) {
+	udp, tcp, err := dnstest.Listen(cmp.Or(address, "127.0.0.1:0"))
 	if err != nil {
 		return nil, fmt.Errorf("listen for the outside resolver: %w", err)
 	}
 	r := &Resolver{udp: udp, tcp: tcp}
 	r.zone.Store(&zone{})
 	return r, nil
-}
-
-// listenAt opens one address for UDP and TCP.
-func listenAt(address string) (net.PacketConn, net.Listener, error) {
-	tcp, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, nil, err
-	}
-	udp, err := net.ListenPacket("udp", tcp.Addr().String())
-	if err != nil {
-		return nil, nil, errors.Join(err, tcp.Close())
-	}
-	return udp, tcp, nil
-}
-
-// listenBoth opens one free port of 127.0.0.1 for UDP and TCP.
-func listenBoth() (net.PacketConn, net.Listener, error) {
-	var failed error
-	for range 20 { // a port that is free for TCP may be taken for UDP
-		udp, tcp, err := listenAt("127.0.0.1:0")
-		if err == nil {
-			return udp, tcp, nil
-		}
-		failed = err
-	}
-	return nil, nil, failed
 }
 
 // Addr returns the address of the Resolver.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 
@@ -33,7 +34,7 @@ func NewServer(t testing.TB, handler dns.Handler) *Server {
 // port that is taken fails the test.
 func NewServerAt(t testing.TB, addr netip.AddrPort, handler dns.Handler) *Server {
 	t.Helper()
-	udp, tcp, err := listen(addr)
+	udp, tcp, err := Listen(addr.String())
 	if err != nil {
 		t.Fatalf("start DNS server: %v", err)
 	}
@@ -87,7 +88,7 @@ func FreeAddr(t testing.TB) netip.AddrPort {
 	)
 	for range attempts {
 		addr := netip.AddrPortFrom(loopback, lowest+rand.N[uint16](highest-lowest+1))
-		udp, tcp, err := listen(addr)
+		udp, tcp, err := Listen(addr.String())
 		if err != nil {
 			continue // it is in use
 		}
@@ -100,23 +101,23 @@ func FreeAddr(t testing.TB) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// listen opens UDP and TCP on one port. A port that is free for one of them only
-// is tried again with another, unless the caller asked for it.
-func listen(addr netip.AddrPort) (*net.UDPConn, *net.TCPListener, error) {
+// Listen opens UDP and TCP on one port of addr ("address:port"). A port that is free for
+// one of them only is tried again with another, unless the caller asked for it.
+func Listen(addr string) (net.PacketConn, net.Listener, error) {
 	const attempts = 20
 	var tcpErr error
 	for range attempts {
-		udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+		udp, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			return nil, nil, err
 		}
-		tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(udp.LocalAddr().(*net.UDPAddr).AddrPort()))
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
 		if err == nil {
 			return udp, tcp, nil
 		}
 		udp.Close()
 		tcpErr = err
-		if addr.Port() != 0 {
+		if !strings.HasSuffix(addr, ":0") {
 			break
 		}
 	}

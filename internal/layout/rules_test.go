@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"hack/selfcheck":               {},
 	"internal/atomicfile":          {},
 	"internal/cgroup":              {},
-	"internal/conformance":         {},
+	"internal/conformance":         {"internal/dnstest"},
 	"internal/docs":                {},
 	"internal/explain":             {"pkg/dns", "pkg/skydns/backend"},
 	"internal/httpd":               {},
