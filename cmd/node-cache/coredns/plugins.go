@@ -18,7 +18,6 @@ import (
 	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/pprof"
 	_ "github.com/coredns/coredns/plugin/ready"
-	_ "github.com/coredns/coredns/plugin/reload"
 	_ "github.com/coredns/coredns/plugin/rewrite"
 	_ "github.com/coredns/coredns/plugin/template"
 	_ "github.com/coredns/coredns/plugin/timeouts"
@@ -30,7 +29,7 @@ import (
 func Directives() []string {
 	return []string{
 		"metadata", "timeouts", "reload", "bufsize", "bind", "debug", "ready", "health", "pprof", "prometheus",
-		"errors", "log", "dnstap", "dns64", "loadbalance", "rewrite", "cache", "template", "hosts", "loop",
-		"forward", "whoami",
+		"errors", "log", "dnstap", "dns64", "loadbalance", "unavailable", "stale", "cache", "rewrite",
+		"template", "hosts", "loop", "forward", "whoami",
 	}
 }

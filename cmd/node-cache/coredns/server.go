@@ -3,9 +3,13 @@ package coredns
 import (
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/plugins"
 )
 
 // Options configure a Server.
@@ -19,21 +23,35 @@ type Options struct {
 type Server struct {
 	path     string
 	instance *caddy.Instance
+	metrics  *metrics
 }
+
+// prepare gives CoreDNS what it needs once in a process.
+var prepare = sync.OnceValues(func() (*metrics, error) {
+	caddy.AppName, caddy.AppVersion = "CoreDNS", libraryVersion()
+	reg := prometheus.DefaultRegisterer //nolint:forbidigo // the metrics of CoreDNS are there
+	plugins.Register(plugins.NewMetrics(reg))
+	if err := dnsserver.SetDirectives(Directives()); err != nil {
+		return nil, err
+	}
+	return newMetrics(reg), nil
+})
 
 // Start runs a Corefile. Its sockets are open when Start returns.
 func Start(opts Options, text string) (*Server, error) {
-	if err := dnsserver.SetDirectives(Directives()); err != nil {
+	m, err := prepare()
+	if err != nil {
 		return nil, err
 	}
 	dnsserver.Port = strconv.Itoa(int(opts.Port))
 	dnsserver.Quiet, caddy.Quiet = opts.Quiet, opts.Quiet
-	s := &Server{path: opts.Path}
+	s := &Server{path: opts.Path, metrics: m}
 	instance, err := caddy.Start(s.input(text))
 	if err != nil {
 		return nil, fmt.Errorf("start the Corefile %s: %w", opts.Path, err)
 	}
 	s.instance = instance
+	s.metrics.loaded(text)
 	return s, nil
 }
 
@@ -42,9 +60,11 @@ func Start(opts Options, text string) (*Server, error) {
 func (s *Server) Reload(text string) error {
 	instance, err := s.instance.Restart(s.input(text))
 	if err != nil {
+		s.metrics.reloadFailed.Inc()
 		return fmt.Errorf("reload the Corefile %s: %w", s.path, err)
 	}
 	s.instance = instance
+	s.metrics.loaded(text)
 	return nil
 }
 

@@ -1,0 +1,168 @@
+package plugins
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+	"github.com/miekg/dns"
+)
+
+const (
+	probeTimeout  = 2 * time.Second
+	probeInterval = time.Second      // until the first reply
+	probeAgain    = 30 * time.Second // while a zone is a loop
+	maxProbes     = 30               // without a reply
+)
+
+// A loop finds out whether a zone is forwarded back to us: it sends a query with a name
+// that nobody else knows, and counts how often that query comes in. While it does, the
+// zone answers SERVFAIL.
+type loop struct {
+	next    plugin.Handler
+	zone    string
+	addr    string // of our own server
+	metrics *Metrics
+
+	probe  atomic.Pointer[probe]
+	looped atomic.Bool
+}
+
+// A probe is a name that was sent once, and how often it came in.
+type probe struct {
+	name string
+	seen atomic.Int32
+}
+
+// back reports whether the probe came in again and again.
+func (p *probe) back() bool { return p.seen.Load() > 2 }
+
+func setupLoop(c *caddy.Controller, m *Metrics) error {
+	for c.Next() {
+		if c.NextArg() {
+			return plugin.Error("loop", c.ArgErr())
+		}
+	}
+	cfg := dnsserver.GetConfig(c)
+	l := &loop{zone: cfg.Zone, metrics: m}
+	add(c, func(next plugin.Handler) plugin.Handler {
+		l.next = next
+		return l
+	})
+	var stop context.CancelFunc
+	var running sync.WaitGroup
+	c.OnStartup(func() error {
+		l.addr = ownAddress(cfg.ListenHosts, cfg.Port) // bind has filled the list by now
+		var ctx context.Context
+		ctx, stop = context.WithCancel(context.Background()) //nolint:forbidigo // CoreDNS's callbacks have no context
+		running.Go(func() { l.run(ctx) })
+		return nil
+	})
+	c.OnShutdown(func() error {
+		if stop != nil {
+			stop()
+			running.Wait()
+		}
+		return nil
+	})
+	return nil
+}
+
+// ownAddress returns an address at which our server can be asked.
+func ownAddress(hosts []string, port string) string {
+	host := ""
+	if len(hosts) > 0 {
+		host = hosts[0]
+	}
+	if addr, err := netip.ParseAddr(host); host == "" || err == nil && addr.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Name implements plugin.Handler.
+func (*loop) Name() string { return "loop" }
+
+// ServeDNS implements plugin.Handler.
+func (l *loop) ServeDNS(ctx context.Context, w dns.ResponseWriter, query *dns.Msg) (int, error) {
+	if p := l.probe.Load(); p != nil && len(query.Question) == 1 && strings.EqualFold(query.Question[0].Name, p.name) {
+		p.seen.Add(1)
+		if p.back() {
+			l.found(w)
+			return fail(w, query, dns.ExtendedErrorCodeNoReachableAuthority, "the query came back")
+		}
+	} else if l.looped.Load() {
+		return fail(w, query, dns.ExtendedErrorCodeNoReachableAuthority, "the upstream of "+l.zone+" leads back here")
+	}
+	return plugin.NextOrFailure(l.Name(), l.next, ctx, w, query)
+}
+
+// found notes a loop, and logs the first time.
+func (l *loop) found(w dns.ResponseWriter) {
+	if l.looped.Swap(true) {
+		return
+	}
+	l.metrics.loops.WithLabelValues(l.zone).Set(1)
+	clog.NewWithPlugin("loop").Errorf("Loop (%s -> %s) detected for zone %q: it answers SERVFAIL until its upstream "+
+		"is another one", w.RemoteAddr(), l.addr, l.zone)
+}
+
+// run sends probes until one is answered, and as long as the zone is a loop.
+func (l *loop) run(ctx context.Context) {
+	defer l.metrics.loops.DeleteLabelValues(l.zone)
+	for round := 0; ctx.Err() == nil; round++ {
+		looped, answered := l.ask(ctx)
+		switch {
+		case answered && !looped:
+			if l.looped.Swap(false) {
+				l.metrics.loops.WithLabelValues(l.zone).Set(0)
+				clog.NewWithPlugin("loop").Infof("zone %q is no loop any more", l.zone)
+			}
+			return
+		case looped:
+			wait(ctx, probeAgain)
+		case round >= maxProbes && !l.looped.Load():
+			return
+		default:
+			wait(ctx, probeInterval)
+		}
+	}
+}
+
+// ask sends one probe. Answered is false if there was no reply at all.
+func (l *loop) ask(ctx context.Context) (looped, answered bool) {
+	p := &probe{name: probeName(l.zone)}
+	l.probe.Store(p)
+	defer l.probe.Store(nil)
+	client := dns.Client{Timeout: probeTimeout}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	_, _, err := client.ExchangeContext(ctx, new(dns.Msg).SetQuestion(p.name, dns.TypeHINFO), l.addr)
+	return p.back(), err == nil
+}
+
+// probeName returns a name in zone that nobody can guess.
+func probeName(zone string) string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return dns.Fqdn(fmt.Sprintf("%x.%x.%s", b[:8], b[8:], strings.TrimPrefix(zone, ".")))
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

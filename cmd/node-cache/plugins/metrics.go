@@ -1,0 +1,18 @@
+package plugins
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics are what the plugins count.
+type Metrics struct {
+	loops *prometheus.GaugeVec
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{loops: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "nodecache_upstream_loop",
+		Help: "1 while a zone is forwarded back to node-cache and answers SERVFAIL.",
+	}, []string{"zone"})}
+	reg.MustRegister(m.loops)
+	return m
+}
