@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Packs the three commands into container images without a container engine, for `make
+# Packs the four commands into container images without a container engine, for `make
 # images`: archives that ctr, docker, podman and skopeo read, and an SPDX document with the
 # contents of each. The Dockerfile makes the same images with a container engine.
 #
@@ -10,8 +10,8 @@
 #
 # Variables: OUT (dist/images), REGISTRY (localhost), VERSION (the git tag, else the
 # revision), TAG (VERSION where one is given, else dev), SOURCE_DATE_EPOCH (date of
-# the commit), GOARCH (this machine's). dnsmasq and its libraries are those of the
-# installed Debian packages. For another architecture apt-get downloads them, and
+# the commit), GOARCH (this machine's). dnsmasq, iptables and their libraries are those of
+# the installed Debian packages. For another architecture apt-get downloads them, and
 # installs none of them (images/debian.sh).
 
 set -euo pipefail
@@ -41,20 +41,24 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 say "building the commands, version $version"
-CGO_ENABLED=0 go build -trimpath -o "$work/" \
-	-ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version" \
-	./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
+ldflags="-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version"
+CGO_ENABLED=0 go build -trimpath -o "$work/" -ldflags "$ldflags" ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
+CGO_ENABLED=0 go -C cmd/node-cache build -trimpath -o "$work/" -ldflags "$ldflags" .
 # The tools run here, whatever architecture the images are for.
 CGO_ENABLED=0 GOOS=$(go env GOHOSTOS) GOARCH=$(go env GOHOSTARCH) \
 	go build -C tools -o "$work/" ./mkimage ./debroot ./sbom
 
-# The root of the nanny's image: Debian's dnsmasq and its libraries.
-say "collecting dnsmasq and its libraries"
+# The roots of the images with programs of Debian.
+say "collecting dnsmasq, iptables and their libraries"
 debian=/
 if [[ $arch == "$(go env GOHOSTARCH)" ]]; then
 	dnsmasq=$(hack/dnsmasq.sh)
 	[[ $dnsmasq == /usr/sbin/dnsmasq ]] || {
 		say "dnsmasq is at $dnsmasq: the images need Debian's, at /usr/sbin/dnsmasq"
+		exit 1
+	}
+	[[ -x /usr/sbin/xtables-nft-multi ]] || {
+		say "there is no /usr/sbin/xtables-nft-multi: apt-get install iptables"
 		exit 1
 	}
 else
@@ -63,6 +67,10 @@ else
 fi
 packages=$("$work/debroot" -root "$debian" -o "$work/dnsmasq-root" /usr/sbin/dnsmasq)
 images/root.sh nanny "$work/dnsmasq-root"
+# iptables loads its matches and targets by name, from the folder of its library.
+mapfile -t xtables < <(cd "$debian" && ls -d usr/sbin/xtables-{nft,legacy}-multi usr/lib/*/xtables/libxt_*.so)
+"$work/debroot" -root "$debian" -o "$work/iptables-root" "${xtables[@]/#//}" >/dev/null
+images/root.sh node-cache "$work/iptables-root"
 images/root.sh static "$work/static-root"
 dnsmasq_version=$(awk '$1 == "dnsmasq-base" { print $2 }' <<<"$packages")
 
@@ -81,7 +89,7 @@ pack() {
 	printf '%s %s\n' "$command" "$version" >"$top/usr/share/kube-dns/version"
 	[[ $command != dnsmasq-nanny ]] || printf 'dnsmasq %s\n' "$dnsmasq_version" >>"$top/usr/share/kube-dns/version"
 	cp LICENSE "$top/usr/share/kube-dns/LICENSE"
-	images/licenses.sh "./cmd/$command" "$top/usr/share/kube-dns/licenses"
+	images/licenses.sh "cmd/$command" "$top/usr/share/kube-dns/licenses"
 	# The contents of both layers, for the SPDX document.
 	mkdir "$work/all-$command"
 	cp -r "$root/." "$top/." "$work/all-$command/"
@@ -107,3 +115,5 @@ pack dnsmasq-nanny k8s-dns-dnsmasq-nanny "$work/dnsmasq-root" \
 	-label "io.github.kube-dns.dnsmasq.version=$dnsmasq_version"
 pack sidecar k8s-dns-sidecar "$work/static-root" \
 	"Probes the DNS servers of a kube-dns pod and exports their metrics" -user 65532:65532
+pack node-cache k8s-dns-node-cache "$work/iptables-root" \
+	"Answers DNS queries on each node from a cache in front of kube-dns"

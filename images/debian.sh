@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Unpacks dnsmasq and the Debian packages that it needs, for any architecture, into a
+# Unpacks dnsmasq, iptables and the packages that they need, for any architecture, into a
 # directory that tools/debroot reads. None of their programs or scripts runs. The packages
 # come from this machine's apt sources. Its own packages and apt's lists do not change.
 #
@@ -36,7 +36,7 @@ EOF
 export APT_CONFIG=$work/apt.conf
 
 apt-get -qq update >&2 || echo "apt-get update failed: trying with the lists that were read" >&2
-apt-get -qq --download-only --yes install dnsmasq-base base-files >&2
+apt-get -qq --download-only --yes install dnsmasq-base iptables base-files >&2
 
 # dpkg's records, by which dpkg-query finds the package of a file.
 info=$root/var/lib/dpkg/info

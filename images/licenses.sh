@@ -3,7 +3,7 @@
 # Copies the license texts of Go and of the Go modules that a command links, since these
 # licenses require it of every redistributor.
 #
-#   images/licenses.sh ./cmd/kube-dns DIR
+#   images/licenses.sh cmd/kube-dns DIR
 
 set -euo pipefail
 command=${1:?} out=${2:?}
@@ -22,7 +22,7 @@ copy() {
 }
 
 copy "$(go env GOROOT)" go
-go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' "$command" | sort -u |
+go -C "$command" list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' . | sort -u |
 	while read -r module dir; do
 		copy "$dir" "$module"
 	done

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 #
-# Adds users, dnsmasq's configuration and directories to the root directory of an image. Used
-# by images/build.sh and the Dockerfile.
+# Adds users, dnsmasq's configuration, iptables' names and directories to the root directory
+# of an image. Used by images/build.sh and the Dockerfile.
 #
 #   images/root.sh static DIR    # kube-dns, sidecar
 #   images/root.sh nanny DIR     # dnsmasq-nanny
+#   images/root.sh node-cache DIR
 
 set -euo pipefail
 kind=${1:?} root=${2:?}
@@ -29,4 +30,16 @@ if [[ $kind == nanny ]]; then
 	echo 'user=root' >"$root/etc/dnsmasq.conf"
 	# For the mounted ConfigMap, and for dnsmasq's pid file.
 	mkdir -p "$root/etc/k8s/dns/dnsmasq-nanny" "$root/var/run" "$root/run"
+fi
+
+if [[ $kind == node-cache ]]; then
+	# The names of iptables' programs. As in Debian, those without a backend use nf_tables.
+	for name in iptables ip6tables; do
+		for task in '' -save -restore; do
+			ln -s xtables-nft-multi "$root/usr/sbin/$name$task"
+			ln -s xtables-nft-multi "$root/usr/sbin/$name-nft$task"
+			ln -s xtables-legacy-multi "$root/usr/sbin/$name-legacy$task"
+		done
+	done
+	mkdir -p "$root/run"
 fi
