@@ -26,16 +26,6 @@ type exporter struct {
 	upstreamsFail bool
 }
 
-func newExporter(opts Options) *exporter {
-	return &exporter{
-		stats:     opts.Stats,
-		upstreams: opts.Upstreams,
-		interval:  opts.PollInterval,
-		metrics:   &opts.Metrics.dnsmasq,
-		log:       opts.Log,
-	}
-}
-
 // run polls at once and then after every interval, until ctx is done.
 func (e *exporter) run(ctx context.Context) {
 	for again := true; again; again = pause.For(ctx, e.interval) {

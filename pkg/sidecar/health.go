@@ -22,8 +22,7 @@ type healthDocument struct {
 
 // ServeHTTP writes the state of the server as JSON. The status is 503 when a
 // restart may help: not for a server that waits for its data.
-func (p *probe) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	h := p.health.Load()
+func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	doc := healthDocument{
 		IsOk:           h.state == OK,
 		LatencySeconds: h.rtt.Seconds(),

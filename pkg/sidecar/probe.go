@@ -21,13 +21,8 @@ type probe struct {
 	health atomic.Pointer[health]
 }
 
-func newProbe(t Target, opts Options) *probe {
-	p := &probe{
-		target:   t,
-		exchange: opts.Exchange,
-		metrics:  opts.Metrics.forProbe(t.Label),
-		log:      opts.Log,
-	}
+func newProbe(t Target, ask Exchange, metrics *probeMetrics, log *slog.Logger) *probe {
+	p := &probe{target: t, exchange: ask, metrics: metrics, log: log}
 	p.health.Store(&health{result: result{
 		state: Pending,
 		err:   fmt.Errorf("no probe of %s is done yet", t.Server),

@@ -35,10 +35,13 @@ func New(opts Options) (*Server, error) {
 		metricsHandler: opts.MetricsHandler,
 	}
 	for _, t := range opts.Targets {
-		s.probes[t.Label] = newProbe(t, opts)
+		s.probes[t.Label] = newProbe(t, opts.Exchange, opts.Metrics.forProbe(t.Label), opts.Log)
 	}
 	if opts.Stats != nil {
-		s.exporter = newExporter(opts)
+		s.exporter = &exporter{
+			stats: opts.Stats, upstreams: opts.Upstreams, interval: opts.PollInterval,
+			metrics: &opts.Metrics.dnsmasq, log: opts.Log,
+		}
 	}
 	return s, nil
 }
@@ -99,7 +102,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, known := s.probes[label]
 	switch {
 	case isHealthcheck && known:
-		p.ServeHTTP(w, r)
+		p.health.Load().ServeHTTP(w, r)
 	case isHealthcheck:
 		http.NotFound(w, r)
 	case r.URL.Path == "/healthz":
