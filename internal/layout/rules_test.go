@@ -11,13 +11,13 @@ var mayImport = map[string][]string{
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/config", "pkg/dnsmasq"},
 	"cmd/sidecar":       {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/dnsmasq/chaos", "pkg/sidecar"},
 
-	"pkg/dns":         {"internal/spelling", "pkg/skydns/backend", "pkg/treecache"},
+	"pkg/dns":         {"internal/label", "internal/spelling", "pkg/skydns/backend", "pkg/treecache"},
 	"pkg/dns/convert": {"pkg/dns"},
 	"pkg/dns/kube":    {"internal/pause", "pkg/config", "pkg/dns", "pkg/dns/convert", "pkg/dns/kube/listwatch"},
 
 	"pkg/dns/kube/listwatch": {"internal/pause"},
 
-	"pkg/dns/manifest":      {"pkg/dns", "pkg/dns/convert"},
+	"pkg/dns/manifest":      {"internal/label", "pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot":      {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
 	"pkg/dnsmasq":           {"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "pkg/config", "pkg/dnsmasq/chaos", "pkg/dnsmasq/cmdline", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/chaos":     {"internal/rcode"},
@@ -27,21 +27,22 @@ var mayImport = map[string][]string{
 	"pkg/skydns/upstream":   {"pkg/skydns/internal/wire"},
 	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
-	"internal/cli":     {"internal/spelling"},
-	"conformance":      {"internal/conformance"},
-	"internal/clitest": {"internal/dnstest"},
-	"internal/dnstest": {"internal/rcode"},
-	"pkg/config":       {"internal/atomicfile", "internal/pause", "internal/spelling"},
+	"internal/cli":         {"internal/spelling"},
+	"conformance":          {"internal/conformance"},
+	"internal/conformance": {"internal/dnstest"},
+	"internal/clitest":     {"internal/dnstest"},
+	"internal/dnstest":     {"internal/rcode"},
+	"pkg/config":           {"internal/atomicfile", "internal/label", "internal/pause", "internal/spelling"},
 
 	// Leaves: they import nothing of this module.
 	"hack/selfcheck":               {},
 	"internal/atomicfile":          {},
 	"internal/cgroup":              {},
-	"internal/conformance":         {"internal/dnstest"},
 	"internal/docs":                {},
 	"internal/explain":             {"pkg/dns", "pkg/skydns/backend"},
 	"internal/httpd":               {},
 	"internal/layout":              {},
+	"internal/label":               {},
 	"internal/pause":               {},
 	"internal/process":             {},
 	"internal/process/processtest": {"internal/process"},
@@ -61,7 +62,7 @@ var forTests = []string{"internal/clitest", "internal/conformance", "internal/dn
 // stdOnly are the packages that import nothing but the standard library and each
 // other: they are the easiest to test and to reuse, and stay so.
 var stdOnly = []string{
-	"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/spelling", "pkg/config", "pkg/skydns/backend",
+	"internal/atomicfile", "internal/cgroup", "internal/label", "internal/pause", "internal/spelling", "pkg/config", "pkg/skydns/backend",
 	"pkg/skydns/internal/wire", "pkg/treecache",
 }
 

@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/kube-dns/kube-dns/internal/label"
+)
 
 // ParseFederations parses "name=domain,name=domain", the value of the key federations and
 // of the flag --federations. A name is an RFC 1123 label, a domain an RFC 1123 subdomain,
@@ -18,7 +22,7 @@ func ParseFederations(s string) (map[string]string, error) {
 			return nil, &invalidError{quote(part), "want name=domain, for example myfed=fed.example.com"}
 		}
 		name, domain = strings.TrimSpace(name), strings.TrimSpace(domain)
-		if reason := checkLabel(name); reason != "" {
+		if reason := label.Reason(name); reason != "" {
 			return nil, &invalidError{quote(part), "the name " + quote(name) + " is no label: " + reason}
 		}
 		if reason := checkName(domain); reason != "" {

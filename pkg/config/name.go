@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/kube-dns/kube-dns/internal/label"
 )
 
-// Limits of RFC 1035 section 2.3.4. A name of 253 characters without its trailing dot
-// takes the maximum of 255 octets in a message.
-const (
-	maxLabel = 63
-	maxName  = 253
-)
+// maxName is the limit of RFC 1035 section 2.3.4. A name of 253 characters without its
+// trailing dot takes the maximum of 255 octets in a message.
+const maxName = 253
 
 // maxQuoted is how many bytes of a text an error message quotes.
 const maxQuoted = 100
@@ -43,8 +42,8 @@ func checkName(s string) string {
 	case len(s) > maxName:
 		return fmt.Sprintf("a name has at most %d characters", maxName)
 	}
-	for label := range strings.SplitSeq(s, ".") {
-		if reason := checkLabel(label); reason != "" {
+	for part := range strings.SplitSeq(s, ".") {
+		if reason := label.Reason(part); reason != "" {
 			return reason
 		}
 	}
@@ -54,33 +53,15 @@ func checkName(s string) string {
 // CheckDomain returns an error unless s is an RFC 1123 subdomain in lower case
 // without a trailing dot. The error names the invalid label.
 func CheckDomain(s string) error {
-	for label := range strings.SplitSeq(s, ".") {
-		if reason := checkLabel(label); reason != "" {
-			return &invalidError{"the label " + quote(label), reason}
+	for part := range strings.SplitSeq(s, ".") {
+		if reason := label.Reason(part); reason != "" {
+			return &invalidError{"the label " + quote(part), reason}
 		}
 	}
 	if reason := checkName(s); reason != "" {
 		return &invalidError{"the name " + quote(s), reason}
 	}
 	return nil
-}
-
-// checkLabel is checkName for one label.
-func checkLabel(s string) string {
-	switch {
-	case s == "":
-		return "a label must not be empty"
-	case len(s) > maxLabel:
-		return fmt.Sprintf("a label has at most %d characters", maxLabel)
-	case s[0] == '-' || s[len(s)-1] == '-':
-		return "a label must not begin or end with '-'"
-	}
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return "a label (the part between dots) has only lower-case letters, digits and '-'"
-		}
-	}
-	return ""
 }
 
 // endsInNumber reports whether the last label of s consists of digits. Such a name is a

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/kube-dns/kube-dns/internal/label"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
@@ -56,7 +57,8 @@ func (f *federations) parse(name string) (n federatedName, ok bool) {
 	}
 	n = federatedName{service: labels[0], namespace: labels[1], federation: labels[2]}
 	n.domain, ok = (*f.domains.Load())[n.federation]
-	return n, ok && isRFC1035Label(n.service) && isRFC1123Label(n.namespace)
+	// The name of a Service begins with a letter.
+	return n, ok && label.Reason(n.service) == "" && n.service[0] >= 'a' && label.Reason(n.namespace) == ""
 }
 
 // host returns the name of a Service in the federation's cluster that is nearest.

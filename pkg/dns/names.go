@@ -153,26 +153,6 @@ func cutFirst(name string) (label, rest string) {
 	return label, rest
 }
 
-// isRFC1123Label reports whether s can be the name of a namespace: lower-case
-// letters, digits and inner dashes, at most 63 of them.
-func isRFC1123Label(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-// isRFC1035Label reports whether s can be the name of a Service: an RFC 1123
-// label that begins with a letter.
-func isRFC1035Label(s string) bool {
-	return isRFC1123Label(s) && s[0] >= 'a'
-}
-
 // isPlainLabel reports whether s is a label of lower-case letters, digits, "-"
 // and "_", which needs no escapes.
 func isPlainLabel(s string) bool {

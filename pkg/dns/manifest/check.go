@@ -9,6 +9,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/kube-dns/kube-dns/internal/label"
 )
 
 // A checker keeps the first value that an API server would have refused, too. It
@@ -136,7 +138,7 @@ func (c *checker) addr(at path, ip string) {
 
 // label wants an RFC 1123 label, or nothing.
 func (c *checker) label(at path, s string) {
-	if s != "" && len(validation.IsDNS1123Label(s)) > 0 {
+	if s != "" && label.Reason(s) != "" {
 		c.refuse(at, "%q is no DNS label: use at most 63 lower-case letters, digits and inner \"-\"", s)
 	}
 }
