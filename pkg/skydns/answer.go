@@ -123,13 +123,11 @@ func (z *zone) answerSRV(ctx context.Context, r *request, wait bool, found backe
 			}
 			continue
 		}
-		for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
-			c, err := z.follow(ctx, wait, rec.Host, qtype)
-			if err != nil {
-				return nil, err
-			}
-			m.Extra = appendNew(m.Extra, c.rrs)
+		addrs, err := z.followBoth(ctx, wait, rec.Host)
+		if err != nil {
+			return nil, err
 		}
+		m.Extra = appendNew(m.Extra, addrs)
 	}
 	return m, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -163,6 +164,30 @@ func TestAliasChainInAdditional(t *testing.T) {
 	m = dnstest.Exchange(t, addr, dnstest.Query("b.cluster.local", dns.TypeA), false)
 	if len(m.Answer) != 2 || m.Answer[0].Header().Ttl != 7 {
 		t.Errorf("got %v", m.Answer)
+	}
+}
+
+// SRV of an alias looks up both families of the target at the same time: the server
+// replies when it has both queries.
+func TestFamiliesAreLookedUpTogether(t *testing.T) {
+	var both sync.WaitGroup
+	both.Add(2)
+	var seen sync.Map
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		if _, again := seen.LoadOrStore(q.Question[0].Qtype, true); !again {
+			both.Done()
+		}
+		both.Wait()
+		m := new(dns.Msg).SetReply(q)
+		m.Answer = dnstest.Records(t, map[uint16]string{
+			dns.TypeA: "www.outside.example. 5 IN A 192.0.2.1", dns.TypeAAAA: "www.outside.example. 5 IN AAAA 2001:db8::1",
+		}[q.Question[0].Qtype])
+		_ = w.WriteMsg(m)
+	})
+	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
+	m := dnstest.Exchange(t, addr, dnstest.Query("out.cluster.local", dns.TypeSRV), false)
+	if len(m.Answer) != 1 || len(m.Extra) != 2 {
+		t.Errorf("got %v", m)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -106,6 +108,17 @@ func complete(m *dns.Msg) {
 	if len(m.Extra) > 1 && m.Extra[0].Header().Rrtype == dns.TypeOPT {
 		m.Extra = append(m.Extra[1:], m.Extra[0])
 	}
+}
+
+// unpackable returns the first record of a message that cannot be packed, as text, or "".
+func unpackable(m *dns.Msg) string {
+	buf := make([]byte, maxTCPSize)
+	for _, rr := range slices.Concat(m.Answer, m.Ns, m.Extra) {
+		if _, err := dns.PackRR(rr, buf, 0, nil, false); err != nil {
+			return strings.ReplaceAll(rr.String(), "\t", " ")
+		}
+	}
+	return ""
 }
 
 // lowestTTL gives all records the smallest TTL among them: a cache keeps the answer

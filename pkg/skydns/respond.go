@@ -206,7 +206,8 @@ func (s *responder) finish(r *request, m *dns.Msg, sys system, start time.Time) 
 	packed, err := fit(m, r.limit())
 	if err != nil {
 		if s.packLog.allow() { // clients choose how often
-			s.log.Warn("cannot pack a reply", "name", r.question.Name, "err", err)
+			s.log.Warn("cannot pack a reply", "name", r.question.Name,
+				"type", dns.Type(r.question.Qtype).String(), "record", unpackable(m), "err", err)
 		}
 		m = r.failure()
 		packed, _ = fit(m, minUDPSize)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -146,13 +147,39 @@ func (z *zone) addresses(ctx context.Context, name string) ([]netip.Addr, bool) 
 	if z.outside(canonical(name)) {
 		return nil, false
 	}
-	var addrs []netip.Addr
-	for _, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
-		if c, err := z.follow(ctx, true, name, qtype); err == nil {
-			addrs = append(addrs, upstream.Addresses(c.rrs)...)
+	rrs, _ := z.followBoth(ctx, true, name)
+	return upstream.Addresses(rrs), true
+}
+
+// followBoth looks up the addresses of both families at the same time: IPv4 first. The
+// records of one family are returned also when the other one fails.
+func (z *zone) followBoth(ctx context.Context, wait bool, name string) ([]dns.RR, error) {
+	var chains [2]chain
+	var errs [2]error
+	var panics [2]any
+	var families sync.WaitGroup
+	for i, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
+		family := func() {
+			defer func() { panics[i] = recover() }()
+			chains[i], errs[i] = z.follow(ctx, wait, name, qtype)
+		}
+		if wait {
+			families.Go(family)
+		} else {
+			family()
 		}
 	}
-	return addrs, true
+	families.Wait()
+	for _, trouble := range panics {
+		if trouble != nil {
+			panic(trouble) // in the goroutine that recovers it
+		}
+	}
+	err := errs[0]
+	if err == nil {
+		err = errs[1]
+	}
+	return append(chains[0].rrs, chains[1].rrs...), err
 }
 
 // keepFromCaches makes sure that dnsmasq does not cache a reply with a CNAME to a name
