@@ -69,21 +69,21 @@ func newFlags() (*pflag.FlagSet, *options) {
 	fs := pflag.NewFlagSet("kube-dns", pflag.ContinueOnError)
 	o := &options{
 		flags: fs, domain: "cluster.local.", healthzPort: 8081, port: 53,
-		lameduck: 28 * time.Second, snapshotMaxAge: 24 * time.Hour,
+		bindAddress: "0.0.0.0", configMapNamespace: "kube-system",
 	}
 	o.addSourceFlags(fs)
 	o.addConfigFlags(fs)
 	fs.Var(parsed(&o.domain, parseDomain, "domain"), "domain",
 		"cluster domain, as the name of a `zone`; the trailing dot is optional")
-	fs.StringVar(&o.bindAddress, "dns-bind-address", "0.0.0.0",
+	fs.Var(parsed(&o.bindAddress, parseHost, "string"), "dns-bind-address",
 		"`address` to answer queries on, over UDP and TCP; 0.0.0.0 means all addresses, IPv6 included")
 	fs.Var(parsed(&o.port, parsePort, "int"), "dns-port", "`port` to answer queries on")
 	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port", "`port` of /readiness, /healthz and /cache")
-	fs.StringVar(&o.httpBindAddress, "http-bind-address", "",
+	fs.Var(parsed(&o.httpBindAddress, parseHost, "string"), "http-bind-address",
 		"`address` of the HTTP ports for status and metrics. Empty: all addresses, "+
 			"which kubelet's probes and Prometheus need")
 	fs.BoolVar(&o.profiling, "profiling", false, "serve profiles on http://localhost:6060/debug/pprof/")
-	fs.Var(parsed(&o.lameduck, parseDuration, "duration"), "lameduck",
+	fs.DurationVar(&o.lameduck, "lameduck", 28*time.Second,
 		"`time` to keep answering after SIGTERM while clients move to other replicas; less than the pod's grace period")
 	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward",
 		"`ip[:port]` of the only upstream for queries outside the cluster domain, "+
@@ -108,7 +108,7 @@ func (o *options) addSourceFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.snapshot, "snapshot", "",
 		"`file` to save the objects in, so that kube-dns can answer after a restart without "+
 			"an API server; the last valid configuration is saved in FILE.config. Empty: none")
-	fs.Var(parsed(&o.snapshotMaxAge, parseDuration, "duration"), "snapshot-max-age",
+	fs.DurationVar(&o.snapshotMaxAge, "snapshot-max-age", 24*time.Hour,
 		"`age` from which a --snapshot is ignored")
 }
 
@@ -117,8 +117,10 @@ func (o *options) addConfigFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.nameservers, "nameservers", "",
 		"upstreams, as `ip[:port],...`, if neither --config-dir nor --config-map is given. "+
 			"Empty: the nameservers of /etc/resolv.conf")
-	fs.StringVar(&o.configMap, "config-map", "", "`name` of a ConfigMap to watch through the API; excludes --config-dir")
-	fs.StringVar(&o.configMapNamespace, "config-map-namespace", "kube-system", "`namespace` of the --config-map")
+	fs.Var(parsed(&o.configMap, parseObjectName, "string"), "config-map",
+		"`name` of a ConfigMap to watch through the API; excludes --config-dir")
+	fs.Var(parsed(&o.configMapNamespace, parseObjectName, "string"), "config-map-namespace",
+		"`namespace` of the --config-map")
 	fs.StringVar(&o.configDir, "config-dir", "",
 		"`directory` with one file for each key of the configuration, such as a mounted ConfigMap")
 	fs.DurationVar(&o.configPeriod, "config-period", 10*time.Second,

@@ -9,10 +9,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/pkg/config"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
@@ -28,7 +28,7 @@ type parsedFlag[T any] struct {
 func parsed[T any](to *T, parse func(string) (T, error), name string) pflag.Value {
 	p := &parsedFlag[T]{to: to, parse: parse, name: name}
 	switch v := any(*to).(type) {
-	case string, int, time.Duration:
+	case string, int:
 		p.text = fmt.Sprint(v)
 	}
 	return p
@@ -68,13 +68,15 @@ func parseURL(text string) (string, error) {
 	return expanded, nil
 }
 
-// parseDuration accepts a duration that is not negative.
-func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err == nil && d < 0 {
-		err = errors.New("want a duration of 0 or more, such as 28s")
+// parseHost accepts an address to listen on: also none, and the name of a host.
+func parseHost(text string) (string, error) { return text, cli.CheckHost(text) }
+
+// parseObjectName accepts the name of an object of the API, or none.
+func parseObjectName(text string) (string, error) {
+	if text == "" {
+		return "", nil
 	}
-	return d, err
+	return text, config.CheckDomain(text)
 }
 
 func parsePort(text string) (int, error) {

@@ -80,10 +80,10 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	check(fs, "dnsmasq-addr", func() error { return checkHost(f.dnsmasqAddr) })
 	check(fs, "dnsmasq-port", func() error { return between(f.dnsmasqPort, 1, 65535) })
 	check(fs, "dnsmasq-poll-interval-ms", func() error { return atLeast(f.pollMillis, 1) })
+	check(fs, "prometheus-addr", func() error { return cli.CheckHost(f.prometheusAddr) })
 	check(fs, "prometheus-port", func() error { return between(f.prometheusPort, 0, 65535) })
 	check(fs, "prometheus-path", func() error { return checkPath(f.prometheusPath) })
 	check(fs, "prometheus-namespace", func() error { return checkNamespace(f.prometheusNamespace) })
-	check(fs, "lameduck", func() error { return atLeast(f.lameduck, 0) })
 	return f, fs
 }
 
@@ -119,7 +119,7 @@ func between(n, low, high int) error {
 	return nil
 }
 
-func atLeast[T int | time.Duration](n, low T) error {
+func atLeast(n, low int) error {
 	if n < low {
 		return fmt.Errorf("must be %v or more", low)
 	}
@@ -147,7 +147,7 @@ func checkHost(host string) error {
 	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && !hostPattern.MatchString(host) {
 		return errors.New("must be an address or a host name without a port, such as 127.0.0.1; --dnsmasq-port has the port")
 	}
-	return nil
+	return cli.CheckHost(host)
 }
 
 // namespacePattern is the beginning of a metric name; it may be absent.

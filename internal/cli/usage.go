@@ -23,7 +23,11 @@ func explainGNU(err error, fs *pflag.FlagSet) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string
 		fs.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
-		return fmt.Errorf("%w%s", err, suggestion("--"+unknown.GetSpecifiedName(), names))
+		given := unknown.GetSpecifiedName()
+		if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+			given = letters // a long flag with one dash
+		}
+		return fmt.Errorf("%w%s", err, suggestion("--"+given, names))
 	}
 	return err
 }
@@ -68,9 +72,11 @@ func wanted(reason, flagType string) string {
 	return "want a whole number, such as 2"
 }
 
-// suggestion names the flag that is most like an unknown one.
+// suggestion names the flag that is most like an unknown one. Of a short name at
+// least half must be right.
 func suggestion(unknown string, names []string) string {
-	nearest := spelling.Nearest(unknown, names, 1+len(unknown)/4)
+	letters := len(strings.TrimLeft(unknown, "-"))
+	nearest := spelling.Nearest(unknown, names, min(1+len(unknown)/4, letters/2))
 	if nearest == "" {
 		return ""
 	}

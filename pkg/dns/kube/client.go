@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime"
 	"sync"
 
@@ -114,6 +115,12 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 			return nil, fmt.Errorf("credentials of the pod's service account: %w", err)
 		}
 		return cfg, nil
+	}
+	if opts.Kubeconfig != "" {
+		if _, err := os.ReadFile(opts.Kubeconfig); err != nil {
+			return nil, fmt.Errorf("--kubecfg-file=%s: %w: name a kubeconfig file that can be read, "+
+				"or leave the flag out in a pod", opts.Kubeconfig, err)
+		}
 	}
 	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
 		&clientcmd.ClientConfigLoadingRules{ExplicitPath: opts.Kubeconfig},
