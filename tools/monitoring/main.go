@@ -1,5 +1,5 @@
 // Command monitoring writes the generated files of the folder monitoring: the rules as an
-// object for the Prometheus operator.
+// object for the Prometheus operator, and the dashboards.
 //
 //	go -C tools run ./monitoring
 //
@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kube-dns/kube-dns/tools/monitoring/boards"
 )
 
 func main() {
@@ -41,7 +43,15 @@ func generate(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{"operator/prometheusrule.yaml": object}, nil
+	files := map[string][]byte{"operator/prometheusrule.yaml": object}
+	for _, board := range boards.All() {
+		data, err := board.JSON()
+		if err != nil {
+			return nil, err
+		}
+		files["dashboards/"+board.Name+".json"] = data
+	}
+	return files, nil
 }
 
 const ruleHeader = `# Made of monitoring/rules by "go -C tools run ./monitoring": do not edit.
