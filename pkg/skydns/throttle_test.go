@@ -87,9 +87,9 @@ func TestUnpackableReplies(t *testing.T) {
 		}
 	}
 	if want := "type=A record=\"web.cluster.local. 30 IN CNAME aaaa"; !strings.Contains(log.String(), want) {
-			t.Errorf("no %s in:\n%s", want, &log)
-		}
-		if got := strings.Count(log.String(), "cannot pack a reply"); got != 1 {
+		t.Errorf("no %s in:\n%s", want, &log)
+	}
+	if got := strings.Count(log.String(), "cannot pack a reply"); got != 1 {
 		t.Errorf("got %d lines, want 1:\n%s", got, &log)
 	}
 }

@@ -104,7 +104,7 @@ const (
 // newFakeAPI returns a server of version 1.minor.
 func newFakeAPI(minor string) *fakeAPI {
 	return &fakeAPI{
-		minor: minor, revision: 100,
+		minor: minor, revision: 100, bookmarks: time.Minute,
 		held: map[string]map[kubedns.Key]kruntime.Object{},
 		wake: make(chan struct{}), refuse: map[string]int{}, refuseWatch: map[string]int{},
 	}

@@ -254,6 +254,31 @@ func TestWatchesMute(t *testing.T) {
 	}
 }
 
+// Watches that bring nothing from their start, of a server that sends no bookmarks: the
+// objects are listed again when nothing has arrived for long.
+func TestWatchesMuteFromStart(t *testing.T) {
+	for _, minor := range []string{"36", "30"} {
+		for _, endless := range []bool{false, true} {
+			t.Run(fmt.Sprintf("1.%s, endless %v", minor, endless), func(t *testing.T) {
+				api := newFakeAPI(minor)
+				api.mute, api.endless, api.bookmarks = true, endless, 0
+				api.put(headless("db"), slice("db", "a", "10.1.0.1"))
+				inBubble(t, api, func(t *testing.T, r *rig) {
+					for i := range 4 {
+						ip := fmt.Sprintf("10.1.0.%d", i+2)
+						api.put(slice("db", "a", ip))
+						time.Sleep(42 * time.Minute)
+						r.want("db", ip)
+					}
+					if n := r.metric("kubedns_api_lists_total"); n > 2*7 {
+						t.Errorf("%v lists in three hours", n)
+					}
+				})
+			})
+		}
+	}
+}
+
 // A server that was slow once to send its version streams lists later.
 func TestVersionSlow(t *testing.T) {
 	api := newFakeAPI("36")

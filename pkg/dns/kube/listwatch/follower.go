@@ -24,6 +24,10 @@ const (
 	// Old servers send one, two seconds before they end a watch.
 	firstBookmarkTime = 150 * time.Second
 	bookmarkTime      = 90 * time.Second
+	// Without bookmarks a quiet watch looks like a mute one. Where watches brought
+	// nothing for so long, there may be changes that none showed: the next one begins
+	// with a list.
+	quietTime = 30 * time.Minute
 )
 
 var (
@@ -81,8 +85,9 @@ type Follower[T any] struct {
 	slowOpen     bool // the last watch was not opened in time
 	watched      bool // a watch has ended since the version was compared
 	listedAt     time.Time
-	version      string // where the next watch starts; empty: list first
-	failures     int    // in a row, without progress
+	heard        time.Time // the last list or event
+	version      string    // where the next watch starts; empty: list first
+	failures     int       // in a row, without progress
 	refusedSince time.Time
 	backoff      Backoff
 }
@@ -240,6 +245,7 @@ func (f *Follower[T]) Start(ctx context.Context, items []T, version string) {
 func (f *Follower[T]) take(ctx context.Context, items []T, version, mode string) {
 	f.Log.Debug("listed", "resource", f.Resource.Name, "objects", len(items), "mode", mode, "version", version)
 	f.hasListed, f.listedAt, f.version, f.watched = true, time.Now(), version, false
+	f.heard = f.listedAt
 	f.Observer.Listed(mode)
 	f.Sink.Replace(ctx, items)
 	f.Position.listed(version)
@@ -275,6 +281,7 @@ func (f *Follower[T]) follow(ctx context.Context, w *watcher) error {
 		}
 		f.silent = 0
 		f.failures = 0
+		f.heard = time.Now()
 		if e.Kind == Bookmark {
 			bookmarks++
 			f.bookmarks = f.bookmarks || bookmarks > 1
@@ -293,7 +300,7 @@ func (f *Follower[T]) ended(ctx context.Context, err error, lived time.Duration)
 	switch {
 	case ctx.Err() != nil:
 		return nil
-	case errors.Is(err, errRelist):
+	case errors.Is(err, errRelist), f.isQuiet(err, lived):
 		f.version = ""
 		return nil
 	case errors.Is(err, io.EOF) && lived >= goodWatch && f.silent == 0:
@@ -310,6 +317,13 @@ func (f *Follower[T]) ended(ctx context.Context, err error, lived time.Duration)
 		}
 	}
 	return fmt.Errorf("watch %s: %w", f.Resource.Name, err)
+}
+
+// isQuiet reports whether the watch that ended, and those before it, brought nothing for
+// so long that they may be mute, though the server keeps them open.
+func (f *Follower[T]) isQuiet(err error, lived time.Duration) bool {
+	ended := lived >= goodWatch && (errors.Is(err, io.EOF) || errors.Is(err, errOverdue))
+	return ended && !f.bookmarks && f.silent == 0 && time.Since(f.heard) >= quietTime
 }
 
 func (f *Follower[T]) deliver(ctx context.Context, e Event) error {
