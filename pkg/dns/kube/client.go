@@ -11,10 +11,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/features"
 	"k8s.io/client-go/rest"
@@ -53,9 +50,9 @@ type ClientOptions struct {
 // without traffic, and drops the connection when there is no answer for 15 s
 // (HTTP2_READ_IDLE_TIMEOUT_SECONDS and HTTP2_PING_TIMEOUT_SECONDS change this).
 type Client struct {
-	core, slices, betaSlices rest.Interface
-	params                   kruntime.ParameterCodec
-	http                     *http.Client
+	api    rest.Interface
+	params kruntime.ParameterCodec
+	http   *http.Client
 }
 
 // CloseIdleConnections ends the connections that wait for another request.
@@ -136,13 +133,12 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 	}
 }
 
-// newClient makes the REST clients of cfg over HTTP. They have only the API groups
-// that are used: client-go's own set of clients would link and register all of
-// Kubernetes.
+// newClient makes the REST client of cfg over HTTP. client-go's own set of clients would
+// link and register all of Kubernetes.
 func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, error) {
-	scheme, err := newScheme()
-	if err != nil {
-		return nil, err
+	scheme := kruntime.NewScheme() // of what client-go encodes or decodes: options, errors, ConfigMaps
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register API types: %w", err)
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType = listwatch.Protobuf
@@ -153,36 +149,12 @@ func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, 
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandlerWithContext = newWarnings(log)
 
-	c := &Client{params: kruntime.NewParameterCodec(scheme), http: over}
-	for _, api := range []struct {
-		version schema.GroupVersion
-		path    string
-		client  *rest.Interface
-	}{
-		{corev1.SchemeGroupVersion, "/api", &c.core},
-		{discoveryv1.SchemeGroupVersion, "/apis", &c.slices},
-		{discoveryv1beta1.SchemeGroupVersion, "/apis", &c.betaSlices},
-	} {
-		cfg.GroupVersion, cfg.APIPath = &api.version, api.path
-		if *api.client, err = rest.RESTClientForConfigAndClient(cfg, over); err != nil {
-			return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
-		}
+	cfg.GroupVersion, cfg.APIPath = &corev1.SchemeGroupVersion, "/api" // resources have paths of their own
+	api, err := rest.RESTClientForConfigAndClient(cfg, over)
+	if err != nil {
+		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 	}
-	return c, nil
-}
-
-// newScheme has the types that client-go encodes or decodes for us: options of lists,
-// errors, and single objects.
-func newScheme() (*kruntime.Scheme, error) {
-	scheme := kruntime.NewScheme()
-	for _, add := range []func(*kruntime.Scheme) error{
-		corev1.AddToScheme, discoveryv1.AddToScheme, discoveryv1beta1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("register API types: %w", err)
-		}
-	}
-	return scheme, nil
+	return &Client{api: api, params: kruntime.NewParameterCodec(scheme), http: over}, nil
 }
 
 // warnings logs each warning of the API server once. Servers repeat them with

@@ -108,7 +108,7 @@ func newConfigMap(m *corev1.ConfigMap) configMap {
 
 func (c *ConfigMap) resource() listwatch.Resource[configMap] {
 	all := listwatch.Resource[configMap]{
-		Name: roleConfigMaps, Kind: typeOf("v1", "ConfigMap"), API: c.client.core, Params: c.client.params,
+		Name: roleConfigMaps, Kind: typeOf("v1", "ConfigMap"), API: c.client.api, Params: c.client.params,
 		Key:     func(m configMap) listwatch.Key { return listwatch.Key(m.key) },
 		Version: func(m configMap) string { return m.version },
 		Decode:  listwatch.DecodeAs(func(m *corev1.ConfigMap) (configMap, bool) { return newConfigMap(m), true }),
@@ -135,7 +135,7 @@ func (r *configReader) first(ctx context.Context) bool {
 	short, cancel := context.WithTimeout(ctx, firstReadTimeout)
 	defer cancel()
 	var m corev1.ConfigMap
-	err := r.client.core.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
+	err := r.client.api.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
 		MaxRetries(0).Do(short).Into(&m)
 	switch {
 	case ctx.Err() != nil:

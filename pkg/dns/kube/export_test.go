@@ -26,7 +26,7 @@ func (s *Source) RunInto(ctx context.Context, z Zone) error { return s.run(ctx, 
 
 // ParseVersion returns the text of a version, and whether it is at least 1.32.
 func ParseVersion(body []byte) (string, bool) {
-	v, _ := parseVersion(body)
+	v := parseVersion(body)
 	return v.String(), v.atLeast(32)
 }
 

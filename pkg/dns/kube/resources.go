@@ -5,10 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	discoveryv1beta1 "k8s.io/api/discovery/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/rest"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
@@ -21,7 +18,7 @@ func typeOf(apiVersion, kind string) metav1.TypeMeta {
 
 func (c *Client) services() listwatch.Resource[kubedns.Service] {
 	return listwatch.Resource[kubedns.Service]{
-		Name: "services", Kind: typeOf("v1", "Service"), API: c.core, Params: c.params,
+		Name: "services", Kind: typeOf("v1", "Service"), API: c.api, Params: c.params,
 		Key:     func(s kubedns.Service) listwatch.Key { return listwatch.Key(s.Key) },
 		Version: func(s kubedns.Service) string { return s.Version },
 		Decode: listwatch.DecodeAs(func(s *corev1.Service) (kubedns.Service, bool) {
@@ -31,25 +28,25 @@ func (c *Client) services() listwatch.Resource[kubedns.Service] {
 }
 
 func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
-	return c.endpointsResource("endpoints", typeOf("v1", "Endpoints"), c.core,
+	return c.endpointsResource("endpoints", typeOf("v1", "Endpoints"),
 		listwatch.DecodeAs(func(e *corev1.Endpoints) (kubedns.Endpoints, bool) {
 			return shareEndpoints(convert.Endpoints(e)), true
 		}))
 }
 
 func (c *Client) endpointSlices() listwatch.Resource[kubedns.Endpoints] {
-	return c.slicesOf(discoveryv1.SchemeGroupVersion, c.slices)
+	return c.slicesOf("discovery.k8s.io/v1")
 }
 
 func (c *Client) betaEndpointSlices() listwatch.Resource[kubedns.Endpoints] {
-	return c.slicesOf(discoveryv1beta1.SchemeGroupVersion, c.betaSlices)
+	return c.slicesOf("discovery.k8s.io/v1beta1")
 }
 
 // slicesOf decodes both versions as v1: the fields that are read are the same.
 // A slice of a Service is kept also when its addresses are FQDNs: by its metadata it
 // cannot be distinguished from one that was missed (see auditor).
-func (c *Client) slicesOf(v schema.GroupVersion, api rest.Interface) listwatch.Resource[kubedns.Endpoints] {
-	return c.endpointsResource("endpointslices", typeOf(v.String(), "EndpointSlice"), api,
+func (c *Client) slicesOf(apiVersion string) listwatch.Resource[kubedns.Endpoints] {
+	return c.endpointsResource("endpointslices", typeOf(apiVersion, "EndpointSlice"),
 		listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 			e, _ := convert.Slice(s)
 			return shareEndpoints(e), e.Service != ""
@@ -57,10 +54,10 @@ func (c *Client) slicesOf(v schema.GroupVersion, api rest.Interface) listwatch.R
 }
 
 func (c *Client) endpointsResource(
-	name string, kind metav1.TypeMeta, api rest.Interface, decode listwatch.Decoder[kubedns.Endpoints],
+	name string, kind metav1.TypeMeta, decode listwatch.Decoder[kubedns.Endpoints],
 ) listwatch.Resource[kubedns.Endpoints] {
 	return listwatch.Resource[kubedns.Endpoints]{
-		Name: name, Kind: kind, API: api, Params: c.params, Decode: decode, Trigger: triggerTime,
+		Name: name, Kind: kind, API: c.api, Params: c.params, Decode: decode, Trigger: triggerTime,
 		Key:     func(e kubedns.Endpoints) listwatch.Key { return listwatch.Key(e.Key) },
 		Version: func(e kubedns.Endpoints) string { return e.Version },
 	}

@@ -1,17 +1,17 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptrace"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/version"
 	apiversion "k8s.io/apimachinery/pkg/version"
 )
 
@@ -21,7 +21,7 @@ const versionTimeout = 5 * time.Second
 // A serverVersion is the version of an API server; the zero value is an unknown
 // one.
 type serverVersion struct {
-	major, minor int
+	major, minor uint
 	text         string // as the server writes it
 }
 
@@ -34,7 +34,7 @@ func (v serverVersion) String() string {
 }
 
 // atLeast reports whether it is 1.minor or later.
-func (v serverVersion) atLeast(minor int) bool {
+func (v serverVersion) atLeast(minor uint) bool {
 	return v.major > 1 || v.major == 1 && v.minor >= minor
 }
 
@@ -47,11 +47,10 @@ func (c *Client) version(ctx context.Context) (serverVersion, error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { reached.Store(true) },
 	})
-	body, err := c.core.Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
+	body, err := c.api.Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
 	switch {
 	case err == nil:
-		v, _ := parseVersion(body) // a version that cannot be read is an unknown one
-		return v, nil
+		return parseVersion(body), nil
 	case apierrors.IsForbidden(err), apierrors.IsNotFound(err):
 		return serverVersion{}, nil
 	case errors.Is(err, context.DeadlineExceeded) && reached.Load():
@@ -60,32 +59,16 @@ func (c *Client) version(ctx context.Context) (serverVersion, error) {
 	return serverVersion{}, fmt.Errorf("read the API server's version: %w", err)
 }
 
-// parseVersion reads the answer of /version. Providers write things like "18+"
-// for the minor version.
-func parseVersion(body []byte) (serverVersion, error) {
+// parseVersion reads the answer of /version. A version that cannot be read is an unknown
+// one. Providers write things like "18+" for the minor version.
+func parseVersion(body []byte) serverVersion {
 	var info apiversion.Info
-	if err := json.Unmarshal(body, &info); err != nil {
-		return serverVersion{}, fmt.Errorf("parse version: %w", err)
+	if json.Unmarshal(body, &info) != nil {
+		return serverVersion{}
 	}
-	major, err := leadingNumber(info.Major)
+	v, err := version.ParseGeneric(info.Major + "." + info.Minor)
 	if err != nil {
-		return serverVersion{}, fmt.Errorf("parse major version: %w", err)
+		return serverVersion{}
 	}
-	minor, err := leadingNumber(info.Minor)
-	if err != nil {
-		return serverVersion{}, fmt.Errorf("parse minor version: %w", err)
-	}
-	v := serverVersion{major: major, minor: minor, text: info.GitVersion}
-	if v.text == "" {
-		v.text = fmt.Sprintf("v%d.%d", major, minor)
-	}
-	return v, nil
-}
-
-func leadingNumber(s string) (int, error) {
-	end := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
-	if end >= 0 {
-		s = s[:end]
-	}
-	return strconv.Atoi(s)
+	return serverVersion{major: v.Major(), minor: v.Minor(), text: cmp.Or(info.GitVersion, "v"+v.String())}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,8 +41,7 @@ type Resource[T any] struct {
 	// Name is the plural, as in paths; Kind is the type of one object.
 	Name string
 	Kind metav1.TypeMeta
-	// API is a client of the resource's group and version, Params the codec of
-	// its options.
+	// API is a client of the server, Params the codec of its options.
 	API    rest.Interface
 	Params kruntime.ParameterCodec
 	// Decode makes a value of an object. Key and Version return its key and its
@@ -79,8 +79,16 @@ func (r Resource[T]) request(opts metav1.ListOptions) *rest.Request {
 	opts.FieldSelector, opts.LabelSelector = r.Selector.Fields, r.Selector.Labels
 	// Retries are the caller's: client-go would retry for up to ten seconds and
 	// keep the reason to itself.
-	return r.API.Get().Namespace(r.Selector.Namespace).Resource(r.Name).
+	return r.API.Get().AbsPath(apiPath(r.Kind.APIVersion)).Namespace(r.Selector.Namespace).Resource(r.Name).
 		VersionedParams(&opts, r.Params).MaxRetries(0)
+}
+
+// apiPath returns where the resources of an API are.
+func apiPath(apiVersion string) string {
+	if strings.Contains(apiVersion, "/") {
+		return "/apis/" + apiVersion
+	}
+	return "/api/" + apiVersion
 }
 
 // List returns all objects, and the version of the list that a watch can start
