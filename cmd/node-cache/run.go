@@ -4,8 +4,11 @@ import (
 	"context"
 	"io"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/kube-dns/kube-dns/cmd/node-cache/agent"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
@@ -46,5 +49,18 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return cli.Failed(err)
 	}
-	return cli.Failed(agent.Run(ctx, opts, agent.Parts{Log: cli.Logger(), Version: cli.Version()}))
+	log := cli.Logger()
+	network, err := hostnet.New(hostnet.Config{
+		Interface: opts.Net.Interface, Addrs: opts.Net.LocalIPs, Port: opts.Listen.DNSPort,
+		HealthPort: opts.Listen.HealthPort, SetupInterface: opts.Net.SetupInterface,
+		Rules: hostnet.Mode(opts.Net.Rules), Tracked: opts.Net.Tracked, Log: log,
+	})
+	if err != nil {
+		return cli.Failed(err)
+	}
+	// CoreDNS has its metrics in the default registry.
+	reg, gatherer := prometheus.DefaultRegisterer, prometheus.DefaultGatherer //nolint:forbidigo // see above
+	return cli.Failed(agent.Run(ctx, opts, agent.Parts{
+		Network: network, Log: log, Version: cli.Version(), Metrics: agent.NewMetrics(reg), Gatherer: gatherer,
+	}))
 }

@@ -3,16 +3,25 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
-	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/sources"
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
@@ -44,46 +53,132 @@ type Parts struct {
 	Handover Handover
 	Log      *slog.Logger
 	Version  string
+	Metrics  *Metrics
+	Gatherer prometheus.Gatherer // of the second listener for metrics
 }
 
-// renewal is the time between two renewals of the rules.
-const renewal = time.Second
+// agent is one run.
+type agent struct {
+	Parts
+	opts     options.Options
+	upstream netip.Addr // of the cluster; zero: not known
+	draining <-chan struct{}
+	server   *server
+	watch    *watch
+	faults   map[string]string // that were logged, by kind
+}
 
-// Run serves until ctx is done.
+// Run serves until ctx is done, or until a signal ends it.
 func Run(ctx context.Context, opts options.Options, parts Parts) error {
-	a := &agent{opts: opts, Parts: parts}
-	_, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
+	a := &agent{opts: opts, Parts: parts, faults: map[string]string{}}
+	line(a.Log, "Starting node-cache image: "+a.Version)
+	line(a.Log, "Using Corefile "+opts.Config.Corefile)
+	draining, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
 	defer release()
-	path := opts.Config.Corefile
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
+	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
+	a.draining = draining
+	a.findUpstream()
+	a.watch = newWatch(a.addrs(), a.Metrics)
+	a.server = &server{
+		opts: coredns.Options{Path: opts.Config.Corefile, Port: opts.Listen.DNSPort, Quiet: opts.Quiet},
+		emergency: func(reason string) string {
+			return corefile.Emergency(a.values(), opts.Listen.HealthPort, reason)
+		},
+		started: make(chan struct{}), failed: a.Metrics.configFailed, log: a.Log,
 	}
-	if err := a.ensureAddresses(); err != nil {
-		return err
+	group, ctx := errgroup.WithContext(ctx)
+	a.listen(ctx, group)
+	if err := a.ensureAddresses(hostnet.KindInterfaceAdd); err != nil {
+		a.Log.Error("cannot make the link or its addresses", "err", err)
 	}
-	server, err := coredns.Start(coredns.Options{Path: path, Port: opts.Listen.DNSPort, Quiet: opts.Quiet}, string(text))
+	group.Go(func() error { return a.configure(ctx) })
+	group.Go(func() error { return a.serve(ctx) })
+	return errors.Join(group.Wait(), a.close())
+}
+
+// findUpstream reads the address of the cluster upstream from the environment.
+func (a *agent) findUpstream() {
+	name := a.opts.Config.UpstreamVariable()
+	addr, err := netip.ParseAddr(os.Getenv(name))
 	if err != nil {
-		return errors.Join(err, a.closeNetwork())
+		a.Log.Warn("Unable to lookup IP address of Upstream service", "service", a.opts.Config.UpstreamService,
+			"variable", name, "err", err)
+	}
+	a.upstream = addr
+}
+
+func (a *agent) values() corefile.Values {
+	return corefile.Values{
+		LocalIPs: a.opts.Net.LocalIPs, DNSPort: a.opts.Listen.DNSPort, ClusterUpstream: a.upstream,
+		Prometheus: a.opts.Listen.Prometheus,
+	}
+}
+
+// addrs returns where we serve.
+func (a *agent) addrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(a.opts.Net.LocalIPs))
+	for i, addr := range a.opts.Net.LocalIPs {
+		addrs[i] = netip.AddrPortFrom(addr, a.opts.Listen.DNSPort)
+	}
+	return addrs
+}
+
+// configure follows the configuration until ctx is done.
+func (a *agent) configure(ctx context.Context) error {
+	o := sources.Options{
+		Config: a.opts.Config, Values: a.values(), Failed: a.Metrics.configFailed, Log: a.Log,
+	}
+	if a.upstream.IsValid() {
+		o.ClusterUpstream = netip.AddrPortFrom(a.upstream, 53)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return sources.New(o).Run(ctx, a.server.apply) })
+	group.Go(func() error {
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, syscall.SIGUSR1)
+		defer signal.Stop(again)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-again:
+				a.server.again()
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// serve waits for CoreDNS, takes over from another agent, and keeps rules, link and
+// addresses until ctx is done. It then lets plugins finish, with the rules in place.
+func (a *agent) serve(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.server.started:
+	}
+	if err := a.writePID(); err != nil {
+		a.Log.Error("cannot write the pidfile", "err", err)
 	}
 	if err := a.takeOver(); err != nil {
 		a.Log.Warn("cannot take over from another agent", "err", err)
 	}
-	a.serve(ctx)
-	return errors.Join(a.closeNetwork(), server.Stop())
+	drained, drain := make(chan struct{}), a.server.drain
+	var draining errgroup.Group
+	draining.Go(func() error {
+		defer close(drained)
+		<-ctx.Done()
+		return drain()
+	})
+	a.keep(drained)
+	return draining.Wait()
 }
 
-type agent struct {
-	Parts
-	opts options.Options
-}
-
-func (a *agent) ensureAddresses() error {
-	if a.Network == nil {
+func (a *agent) writePID() error {
+	if a.opts.PIDFile == "" {
 		return nil
 	}
-	_, err := a.Network.EnsureAddresses()
-	return err
+	return os.WriteFile(a.opts.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644) //nolint:gosec // others read it
 }
 
 // takeOver makes new queries arrive here instead of at an agent that already runs.
@@ -91,43 +186,61 @@ func (a *agent) takeOver() error {
 	if a.Handover == nil {
 		return nil
 	}
-	addrs := make([]netip.AddrPort, len(a.opts.Net.LocalIPs))
-	for i, addr := range a.opts.Net.LocalIPs {
-		addrs[i] = netip.AddrPortFrom(addr, a.opts.Listen.DNSPort)
-	}
-	return errors.Join(a.Handover.Steer(addrs), a.Handover.Serving())
+	return errors.Join(a.Handover.Steer(a.addrs()), a.Handover.Serving())
 }
 
-// serve renews the rules until ctx is done.
-func (a *agent) serve(ctx context.Context) {
-	ticker := time.NewTicker(renewal)
-	defer ticker.Stop()
-	for {
-		if a.Network != nil {
-			if err := a.Network.Serve(); err != nil {
-				a.Log.Error("cannot make the rules", "err", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// closeNetwork removes rules and link, as far as no successor uses them.
-func (a *agent) closeNetwork() error {
-	if a.Network == nil || a.opts.Net.SkipTeardown {
+// ensureAddresses makes what is missing of link and addresses. kind is what an error
+// counts as that has none.
+func (a *agent) ensureAddresses(kind hostnet.Kind) error {
+	if a.Network == nil || !a.opts.Net.SetupInterface {
 		return nil
 	}
-	leaveLink := false
-	if a.Handover != nil {
-		select {
-		case <-a.Handover.Succeeded():
-			leaveLink = true
-		default:
-		}
+	changed, err := a.Network.EnsureAddresses()
+	if len(changed) > 0 {
+		line(a.Log, "Added interface - "+a.opts.Net.Interface+" ("+strings.Join(changed, ", ")+")")
 	}
-	return a.Network.Close(leaveLink)
+	return a.counted(err, kind)
+}
+
+// counted counts an error of the network by its kind, and returns it.
+func (a *agent) counted(err error, kind hostnet.Kind) error {
+	if err != nil {
+		a.Metrics.failed(string(cmp.Or(hostnet.KindOf(err), kind)))
+	}
+	return err
+}
+
+// close removes rules, stops DNS, and removes the link, in this order: no query arrives
+// at an address that nobody serves.
+func (a *agent) close() error {
+	a.Log.Info("Tearing down")
+	var errs []error
+	network := a.Network
+	if a.opts.Net.SkipTeardown {
+		network = nil
+	}
+	if network != nil {
+		errs = append(errs, network.Withdraw())
+	}
+	if a.opts.PIDFile != "" {
+		_ = os.Remove(a.opts.PIDFile) // it may never have been written
+	}
+	errs = append(errs, a.server.stop())
+	if network != nil {
+		errs = append(errs, network.Close(a.succeeded()))
+	}
+	return errors.Join(errs...)
+}
+
+// succeeded reports whether a successor uses the link.
+func (a *agent) succeeded() bool {
+	if a.Handover == nil {
+		return false
+	}
+	select {
+	case <-a.Handover.Succeeded():
+		return true
+	default:
+		return false
+	}
 }

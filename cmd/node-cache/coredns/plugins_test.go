@@ -1,6 +1,7 @@
 package coredns_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -24,7 +25,7 @@ func start(t *testing.T, addr netip.AddrPort, text string) *coredns.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
+		if err := errors.Join(server.Drain(), server.Stop()); err != nil {
 			t.Error(err)
 		}
 	})

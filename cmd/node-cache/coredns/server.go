@@ -1,6 +1,7 @@
 package coredns
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -68,15 +69,13 @@ func (s *Server) Reload(text string) error {
 	return nil
 }
 
-// Stop lets queries finish, for 5 s at most, and closes all sockets.
-func (s *Server) Stop() error {
-	for _, err := range s.instance.ShutdownCallbacks() {
-		if err != nil {
-			return err
-		}
-	}
-	return s.instance.Stop()
-}
+// Drain runs what plugins do before the end: health waits for the time of its lameduck,
+// then the listeners of health and prometheus close. Queries are still answered.
+func (s *Server) Drain() error { return errors.Join(s.instance.ShutdownCallbacks()...) }
+
+// Stop lets queries finish, for 5 s at most, and closes all sockets. Drain must come
+// before it.
+func (s *Server) Stop() error { return s.instance.Stop() }
 
 func (s *Server) input(text string) caddy.Input {
 	return caddy.CaddyfileInput{Contents: []byte(text), Filepath: s.path, ServerTypeName: "dns"}

@@ -1,6 +1,7 @@
 package coredns_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -22,7 +23,7 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
+		if err := errors.Join(server.Drain(), server.Stop()); err != nil {
 			t.Error(err)
 		}
 	})

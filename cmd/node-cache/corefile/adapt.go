@@ -17,6 +17,10 @@ const (
 	Stale = "stale"
 )
 
+// NoClusterUpstream is the reason of a zone that is unavailable because the address of
+// the cluster upstream is not known.
+const NoClusterUpstream = "the address of the cluster upstream is not in the environment (-upstreamsvc)"
+
 // The cache gives expired replies a TTL that no other reply has, because its own limit
 // is an hour. The plugin Stale turns it into the TTL for clients.
 const (
@@ -65,7 +69,7 @@ func checkTargets(d directive, f Facts) (edits []edit, warning string) {
 	for _, target := range d.words[2:] {
 		switch {
 		case target.text == clusterDNS:
-			warning = "the address of the cluster upstream is not in the environment (-upstreamsvc)"
+			warning = NoClusterUpstream
 		case slices.Contains(f.Empty, target.text):
 			warning = "there is no nameserver in " + target.text
 		default:
@@ -165,4 +169,21 @@ func indentOf(text string, at int) string {
 		return "    "
 	}
 	return text[start:at]
+}
+
+// Imports returns the arguments of import directives, without those that name a snippet.
+func Imports(text string) []string {
+	tokens, err := tokenize(text)
+	if err != nil {
+		return nil
+	}
+	var patterns []string
+	for len(tokens) > 0 {
+		line := firstLine(tokens)
+		tokens = tokens[len(line):]
+		if line[0].text == "import" && len(line) > 1 {
+			patterns = append(patterns, line[1].text)
+		}
+	}
+	return patterns
 }

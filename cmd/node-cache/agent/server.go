@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/sources"
+)
+
+// A server runs the newest Corefile that CoreDNS accepts.
+type server struct {
+	opts      coredns.Options
+	emergency func(reason string) string
+	started   chan struct{} // is closed when DNS listens
+	failed    func()        // counts a Corefile that is refused
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	running *coredns.Server
+	text    string            // that runs
+	last    sources.Candidate // accepted or not
+	ended   bool
+
+	usable atomic.Bool // names of the cluster can be answered
+}
+
+// apply puts a Candidate into use. It fails only if nothing can run at all.
+func (s *server) apply(c sources.Candidate) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sameImports := c.Imports == s.last.Imports
+	s.last = c
+	switch {
+	case s.ended:
+		return nil
+	case s.running == nil:
+		return s.start(c)
+	case c.Text == s.text && sameImports:
+		return nil
+	}
+	s.reload(c)
+	return nil
+}
+
+// again loads the last Candidate again.
+func (s *server) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil && !s.ended {
+		s.reload(s.last)
+	}
+}
+
+func (s *server) reload(c sources.Candidate) {
+	if c.Text == "" {
+		return // the file went away, which is logged
+	}
+	if err := s.running.Reload(c.Text); err != nil {
+		s.failed()
+		s.log.Error("Corefile refused, the one in use stays", "err", err)
+		return
+	}
+	s.use(c, c.Text)
+}
+
+// start runs the first Candidate; if it is refused, the one without the ConfigMap; and
+// else a Corefile that answers SERVFAIL.
+func (s *server) start(c sources.Candidate) error {
+	err := errors.New("there is no Corefile")
+	texts := []string{c.Text}
+	if c.Bare != c.Text {
+		texts = append(texts, c.Bare)
+	}
+	for _, text := range texts {
+		if text == "" {
+			continue
+		}
+		if s.running, err = coredns.Start(s.opts, text); err == nil {
+			s.use(c, text)
+			close(s.started)
+			return nil
+		}
+		s.failed()
+		s.log.Error("Corefile refused at the start", "err", err)
+	}
+	text := s.emergency(err.Error())
+	running, emergencyErr := coredns.Start(s.opts, text)
+	if emergencyErr != nil {
+		return fmt.Errorf("%w; and nothing else can run: %w", err, emergencyErr)
+	}
+	s.log.Warn("answering every query with SERVFAIL until there is a Corefile that can be used", "err", err)
+	s.running, s.text = running, text
+	close(s.started)
+	return nil
+}
+
+// use notes the text that runs and writes it to its file.
+func (s *server) use(c sources.Candidate, text string) {
+	s.text = text
+	s.usable.Store(!strings.Contains(text, corefile.NoClusterUpstream))
+	if !c.Made {
+		return
+	}
+	if err := os.WriteFile(s.opts.Path, []byte(text), 0o644); err != nil { //nolint:gosec // others read it
+		s.log.Error("cannot write the Corefile, it runs nevertheless", "err", err)
+		return
+	}
+	stubs := c.Stubs
+	if text != c.Text {
+		stubs = 0
+	}
+	line(s.log, fmt.Sprintf("Updated Corefile with %d custom stubdomains and upstream servers %s", stubs, c.Servers))
+	line(s.log, "Using config file:\n"+text)
+}
+
+// drain runs what plugins do before the end. No Corefile is applied from now on.
+func (s *server) drain() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	if s.running == nil {
+		return nil
+	}
+	return s.running.Drain()
+}
+
+// stop closes the sockets.
+func (s *server) stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil {
+		return nil
+	}
+	return s.running.Stop()
+}

@@ -1,0 +1,64 @@
+package agent
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	selfTimeout = time.Second
+	maxSilent   = 3 // own queries in a row without a reply, until the rules go
+)
+
+// A watch asks our own addresses whether they answer.
+type watch struct {
+	addrs   []netip.AddrPort
+	metrics *Metrics
+
+	silent  int // rounds in a row in which an address was silent
+	serving atomic.Bool
+	alive   atomic.Bool // the last round was answered
+}
+
+func newWatch(addrs []netip.AddrPort, m *Metrics) *watch {
+	for _, addr := range addrs {
+		m.setServing(addr.Addr(), false)
+	}
+	return &watch{addrs: addrs, metrics: m}
+}
+
+// ask sends a query to each address at once and reports whether all were answered. It is
+// of class HESIOD: the server itself refuses it, whatever the Corefile has, and no
+// upstream is asked.
+func (w *watch) ask(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, selfTimeout)
+	defer cancel()
+	var missing atomic.Int32
+	var asking sync.WaitGroup
+	for _, addr := range w.addrs {
+		asking.Go(func() {
+			query := new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
+			query.Question[0].Qclass = dns.ClassHESIOD
+			client := dns.Client{Timeout: selfTimeout}
+			if _, _, err := client.ExchangeContext(ctx, query, addr.String()); err != nil {
+				missing.Add(1)
+			}
+		})
+	}
+	asking.Wait()
+	w.alive.Store(missing.Load() == 0)
+	return w.alive.Load()
+}
+
+// set notes whether the rules are in place.
+func (w *watch) set(serving bool) {
+	w.serving.Store(serving)
+	for _, addr := range w.addrs {
+		w.metrics.setServing(addr.Addr(), serving)
+	}
+}

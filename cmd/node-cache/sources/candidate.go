@@ -1,0 +1,146 @@
+package sources
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
+	"github.com/kube-dns/kube-dns/pkg/config"
+)
+
+// usualDir is where the ConfigMap kube-dns is mounted.
+const usualDir = "/etc/kube-dns"
+
+func (s *Sources) kubeDNSDir() string {
+	if s.opts.Config.KubeDNSDir != "" {
+		return s.opts.Config.KubeDNSDir
+	}
+	return usualDir
+}
+
+// optional reports whether err stands for a ConfigMap that need not be there.
+func (s *Sources) optional(err error) bool {
+	return s.opts.Config.KubeDNSDir == "" && errors.Is(err, fs.ErrNotExist)
+}
+
+// candidate makes the Corefile from what the files have now.
+func (s *Sources) candidate() Candidate {
+	template, err := os.ReadFile(s.opts.Config.Base)
+	switch {
+	case err == nil && (s.base == "" || strings.TrimSpace(string(template)) != ""):
+		s.base = string(template)
+		s.log.good("base")
+	case err == nil: // an editor truncated it and has not written it yet
+	case s.log.changed("base", err):
+		s.opts.Failed()
+		s.opts.Log.Error("Failed to read the base Corefile: the Corefile is loaded as it is", "err", err)
+	}
+	if s.base == "" {
+		return s.found()
+	}
+	plain, values := s.opts.Values, s.opts.Values
+	values.Stubs, values.Upstreams = s.stubs(), upstreams(s.kubeDNS)
+	bare, _ := corefile.Render(s.base, plain)
+	text, warnings := corefile.Render(s.base, values)
+	for _, w := range warnings {
+		s.warn(w)
+	}
+	c := Candidate{Made: true, Text: s.adapt(text), Bare: s.adapt(bare), Stubs: len(values.Stubs)}
+	c.Servers = addrList(values.Upstreams)
+	c.Imports = imports(s.opts.Config.Corefile, c.Text)
+	return c
+}
+
+// found returns the Corefile that somebody else wrote.
+func (s *Sources) found() Candidate {
+	text, err := os.ReadFile(s.opts.Config.Corefile)
+	switch {
+	case err == nil:
+		s.log.good("corefile")
+	case s.log.changed("corefile", err):
+		s.opts.Failed()
+		s.opts.Log.Error("cannot read the Corefile", "err", err)
+	}
+	c := Candidate{Text: s.adapt(string(text))}
+	c.Bare, c.Imports = c.Text, imports(s.opts.Config.Corefile, c.Text)
+	return c
+}
+
+// adapt is corefile.Adapt with what the files have now.
+func (s *Sources) adapt(text string) string {
+	facts := corefile.Facts{ClusterUpstream: s.opts.Values.ClusterUpstream}
+	for _, path := range corefile.Files(text) {
+		if conf, err := dns.ClientConfigFromFile(path); err == nil && len(conf.Servers) == 0 {
+			facts.Empty = append(facts.Empty, path)
+		} else if errors.Is(err, fs.ErrNotExist) {
+			facts.Empty = append(facts.Empty, path)
+		}
+	}
+	text, warnings := corefile.Adapt(text, facts)
+	for _, w := range warnings {
+		s.warn(w)
+	}
+	return text
+}
+
+// warn logs a warning once.
+func (s *Sources) warn(warning string) {
+	if s.log.changed(warning, errors.New(warning)) {
+		s.opts.Log.Warn("found a fault in the configuration", "warning", warning)
+	}
+}
+
+// stubs returns the stub domains with the addresses of their servers.
+func (s *Sources) stubs() []corefile.Stub {
+	var stubs []corefile.Stub
+	for _, d := range s.kubeDNS.StubDomains {
+		stub := corefile.Stub{Domain: d.Domain}
+		for _, server := range d.Servers {
+			switch addrs := s.hosts.addrs(server.Host); {
+			case server.Host == "":
+				stub.Servers = append(stub.Servers, server.Nameserver.AddrPort)
+			case len(addrs) == 0:
+				stub.Missing = append(stub.Missing, server.Host)
+			default:
+				for _, addr := range addrs {
+					stub.Servers = append(stub.Servers, netip.AddrPortFrom(addr, config.DefaultPort))
+				}
+			}
+		}
+		stubs = append(stubs, stub)
+	}
+	return stubs
+}
+
+func stubHosts(cfg config.Config) []string {
+	var names []string
+	for _, d := range cfg.StubDomains {
+		for _, server := range d.Servers {
+			if server.Host != "" {
+				names = append(names, server.Host)
+			}
+		}
+	}
+	return names
+}
+
+func upstreams(cfg config.Config) []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(cfg.Upstreams))
+	for i, u := range cfg.Upstreams {
+		addrs[i] = u.AddrPort
+	}
+	return addrs
+}
+
+func addrList(addrs []netip.AddrPort) string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, " ")
+}
