@@ -56,6 +56,10 @@ func TestCombinations(t *testing.T) {
 					chosen = append(chosen, c)
 				}
 			}
+			if slices.Contains(chosen, "node-local-ipvs") && (slices.Contains(chosen, "node-local") ||
+				folder == "overlays/node-local") {
+				continue // one or the other
+			}
 			combination(t, tree, parsers, folder, chosen)
 			slices.Reverse(chosen)
 			combination(t, tree, parsers, folder, chosen)
@@ -103,6 +107,9 @@ func checkObjects(t *testing.T, stream []byte, parsers *parsers) {
 		t.Errorf("the Service has address %v, want %s", got, foreign.Address)
 	}
 	for key, object := range objects {
+		if key == "DaemonSet node-local-dns" {
+			checkNodeLocal(t, objects, foreign, parsers)
+		}
 		if !strings.HasPrefix(key, "Deployment ") {
 			continue
 		}

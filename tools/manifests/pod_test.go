@@ -194,7 +194,7 @@ func checkMounts(t *testing.T, c corev1.Container, values map[string][]string, n
 	}
 }
 
-// parsers check arguments with the three commands and dnsmasq.
+// parsers check arguments with the four commands and dnsmasq.
 type parsers struct {
 	dir, dnsmasq string
 	seen         map[string]bool
@@ -205,6 +205,10 @@ func newParsers(t *testing.T) *parsers {
 	p := &parsers{dir: t.TempDir(), seen: map[string]bool{}}
 	build := exec.CommandContext(t.Context(), "go", "-C", "../..", "build", "-o", p.dir+"/", "./cmd/kube-dns",
 		"./cmd/dnsmasq-nanny", "./cmd/sidecar")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	build = exec.CommandContext(t.Context(), "go", "-C", "../../cmd/node-cache", "build", "-o", p.dir+"/", ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

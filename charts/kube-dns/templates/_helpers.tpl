@@ -1,11 +1,15 @@
 {{/*
-What runs, as YAML: address, replicas and zone, each only where there is one; and others,
-the names of other Deployments whose pods the Service selects. Empty without an API server.
+What runs, as YAML: address, replicas and zone, each only where there is one; more, the
+Service's other addresses; and others, the names of other Deployments whose pods the Service
+selects. Empty without an API server.
 */}}
 {{- define "kube-dns.running" -}}
 {{- $service := lookup "v1" "Service" "kube-system" "kube-dns" | default dict -}}
 {{- $running := dict "others" (list) -}}
-{{- with $service.spec }}{{ $_ := set $running "address" .clusterIP }}{{ end -}}
+{{- with $service.spec -}}
+{{- $_ := set $running "address" .clusterIP -}}
+{{- with .clusterIPs }}{{ $_ := set $running "more" (rest .) }}{{ end -}}
+{{- end -}}
 {{- range (lookup "apps/v1" "Deployment" "kube-system" "" | default dict).items | default list -}}
   {{- if eq .metadata.name "kube-dns" -}}
     {{- $_ := set $running "replicas" .spec.replicas -}}
@@ -91,4 +95,9 @@ runAsGroup: 1001
 {{- if include "kube-dns.modern" . }}
 capabilities: {drop: [ALL]}
 {{- end }}
+{{- end -}}
+
+{{/* Where the cache on a node answers probes. */}}
+{{- define "kube-dns.healthAddress" -}}
+{{- if contains ":" . }}[{{ . }}]{{ else }}{{ . }}{{ end }}:8080
 {{- end -}}

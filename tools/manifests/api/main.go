@@ -28,6 +28,7 @@ var kinds = map[string]func() any{
 	"v1 ConfigMap":       func() any { return new(corev1.ConfigMap) },
 	"v1 Service":         func() any { return new(corev1.Service) },
 	"apps/v1 Deployment": func() any { return new(appsv1.Deployment) },
+	"apps/v1 DaemonSet":  func() any { return new(appsv1.DaemonSet) },
 	"rbac.authorization.k8s.io/v1 ClusterRole":        func() any { return new(rbacv1.ClusterRole) },
 	"rbac.authorization.k8s.io/v1 ClusterRoleBinding": func() any { return new(rbacv1.ClusterRoleBinding) },
 	"rbac.authorization.k8s.io/v1 Role":               func() any { return new(rbacv1.Role) },

@@ -38,7 +38,8 @@ func TestSameAsManifests(t *testing.T) {
 		{"overlays/modern", nil},
 		{"overlays/cluster-first", map[string]any{"clusterFirst": true}},
 		{"overlays/dual-stack", map[string]any{"dualStack": true}},
-		{"overlays/node-local", map[string]any{"nodeLocal": true}},
+		{"overlays/node-local", map[string]any{"nodeLocal": map[string]any{"enabled": true}}},
+		{"overlays/node-local-ipvs", map[string]any{"nodeLocal": map[string]any{"enabled": true, "mode": "ipvs"}}},
 		{"overlays/autoscaler", map[string]any{"autoscaler": map[string]any{"enabled": true,
 			"image": render.Default().AutoscalerImage}}},
 		{"overlays/example", map[string]any{
@@ -49,6 +50,10 @@ func TestSameAsManifests(t *testing.T) {
 		t.Run(tt.folder, func(t *testing.T) {
 			tree, err := render.Load("../../../manifests", render.Default())
 			if err != nil {
+				t.Fatal(err)
+			}
+			const ipvs = "resources: [../modern]\ncomponents: [../../components/node-local-ipvs]\n"
+			if err := tree.Write("overlays/node-local-ipvs/kustomization.yaml", []byte(ipvs)); err != nil {
 				t.Fatal(err)
 			}
 			manifests, err := tree.YAML(tt.folder)
@@ -173,8 +178,8 @@ func parseJSON(t *testing.T, data map[string]any) {
 	}
 }
 
-// expand replaces the variable of the zone in the arguments of a Deployment, as the
-// kubelet does, and removes it.
+// expand replaces the variables of the cluster in the arguments of a pod, as the kubelet
+// does, and removes them.
 func expand(o map[string]any) {
 	containers, _, _ := unstructured.NestedSlice(o, "spec", "template", "spec", "containers")
 	for _, c := range containers {
@@ -182,12 +187,12 @@ func expand(o map[string]any) {
 		env, _ := container["env"].([]any)
 		container["env"] = slices.DeleteFunc(env, func(e any) bool {
 			variable := e.(map[string]any)
-			if variable["name"] != "CLUSTER_DOMAIN" {
+			if variable["name"] != "CLUSTER_DOMAIN" && variable["name"] != "CLUSTER_DNS" {
 				return false
 			}
 			args := container["args"].([]any)
 			for i, arg := range args {
-				args[i] = strings.ReplaceAll(arg.(string), "$(CLUSTER_DOMAIN)", variable["value"].(string))
+				args[i] = strings.ReplaceAll(arg.(string), "$("+variable["name"].(string)+")", variable["value"].(string))
 			}
 			return true
 		})

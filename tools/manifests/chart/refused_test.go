@@ -53,6 +53,10 @@ func TestRefused(t *testing.T) {
 		{stub("acme.example.", "192.0.2.1"), "acme.example."},
 		{map[string]any{"clusterFirst": true, "modern": false}, "clusterFirst needs modern"},
 		{map[string]any{"autoscaler": map[string]any{"enabled": true}}, "autoscaler.image is missing"},
+		{map[string]any{"nodeLocal": true}, "/nodeLocal"},
+		{map[string]any{"nodeLocal": map[string]any{"mode": "ebpf"}}, "/nodeLocal/mode"},
+		{map[string]any{"nodeLocal": map[string]any{"localIP": "169.254.20.10/32"}}, "/nodeLocal/localIP"},
+		{map[string]any{"nodeLocal": map[string]any{"localip": "169.254.20.10"}}, "localip"},
 	} {
 		if _, err := execute(t, tt.values); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("values %v: got error %v, want one with %q", tt.values, err, tt.want)
@@ -74,6 +78,7 @@ func TestAccepted(t *testing.T) {
 			"1.in-addr"}}}},
 		{"extraArgs": map[string]any{"kubedns": nil}},
 		{"global": map[string]any{"x": 1}},
+		{"nodeLocal": map[string]any{"enabled": true, "resources": nil, "extraArgs": []any{"-lameduck=5s"}}},
 	} {
 		if _, err := execute(t, values); err != nil {
 			t.Errorf("values %v: %v", values, err)
@@ -98,6 +103,8 @@ func TestOldReleases(t *testing.T) {
 		{"v1.18.20", map[string]any{"modern": true}, "modern needs Kubernetes 1.22", false},
 		{"v1.18.20", map[string]any{"clusterFirst": true}, "clusterFirst needs modern", false},
 		{"v1.22.0", map[string]any{"dualStack": true}, "dualStack needs Kubernetes 1.23", false},
+		{"v1.21.14", map[string]any{"nodeLocal": map[string]any{"enabled": true}}, "nodeLocal.enabled needs Kubernetes 1.22",
+			false},
 		{"v1.18.20", map[string]any{"autoscaler": map[string]any{"enabled": true, "image": "x"}}, "", false},
 	} {
 		files, err := executeIn(t, tt.values, tt.release)

@@ -92,7 +92,7 @@ func Documents(stream []byte) [][]byte {
 	var docs [][]byte
 	for doc := range bytes.SplitSeq(append([]byte("\n"), stream...), []byte("\n"+Separator)) {
 		if len(bytes.TrimSpace(doc)) > 0 {
-			docs = append(docs, doc)
+			docs = append(docs, append(bytes.Clone(doc), '\n')) // the end of the last text, too
 		}
 	}
 	return docs
