@@ -1,0 +1,358 @@
+package handover_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/handover"
+)
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv("HANDOVER_HELPER"); args != "" {
+		if err := helper(strings.Fields(args)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// helper is a DNS server at addresses, "steered NAME ADDR..." or "plain NAME ADDR...".
+// It ends when its input does.
+func helper(args []string) error {
+	var addrs []netip.AddrPort
+	for _, text := range args[2:] {
+		addr, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return err
+		}
+		addrs = append(addrs, addr)
+	}
+	var servers []*dns.Server
+	var running sync.WaitGroup
+	for _, addr := range addrs {
+		list, err := listen(addr)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			servers = append(servers, s)
+			running.Go(func() { _ = s.ActivateAndServe() })
+		}
+	}
+	if args[0] == "steered" {
+		if err := handover.Steer(addrs); err != nil {
+			return err
+		}
+	}
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	for _, s := range servers {
+		_ = s.Shutdown()
+	}
+	running.Wait()
+	return nil
+}
+
+func listen(addr netip.AddrPort) ([]*dns.Server, error) {
+	share := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return err
+	}}
+	share.SetMultipathTCP(false)
+	conn, err := share.ListenPacket(context.Background(), "udp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	ln, err := share.Listen(context.Background(), "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	answer := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) })
+	return []*dns.Server{{PacketConn: conn, Handler: answer}, {Listener: ln, Handler: answer}}, nil
+}
+
+// A proc is a helper that runs.
+type proc struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+}
+
+func start(t *testing.T, args string) *proc {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "HANDOVER_HELPER="+args)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bufio.NewScanner(out); !lines.Scan() {
+		t.Fatalf("%s: not ready", args)
+	}
+	return &proc{cmd, in}
+}
+
+func (p *proc) stop() { _ = p.in.Close(); _ = p.cmd.Wait() }
+func (p *proc) kill() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait(); _ = p.in.Close() }
+
+// A load asks at addresses over new sockets until it is stopped.
+type load struct {
+	asked, lost atomic.Int64
+	running     sync.WaitGroup
+	stop        context.CancelFunc
+}
+
+func newLoad(t *testing.T, protocol string, addrs []netip.AddrPort, pause time.Duration) *load {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &load{stop: cancel}
+	l.running.Go(func() {
+		client := &dns.Client{Net: protocol, Timeout: 2 * time.Second}
+		for i := 0; ctx.Err() == nil; i++ {
+			addr := addrs[i%len(addrs)]
+			l.running.Go(func() {
+				l.asked.Add(1)
+				if _, _, err := client.Exchange(new(dns.Msg).SetQuestion("web.example.", dns.TypeA), addr.String()); err != nil {
+					l.lost.Add(1)
+				}
+			})
+			time.Sleep(pause)
+		}
+	})
+	return l
+}
+
+func (l *load) end() (asked, lost int64) {
+	l.stop()
+	l.running.Wait()
+	return l.asked.Load(), l.lost.Load()
+}
+
+func freeAddrs(t *testing.T) []netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	port := netip.MustParseAddrPort(conn.LocalAddr().String()).Port()
+	return []netip.AddrPort{
+		netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), netip.AddrPortFrom(netip.MustParseAddr("::1"), port),
+	}
+}
+
+// Twenty agents follow each other under load, and no query is lost: each steers, and the
+// one before it stops or is killed.
+func TestReplacements(t *testing.T) {
+	for _, way := range []string{"stop", "kill", "beside one that does not steer"} {
+		t.Run(way, func(t *testing.T) {
+			addrs := freeAddrs(t)
+			args := fmt.Sprintf(" x %s %s", addrs[0], addrs[1])
+			current := start(t, "plain"+args)
+			udp, tcp := newLoad(t, "udp", addrs, time.Millisecond), newLoad(t, "tcp", addrs, 10*time.Millisecond)
+			for range 20 {
+				next := start(t, "steered"+args)
+				time.Sleep(100 * time.Millisecond) // what is in the other's queue is answered
+				if way == "kill" {
+					current.kill()
+				} else {
+					current.stop()
+				}
+				current = next
+				if way == "beside one that does not steer" {
+					break
+				}
+			}
+			udpAsked, udpLost := udp.end()
+			tcpAsked, tcpLost := tcp.end()
+			current.stop()
+			if udpLost > 0 || tcpLost > 0 || udpAsked < 10 || tcpAsked < 1 {
+				t.Errorf("lost %d of %d over UDP, %d of %d over TCP", udpLost, udpAsked, tcpLost, tcpAsked)
+			}
+		})
+	}
+}
+
+func TestSteerWithoutSocket(t *testing.T) {
+	addrs := freeAddrs(t)
+	if err := handover.Steer(addrs); err == nil || !strings.Contains(err.Error(), addrs[0].String()) {
+		t.Errorf("got %v, want an error that names %s", err, addrs[0])
+	}
+	if handover.Taken(addrs) {
+		t.Error("got taken, want free")
+	}
+	current := start(t, fmt.Sprintf("plain x %s %s", addrs[0], addrs[1]))
+	defer current.stop()
+	if !handover.Taken(addrs) {
+		t.Error("got free, want taken")
+	}
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// iface is a name that no other test uses.
+func iface(t *testing.T) string { return fmt.Sprintf("%s-%d", t.Name(), os.Getpid()) }
+
+// A member is a Peer that runs.
+type member struct {
+	*handover.Peer
+	stop func()
+}
+
+func join(t *testing.T, name string) member {
+	t.Helper()
+	p, err := handover.Join(t.Context(), name, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = p.Run(ctx) })
+	stop := sync.OnceFunc(func() { cancel(); running.Wait() })
+	t.Cleanup(stop)
+	return member{p, stop}
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not so within 20 s: %s", what)
+		}
+	}
+}
+
+// joinAfter joins when the one before can be found.
+func joinAfter(t *testing.T, name string) (m member) {
+	t.Helper()
+	eventually(t, "a predecessor", func() bool {
+		p, err := handover.Join(t.Context(), name, quiet())
+		found := err == nil && p.HasPredecessor()
+		if found {
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { _ = p.Run(ctx) })
+			m = member{p, sync.OnceFunc(func() { cancel(); running.Wait() })}
+			t.Cleanup(m.stop)
+		}
+		return found
+	})
+	return m
+}
+
+func TestPeers(t *testing.T) {
+	first := join(t, iface(t))
+	if first.HasPredecessor() || first.Succeeded() {
+		t.Fatal("the first agent has a peer")
+	}
+	second := joinAfter(t, iface(t))
+	if first.Succeeded() {
+		t.Error("the second agent counts before it serves")
+	}
+	if err := second.Serving(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first knows", first.Succeeded)
+	// A third one, while the first is still there.
+	third := joinAfter(t, iface(t))
+	if err := third.Serving(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second knows", second.Succeeded)
+	// The third one ends first: the second serves again, and the first not.
+	third.stop()
+	eventually(t, "the second serves again", func() bool { return !second.Succeeded() })
+	if !first.Succeeded() {
+		t.Error("the first serves again, although the second does")
+	}
+	second.stop()
+	eventually(t, "the first serves again", func() bool { return !first.Succeeded() })
+	fourth := joinAfter(t, iface(t))
+	if err := fourth.Serving(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first knows of the fourth", first.Succeeded)
+	first.stop()
+	if fourth.Succeeded() {
+		t.Error("the end of a predecessor is no successor")
+	}
+}
+
+// A successor that ends before it serves changes nothing.
+func TestSuccessorDiesBeforeItServes(t *testing.T) {
+	first := join(t, iface(t))
+	second := joinAfter(t, iface(t))
+	second.stop()
+	third := joinAfter(t, iface(t))
+	if first.Succeeded() {
+		t.Error("an agent that never served counts")
+	}
+	if err := third.Serving(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first knows", first.Succeeded)
+}
+
+// What is no message of an agent changes nothing, and other users are refused.
+func TestStrangers(t *testing.T) {
+	name := iface(t)
+	first := join(t, name)
+	for _, text := range []string{"", "\n", "{}\n", `{"serving":"yes"}` + "\n", strings.Repeat("x", 5000), "\x00\xff\n"} {
+		eventually(t, "a connection", func() bool {
+			conn, err := net.Dial("unix", "@kube-dns/node-cache/"+name)
+			if err != nil {
+				return false
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, text)
+			_ = conn.(*net.UnixConn).CloseWrite()
+			n, _ := conn.Read(make([]byte, 8))
+			if n > 0 {
+				t.Errorf("%q: got a reply, want none", text)
+			}
+			return true
+		})
+	}
+	if os.Getuid() == 0 {
+		cmd := exec.Command("setpriv", "--reuid=65534", "--clear-groups", "sh", "-c",
+			`printf '{"serving":true}\n' | timeout 5 perl -MSocket -e '
+				socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, pack("S a*", AF_UNIX, "\0".$ARGV[0])) or die "connect: $!";
+				syswrite(S, "{\"serving\":true}\n"); print sysread(S, $_, 1) ? "reply" : "closed"' "kube-dns/node-cache/`+name+`"`)
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "closed" {
+			t.Errorf("a process of another user: got %q, %v, want a closed connection", out, err)
+		}
+	}
+	if first.Succeeded() {
+		t.Error("a stranger is taken for a successor")
+	}
+	second := joinAfter(t, name)
+	if err := second.Serving(); err != nil || !second.HasPredecessor() {
+		t.Errorf("after strangers: %v", err)
+	}
+}

@@ -1,0 +1,269 @@
+package handover
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Peer talks to the agent before this one and to the one after it, through an abstract
+// unix socket: it exists in the network namespace of the node alone, and ends with its
+// process.
+type Peer struct {
+	name string
+	log  *slog.Logger
+	uid  int // of this process, and of its peers
+
+	running sync.WaitGroup
+
+	mu          sync.Mutex
+	predecessor net.Conn // it counts us as its successor while this is open
+	successor   net.Conn // it serves in our place while this is open
+}
+
+// A message is what a successor says. It is one line of JSON.
+type message struct {
+	// Serving: new queries reach the successor.
+	Serving bool `json:"serving"`
+}
+
+const (
+	// maxMessage is the size of the longest message, in bytes.
+	maxMessage = 256
+	// talkTimeout is how long a message may take.
+	talkTimeout = 2 * time.Second
+	// bindPeriod is the time between two tries to take the name that a predecessor has.
+	bindPeriod = 500 * time.Millisecond
+)
+
+// parseMessage reads what a successor says.
+func parseMessage(line []byte) (message, error) {
+	var m message
+	if len(line) > maxMessage {
+		return m, fmt.Errorf("the message has more than %d bytes", maxMessage)
+	}
+	if err := json.Unmarshal(line, &m); err != nil {
+		return m, fmt.Errorf("this is no message of an agent: %w", err)
+	}
+	return m, nil
+}
+
+// Join looks for a predecessor that uses the same interface.
+func Join(ctx context.Context, iface string, log *slog.Logger) (*Peer, error) {
+	p := &Peer{name: "@kube-dns/node-cache/" + iface, log: log, uid: os.Geteuid()}
+	conn, err := (&net.Dialer{Timeout: talkTimeout}).DialContext(ctx, "unix", p.name)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return p, nil // there is none
+	case err != nil:
+		return nil, fmt.Errorf("look for another agent at %s: %w", p.name, err)
+	}
+	if err := p.check(conn); err != nil {
+		_ = conn.Close()
+		p.log.Warn("ignoring a process that is no agent", "err", err)
+		return p, nil
+	}
+	p.predecessor = conn
+	return p, nil
+}
+
+// HasPredecessor reports whether another agent of ours serves on this node.
+func (p *Peer) HasPredecessor() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.predecessor != nil
+}
+
+// Serving tells the predecessor, if there is one, that new queries reach this agent.
+func (p *Peer) Serving() error {
+	p.mu.Lock()
+	conn := p.predecessor
+	p.mu.Unlock()
+	if conn == nil {
+		return nil
+	}
+	line, err := json.Marshal(message{Serving: true})
+	if err != nil {
+		return err
+	}
+	if err := conn.SetDeadline(time.Now().Add(talkTimeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("tell the other agent that this one serves: %w", err)
+	}
+	// It closes its side of the name and then replies.
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+		return fmt.Errorf("the other agent does not know that this one serves: %w", err)
+	}
+	return conn.SetDeadline(time.Time{})
+}
+
+// Succeeded reports whether another agent serves in the place of this one. It turns false
+// again when that one ends first.
+func (p *Peer) Succeeded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.successor != nil
+}
+
+// Run waits for a successor until ctx is done.
+func (p *Peer) Run(ctx context.Context) error {
+	defer p.close()
+	for {
+		ln, err := p.listen(ctx)
+		if err != nil {
+			return nil // ctx is done
+		}
+		successor := p.await(ctx, ln)
+		// The name is the successor's from now on.
+		_ = ln.Close()
+		if successor == nil {
+			return nil
+		}
+		p.set(successor)
+		_, err = successor.Write([]byte{'\n'})
+		p.log.Info("another agent serves in the place of this one")
+		if err == nil {
+			p.awaitEnd(ctx, successor)
+		}
+		p.set(nil)
+		_ = successor.Close()
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.log.Warn("the agent that served in the place of this one has ended, this one serves again")
+	}
+}
+
+// listen takes the name. A predecessor gives it up when it knows that we serve.
+func (p *Peer) listen(ctx context.Context) (*net.UnixListener, error) {
+	for {
+		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.name, Net: "unix"})
+		if err == nil {
+			return ln, nil
+		}
+		select {
+		case <-time.After(bindPeriod):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// await returns the connection of a process that says it serves; nil when ctx is done.
+func (p *Peer) await(ctx context.Context, ln *net.UnixListener) net.Conn {
+	defer p.running.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	context.AfterFunc(ctx, func() { _ = ln.SetDeadline(time.Now()) })
+	said := make(chan net.Conn)
+	accepted := make(chan net.Conn)
+	p.running.Go(func() {
+		defer close(accepted)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			select {
+			case accepted <- conn:
+			case <-ctx.Done():
+				_ = conn.Close()
+				return
+			}
+		}
+	})
+	for {
+		select {
+		case conn, ok := <-accepted:
+			if !ok {
+				return nil
+			}
+			p.running.Go(func() { p.listenTo(ctx, conn, said) })
+		case conn := <-said:
+			return conn
+		}
+	}
+}
+
+// listenTo reads the one message of a connection, which may take as long as the other
+// agent needs to start.
+func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- net.Conn) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
+	err := p.check(conn)
+	var m message
+	if err == nil {
+		var line []byte
+		line, err = bufio.NewReader(io.LimitReader(conn, maxMessage+1)).ReadBytes('\n')
+		if err == nil {
+			m, err = parseMessage(line)
+		}
+	}
+	ended := !stop()
+	switch {
+	case err == nil && m.Serving && !ended:
+		select {
+		case said <- conn:
+			return
+		case <-ctx.Done():
+		}
+	case err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil:
+		p.log.Warn("ignoring a process that is no agent", "err", err)
+	}
+	_ = conn.Close()
+}
+
+// awaitEnd returns when the successor has ended, or ctx is done.
+func (p *Peer) awaitEnd(ctx context.Context, successor net.Conn) {
+	stop := context.AfterFunc(ctx, func() { _ = successor.SetReadDeadline(time.Now()) })
+	defer stop()
+	_, _ = successor.Read(make([]byte, 1))
+}
+
+// check refuses processes of other users.
+func (p *Peer) check(conn net.Conn) error {
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Ucred
+	var got error
+	if err := raw.Control(func(fd uintptr) {
+		cred, got = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return err
+	}
+	if got != nil {
+		return got
+	}
+	if int(cred.Uid) != p.uid {
+		return fmt.Errorf("process %d is of user %d, this one is of user %d", cred.Pid, cred.Uid, p.uid)
+	}
+	return nil
+}
+
+func (p *Peer) set(successor net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.successor = successor
+}
+
+func (p *Peer) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.predecessor != nil {
+		_ = p.predecessor.Close()
+	}
+}
