@@ -146,7 +146,7 @@ func (p *pageMaker) upstreams() statuspage.Table {
 	return t
 }
 
-// route says which servers are asked for a name.
+// route reports which servers are asked for a name.
 func (p *pageMaker) route(name string) string {
 	domain, servers := p.settings.forwarder.Route(name)
 	switch {

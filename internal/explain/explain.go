@@ -1,5 +1,5 @@
-// Package explain tells a person what a pod gets for a name: it walks the search list as
-// the pod's resolver does, and says at each step what is answered and why.
+// Package explain shows a person what a pod gets for a name. It walks the search list as
+// the pod's resolver does, and returns for each step what is answered and why.
 package explain
 
 import (
@@ -25,7 +25,7 @@ type Explainer struct {
 	Zone Zone
 	// Domain is the zone's apex with trailing dot.
 	Domain string
-	// Route says which servers are asked for a name outside the zone. It returns ""
+	// Route returns which servers are asked for a name outside the zone. It returns ""
 	// for a name that is not forwarded.
 	Route func(name string) string
 }
@@ -48,7 +48,7 @@ type Step struct {
 	// Answer is the data of the records, and Object what they follow from.
 	Answer []string
 	Object string
-	// Reason says why there are no records, or who is asked.
+	// Reason is why there are no records, or who is asked.
 	Reason string
 }
 
@@ -184,7 +184,7 @@ func (e *Explainer) step(ctx context.Context, name string, qtype uint16) Step {
 	return s
 }
 
-// follow says where the target of a CNAME leads.
+// follow returns where the target of a CNAME leads.
 func (e *Explainer) follow(ctx context.Context, target string, qtype uint16) string {
 	if target != e.Domain && !strings.HasSuffix(target, "."+e.Domain) {
 		if route := e.Route(target); route != "" {

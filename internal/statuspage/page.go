@@ -2,7 +2,7 @@ package statuspage
 
 import "time"
 
-// A Level says how a part is.
+// A Level is how well a part works.
 type Level string
 
 // The levels, from good to bad.

@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// An Explanation says what the zone answers to a question, and why. It is for people.
+// An Explanation is what the zone answers to a question, and why. It is for people.
 type Explanation struct {
 	// Records are the answer, at most some of them; Total is how many there are.
 	Records []backend.Record
@@ -21,7 +21,7 @@ type Explanation struct {
 	Err error
 	// Object is what the answer follows from: a Service, or the form of the name.
 	Object string
-	// Reason says why there are no records. It is empty where there are.
+	// Reason is why there are no records. It is empty where there are.
 	Reason string
 }
 
@@ -91,7 +91,7 @@ func podReason(rest string) string {
 	return "the address is of the other family"
 }
 
-// describe names the Service and says of what kind it is.
+// describe returns the name of the Service and its kind.
 func describe(s *service, zone string) string {
 	name := strings.TrimSuffix(s.owner, ".svc."+zone)
 	label, namespace := cutFirst(name)
@@ -109,7 +109,7 @@ func describe(s *service, zone string) string {
 	return fmt.Sprintf("Service %s, ClusterIP, without a ready endpoint: connections fail", k)
 }
 
-// reasonAt says why a name at or below the Service has no records of a type.
+// reasonAt returns why a name at or below the Service has no records of a type.
 func reasonAt(s *service, rest string, qtype uint16) string {
 	if s.external && rest != "" {
 		return "an ExternalName has no names below it"
@@ -165,7 +165,7 @@ func portNames(ports []Port) string {
 	return "; it has " + strings.Join(names, ", ")
 }
 
-// missing says why there is no Service with a name, relative to the zone.
+// missing returns why there is no Service with a name, relative to the zone.
 func (v *view) missing(rest string) string {
 	labels := strings.Split(rest, ".")
 	slices.Reverse(labels)

@@ -41,7 +41,7 @@ type Network interface {
 type Handover interface {
 	// Steer sends all new packets and connections for addrs to our sockets.
 	Steer(addrs []netip.AddrPort) error
-	// Serving tells a predecessor that we serve.
+	// Serving informs a predecessor that we serve.
 	Serving() error
 	// Succeeded is closed when a successor serves.
 	Succeeded() <-chan struct{}
@@ -211,7 +211,7 @@ func (a *agent) counted(err error, kind hostnet.Kind) error {
 }
 
 // close removes rules, stops DNS, and removes the link, in this order: no query arrives
-// at an address that nobody serves.
+// at an address that no one serves.
 func (a *agent) close() error {
 	a.Log.Info("Tearing down")
 	var errs []error

@@ -12,7 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/httpd"
 )
 
-// listen serves metrics and health beside the listeners of the Corefile. A port that is
+// listen serves metrics and health next to the listeners of the Corefile. A port that is
 // taken does not end the agent.
 func (a *agent) listen(ctx context.Context, group *errgroup.Group) {
 	health := http.NewServeMux()

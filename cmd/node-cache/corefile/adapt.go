@@ -32,7 +32,7 @@ const (
 // serve_stale: it waits for the upstream, half a second at most.
 var serveStale = fmt.Sprintf("serve_stale 1h verify 500ms %ds 5s", StaleMark)
 
-// Facts are what Adapt has to know beside the Corefile.
+// Facts are what Adapt has to know next to the Corefile.
 type Facts struct {
 	ClusterUpstream netip.Addr // zero: it is not known
 	Empty           []string   // files named by forward that name no server

@@ -3,6 +3,6 @@
 //
 // Both agents listen at the same addresses with SO_REUSEPORT. The new one attaches a
 // program to the sockets (Steer) that sends all new packets and connections to it. Then it
-// tells the old one (Peer) that it serves. The old one goes on with what it has, and at
+// informs the old one (Peer) that it serves. The old one goes on with what it has, and at
 // its end leaves the link and the addresses alone.
 package handover

@@ -32,7 +32,7 @@ type Peer struct {
 	successor   net.Conn // it serves in our place while this is open
 }
 
-// A message is what a successor says. It is one line of JSON.
+// A message is what a successor reports. It is one line of JSON.
 type message struct {
 	// Serving: new queries reach the successor.
 	Serving bool `json:"serving"`
@@ -47,7 +47,7 @@ const (
 	bindPeriod = 500 * time.Millisecond
 )
 
-// parseMessage reads what a successor says.
+// parseMessage reads what a successor reports.
 func parseMessage(line []byte) (message, error) {
 	var m message
 	if len(line) > maxMessage {
@@ -85,7 +85,7 @@ func (p *Peer) HasPredecessor() bool {
 	return p.predecessor != nil
 }
 
-// Serving tells the predecessor, if there is one, that new queries reach this agent.
+// Serving informs the predecessor, if there is one, that new queries reach this agent.
 func (p *Peer) Serving() error {
 	p.mu.Lock()
 	conn := p.predecessor
@@ -147,7 +147,7 @@ func (p *Peer) Run(ctx context.Context) error {
 	}
 }
 
-// listen takes the name. A predecessor gives it up when it knows that we serve.
+// listen takes the name. A predecessor gives it up when it sees that we serve.
 func (p *Peer) listen(ctx context.Context) (*net.UnixListener, error) {
 	for {
 		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.name, Net: "unix"})
@@ -162,7 +162,7 @@ func (p *Peer) listen(ctx context.Context) (*net.UnixListener, error) {
 	}
 }
 
-// await returns the connection of a process that says it serves; nil when ctx is done.
+// await returns the connection of a process that reports that it serves; nil when ctx is done.
 func (p *Peer) await(ctx context.Context, ln *net.UnixListener) net.Conn {
 	defer p.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)

@@ -13,7 +13,7 @@ import (
 )
 
 // Steer makes the kernel give all new packets and connections for addrs to the sockets of
-// this process, beside those of other processes that share a port. The newest socket of
+// this process, next to those of other processes that share a port. The newest socket of
 // each address and protocol must be ours. When others close theirs nothing is lost: a
 // socket that is alone gets everything.
 func Steer(addrs []netip.AddrPort) error {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Mode says how rules are made.
+// A Mode is how rules are made.
 type Mode string
 
 // The modes. Auto is nftables where the kernel can do it, else iptables.
@@ -19,7 +19,7 @@ const (
 	None     Mode = "none"
 )
 
-// A Config says what the network is to be.
+// A Config is what the network is to be.
 type Config struct {
 	// Interface is the link's name.
 	Interface string
@@ -29,7 +29,7 @@ type Config struct {
 	Port, HealthPort uint16
 	// SetupInterface: the link and its addresses are made, and removed at the end.
 	SetupInterface bool
-	// Rules says how rules are made.
+	// Rules is how rules are made.
 	Rules Mode
 	// Tracked: connections of pods are tracked, for firewalls that need it.
 	Tracked bool
@@ -37,7 +37,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Kind says what could not be set up. It is a label of a metric.
+// A Kind is what could not be set up. It is a label of a metric.
 type Kind string
 
 // The kinds of errors.

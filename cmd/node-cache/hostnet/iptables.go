@@ -44,7 +44,7 @@ func programFor(addr netip.Addr, backend string) string {
 }
 
 // trackRules are the rules for kernels without nf_tables. They hold while the addresses
-// are there: addresses end by themselves when nobody renews them.
+// are there: addresses end by themselves when no one renews them.
 func trackRules(conf Config) []rule {
 	var rules []rule
 	for _, addr := range conf.Addrs {
@@ -133,7 +133,7 @@ func (r rule) String() string {
 	return fmt.Sprintf("%s -t %s %s %s", r.program, r.table, r.chain, strings.Join(r.match, " "))
 }
 
-// isMissing reports whether a program says that there is no such rule.
+// isMissing reports whether a program reports that there is no such rule.
 func isMissing(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	return ok && exit.ExitCode() == 1

@@ -62,7 +62,7 @@ func sameAddr(a netlink.Addr, addr netip.Addr) bool {
 	return ok && have.Unmap() == addr
 }
 
-// address is addr alone, without a subnet. Duplicate address detection is off: nobody
+// address is addr alone, without a subnet. Duplicate address detection is off: no one
 // else is on the link, and until it ends nothing can listen at the address.
 func (l *link) address(addr netip.Addr) *netlink.Addr {
 	bits := addr.BitLen()

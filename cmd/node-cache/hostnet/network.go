@@ -15,7 +15,7 @@ type Network struct {
 	link  *link
 	table *table  // nil: rules are iptables, or none
 	track *tables // nil: rules are in the table, or none
-	allow *tables // accepts beside a policy that drops; nil: not looked for yet
+	allow *tables // accepts next to a policy that drops; nil: not looked for yet
 	run   func(string, ...string) (string, error)
 
 	checked time.Time // when rules of iptables were last looked at; zero: not in place
@@ -99,7 +99,7 @@ func (n *Network) Serve() error {
 	return nil
 }
 
-// findPolicies finds firewalls that drop what nobody accepts. Rules of ours that accept
+// findPolicies finds firewalls that drop what no one accepts. Rules of ours that accept
 // DNS are then among theirs: in our table they would have no say.
 func (n *Network) findPolicies() {
 	allow := &tables{run: n.run}

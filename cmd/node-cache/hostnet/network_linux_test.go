@@ -304,7 +304,7 @@ func (w *world) kubeProxy(how string) {
 	}
 }
 
-// Queries reach the agent beside each kind of kube-proxy, from pods and from the node,
+// Queries reach the agent next to each kind of kube-proxy, from pods and from the node,
 // and kube-dns after the agent has closed. Nothing is left then.
 func TestBesideKubeProxy(t *testing.T) {
 	for _, how := range []string{"nft-proxy nft", "iptables-nft nft", "iptables-legacy nft", "iptables-legacy iptables", "nft-proxy iptables"} {
@@ -392,7 +392,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// A firewall that drops what nobody accepts does not stop queries, and has its rules
+// A firewall that drops what no one accepts does not stop queries, and has its rules
 // back at the end.
 func TestPolicyDrop(t *testing.T) {
 	for _, backend := range []string{"legacy", "nft"} {

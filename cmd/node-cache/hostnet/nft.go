@@ -16,7 +16,7 @@ import (
 
 // A table is our nftables table. It belongs to the netlink socket that made it: when that
 // is closed, as at the end of the process whatever ends it, the kernel removes the table.
-// Nobody else can change or flush it.
+// No one else can change or flush it.
 type table struct {
 	conf  Config
 	conn  *nftables.Conn

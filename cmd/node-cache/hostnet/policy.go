@@ -37,7 +37,7 @@ func hasLegacyFilter(addr netip.Addr) bool {
 	return err == nil && slices.Contains(strings.Fields(string(names)), "filter")
 }
 
-// dropsInNFTables reports whether a chain of iptables over nftables drops what nobody
+// dropsInNFTables reports whether a chain of iptables over nftables drops what no one
 // accepts.
 func dropsInNFTables(addr netip.Addr) bool {
 	conn, err := nftables.New()

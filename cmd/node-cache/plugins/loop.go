@@ -26,7 +26,7 @@ const (
 )
 
 // A loop finds out whether a zone is forwarded back to us: it sends a query with a name
-// that nobody else knows, and counts how often that query comes in. While it does, the
+// that no one else sees, and counts how often that query comes in. While it does, the
 // zone answers SERVFAIL.
 type loop struct {
 	next    plugin.Handler
@@ -151,7 +151,7 @@ func (l *loop) ask(ctx context.Context) (looped, answered bool) {
 	return p.back(), err == nil
 }
 
-// probeName returns a name in zone that nobody can guess.
+// probeName returns a name in zone that no one can guess.
 func probeName(zone string) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

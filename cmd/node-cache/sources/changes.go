@@ -17,5 +17,5 @@ func (c *changes) changed(kind string, err error) bool {
 	return true
 }
 
-// good forgets the last error of this kind.
+// good drops the last error of this kind.
 func (c *changes) good(kind string) { delete(c.last, kind) }

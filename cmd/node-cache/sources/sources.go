@@ -26,7 +26,7 @@ const period = time.Second
 type Options struct {
 	Config          options.Config
 	Values          corefile.Values // without stub domains and upstreams
-	ClusterUpstream netip.AddrPort  // resolves stub servers given by name; zero: nobody does
+	ClusterUpstream netip.AddrPort  // resolves stub servers given by name; zero: no one does
 	// Failed counts a file or a ConfigMap that cannot be used.
 	Failed func()
 	Log    *slog.Logger
