@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/conformance"
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // A target is a server whose objects and configuration others load, or kubectl and a
@@ -121,10 +122,6 @@ func (t *target) kubectlDo(ctx context.Context, objects []conformance.Object, ar
 
 // wait gives the server the time to see a change.
 func (t *target) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(t.settle):
-		return nil
-	}
+	pause.For(ctx, t.settle)
+	return ctx.Err()
 }

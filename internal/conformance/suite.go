@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // A Suite plays files against one Target.
@@ -253,10 +255,7 @@ func askUntilRight(ctx context.Context, server string, q Query, until time.Time)
 		if ctx.Err() != nil || try > 1 && now.After(until) {
 			return report(q, server, reply, problems, try)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(askAgain):
-		}
+		pause.For(ctx, askAgain)
 	}
 }
 

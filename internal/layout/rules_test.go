@@ -17,7 +17,7 @@ var mayImport = map[string][]string{
 
 	"pkg/dns/kube/listwatch": {"internal/pause"},
 
-	"pkg/dns/manifest":      {"internal/label", "pkg/dns", "pkg/dns/convert"},
+	"pkg/dns/manifest":      {"internal/label", "internal/pause", "pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot":      {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
 	"pkg/dnsmasq":           {"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "pkg/config", "pkg/dnsmasq/chaos", "pkg/dnsmasq/cmdline", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/chaos":     {"internal/rcode"},
@@ -28,8 +28,8 @@ var mayImport = map[string][]string{
 	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
 	"internal/cli":         {"internal/spelling"},
-	"conformance":          {"internal/conformance"},
-	"internal/conformance": {"internal/dnstest"},
+	"conformance":          {"internal/conformance", "internal/pause"},
+	"internal/conformance": {"internal/dnstest", "internal/pause"},
 	"internal/clitest":     {"internal/dnstest"},
 	"internal/dnstest":     {"internal/rcode"},
 	"pkg/config":           {"internal/atomicfile", "internal/label", "internal/pause", "internal/spelling"},

@@ -2,7 +2,8 @@ package manifest
 
 import (
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
@@ -67,13 +68,12 @@ func merge(files []content) (v view, conflicts []string) {
 }
 
 func firstLocation(nodes map[string]*kubedns.Location) *kubedns.Location {
-	var first string
-	for name, l := range nodes {
-		if l != nil && (first == "" || strings.Compare(name, first) < 0) {
-			first = name
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		if nodes[name] != nil {
+			return nodes[name]
 		}
 	}
-	return nodes[first]
+	return nil
 }
 
 // apply makes z hold what v holds.

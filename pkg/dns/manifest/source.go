@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/pause"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
@@ -108,24 +109,17 @@ type run struct {
 
 // follow looks at the directory until ctx is done.
 func (r *run) follow(ctx context.Context) error {
-	period := r.Period
-	if period <= 0 {
-		period = defaultPeriod
+	period := defaultPeriod
+	if r.Period > 0 {
+		period = r.Period
 	}
-	timer := time.NewTimer(period)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-			next := period
-			if r.look() {
-				next = min(period, settleTime)
-			}
-			timer.Reset(next)
+	for next := period; pause.For(ctx, next); {
+		next = period
+		if r.look() {
+			next = min(period, settleTime)
 		}
 	}
+	return nil
 }
 
 // look applies what changed on disk, and reports whether a file is still changing.
