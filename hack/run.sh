@@ -216,7 +216,8 @@ wait_ready() {
 	local try
 	for ((try = 0; try < 30; try++)); do
 		check_alive || exit 1
-		"$bin/selfcheck" wait "$ip:$dns_port" 1s "$zone" 2>/dev/null && return
+		"$bin/selfcheck" ask "$ip:$dns_port" TXT "dns-version.$zone" >/dev/null 2>&1 && return
+		sleep 1
 	done
 	fail "no reply for dns-version.$zone from dnsmasq at $ip:$dns_port: see the log above"
 }

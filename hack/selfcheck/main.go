@@ -2,8 +2,6 @@
 //
 //	selfcheck free VARIABLE=udp/127.0.0.1:1053 ...
 //	        fails, naming the variable, if an address is taken
-//	selfcheck wait 127.0.0.1:1053 30s cluster.local
-//	        waits until the server replies for the zone
 //	selfcheck get 10s http://127.0.0.1:8081/readiness ...
 //	        waits until all URLs return status 200
 //	selfcheck ask 127.0.0.1:1053 A shop.default.svc.cluster.local [TYPE NAME ...]
@@ -33,12 +31,6 @@ func run(args []string) error {
 	switch {
 	case len(args) > 1 && args[0] == "free":
 		return free(args[1:])
-	case len(args) == 4 && args[0] == "wait":
-		limit, err := time.ParseDuration(args[2])
-		if err != nil {
-			return err
-		}
-		return wait(args[1], limit, args[3])
 	case len(args) > 2 && args[0] == "get":
 		limit, err := time.ParseDuration(args[1])
 		if err != nil {
@@ -48,8 +40,8 @@ func run(args []string) error {
 	case len(args) > 3 && args[0] == "ask" && len(args)%2 == 0:
 		return ask(args[1], args[2:])
 	}
-	return errors.New("usage: selfcheck free VARIABLE=udp/ADDRESS ... | wait ADDRESS TIME ZONE | " +
-		"get TIME URL ... | ask ADDRESS TYPE NAME ...")
+	return errors.New("usage: selfcheck free VARIABLE=udp/ADDRESS ... | get TIME URL ... | " +
+		"ask ADDRESS TYPE NAME ...")
 }
 
 // free binds each address for a moment.
@@ -81,18 +73,6 @@ func bind(network, addr string) error {
 		return err
 	}
 	return l.Close()
-}
-
-// wait asks for the record that every zone has.
-func wait(server string, limit time.Duration, zone string) error {
-	err := retry(limit, func() error {
-		_, err := lookup(server, "TXT", "dns-version."+zone)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("no reply for dns-version.%s from %s within %s: %w", zone, server, limit, err)
-	}
-	return nil
 }
 
 func get(limit time.Duration, urls []string) error {
