@@ -70,18 +70,8 @@ type auditKind struct {
 	role string              // as in a Status
 	at   *listwatch.Position // of its follower
 	api  string              // of endpoints; empty for Services
-	list metadataList        // what the server shows
+	list metadataLister      // what the server shows
 	held func(zone) states   // what the writer holds
-}
-
-type metadataList func(ctx context.Context, version string) (shownState, error)
-
-// auditKindOf returns a resource as a kind to audit.
-func auditKindOf[T any](
-	r listwatch.Resource[T], role string, at *listwatch.Position, held func(zone) states,
-) auditKind {
-	list := func(ctx context.Context, version string) (shownState, error) { return show(ctx, r, version) }
-	return auditKind{name: r.Name, role: role, at: at, held: held, list: list}
 }
 
 // run audits until ctx is done.
@@ -130,7 +120,7 @@ func (a *auditor) look(ctx context.Context, k auditKind, version string) (compar
 	if !a.watching() {
 		return comparison{}, auditSkipped, nil
 	}
-	shown, err := k.list(ctx, version)
+	shown, err := show(ctx, k.list, version)
 	switch {
 	case errors.Is(err, listwatch.ErrNoMetadata):
 		return comparison{}, auditUnsupported, err

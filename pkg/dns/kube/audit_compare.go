@@ -22,8 +22,13 @@ type shownState struct {
 	version uint64 // of the list; 0 when it is no number
 }
 
+// A metadataLister is a listwatch.Resource of any type.
+type metadataLister interface {
+	Metadata(ctx context.Context, version string, each func(metav1.ObjectMeta)) (string, error)
+}
+
 // show lists in which states the objects of a resource are.
-func show[T any](ctx context.Context, r listwatch.Resource[T], version string) (shownState, error) {
+func show(ctx context.Context, r metadataLister, version string) (shownState, error) {
 	shown := shownState{objects: map[kubedns.Key]kubedns.ObjectVersion{}}
 	list, err := r.Metadata(ctx, version, func(m metav1.ObjectMeta) {
 		key := kubedns.Key{Namespace: m.Namespace, Name: m.Name}

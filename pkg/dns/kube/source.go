@@ -118,11 +118,14 @@ func (s *Source) run(ctx context.Context, z zone) error {
 
 // auditKinds returns Services, and endpoints of the API that they are read from.
 func (s *Source) auditKinds() []auditKind {
-	kinds := []auditKind{auditKindOf(s.client.services(), roleServices, s.servicesAt, zone.ServiceVersions)}
+	kinds := []auditKind{{
+		name: "services", role: roleServices, at: s.servicesAt, list: s.client.services(), held: zone.ServiceVersions,
+	}}
 	if api := s.endpoints.api.Load(); api != nil {
-		endpoints := auditKindOf(api.resource.Where(api.all), roleEndpoints, api.at, zone.EndpointsVersions)
-		endpoints.api = api.name
-		kinds = append(kinds, endpoints)
+		kinds = append(kinds, auditKind{
+			name: api.resource.Name, role: roleEndpoints, at: api.at, api: api.name,
+			list: api.resource.Where(api.all), held: zone.EndpointsVersions,
+		})
 	}
 	return kinds
 }

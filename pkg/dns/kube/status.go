@@ -64,8 +64,12 @@ func (s Status) String() string {
 	if len(s.Waiting) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("waiting for %s of the API server since %s", strings.Join(s.Waiting, " and "),
-		s.Since.UTC().Format(time.RFC3339))
+	return s.line("waiting for %s of the API server since %s", s.Waiting, s.Since)
+}
+
+// line returns a text about resources since a time, with the problem, in one line.
+func (s Status) line(format string, resources []string, since time.Time) string {
+	text := fmt.Sprintf(format, strings.Join(resources, " and "), since.UTC().Format(time.RFC3339))
 	if s.Problem != nil {
 		text += ": " + s.Problem.String()
 	}
@@ -92,11 +96,7 @@ func (s Status) Trouble() string {
 	if len(lost) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("no changes of %s since %s", strings.Join(lost, " and "), since.UTC().Format(time.RFC3339))
-	if s.Problem != nil {
-		text += ": " + s.Problem.String()
-	}
-	return strings.Join(strings.Fields(text), " ")
+	return s.line("no changes of %s since %s", lost, since)
 }
 
 // String returns the class of the error, its text and the advice.

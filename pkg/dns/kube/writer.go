@@ -136,8 +136,8 @@ func (w *writer) run(ctx context.Context) {
 		case q := <-w.inbox.questions:
 			asked = &q
 		}
-		w.drainServices()
-		w.drainEndpoints()
+		drain(w.inbox.services, w.onService)
+		drain(w.inbox.endpoints, w.onEndpoints)
 		w.publish()
 		if asked != nil {
 			w.onQuestion(*asked)
@@ -145,23 +145,12 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// drainServices takes the Services that wait.
-func (w *writer) drainServices() {
+// drain takes the changes that wait.
+func drain[T any](from <-chan delta[T], take func(delta[T])) {
 	for range queueLength {
 		select {
-		case d := <-w.inbox.services:
-			w.onService(d)
-		default:
-			return
-		}
-	}
-}
-
-func (w *writer) drainEndpoints() {
-	for range queueLength {
-		select {
-		case d := <-w.inbox.endpoints:
-			w.onEndpoints(d)
+		case d := <-from:
+			take(d)
 		default:
 			return
 		}
