@@ -50,14 +50,11 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return cli.Failed(err)
 	}
 	log := cli.Logger()
-	network, err := hostnet.New(hostnet.Config{
+	network := hostnet.New(hostnet.Config{
 		Interface: opts.Net.Interface, Addrs: opts.Net.LocalIPs, Port: opts.Listen.DNSPort,
 		HealthPort: opts.Listen.HealthPort, SetupInterface: opts.Net.SetupInterface,
-		Rules: hostnet.Mode(opts.Net.Rules), Tracked: opts.Net.Tracked, Log: log,
+		Rules: opts.Net.Rules, Tracked: opts.Net.Tracked, Interval: opts.Net.SyncInterval, Log: log,
 	})
-	if err != nil {
-		return cli.Failed(err)
-	}
 	// CoreDNS has its metrics in the default registry.
 	reg, gatherer := prometheus.DefaultRegisterer, prometheus.DefaultGatherer //nolint:forbidigo // see above
 	return cli.Failed(agent.Run(ctx, opts, agent.Parts{

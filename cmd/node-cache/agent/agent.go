@@ -3,7 +3,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,7 +17,6 @@ import (
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
-	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/sources"
 	"github.com/kube-dns/kube-dns/internal/cli"
@@ -33,6 +30,9 @@ type Network interface {
 	Serve() error
 	// Withdraw removes the rules: pods reach kube-dns again.
 	Withdraw() error
+	// Run puts back link, addresses and rules when they are gone, until ctx is done. It
+	// passes the result of each check, and nil when it had no error.
+	Run(ctx context.Context, link, rules func(error)) error
 	// Close is Withdraw. It then removes link and addresses, unless leaveLink.
 	Close(leaveLink bool) error
 }
@@ -65,12 +65,12 @@ type agent struct {
 	draining <-chan struct{}
 	server   *server
 	watch    *watch
-	faults   map[string]string // that were logged, by kind
+	faults   faults
 }
 
 // Run serves until ctx is done, or until a signal ends it.
 func Run(ctx context.Context, opts options.Options, parts Parts) error {
-	a := &agent{opts: opts, Parts: parts, faults: map[string]string{}}
+	a := &agent{opts: opts, Parts: parts}
 	line(a.Log, "Starting node-cache image: "+a.Version)
 	line(a.Log, "Using Corefile "+opts.Config.Corefile)
 	draining, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
@@ -88,12 +88,11 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	a.listen(ctx, group)
-	if err := a.ensureAddresses(hostnet.KindInterfaceAdd); err != nil {
-		a.Log.Error("cannot make the link or its addresses", "err", err)
-	}
+	a.ensureAddresses()
+	stopNetwork := a.keepNetwork(ctx)
 	group.Go(func() error { return a.configure(ctx) })
 	group.Go(func() error { return a.serve(ctx) })
-	return errors.Join(group.Wait(), a.close())
+	return errors.Join(group.Wait(), stopNetwork(), a.close())
 }
 
 // findUpstream reads the address of the cluster upstream from the environment.
@@ -189,25 +188,13 @@ func (a *agent) takeOver() error {
 	return errors.Join(a.Handover.Steer(a.addrs()), a.Handover.Serving())
 }
 
-// ensureAddresses makes what is missing of link and addresses. kind is what an error
-// counts as that has none.
-func (a *agent) ensureAddresses(kind hostnet.Kind) error {
-	if a.Network == nil || !a.opts.Net.SetupInterface {
-		return nil
+// ensureAddresses makes what is missing of link and addresses.
+func (a *agent) ensureAddresses() {
+	if a.Network == nil {
+		return
 	}
-	changed, err := a.Network.EnsureAddresses()
-	if len(changed) > 0 {
-		line(a.Log, "Added interface - "+a.opts.Net.Interface+" ("+strings.Join(changed, ", ")+")")
-	}
-	return a.counted(err, kind)
-}
-
-// counted counts an error of the network by its kind, and returns it.
-func (a *agent) counted(err error, kind hostnet.Kind) error {
-	if err != nil {
-		a.Metrics.failed(string(cmp.Or(hostnet.KindOf(err), kind)))
-	}
-	return err
+	_, err := a.Network.EnsureAddresses()
+	a.linkChecked(err)
 }
 
 // close removes rules, stops DNS, and removes the link, in this order: no query arrives
@@ -219,7 +206,8 @@ func (a *agent) close() error {
 	if a.opts.Net.SkipTeardown {
 		network = nil
 	}
-	if network != nil {
+	// A successor may use the same rules.
+	if network != nil && !a.succeeded() {
 		errs = append(errs, network.Withdraw())
 	}
 	if a.opts.PIDFile != "" {

@@ -2,7 +2,10 @@ package agent
 
 import (
 	"context"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 )
@@ -10,15 +13,26 @@ import (
 // renewal is the longest time between two renewals of rules and addresses.
 const renewal = time.Second
 
-// keep repairs link and addresses, and renews the rules while our own queries are
-// answered, until drained is closed.
+// keepNetwork puts back what is gone of link, addresses and rules, until stop is called.
+func (a *agent) keepNetwork(ctx context.Context) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var group errgroup.Group
+	if a.Network != nil {
+		group.Go(func() error { return a.Network.Run(ctx, a.linkChecked, a.rulesChecked) })
+	}
+	return func() error {
+		cancel()
+		return group.Wait()
+	}
+}
+
+// keep renews the rules while our own queries are answered, until drained is closed.
 func (a *agent) keep(drained <-chan struct{}) {
 	ticker := time.NewTicker(min(renewal, a.opts.Net.SyncInterval))
 	defer ticker.Stop()
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // it goes on while ctx of Run is done
 	defer cancel()
 	for {
-		a.repair()
 		a.renew(ctx)
 		select {
 		case <-drained:
@@ -29,10 +43,25 @@ func (a *agent) keep(drained <-chan struct{}) {
 	}
 }
 
-// repair makes what is missing of link and addresses.
-func (a *agent) repair() {
-	if err := a.ensureAddresses(hostnet.KindInterfaceCheck); a.news("link", err) {
-		a.Log.Error("cannot repair the link or its addresses", "err", err)
+// linkChecked counts and logs an error of link and addresses.
+func (a *agent) linkChecked(err error) {
+	a.count(err)
+	if a.faults.news("link", err) {
+		a.Log.Error("cannot make the link or its addresses", "err", err)
+	}
+}
+
+// rulesChecked counts and logs an error of the rules.
+func (a *agent) rulesChecked(err error) {
+	a.count(err)
+	if a.faults.news("rules", err) {
+		a.Log.Error("cannot make the rules", "err", err)
+	}
+}
+
+func (a *agent) count(err error) {
+	for _, kind := range hostnet.Kinds(err) {
+		a.Metrics.failed(string(kind))
 	}
 }
 
@@ -45,13 +74,15 @@ func (a *agent) renew(ctx context.Context) {
 	a.watch.silent = 0
 	if !a.server.usable.Load() {
 		a.watch.set(false) // kube-dns answers better
+		a.withdraw()
 		return
 	}
 	var err error
 	if a.Network != nil {
-		err = a.counted(a.Network.Serve(), hostnet.KindIPTables)
+		err = a.Network.Serve()
 	}
-	if a.news("rules", err) {
+	a.count(err)
+	if a.faults.news("serve", err) {
 		a.Metrics.fallback.WithLabelValues(noRules).Inc()
 		a.Log.Error("cannot make the rules", "err", err)
 	}
@@ -61,28 +92,48 @@ func (a *agent) renew(ctx context.Context) {
 // fallBack removes the rules after some silence.
 func (a *agent) fallBack() {
 	a.watch.silent++
-	if a.watch.silent != maxSilent {
+	if a.watch.silent < maxSilent {
 		return
 	}
 	a.watch.set(false)
-	a.Metrics.fallback.WithLabelValues(noReply).Inc()
-	a.Log.Error("our own queries are not answered, pods reach kube-dns instead", "seconds", maxSilent)
-	if a.Network != nil {
-		if err := a.Network.Withdraw(); err != nil {
-			a.Log.Error("cannot remove the rules", "err", err)
-		}
+	if a.watch.silent == maxSilent {
+		a.Metrics.fallback.WithLabelValues(noReply).Inc()
+		a.Log.Error("our own queries are not answered, pods reach kube-dns instead", "seconds", maxSilent)
+	}
+	a.withdraw()
+}
+
+func (a *agent) withdraw() {
+	if a.Network == nil {
+		return
+	}
+	err := a.Network.Withdraw()
+	a.count(err)
+	if a.faults.news("withdraw", err) {
+		a.Log.Error("cannot remove the rules", "err", err)
 	}
 }
 
+// faults are the last errors, so that each is logged once.
+type faults struct {
+	mu   sync.Mutex
+	last map[string]string
+}
+
 // news reports whether err is another one than the last of this kind. nil is no news.
-func (a *agent) news(kind string, err error) bool {
+func (f *faults) news(kind string, err error) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if err == nil {
-		delete(a.faults, kind)
+		delete(f.last, kind)
 		return false
 	}
-	if a.faults[kind] == err.Error() {
+	if f.last[kind] == err.Error() {
 		return false
 	}
-	a.faults[kind] = err.Error()
+	if f.last == nil {
+		f.last = make(map[string]string)
+	}
+	f.last[kind] = err.Error()
 	return true
 }

@@ -2,12 +2,15 @@ package agent
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 )
 
 const (
@@ -44,7 +47,8 @@ func (w *watch) ask(ctx context.Context) bool {
 		asking.Go(func() {
 			query := new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
 			query.Question[0].Qclass = dns.ClassHESIOD
-			client := dns.Client{Timeout: selfTimeout}
+			source := net.UDPAddrFromAddrPort(netip.AddrPortFrom(hostnet.SelfSource(addr.Addr()), 0))
+			client := dns.Client{Timeout: selfTimeout, Dialer: &net.Dialer{LocalAddr: source}}
 			if _, _, err := client.ExchangeContext(ctx, query, addr.String()); err != nil {
 				missing.Add(1)
 			}

@@ -1,9 +1,9 @@
-// Package hostnet is the node's network as node-cache needs it: a link with the local
-// addresses, and packet rules that keep queries for them on the node.
+// Package hostnet is what the agent does to the network of its node: a link with the
+// addresses that pods ask, and packet rules that bring queries for a ClusterIP to it.
 //
-// The rules are the switch between the agent and kube-dns. With them a query for the
-// address of the Service is not translated, and reaches the agent. Without them
-// kube-proxy sends it to kube-dns. So they must go when the agent cannot answer, also when
-// it was killed: they are in an nftables table that the kernel removes with the process,
-// and they hold for addresses of a set whose elements end after seconds.
+// The rules are the switch between the agent and kube-dns. They must not outlive the
+// agent. With nftables they are in a table that the kernel deletes with the process
+// (owner flag), and they match addresses in sets that time out without renewal.
+// On kernels without that, they are made with the programs iptables and ip6tables. They
+// then match only while the address is local, and the addresses have a lifetime.
 package hostnet

@@ -6,167 +6,163 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
-	"slices"
-	"strconv"
+	"path/filepath"
 	"strings"
 )
 
-// lockWait is how long an iptables program waits for the lock that it shares with others.
-const lockWait = "5"
+// maxDuplicates bounds the deletion of equal rules.
+const maxDuplicates = 1000
 
-// exitLocked is the exit code of an iptables program that did not get the lock.
-const exitLocked = 4
-
-// A rule is one rule of iptables.
-type rule struct {
-	program string // iptables, ip6tables, or one with its backend's name
-	table   string
-	chain   string
-	match   []string
+// iptables makes rules with the programs iptables and ip6tables.
+type iptables struct {
+	cfg      Config
+	programs map[family]string
+	rules    []rule
+	placed   bool // the rules were in place
+	checked  bool // so were those of selfRules
 }
 
-// tables is a set of rules in iptables.
-type tables struct {
-	rules []rule
-	// run runs a program; it is exec, except in tests.
-	run func(program string, args ...string) (output string, err error)
-}
-
-func programFor(addr netip.Addr, backend string) string {
-	program := "iptables"
-	if addr.Is6() {
-		program = "ip6tables"
+func openIPTables(cfg Config) (*iptables, error) {
+	b := &iptables{cfg: cfg, programs: make(map[family]string), rules: switchRules(cfg)}
+	for fam := range families(cfg.Addrs) {
+		path, err := lookProgram(fam.program(""))
+		if err != nil {
+			return nil, err
+		}
+		b.programs[fam] = path
 	}
-	if backend != "" {
-		program += "-" + backend
-	}
-	return program
+	return b, nil
 }
 
-// trackRules are the rules for kernels without nf_tables. They hold while the addresses
-// are there: addresses end by themselves when no one renews them.
-func trackRules(conf Config) []rule {
-	var rules []rule
-	for _, addr := range conf.Addrs {
-		add := func(chain string, match ...string) {
-			local := "--dst-type"
-			if slices.Contains(match, "-s") {
-				local = "--src-type"
+// put inserts the rules that are missing.
+func (b *iptables) put() error {
+	if err := b.ensure(b.rules, b.placed); err != nil {
+		return err
+	}
+	b.placed = true
+	return nil
+}
+
+// check puts back rules that somebody deleted.
+func (b *iptables) check() error {
+	err := b.ensure(selfRules(b.cfg), b.checked)
+	b.checked = true
+	if err == nil && b.placed {
+		err = b.ensure(b.rules, true)
+	}
+	return err
+}
+
+// ensure inserts rules that are missing. It logs those that were there before.
+func (b *iptables) ensure(rules []rule, before bool) error {
+	for _, addr := range b.cfg.Addrs {
+		for _, r := range rules {
+			added, err := ensureRule(b.programs[familyOf(addr)], r, addr)
+			if err != nil {
+				return err
 			}
-			match = append(match, "-m", "addrtype", local, "LOCAL")
-			rules = append(rules, rule{programFor(addr, ""), "raw", chain, target(match, "NOTRACK", commentTrack)})
-		}
-		both := func(chain string, way string, portFlag string) {
-			for _, protocol := range []string{"tcp", "udp"} {
-				add(chain, "-p", protocol, way, addr.String(), portFlag, port(conf.Port))
+			if added && before {
+				b.cfg.Log.Info("Added back nodelocaldns rule - " + r.table() + " " + describe(r, addr)) //nolint:sloglint // text of the original
 			}
 		}
-		both("PREROUTING", "-d", "--dport")
-		both("OUTPUT", "-s", "--sport")
-		both("OUTPUT", "-d", "--dport")
-		add("OUTPUT", "-p", "tcp", "-d", addr.String(), "--dport", port(conf.HealthPort))
-		add("OUTPUT", "-p", "tcp", "-s", addr.String(), "--sport", port(conf.HealthPort))
 	}
-	return rules
+	return nil
 }
 
-// allowRules let DNS through where the policy of INPUT or OUTPUT is DROP.
-func allowRules(conf Config, addr netip.Addr, backend string) []rule {
-	var rules []rule
-	for _, protocol := range []string{"tcp", "udp"} {
-		for _, r := range []struct{ chain, way, port string }{
-			{"INPUT", "-d", "--dport"}, {"OUTPUT", "-s", "--sport"},
-			// Of clients on the node, to whom replies come in through INPUT.
-			{"INPUT", "-s", "--sport"}, {"OUTPUT", "-d", "--dport"},
-		} {
-			match := []string{"-p", protocol, r.way, addr.String(), r.port, port(conf.Port)}
-			rules = append(rules,
-				rule{programFor(addr, backend), "filter", r.chain, target(match, "ACCEPT", commentAllow)})
+func (b *iptables) remove() error {
+	err := b.delete(b.rules)
+	b.placed = b.placed && err != nil
+	return err
+}
+
+func (b *iptables) delete(rules []rule) error {
+	var errs []error
+	for _, addr := range b.cfg.Addrs {
+		for _, r := range rules {
+			errs = append(errs, deleteRule(b.programs[familyOf(addr)], r, addr))
 		}
 	}
-	return rules
+	return errors.Join(errs...)
 }
 
-func target(match []string, name, comment string) []string {
-	return append(slices.Clone(match), "-m", "comment", "--comment", comment, "-j", name)
+func (b *iptables) close(leave bool) error {
+	if leave {
+		return nil
+	}
+	return errors.Join(b.remove(), b.delete(selfRules(b.cfg)))
 }
 
-func port(p uint16) string { return strconv.Itoa(int(p)) }
+func describe(r rule, addr netip.Addr) string {
+	return r.chain + " " + strings.Join(r.iptables(addr), " ")
+}
 
-// ensure adds the rules that are missing in front of others, and returns them.
-func (t *tables) ensure() (added []string, err error) {
-	for _, r := range t.rules {
-		if _, err := t.run(r.program, r.args("-C")...); err == nil {
+// ensureRule inserts a rule if it is missing.
+func ensureRule(program string, r rule, addr netip.Addr) (added bool, err error) {
+	spec := append([]string{r.chain}, r.iptables(addr)...)
+	if _, err := runProgram(program, append([]string{"-t", r.table(), "-C"}, spec...)...); err == nil || isLock(err) {
+		return false, err
+	}
+	_, err = runProgram(program, append([]string{"-t", r.table(), "-I"}, spec...)...)
+	return err == nil, err
+}
+
+// deleteRule deletes a rule until it is missing.
+func deleteRule(program string, r rule, addr netip.Addr) error {
+	spec := append([]string{r.chain}, r.iptables(addr)...)
+	for range maxDuplicates {
+		_, err := runProgram(program, append([]string{"-t", r.table(), "-D"}, spec...)...)
+		if isLock(err) {
+			return err
+		}
+		if err == nil {
 			continue
-		} else if !isMissing(err) {
-			return added, programError(r.program, err)
 		}
-		if _, err := t.run(r.program, r.args("-I")...); err != nil {
-			return added, programError(r.program, err)
+		// The exit code is the same for a rule that is missing.
+		if _, found := runProgram(program, append([]string{"-t", r.table(), "-C"}, spec...)...); found == nil {
+			return err
 		}
-		added = append(added, r.String())
+		return nil
 	}
-	return added, nil
+	return nil
 }
 
-// remove removes the rules, duplicates too.
-func (t *tables) remove() error {
-	var trouble error
-	for _, r := range t.rules {
-		for range 100 { // each run removes one
-			if _, err := t.run(r.program, r.args("-D")...); err != nil {
-				if !isMissing(err) {
-					trouble = errors.Join(trouble, programError(r.program, err))
-				}
-				break
-			}
+func isLock(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == KindRulesLock
+}
+
+// runProgram runs iptables or ip6tables. It waits 5 seconds for the lock.
+func runProgram(program string, args ...string) (stdout string, err error) {
+	cmd := exec.Command(program, append([]string{"-w", "5"}, args...)...)
+	var out, problem bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problem
+	if err := cmd.Run(); err != nil {
+		kind := KindRules
+		if strings.Contains(problem.String(), "xtables lock") {
+			kind = KindRulesLock
 		}
+		first, _, _ := strings.Cut(strings.TrimSpace(problem.String()), "\n")
+		return "", &Error{Kind: kind, Err: fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, first)}
 	}
-	return trouble
+	return out.String(), nil
 }
 
-func (r rule) args(command string) []string {
-	return append([]string{"-w", lockWait, "-t", r.table, command, r.chain}, r.match...)
-}
-
-func (r rule) String() string {
-	return fmt.Sprintf("%s -t %s %s %s", r.program, r.table, r.chain, strings.Join(r.match, " "))
-}
-
-// isMissing reports whether a program reports that there is no such rule.
-func isMissing(err error) bool {
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	return ok && exit.ExitCode() == 1
-}
-
-func programError(program string, err error) error {
-	kind := KindIPTables
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		if exit.ExitCode() == exitLocked {
-			kind = KindIPTablesLock
-		}
-		if text := strings.TrimSpace(string(exit.Stderr)); text != "" {
-			return fail(kind, "%s: %s", program, firstLine(text))
-		}
+// program returns the name of iptables for a family; backend is "", "-legacy" or "-nft".
+func (f family) program(backend string) string {
+	if f == ipv6 {
+		return "ip6tables" + backend
 	}
-	return fail(kind, "%s: %w", program, err)
+	return "iptables" + backend
 }
 
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
-// run runs a program of the image.
-func run(program string, args ...string) (string, error) {
-	var out bytes.Buffer
-	cmd := exec.Command(program, args...)
-	cmd.Stdout = &out
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	err := cmd.Run()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		exit.Stderr = stderr.Bytes()
+// lookProgram finds a program, also where only root's PATH leads.
+func lookProgram(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
 	}
-	return out.String(), err
+	path, err := exec.LookPath(filepath.Join("/usr/sbin", name))
+	if err != nil {
+		return "", fmt.Errorf("there is no program %s", name)
+	}
+	return path, nil
 }

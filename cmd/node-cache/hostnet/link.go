@@ -3,149 +3,218 @@ package hostnet
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
-	"syscall"
+	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// A link is the interface with the local addresses.
-type link struct {
-	name  string
-	addrs []netip.Addr
-	// lifetime of addresses in seconds; 0: for ever.
-	lifetime int
-	loopback bool // no link could be made: the addresses are on lo
-}
+const (
+	// lifetime is that of addresses whose end switches rules off.
+	lifetime = 15 * time.Second
+	// keepPeriod is the time between two checks of the link and its addresses.
+	keepPeriod = 5 * time.Second
+	// alias marks links that we made.
+	alias = "kube-dns node-cache"
+)
 
-// alias marks a link as one of ours.
-const alias = "node-cache"
+// errNoKind is the lack of all kinds of links that we can make.
+var errNoKind = errors.New("this kernel has no link of type dummy, bridge or veth")
+
+// A link holds the addresses. A link of that name that we did not make only gets them.
+type link struct {
+	name     string
+	addrs    []netip.Addr
+	lifetime time.Duration // 0: for ever
+	log      *slog.Logger
+}
 
 // ensure makes what is missing, and returns it.
 func (l *link) ensure() (changed []string, err error) {
-	dev, made, err := l.device()
+	found, made, err := l.findOrMake()
+	if err != nil {
+		return nil, &Error{Kind: KindInterfaceAdd, Err: fmt.Errorf("-interfacename=%s: cannot make the link: %w%s", l.name, err,
+			advice(err, "-setupinterface=false"))}
+	}
+	if made {
+		changed = append(changed, l.name)
+	}
+	defer func() {
+		if len(changed) > 0 {
+			l.log.Info("Added interface - "+found.Attrs().Name, //nolint:sloglint // text of the original
+				"type", found.Type(), "added", changed)
+		}
+	}()
+	if ours(found) && found.Attrs().Flags&net.FlagUp == 0 {
+		if err := netlink.LinkSetUp(found); err != nil {
+			return changed, &Error{Kind: KindInterfaceAdd, Err: fmt.Errorf("-interfacename=%s: cannot set the link up: %w", l.name, err)}
+		}
+	}
+	added, err := l.ensureAddrs(found)
+	return append(changed, added...), err
+}
+
+func (l *link) ensureAddrs(on netlink.Link) (added []string, err error) {
+	present, err := listAddrs(on)
 	if err != nil {
 		return nil, err
 	}
-	if made {
-		changed = append(changed, dev.Attrs().Name)
-	}
-	if dev.Attrs().Flags&net.FlagUp == 0 {
-		if err := netlink.LinkSetUp(dev); err != nil {
-			return changed, fail(KindInterfaceAdd, "set interface %s up: %w", l.name, err)
-		}
-	}
-	have, err := netlink.AddrList(dev, netlink.FAMILY_ALL)
-	if err != nil {
-		return changed, fail(KindInterfaceCheck, "list the addresses of interface %s: %w", l.name, err)
-	}
+	var errs []error
 	for _, addr := range l.addrs {
-		there := slices.ContainsFunc(have, func(a netlink.Addr) bool { return sameAddr(a, addr) })
-		if there && l.lifetime == 0 {
+		old, ok := present[addr]
+		if ok && l.lasts(old) {
 			continue
 		}
-		if err := netlink.AddrReplace(dev, l.address(addr)); err != nil {
-			return changed, fail(KindInterfaceAdd, "add address %s to interface %s: %w", addr, l.name, err)
+		if err := netlink.AddrReplace(on, l.newAddr(addr)); err != nil {
+			errs = append(errs, &Error{Kind: KindInterfaceAdd, Err: fmt.Errorf("-localip: cannot add %s to the link %s: %w%s",
+				addr, on.Attrs().Name, err, advice(err, "-setupinterface=false"))})
+			continue
 		}
-		if !there {
-			changed = append(changed, addr.String())
+		if !ok {
+			added = append(added, addr.String())
 		}
 	}
-	return changed, nil
+	return added, errors.Join(errs...)
 }
 
-func sameAddr(a netlink.Addr, addr netip.Addr) bool {
-	have, ok := netip.AddrFromSlice(a.IP)
-	return ok && have.Unmap() == addr
+// lasts reports whether the address needs no renewal.
+func (l *link) lasts(addr netlink.Addr) bool {
+	if !isOwn(addr) || addr.Flags&unix.IFA_F_PERMANENT != 0 {
+		return !isOwn(addr) || l.lifetime == 0
+	}
+	return l.lifetime > 0 && time.Duration(addr.ValidLft)*time.Second > l.lifetime-keepPeriod
 }
 
-// address is addr alone, without a subnet. Duplicate address detection is off: no one
-// else is on the link, and until it ends nothing can listen at the address.
-func (l *link) address(addr netip.Addr) *netlink.Addr {
-	bits := addr.BitLen()
-	a := &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(bits, bits)}}
+func (l *link) newAddr(addr netip.Addr) *netlink.Addr {
+	a := &netlink.Addr{IPNet: &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(addr.BitLen(), addr.BitLen())}}
 	if addr.Is6() {
-		a.Flags = unix.IFA_F_NODAD
+		a.Flags = unix.IFA_F_NODAD // usable at once
 	}
 	if l.lifetime > 0 {
-		a.ValidLft, a.PreferedLft = l.lifetime, l.lifetime
+		a.ValidLft, a.PreferedLft = int(l.lifetime/time.Second), int(l.lifetime/time.Second)
 	}
 	return a
 }
 
-// device returns the link, and makes it when it is missing.
-func (l *link) device() (dev netlink.Link, made bool, err error) {
-	if !l.loopback {
-		dev, err = netlink.LinkByName(l.name)
-		if err == nil {
-			return dev, false, nil
-		}
-		if _, missing := errors.AsType[netlink.LinkNotFoundError](err); !missing {
-			return nil, false, fail(KindInterfaceCheck, "look for interface %s: %w", l.name, err)
-		}
-		dev, err = l.make()
-		if err == nil {
-			return dev, true, nil
-		}
-		if !errors.Is(err, syscall.EOPNOTSUPP) {
-			return nil, false, fail(KindInterfaceAdd, "make interface %s: %w", l.name, err)
-		}
-		l.loopback = true
+// remove deletes the link if it is ours, else our addresses from it.
+func (l *link) remove() error {
+	found, err := netlink.LinkByName(l.name)
+	if isNotFound(err) {
+		found, err = netlink.LinkByName("lo")
 	}
-	if dev, err = netlink.LinkByName("lo"); err != nil {
-		return nil, false, fail(KindInterfaceCheck, "look for interface lo: %w", err)
+	if err != nil {
+		return &Error{Kind: KindInterfaceCheck, Err: fmt.Errorf("look for the link %s: %w", l.name, err)}
 	}
-	return dev, false, nil
+	if ours(found) {
+		if err := netlink.LinkDel(found); err != nil {
+			return &Error{Kind: KindInterfaceCheck, Err: fmt.Errorf("delete the link %s: %w", l.name, err)}
+		}
+		return nil
+	}
+	present, err := listAddrs(found)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, addr := range l.addrs {
+		if old, ok := present[addr]; ok && isOwn(old) {
+			if err := netlink.AddrDel(found, &old); err != nil {
+				errs = append(errs, &Error{Kind: KindInterfaceCheck, Err: fmt.Errorf("delete %s from the link %s: %w",
+					addr, found.Attrs().Name, err)})
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// make makes a link of the first type that the kernel has.
-func (l *link) make() (netlink.Link, error) {
+// isOwn reports whether an address has the prefix length that we give it.
+func isOwn(addr netlink.Addr) bool {
+	ones, bits := addr.Mask.Size()
+	return ones == bits
+}
+
+func listAddrs(on netlink.Link) (map[netip.Addr]netlink.Addr, error) {
+	list, err := netlink.AddrList(on, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, &Error{Kind: KindInterfaceCheck, Err: fmt.Errorf("list the addresses of the link %s: %w", on.Attrs().Name, err)}
+	}
+	present := make(map[netip.Addr]netlink.Addr)
+	for _, a := range list {
+		if addr, ok := netip.AddrFromSlice(a.IP); ok {
+			present[addr.Unmap()] = a
+		}
+	}
+	return present, nil
+}
+
+// findOrMake returns the link of our name. Without it, it makes one of the first kind
+// that the kernel has, or returns the loopback link.
+func (l *link) findOrMake() (found netlink.Link, made bool, err error) {
+	found, err = netlink.LinkByName(l.name)
+	if !isNotFound(err) {
+		return found, false, err
+	}
+	err = l.make()
+	if errors.Is(err, errNoKind) {
+		found, err = netlink.LinkByName("lo")
+		return found, false, err
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, false, err
+	}
+	found, err = netlink.LinkByName(l.name)
+	return found, true, err
+}
+
+func (l *link) make() error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = l.name
-	var err error
-	for _, dev := range []netlink.Link{&netlink.Dummy{LinkAttrs: attrs}, &netlink.Bridge{LinkAttrs: attrs}} {
-		if err = netlink.LinkAdd(dev); errors.Is(err, syscall.EOPNOTSUPP) {
+	attrs.Alias = alias
+	for _, kind := range []netlink.Link{
+		&netlink.Dummy{LinkAttrs: attrs}, &netlink.Bridge{LinkAttrs: attrs}, &netlink.Veth{LinkAttrs: attrs, PeerName: peer(l.name)},
+	} {
+		err := netlink.LinkAdd(kind)
+		if errors.Is(err, unix.EOPNOTSUPP) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return fmt.Errorf("type %s: %w", kind.Type(), err)
 		}
-		if err := netlink.LinkSetAlias(dev, alias); err != nil {
-			return nil, fmt.Errorf("mark it: %w", err)
-		}
-		return netlink.LinkByName(l.name)
+		return l.finish(kind)
 	}
-	return nil, err
+	return errNoKind
 }
 
-// remove removes the link if it is one of ours, else only our addresses.
-func (l *link) remove() error {
-	name := l.name
-	if l.loopback {
-		name = "lo"
+// finish marks a new link as ours. A link that cannot be marked is deleted.
+func (l *link) finish(made netlink.Link) error {
+	if err := netlink.LinkSetAlias(made, alias); err != nil {
+		return errors.Join(err, netlink.LinkDel(made))
 	}
-	dev, err := netlink.LinkByName(name)
-	if _, missing := errors.AsType[netlink.LinkNotFoundError](err); missing {
-		return nil
+	const none = 1 // IN6_ADDR_GEN_MODE_NONE
+	if err := netlink.LinkSetIP6AddrGenMode(made, none); err != nil {
+		l.log.Info("the link has an IPv6 address of its own", "link", l.name, "reason", err)
 	}
-	if err != nil {
-		return fail(KindInterfaceCheck, "look for interface %s: %w", name, err)
-	}
-	// A dummy is the link of a version that did not mark it.
-	if !l.loopback && (dev.Attrs().Alias == alias || dev.Type() == "dummy") {
-		if err := netlink.LinkDel(dev); err != nil {
-			return fail(KindInterfaceCheck, "remove interface %s: %w", name, err)
+	if veth, ok := made.(*netlink.Veth); ok {
+		other, err := netlink.LinkByName(veth.PeerName)
+		if err == nil {
+			err = netlink.LinkSetUp(other)
 		}
-		return nil
-	}
-	for _, addr := range l.addrs {
-		err := netlink.AddrDel(dev, l.address(addr))
-		if err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
-			return fail(KindInterfaceCheck, "remove address %s from interface %s: %w", addr, name, err)
-		}
+		return err
 	}
 	return nil
+}
+
+// peer returns the name of the other end of a veth.
+func peer(name string) string { return name[:min(len(name), unix.IFNAMSIZ-2)] + "-" }
+
+// ours reports whether we made a link, or another agent that only makes dummy links.
+func ours(l netlink.Link) bool { return l.Attrs().Alias == alias || l.Type() == "dummy" }
+
+func isNotFound(err error) bool {
+	_, ok := errors.AsType[netlink.LinkNotFoundError](err)
+	return ok
 }

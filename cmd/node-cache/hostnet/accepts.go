@@ -1,0 +1,133 @@
+package hostnet
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+)
+
+// accepts are rules in the filter tables of iptables that drop packets of the host. An
+// accept in a table of ours would not keep another table from dropping.
+type accepts struct {
+	cfg  Config
+	made map[string][]netip.Addr // program to addresses
+}
+
+// ensure finds filter tables that drop, and makes the rules in them.
+func (a *accepts) ensure() error {
+	var errs []error
+	for fam, addrs := range families(a.cfg.Addrs) {
+		for _, backend := range []string{"legacy", "nft"} {
+			if backend == "legacy" && !legacyFilter(fam) || backend == "nft" && !nftFilter(fam) {
+				continue
+			}
+			errs = append(errs, a.ensureIn(fam, backend, addrs))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a *accepts) ensureIn(fam family, backend string, addrs []netip.Addr) error {
+	program, err := findBackend(fam, backend)
+	if err != nil {
+		return &Error{Kind: KindRules, Err: err}
+	}
+	if drop, err := drops(program); err != nil || !drop {
+		return err
+	}
+	if a.made == nil {
+		a.made = make(map[string][]netip.Addr)
+	}
+	if a.made[program] == nil {
+		a.cfg.Log.Info("a firewall drops packets: added rules that accept DNS", "program", program)
+	}
+	a.made[program] = addrs
+	for _, addr := range addrs {
+		for _, r := range filterRules(a.cfg) {
+			if _, err := ensureRule(program, r, addr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *accepts) remove() error {
+	var errs []error
+	for _, program := range slices.Sorted(maps.Keys(a.made)) {
+		for _, addr := range a.made[program] {
+			for _, r := range filterRules(a.cfg) {
+				errs = append(errs, deleteRule(program, r, addr))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// drops reports whether INPUT or OUTPUT of a program drops or rejects what no rule accepts.
+func drops(program string) (bool, error) {
+	for _, chain := range []string{"INPUT", "OUTPUT"} {
+		rules, err := runProgram(program, "-t", "filter", "-S", chain)
+		if err != nil || refusesRest(chain, rules) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// refusesRest reports whether a chain, as -S prints it, has a policy or a rule for all
+// packets that drops or rejects them.
+func refusesRest(chain, rules string) bool {
+	for line := range strings.Lines(rules) {
+		line = strings.TrimSpace(line)
+		if line == "-P "+chain+" DROP" || line == "-A "+chain+" -j DROP" ||
+			strings.HasPrefix(line, "-A "+chain+" -j REJECT") {
+			return true
+		}
+	}
+	return false
+}
+
+// legacyFilter reports whether iptables-legacy has a filter table. Running the program
+// would make one.
+func legacyFilter(fam family) bool {
+	path := "/proc/self/net/ip_tables_names"
+	if fam == ipv6 {
+		path = "/proc/self/net/ip6_tables_names"
+	}
+	names, err := os.ReadFile(path)
+	return err == nil && slices.Contains(strings.Fields(string(names)), "filter")
+}
+
+// nftFilter reports whether iptables-nft has a chain INPUT in its filter table.
+func nftFilter(fam family) bool {
+	nft := nftables.TableFamilyIPv4
+	if fam == ipv6 {
+		nft = nftables.TableFamilyIPv6
+	}
+	chains, err := (&nftables.Conn{}).ListChainsOfTableFamily(nft)
+	return err == nil && slices.ContainsFunc(chains, func(c *nftables.Chain) bool {
+		return c.Table.Name == "filter" && c.Name == "INPUT"
+	})
+}
+
+// findBackend returns the program for the legacy or the nft backend.
+func findBackend(fam family, backend string) (string, error) {
+	if path, err := lookProgram(fam.program("-" + backend)); err == nil {
+		return path, nil
+	}
+	mark := map[string]string{"legacy": "legacy", "nft": "nf_tables"}[backend]
+	if path, err := lookProgram(fam.program("")); err == nil {
+		if version, err := runProgram(path, "-V"); err == nil && strings.Contains(version, mark) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("iptables (%s) has filter rules, and there is no program %s to see whether they drop queries",
+		backend, fam.program("-"+backend))
+}

@@ -1,0 +1,246 @@
+package hostnet
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
+)
+
+// runAgent is a process that answers on its addresses and holds the rules.
+func runAgent(text string) error {
+	var cfg Config
+	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	cfg.Log = log
+	n := New(cfg)
+	if _, err := n.EnsureAddresses(); err != nil {
+		return errors.Join(err, n.Close(false))
+	}
+	for _, addr := range cfg.Addrs {
+		if err := serveDNS(netip.AddrPortFrom(addr, cfg.Port), "agent"); err != nil {
+			return err
+		}
+	}
+	return keepServing(context.Background(), n, log)
+}
+
+// selfQuery returns when this process answers at addr. The kernel makes the route of an
+// IPv6 address a moment after the address.
+func selfQuery(addr netip.Addr) error {
+	var problem error
+	for range 100 {
+		dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(SelfSource(addr), 0))}
+		conn, err := dialer.DialContext(context.Background(), "udp", netip.AddrPortFrom(addr, 53).String())
+		if err != nil {
+			problem = err
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		name, err := exchange(conn, 100*time.Millisecond)
+		conn.Close()
+		if name == "agent" {
+			return nil
+		}
+		problem = fmt.Errorf("%s: got a reply of %q to our own query: %w", addr, name, err)
+	}
+	return problem
+}
+
+// keepServing does what it reads: withdraw for good, and end with close, leave or exit.
+func keepServing(ctx context.Context, n *Network, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	report := func(err error) {
+		if err != nil {
+			log.Info("run", "err", err, "kinds", Kinds(err))
+		}
+	}
+	running.Go(func() { _ = n.Run(ctx, report, report) })
+	defer running.Wait()
+	defer cancel()
+	if err := begin(n); err != nil {
+		return errors.Join(err, n.Close(false))
+	}
+	fmt.Println("serving")
+	words := make(chan string)
+	go func() {
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			words <- lines.Text()
+		}
+	}()
+	step := n.Serve
+	for {
+		select {
+		case word := <-words:
+			if word != "withdraw" {
+				cancel()
+				running.Wait()
+				return end(n, word)
+			}
+			step = n.Withdraw
+			fmt.Println("withdrawn", step())
+		case <-time.After(time.Second):
+			if err := step(); err != nil {
+				log.Info("step", "err", err, "kinds", Kinds(err))
+			}
+		}
+	}
+}
+
+func begin(n *Network) error {
+	if err := n.checkRules(); err != nil {
+		return err
+	}
+	for _, addr := range n.cfg.Addrs {
+		if err := selfQuery(addr); err != nil {
+			return err
+		}
+	}
+	return n.Serve()
+}
+
+func end(n *Network, word string) error {
+	if word == "exit" {
+		return nil
+	}
+	return n.Close(word == "leave")
+}
+
+// serveDNS answers every query with the name of the server. The sockets are in the
+// namespace of the calling thread.
+func serveDNS(at netip.AddrPort, name string) error {
+	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		controlErr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return errors.Join(err, controlErr)
+	}}
+	udp, err := shared.ListenPacket(context.Background(), "udp", at.String())
+	if err != nil {
+		return err
+	}
+	tcp, err := shared.Listen(context.Background(), "tcp", at.String())
+	if err != nil {
+		return err
+	}
+	handler := dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+		reply := new(dns.Msg).SetReply(query)
+		reply.Answer = []dns.RR{&dns.TXT{
+			Hdr: dns.RR_Header{Name: query.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{name},
+		}}
+		_ = w.WriteMsg(reply)
+	})
+	for _, s := range []*dns.Server{{PacketConn: udp, Handler: handler}, {Listener: tcp, Handler: handler}} {
+		go func() { _ = s.ActivateAndServe() }()
+	}
+	return nil
+}
+
+// An agentProcess is runAgent in a namespace.
+type agentProcess struct {
+	cmd   *exec.Cmd
+	words io.Writer
+	lines chan string
+}
+
+// startAgent returns when the agent prints that it serves. With a wrapper, that program
+// starts it.
+func startAgent(t *testing.T, in namespace, cfg Config, wrapper ...string) *agentProcess {
+	t.Helper()
+	a := newAgent(t, in, cfg, wrapper...)
+	a.waitFor(t, "serving")
+	return a
+}
+
+func newAgent(t *testing.T, in namespace, cfg Config, wrapper ...string) *agentProcess {
+	t.Helper()
+	text, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := slices.Concat(wrapper, []string{self})
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), agentVariable+"="+string(text))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	in.do(func() { err = cmd.Start() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &agentProcess{cmd: cmd, words: words, lines: make(chan string, 1000)}
+	go a.read(out)
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return a
+}
+
+func (a *agentProcess) read(out io.Reader) {
+	defer close(a.lines)
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		a.lines <- lines.Text()
+	}
+}
+
+// waitFor returns the first line with text.
+func (a *agentProcess) waitFor(t *testing.T, text string) string {
+	t.Helper()
+	var seen []string
+	for line := range a.lines {
+		if strings.Contains(line, text) {
+			return line
+		}
+		seen = append(seen, line)
+	}
+	t.Fatalf("the agent ended without %q:\n%s", text, strings.Join(seen, "\n"))
+	return ""
+}
+
+func (a *agentProcess) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := a.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end ends the agent as keepServing does.
+func (a *agentProcess) end(t *testing.T, word string) {
+	t.Helper()
+	fmt.Fprintln(a.words, word)
+	var lines []string
+	for line := range a.lines {
+		lines = append(lines, line)
+	}
+	if err := a.cmd.Wait(); err != nil {
+		t.Errorf("the agent ended with %v:\n%s", err, strings.Join(lines, "\n"))
+	}
+}

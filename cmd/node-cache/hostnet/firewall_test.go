@@ -1,0 +1,145 @@
+package hostnet
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
+)
+
+// podFirewall lets a pod ask and get replies of tracked connections, and nothing else.
+const podFirewall = `table inet firewall {
+	chain to-pod { type filter hook output priority 0
+		oifname "pod" meta l4proto { tcp, udp } ct state established accept
+		oifname "pod" meta l4proto { tcp, udp } drop
+	}
+}`
+
+// TestTracked is a firewall that drops replies of untracked connections.
+func TestTracked(t *testing.T) {
+	for _, proxy := range []string{"iptables-legacy", "iptables-nft", "nftables"} {
+		for _, way := range []options.Rules{options.RulesAuto, options.RulesIPTables} {
+			t.Run(proxy+"/"+string(way), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				proxies[proxy](t, w.node)
+				if _, err := w.node.try(podFirewall, "nft", "-f", "-"); err != nil {
+					t.Fatal(err)
+				}
+				cfg := config()
+				cfg.Rules, cfg.Tracked = way, true
+				startAgent(t, w.node, cfg)
+				wantServer(t, "agent", w.pod, cfg.Addrs...)
+				wantServer(t, "agent", w.node, cfg.Addrs...)
+			})
+		}
+	}
+}
+
+// TestUntracked is the same firewall without Tracked. It shows that TestTracked has one.
+func TestUntracked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if _, err := w.node.try(podFirewall, "nft", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	startAgent(t, w.node, config())
+	if name, err := ask(w.pod, "udp", clusterIP); err == nil {
+		t.Errorf("got a reply of %q, want none", name)
+	}
+}
+
+// TestHostFirewall is a host whose firewall drops what no rule accepts. Rules of ours that
+// accept queries are in it, until the agent ends.
+func TestHostFirewall(t *testing.T) {
+	closed := map[string][]string{
+		"policy": {"-P INPUT DROP", "-P OUTPUT DROP"},
+		"rule":   {"-A INPUT -j REJECT", "-A INPUT -j DROP", "-A OUTPUT -j DROP"},
+	}
+	for _, backend := range []string{"-legacy", "-nft"} {
+		for name, rules := range closed {
+			t.Run(name+backend, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				programs := []string{"iptables" + backend, "ip6tables" + backend}
+				for _, program := range programs {
+					w.node.run(t, program, "-w", "-A", "INPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
+					w.node.run(t, program, "-w", "-A", "OUTPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
+					for _, rule := range rules {
+						w.node.run(t, append([]string{program, "-w"}, strings.Fields(rule)...)...)
+					}
+				}
+				before := filters(t, w.node, programs)
+				a := startAgent(t, w.node, config())
+				wantServer(t, "agent", w.pod, config().Addrs...)
+				wantServer(t, "agent", w.node, config().Addrs...)
+				if !strings.Contains(filters(t, w.node, programs), commentFilter) {
+					t.Error("found no rule that accepts queries")
+				}
+				a.end(t, "close")
+				if after := filters(t, w.node, programs); after != before {
+					t.Errorf("the filter is\n%s\nafter the agent, and was\n%s", after, before)
+				}
+			})
+		}
+	}
+}
+
+func filters(t *testing.T, node namespace, programs []string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, program := range programs {
+		all.WriteString(node.run(t, program, "-w", "-S"))
+	}
+	return all.String()
+}
+
+func TestRefusesRest(t *testing.T) {
+	for rules, want := range map[string]bool{
+		"-P INPUT ACCEPT\n":                                                            false,
+		"-P INPUT DROP\n-A INPUT -i lo -j ACCEPT\n":                                    true,
+		"-P INPUT ACCEPT\n-A INPUT -s 192.0.2.1/32 -j DROP\n":                          false,
+		"-P INPUT ACCEPT\n-A INPUT -j REJECT --reject-with icmp-host-prohibited\n":     true,
+		"-P INPUT ACCEPT\n-A INPUT -j DROP\n":                                          true,
+		"-P INPUT ACCEPT\n-A INPUT -m conntrack --ctstate INVALID -j DROP\n":           false,
+		"-P INPUT ACCEPT\n-A INPUT -m comment --comment \"-A INPUT -j DROP\" -j LOG\n": false,
+	} {
+		if got := refusesRest("INPUT", rules); got != want {
+			t.Errorf("%q: got %t, want %t", rules, got, want)
+		}
+	}
+}
+
+// TestRules is the table of rules for iptables. Programs on nodes look for some of them.
+func TestRules(t *testing.T) {
+	cfg := config()
+	var got []string
+	for _, r := range slices.Concat(switchRules(cfg), filterRules(cfg)) {
+		got = append(got, r.table()+" "+describe(r, linkLocal))
+	}
+	const raw, filter = ` -m comment --comment ` + commentRaw + ` -j NOTRACK`, ` -m comment --comment ` + commentFilter + ` -j ACCEPT`
+	const local = " -m addrtype --dst-type LOCAL"
+	var want []string
+	for _, proto := range []string{"tcp", "udp"} {
+		p := " -p " + proto + " -m " + proto
+		want = append(want,
+			"raw PREROUTING -d 169.254.20.10"+p+" --dport 53"+local+raw,
+			"raw OUTPUT -s 169.254.20.10"+p+" --sport 53"+raw,
+			"raw OUTPUT -d 169.254.20.10"+p+" --dport 53"+local+raw,
+			"filter INPUT -d 169.254.20.10"+p+" --dport 53"+filter,
+			"filter OUTPUT -s 169.254.20.10"+p+" --sport 53"+filter,
+			"filter OUTPUT -d 169.254.20.10"+p+" --dport 53"+filter,
+			"filter INPUT -s 169.254.20.10"+p+" --sport 53"+filter,
+		)
+	}
+	want = append(want,
+		"raw OUTPUT -d 169.254.20.10 -p tcp -m tcp --dport 8080"+local+raw,
+		"raw OUTPUT -s 169.254.20.10 -p tcp -m tcp --sport 8080"+raw,
+	)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -1,0 +1,96 @@
+package hostnet
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
+)
+
+// A Network makes and removes link, addresses and rules. Its methods may be called at
+// the same time.
+type Network struct {
+	cfg     Config
+	link    *link     // nil: not ours to make
+	rules   *switcher // nil: none
+	mu      sync.Mutex
+	accepts *accepts // guarded by mu; nil: none
+}
+
+// New returns the network of this node. It makes nothing that has an effect on packets.
+func New(cfg Config) *Network {
+	n := &Network{cfg: cfg}
+	if cfg.Rules != options.RulesNone {
+		n.rules = newSwitcher(cfg)
+		n.accepts = &accepts{cfg: cfg}
+	}
+	if cfg.SetupInterface {
+		n.link = &link{name: cfg.Interface, addrs: cfg.Addrs, log: cfg.Log}
+		if n.rules != nil && n.rules.needsLifetimes() {
+			n.link.lifetime = lifetime
+		}
+	}
+	return n
+}
+
+// EnsureAddresses makes the link and the addresses that are missing, and returns them.
+func (n *Network) EnsureAddresses() (changed []string, err error) {
+	if n.link == nil {
+		return nil, nil
+	}
+	return n.link.ensure()
+}
+
+// Serve puts the rules in place, or keeps them there for the next 5 seconds.
+func (n *Network) Serve() error {
+	if n.rules == nil {
+		return nil
+	}
+	return n.rules.serve()
+}
+
+// Withdraw removes the rules. It does nothing if there are none.
+func (n *Network) Withdraw() error {
+	if n.rules == nil {
+		return nil
+	}
+	return n.rules.withdraw()
+}
+
+// Close removes what New and the other methods made. With leaveLink, another agent uses
+// link, addresses and the rules in iptables: they stay.
+func (n *Network) Close(leaveLink bool) error {
+	var errs []error
+	if n.rules != nil {
+		errs = append(errs, n.rules.close(leaveLink), n.removeAccepts(leaveLink))
+	}
+	if n.link != nil && !leaveLink {
+		errs = append(errs, n.link.remove())
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Network) removeAccepts(leave bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := n.accepts
+	n.accepts = nil
+	if a == nil || leave {
+		return nil
+	}
+	return a.remove()
+}
+
+// checkRules puts back rules that are made with programs.
+func (n *Network) checkRules() error {
+	if n.rules == nil {
+		return nil
+	}
+	err := n.rules.check()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.accepts == nil {
+		return err
+	}
+	return errors.Join(err, n.accepts.ensure())
+}

@@ -1,0 +1,152 @@
+package hostnet
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+// Comments of the rules. Cleaners on nodes look for their beginning.
+const (
+	commentRaw    = "NodeLocal DNS Cache: skip conntrack"
+	commentNAT    = "NodeLocal DNS Cache: keep the address"
+	commentFilter = "NodeLocal DNS Cache: allow DNS traffic"
+)
+
+// A target is what a rule does with a packet.
+type target int
+
+const (
+	notrack     target = iota
+	keepAddress        // destination NAT to the same address: later NAT rules do not apply
+	accept
+)
+
+// A rule matches packets of one protocol and port to or from an address.
+type rule struct {
+	chain   string // INPUT, OUTPUT or PREROUTING
+	proto   string // tcp or udp
+	from    bool   // the address and the port are the source; else the destination
+	port    uint16
+	toLocal bool // the destination is an address of this host
+	self    bool // the other end is SelfSource
+	target  target
+}
+
+// switchRules bring queries to the agent and its replies back.
+func switchRules(cfg Config) []rule {
+	var rules []rule
+	for _, proto := range []string{"tcp", "udp"} {
+		pods := rule{chain: "PREROUTING", proto: proto, port: cfg.Port, target: notrack}
+		if cfg.Tracked {
+			pods.target = keepAddress
+		}
+		rules = append(rules, pods,
+			// Queries of pods that are tracked have replies that are tracked.
+			rule{chain: "OUTPUT", proto: proto, from: true, port: cfg.Port, toLocal: cfg.Tracked, target: notrack},
+			rule{chain: "OUTPUT", proto: proto, port: cfg.Port, target: notrack},
+		)
+	}
+	return append(rules,
+		rule{chain: "OUTPUT", proto: "tcp", port: cfg.HealthPort, target: notrack},
+		rule{chain: "OUTPUT", proto: "tcp", from: true, port: cfg.HealthPort, target: notrack},
+	)
+}
+
+// selfRules keep queries of the agent to itself from kube-proxy. They are there whether
+// the agent serves or not.
+func selfRules(cfg Config) []rule {
+	var rules []rule
+	for _, proto := range []string{"tcp", "udp"} {
+		rules = append(rules,
+			rule{chain: "OUTPUT", proto: proto, port: cfg.Port, self: true, target: notrack},
+			rule{chain: "OUTPUT", proto: proto, from: true, port: cfg.Port, self: true, target: notrack},
+		)
+	}
+	return rules
+}
+
+// SelfSource returns the source address for queries of the agent to an address of its own.
+// Queries from other addresses can reach kube-dns.
+func SelfSource(addr netip.Addr) netip.Addr {
+	if addr.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}
+
+// filterRules let queries and replies pass a firewall.
+func filterRules(cfg Config) []rule {
+	var rules []rule
+	for _, proto := range []string{"tcp", "udp"} {
+		rules = append(rules,
+			rule{chain: "INPUT", proto: proto, port: cfg.Port, target: accept},
+			rule{chain: "OUTPUT", proto: proto, from: true, port: cfg.Port, target: accept},
+			// Clients on the host send through OUTPUT and get replies through INPUT.
+			rule{chain: "OUTPUT", proto: proto, port: cfg.Port, target: accept},
+			rule{chain: "INPUT", proto: proto, from: true, port: cfg.Port, target: accept},
+		)
+	}
+	return rules
+}
+
+// table returns the table of iptables that has the rule.
+func (r rule) table() string {
+	switch r.target {
+	case keepAddress:
+		return "nat"
+	case accept:
+		return "filter"
+	default:
+		return "raw"
+	}
+}
+
+// iptables returns the match and the target as arguments of iptables or ip6tables.
+func (r rule) iptables(addr netip.Addr) []string {
+	side, other, port := "-d", "-s", "--dport"
+	if r.from {
+		side, other, port = "-s", "-d", "--sport"
+	}
+	args := []string{side, addr.String(), "-p", r.proto, "-m", r.proto, port, strconv.Itoa(int(r.port))}
+	if r.self {
+		args = append(args, other, SelfSource(addr).String())
+	}
+	// The address is not local after its lifetime. The rule then does not match.
+	if r.toLocal || !r.from && r.target != accept {
+		args = append(args, "-m", "addrtype", "--dst-type", "LOCAL")
+	}
+	switch r.target {
+	case keepAddress:
+		return append(args, "-m", "comment", "--comment", commentNAT, "-j", "DNAT", "--to-destination", addr.String())
+	case accept:
+		return append(args, "-m", "comment", "--comment", commentFilter, "-j", "ACCEPT")
+	default:
+		return append(args, "-m", "comment", "--comment", commentRaw, "-j", "NOTRACK")
+	}
+}
+
+// A family is IPv4 or IPv6.
+type family string
+
+const (
+	ipv4 family = "ipv4"
+	ipv6 family = "ipv6"
+)
+
+func familyOf(addr netip.Addr) family {
+	if addr.Is4() {
+		return ipv4
+	}
+	return ipv6
+}
+
+// families returns the families of addrs with their addresses.
+func families(addrs []netip.Addr) map[family][]netip.Addr {
+	m := make(map[family][]netip.Addr)
+	for _, addr := range addrs {
+		f := familyOf(addr)
+		m[f] = append(slices.Clip(m[f]), addr)
+	}
+	return m
+}
