@@ -3,12 +3,13 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
 // A kubeDNS is a running kube-dns.
@@ -118,10 +119,7 @@ func stateDir(t *testing.T) string {
 // A configDir is a directory with one file per key that changes as a ConfigMap
 // volume does: the files are links into a directory that a link names, and one
 // rename changes them all.
-type configDir struct {
-	dir     string
-	version int
-}
+type configDir struct{ dir string }
 
 func newConfigDir(t *testing.T, config map[string]string) *configDir {
 	t.Helper()
@@ -134,40 +132,5 @@ func newConfigDir(t *testing.T, config map[string]string) *configDir {
 
 // set makes config the only content of the directory.
 func (c *configDir) set(config map[string]string) error {
-	c.version++
-	version := fmt.Sprintf("..version-%d", c.version)
-	if err := os.Mkdir(filepath.Join(c.dir, version), 0o755); err != nil {
-		return err
-	}
-	for key, value := range config {
-		if err := os.WriteFile(filepath.Join(c.dir, version, key), []byte(value), 0o644); err != nil {
-			return err
-		}
-	}
-	data := filepath.Join(c.dir, "..data")
-	if err := os.Symlink(version, data+".new"); err != nil {
-		return err
-	}
-	if err := os.Rename(data+".new", data); err != nil {
-		return err
-	}
-	for key := range config {
-		err := os.Symlink(filepath.Join("..data", key), filepath.Join(c.dir, key))
-		if err != nil && !os.IsExist(err) {
-			return err
-		}
-	}
-	links, err := os.ReadDir(c.dir)
-	if err != nil {
-		return err
-	}
-	for _, link := range links {
-		if _, wanted := config[link.Name()]; wanted || link.Name()[0] == '.' {
-			continue
-		}
-		if err := os.Remove(filepath.Join(c.dir, link.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
+	return conformance.WriteConfigDir(c.dir, config)
 }
