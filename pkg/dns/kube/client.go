@@ -50,9 +50,8 @@ type ClientOptions struct {
 // without traffic, and drops the connection when there is no answer for 15 s
 // (HTTP2_READ_IDLE_TIMEOUT_SECONDS and HTTP2_PING_TIMEOUT_SECONDS change this).
 type Client struct {
-	api    rest.Interface
-	params kruntime.ParameterCodec
-	http   *http.Client
+	api  rest.Interface
+	http *http.Client
 }
 
 // CloseIdleConnections ends the connections that wait for another request.
@@ -136,7 +135,7 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 // newClient makes the REST client of cfg over HTTP. client-go's own set of clients would
 // link and register all of Kubernetes.
 func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, error) {
-	scheme := kruntime.NewScheme() // of what client-go encodes or decodes: options, errors, ConfigMaps
+	scheme := kruntime.NewScheme() // of what client-go decodes: errors, ConfigMaps
 	if err := corev1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register API types: %w", err)
 	}
@@ -154,7 +153,7 @@ func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, 
 	if err != nil {
 		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)
 	}
-	return &Client{api: api, params: kruntime.NewParameterCodec(scheme), http: over}, nil
+	return &Client{api: api, http: over}, nil
 }
 
 // warnings logs each warning of the API server once. Servers repeat them with

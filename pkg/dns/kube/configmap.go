@@ -108,7 +108,7 @@ func newConfigMap(m *corev1.ConfigMap) configMap {
 
 func (c *ConfigMap) resource() listwatch.Resource[configMap] {
 	all := listwatch.Resource[configMap]{
-		Name: roleConfigMaps, Kind: typeOf("v1", "ConfigMap"), API: c.client.api, Params: c.client.params,
+		Name: roleConfigMaps, Kind: typeOf("v1", "ConfigMap"), API: c.client.api,
 		Key:     func(m configMap) listwatch.Key { return listwatch.Key(m.key) },
 		Version: func(m configMap) string { return m.version },
 		Decode:  listwatch.DecodeAs(func(m *corev1.ConfigMap) (configMap, bool) { return newConfigMap(m), true }),

@@ -37,7 +37,7 @@ func (c *Client) locator() *locator {
 	return &locator{
 		turn: make(chan struct{}, 1),
 		nodes: listwatch.Resource[kubedns.Location]{
-			Name: "nodes", API: c.api, Params: c.params,
+			Name: "nodes", API: c.api,
 			Kind:   typeOf("v1", "Node"),
 			Decode: listwatch.DecodeAs(convert.Location),
 		},

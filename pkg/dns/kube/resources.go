@@ -18,7 +18,7 @@ func typeOf(apiVersion, kind string) metav1.TypeMeta {
 
 func (c *Client) services() listwatch.Resource[kubedns.Service] {
 	return listwatch.Resource[kubedns.Service]{
-		Name: "services", Kind: typeOf("v1", "Service"), API: c.api, Params: c.params,
+		Name: "services", Kind: typeOf("v1", "Service"), API: c.api,
 		Key:     func(s kubedns.Service) listwatch.Key { return listwatch.Key(s.Key) },
 		Version: func(s kubedns.Service) string { return s.Version },
 		Decode: listwatch.DecodeAs(func(s *corev1.Service) (kubedns.Service, bool) {
@@ -57,7 +57,7 @@ func (c *Client) endpointsResource(
 	name string, kind metav1.TypeMeta, decode listwatch.Decoder[kubedns.Endpoints],
 ) listwatch.Resource[kubedns.Endpoints] {
 	return listwatch.Resource[kubedns.Endpoints]{
-		Name: name, Kind: kind, API: c.api, Params: c.params, Decode: decode, Trigger: triggerTime,
+		Name: name, Kind: kind, API: c.api, Decode: decode, Trigger: triggerTime,
 		Key:     func(e kubedns.Endpoints) listwatch.Key { return listwatch.Key(e.Key) },
 		Version: func(e kubedns.Endpoints) string { return e.Version },
 	}

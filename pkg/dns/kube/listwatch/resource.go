@@ -9,7 +9,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 )
 
@@ -41,9 +40,8 @@ type Resource[T any] struct {
 	// Name is the plural, as in paths; Kind is the type of one object.
 	Name string
 	Kind metav1.TypeMeta
-	// API is a client of the server, Params the codec of its options.
-	API    rest.Interface
-	Params kruntime.ParameterCodec
+	// API is a client of the server.
+	API rest.Interface
 	// Decode makes a value of an object. Key and Version return its key and its
 	// resourceVersion.
 	Decode  Decoder[T]
@@ -80,7 +78,7 @@ func (r Resource[T]) request(opts metav1.ListOptions) *rest.Request {
 	// Retries are the caller's: client-go would retry for up to ten seconds and
 	// keep the reason to itself.
 	return r.API.Get().AbsPath(apiPath(r.Kind.APIVersion)).Namespace(r.Selector.Namespace).Resource(r.Name).
-		VersionedParams(&opts, r.Params).MaxRetries(0)
+		VersionedParams(&opts, metav1.ParameterCodec).MaxRetries(0)
 }
 
 // apiPath returns where the resources of an API are.
