@@ -52,6 +52,12 @@ chaos: go ## Do harm to a running pod and count what is lost (docs/reliability.m
 	@hack/dnsmasq.sh >/dev/null
 	@e2e/run.sh -tags=chaos -run='^TestChaos$$' $(if $(CASES),-cases=$(CASES)) $(if $(UPDATE),-update=true)
 
+.PHONY: alerts
+alerts: go ## Do harm to running pods that a real Prometheus scrapes: alerts fire and clear (about 8 minutes)
+## CASES=1,4 only these
+	@hack/dnsmasq.sh >/dev/null
+	@e2e/run.sh -tags=chaos -run='^TestAlerts' $(if $(CASES),-cases=$(CASES))
+
 .PHONY: e2e-cluster
 e2e-cluster: go ## Test the pod on a real node: kubelet, containerd, kube-proxy; needs root
 ## RUN='TestNode/names$$' only these (e2e/node/run.sh --help)

@@ -57,6 +57,16 @@ func newCatalog(t *testing.T) catalog {
 	return c
 }
 
+// hasPrefix reports whether the name of a metric begins with prefix.
+func (c catalog) hasPrefix(prefix string) bool {
+	for name := range c {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // check reports metrics and labels of an expression that do not exist.
 func (c catalog) check(t *testing.T, where, expr string) {
 	t.Helper()

@@ -146,8 +146,9 @@ func fleetSummary() Row {
 		},
 		{
 			Kind: Number, Title: "Share of SERVFAIL", Unit: units.PercentUnit, Red: 0.01,
-			Help:    "SERVFAIL of all replies in all pods.",
-			Targets: one(`sum(kubedns:dns_responses:rate5m{$f, rcode="SERVFAIL"}) / sum(kubedns:dns_responses:rate5m{$f})`, ""),
+			Help: "SERVFAIL of all replies in all pods.",
+			Targets: one(`(sum(kubedns:dns_responses:rate5m{$f, rcode="SERVFAIL"}) or vector(0))`+
+				` / sum(kubedns:dns_responses:rate5m{$f})`, ""),
 		},
 		{
 			Kind: Number, Title: "Configurations", Unit: units.Short, Red: 2,

@@ -1,0 +1,229 @@
+//go:build chaos
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hurry divides all durations of the rules: [5m] becomes [15s], "for: 10m" becomes 30 s.
+// Times of the commands themselves stay, for example 5 s between two probes.
+const hurry = 20
+
+var ruleDuration = regexp.MustCompile(`(\[|\bfor: )(\d+)(s|m|h)\b`)
+
+// hurried returns the text of rules with shorter durations, for pods whose kube-dns has
+// other ports than 10053.
+func hurried(text string, ports []string) string {
+	text = ruleDuration.ReplaceAllStringFunc(text, func(match string) string {
+		parts := ruleDuration.FindStringSubmatch(match)
+		n, _ := strconv.Atoi(parts[2]) // digits
+		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[parts[3]]
+		return parts[1] + strconv.Itoa(max(1, int((time.Duration(n)*unit/hurry).Seconds()))) + "s"
+	})
+	return strings.ReplaceAll(text, "):10053", "):("+strings.Join(ports, "|")+")")
+}
+
+// A member is a pod whose three processes Prometheus scrapes.
+type member struct {
+	*pod
+	name                   string
+	kubeDNSPort, nannyPort int
+	state                  string // directory of the snapshot
+	baseFlags              []string
+}
+
+// startMember starts a pod with ports for metrics.
+func (c *chaos) startMember(t *testing.T, name string, config map[string]string, nanny ...string) *member {
+	t.Helper()
+	m := &member{name: name, kubeDNSPort: freePort(t), nannyPort: freePort(t), state: stateDir(t)}
+	t.Setenv("PROMETHEUS_PORT", strconv.Itoa(m.kubeDNSPort))
+	m.pod = c.startPod(t, podOptions{
+		config:  config,
+		kubeDNS: []string{"--snapshot=" + filepath.Join(m.state, "snapshot.yaml"), "--initial-sync-timeout=3s"},
+		nanny:   append([]string{"-httpAddr=127.0.0.1:" + strconv.Itoa(m.nannyPort)}, nanny...),
+	})
+	m.baseFlags = m.kubeDNSFlags
+	return m
+}
+
+// restart kills kube-dns and starts it with more flags.
+func (m *member) restart(t *testing.T, flags ...string) {
+	t.Helper()
+	m.kubeDNS.kill()
+	t.Setenv("PROMETHEUS_PORT", strconv.Itoa(m.kubeDNSPort))
+	m.kubeDNSFlags = slices.Concat(m.baseFlags, flags)
+	m.startKubeDNS(t)
+}
+
+// backPort is the port of kube-dns.
+func (m *member) backPort() string { return m.back[strings.LastIndexByte(m.back, ':')+1:] }
+
+// A fleet is a set of pods and the Prometheus that scrapes them, once a second.
+type fleet struct {
+	members []*member
+	url     string
+	began   time.Time
+}
+
+// startFleet starts Prometheus with the rules of the repository.
+func startFleet(t *testing.T, members ...*member) *fleet {
+	t.Helper()
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Fatalf("there is no prometheus: install it (Debian: package prometheus): %v", err)
+	}
+	link := filepath.Join(rig.dir, "bin", "prometheus")
+	if err := os.Symlink(program, link); err != nil && !os.IsExist(err) {
+		t.Fatal(err)
+	}
+	dir, port := stateDir(t), freePort(t)
+	writeRules(t, dir, members)
+	config := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(config, []byte(prometheusConfig(members)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	listen := fmt.Sprintf("127.0.0.1:%d", port)
+	start(t, "prometheus", nil, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+listen, "--log.level=warn")
+	f := &fleet{members: members, url: "http://" + listen, began: time.Now()}
+	f.settle(t)
+	return f
+}
+
+// settle waits until all targets have been scraped several times. The increase of a
+// counter needs a sample before it.
+func (f *fleet) settle(t *testing.T) {
+	t.Helper()
+	eventually(t, 30*time.Second, func() error {
+		up, err := f.query("min_over_time(up[4s]) == 1 and count_over_time(up[4s]) > 2")
+		if want := 3 * len(f.members); err == nil && len(up) != want {
+			err = fmt.Errorf("got %d targets that are up, want %d", len(up), want)
+		}
+		return err
+	})
+}
+
+func prometheusConfig(members []*member) string {
+	var b strings.Builder
+	b.WriteString("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n" +
+		"rule_files: [rules/*.yaml]\nscrape_configs:\n  - job_name: kube-dns\n    static_configs:\n")
+	for _, m := range members {
+		for container, address := range map[string]string{
+			"kubedns": fmt.Sprintf("127.0.0.1:%d", m.kubeDNSPort),
+			"dnsmasq": fmt.Sprintf("127.0.0.1:%d", m.nannyPort),
+			"sidecar": strings.TrimPrefix(m.probes, "http://"),
+		} {
+			fmt.Fprintf(&b, "      - {targets: [%q], labels: {namespace: kube-system, pod: %s, container: %s}}\n",
+				address, m.name, container)
+		}
+	}
+	return b.String()
+}
+
+// writeRules writes the rules of the repository, hurried.
+func writeRules(t *testing.T, dir string, members []*member) {
+	t.Helper()
+	files, err := filepath.Glob("../monitoring/rules/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("monitoring/rules: no file (%v)", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "rules"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var ports []string
+	for _, m := range members {
+		ports = append(ports, m.backPort())
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, "rules", filepath.Base(file))
+		if err := os.WriteFile(to, []byte(hurried(string(text), ports)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var alertName = regexp.MustCompile(`(?m)^ +- alert: (\S+)$`)
+
+// alertNames returns the alerts of the rules.
+func alertNames(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	files, err := filepath.Glob("../monitoring/rules/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range alertName.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) == 0 {
+		t.Fatal("monitoring/rules: no alert")
+	}
+	return names
+}
+
+// query returns the label sets that a PromQL expression has now.
+func (f *fleet) query(expr string) ([]map[string]string, error) {
+	body, err := get(f.url+"/api/v1/query?query="+url.QueryEscape(expr), 200)
+	if err != nil {
+		return nil, err
+	}
+	var reply struct {
+		Data struct {
+			Result []struct{ Metric map[string]string }
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &reply); err != nil {
+		return nil, err
+	}
+	var list []map[string]string
+	for _, r := range reply.Data.Result {
+		list = append(list, r.Metric)
+	}
+	return list, nil
+}
+
+// firing returns the names of the alerts that fire now.
+func (f *fleet) firing() ([]string, error) {
+	return f.names(`ALERTS{alertstate="firing"}`)
+}
+
+// fired returns the names of the alerts that have fired since Prometheus began.
+func (f *fleet) fired() ([]string, error) {
+	seconds := int(time.Since(f.began).Seconds()) + 1
+	return f.names(fmt.Sprintf(`count_over_time(ALERTS{alertstate="firing"}[%ds])`, seconds))
+}
+
+func (f *fleet) names(expr string) ([]string, error) {
+	sets, err := f.query(expr)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, set := range sets {
+		names = append(names, set["alertname"])
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}

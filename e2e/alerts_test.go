@@ -1,0 +1,231 @@
+//go:build chaos
+
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A harm is done to a fleet of two pods. Each of its alerts has to fire while it lasts.
+// The alerts in also may fire as a consequence.
+type harm struct {
+	name        string
+	do          func(*alertRun, *testing.T) (undo func())
+	fires, also []string
+}
+
+// harms follow each other. Together they make what takes minutes at most, see hurry.
+var harms = []harm{
+	{
+		name: "ConfigMaps that loop and differ, a dead dnsmasq", do: (*alertRun).configLoops,
+		fires: []string{
+			"KubeDNSConfigDiffers", "KubeDNSConfigPending", "KubeDNSDnsmasqDied", "KubeDNSStubServerUnresolved",
+			"KubeDNSUpstreamLoop",
+		},
+	},
+	{
+		name: "a refused ConfigMap, no slices, no disk, slow replies, many names", do: (*alertRun).configRefused,
+		fires: []string{
+			"KubeDNSCacheTooSmall", "KubeDNSConfigRefused", "KubeDNSEndpointsFallback", "KubeDNSLastGoodConfig",
+			"KubeDNSLatencyHigh", "KubeDNSSnapshotNotWritten",
+		},
+		also: []string{"KubeDNSConfigDiffers"},
+	},
+	{
+		name: "API server away at a start", do: (*alertRun).apiAway,
+		fires: []string{
+			"KubeDNSNoData", "KubeDNSStaleAnswers", "KubeDNSWatchLost", "KubeDNSWatchLostEverywhere",
+		},
+		also: []string{"KubeDNSProbeFails", "KubeDNSProbesFailEverywhere", "KubeDNSErrorsHigh", "KubeDNSUpstreamFails"},
+	},
+	{
+		name: "upstreams reply SERVFAIL, a wrong token, idle TCP clients", do: (*alertRun).upstreamsFail,
+		fires: []string{
+			"KubeDNSAPIAccessBroken", "KubeDNSTCPRefused", "KubeDNSUpstreamFails", "KubeDNSUpstreamsFail",
+		},
+		also: []string{"KubeDNSErrorsHigh", "KubeDNSStaleAnswers", "KubeDNSWatchLost"},
+	},
+	{
+		name: "upstreams silent", do: (*alertRun).upstreamsSilent,
+		fires: []string{
+			"KubeDNSDnsmasqOverload", "KubeDNSErrorsHigh", "KubeDNSOverload", "KubeDNSUpstreamDown",
+		},
+		also: []string{"KubeDNSProbeFails", "KubeDNSUpstreamFails", "KubeDNSUpstreamsFail"},
+	},
+	{
+		name: "both kube-dns and a dnsmasq hang", do: (*alertRun).processesHang,
+		fires: []string{
+			"KubeDNSAbsent", "KubeDNSCountersUnreadable", "KubeDNSDnsmasqDown", "KubeDNSProbeFails",
+			"KubeDNSProbesFailEverywhere", "KubeDNSTargetDown",
+		},
+		also: []string{"KubeDNSUpstreamFails", "KubeDNSWatchLost"},
+	},
+	{
+		name: "one kube-dns ended, the other one busy", do: (*alertRun).oneLeft,
+		fires: []string{"KubeDNSOneReplica", "KubeDNSReceiveDrops"},
+		also:  []string{"KubeDNSOverload", "KubeDNSProbeFails", "KubeDNSTargetDown", "KubeDNSUpstreamFails"},
+	},
+}
+
+// unprovoked are the alerts that no harm makes, with the reason. Their tests are those of
+// promtool.
+var unprovoked = map[string]string{
+	"KubeDNSDnsmasqServersDiffer": "dnsmasq takes the servers that it is given",
+	"KubeDNSMemoryNearLimit":      "the metrics are the kubelet's",
+	"KubeDNSMissedChanges":        "the API server delivers all changes",
+	"KubeDNSPanic":                "no bug is known",
+	"KubeDNSProgrammingSlow":      "slow controllers would slow down the fleet without harm, too",
+	"KubeDNSPublishSlow":          "takes a machine that is short of CPU for minutes",
+	"KubeDNSSendErrors":           "loopback has room for all replies",
+	"KubeDNSSnapshotOld":          "takes half an hour: the threshold is no range of a rule",
+	"KubeDNSVersionsDiffer":       "the commands are built once",
+	"KubeDNSWatchCut":             "kube-dns waits longer after each watch that is cut",
+	"KubeDNSWatchSilent":          "kube-dns opens a silent watch again before",
+	"NodeCacheDown":               "there is no node cache here",
+	"NodeCacheReloadFailed":       "there is no node cache here",
+	"NodeCacheSetupErrors":        "there is no node cache here",
+}
+
+const (
+	// fireLimit is longer than any alert takes to fire, clearLimit than any takes to clear:
+	// the longest range of a rule is an hour.
+	fireLimit  = 150 * time.Second
+	clearLimit = time.Hour/hurry + time.Minute
+)
+
+// TestAlerts does harm to a fleet of two pods that a real Prometheus scrapes. Each alert
+// has to fire during its harm and clear afterwards. In a second fleet, at the same time
+// and without harm, no alert may fire.
+//
+//	go test -tags chaos -timeout 20m -run TestAlerts -v .
+//	go test -tags chaos -timeout 20m -run TestAlerts -v . -cases=1,2
+func TestAlerts(t *testing.T) {
+	c := newChaos(t)
+	r := newAlertRun(t, c)
+	quiet := []*farServer{startFarServer(t, "127.0.0.1:0", farDelay)}
+	control := startFleet(t, c.startMember(t, "c", upstreams(quiet...)), c.startMember(t, "d", upstreams(quiet...)))
+	for _, m := range control.members {
+		mix := []share{{weight: 1, list: c.outside[:100]}, {weight: 1, list: c.cluster[classA]}} // less than the cache holds
+		startLoad(t, loadOptions{server: m.dns, rate: 20, mix: mix})
+	}
+	// Rates need two scrapes, and the caches their first names.
+	time.Sleep(20 * time.Second)
+	var allowed []string
+	only := strings.FieldsFunc(*onlyCases, func(r rune) bool { return r == ',' })
+	for i, h := range harms {
+		if len(only) > 0 && !slices.Contains(only, strconv.Itoa(i+1)) {
+			continue
+		}
+		r.during(t, h)
+		allowed = slices.Concat(allowed, h.fires, h.also)
+	}
+	r.clears(t)
+	fired, err := r.fleet.fired()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range fired {
+		if !slices.Contains(allowed, name) {
+			t.Errorf("%s fired without its harm", name)
+		}
+	}
+	control.checkBoards(t)
+	if fired, err = control.fired(); err != nil || len(fired) > 0 {
+		t.Errorf("in the fleet without harm: got %v fired, %v; want none", fired, err)
+	}
+}
+
+// TestAlertsAreKnown checks that each alert of the rules has its harm, or a reason why not.
+func TestAlertsAreKnown(t *testing.T) {
+	provoked := map[string]bool{}
+	for _, h := range harms {
+		for _, name := range h.fires {
+			provoked[name] = true
+		}
+	}
+	for _, name := range alertNames(t) {
+		if _, reason := unprovoked[name]; provoked[name] == reason {
+			t.Errorf("%s: got a harm %t and a reason %t, want one of them", name, provoked[name], reason)
+		}
+	}
+}
+
+// An alertRun is the fleet that harm is done to.
+type alertRun struct {
+	*chaos
+	fleet    *fleet
+	a, b     *member
+	one, two *farServer
+	config   map[string]string
+	names    atomic.Int64 // that are queried once, so far
+	loads    []*load
+}
+
+func newAlertRun(t *testing.T, c *chaos) *alertRun {
+	t.Helper()
+	r := &alertRun{chaos: c}
+	r.one, r.two = startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay)
+	r.config = upstreams(r.one, r.two)
+	r.a = c.startMember(t, "a", r.config, "-restartDnsmasq=false")
+	r.b = c.startMember(t, "b", r.config)
+	r.fleet = startFleet(t, r.a, r.b)
+	return r
+}
+
+// during does harm and waits until all its alerts fire.
+func (r *alertRun) during(t *testing.T, h harm) {
+	t.Helper()
+	r.fleet.settle(t)
+	before, err := r.fleet.firing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range h.fires {
+		if slices.Contains(before, name) {
+			t.Errorf("%s: %s fires before it", h.name, name)
+		}
+	}
+	began, after := time.Now(), map[string]time.Duration{}
+	undo := h.do(r, t)
+	for deadline := began.Add(fireLimit); len(after) < len(h.fires) && time.Now().Before(deadline); {
+		time.Sleep(time.Second)
+		now, err := r.fleet.firing()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range h.fires {
+			if _, seen := after[name]; !seen && slices.Contains(now, name) {
+				after[name] = time.Since(began)
+			}
+		}
+	}
+	undo()
+	for _, name := range h.fires {
+		if took, fired := after[name]; fired {
+			t.Logf("%-28s after %3.0f s of: %s", name, took.Seconds(), h.name)
+		} else {
+			t.Errorf("%s: %s did not fire within %s", h.name, name, fireLimit)
+		}
+	}
+}
+
+// clears waits until no alert fires any more.
+func (r *alertRun) clears(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	eventually(t, clearLimit, func() error {
+		time.Sleep(time.Second)
+		now, err := r.fleet.firing()
+		if err == nil && len(now) > 0 {
+			err = fmt.Errorf("these still fire: %s", strings.Join(now, ", "))
+		}
+		return err
+	})
+	t.Logf("all alerts cleared %.0f s after the last harm", time.Since(began).Seconds())
+}
