@@ -12,7 +12,7 @@ const dirVariable = "KUBE_DNS_E2E_DIR"
 
 // rig is what the supervisor prepared for all tests.
 var rig struct {
-	// dir holds bin (the three commands), cluster and log.
+	// dir holds bin (the commands), cluster and log.
 	dir     string
 	cluster *controlPlane
 }

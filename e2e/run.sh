@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the end-to-end tests: the three commands against a real control plane,
+# Runs the end-to-end tests: the commands against a real control plane,
 # asked through a real dnsmasq, all on loopback.
 #
 #   run.sh [go test flags]        for example: run.sh -run 'TestConformance/slices'
@@ -9,7 +9,7 @@
 # Needs Go, dnsmasq, openssl and curl; not root. Environment, all optional:
 #
 #   KUBE_DNS_E2E_KEEP=1           keep logs and configuration, not only after a failure
-#   KUBE_DNS_E2E_BUILDFLAGS=-race flags for building the three commands
+#   KUBE_DNS_E2E_BUILDFLAGS=-race flags for building the commands
 set -euo pipefail
 
 cd "$(dirname "$0")"

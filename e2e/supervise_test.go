@@ -59,6 +59,23 @@ func supervise() int {
 	return code
 }
 
+// buildCommands builds the commands, node-cache in its own module.
+func buildCommands(ctx context.Context, bin string) error {
+	for module, packages := range map[string][]string{
+		"..":                {"./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar"},
+		"../cmd/node-cache": {"."},
+	} {
+		build := append([]string{"build", "-o", bin}, strings.Fields(os.Getenv("KUBE_DNS_E2E_BUILDFLAGS"))...)
+		build = append(build, packages...)
+		cmd := command(ctx, os.Stderr, "go", build...)
+		cmd.Dir = module
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("go %s in %s: %w", strings.Join(build, " "), module, err)
+		}
+	}
+	return nil
+}
+
 // runTests builds, starts the control plane and runs the tests. The exit code
 // is the second process's.
 func runTests(ctx context.Context, dir string) (int, error) {
@@ -70,17 +87,12 @@ func runTests(ctx context.Context, dir string) (int, error) {
 		return 1, fmt.Errorf("build kubebox: %w", err)
 	}
 	began := time.Now()
-	build := []string{"build", "-o", dir + "/bin/"}
-	build = append(build, strings.Fields(os.Getenv("KUBE_DNS_E2E_BUILDFLAGS"))...)
-	build = append(build, "./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar")
-	cmd := command(ctx, os.Stderr, "go", build...)
-	cmd.Dir = ".."
-	if err := cmd.Run(); err != nil {
-		return 1, fmt.Errorf("go %s: %w", strings.Join(build, " "), err)
+	if err := buildCommands(ctx, dir+"/bin/"); err != nil {
+		return 1, err
 	}
 	progress("commands built in %.1f s", time.Since(began).Seconds())
 
-	cmd = command(ctx, os.Stderr, "cluster/up.sh", dir+"/cluster")
+	cmd := command(ctx, os.Stderr, "cluster/up.sh", dir+"/cluster")
 	cmd.Env = append(os.Environ(), "CLUSTER_BIN="+strings.TrimSpace(out.String()))
 	if err := cmd.Run(); err != nil {
 		return 1, fmt.Errorf("start the control plane: %w", err)

@@ -32,7 +32,7 @@ func TestClients(t *testing.T) {
 	t.Run("nginx", func(t *testing.T) { testNginx(t, w) })
 	t.Run("HAProxy", func(t *testing.T) { testHAProxy(t, w) })
 	t.Run("unbound", func(t *testing.T) { testUnbound(t, w) })
-	t.Run("CoreDNS with force_tcp", func(t *testing.T) { testCoreDNS(t, w) })
+	t.Run("node-cache with force_tcp", func(t *testing.T) { testNodeCache(t, w) })
 	w.wantNoLeak(t)
 }
 

@@ -119,7 +119,7 @@ func lookPath(tool string) (string, error) {
 	return exec.LookPath(filepath.Join("/usr/sbin", tool))
 }
 
-// build makes the commands, CoreDNS and the C programs, in dir/bin.
+// build makes the commands and the C programs, in dir/bin.
 func build(dir string) error {
 	bin := filepath.Join(dir, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -127,7 +127,7 @@ func build(dir string) error {
 	}
 	for _, args := range [][]string{
 		{"go", "-C", "../..", "build", "-o", bin + "/", "./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar"},
-		{"go", "build", "-o", bin + "/coredns", "../node/nodecache"},
+		{"go", "-C", "../../cmd/node-cache", "build", "-o", bin + "/", "."},
 		{"gcc", "-O1", "-o", bin + "/glibc", "testdata/getaddrinfo.c"},
 		{"musl-gcc", "-O1", "-static", "-o", bin + "/musl", "testdata/getaddrinfo.c"},
 		{"gcc", "-O1", "-o", bin + "/cares", "testdata/cares.c", "-lcares"},

@@ -215,20 +215,20 @@ func stubZones(zones ...string) string {
 	return b.String()
 }
 
-// testCoreDNS asks through a node's cache: CoreDNS that keeps TCP connections to
-// the pod and caches.
-func testCoreDNS(t *testing.T, w *world) {
-	conf := filepath.Join(w.dir, "Corefile")
-	write(t, conf, `.:5355 {
+// testNodeCache asks through a node's cache, which keeps TCP connections to the pod.
+func testNodeCache(t *testing.T, w *world) {
+	write(t, filepath.Join(w.dir, "Corefile.base"), `.:5355 {
   errors
-  bind 127.0.0.1
+  bind __PILLAR__LOCAL__DNS__
   cache 30
   forward . 127.0.0.1:53 {
     force_tcp
   }
 }
 `)
-	run(t, filepath.Join(w.dir, "bin", "coredns"), "-conf", conf)
+	run(t, filepath.Join(w.dir, "bin", "node-cache"), "-localip=127.0.0.1", "-dns.port=5355", "-setupinterface=false",
+		"-setupiptables=false", "-metrics-listen-address=0", "-basecorefile="+filepath.Join(w.dir, "Corefile.base"),
+		"-conf="+filepath.Join(w.dir, "Corefile"))
 	waitAnswer(t, "127.0.0.1:5355", "web.default.svc.cluster.local")
 	askFamilies(t, "127.0.0.1:5355", func(name) bool { return true })
 }
