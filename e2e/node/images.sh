@@ -1,7 +1,6 @@
 #!/bin/bash
-# Packs the images that the node runs into DIR: the three commands, as `make
-# images` does, the test pods, the stand-in for NodeLocal DNSCache, and what holds
-# a pod's namespaces.
+# Packs the images that the node runs into DIR: the four commands, as `make images`
+# does, the test pods, and what holds a pod's namespaces.
 #
 #   images.sh DIR
 set -euo pipefail
@@ -14,9 +13,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 OUT=$out REGISTRY=localhost TAG=dev images/build.sh
-mkdir "$work/testpod" "$work/nodecache"
+mkdir "$work/testpod"
 CGO_ENABLED=0 go build -C e2e -trimpath -ldflags '-s -w' -o "$work/testpod/" ./node/testpod
-CGO_ENABLED=0 go build -C e2e -trimpath -ldflags '-s -w' -o "$work/nodecache/" ./node/nodecache
 go build -C tools -o "$work/" ./mkimage ./debroot
 # A C library's resolver too: it searches and fails in its own way.
 "$work/debroot" -o "$work/root" "$(command -v getent)" >/dev/null
@@ -24,4 +22,3 @@ mkdir -p "$work/root/etc"
 printf 'hosts: files dns\n' >"$work/root/etc/nsswitch.conf"
 "$work/mkimage" -o "$out/testpod.tar" -name localhost/testpod:1 -entrypoint /testpod "$work/root" "$work/testpod"
 "$work/mkimage" -o "$out/pause.tar" -name localhost/pause:1 -entrypoint '/testpod pause' "$work/testpod"
-"$work/mkimage" -o "$out/nodecache.tar" -name localhost/nodecache:1 -entrypoint /nodecache "$work/nodecache"

@@ -8,125 +8,164 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
 
 const (
-	// nodeLocalIP is where NodeLocal DNSCache listens on every node.
-	nodeLocalIP = "169.254.20.10"
-	// nodeLocalMetrics are those of its stand-in.
+	// nodeLocalIP is where node-cache listens on every node.
+	nodeLocalIP      = "169.254.20.10"
 	nodeLocalMetrics = "http://127.0.0.1:9253/metrics"
+	nodeLocalLink    = "nodelocaldns"
+	nodeLocalName    = "node-local-dns" // of the DaemonSet
 )
 
-// nodeLocalObjects are the cache of the node and a pod that asks it. The zones, the
-// caches and force_tcp are those of the real one's configuration; %[1]s is its
-// address, %[2]s that of the Service kube-dns-upstream. It asks there for outside
-// names too, so that these reach dnsmasq over TCP as well.
-const nodeLocalObjects = `
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: node-local-dns, namespace: kube-system}
-data:
-  Corefile: |
-    cluster.local:53 {
-        errors
-        cache {
-            success 9984 30
-            denial 9984 5
-        }
-        bind %[1]s
-        forward . %[2]s {
-            force_tcp
-        }
-        prometheus 127.0.0.1:9253
-    }
-    in-addr.arpa:53 ip6.arpa:53 .:53 {
-        errors
-        cache 30
-        bind %[1]s
-        forward . %[2]s {
-            force_tcp
-        }
-        prometheus 127.0.0.1:9253
-    }
----
-apiVersion: v1
-kind: Pod
-metadata: {name: node-local-dns, namespace: kube-system}
-spec:
-  hostNetwork: true
-  dnsPolicy: Default
-  terminationGracePeriodSeconds: 1
-  containers:
-    - name: node-cache
-      image: localhost/nodecache:1
-      args: [-conf, /etc/coredns/Corefile]
-      volumeMounts: [{name: config, mountPath: /etc/coredns}]
-  volumes: [{name: config, configMap: {name: node-local-dns}}]
----
+// nodeLocalPod is a client of the link-local address, as all are where kube-proxy is in
+// ipvs mode. The other pods reach the cache at the address of the Service.
+const nodeLocalPod = `
 apiVersion: v1
 kind: Pod
 metadata: {name: local, namespace: shop}
 spec:
   dnsPolicy: None
   dnsConfig:
-    nameservers: [%[1]s]
+    nameservers: [` + nodeLocalIP + `]
     searches: [shop.svc.cluster.local, svc.cluster.local, cluster.local]
     options: [{name: ndots, value: "5"}]
   terminationGracePeriodSeconds: 1
   containers: [{name: agent, image: "localhost/testpod:1", args: [serve, ":8080"]}]
 `
 
-// nodeLocal puts a cache on the node, as NodeLocal DNSCache does: it asks the pods
-// over few TCP connections, which stay open and carry everything.
+// nodeLocal puts node-cache on the node, with the DaemonSet of the manifests.
 func (c *cluster) nodeLocal(t *testing.T) {
-	t.Cleanup(func() { c.deploy(t, "modern") })
-	c.deploy(t, "node-local")
-	// No dummy device is needed for an address of the node.
-	if out, err := exec.Command("ip", "addr", "add", nodeLocalIP+"/32", "dev", "lo").CombinedOutput(); err != nil {
-		t.Fatalf("give the node the address %s: %v\n%s", nodeLocalIP, err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("ip", "addr", "del", nodeLocalIP+"/32", "dev", "lo").Run() })
 	t.Cleanup(func() {
-		_, _ = c.kubectl("-n", "kube-system", "delete", "pod/node-local-dns", "configmap/node-local-dns", "--ignore-not-found")
+		if t.Failed() {
+			c.explainNodeLocal(t)
+		}
+		for _, object := range []string{"daemonset/", "service/", "configmap/", "serviceaccount/"} {
+			_, _ = c.kubectl("-n", "kube-system", "delete", object+nodeLocalName, "--ignore-not-found")
+		}
 		_, _ = c.kubectl("-n", "shop", "delete", "pod/local", "--ignore-not-found")
+		c.deploy(t, "modern")
 	})
-	c.apply(t, fmt.Sprintf(nodeLocalObjects, nodeLocalIP, c.service(t, "kube-system", "kube-dns-upstream")[0]))
-	c.waitPod(t, "kube-system", "node-local-dns")
+	account := c.during(t, c.load(t), func() {
+		c.deploy(t, "node-local")
+		c.rolledOut(t, "kube-system", "daemonset/"+nodeLocalName)
+	})
+	progress(t, "installed under load: %v", &account)
+	if account.Bad() > 0 {
+		t.Errorf("%d queries were not answered right while the cache was installed: %v", account.Bad(), &account)
+	}
+	c.apply(t, nodeLocalPod)
 	local := c.waitPod(t, "shop", "local")
 	local.dns = nodeLocalIP + ":53"
 
-	t.Run("node-local", func(t *testing.T) { c.throughNodeLocal(t, local) })
-	t.Run("node-local and cluster-first", func(t *testing.T) {
+	t.Run("answers", func(t *testing.T) { c.throughNodeLocal(t, local) })
+	t.Run("over TCP", func(t *testing.T) { c.upstreamOfNodeLocal(t) })
+	t.Run("update", func(t *testing.T) { c.updateNodeLocal(t, local) })
+	t.Run("killed", func(t *testing.T) { c.killNodeLocal(t, local) })
+	t.Run("with cluster-first", func(t *testing.T) {
 		c.deploy(t, "node-local", "cluster-first")
+		c.settle(t)
 		c.throughNodeLocal(t, local)
+		c.upstreamOfNodeLocal(t)
 	})
+	t.Run("removed", func(t *testing.T) { c.removeNodeLocal(t) })
 }
 
-// throughNodeLocal asks the node's cache: right answers, under load, over
-// connections that are used again, after these were idle, and while a pod of
-// kube-dns is replaced.
-func (c *cluster) throughNodeLocal(t *testing.T, local pod) {
-	c.settle(t)
-	web, db := c.service(t, "shop", "web"), c.waitPod(t, "shop", "db-0")
-	eventually(t, time.Minute, func() error {
-		return errors.Join(
-			local.wantResolved("web", web...),
-			local.wantResolved("db-0.db", db.ip),
-			local.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"),
-			local.want("outside.shop"+zone, "A", "NOERROR", "CNAME www.example.test.", "A 192.0.2.80"),
-			local.want("_http._tcp.web.shop"+zone, "SRV", "NOERROR", "SRV 10 100 80 web.shop"+zone+"."),
-			local.want(reverse(web[0]), "PTR", "NOERROR", "PTR web.shop"+zone+"."),
-			local.want("missing.shop"+zone, "A", "NXDOMAIN"),
-			local.want("missing.example.test", "A", "NXDOMAIN"),
-		)
-	})
+// explainNodeLocal shows the cache and what it did to the node.
+func (c *cluster) explainNodeLocal(t *testing.T) {
+	for _, args := range [][]string{
+		{"-n", "kube-system", "get", "pods", "-l", "k8s-app=" + nodeLocalName, "-o", "wide"},
+		{"-n", "kube-system", "describe", "pods", "-l", "k8s-app=" + nodeLocalName},
+		{"-n", "kube-system", "logs", "-l", "k8s-app=" + nodeLocalName, "--prefix", "--tail=60"},
+	} {
+		out, err := c.kubectl(args...)
+		t.Logf("kubectl %s\n%s%v", strings.Join(args, " "), out, err)
+	}
+	for _, args := range [][]string{{"ip", "-brief", "address"}, {"nft", "list", "tables"}, {"ss", "-lnup"}} {
+		out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput()
+		t.Logf("%s\n%s%v", strings.Join(args, " "), out, err)
+	}
+}
 
+// cachePods are the pods of the cache, those that are going away included.
+func (c *cluster) cachePods(t *testing.T) []corev1.Pod {
+	t.Helper()
+	list, err := c.client.CoreV1().Pods("kube-system").List(t.Context(),
+		metav1.ListOptions{LabelSelector: "k8s-app=" + nodeLocalName})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}
+
+// throughNodeLocal asks the cache at both addresses, and checks that it was the cache that
+// answered at each.
+func (c *cluster) throughNodeLocal(t *testing.T, local pod) {
+	web, db := c.service(t, "shop", "web"), c.waitPod(t, "shop", "db-0")
+	for _, p := range []struct {
+		name   string
+		pod    pod
+		server string
+	}{
+		{"address of the Service", c.shop, clusterDNS}, {"address of the Service, from the host's network", c.hostnet, clusterDNS},
+		{"link-local address", local, nodeLocalIP + ":53"},
+	} {
+		before := c.requests(t, p.server)
+		eventually(t, time.Minute, func() error {
+			return errors.Join(
+				p.pod.wantResolved("web", web...),
+				p.pod.wantResolved("db-0.db", db.ip),
+				p.pod.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"),
+				p.pod.want("outside.shop"+zone, "A", "NOERROR", "CNAME www.example.test.", "A 192.0.2.80"),
+				p.pod.want("_http._tcp.web.shop"+zone, "SRV", "NOERROR", "SRV 10 100 80 web.shop"+zone+"."),
+				p.pod.want(reverse(web[0]), "PTR", "NOERROR", "PTR web.shop"+zone+"."),
+				p.pod.want("missing.shop"+zone, "A", "NXDOMAIN"),
+				p.pod.want("missing.example.test", "A", "NXDOMAIN"),
+			)
+		})
+		if got := c.requests(t, p.server) - before; got < 10 {
+			t.Errorf("%s: the cache had %d queries, so another server answered", p.name, got)
+		}
+	}
+}
+
+// requests returns how many queries the cache had at an address.
+func (c *cluster) requests(t *testing.T, server string) int {
+	t.Helper()
+	return c.metric(t, "coredns_dns_requests_total", `server="dns://`+server+`"`)
+}
+
+// metric sums up the series of the cache that have all of the labels.
+func (c *cluster) metric(t *testing.T, name string, labels ...string) int {
+	t.Helper()
+	var body string
+	eventually(t, patience, func() (err error) { body, err = get(nodeLocalMetrics); return err })
+	sum := 0
+	for line := range strings.Lines(body) {
+		series, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
+		if !ok || !strings.HasPrefix(series, name+"{") || wantLine(series, labels...) != nil {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatalf("metric %s: %v", line, err)
+		}
+		sum += int(n)
+	}
+	return sum
+}
+
+// upstreamOfNodeLocal checks what the cache asks kube-dns: over few TCP connections, which
+// are used again, also after they were idle, and while a pod of kube-dns is replaced.
+func (c *cluster) upstreamOfNodeLocal(t *testing.T) {
 	load := c.nodeLocalLoad(t)
 	opened, used := c.connections(t)
 	account := c.during(t, load, func() { time.Sleep(20 * time.Second) })
@@ -187,27 +226,167 @@ func (c *cluster) nodeLocalLoad(t *testing.T) agent.LoadOptions {
 // TCP connection, and those that used an open one. One over UDP is an error.
 func (c *cluster) connections(t *testing.T) (opened, used int) {
 	t.Helper()
-	body, err := get(nodeLocalMetrics)
+	to := `to="` + c.service(t, "kube-system", "kube-dns-upstream")[0] + `:53"`
+	for _, name := range []string{"coredns_proxy_conn_cache_hits_total", "coredns_proxy_conn_cache_misses_total"} {
+		if n := c.metric(t, name, to, `proto="udp"`); n > 0 {
+			t.Errorf("the node's cache asked kube-dns over UDP: %s is %d", name, n)
+		}
+	}
+	return c.metric(t, "coredns_proxy_conn_cache_misses_total", to), c.metric(t, "coredns_proxy_conn_cache_hits_total", to)
+}
+
+// both runs a load at each address while do runs.
+func (c *cluster) both(t *testing.T, local pod, do func()) (service, link agent.Account) {
+	t.Helper()
+	load := c.nodeLocalLoad(t)
+	_, _ = local.endLoad()
+	if err := local.startLoad(load); err != nil {
+		t.Fatalf("start the load at %s: %v", load.Server, err)
+	}
+	defer func() { _, _ = local.endLoad() }() // a failed test must not leave it running
+	load.Server = clusterDNS
+	service = c.during(t, load, do)
+	link, err := local.endLoad()
+	if err != nil {
+		t.Fatalf("end the load: %v", err)
+	}
+	return service, link
+}
+
+// updateNodeLocal replaces the pod of the cache under load. The new one runs on the node
+// while the old one does, and no query is lost.
+func (c *cluster) updateNodeLocal(t *testing.T, local pod) {
+	old := c.onlyCachePod(t)
+	progress(t, "the cache has %s", c.resident(t, old))
+	began := time.Now()
+	service, link := c.both(t, local, func() {
+		c.mustKubectl(t, "-n", "kube-system", "rollout", "restart", "daemonset/"+nodeLocalName)
+		eventually(t, time.Minute, func() error { return c.sideBySide(t, old.Name) })
+		progress(t, "two pods run on the node")
+		c.rolledOut(t, "kube-system", "daemonset/"+nodeLocalName)
+		eventually(t, 2*time.Minute, func() error {
+			if pods := c.cachePods(t); len(pods) != 1 || pods[0].Name == old.Name || restarts(&pods[0], "node-cache") > 0 {
+				return fmt.Errorf("%d pods of the cache, want the new one alone without a restart", len(pods))
+			}
+			return nil
+		})
+		time.Sleep(2 * time.Second) // the node is the new one's alone
+	})
+	took := time.Since(began)
+	progress(t, "updated in %.0f s, at the address of the Service: %v\nat %s: %v", took.Seconds(), &service, nodeLocalIP, &link)
+	controlService, controlLink := c.both(t, local, func() { time.Sleep(min(took, 30*time.Second)) })
+	progress(t, "control run: %v\n%v", &controlService, &controlLink)
+	if service.Bad() > controlService.Bad() {
+		t.Errorf("%d queries at the address of the Service were not answered right: %v", service.Bad(), &service)
+	}
+	if link.Bad() > controlLink.Bad() {
+		t.Errorf("%d queries at %s were not answered right: %v", link.Bad(), nodeLocalIP, &link)
+	}
+	c.throughNodeLocal(t, local)
+}
+
+// onlyCachePod returns the pod of the cache.
+func (c *cluster) onlyCachePod(t *testing.T) *corev1.Pod {
+	t.Helper()
+	var one corev1.Pod
+	eventually(t, time.Minute, func() error {
+		pods := c.cachePods(t)
+		if len(pods) != 1 || !ready(&pods[0]) {
+			return fmt.Errorf("%d pods of the cache, want one that is ready", len(pods))
+		}
+		one = pods[0]
+		return nil
+	})
+	return &one
+}
+
+// sideBySide reports whether a second pod runs while the old one does.
+func (c *cluster) sideBySide(t *testing.T, old string) error {
+	var others int
+	for _, p := range c.cachePods(t) {
+		switch {
+		case p.Name == old && p.DeletionTimestamp != nil:
+			return fmt.Errorf("pod %s is going away, and no other has run with it", old)
+		case p.Name != old && p.Status.Phase == corev1.PodRunning:
+			others++
+		}
+	}
+	if others != 1 {
+		return fmt.Errorf("%d other pods run, want one", others)
+	}
+	return nil
+}
+
+// killNodeLocal kills the cache under load. kube-dns answers at the address of the Service
+// until the kubelet has started it again.
+func (c *cluster) killNodeLocal(t *testing.T, local pod) {
+	victim := c.onlyCachePod(t)
+	count := restarts(victim, "node-cache")
+	service, link := c.both(t, local, func() {
+		time.Sleep(2 * time.Second)
+		signal(t, victim, "node-cache", syscall.SIGKILL)
+		eventually(t, time.Minute, func() error {
+			if p := c.onlyCachePod(t); restarts(p, "node-cache") <= count {
+				return errors.New("the container was not started again")
+			}
+			return nil
+		})
+		time.Sleep(2 * time.Second)
+	})
+	progress(t, "killed, at the address of the Service: %v\nat %s: %v", &service, nodeLocalIP, &link)
+	// Those in the process and in its sockets are lost.
+	if service.Bad() > 5 {
+		t.Errorf("%d queries at the address of the Service were not answered right: %v", service.Bad(), &service)
+	}
+	if link.Right == 0 {
+		t.Errorf("no query at %s was answered: %v", nodeLocalIP, &link)
+	}
+	c.throughNodeLocal(t, local)
+}
+
+// removeNodeLocal deletes the DaemonSet under load. kube-dns answers, and the node is as it
+// was.
+func (c *cluster) removeNodeLocal(t *testing.T) {
+	account := c.during(t, c.load(t), func() {
+		c.mustKubectl(t, "-n", "kube-system", "delete", "daemonset", nodeLocalName)
+		eventually(t, time.Minute, func() error {
+			if n := len(c.cachePods(t)); n > 0 {
+				return fmt.Errorf("%d pods of the cache are left", n)
+			}
+			return nil
+		})
+		time.Sleep(2 * time.Second)
+	})
+	progress(t, "removed under load: %v", &account)
+	if account.Bad() > 5 {
+		t.Errorf("%d queries were not answered right: %v", account.Bad(), &account)
+	}
+	for _, left := range []struct {
+		args []string
+		text string
+	}{
+		{[]string{"ip", "-brief", "address"}, nodeLocalLink},
+		{[]string{"ip", "-brief", "address"}, nodeLocalIP},
+		{[]string{"nft", "list", "tables"}, "node-cache"},
+		{[]string{"iptables-save"}, "NodeLocal DNS Cache"},
+	} {
+		out, err := exec.CommandContext(t.Context(), left.args[0], left.args[1:]...).CombinedOutput()
+		if err != nil || strings.Contains(string(out), left.text) {
+			t.Errorf("%s: %v, and %q is left:\n%s", strings.Join(left.args, " "), err, left.text, out)
+		}
+	}
+}
+
+// resident returns the resident memory of the cache, as the kernel writes it.
+func (c *cluster) resident(t *testing.T, p *corev1.Pod) string {
+	t.Helper()
+	pid, err := process(p, "node-cache")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(body) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
-		if !strings.HasPrefix(name, "coredns_proxy_conn_cache_") {
-			continue
-		}
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			t.Fatalf("metric %s: %v", line, err)
-		}
-		switch {
-		case !strings.Contains(name, `proto="tcp"`):
-			t.Errorf("the node's cache does not ask over TCP alone: %s", line)
-		case strings.HasPrefix(name, "coredns_proxy_conn_cache_hits_total"):
-			used += int(n)
-		case strings.HasPrefix(name, "coredns_proxy_conn_cache_misses_total"):
-			opened += int(n)
-		}
+	out, err := exec.CommandContext(t.Context(), "grep", "VmRSS", fmt.Sprintf("/proc/%d/status", pid)).Output()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return opened, used
+	return strings.Join(strings.Fields(string(out)), " ")
 }

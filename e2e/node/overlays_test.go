@@ -12,7 +12,7 @@ import (
 // them run on a real node. What is lost meanwhile is shown.
 func (c *cluster) overlays(t *testing.T) {
 	t.Cleanup(func() { c.deploy(t, "modern") })
-	for _, overlay := range []string{"drop-in", "dual-stack", "node-local", "cluster-first"} {
+	for _, overlay := range []string{"drop-in", "dual-stack", "cluster-first"} {
 		t.Run(overlay, func(t *testing.T) {
 			c.settle(t)
 			if overlay == "drop-in" { // the API server's own role is all it has
