@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -9,6 +12,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	switch part := os.Getenv("PLAY"); part {
+	case "":
+	case "agent":
+		main()
+	default:
+		if err := play(strings.Fields(part)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	testscript.Main(m, map[string]func(){"node-cache": main})
 }
 

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/agent"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/handover"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/internal/cli"
@@ -50,6 +53,16 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return cli.Failed(err)
 	}
 	log := cli.Logger()
+	parts := agent.Parts{Log: log, Version: cli.Version()}
+	if opts.Handover {
+		peer, err := handover.Join(ctx, opts.Net.Interface, log)
+		if err != nil {
+			log.Warn("cannot take over from another agent", "err", err)
+		} else {
+			parts.Handover = peer
+			opts.Net.Interface = linkName(opts, peer, log)
+		}
+	}
 	network := hostnet.New(hostnet.Config{
 		Interface: opts.Net.Interface, Addrs: opts.Net.LocalIPs, Port: opts.Listen.DNSPort,
 		HealthPort: opts.Listen.HealthPort, SetupInterface: opts.Net.SetupInterface,
@@ -57,7 +70,22 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	})
 	// CoreDNS has its metrics in the default registry.
 	reg, gatherer := prometheus.DefaultRegisterer, prometheus.DefaultGatherer //nolint:forbidigo // see above
-	return cli.Failed(agent.Run(ctx, opts, agent.Parts{
-		Network: network, Log: log, Version: cli.Version(), Metrics: agent.NewMetrics(reg), Gatherer: gatherer,
-	}))
+	parts.Network, parts.Metrics, parts.Gatherer = network, agent.NewMetrics(reg), gatherer
+	return cli.Failed(agent.Run(ctx, opts, parts))
+}
+
+// linkName is the name of the link. While an agent of another kind serves it is a name of
+// our own: that agent removes its link at its end.
+func linkName(opts options.Options, peer *handover.Peer, log *slog.Logger) string {
+	addrs := make([]netip.AddrPort, len(opts.Net.LocalIPs))
+	for i, addr := range opts.Net.LocalIPs {
+		addrs[i] = netip.AddrPortFrom(addr, opts.Listen.DNSPort)
+	}
+	if peer.HasPredecessor() || !handover.Taken(addrs) {
+		return opts.Net.Interface
+	}
+	const longest = 15 // IFNAMSIZ, less the final zero
+	name := opts.Net.Interface[:min(len(opts.Net.Interface), longest-1)] + "1"
+	log.Info("another program serves at our addresses, taking over from it", "interface", name)
+	return name
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/sources"
 	"github.com/kube-dns/kube-dns/internal/cli"
@@ -33,18 +34,22 @@ type Network interface {
 	// Run puts back link, addresses and rules when they are gone, until ctx is done. It
 	// passes the result of each check, and nil when it had no error.
 	Run(ctx context.Context, link, rules func(error)) error
-	// Close is Withdraw. It then removes link and addresses, unless leaveLink.
-	Close(leaveLink bool) error
+	// Close is Withdraw. It then removes link and addresses, less what is left.
+	Close(leave hostnet.Leave) error
 }
 
 // A Handover is the change from one agent to the next.
 type Handover interface {
 	// Steer sends all new packets and connections for addrs to our sockets.
 	Steer(addrs []netip.AddrPort) error
-	// Serving informs a predecessor that we serve.
-	Serving() error
-	// Succeeded is closed when a successor serves.
-	Succeeded() <-chan struct{}
+	// HasPredecessor reports whether another agent of ours serves.
+	HasPredecessor() bool
+	// Serving informs a predecessor that we serve, with addresses on link.
+	Serving(link string) error
+	// Run waits for a successor until ctx is done.
+	Run(ctx context.Context) error
+	// Succeeded reports whether a successor serves, and its link.
+	Succeeded() (link string, ok bool)
 }
 
 // Parts are what an agent is made of. A nil Network or Handover is not used.
@@ -92,6 +97,9 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	stopNetwork := a.keepNetwork(ctx)
 	group.Go(func() error { return a.configure(ctx) })
 	group.Go(func() error { return a.serve(ctx) })
+	if a.Handover != nil {
+		group.Go(func() error { return a.Handover.Run(ctx) })
+	}
 	return errors.Join(group.Wait(), stopNetwork(), a.close())
 }
 
@@ -185,7 +193,15 @@ func (a *agent) takeOver() error {
 	if a.Handover == nil {
 		return nil
 	}
-	return errors.Join(a.Handover.Steer(a.addrs()), a.Handover.Serving())
+	err := errors.Join(a.Handover.Steer(a.addrs()), a.Handover.Serving(a.opts.Net.Interface))
+	switch {
+	case err != nil:
+		a.Metrics.handover.WithLabelValues(handoverFailed).Inc()
+	case a.Handover.HasPredecessor():
+		a.Metrics.handover.WithLabelValues(handoverDone).Inc()
+		a.Log.Info("this agent serves in the place of the one before")
+	}
+	return err
 }
 
 // ensureAddresses makes what is missing of link and addresses.
@@ -206,8 +222,8 @@ func (a *agent) close() error {
 	if a.opts.Net.SkipTeardown {
 		network = nil
 	}
-	// A successor may use the same rules.
-	if network != nil && !a.succeeded() {
+	link, succeeded := a.succeeded()
+	if network != nil && !succeeded { // else the rules are those of the successor
 		errs = append(errs, network.Withdraw())
 	}
 	if a.opts.PIDFile != "" {
@@ -215,20 +231,15 @@ func (a *agent) close() error {
 	}
 	errs = append(errs, a.server.stop())
 	if network != nil {
-		errs = append(errs, network.Close(a.succeeded()))
+		errs = append(errs, network.Close(hostnet.Leave{Link: succeeded && link == a.opts.Net.Interface, Rules: succeeded}))
 	}
 	return errors.Join(errs...)
 }
 
-// succeeded reports whether a successor uses the link.
-func (a *agent) succeeded() bool {
+// succeeded reports whether a successor serves, and the link that it uses.
+func (a *agent) succeeded() (link string, ok bool) {
 	if a.Handover == nil {
-		return false
+		return "", false
 	}
-	select {
-	case <-a.Handover.Succeeded():
-		return true
-	default:
-		return false
-	}
+	return a.Handover.Succeeded()
 }

@@ -86,6 +86,9 @@ func (a *agent) renew(ctx context.Context) {
 		a.Metrics.fallback.WithLabelValues(noRules).Inc()
 		a.Log.Error("cannot make the rules", "err", err)
 	}
+	if err == nil && !a.watch.serving.Load() {
+		a.Log.Info("this agent is ready: queries for its addresses are answered here", "addresses", a.opts.Net.LocalIPs)
+	}
 	a.watch.set(err == nil)
 }
 

@@ -11,12 +11,19 @@ type Metrics struct {
 	setupErrors *prometheus.CounterVec
 	serving     *prometheus.GaugeVec
 	fallback    *prometheus.CounterVec
+	handover    *prometheus.CounterVec
 }
 
 // Reasons of a fallback to kube-dns.
 const (
 	noReply = "no_reply" // our own query was not answered
 	noRules = "rules"    // the rules could not be made
+)
+
+// Results of taking over from another agent.
+const (
+	handoverDone   = "done"
+	handoverFailed = "failed"
 )
 
 // NewMetrics registers the metrics.
@@ -34,6 +41,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "nodecache_fallback_total",
 			Help: "How often the rules were removed, or could not be made, so that pods reach kube-dns.",
 		}, []string{"reason"}),
+		handover: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nodecache_handover_total",
+			Help: "How often this agent took over from another one, by result: done or failed.",
+		}, []string{"result"}),
 	}
 	for _, kind := range []string{"iptables", "iptables_lock", "interface_add", "interface_check", "configmap"} {
 		m.setupErrors.WithLabelValues(kind)
@@ -41,7 +52,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, reason := range []string{noReply, noRules} {
 		m.fallback.WithLabelValues(reason)
 	}
-	reg.MustRegister(m.setupErrors, m.serving, m.fallback)
+	for _, result := range []string{handoverDone, handoverFailed} {
+		m.handover.WithLabelValues(result)
+	}
+	reg.MustRegister(m.setupErrors, m.serving, m.fallback, m.handover)
 	return m
 }
 

@@ -225,6 +225,8 @@ type member struct {
 	stop func()
 }
 
+func (m member) succeeded() bool { link, ok := m.Succeeded(); return ok && link == "link0" }
+
 func join(t *testing.T, name string) member {
 	t.Helper()
 	p, err := handover.Join(t.Context(), name, quiet())
@@ -268,38 +270,38 @@ func joinAfter(t *testing.T, name string) (m member) {
 
 func TestPeers(t *testing.T) {
 	first := join(t, iface(t))
-	if first.HasPredecessor() || first.Succeeded() {
+	if first.HasPredecessor() || first.succeeded() {
 		t.Fatal("the first agent has a peer")
 	}
 	second := joinAfter(t, iface(t))
-	if first.Succeeded() {
+	if first.succeeded() {
 		t.Error("the second agent counts before it serves")
 	}
-	if err := second.Serving(); err != nil {
+	if err := second.Serving("link0"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first knows", first.Succeeded)
+	eventually(t, "the first knows", first.succeeded)
 	// A third one, while the first is still there.
 	third := joinAfter(t, iface(t))
-	if err := third.Serving(); err != nil {
+	if err := third.Serving("link0"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the second knows", second.Succeeded)
+	eventually(t, "the second knows", second.succeeded)
 	// The third one ends first: the second serves again, and the first not.
 	third.stop()
-	eventually(t, "the second serves again", func() bool { return !second.Succeeded() })
-	if !first.Succeeded() {
+	eventually(t, "the second serves again", func() bool { return !second.succeeded() })
+	if !first.succeeded() {
 		t.Error("the first serves again, although the second does")
 	}
 	second.stop()
-	eventually(t, "the first serves again", func() bool { return !first.Succeeded() })
+	eventually(t, "the first serves again", func() bool { return !first.succeeded() })
 	fourth := joinAfter(t, iface(t))
-	if err := fourth.Serving(); err != nil {
+	if err := fourth.Serving("link0"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first knows of the fourth", first.Succeeded)
+	eventually(t, "the first knows of the fourth", first.succeeded)
 	first.stop()
-	if fourth.Succeeded() {
+	if fourth.succeeded() {
 		t.Error("the end of a predecessor is no successor")
 	}
 }
@@ -310,13 +312,13 @@ func TestSuccessorDiesBeforeItServes(t *testing.T) {
 	second := joinAfter(t, iface(t))
 	second.stop()
 	third := joinAfter(t, iface(t))
-	if first.Succeeded() {
+	if first.succeeded() {
 		t.Error("an agent that never served counts")
 	}
-	if err := third.Serving(); err != nil {
+	if err := third.Serving("link0"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first knows", first.Succeeded)
+	eventually(t, "the first knows", first.succeeded)
 }
 
 // What is no message of an agent changes nothing, and other users are refused.
@@ -348,11 +350,11 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("a process of another user: got %q, %v, want a closed connection", out, err)
 		}
 	}
-	if first.Succeeded() {
+	if first.succeeded() {
 		t.Error("a stranger is taken for a successor")
 	}
 	second := joinAfter(t, name)
-	if err := second.Serving(); err != nil || !second.HasPredecessor() {
+	if err := second.Serving("link0"); err != nil || !second.HasPredecessor() {
 		t.Errorf("after strangers: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -30,12 +31,15 @@ type Peer struct {
 	mu          sync.Mutex
 	predecessor net.Conn // it counts us as its successor while this is open
 	successor   net.Conn // it serves in our place while this is open
+	link        string   // of the successor
 }
 
 // A message is what a successor reports. It is one line of JSON.
 type message struct {
 	// Serving: new queries reach the successor.
 	Serving bool `json:"serving"`
+	// Link is the interface with the successor's addresses.
+	Link string `json:"link"`
 }
 
 const (
@@ -55,6 +59,9 @@ func parseMessage(line []byte) (message, error) {
 	}
 	if err := json.Unmarshal(line, &m); err != nil {
 		return m, fmt.Errorf("this is no message of an agent: %w", err)
+	}
+	if len(m.Link) >= unix.IFNAMSIZ {
+		return message{}, fmt.Errorf("no interface can be called %q", m.Link)
 	}
 	return m, nil
 }
@@ -78,6 +85,9 @@ func Join(ctx context.Context, iface string, log *slog.Logger) (*Peer, error) {
 	return p, nil
 }
 
+// Steer is the function Steer.
+func (p *Peer) Steer(addrs []netip.AddrPort) error { return Steer(addrs) }
+
 // HasPredecessor reports whether another agent of ours serves on this node.
 func (p *Peer) HasPredecessor() bool {
 	p.mu.Lock()
@@ -85,15 +95,16 @@ func (p *Peer) HasPredecessor() bool {
 	return p.predecessor != nil
 }
 
-// Serving informs the predecessor, if there is one, that new queries reach this agent.
-func (p *Peer) Serving() error {
+// Serving informs the predecessor, if there is one, that new queries reach this agent,
+// whose addresses are on link.
+func (p *Peer) Serving(link string) error {
 	p.mu.Lock()
 	conn := p.predecessor
 	p.mu.Unlock()
 	if conn == nil {
 		return nil
 	}
-	line, err := json.Marshal(message{Serving: true})
+	line, err := json.Marshal(message{Serving: true, Link: link})
 	if err != nil {
 		return err
 	}
@@ -110,12 +121,12 @@ func (p *Peer) Serving() error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// Succeeded reports whether another agent serves in the place of this one. It turns false
-// again when that one ends first.
-func (p *Peer) Succeeded() bool {
+// Succeeded reports whether another agent serves in the place of this one, and the link
+// of that one. It turns false again when that one ends first.
+func (p *Peer) Succeeded() (link string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.successor != nil
+	return p.link, p.successor != nil
 }
 
 // Run waits for a successor until ctx is done.
@@ -126,23 +137,23 @@ func (p *Peer) Run(ctx context.Context) error {
 		if err != nil {
 			return nil // ctx is done
 		}
-		successor := p.await(ctx, ln)
+		successor, link := p.await(ctx, ln)
 		// The name is the successor's from now on.
 		_ = ln.Close()
 		if successor == nil {
 			return nil
 		}
-		p.set(successor)
+		p.set(successor, link)
 		_, err = successor.Write([]byte{'\n'})
 		p.log.Info("another agent serves in the place of this one")
 		if err == nil {
 			p.awaitEnd(ctx, successor)
 		}
-		p.set(nil)
 		_ = successor.Close()
 		if ctx.Err() != nil {
-			return nil
+			return nil // it still serves
 		}
+		p.set(nil, "")
 		p.log.Warn("the agent that served in the place of this one has ended, this one serves again")
 	}
 }
@@ -162,13 +173,14 @@ func (p *Peer) listen(ctx context.Context) (*net.UnixListener, error) {
 	}
 }
 
-// await returns the connection of a process that reports that it serves; nil when ctx is done.
-func (p *Peer) await(ctx context.Context, ln *net.UnixListener) net.Conn {
+// await returns the connection of a process that reports that it serves, and its link; nil
+// when ctx is done.
+func (p *Peer) await(ctx context.Context, ln *net.UnixListener) (successor net.Conn, link string) {
 	defer p.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	context.AfterFunc(ctx, func() { _ = ln.SetDeadline(time.Now()) })
-	said := make(chan net.Conn)
+	said := make(chan served)
 	accepted := make(chan net.Conn)
 	p.running.Go(func() {
 		defer close(accepted)
@@ -189,18 +201,24 @@ func (p *Peer) await(ctx context.Context, ln *net.UnixListener) net.Conn {
 		select {
 		case conn, ok := <-accepted:
 			if !ok {
-				return nil
+				return nil, ""
 			}
 			p.running.Go(func() { p.listenTo(ctx, conn, said) })
-		case conn := <-said:
-			return conn
+		case s := <-said:
+			return s.conn, s.link
 		}
 	}
 }
 
+// served is a successor that serves.
+type served struct {
+	conn net.Conn
+	link string
+}
+
 // listenTo reads the one message of a connection, which may take as long as the other
 // agent needs to start.
-func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- net.Conn) {
+func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- served) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
 	err := p.check(conn)
 	var m message
@@ -215,7 +233,7 @@ func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- net.Conn
 	switch {
 	case err == nil && m.Serving && !ended:
 		select {
-		case said <- conn:
+		case said <- served{conn, m.Link}:
 			return
 		case <-ctx.Done():
 		}
@@ -254,10 +272,10 @@ func (p *Peer) check(conn net.Conn) error {
 	return nil
 }
 
-func (p *Peer) set(successor net.Conn) {
+func (p *Peer) set(successor net.Conn, link string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.successor = successor
+	p.successor, p.link = successor, link
 }
 
 func (p *Peer) close() {

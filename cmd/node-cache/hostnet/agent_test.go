@@ -33,7 +33,7 @@ func runAgent(text string) error {
 	cfg.Log = log
 	n := New(cfg)
 	if _, err := n.EnsureAddresses(); err != nil {
-		return errors.Join(err, n.Close(false))
+		return errors.Join(err, n.Close(Leave{}))
 	}
 	for _, addr := range cfg.Addrs {
 		if err := serveDNS(netip.AddrPortFrom(addr, cfg.Port), "agent"); err != nil {
@@ -78,7 +78,7 @@ func keepServing(ctx context.Context, n *Network, log *slog.Logger) error {
 	defer running.Wait()
 	defer cancel()
 	if err := begin(n); err != nil {
-		return errors.Join(err, n.Close(false))
+		return errors.Join(err, n.Close(Leave{}))
 	}
 	fmt.Println("serving")
 	words := make(chan string)
@@ -122,7 +122,7 @@ func end(n *Network, word string) error {
 	if word == "exit" {
 		return nil
 	}
-	return n.Close(word == "leave")
+	return n.Close(Leave{Link: word == "leave", Rules: word == "leave"})
 }
 
 // serveDNS answers every query with the name of the server. The sockets are in the

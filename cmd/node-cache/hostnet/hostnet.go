@@ -57,14 +57,19 @@ func (n *Network) Withdraw() error {
 	return n.rules.withdraw()
 }
 
-// Close removes what New and the other methods made. With leaveLink, another agent uses
-// link, addresses and the rules in iptables: they stay.
-func (n *Network) Close(leaveLink bool) error {
+// Leave is what Close leaves to another agent.
+type Leave struct {
+	Link  bool // link and addresses
+	Rules bool // the rules in iptables
+}
+
+// Close removes what New and the other methods made, less what another agent uses.
+func (n *Network) Close(leave Leave) error {
 	var errs []error
 	if n.rules != nil {
-		errs = append(errs, n.rules.close(leaveLink), n.removeAccepts(leaveLink))
+		errs = append(errs, n.rules.close(leave.Rules), n.removeAccepts(leave.Rules))
 	}
-	if n.link != nil && !leaveLink {
+	if n.link != nil && !leave.Link {
 		errs = append(errs, n.link.remove())
 	}
 	return errors.Join(errs...)
