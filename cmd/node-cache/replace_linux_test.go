@@ -50,7 +50,7 @@ const baseCorefile = `cluster.local:53 {
 `
 
 // play runs one process of the test network: "kube-dns ADDR", "load", or "foreign", a
-// server at the agents' addresses that shares the port and knows nothing of hand-over.
+// server at the agents' addresses that shares the port and has no hand-over.
 func play(args []string) error {
 	switch args[0] {
 	case "kube-dns":
