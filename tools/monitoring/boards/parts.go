@@ -163,52 +163,73 @@ func nodeCacheBoard() Board {
 	return Board{
 		Name: nodeCacheName, Title: "kube-dns / Node cache", Instances: "coredns_nodecache_setup_errors_total",
 		Description: "NodeLocal DNSCache on the nodes: queries, cache, upstreams, and set-up.",
-		Rows: []Row{
-			{"Queries", []Panel{
-				{
-					Title: "Nodes", Unit: units.Short, Help: "Node caches that are scraped, and those that do not reply.",
-					Targets: []Target{{`sum(up{$n})`, "up"}, {`count(up{$n} == 0) or vector(0)`, "down"}},
-				},
-				{
-					Title: "Replies by zone and code", Unit: units.RequestsPerSecond, Help: "Replies of the node caches.",
-					Targets: one(`sum by (zone, rcode) (rate(coredns_dns_responses_total{$n}[$i]))`, "{{zone}} {{rcode}}"),
-				},
-				{
-					Title: "Latency by zone", Unit: units.Seconds, Help: "Median and 99th percentile of the node caches.",
-					Targets: quantiles("coredns_dns_request_duration_seconds", "$n", "zone"),
-				},
-			}},
-			{"Cache and upstreams", []Panel{
-				{
-					Title: "Cache hits", Unit: units.PercentUnit, Help: "Queries that the cache answered, by zone.",
-					Targets: one(`sum by (zones) (rate(coredns_cache_hits_total{$n}[$i]))`+
-						` / sum by (zones) (rate(coredns_cache_requests_total{$n}[$i]))`, "{{zones}}"),
-				},
-				{
-					Title: "Latency of upstreams", Unit: units.Seconds, Help: "Median and 99th percentile by server.",
-					Targets: quantiles("coredns_proxy_request_duration_seconds", "$n", "to"),
-				},
-				{
-					Title: "SERVFAIL by node", Unit: units.RequestsPerSecond, Help: "The ten nodes with the most SERVFAIL.",
-					Targets: one(`topk(10, sum by (instance) (`+
-						`rate(coredns_dns_responses_total{$n, rcode="SERVFAIL"}[$i])))`, "{{instance}}"),
-				},
-			}},
-			{"Set-up", []Panel{
-				{
-					Title: "Set-up errors", Unit: units.Short, Help: "Failed steps of the set-up of the node, by type.",
-					Targets: one(`sum by (errortype) (increase(coredns_nodecache_setup_errors_total{$n}[$i]))`,
-						"{{errortype}}"),
-				},
-				{
-					Title: "Refused Corefiles", Unit: units.Short, Help: "Reloads that failed; the configuration before stays in use.",
-					Targets: one(`sum(increase(coredns_reload_failed_total{$n}[$i]))`, "failed reloads"),
-				},
-				{
-					Title: "Memory", Unit: units.BytesIEC, Help: "Resident memory of each node cache.",
-					Targets: one(`process_resident_memory_bytes{$n}`, "{{instance}}"),
-				},
-			}},
-		},
+		Rows:        []Row{nodeCacheQueries(), nodeCacheUpstreams(), nodeCacheSetup()},
 	}
+}
+
+func nodeCacheQueries() Row {
+	return Row{"Queries", []Panel{
+		{
+			Title: "Nodes", Unit: units.Short, Help: "Node caches that are scraped, and those that do not reply.",
+			Targets: []Target{{`sum(up{$n})`, "up"}, {`count(up{$n} == 0) or vector(0)`, "down"}},
+		},
+		{
+			Title: "Replies by zone and code", Unit: units.RequestsPerSecond, Help: "Replies of the node caches.",
+			Targets: one(`sum by (zone, rcode) (rate(coredns_dns_responses_total{$n}[$i]))`, "{{zone}} {{rcode}}"),
+		},
+		{
+			Title: "Latency by zone", Unit: units.Seconds, Help: "Median and 99th percentile of the node caches.",
+			Targets: quantiles("coredns_dns_request_duration_seconds", "$n", "zone"),
+		},
+	}}
+}
+
+func nodeCacheUpstreams() Row {
+	return Row{"Cache and upstreams", []Panel{
+		{
+			Title: "Cache hits", Unit: units.PercentUnit, Help: "Queries that the cache answered, by zone.",
+			Targets: one(`sum by (zones) (rate(coredns_cache_hits_total{$n}[$i]))`+
+				` / sum by (zones) (rate(coredns_cache_requests_total{$n}[$i]))`, "{{zones}}"),
+		},
+		{
+			Title: "Latency of upstreams", Unit: units.Seconds, Help: "Median and 99th percentile by server.",
+			Targets: quantiles("coredns_proxy_request_duration_seconds", "$n", "to"),
+		},
+		{
+			Title: "SERVFAIL by node", Unit: units.RequestsPerSecond, Help: "The ten nodes with the most SERVFAIL.",
+			Targets: one(`topk(10, sum by (instance) (`+
+				`rate(coredns_dns_responses_total{$n, rcode="SERVFAIL"}[$i])))`, "{{instance}}"),
+		},
+	}}
+}
+
+func nodeCacheSetup() Row {
+	return Row{"Set-up", []Panel{
+		{
+			Kind: Timeline, Title: "Serving", Unit: units.NoUnit,
+			Help:    "1 while the rules are in place and the node cache answers its own query.",
+			Targets: one(`max by (instance, address) (nodecache_serving{$n})`, "{{instance}} {{address}}"),
+		},
+		{
+			Title: "Fallbacks and loops", Unit: units.Short,
+			Help: "Times that pods were sent to kube-dns instead, and zones that are forwarded back.",
+			Targets: []Target{
+				{`sum by (reason) (increase(nodecache_fallback_total{$n}[$i]))`, "{{reason}}"},
+				{`sum by (zone) (nodecache_upstream_loop{$n})`, "loop of {{zone}}"},
+			},
+		},
+		{
+			Title: "Set-up errors", Unit: units.Short, Help: "Failed steps of the set-up of the node, by type.",
+			Targets: one(`sum by (errortype) (increase(coredns_nodecache_setup_errors_total{$n}[$i]))`,
+				"{{errortype}}"),
+		},
+		{
+			Title: "Refused Corefiles", Unit: units.Short, Help: "Reloads that failed; the configuration before stays in use.",
+			Targets: one(`sum(increase(coredns_reload_failed_total{$n}[$i]))`, "failed reloads"),
+		},
+		{
+			Title: "Memory", Unit: units.BytesIEC, Help: "Resident memory of each node cache.",
+			Targets: one(`process_resident_memory_bytes{$n}`, "{{instance}}"),
+		},
+	}}
 }
