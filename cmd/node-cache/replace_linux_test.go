@@ -224,6 +224,7 @@ type process struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	lines *bufio.Scanner
+	out   io.Reader
 	log   string
 }
 
@@ -258,7 +259,7 @@ func (n *network) exec(ns string, args []string, environment ...string) *process
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	p.lines = bufio.NewScanner(out)
+	p.lines, p.out = bufio.NewScanner(out), out
 	if err := p.cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
@@ -289,10 +290,7 @@ func (n *network) agent(flags ...string) *process {
 		"-health-listen-address=" + localAddr + ":8181", "-syncinterval=1s",
 	}, flags...)
 	p := n.exec(n.node, args, "PLAY=agent", "KUBE_DNS_UPSTREAM_SERVICE_HOST="+kubeAddr)
-	go func() { // CoreDNS prints what it serves
-		for p.lines.Scan() { //nolint:revive // nothing is to be done
-		}
-	}()
+	go func() { _, _ = io.Copy(io.Discard, p.out) }() // CoreDNS prints what it serves
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if strings.Contains(p.readLog(), "this agent is ready") {
 			return p

@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kube-dns/kube-dns/pkg/dns"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// A Zone is what is explained. A *dns.Zone is one.
+// A Zone is what is explained. A *kubedns.Zone is one.
 type Zone interface {
-	Explain(ctx context.Context, name string, qtype uint16) dns.Explanation
+	Explain(ctx context.Context, name string, qtype uint16) kubedns.Explanation
 	ReverseRecords(addr netip.Addr) ([]backend.Record, error)
 }
 

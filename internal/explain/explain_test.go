@@ -7,30 +7,30 @@ import (
 	"testing"
 
 	"github.com/kube-dns/kube-dns/internal/explain"
-	"github.com/kube-dns/kube-dns/pkg/dns"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-func zone() *dns.Zone {
-	z := dns.NewZone(dns.Options{})
+func zone() *kubedns.Zone {
+	z := kubedns.NewZone(kubedns.Options{})
 	addr := netip.MustParseAddr
-	z.SetService(dns.Service{
-		Key: dns.Key{Namespace: "prod", Name: "web"}, ClusterIPs: []netip.Addr{addr("10.0.0.1")},
-		Ports: []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}},
+	z.SetService(kubedns.Service{
+		Key: kubedns.Key{Namespace: "prod", Name: "web"}, ClusterIPs: []netip.Addr{addr("10.0.0.1")},
+		Ports: []kubedns.Port{{Name: "http", Protocol: "tcp", Number: 80}},
 	})
-	z.SetService(dns.Service{Key: dns.Key{Namespace: "prod", Name: "db"}, Headless: true})
-	z.SetEndpoints(dns.Endpoints{
-		Key: dns.Key{Namespace: "prod", Name: "db-1"}, Service: "db", AnyReady: true,
-		Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{{Addr: addr("10.1.0.1"), Hostname: "db-0", Ready: true}}}},
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "db"}, Headless: true})
+	z.SetEndpoints(kubedns.Endpoints{
+		Key: kubedns.Key{Namespace: "prod", Name: "db-1"}, Service: "db", AnyReady: true,
+		Subsets: []kubedns.Subset{{Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.1"), Hostname: "db-0", Ready: true}}}},
 	})
-	z.SetService(dns.Service{Key: dns.Key{Namespace: "prod", Name: "idle"}, Headless: true})
-	z.SetService(dns.Service{Key: dns.Key{Namespace: "prod", Name: "ext"}, ExternalName: "www.example.com"})
-	z.SetService(dns.Service{Key: dns.Key{Namespace: "prod", Name: "alias"}, ExternalName: "web.prod.svc.cluster.local"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "idle"}, Headless: true})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "ext"}, ExternalName: "www.example.com"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "alias"}, ExternalName: "web.prod.svc.cluster.local"})
 	z.Publish()
 	z.MarkSynced()
 	return z
 }
 
-func explainer(z *dns.Zone) *explain.Explainer {
+func explainer(z *kubedns.Zone) *explain.Explainer {
 	return &explain.Explainer{Zone: z, Domain: "cluster.local.", Route: func(name string) string {
 		if strings.Count(name, ".") < 2 {
 			return ""
@@ -97,7 +97,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainNotReady(t *testing.T) {
-	w, err := explainer(dns.NewZone(dns.Options{})).Explain(t.Context(), explain.Question{Name: "web", Namespace: "prod"})
+	w, err := explainer(kubedns.NewZone(kubedns.Options{})).Explain(t.Context(), explain.Question{Name: "web", Namespace: "prod"})
 	if err != nil || w.Steps[0].Result != "SERVFAIL" || !strings.Contains(w.Summary, "first lists") {
 		t.Errorf("%+v, %v, want SERVFAIL and that the first lists are not complete", w, err)
 	}

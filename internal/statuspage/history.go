@@ -121,8 +121,8 @@ func (h *History) sample() {
 		now := sums(families, c)
 		if was := h.last[i]; was != nil {
 			for name, sum := range now {
-				line := append(h.rates[i][name], max(0, sum-was[name])/Every.Seconds())
-				h.rates[i][name] = line[max(0, len(line)-samples):]
+				h.rates[i][name] = append(h.rates[i][name], max(0, sum-was[name])/Every.Seconds())
+				h.rates[i][name] = h.rates[i][name][max(0, len(h.rates[i][name])-samples):]
 			}
 		}
 		h.last[i] = now

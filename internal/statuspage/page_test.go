@@ -34,12 +34,12 @@ func example(*http.Request) statuspage.Page {
 	}
 }
 
-func get(path, accept, method string) *http.Response {
+func get(path, accept, method string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
 	statuspage.Handler(example).ServeHTTP(w, r)
-	return w.Result()
+	return w
 }
 
 func TestFormats(t *testing.T) {
@@ -59,21 +59,19 @@ func TestFormats(t *testing.T) {
 		{"/?format=xml", "", "GET", 400, "text/plain; charset=utf-8", `format "xml" is not known: use html, text or json`},
 		{"/", "", "POST", 405, "text/plain; charset=utf-8", "use GET"},
 	} {
-		resp := get(tt.path, tt.accept, tt.method)
-		var b strings.Builder
-		if err := resp.Write(&b); err != nil {
-			t.Fatal(err)
-		}
-		if got := resp.Header.Get("Content-Type"); resp.StatusCode != tt.code || got != tt.contentType || !strings.Contains(b.String(), tt.body) {
+		w := get(tt.path, tt.accept, tt.method)
+		contentType, body := w.Header().Get("Content-Type"), w.Body.String()
+		if w.Code != tt.code || contentType != tt.contentType || !strings.Contains(body, tt.body) {
 			t.Errorf("%s %s for %q: got %d %q\n%s\nwant %d %q with %q",
-				tt.method, tt.path, tt.accept, resp.StatusCode, got, &b, tt.code, tt.contentType, tt.body)
+				tt.method, tt.path, tt.accept, w.Code, contentType, body, tt.code, tt.contentType, tt.body)
 		}
-		if strings.Contains(tt.contentType, "html") && strings.Contains(b.String(), "<script") {
-			t.Errorf("what a client sent is part of the document:\n%s", &b)
+		if strings.Contains(tt.contentType, "html") && strings.Contains(body, "<script") {
+			t.Errorf("what a client sent is part of the document:\n%s", body)
 		}
 	}
 	var p statuspage.Page
-	if err := json.NewDecoder(get("/?format=json", "", "GET").Body).Decode(&p); err != nil || p.Summary == "" || len(p.Parts) != 2 {
+	err := json.NewDecoder(get("/?format=json", "", "GET").Body).Decode(&p)
+	if err != nil || p.Summary == "" || len(p.Parts) != 2 {
 		t.Errorf("got %+v, %v, want the page", p, err)
 	}
 }
