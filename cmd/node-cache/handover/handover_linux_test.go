@@ -47,7 +47,7 @@ func helper(args []string) error {
 		addrs = append(addrs, addr)
 	}
 	var servers []*dns.Server
-	var running sync.WaitGroup
+	var running, starting sync.WaitGroup
 	for _, addr := range addrs {
 		list, err := listen(addr)
 		if err != nil {
@@ -55,6 +55,8 @@ func helper(args []string) error {
 		}
 		for _, s := range list {
 			servers = append(servers, s)
+			starting.Add(1)
+			s.NotifyStartedFunc = starting.Done
 			running.Go(func() { _ = s.ActivateAndServe() })
 		}
 	}
@@ -63,6 +65,7 @@ func helper(args []string) error {
 			return err
 		}
 	}
+	starting.Wait() // Shutdown refuses a server that has not started
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	for _, s := range servers {
