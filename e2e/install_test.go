@@ -280,7 +280,7 @@ func testHelm(t *testing.T, helm, mode string) {
 func TestHelmDryRun(t *testing.T) {
 	helm := goTool(t, "helm")
 	out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
-		"--set=image.registry=registry.example/dns,nodeLocal=true,dualStack=true,clusterFirst=true")
+		"--set=image.registry=registry.example/dns,nodeLocal.enabled=true,dualStack=true,clusterFirst=true")
 	client, warnings := warningClient(t)
 	for doc := range strings.SplitSeq(out, "\n---\n") {
 		dryRun(t, client, decoded(t, doc))
