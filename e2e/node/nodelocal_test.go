@@ -67,13 +67,17 @@ func (c *cluster) nodeLocal(t *testing.T) {
 	local.dns = nodeLocalIP + ":53"
 
 	t.Run("answers", func(t *testing.T) { c.throughNodeLocal(t, local) })
-	t.Run("over TCP", func(t *testing.T) { c.upstreamOfNodeLocal(t) })
 	t.Run("update", func(t *testing.T) { c.updateNodeLocal(t, local) })
 	t.Run("killed", func(t *testing.T) { c.killNodeLocal(t, local) })
+	t.Run("over TCP", func(t *testing.T) {
+		c.forceTCP(t)
+		c.upstreamOfNodeLocal(t)
+	})
 	t.Run("with cluster-first", func(t *testing.T) {
 		c.deploy(t, "node-local", "cluster-first")
 		c.settle(t)
 		c.throughNodeLocal(t, local)
+		c.forceTCP(t)
 		c.upstreamOfNodeLocal(t)
 	})
 	t.Run("removed", func(t *testing.T) { c.removeNodeLocal(t) })
@@ -163,12 +167,57 @@ func (c *cluster) metric(t *testing.T, name string, labels ...string) int {
 	return sum
 }
 
+// forceTCP gives the cache the option that older Corefiles have, and waits until it is in
+// use.
+func (c *cluster) forceTCP(t *testing.T) {
+	t.Helper()
+	maps := c.client.CoreV1().ConfigMaps("kube-system")
+	config, err := maps.Get(t.Context(), nodeLocalName, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := config.Data["Corefile"]
+	if config.Data["Corefile"] = strings.ReplaceAll(text, "prefer_udp", "force_tcp"); config.Data["Corefile"] == text {
+		t.Fatalf("the Corefile has no prefer_udp:\n%s", text)
+	}
+	if _, err := maps.Update(t.Context(), config, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.networks++
+	n := 0
+	eventually(t, volumeTime, func() error {
+		before := c.askedOverUDP(t)
+		for range 3 { // new names
+			n++
+			name := fmt.Sprintf("10-%d-%d-%d.shop.pod.cluster.local", c.networks, n/250, n%250)
+			if _, err := c.shop.ask(nodeLocalIP+":53", name, "A", false); err != nil {
+				return err
+			}
+		}
+		if got := c.askedOverUDP(t) - before; got > 0 {
+			return fmt.Errorf("the cache still asks kube-dns over UDP: %d times", got)
+		}
+		return nil
+	})
+}
+
+// askedOverUDP returns how often the cache has asked kube-dns over UDP.
+func (c *cluster) askedOverUDP(t *testing.T) int {
+	t.Helper()
+	labels := []string{`to="` + c.service(t, "kube-system", "kube-dns-upstream")[0] + `:53"`, `proto="udp"`}
+	return c.metric(t, "coredns_proxy_conn_cache_hits_total", labels...) + c.metric(t, "coredns_proxy_conn_cache_misses_total", labels...)
+}
+
 // upstreamOfNodeLocal checks what the cache asks kube-dns: over few TCP connections, which
 // are used again, also after they were idle, and while a pod of kube-dns is replaced.
 func (c *cluster) upstreamOfNodeLocal(t *testing.T) {
 	load := c.nodeLocalLoad(t)
+	udp := c.askedOverUDP(t)
 	opened, used := c.connections(t)
 	account := c.during(t, load, func() { time.Sleep(20 * time.Second) })
+	if udp = c.askedOverUDP(t) - udp; udp > 0 {
+		t.Errorf("the cache asked kube-dns %d times over UDP", udp)
+	}
 	nowOpened, nowUsed := c.connections(t)
 	opened, used = nowOpened-opened, nowUsed-used
 	progress(t, "%v; asked kube-dns over TCP %d times, with %d new connections", &account, opened+used, opened)
@@ -223,16 +272,12 @@ func (c *cluster) nodeLocalLoad(t *testing.T) agent.LoadOptions {
 }
 
 // connections counts the queries of the node's cache to kube-dns that needed a new
-// TCP connection, and those that used an open one. One over UDP is an error.
+// TCP connection, and those that used an open one.
 func (c *cluster) connections(t *testing.T) (opened, used int) {
 	t.Helper()
-	to := `to="` + c.service(t, "kube-system", "kube-dns-upstream")[0] + `:53"`
-	for _, name := range []string{"coredns_proxy_conn_cache_hits_total", "coredns_proxy_conn_cache_misses_total"} {
-		if n := c.metric(t, name, to, `proto="udp"`); n > 0 {
-			t.Errorf("the node's cache asked kube-dns over UDP: %s is %d", name, n)
-		}
-	}
-	return c.metric(t, "coredns_proxy_conn_cache_misses_total", to), c.metric(t, "coredns_proxy_conn_cache_hits_total", to)
+	labels := []string{`to="` + c.service(t, "kube-system", "kube-dns-upstream")[0] + `:53"`, `proto="tcp"`}
+	return c.metric(t, "coredns_proxy_conn_cache_misses_total", labels...),
+		c.metric(t, "coredns_proxy_conn_cache_hits_total", labels...)
 }
 
 // both runs a load at each address while do runs.
