@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -60,6 +61,7 @@ type Parts struct {
 	Version  string
 	Metrics  *Metrics
 	Gatherer prometheus.Gatherer // of the second listener for metrics
+	Period   time.Duration       // between two readings of files; 0: a second
 }
 
 // agent is one run.
@@ -134,6 +136,7 @@ func (a *agent) addrs() []netip.AddrPort {
 func (a *agent) configure(ctx context.Context) error {
 	o := sources.Options{
 		Config: a.opts.Config, Values: a.values(), Failed: a.Metrics.configFailed, Log: a.Log,
+		Period: a.Period,
 	}
 	if a.upstream.IsValid() {
 		o.ClusterUpstream = netip.AddrPortFrom(a.upstream, 53)

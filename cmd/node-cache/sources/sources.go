@@ -7,6 +7,7 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -19,8 +20,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// period is the time between two readings.
-const period = time.Second
+// usualPeriod is the time between two readings.
+const usualPeriod = time.Second
 
 // Options configure Sources.
 type Options struct {
@@ -30,6 +31,7 @@ type Options struct {
 	// Failed counts a file or a ConfigMap that cannot be used.
 	Failed func()
 	Log    *slog.Logger
+	Period time.Duration // between two readings; 0: a second
 }
 
 // A Candidate is a Corefile that could run. Candidates are compared with ==.
@@ -58,6 +60,7 @@ type Sources struct {
 
 // New returns Sources that have read nothing.
 func New(opts Options) *Sources {
+	opts.Period = cmp.Or(opts.Period, usualPeriod)
 	return &Sources{
 		opts: opts, maps: make(chan config.Update), hosts: newHosts(opts.ClusterUpstream),
 		log: &changes{log: opts.Log, last: map[string]string{}},
@@ -68,7 +71,7 @@ func New(opts Options) *Sources {
 // before, until ctx is done.
 func (s *Sources) Run(ctx context.Context, apply func(Candidate) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	dir := config.Dir{Path: s.kubeDNSDir(), Period: period}
+	dir := config.Dir{Path: s.kubeDNSDir(), Period: s.opts.Period}
 	group.Go(func() error {
 		return dir.Run(ctx, func(u config.Update) {
 			select {
@@ -92,7 +95,7 @@ func (s *Sources) follow(ctx context.Context, apply func(Candidate) error) error
 	}
 	s.hosts.first(ctx)
 	var last Candidate
-	ticker := time.NewTicker(period)
+	ticker := time.NewTicker(s.opts.Period)
 	defer ticker.Stop()
 	for first := true; ; first = false {
 		if next := s.candidate(); first || next != last {

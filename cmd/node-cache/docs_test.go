@@ -1,0 +1,25 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/kube-dns/kube-dns/cmd/node-cache/agent"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/plugins"
+	"github.com/kube-dns/kube-dns/internal/docs"
+)
+
+// TestDocs compares what is written about node-cache with what it is.
+func TestDocs(t *testing.T) {
+	_, fs := options.NewFlags()
+	docs.CheckFlags(t, "node-cache", docs.GoFlags(fs), []string{
+		"localip", "setupinterface", "interfacename", "setupiptables", "syncinterval", "health-port",
+		"metrics-listen-address", "prometheus-listen-address", "basecorefile", "corefile", "kubednscm", "upstreamsvc",
+		"skipteardown", "reloadwithsignal", "conf", "dns.port", "p", "pidfile", "quiet", "version", "plugins",
+	}, []string{"handover", "lameduck", "rules", "tracked", "health-listen-address"})
+
+	rec := docs.NewRecorder()
+	agent.NewMetrics(rec)
+	plugins.NewMetrics(rec)
+	docs.CheckMetrics(t, "node-cache", rec.Metrics(t), "coredns_nodecache_setup_errors_total")
+}
