@@ -180,7 +180,7 @@ func (a *agent) serve(ctx context.Context) error {
 		<-ctx.Done()
 		return drain()
 	})
-	a.keep(drained)
+	a.keep(ctx, drained)
 	return draining.Wait()
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -224,7 +225,7 @@ func (n *node) configErrors() float64 {
 	return n.count("coredns_nodecache_setup_errors_total", "configmap")
 }
 
-// Invalid input while the agent runs: what runs goes on, one line says why, it is
+// Invalid input while the agent runs: what runs goes on, one line gives the reason, it is
 // counted, and the correction is used.
 func TestInvalidInputLater(t *testing.T) {
 	tests := map[string]struct{ file, text, line string }{
@@ -420,4 +421,47 @@ func (n *node) answered(name string, tcp bool) bool {
 	defer cancel()
 	reply, err := dnstest.TryExchange(ctx, n.addr.String(), dnstest.Query(name, dns.TypeA), tcp)
 	return err == nil && len(reply.Answer) == 1
+}
+
+// After a Corefile that is refused, health and metrics of the old one are still served.
+func TestListenersAfterRefusal(t *testing.T) {
+	n := newNode(t)
+	health, metrics := dnstest.FreeAddr(t), dnstest.FreeAddr(t)
+	text := strings.NewReplacer("KUBEDNS", n.kubeDNS.Addr(), "reload\n", "reload\n    health "+health.String()+"\n").Replace(base)
+	n.opts.Listen.Prometheus = metrics.String()
+	n.write("base", text)
+	n.start()
+	n.until("a.cluster.local.", "192.0.2.1")
+	for i, bad := range []string{". {\n acl\n}\n", ". {\n bind 203.0.113.1\n}\n"} {
+		n.write("base", bad)
+		n.eventually(func() string {
+			if got := n.configErrors(); got < float64(i+1) {
+				return fmt.Sprintf("%v errors", got)
+			}
+			return ""
+		})
+		for _, url := range []string{"http://" + health.String() + "/health", "http://" + metrics.String() + "/metrics"} {
+			n.eventually(func() string { return get(t, url) })
+		}
+	}
+}
+
+// get returns what is wrong with the reply to a request.
+func get(t *testing.T, url string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return url + ": " + resp.Status
+	}
+	return ""
 }

@@ -26,12 +26,15 @@ func (a *agent) keepNetwork(ctx context.Context) (stop func() error) {
 	}
 }
 
-// keep renews the rules while our own queries are answered, until drained is closed.
-func (a *agent) keep(drained <-chan struct{}) {
+// keep renews the rules while our own queries are answered, until drained is closed, which
+// is after ctx. The first rules wait for the cluster upstream, but not those of a successor.
+func (a *agent) keep(ctx context.Context, drained <-chan struct{}) {
 	ticker := time.NewTicker(min(renewal, a.opts.Net.SyncInterval))
 	defer ticker.Stop()
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // it goes on while ctx of Run is done
-	defer cancel()
+	if a.Handover == nil || !a.Handover.HasPredecessor() {
+		a.watch.await(ctx, a.server.clusterZone(a.upstream))
+	}
+	ctx = context.WithoutCancel(ctx)
 	for {
 		a.renew(ctx)
 		select {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -118,6 +119,13 @@ func (s *server) use(c sources.Candidate, text string) {
 	}
 	line(s.log, fmt.Sprintf("Updated Corefile with %d custom stubdomains and upstream servers %s", stubs, c.Servers))
 	line(s.log, "Using config file:\n"+text)
+}
+
+// clusterZone returns the zone of the cluster in the Corefile that runs, or "".
+func (s *server) clusterZone(upstream netip.Addr) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return corefile.ClusterZone(s.text, corefile.Facts{ClusterUpstream: upstream})
 }
 
 // drain runs what plugins do before the end. No Corefile is applied from now on.

@@ -15,7 +15,9 @@ import (
 
 const (
 	selfTimeout = time.Second
-	maxSilent   = 3 // own queries in a row without a reply, until the rules go
+	selfPause   = 200 * time.Millisecond
+	maxSilent   = 3               // own queries in a row without a reply, until the rules go
+	firstAnswer = 5 * time.Second // that the rules wait for, at most
 )
 
 // A watch asks our own addresses whether they answer.
@@ -64,5 +66,27 @@ func (w *watch) set(serving bool) {
 	w.serving.Store(serving)
 	for _, addr := range w.addrs {
 		w.metrics.setServing(addr.Addr(), serving)
+	}
+}
+
+// await waits until the cluster upstream has answered for zone through our own server,
+// or until it had enough time. Without a zone it does not wait.
+func (w *watch) await(ctx context.Context, zone string) {
+	if zone == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	client := dns.Client{Timeout: firstAnswer}
+	for ctx.Err() == nil {
+		query := new(dns.Msg).SetQuestion("kubernetes.default.svc."+zone, dns.TypeA)
+		reply, _, err := client.ExchangeContext(ctx, query, w.addrs[0].String())
+		if err == nil && reply.Rcode != dns.RcodeServerFailure {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(selfPause):
+		}
 	}
 }

@@ -89,17 +89,24 @@ func unavailable(reason, indent string) string {
 	return indent + Unavailable + " " + strconv.Quote(reason)
 }
 
-// addStale lets the cache of the cluster zone answer with expired replies. The cluster
-// zone is one that is forwarded to the cluster upstream, without the reverse zones.
-func addStale(text string, b block, f Facts) []edit {
+// isCluster reports whether b is for names of the cluster: a zone that is forwarded to the
+// cluster upstream, without the root and the reverse zones.
+func (f Facts) isCluster(b block) bool {
 	if b.isSnippet() || !f.ClusterUpstream.IsValid() || slices.ContainsFunc(b.keys, isNoClusterZone) {
-		return nil
+		return false
 	}
-	cluster := slices.ContainsFunc(b.directives, func(d directive) bool {
+	return slices.ContainsFunc(b.directives, func(d directive) bool {
 		return d.name() == "forward" && slices.ContainsFunc(d.words[1:], f.isClusterUpstream)
 	})
+}
+
+// addStale lets the cache of a cluster zone answer with expired replies.
+func addStale(text string, b block, f Facts) []edit {
+	if !f.isCluster(b) {
+		return nil
+	}
 	for _, d := range b.directives {
-		if d.name() != "cache" || !cluster || d.has("serve_stale") {
+		if d.name() != "cache" || d.has("serve_stale") {
 			continue
 		}
 		indent := indentOf(text, d.start())
@@ -186,4 +193,23 @@ func Imports(text string) []string {
 		}
 	}
 	return patterns
+}
+
+// ClusterZone returns the first zone that is forwarded to the cluster upstream and is
+// neither the root nor a reverse zone, or "".
+func ClusterZone(text string, f Facts) string {
+	blocks, err := scan(text)
+	if err != nil {
+		return ""
+	}
+	for _, b := range blocks {
+		if !f.isCluster(b) {
+			continue
+		}
+		for _, zone := range zones([]block{b}, 53) {
+			zone, _, _ = strings.Cut(zone, ":")
+			return zone
+		}
+	}
+	return ""
 }

@@ -186,3 +186,16 @@ func FuzzRender(f *testing.F) {
 		corefile.Files(once)
 	})
 }
+
+func TestClusterZone(t *testing.T) {
+	facts := corefile.Facts{ClusterUpstream: values().ClusterUpstream}
+	for path, want := range map[string]string{"standard": "cluster.local.", "gardener": "cluster.local.", "kubespray": "cluster.local."} {
+		text, _ := corefile.Render(read(t, "testdata/"+path+".base"), values())
+		if got := corefile.ClusterZone(text, facts); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+	if got := corefile.ClusterZone(". {\n forward . 10.96.0.3\n}\n", facts); got != "" {
+		t.Errorf("got %q, want none", got)
+	}
+}

@@ -57,11 +57,11 @@ func (f *Flags) addListen() {
 	fs.StringVar(&f.dnsPort, "dns.port", "53", "`port` of zones without one, of stub domains and of the rules")
 	fs.StringVar(&f.dnsPort, "p", "53", "`port`, the same as -dns.port")
 	fs.StringVar(&f.healthPort, "health-port", "8080", "`port` of health in the rules; the Corefile opens it")
-	fs.StringVar(&l.Metrics, "metrics-listen-address", "0.0.0.0:9353", "`address:port` for metrics beside that of the "+
+	fs.StringVar(&l.Metrics, "metrics-listen-address", "0.0.0.0:9353", "`address:port` for metrics, next to that of the "+
 		"Corefile; 0: none")
 	fs.StringVar(&l.Prometheus, "prometheus-listen-address", ":9253", "`address:port` that replaces "+
 		"__PROMETHEUS__ENDPOINT__ in the base Corefile")
-	fs.StringVar(&l.Health, "health-listen-address", "", "`address:port` for /health and /ready beside that of the "+
+	fs.StringVar(&l.Health, "health-listen-address", "", "`address:port` for /health and /ready, next to that of the "+
 		"Corefile")
 }
 
