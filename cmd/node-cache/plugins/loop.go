@@ -145,9 +145,13 @@ func (l *loop) ask(ctx context.Context) (looped, answered bool) {
 	l.probe.Store(p)
 	defer l.probe.Store(nil)
 	client := dns.Client{Timeout: probeTimeout}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	_, _, err := client.ExchangeContext(ctx, new(dns.Msg).SetQuestion(p.name, dns.TypeHINFO), l.addr)
+	conn, err := client.DialContext(ctx, l.addr)
+	if err != nil {
+		return false, false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // a stop does not wait for the reply
+	_, _, err = client.ExchangeWithConn(new(dns.Msg).SetQuestion(p.name, dns.TypeHINFO), conn)
 	return p.back(), err == nil
 }
 
