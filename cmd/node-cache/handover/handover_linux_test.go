@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/handover"
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
 func TestMain(m *testing.M) {
@@ -159,12 +160,7 @@ func (l *load) end() (asked, lost int64) {
 
 func freeAddrs(t *testing.T) []netip.AddrPort {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	port := netip.MustParseAddrPort(conn.LocalAddr().String()).Port()
+	port := dnstest.FreeAddr(t).Port() // that no client gets
 	return []netip.AddrPort{
 		netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), netip.AddrPortFrom(netip.MustParseAddr("::1"), port),
 	}
@@ -347,7 +343,7 @@ func TestStrangers(t *testing.T) {
 	if os.Getuid() == 0 {
 		cmd := exec.Command("setpriv", "--reuid=65534", "--clear-groups", "sh", "-c",
 			`printf '{"serving":true}\n' | timeout 5 perl -MSocket -e '
-				socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, pack("S a*", AF_UNIX, "\0".$ARGV[0])) or die "connect: $!";
+				$SIG{PIPE} = "IGNORE"; socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, pack("S a*", AF_UNIX, "\0".$ARGV[0])) or die "connect: $!";
 				syswrite(S, "{\"serving\":true}\n"); print sysread(S, $_, 1) ? "reply" : "closed"' "kube-dns/node-cache/`+name+`"`)
 		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "closed" {
 			t.Errorf("a process of another user: got %q, %v, want a closed connection", out, err)
