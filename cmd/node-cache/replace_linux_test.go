@@ -193,7 +193,7 @@ func newNetwork(t *testing.T) *network {
 		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
 		n.in(name, "ip link set lo up")
 	}
-	n.in(n.node, "sysctl -qw net.ipv4.ip_forward=1")
+	n.in(n.node, "echo 1 >/proc/sys/net/ipv4/ip_forward")
 	for i, peer := range []string{n.pod, n.kube} {
 		n.in(n.node, fmt.Sprintf("ip link add v%d type veth peer name eth0 netns %s && ip addr add 10.50.%d.1/24 dev v%d && ip link set v%d up",
 			i, peer, i, i, i))

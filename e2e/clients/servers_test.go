@@ -76,7 +76,7 @@ func fetch(url string) (string, []string, error) {
 		return "", nil, err
 	}
 	var tried []string
-	for _, addr := range strings.Split(resp.Header.Get("X-Tried"), ", ") {
+	for addr := range strings.SplitSeq(resp.Header.Get("X-Tried"), ", ") {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
 			return "", nil, fmt.Errorf("%s: status %s, nginx tried %q", url, resp.Status, addr)
