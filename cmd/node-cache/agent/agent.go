@@ -216,6 +216,10 @@ func (a *agent) ensureAddresses() {
 	a.linkChecked(err)
 }
 
+// drainTime is how long queries that have arrived are still answered at the end, when new
+// ones go elsewhere. It is long for a node that is overloaded.
+const drainTime = 500 * time.Millisecond
+
 // close removes rules, stops DNS, and removes the link, in this order: no query arrives
 // at an address that no one serves.
 func (a *agent) close() error {
@@ -232,6 +236,7 @@ func (a *agent) close() error {
 	if a.opts.PIDFile != "" {
 		_ = os.Remove(a.opts.PIDFile) // it may never have been written
 	}
+	<-time.After(drainTime)
 	errs = append(errs, a.server.stop())
 	if network != nil {
 		errs = append(errs, network.Close(hostnet.Leave{Link: succeeded && link == a.opts.Net.Interface, Rules: succeeded}))
