@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/internal/docs"
+	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
 
@@ -19,6 +20,7 @@ func TestDocs(t *testing.T) {
 	}, []string{"httpAddr", "lameduck", "logging-format", "stateDir", "version"})
 
 	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
+	httpd.RegisterBuildInfo(rec, "kubedns", "")
 	dnsmasq.NewMetrics(rec)
 	dnsmasq.NewMetrics(begin)
 	families, err := begin.Gather()

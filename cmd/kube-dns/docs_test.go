@@ -17,6 +17,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/internal/docs"
+	"github.com/kube-dns/kube-dns/internal/httpd"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
@@ -61,7 +62,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	zone.MarkSynced()
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
-	registerBuildInfo(rec)
+	httpd.RegisterBuildInfo(rec, "kubedns", "")
 	registerCounts(rec, zone)
 	forwarder := upstream.New(noServer)
 	s := &settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,10 +79,9 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
 	}
 	p := &process{
-		options: o, log: log, registry: httpd.NewRegistry(), metrics: metrics,
+		options: o, log: log, registry: httpd.NewRegistry("kubedns", cli.Version()), metrics: metrics,
 		zone: kubedns.NewZone(kubedns.Options{Domain: o.domain}),
 	}
-	registerBuildInfo(p.registry)
 	registerCounts(p.registry, p.zone)
 	forwarder := upstream.New(o.forward)
 	if err := p.addInputs(forwarder); err != nil {
@@ -123,14 +121,6 @@ func (p *process) addInputs(forwarder *upstream.Forwarder) (err error) {
 		Failing: p.inputs.failing, Confirmed: p.inputs.confirmed, Log: p.log, Metrics: snapshot.NewMetrics(p.registry),
 	})
 	return err
-}
-
-// registerBuildInfo registers a metric that is always 1.
-func registerBuildInfo(reg prometheus.Registerer) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "kubedns_build_info", Help: "Always 1. The version of kube-dns, and the Go version that it is built with.",
-		ConstLabels: prometheus.Labels{"version": cli.Version(), "goversion": runtime.Version()},
-	}, func() float64 { return 1 }))
 }
 
 // registerCounts registers the numbers of what is published.

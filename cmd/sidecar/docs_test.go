@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/internal/docs"
+	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
@@ -21,6 +22,7 @@ func TestDocs(t *testing.T) {
 
 	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
 	sidecar.NewMetrics(begin, "kubedns")
+	httpd.RegisterBuildInfo(rec, "kubedns", "")
 	// LABEL is how the page writes the label of a probe.
 	_, err := sidecar.New(sidecar.Options{
 		Targets: []sidecar.Target{{Label: "LABEL", Interval: time.Hour}},

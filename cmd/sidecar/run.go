@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 
 // serve runs the sidecar until ctx is done.
 func serve(ctx context.Context, f *flags, log *slog.Logger) error {
-	reg := httpd.NewRegistry()
+	reg := httpd.NewRegistry(f.prometheusNamespace, cli.Version())
 	dnsmasqAddr := address(f.dnsmasqAddr, f.dnsmasqPort)
 	server, err := sidecar.New(sidecar.Options{
 		Targets: f.probes,

@@ -2,20 +2,34 @@ package httpd
 
 import (
 	"net/http"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewRegistry returns a registry with the metrics of every command: go_* and process_*.
-func NewRegistry() *prometheus.Registry {
+// NewRegistry returns a registry with the metrics of every command: its version, go_* and
+// process_*.
+func NewRegistry(namespace, version string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
+	RegisterBuildInfo(reg, namespace, version)
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return reg
+}
+
+// RegisterBuildInfo registers a metric that is always 1. All commands have the same
+// namespace by default, so that one query shows the versions of a pod.
+func RegisterBuildInfo(reg prometheus.Registerer, namespace, version string) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace:   namespace,
+		Name:        "build_info",
+		Help:        "Always 1. The version of the command, and the Go version that it is built with.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	}, func() float64 { return 1 }))
 }
 
 // MetricsHandler serves the metrics of reg in the Prometheus formats, with its own metrics

@@ -33,7 +33,7 @@ func podHealth() Row {
 		},
 		{
 			Kind: Table, Title: "Versions", Unit: units.NoUnit,
-			Help:    "The versions of kube-dns and dnsmasq in each pod.",
+			Help:    "The versions of the three commands and of dnsmasq in each pod.",
 			Targets: []Target{{`kubedns_build_info{$s}`, ""}, {`kubedns_nanny_dnsmasq_info{$s}`, ""}},
 		},
 	}}
@@ -157,8 +157,8 @@ func fleetSummary() Row {
 		},
 		{
 			Kind: Number, Title: "Versions", Unit: units.Short, Red: 2,
-			Help:    "Different versions of kube-dns; more than one during a rollout is usual.",
-			Targets: one(`count(count by (version) (kubedns_build_info{$f}))`, ""),
+			Help:    "Different versions of a container; more than one during a rollout is usual.",
+			Targets: one(`max(count by (container) (count by (container, version) (kubedns_build_info{$f})))`, ""),
 		},
 		{
 			Kind: Number, Title: "Alerts", Unit: units.Short, Red: 1, Help: "Alerts about kube-dns that fire now.",
