@@ -3,27 +3,39 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 	"github.com/kube-dns/kube-dns/internal/clitest"
 )
 
 func TestMain(m *testing.M) {
-	switch part := os.Getenv("PLAY"); part {
-	case "":
-	case "agent":
+	part := os.Getenv("PLAY")
+	switch {
+	// A script or a test runs this binary as the command.
+	case part == "agent", filepath.Base(os.Args[0]) == "node-cache":
 		main()
-	default:
+	case part != "":
 		if err := play(strings.Fields(part)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		os.Exit(0)
+	default:
+		os.Exit(world.Main(scripts{m}))
 	}
-	testscript.Main(m, map[string]func(){"node-cache": main})
+}
+
+// scripts puts the command into the PATH of scripts, and runs the tests.
+type scripts struct{ m *testing.M }
+
+// Run does not return.
+func (s scripts) Run() int {
+	testscript.Main(s.m, map[string]func(){"node-cache": main})
+	return 0
 }
 
 // TestScripts runs the stories in testdata against the real command.

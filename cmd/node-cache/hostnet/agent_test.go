@@ -19,9 +19,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-	"golang.org/x/sys/unix"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
+
+// config is that of an agent in a world.
+func config() Config {
+	return Config{
+		Interface: "nodelocaldns", Addrs: []netip.Addr{world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6},
+		Port: 53, HealthPort: 8080, SetupInterface: true, Rules: options.RulesAuto,
+	}
+}
 
 // runAgent is a process that answers on its addresses and holds the rules.
 func runAgent(text string) error {
@@ -36,7 +44,7 @@ func runAgent(text string) error {
 		return errors.Join(err, n.Close(Leave{}))
 	}
 	for _, addr := range cfg.Addrs {
-		if err := serveDNS(netip.AddrPortFrom(addr, cfg.Port), "agent"); err != nil {
+		if err := world.Serve(netip.AddrPortFrom(addr, cfg.Port), "agent"); err != nil {
 			return err
 		}
 	}
@@ -55,7 +63,7 @@ func selfQuery(addr netip.Addr) error {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		name, err := exchange(conn, 100*time.Millisecond)
+		name, err := world.Exchange(conn, 100*time.Millisecond)
 		conn.Close()
 		if name == "agent" {
 			return nil
@@ -125,34 +133,6 @@ func end(n *Network, word string) error {
 	return n.Close(Leave{Link: word == "leave", Rules: word == "leave"})
 }
 
-// serveDNS answers every query with the name of the server. The sockets are in the
-// namespace of the calling thread.
-func serveDNS(at netip.AddrPort, name string) error {
-	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		controlErr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
-		return errors.Join(err, controlErr)
-	}}
-	udp, err := shared.ListenPacket(context.Background(), "udp", at.String())
-	if err != nil {
-		return err
-	}
-	tcp, err := shared.Listen(context.Background(), "tcp", at.String())
-	if err != nil {
-		return err
-	}
-	handler := dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
-		reply := new(dns.Msg).SetReply(query)
-		reply.Answer = []dns.RR{&dns.TXT{
-			Hdr: dns.RR_Header{Name: query.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{name},
-		}}
-		_ = w.WriteMsg(reply)
-	})
-	for _, s := range []*dns.Server{{PacketConn: udp, Handler: handler}, {Listener: tcp, Handler: handler}} {
-		go func() { _ = s.ActivateAndServe() }()
-	}
-	return nil
-}
-
 // An agentProcess is runAgent in a namespace.
 type agentProcess struct {
 	cmd   *exec.Cmd
@@ -162,14 +142,14 @@ type agentProcess struct {
 
 // startAgent returns when the agent prints that it serves. With a wrapper, that program
 // starts it.
-func startAgent(t *testing.T, in namespace, cfg Config, wrapper ...string) *agentProcess {
+func startAgent(t *testing.T, in world.Namespace, cfg Config, wrapper ...string) *agentProcess {
 	t.Helper()
 	a := newAgent(t, in, cfg, wrapper...)
 	a.waitFor(t, "serving")
 	return a
 }
 
-func newAgent(t *testing.T, in namespace, cfg Config, wrapper ...string) *agentProcess {
+func newAgent(t *testing.T, in world.Namespace, cfg Config, wrapper ...string) *agentProcess {
 	t.Helper()
 	text, err := json.Marshal(cfg)
 	if err != nil {
@@ -191,7 +171,7 @@ func newAgent(t *testing.T, in namespace, cfg Config, wrapper ...string) *agentP
 		t.Fatal(err)
 	}
 	cmd.Stderr = os.Stderr
-	in.do(func() { err = cmd.Start() })
+	in.Do(func() { err = cmd.Start() })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,16 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
 // TestKilled is an agent that is killed under load: the kernel removes its rules.
 func TestKilled(t *testing.T) {
-	for _, proxy := range slices.Sorted(maps.Keys(proxies)) {
+	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
 			queries := killUnderLoad(t, proxy, options.RulesAuto, syscall.SIGKILL)
-			if n := lost(queries); n > 5 {
+			if n := world.Lost(queries); n > 5 {
 				t.Errorf("lost %d of %d queries, want at most 5", n, len(queries))
 			}
 		})
@@ -25,7 +26,7 @@ func TestKilled(t *testing.T) {
 
 // TestHangs is an agent that stops under load: its rules time out.
 func TestHangs(t *testing.T) {
-	for _, proxy := range slices.Sorted(maps.Keys(proxies)) {
+	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
 			wantOutage(t, killUnderLoad(t, proxy, options.RulesAuto, syscall.SIGSTOP), elementTimeout)
@@ -40,25 +41,25 @@ func TestKilledWithIPTables(t *testing.T) {
 }
 
 // killUnderLoad returns the queries from before the signal until kube-dns answers.
-func killUnderLoad(t *testing.T, proxy string, way options.Rules, signal syscall.Signal) []query {
+func killUnderLoad(t *testing.T, proxy string, way options.Rules, signal syscall.Signal) []world.Query {
 	t.Helper()
-	w := newWorld(t)
-	proxies[proxy](t, w.node)
+	w := world.New(t)
+	world.Proxies[proxy](t, w.Node)
 	cfg := config()
 	cfg.Rules = way
-	a := startAgent(t, w.node, cfg)
-	l := startLoad(t, w.pod, clusterIP)
-	l.waitFor(isAgent, 500)
+	a := startAgent(t, w.Node, cfg)
+	l := world.StartLoad(t, w.Pod, world.ClusterIP)
+	l.WaitFor("agent", 500)
 	a.signal(t, signal)
-	l.waitFor(isKubeDNS, 500)
-	return l.stop()
+	l.WaitFor("kube-dns", 500)
+	return l.Stop()
 }
 
 // wantOutage wants queries to be lost for the timeout of the rules and a second, with
 // slack for a busy machine. Then all have a reply of kube-dns.
-func wantOutage(t *testing.T, queries []query, timeout time.Duration) {
+func wantOutage(t *testing.T, queries []world.Query, timeout time.Duration) {
 	t.Helper()
-	isLost := func(q query) bool { return q.server == "" }
+	isLost := func(q world.Query) bool { return q.Server == "" }
 	first := slices.IndexFunc(queries, isLost)
 	if first < 0 {
 		t.Error("lost no query: did the agent hang?")
@@ -68,14 +69,14 @@ func wantOutage(t *testing.T, queries []query, timeout time.Duration) {
 	for !isLost(queries[last]) {
 		last--
 	}
-	outage := queries[last].at - queries[first].at
-	t.Logf("lost %d of %d queries in %v", lost(queries), len(queries), outage)
+	outage := queries[last].At - queries[first].At
+	t.Logf("lost %d of %d queries in %v", world.Lost(queries), len(queries), outage)
 	if most := timeout + 3*time.Second; outage > most {
 		t.Errorf("queries were lost for %v, want at most %v", outage, most)
 	}
 	for _, q := range queries[last+1:] {
-		if q.server != "kube-dns" {
-			t.Errorf("got a reply of %q after the outage, want kube-dns", q.server)
+		if q.Server != "kube-dns" {
+			t.Errorf("got a reply of %q after the outage, want kube-dns", q.Server)
 		}
 	}
 }

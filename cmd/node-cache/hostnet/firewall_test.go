@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
@@ -22,16 +23,16 @@ func TestTracked(t *testing.T) {
 		for _, way := range []options.Rules{options.RulesAuto, options.RulesIPTables} {
 			t.Run(proxy+"/"+string(way), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
-				proxies[proxy](t, w.node)
-				if _, err := w.node.try(podFirewall, "nft", "-f", "-"); err != nil {
+				w := world.New(t)
+				world.Proxies[proxy](t, w.Node)
+				if _, err := w.Node.Try(podFirewall, "nft", "-f", "-"); err != nil {
 					t.Fatal(err)
 				}
 				cfg := config()
 				cfg.Rules, cfg.Tracked = way, true
-				startAgent(t, w.node, cfg)
-				wantServer(t, "agent", w.pod, cfg.Addrs...)
-				wantServer(t, "agent", w.node, cfg.Addrs...)
+				startAgent(t, w.Node, cfg)
+				world.WantServer(t, "agent", w.Pod, cfg.Addrs...)
+				world.WantServer(t, "agent", w.Node, cfg.Addrs...)
 			})
 		}
 	}
@@ -40,12 +41,12 @@ func TestTracked(t *testing.T) {
 // TestUntracked is the same firewall without Tracked. It shows that TestTracked has one.
 func TestUntracked(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	if _, err := w.node.try(podFirewall, "nft", "-f", "-"); err != nil {
+	w := world.New(t)
+	if _, err := w.Node.Try(podFirewall, "nft", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	startAgent(t, w.node, config())
-	if name, err := ask(w.pod, "udp", clusterIP); err == nil {
+	startAgent(t, w.Node, config())
+	if name, err := world.Ask(w.Pod, "udp", world.ClusterIP); err == nil {
 		t.Errorf("got a reply of %q, want none", name)
 	}
 }
@@ -61,24 +62,24 @@ func TestHostFirewall(t *testing.T) {
 		for name, rules := range closed {
 			t.Run(name+backend, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
+				w := world.New(t)
 				programs := []string{"iptables" + backend, "ip6tables" + backend}
 				for _, program := range programs {
-					w.node.run(t, program, "-w", "-A", "INPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
-					w.node.run(t, program, "-w", "-A", "OUTPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
+					w.Node.Run(t, program, "-w", "-A", "INPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
+					w.Node.Run(t, program, "-w", "-A", "OUTPUT", "-p", "ipv6-icmp", "-j", "ACCEPT")
 					for _, rule := range rules {
-						w.node.run(t, append([]string{program, "-w"}, strings.Fields(rule)...)...)
+						w.Node.Run(t, append([]string{program, "-w"}, strings.Fields(rule)...)...)
 					}
 				}
-				before := filters(t, w.node, programs)
-				a := startAgent(t, w.node, config())
-				wantServer(t, "agent", w.pod, config().Addrs...)
-				wantServer(t, "agent", w.node, config().Addrs...)
-				if !strings.Contains(filters(t, w.node, programs), commentFilter) {
+				before := filters(t, w.Node, programs)
+				a := startAgent(t, w.Node, config())
+				world.WantServer(t, "agent", w.Pod, config().Addrs...)
+				world.WantServer(t, "agent", w.Node, config().Addrs...)
+				if !strings.Contains(filters(t, w.Node, programs), commentFilter) {
 					t.Error("found no rule that accepts queries")
 				}
 				a.end(t, "close")
-				if after := filters(t, w.node, programs); after != before {
+				if after := filters(t, w.Node, programs); after != before {
 					t.Errorf("the filter is\n%s\nafter the agent, and was\n%s", after, before)
 				}
 			})
@@ -86,11 +87,11 @@ func TestHostFirewall(t *testing.T) {
 	}
 }
 
-func filters(t *testing.T, node namespace, programs []string) string {
+func filters(t *testing.T, node world.Namespace, programs []string) string {
 	t.Helper()
 	var all strings.Builder
 	for _, program := range programs {
-		all.WriteString(node.run(t, program, "-w", "-S"))
+		all.WriteString(node.Run(t, program, "-w", "-S"))
 	}
 	return all.String()
 }
@@ -116,7 +117,7 @@ func TestRules(t *testing.T) {
 	cfg := config()
 	var got []string
 	for _, r := range slices.Concat(switchRules(cfg), filterRules(cfg)) {
-		got = append(got, r.table()+" "+describe(r, linkLocal))
+		got = append(got, r.table()+" "+describe(r, world.LinkLocal))
 	}
 	const raw, filter = ` -m comment --comment ` + commentRaw + ` -j NOTRACK`, ` -m comment --comment ` + commentFilter + ` -j ACCEPT`
 	const local = " -m addrtype --dst-type LOCAL"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
@@ -21,10 +22,10 @@ type state struct {
 	rules string
 }
 
-func stateOf(t *testing.T, node namespace) state {
+func stateOf(t *testing.T, node world.Namespace) state {
 	t.Helper()
 	var s state
-	node.do(func() {
+	node.Do(func() {
 		links, err := netlink.LinkList()
 		if err != nil {
 			t.Error(err)
@@ -43,14 +44,14 @@ func stateOf(t *testing.T, node namespace) state {
 		}
 	})
 	// Tables of iptables-nft are there after the first look into them.
-	for line := range strings.Lines(node.run(t, "nft", "list", "ruleset")) {
+	for line := range strings.Lines(node.Run(t, "nft", "list", "ruleset")) {
 		if strings.Contains(line, "node-cache") || strings.Contains(line, "NodeLocal") {
 			s.rules += line
 		}
 	}
 	for _, program := range []string{"iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft"} {
 		for _, table := range []string{"raw", "nat", "filter"} {
-			for line := range strings.Lines(node.run(t, program, "-w", "-t", table, "-S")) {
+			for line := range strings.Lines(node.Run(t, program, "-w", "-t", table, "-S")) {
 				if strings.Contains(line, "NodeLocal") {
 					s.rules += line
 				}
@@ -73,7 +74,7 @@ func TestLeftovers(t *testing.T) {
 	addrs := func(*Config) {}
 	for name, tt := range map[string]struct {
 		config func(*Config)
-		before func(t *testing.T, node namespace)
+		before func(t *testing.T, node world.Namespace)
 		end    string // the word for keepServing
 		want   state
 	}{
@@ -94,14 +95,14 @@ func TestLeftovers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := world.New(t)
 			if tt.before != nil {
-				tt.before(t, w.node)
+				tt.before(t, w.Node)
 			}
 			cfg := config()
 			tt.config(&cfg)
-			a := startAgent(t, w.node, cfg)
-			if got := stateOf(t, w.node); (got.rules == "") != (cfg.Rules == options.RulesNone) || !slices.Equal(got.addrs, agentAddrs) {
+			a := startAgent(t, w.Node, cfg)
+			if got := stateOf(t, w.Node); (got.rules == "") != (cfg.Rules == options.RulesNone) || !slices.Equal(got.addrs, agentAddrs) {
 				t.Errorf("the agent has %+v", got)
 			}
 			if tt.end == "kill" {
@@ -110,7 +111,7 @@ func TestLeftovers(t *testing.T) {
 			} else {
 				a.end(t, tt.end)
 			}
-			got := stateOf(t, w.node)
+			got := stateOf(t, w.Node)
 			if !slices.Equal(got.links, tt.want.links) || !slices.Equal(got.addrs, tt.want.addrs) || got.rules != tt.want.rules {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
@@ -119,41 +120,41 @@ func TestLeftovers(t *testing.T) {
 }
 
 // addEmptyLink makes a link as an administrator does.
-func addEmptyLink(t *testing.T, node namespace) {
-	node.do(func() {
+func addEmptyLink(t *testing.T, node world.Namespace) {
+	node.Do(func() {
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: config().Interface}}); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-func addLink(t *testing.T, node namespace) {
+func addLink(t *testing.T, node world.Namespace) {
 	addEmptyLink(t, node)
 	var addrs []string
 	for _, addr := range config().Addrs {
 		addrs = append(addrs, netip.PrefixFrom(addr, addr.BitLen()).String())
 	}
-	up(t, node, config().Interface, addrs...)
+	world.Up(t, node, config().Interface, addrs...)
 }
 
 // TestSecondAgent starts an agent while another one runs and ends the first: a table per
 // agent, and the link stays.
 func TestSecondAgent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	proxies["nftables"](t, w.node)
-	first := startAgent(t, w.node, config())
-	l := startLoad(t, w.pod, clusterIP)
+	w := world.New(t)
+	world.Proxies["nftables"](t, w.Node)
+	first := startAgent(t, w.Node, config())
+	l := world.StartLoad(t, w.Pod, world.ClusterIP)
 	cfg := config()
-	second := startAgent(t, w.node, cfg)
-	l.waitFor(isAgent, 250)
+	second := startAgent(t, w.Node, cfg)
+	l.WaitFor("agent", 250)
 	first.end(t, "leave")
-	l.waitFor(isAgent, 250)
-	if n := l.count(isKubeDNS); n > 0 {
+	l.WaitFor("agent", 250)
+	if n := l.Count("kube-dns"); n > 0 {
 		t.Errorf("got %d replies of kube-dns, want none", n)
 	}
 	second.end(t, "close")
-	if got := stateOf(t, w.node); !slices.Equal(got.links, worldLinks) || got.rules != "" {
+	if got := stateOf(t, w.Node); !slices.Equal(got.links, worldLinks) || got.rules != "" {
 		t.Errorf("got %+v, want nothing", got)
 	}
 }
@@ -161,18 +162,18 @@ func TestSecondAgent(t *testing.T) {
 // TestNoRight is an agent that may not change the network.
 func TestNoRight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := world.New(t)
 	if _, err := exec.LookPath("setpriv"); err != nil {
 		t.Fatal(err)
 	}
-	a := newAgent(t, w.node, config(), "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+	a := newAgent(t, w.Node, config(), "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 	got := a.waitFor(t, "failed: ")
 	want := "failed: -interfacename=nodelocaldns: cannot make the link: type dummy: operation not permitted: " +
 		"give the container the capability NET_ADMIN, or set -setupinterface=false"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if got := stateOf(t, w.node); !slices.Equal(got.links, worldLinks) || got.rules != "" {
+	if got := stateOf(t, w.Node); !slices.Equal(got.links, worldLinks) || got.rules != "" {
 		t.Errorf("got %+v, want nothing", got)
 	}
 }
@@ -180,9 +181,9 @@ func TestNoRight(t *testing.T) {
 // TestNoRightForRules is the same agent on a node that has the addresses.
 func TestNoRightForRules(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	addLink(t, w.node)
-	a := newAgent(t, w.node, config(), "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+	w := world.New(t)
+	addLink(t, w.Node)
+	a := newAgent(t, w.Node, config(), "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 	got := a.waitFor(t, "failed: ")
 	if want := "failed: -rules=auto: cannot make packet rules: "; !strings.HasPrefix(got, want) ||
 		!strings.HasSuffix(got, "operation not permitted: give the container the capability NET_ADMIN, or set -setupiptables=false") {

@@ -6,20 +6,21 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
 // TestFlushRuleset deletes all tables but ours: a table that has an owner stays.
 func TestFlushRuleset(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	startAgent(t, w.node, config())
-	l := startLoad(t, w.pod, clusterIP)
-	l.waitFor(isAgent, 250)
-	w.node.run(t, "nft", "flush", "ruleset")
-	l.waitFor(isAgent, 250)
-	if queries := l.stop(); lost(queries) > 0 {
-		t.Errorf("lost %d of %d queries, want none", lost(queries), len(queries))
+	w := world.New(t)
+	startAgent(t, w.Node, config())
+	l := world.StartLoad(t, w.Pod, world.ClusterIP)
+	l.WaitFor("agent", 250)
+	w.Node.Run(t, "nft", "flush", "ruleset")
+	l.WaitFor("agent", 250)
+	if queries := l.Stop(); world.Lost(queries) > 0 {
+		t.Errorf("lost %d of %d queries, want none", world.Lost(queries), len(queries))
 	}
 }
 
@@ -27,17 +28,17 @@ func TestFlushRuleset(t *testing.T) {
 // seconds at most; until then kube-dns answers.
 func TestFlushIPTables(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	proxies["nftables"](t, w.node)
+	w := world.New(t)
+	world.Proxies["nftables"](t, w.Node)
 	cfg := config()
 	cfg.Rules = options.RulesIPTables
-	a := startAgent(t, w.node, cfg)
-	l := startLoad(t, w.pod, clusterIP)
-	l.waitFor(isAgent, 250)
-	w.node.run(t, "iptables", "-w", "-t", "raw", "-F")
-	l.waitFor(isKubeDNS, 250)
+	a := startAgent(t, w.Node, cfg)
+	l := world.StartLoad(t, w.Pod, world.ClusterIP)
+	l.WaitFor("agent", 250)
+	w.Node.Run(t, "iptables", "-w", "-t", "raw", "-F")
+	l.WaitFor("kube-dns", 250)
 	a.waitFor(t, "Added back nodelocaldns rule - ")
-	l.waitFor(isAgent, 250)
+	l.WaitFor("agent", 250)
 }
 
 // TestLinkDeleted deletes the link, and each address, under load.
@@ -46,25 +47,25 @@ func TestLinkDeleted(t *testing.T) {
 	for _, way := range []options.Rules{options.RulesAuto, options.RulesIPTables} {
 		t.Run(string(way), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := world.New(t)
 			cfg := config()
 			cfg.Rules = way
-			startAgent(t, w.node, cfg)
-			l := startLoad(t, w.pod, linkLocal)
-			l.waitFor(isAgent, 250)
-			w.node.do(func() { deleteAddrs(t, cfg) })
-			l.waitFor(isAgent, 250)
-			w.node.do(func() {
+			startAgent(t, w.Node, cfg)
+			l := world.StartLoad(t, w.Pod, world.LinkLocal)
+			l.WaitFor("agent", 250)
+			w.Node.Do(func() { deleteAddrs(t, cfg) })
+			l.WaitFor("agent", 250)
+			w.Node.Do(func() {
 				if err := netlink.LinkDel(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: cfg.Interface}}); err != nil {
 					t.Error(err)
 				}
 			})
-			l.waitFor(isAgent, 250)
-			wantServer(t, "agent", w.pod, cfg.Addrs...)
-			queries := l.stop()
-			t.Logf("lost %d of %d queries", lost(queries), len(queries))
-			if most := 2 * int(time.Second/loadPeriod); lost(queries) > most {
-				t.Errorf("lost %d of %d queries, want at most %d", lost(queries), len(queries), most)
+			l.WaitFor("agent", 250)
+			world.WantServer(t, "agent", w.Pod, cfg.Addrs...)
+			queries := l.Stop()
+			t.Logf("lost %d of %d queries", world.Lost(queries), len(queries))
+			if most := 2 * int(time.Second/world.LoadPeriod); world.Lost(queries) > most {
+				t.Errorf("lost %d of %d queries, want at most %d", world.Lost(queries), len(queries), most)
 			}
 		})
 	}

@@ -1,0 +1,108 @@
+package world
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A Query is one of a load.
+type Query struct {
+	At     time.Duration // since the start of the load
+	Server string        // "": lost
+}
+
+// A Load is a pod that sends queries over UDP, each from a new port.
+type Load struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	mu      sync.Mutex
+	queries []Query
+	start   time.Time
+}
+
+// LoadPeriod is the time between two queries of a load.
+const LoadPeriod = 2 * time.Millisecond
+
+// StartLoad sends queries to a server until the load is stopped, or the test ends.
+func StartLoad(t *testing.T, from Namespace, server netip.Addr) *Load {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &Load{cancel: cancel, done: make(chan struct{}), start: time.Now()}
+	go from.Do(func() {
+		defer close(l.done)
+		var pending sync.WaitGroup
+		defer pending.Wait()
+		ticker := time.NewTicker(LoadPeriod)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			at := time.Since(l.start)
+			conn, err := net.Dial("udp", netip.AddrPortFrom(server, 53).String())
+			if err != nil {
+				l.add(Query{At: at})
+				continue
+			}
+			pending.Go(func() {
+				defer conn.Close()
+				name, _ := Exchange(conn, replyTimeout)
+				l.add(Query{At: at, Server: name})
+			})
+		}
+	})
+	t.Cleanup(func() { l.Stop() })
+	return l
+}
+
+func (l *Load) add(q Query) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queries = append(l.queries, q)
+}
+
+// WaitFor returns when so many queries more have a reply of a server.
+func (l *Load) WaitFor(server string, more int) {
+	start := l.Count(server)
+	for l.Count(server) < start+more {
+		time.Sleep(LoadPeriod)
+	}
+}
+
+// Count returns the number of replies of a server.
+func (l *Load) Count(server string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, q := range l.queries {
+		if q.Server == server {
+			n++
+		}
+	}
+	return n
+}
+
+// Stop returns the queries in the order they were sent.
+func (l *Load) Stop() []Query {
+	l.cancel()
+	<-l.done
+	slices.SortFunc(l.queries, func(a, b Query) int { return int(a.At - b.At) })
+	return l.queries
+}
+
+// Lost returns the number of queries without a reply.
+func Lost(queries []Query) int {
+	n := 0
+	for _, q := range queries {
+		if q.Server == "" {
+			n++
+		}
+	}
+	return n
+}
