@@ -2,14 +2,10 @@ package hostnet
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/google/nftables"
 )
 
 // accepts are rules in the filter tables of iptables that drop packets of the host. An
@@ -23,8 +19,8 @@ type accepts struct {
 func (a *accepts) ensure() error {
 	var errs []error
 	for fam, addrs := range families(a.cfg.Addrs) {
-		for _, backend := range []string{"legacy", "nft"} {
-			if backend == "legacy" && !legacyFilter(fam) || backend == "nft" && !nftFilter(fam) {
+		for _, backend := range backends {
+			if !hasChain(fam, backend, "filter", "INPUT") {
 				continue
 			}
 			errs = append(errs, a.ensureIn(fam, backend, addrs))
@@ -92,42 +88,4 @@ func refusesRest(chain, rules string) bool {
 		}
 	}
 	return false
-}
-
-// legacyFilter reports whether iptables-legacy has a filter table. Running the program
-// would make one.
-func legacyFilter(fam family) bool {
-	path := "/proc/self/net/ip_tables_names"
-	if fam == ipv6 {
-		path = "/proc/self/net/ip6_tables_names"
-	}
-	names, err := os.ReadFile(path)
-	return err == nil && slices.Contains(strings.Fields(string(names)), "filter")
-}
-
-// nftFilter reports whether iptables-nft has a chain INPUT in its filter table.
-func nftFilter(fam family) bool {
-	nft := nftables.TableFamilyIPv4
-	if fam == ipv6 {
-		nft = nftables.TableFamilyIPv6
-	}
-	chains, err := (&nftables.Conn{}).ListChainsOfTableFamily(nft)
-	return err == nil && slices.ContainsFunc(chains, func(c *nftables.Chain) bool {
-		return c.Table.Name == "filter" && c.Name == "INPUT"
-	})
-}
-
-// findBackend returns the program for the legacy or the nft backend.
-func findBackend(fam family, backend string) (string, error) {
-	if path, err := lookProgram(fam.program("-" + backend)); err == nil {
-		return path, nil
-	}
-	mark := map[string]string{"legacy": "legacy", "nft": "nf_tables"}[backend]
-	if path, err := lookProgram(fam.program("")); err == nil {
-		if version, err := runProgram(path, "-V"); err == nil && strings.Contains(version, mark) {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("iptables (%s) has filter rules, and there is no program %s to see whether they drop queries",
-		backend, fam.program("-"+backend))
 }

@@ -23,6 +23,9 @@ func New(cfg Config) *Network {
 	if cfg.Rules != options.RulesNone {
 		n.rules = newSwitcher(cfg)
 		n.accepts = &accepts{cfg: cfg}
+		if !cfg.Tracked && hasCalico() {
+			cfg.Log.Info("Calico policies that deny ingress drop replies to pods without -tracked=true")
+		}
 	}
 	if cfg.SetupInterface {
 		n.link = &link{name: cfg.Interface, addrs: cfg.Addrs, log: cfg.Log}
@@ -92,6 +95,9 @@ func (n *Network) checkRules() error {
 		return nil
 	}
 	err := n.rules.check()
+	if n.rules.isServing() {
+		err = errors.Join(err, (&stale{cfg: n.cfg}).remove())
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.accepts == nil {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -129,6 +131,14 @@ func (l *link) remove() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// hasCalico reports whether pods have links of Calico.
+func hasCalico() bool {
+	links, err := netlink.LinkList()
+	return err == nil && slices.ContainsFunc(links, func(l netlink.Link) bool {
+		return strings.HasPrefix(l.Attrs().Name, "cali")
+	})
 }
 
 // isOwn reports whether an address has the prefix length that we give it.

@@ -30,6 +30,7 @@ type rule struct {
 	port    uint16
 	toLocal bool // the destination is an address of this host
 	self    bool // the other end is SelfSource
+	always  bool // also while the address is not local
 	target  target
 }
 
@@ -113,7 +114,7 @@ func (r rule) iptables(addr netip.Addr) []string {
 		args = append(args, other, SelfSource(addr).String())
 	}
 	// The address is not local after its lifetime. The rule then does not match.
-	if r.toLocal || !r.from && r.target != accept {
+	if r.toLocal || !r.from && !r.always && r.target != accept {
 		args = append(args, "-m", "addrtype", "--dst-type", "LOCAL")
 	}
 	switch r.target {

@@ -107,6 +107,12 @@ func (s *switcher) check() error {
 	return nil
 }
 
+func (s *switcher) isServing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.serving
+}
+
 func (s *switcher) withdraw() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
