@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,8 +41,11 @@ type nodeCache struct {
 func startNodeCache(t *testing.T, in world.Namespace, flags ...string) nodeCache {
 	t.Helper()
 	dir := t.TempDir()
-	base := filepath.Join(dir, "Corefile.base")
-	if err := os.WriteFile(base, []byte(corefile), 0o600); err != nil {
+	base, text := filepath.Join(dir, "Corefile.base"), corefile
+	if slices.Contains(flags, "-setupinterface=false") {
+		text = strings.ReplaceAll(text, "__PILLAR__LOCAL__DNS__", "::")
+	}
+	if err := os.WriteFile(base, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	self, err := os.Executable()
@@ -100,55 +105,67 @@ func TestNode(t *testing.T) {
 	for proxy, install := range world.Proxies {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			w := world.New(t)
-			install(t, w.Node)
-			n := startNodeCache(t, w.Node)
-			world.WantServer(t, "agent", w.Pod, world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6)
-			world.WantServer(t, "agent", w.Node, world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6)
-			metrics := n.get("http://127.0.0.1:9353/metrics")
-			for _, labels := range []string{
-				`address="169.254.20.10",family="1"`, `address="10.96.0.10",family="1"`,
-				`address="fd00:20::10",family="2"`, `address="fd00:96::10",family="2"`,
-			} {
-				if !strings.Contains(metrics, "nodecache_serving{"+labels+"} 1\n") {
-					t.Errorf("the metric nodecache_serving of %s is not 1", labels)
-				}
-			}
-
-			l := world.StartLoad(t, w.Pod, world.ClusterIP)
-			l.WaitFor("agent", 100)
-			if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
-			}
-			l.WaitFor("kube-dns", 100)
-			if err := n.cmd.Wait(); err != nil {
-				t.Errorf("the agent ended with %v", err)
-			}
-			if queries := l.Stop(); world.Lost(queries) > 5 {
-				t.Errorf("lost %d of %d queries, want at most 5", world.Lost(queries), len(queries))
-			}
-			if links := w.Node.Run(t, "ls", "/proc/thread-self/net/dev_snmp6"); strings.Contains(links, "nodelocaldns") {
-				t.Error("the link is left")
-			}
+			world.WantFewLost(t, func() []world.Query { return startAndStop(t, install) })
 		})
 	}
+}
+
+// startAndStop returns the queries of a pod while the agent ends.
+func startAndStop(t *testing.T, install func(*testing.T, world.Namespace)) []world.Query {
+	t.Helper()
+	w := world.New(t)
+	install(t, w.Node)
+	n := startNodeCache(t, w.Node)
+	world.WantServer(t, "agent", w.Pod, world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6)
+	world.WantServer(t, "agent", w.Node, world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6)
+	metrics := n.get("http://127.0.0.1:9353/metrics")
+	for _, labels := range []string{
+		`address="169.254.20.10",family="1"`, `address="10.96.0.10",family="1"`,
+		`address="fd00:20::10",family="2"`, `address="fd00:96::10",family="2"`,
+	} {
+		if !strings.Contains(metrics, "nodecache_serving{"+labels+"} 1\n") {
+			t.Errorf("the metric nodecache_serving of %s is not 1", labels)
+		}
+	}
+
+	l := world.StartLoad(t, w.Pod, world.ClusterIP)
+	l.WaitFor("agent", 100)
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	l.WaitFor("kube-dns", 100)
+	if err := n.cmd.Wait(); err != nil {
+		t.Errorf("the agent ended with %v", err)
+	}
+	if links := w.Node.Run(t, "ls", "/proc/thread-self/net/dev_snmp6"); strings.Contains(links, "nodelocaldns") {
+		t.Error("the link is left")
+	}
+	return l.Stop()
+}
+
+// TestNodeInPod is an agent in the network of a pod, to which a proxy leads the queries.
+func TestNodeInPod(t *testing.T) {
+	t.Parallel()
+	w := world.New(t)
+	startNodeCache(t, w.Pod, "-setupinterface=false", "-setupiptables=false")
+	world.WantServer(t, "agent", w.Node, netip.MustParseAddr("10.0.1.2"), netip.MustParseAddr("fd00:1::2"))
 }
 
 // TestNodeKilled kills the agent under load.
 func TestNodeKilled(t *testing.T) {
 	t.Parallel()
-	w := world.New(t)
-	world.Proxies["nftables"](t, w.Node)
-	n := startNodeCache(t, w.Node)
-	l := world.StartLoad(t, w.Pod, world.ClusterIP)
-	l.WaitFor("agent", 250)
-	if err := n.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	l.WaitFor("kube-dns", 250)
-	if queries := l.Stop(); world.Lost(queries) > 5 {
-		t.Errorf("lost %d of %d queries, want at most 5", world.Lost(queries), len(queries))
-	}
+	world.WantFewLost(t, func() []world.Query {
+		w := world.New(t)
+		world.Proxies["nftables"](t, w.Node)
+		n := startNodeCache(t, w.Node)
+		l := world.StartLoad(t, w.Pod, world.ClusterIP)
+		l.WaitFor("agent", 250)
+		if err := n.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		l.WaitFor("kube-dns", 250)
+		return l.Stop()
+	})
 }
 
 // TestNodeAlone starts the agent while kube-dns is away. Its own queries do not depend on

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,11 +48,13 @@ func (w *watch) ask(ctx context.Context) bool {
 	var asking sync.WaitGroup
 	for _, addr := range w.addrs {
 		asking.Go(func() {
-			query := new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
-			query.Question[0].Qclass = dns.ClassHESIOD
-			source := net.UDPAddrFromAddrPort(netip.AddrPortFrom(hostnet.SelfSource(addr.Addr()), 0))
-			client := dns.Client{Timeout: selfTimeout, Dialer: &net.Dialer{LocalAddr: source}}
-			if _, _, err := client.ExchangeContext(ctx, query, addr.String()); err != nil {
+			source := hostnet.SelfSource(addr.Addr())
+			// In the network of a pod, the addresses are not on its links. The server then
+			// listens on all addresses.
+			if !isLocal(addr.Addr()) {
+				addr = netip.AddrPortFrom(source, addr.Port())
+			}
+			if !answers(ctx, source, addr) {
 				missing.Add(1)
 			}
 		})
@@ -59,6 +62,25 @@ func (w *watch) ask(ctx context.Context) bool {
 	asking.Wait()
 	w.alive.Store(missing.Load() == 0)
 	return w.alive.Load()
+}
+
+// answers reports whether a server replies to a query from source.
+func answers(ctx context.Context, source netip.Addr, server netip.AddrPort) bool {
+	query := new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
+	query.Question[0].Qclass = dns.ClassHESIOD
+	local := net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	client := dns.Client{Timeout: selfTimeout, Dialer: &net.Dialer{LocalAddr: local}}
+	_, _, err := client.ExchangeContext(ctx, query, server.String())
+	return err == nil
+}
+
+// isLocal reports whether a link has the address.
+func isLocal(addr netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr() == addr
+	})
 }
 
 // set notes whether the rules are in place.

@@ -16,10 +16,9 @@ func TestKilled(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			queries := killUnderLoad(t, proxy, options.RulesAuto, syscall.SIGKILL)
-			if n := world.Lost(queries); n > 5 {
-				t.Errorf("lost %d of %d queries, want at most 5", n, len(queries))
-			}
+			world.WantFewLost(t, func() []world.Query {
+				return killUnderLoad(t, proxy, options.RulesAuto, syscall.SIGKILL)
+			})
 		})
 	}
 }
