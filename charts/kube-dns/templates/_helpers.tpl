@@ -97,7 +97,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* Where the cache on a node answers probes. */}}
+{{/* Where the cache on a node answers probes, for nodeLocal. */}}
 {{- define "kube-dns.healthAddress" -}}
-{{- if contains ":" . }}[{{ . }}]{{ else }}{{ . }}{{ end }}:8080
+{{- if contains ":" .localIP }}[{{ .localIP }}]{{ else }}{{ .localIP }}{{ end }}:{{ .healthPort }}
 {{- end -}}

@@ -27,9 +27,9 @@ func TestNodeLocal(t *testing.T) {
 	}{
 		{
 			name: "all", values: map[string]any{"localIP": "169.254.25.10", "image": "registry.example/cache:v2",
-				"tracked": true, "extraArgs": []any{"-lameduck=5s"}},
+				"tracked": true, "healthPort": 9254, "extraArgs": []any{"-lameduck=5s"}},
 			image: "registry.example/cache:v2", args: []string{"-localip=169.254.25.10,10.96.0.10",
-				"-health-listen-address=169.254.25.10:8080", "-tracked=true", "-lameduck=5s"}, probed: "169.254.25.10",
+				"-health-listen-address=169.254.25.10:9254", "-health-port=9254", "-tracked=true", "-lameduck=5s"}, probed: "169.254.25.10",
 		},
 		{
 			name: "IPv6", values: map[string]any{"localIP": "fd00::53", "mode": "ipvs"}, image: "localhost/k8s-dns-node-cache:dev",

@@ -56,6 +56,7 @@ func TestRefused(t *testing.T) {
 		{map[string]any{"nodeLocal": true}, "/nodeLocal"},
 		{map[string]any{"nodeLocal": map[string]any{"mode": "ebpf"}}, "/nodeLocal/mode"},
 		{map[string]any{"nodeLocal": map[string]any{"localIP": "169.254.20.10/32"}}, "/nodeLocal/localIP"},
+		{map[string]any{"nodeLocal": map[string]any{"healthPort": 0}}, "/nodeLocal/healthPort"},
 		{map[string]any{"nodeLocal": map[string]any{"localip": "169.254.20.10"}}, "localip"},
 	} {
 		if _, err := execute(t, tt.values); err == nil || !strings.Contains(err.Error(), tt.want) {
