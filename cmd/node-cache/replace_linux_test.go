@@ -49,8 +49,8 @@ const baseCorefile = `cluster.local:53 {
 }
 `
 
-// play runs one process of the test network: "kube-dns ADDR", "load", or "foreign", a
-// server at the agents' addresses that shares the port and has no hand-over.
+// play runs one process of the test network: "kube-dns ADDR", "load", "slow ADDR", "burst",
+// or "foreign", a server at the agents' addresses that shares the port and has no hand-over.
 func play(args []string) error {
 	switch args[0] {
 	case "kube-dns":
@@ -59,6 +59,10 @@ func play(args []string) error {
 		return serveAt([]string{serviceAddr, localAddr}, "10.1.2.3")
 	case "load":
 		return load()
+	case "slow":
+		return slowUpstream(args[1])
+	case "burst":
+		return burst()
 	}
 	return fmt.Errorf("unknown part %q", args[0])
 }
@@ -273,7 +277,10 @@ func (p *process) readLog() string {
 }
 
 // agent starts an agent, and waits until it is ready.
-func (n *network) agent(flags ...string) *process {
+func (n *network) agent() *process { n.t.Helper(); return n.agentAt(kubeAddr) }
+
+// agentAt starts an agent in front of an upstream, and waits until it is ready.
+func (n *network) agentAt(upstream string) *process {
 	n.t.Helper()
 	n.agents++
 	dir := filepath.Join(n.t.TempDir(), fmt.Sprintf("agent%d", n.agents))
@@ -284,12 +291,11 @@ func (n *network) agent(flags ...string) *process {
 	if err := os.WriteFile(base, []byte(baseCorefile), 0o644); err != nil {
 		n.t.Fatal(err)
 	}
-	args := append([]string{
+	p := n.exec(n.node, []string{
 		"-localip=" + localAddr + "," + serviceAddr, "-conf=" + filepath.Join(dir, "Corefile"), "-basecorefile=" + base,
 		"-kubednscm=" + filepath.Join(dir, "kube-dns"), "-upstreamsvc=kube-dns-upstream",
 		"-health-listen-address=" + localAddr + ":8181", "-syncinterval=1s",
-	}, flags...)
-	p := n.exec(n.node, args, "PLAY=agent", "KUBE_DNS_UPSTREAM_SERVICE_HOST="+kubeAddr)
+	}, "PLAY=agent", "KUBE_DNS_UPSTREAM_SERVICE_HOST="+upstream)
 	go func() { _, _ = io.Copy(io.Discard, p.out) }() // CoreDNS prints what it serves
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if strings.Contains(p.readLog(), "this agent is ready") {

@@ -36,6 +36,7 @@ var serveStale = fmt.Sprintf("serve_stale 1h verify 500ms %ds 5s", StaleMark)
 type Facts struct {
 	ClusterUpstream netip.Addr // zero: it is not known
 	Empty           []string   // files named by forward that name no server
+	ForceTCP        bool       // force_tcp towards the cluster upstream stays
 }
 
 // Adapt returns the Corefile that CoreDNS is to load. Each warning is about a block that
@@ -51,6 +52,7 @@ func Adapt(text string, f Facts) (adapted string, warnings []string) {
 			if d.name() != "forward" || len(d.words) < 3 {
 				continue
 			}
+			edits = append(edits, f.preferUDP(d)...)
 			e, warning := checkTargets(d, f)
 			edits = append(edits, e...)
 			if warning != "" {
@@ -60,6 +62,22 @@ func Adapt(text string, f Facts) (adapted string, warnings []string) {
 		edits = append(edits, addStale(text, b, f)...)
 	}
 	return apply(text, edits), warnings
+}
+
+// preferUDP turns force_tcp of a forward to the cluster upstream into prefer_udp. dnsmasq
+// there accepts few TCP clients for all nodes together (20, unless --max-tcp-connections is set),
+// and a burst of new names would wait for one.
+func (f Facts) preferUDP(d directive) []edit {
+	if f.ForceTCP || !f.ClusterUpstream.IsValid() || !slices.ContainsFunc(d.words[2:], f.isClusterUpstream) {
+		return nil
+	}
+	var edits []edit
+	for _, option := range d.body {
+		if option.name() == "force_tcp" {
+			edits = append(edits, edit{start: option.words[0].start, end: option.words[0].end, with: "prefer_udp"})
+		}
+	}
+	return edits
 }
 
 // checkTargets removes targets of a forward that CoreDNS refuses. Without any other

@@ -74,6 +74,8 @@ func (f *Flags) addConfig() {
 		"exists)")
 	fs.StringVar(&c.UpstreamService, "upstreamsvc", "kube-dns", "`name` of the Service whose address is the cluster "+
 		"upstream")
+	fs.BoolVar(&c.ForceTCP, "forcetcp", false, "leave force_tcp towards the cluster upstream; false: queries are sent over "+
+		"UDP, since dnsmasq accepts few TCP clients")
 	fs.BoolVar(&c.ReloadWithSignal, "reloadwithsignal", false, "no effect; changes are always loaded at once")
 }
 

@@ -97,6 +97,7 @@ func TestGoodValues(t *testing.T) {
 		"-conf=":                         func(*options.Options) {},
 		"-kubednscm=/map":                func(o *options.Options) { o.Config.KubeDNSDir = "/map" },
 		"-upstreamsvc=kube-dns-upstream": func(o *options.Options) { o.Config.UpstreamService = "kube-dns-upstream" },
+		"-forcetcp":                      func(o *options.Options) { o.Config.ForceTCP = true },
 		"-reloadwithsignal":              func(o *options.Options) { o.Config.ReloadWithSignal = true },
 		"-handover=false":                func(o *options.Options) { o.Handover = false },
 		"-lameduck=5s":                   func(o *options.Options) { o.Lameduck = 5 * time.Second },

@@ -45,6 +45,7 @@ type Config struct {
 	KubeDNSDir       string // "": /etc/kube-dns if it exists
 	UpstreamService  string
 	ReloadWithSignal bool
+	ForceTCP         bool // force_tcp towards the cluster upstream stays
 }
 
 // UpstreamVariable returns the name of the environment variable with the address of the

@@ -73,7 +73,7 @@ func (s *Sources) found() Candidate {
 
 // adapt is corefile.Adapt with what the files have now.
 func (s *Sources) adapt(text string) string {
-	facts := corefile.Facts{ClusterUpstream: s.opts.Values.ClusterUpstream}
+	facts := corefile.Facts{ClusterUpstream: s.opts.Values.ClusterUpstream, ForceTCP: s.opts.Config.ForceTCP}
 	for _, path := range corefile.Files(text) {
 		if conf, err := dns.ClientConfigFromFile(path); err == nil && len(conf.Servers) == 0 {
 			facts.Empty = append(facts.Empty, path)
