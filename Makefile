@@ -121,6 +121,7 @@ verify: go ## Check what is committed with the code: formatting, go.mod, generat
 fuzz: go ## Run each fuzz target for a while
 ## FUZZTIME=20s for each; PKG=./pkg/skydns only there
 	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh $(PKG)
+	$(if $(filter ./...,$(PKG)),@FUZZTIME=$(FUZZTIME) MODULE=cmd/node-cache hack/fuzz.sh)
 
 .PHONY: bench
 bench: go ## Measure kube-dns next to CoreDNS, NSD and Knot DNS on a real API server (e2e/bench/README.md)

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 #
-# Runs each fuzz target of this module for a while, one after the other; `make fuzz` calls
+# Runs each fuzz target of a module for a while, one after the other; `make fuzz` calls
 # it. Go stores a failing input in testdata/fuzz of its package, as a new test case.
 #
 #   fuzz.sh [package...]     default: ./...
 #
 #   FUZZTIME=20s             time for each target
+#   MODULE=cmd/node-cache    another module than the top of the repository
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../${MODULE:-.}"
 
 if (($# == 0)); then
 	set -- ./...
