@@ -110,7 +110,8 @@ func load() error {
 	var t tally
 	var running sync.WaitGroup
 	ask := func(protocol string, pause time.Duration, asked, lost *atomic.Int64) {
-		client := &dns.Client{Net: protocol, Timeout: 2 * time.Second}
+		// Longer than node-cache waits for its upstream before it asks again.
+		client := &dns.Client{Net: protocol, Timeout: 5 * time.Second}
 		next := time.Now()
 		for i := 0; ctx.Err() == nil; i++ {
 			addr := []string{serviceAddr, localAddr}[i%2]

@@ -73,11 +73,12 @@ type agent struct {
 	server   *server
 	watch    *watch
 	faults   faults
+	tookOver chan struct{} // is closed when new queries arrive here
 }
 
 // Run serves until ctx is done, or until a signal ends it.
 func Run(ctx context.Context, opts options.Options, parts Parts) error {
-	a := &agent{opts: opts, Parts: parts}
+	a := &agent{opts: opts, Parts: parts, tookOver: make(chan struct{})}
 	line(a.Log, "Starting node-cache image: "+a.Version)
 	line(a.Log, "Using Corefile "+opts.Config.Corefile)
 	draining, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
@@ -94,8 +95,13 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 		started: make(chan struct{}), failed: a.Metrics.configFailed, log: a.Log,
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	a.listen(ctx, group)
 	a.ensureAddresses()
+	if a.opts.Listen.Metrics != "" {
+		group.Go(func() error { return a.serveMetrics(ctx) })
+	}
+	if a.opts.Listen.Health != "" {
+		group.Go(func() error { return a.serveHealth(ctx) })
+	}
 	stopNetwork := a.keepNetwork(ctx)
 	group.Go(func() error { return a.configure(ctx) })
 	group.Go(func() error { return a.serve(ctx) })
@@ -173,6 +179,7 @@ func (a *agent) serve(ctx context.Context) error {
 	if err := a.takeOver(); err != nil {
 		a.Log.Warn("cannot take over from another agent", "err", err)
 	}
+	close(a.tookOver)
 	drained, drain := make(chan struct{}), a.server.drain
 	var draining errgroup.Group
 	draining.Go(func() error {

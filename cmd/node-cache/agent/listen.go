@@ -4,38 +4,50 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/coredns/coredns/plugin/pkg/reuseport"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
-// listen serves metrics and health next to the listeners of the Corefile. A port that is
-// taken does not end the agent.
-func (a *agent) listen(ctx context.Context, group *errgroup.Group) {
-	health := http.NewServeMux()
-	health.Handle("/health", httpd.Check(a.healthy))
-	health.Handle("/ready", httpd.UntilDraining(a.draining, a.ready))
-	metrics := http.NewServeMux()
-	metrics.Handle("/metrics", promhttp.HandlerFor(a.Gatherer, promhttp.HandlerOpts{}))
-	for _, l := range []struct {
-		flag, addr string
-		handler    http.Handler
-	}{
-		{"-metrics-listen-address", a.opts.Listen.Metrics, metrics},
-		{"-health-listen-address", a.opts.Listen.Health, health},
-	} {
-		if l.addr == "" {
-			continue
+// serveMetrics serves metrics next to the listeners of the Corefile. A port that is taken
+// does not end the agent.
+func (a *agent) serveMetrics(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(a.Gatherer, promhttp.HandlerOpts{}))
+	ln, err := reuseport.Listen("tcp", a.opts.Listen.Metrics)
+	if err != nil {
+		a.Log.Error("Failed to start metrics handler", "flag", "-metrics-listen-address", "err", err)
+		return nil
+	}
+	return a.serveHTTP(ctx, ln, mux)
+}
+
+// serveHealth serves /health and /ready once this agent has taken over. Two agents that
+// share an address share its port, too: until then the other one answers there.
+func (a *agent) serveHealth(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.Handle("/health", httpd.Check(a.healthy))
+	mux.Handle("/ready", httpd.UntilDraining(a.draining, a.ready))
+	select {
+	case <-a.tookOver:
+	case <-ctx.Done():
+		return nil
+	}
+	for {
+		ln, err := reuseport.Listen("tcp", a.opts.Listen.Health)
+		if err == nil {
+			return a.serveHTTP(ctx, ln, mux)
 		}
-		ln, err := reuseport.Listen("tcp", l.addr)
-		if err != nil {
-			a.Log.Error("Failed to start metrics handler, or that of health", "flag", l.flag, "err", err)
-			continue
+		if a.faults.news("health", err) {
+			a.Log.Error("cannot listen for health, trying again", "flag", "-health-listen-address", "err", err)
 		}
-		group.Go(func() error { return a.serveHTTP(ctx, ln, l.handler) })
+		if !pause.For(ctx, time.Second) {
+			return nil
+		}
 	}
 }
 

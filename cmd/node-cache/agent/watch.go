@@ -38,20 +38,25 @@ func newWatch(addrs []netip.AddrPort, m *Metrics) *watch {
 	return &watch{addrs: addrs, metrics: m}
 }
 
-// ask sends a query to each address at once and reports whether all were answered. It is
-// of class HESIOD: the server itself refuses it, whatever the Corefile has, and no
+// ask sends a query to each address at once and reports whether all were answered. Its
+// opcode is STATUS: the server itself replies NOTIMP, whatever the Corefile has, and no
 // upstream is asked.
 func (w *watch) ask(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, selfTimeout)
 	defer cancel()
+	own := make([]netip.Addr, len(w.addrs))
+	for i, addr := range w.addrs {
+		own[i] = addr.Addr()
+	}
 	var missing atomic.Int32
 	var asking sync.WaitGroup
 	for _, addr := range w.addrs {
 		asking.Go(func() {
-			source := hostnet.SelfSource(addr.Addr())
+			source := hostnet.SelfSource(own, addr.Addr())
 			// In the network of a pod, the addresses are not on its links. The server then
 			// listens on all addresses.
 			if !isLocal(addr.Addr()) {
+				source = loopback(addr.Addr())
 				addr = netip.AddrPortFrom(source, addr.Port())
 			}
 			if !answers(ctx, source, addr) {
@@ -66,12 +71,20 @@ func (w *watch) ask(ctx context.Context) bool {
 
 // answers reports whether a server replies to a query from source.
 func answers(ctx context.Context, source netip.Addr, server netip.AddrPort) bool {
-	query := new(dns.Msg).SetQuestion("version.bind.", dns.TypeTXT)
-	query.Question[0].Qclass = dns.ClassHESIOD
+	query := new(dns.Msg).SetQuestion(".", dns.TypeSOA)
+	query.Opcode = dns.OpcodeStatus
 	local := net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	client := dns.Client{Timeout: selfTimeout, Dialer: &net.Dialer{LocalAddr: local}}
 	_, _, err := client.ExchangeContext(ctx, query, server.String())
 	return err == nil
+}
+
+// loopback returns the loopback address of the same family.
+func loopback(addr netip.Addr) netip.Addr {
+	if addr.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
 }
 
 // isLocal reports whether a link has the address.

@@ -53,10 +53,10 @@ func runAgent(text string) error {
 
 // selfQuery returns when this process answers at addr. The kernel makes the route of an
 // IPv6 address a moment after the address.
-func selfQuery(addr netip.Addr) error {
+func selfQuery(own []netip.Addr, addr netip.Addr) error {
 	var problem error
 	for range 100 {
-		dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(SelfSource(addr), 0))}
+		dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(SelfSource(own, addr), 0))}
 		conn, err := dialer.DialContext(context.Background(), "udp", netip.AddrPortFrom(addr, 53).String())
 		if err != nil {
 			problem = err
@@ -119,7 +119,7 @@ func begin(n *Network) error {
 		return err
 	}
 	for _, addr := range n.cfg.Addrs {
-		if err := selfQuery(addr); err != nil {
+		if err := selfQuery(n.cfg.Addrs, addr); err != nil {
 			return err
 		}
 	}

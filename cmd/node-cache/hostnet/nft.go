@@ -1,8 +1,6 @@
 package hostnet
 
 import (
-	"net/netip"
-
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -20,8 +18,8 @@ func (r rule) nft(in *nftables.Table, chain *nftables.Chain, fam family, addrs *
 	exprs = append(exprs, fam.load(r.from),
 		&expr.Lookup{SourceRegister: register, SetName: addrs.Name, SetID: addrs.ID})
 	exprs = append(exprs, equal(loadPort(r.from), binaryutil.BigEndian.PutUint16(r.port))...)
-	if r.self {
-		exprs = append(exprs, equal(fam.load(!r.from), fam.self())...)
+	if r.self != nil {
+		exprs = append(exprs, equal(fam.load(!r.from), families(r.self)[fam][0].AsSlice())...)
 	}
 	if r.toLocal {
 		exprs = append(exprs, equal(&expr.Fib{Register: register, FlagDADDR: true, ResultADDRTYPE: true},
@@ -67,14 +65,6 @@ func (f family) number() byte {
 		return unix.NFPROTO_IPV4
 	}
 	return unix.NFPROTO_IPV6
-}
-
-// self returns the source of the agent's queries to itself.
-func (f family) self() []byte {
-	if f == ipv4 {
-		return SelfSource(netip.IPv4Unspecified()).AsSlice()
-	}
-	return SelfSource(netip.IPv6Unspecified()).AsSlice()
 }
 
 // load reads the source or the destination address of a packet.

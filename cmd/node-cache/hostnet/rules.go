@@ -28,9 +28,9 @@ type rule struct {
 	proto   string // tcp or udp
 	from    bool   // the address and the port are the source; else the destination
 	port    uint16
-	toLocal bool // the destination is an address of this host
-	self    bool // the other end is SelfSource
-	always  bool // also while the address is not local
+	toLocal bool         // the destination is an address of this host
+	self    []netip.Addr // the other end is SelfSource of these; nil: it may be any
+	always  bool         // also while the address is not local
 	target  target
 }
 
@@ -60,20 +60,19 @@ func selfRules(cfg Config) []rule {
 	var rules []rule
 	for _, proto := range []string{"tcp", "udp"} {
 		rules = append(rules,
-			rule{chain: "OUTPUT", proto: proto, port: cfg.Port, self: true, target: notrack},
-			rule{chain: "OUTPUT", proto: proto, from: true, port: cfg.Port, self: true, target: notrack},
+			rule{chain: "OUTPUT", proto: proto, port: cfg.Port, self: cfg.Addrs, target: notrack},
+			rule{chain: "OUTPUT", proto: proto, from: true, port: cfg.Port, self: cfg.Addrs, target: notrack},
 		)
 	}
 	return rules
 }
 
-// SelfSource returns the source address for queries of the agent to an address of its own.
-// Queries from other addresses can reach kube-dns.
-func SelfSource(addr netip.Addr) netip.Addr {
-	if addr.Is4() {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	return netip.IPv6Loopback()
+// SelfSource returns the source for queries of an agent with addrs to one of them: the
+// first of the same family. Queries from other addresses can reach kube-dns. Replies to
+// addresses of the loopback network do not arrive: the kubelet's firewall drops what is
+// not tracked.
+func SelfSource(addrs []netip.Addr, to netip.Addr) netip.Addr {
+	return families(addrs)[familyOf(to)][0]
 }
 
 // filterRules let queries and replies pass a firewall.
@@ -110,8 +109,8 @@ func (r rule) iptables(addr netip.Addr) []string {
 		side, other, port = "-s", "-d", "--sport"
 	}
 	args := []string{side, addr.String(), "-p", r.proto, "-m", r.proto, port, strconv.Itoa(int(r.port))}
-	if r.self {
-		args = append(args, other, SelfSource(addr).String())
+	if r.self != nil {
+		args = append(args, other, SelfSource(r.self, addr).String())
 	}
 	// The address is not local after its lifetime. The rule then does not match.
 	if r.toLocal || !r.from && !r.always && r.target != accept {
