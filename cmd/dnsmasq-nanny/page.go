@@ -16,7 +16,9 @@ import (
 // newHistory returns the history of what the nanny did.
 func newHistory(reg prometheus.Gatherer) *statuspage.History {
 	return statuspage.NewHistory(reg,
-		statuspage.Counted{Title: "Starts of dnsmasq by reason", Metric: "kubedns_nanny_dnsmasq_starts_total", Label: "reason"},
+		statuspage.Counted{
+			Title: "Starts of dnsmasq by reason", Metric: "kubedns_nanny_dnsmasq_starts_total", Label: "reason",
+		},
 		statuspage.Counted{Title: "Changes of servers by result", Metric: "kubedns_nanny_reloads_total", Label: "result"},
 	)
 }

@@ -45,7 +45,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	draining, ctx, release := cli.NotifyStop(ctx, time.Duration(f.lameduck), log, syscall.SIGQUIT) // else dnsmasq would stay
+	// Without SIGQUIT here dnsmasq would stay.
+	draining, ctx, release := cli.NotifyStop(ctx, time.Duration(f.lameduck), log, syscall.SIGQUIT)
 	defer release()
 	return cli.Fatal(serve(ctx, f, hangups, draining, log))
 }

@@ -24,7 +24,9 @@ func zone() *kubedns.Zone {
 	})
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "idle"}, Headless: true})
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "ext"}, ExternalName: "www.example.com"})
-	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "alias"}, ExternalName: "web.prod.svc.cluster.local"})
+	z.SetService(kubedns.Service{
+		Key: kubedns.Key{Namespace: "prod", Name: "alias"}, ExternalName: "web.prod.svc.cluster.local",
+	})
 	z.Publish()
 	z.MarkSynced()
 	return z
@@ -86,7 +88,8 @@ func TestExplain(t *testing.T) {
 				t.Errorf("results %q, want %q: %+v", got, tt.results, w.Steps)
 			}
 			last := w.Steps[len(w.Steps)-1]
-			if got := strings.Join(append(slices.Clone(last.Answer), last.Object, last.Reason), "; "); !strings.Contains(got, tt.last) {
+			got := strings.Join(append(slices.Clone(last.Answer), last.Object, last.Reason), "; ")
+			if !strings.Contains(got, tt.last) {
 				t.Errorf("last step: %q, want %q in it", got, tt.last)
 			}
 			if !strings.Contains(w.Summary, tt.summary) {
@@ -97,7 +100,8 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainNotReady(t *testing.T) {
-	w, err := explainer(kubedns.NewZone(kubedns.Options{})).Explain(t.Context(), explain.Question{Name: "web", Namespace: "prod"})
+	e := explainer(kubedns.NewZone(kubedns.Options{}))
+	w, err := e.Explain(t.Context(), explain.Question{Name: "web", Namespace: "prod"})
 	if err != nil || w.Steps[0].Result != "SERVFAIL" || !strings.Contains(w.Summary, "first lists") {
 		t.Errorf("%+v, %v, want SERVFAIL and that the first lists are not complete", w, err)
 	}

@@ -25,7 +25,9 @@ func example(*http.Request) statuspage.Page {
 			{Caption: "Servers", Columns: []string{"server", "state"}, Rows: [][]string{{"192.0.2.1:53", "answers"}}},
 			{Caption: "Others", Columns: []string{"server"}, Empty: "There are none."},
 		},
-		Charts: []statuspage.Chart{{Title: "Replies", Lines: []statuspage.Line{{Name: "NOERROR", Rates: []float64{1, 20, 3}}}}},
+		Charts: []statuspage.Chart{
+			{Title: "Replies", Lines: []statuspage.Line{{Name: "NOERROR", Rates: []float64{1, 20, 3}}}},
+		},
 		Question: &statuspage.Question{
 			Title: "What?", Fields: []statuspage.Field{{Name: "name", Label: "Name", Value: `"><script>`}},
 			Asked: true, Summary: "Nothing.", Steps: &statuspage.Table{Columns: []string{"query"}, Rows: [][]string{{"web."}}},
@@ -79,7 +81,8 @@ func TestFormats(t *testing.T) {
 func TestHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		replies := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "replies_total", Help: "h"}, []string{"rcode", "proto"})
+		replies := prometheus.NewCounterVec(
+			prometheus.CounterOpts{Name: "replies_total", Help: "h"}, []string{"rcode", "proto"})
 		reg.MustRegister(replies)
 		replies.WithLabelValues("NOERROR", "udp").Add(1000) // before the first sample
 		replies.WithLabelValues("REFUSED", "udp").Add(5)

@@ -62,7 +62,8 @@ func (b *iptables) ensure(rules []rule, before bool) error {
 				return err
 			}
 			if added && before {
-				b.cfg.Log.Info("Added back nodelocaldns rule - " + r.table() + " " + describe(r, addr)) //nolint:sloglint // text of the original
+				text := "Added back nodelocaldns rule - " + r.table() + " " + describe(r, addr)
+				b.cfg.Log.Info(text) //nolint:sloglint // the text of the original
 			}
 		}
 	}
@@ -142,7 +143,8 @@ func runProgram(program string, args ...string) (stdout string, err error) {
 			kind = KindRulesLock
 		}
 		first, _, _ := strings.Cut(strings.TrimSpace(problem.String()), "\n")
-		return "", &Error{Kind: kind, Err: fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, first)}
+		err = fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, first)
+		return "", &Error{Kind: kind, Err: err}
 	}
 	return out.String(), nil
 }

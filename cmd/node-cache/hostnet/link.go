@@ -39,8 +39,9 @@ type link struct {
 func (l *link) ensure() (changed []string, err error) {
 	found, made, err := l.findOrMake()
 	if err != nil {
-		return nil, &Error{Kind: KindInterfaceAdd, Err: fmt.Errorf("-interfacename=%s: cannot make the link: %w%s", l.name, err,
-			advice(err, "-setupinterface=false"))}
+		err = fmt.Errorf("-interfacename=%s: cannot make the link: %w%s", l.name, err,
+			advice(err, "-setupinterface=false"))
+		return nil, &Error{Kind: KindInterfaceAdd, Err: err}
 	}
 	if made {
 		changed = append(changed, l.name)
@@ -53,7 +54,8 @@ func (l *link) ensure() (changed []string, err error) {
 	}()
 	if ours(found) && found.Attrs().Flags&net.FlagUp == 0 {
 		if err := netlink.LinkSetUp(found); err != nil {
-			return changed, &Error{Kind: KindInterfaceAdd, Err: fmt.Errorf("-interfacename=%s: cannot set the link up: %w", l.name, err)}
+			err = fmt.Errorf("-interfacename=%s: cannot set the link up: %w", l.name, err)
+			return changed, &Error{Kind: KindInterfaceAdd, Err: err}
 		}
 	}
 	added, err := l.ensureAddrs(found)
@@ -150,7 +152,8 @@ func isOwn(addr netlink.Addr) bool {
 func listAddrs(on netlink.Link) (map[netip.Addr]netlink.Addr, error) {
 	list, err := netlink.AddrList(on, netlink.FAMILY_ALL)
 	if err != nil {
-		return nil, &Error{Kind: KindInterfaceCheck, Err: fmt.Errorf("list the addresses of the link %s: %w", on.Attrs().Name, err)}
+		err = fmt.Errorf("list the addresses of the link %s: %w", on.Attrs().Name, err)
+		return nil, &Error{Kind: KindInterfaceCheck, Err: err}
 	}
 	present := make(map[netip.Addr]netlink.Addr)
 	for _, a := range list {
@@ -185,7 +188,8 @@ func (l *link) make() error {
 	attrs.Name = l.name
 	attrs.Alias = alias
 	for _, kind := range []netlink.Link{
-		&netlink.Dummy{LinkAttrs: attrs}, &netlink.Bridge{LinkAttrs: attrs}, &netlink.Veth{LinkAttrs: attrs, PeerName: peer(l.name)},
+		&netlink.Dummy{LinkAttrs: attrs}, &netlink.Bridge{LinkAttrs: attrs},
+		&netlink.Veth{LinkAttrs: attrs, PeerName: peer(l.name)},
 	} {
 		err := netlink.LinkAdd(kind)
 		if errors.Is(err, unix.EOPNOTSUPP) {

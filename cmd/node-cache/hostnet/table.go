@@ -42,7 +42,8 @@ func openTable(cfg Config) (*table, error) {
 	t := &table{conn: conn, sets: make(map[*nftables.Set][]nftables.SetElement)}
 	name := tableName()
 	if err := createOwned(socket, name); err != nil {
-		return nil, errors.Join(fmt.Errorf("make the nftables table inet %s with the owner flag: %w", name, err), conn.CloseLasting())
+		err = fmt.Errorf("make the nftables table inet %s with the owner flag: %w", name, err)
+		return nil, errors.Join(err, conn.CloseLasting())
 	}
 	if err := t.fill(&nftables.Table{Name: name, Family: nftables.TableFamilyINet}, cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("fill the nftables table inet %s: %w", name, err), conn.CloseLasting())

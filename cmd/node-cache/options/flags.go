@@ -47,8 +47,8 @@ func (f *Flags) addNet() {
 	fs.Var(&n.Rules, "rules", "`way` to make packet rules: auto, nft, iptables or none")
 	fs.BoolVar(&n.Tracked, "tracked", false, "keep the queries of pods in connection tracking, for network policies "+
 		"that need it")
-	fs.Var((*interval)(&n.SyncInterval), "syncinterval", "`time` between two checks of link and rules; without a unit, or "+
-		"below 1ms, the number counts seconds")
+	fs.Var((*interval)(&n.SyncInterval), "syncinterval", "`time` between two checks of link and rules; "+
+		"without a unit, or below 1ms, the number counts seconds")
 	fs.BoolVar(&n.SkipTeardown, "skipteardown", false, "leave link and rules at exit")
 }
 
@@ -74,8 +74,8 @@ func (f *Flags) addConfig() {
 		"exists)")
 	fs.StringVar(&c.UpstreamService, "upstreamsvc", "kube-dns", "`name` of the Service whose address is the cluster "+
 		"upstream")
-	fs.BoolVar(&c.ForceTCP, "forcetcp", false, "leave force_tcp towards the cluster upstream; false: queries are sent over "+
-		"UDP, since dnsmasq accepts few TCP clients")
+	fs.BoolVar(&c.ForceTCP, "forcetcp", false, "leave force_tcp towards the cluster upstream; false: queries "+
+		"are sent over UDP, since dnsmasq accepts few TCP clients")
 	fs.BoolVar(&c.ReloadWithSignal, "reloadwithsignal", false, "no effect; changes are always loaded at once")
 }
 
@@ -129,7 +129,8 @@ func (f *Flags) checkRest() error {
 	case o.Lameduck < 0:
 		return fmt.Errorf("-lameduck=%v: want zero or more, such as 5s", o.Lameduck)
 	case f.set.NArg() > 0:
-		return fmt.Errorf("extra command line arguments: %q (a flag that is on or off needs = before its value)", f.set.Args())
+		return fmt.Errorf("extra command line arguments: %q (a flag that is on or off needs = before its value)",
+			f.set.Args())
 	}
 	return nil
 }
