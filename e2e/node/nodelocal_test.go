@@ -167,8 +167,8 @@ func (c *cluster) metric(t *testing.T, name string, labels ...string) int {
 	return sum
 }
 
-// forceTCP gives the cache the option that older Corefiles have, and waits until it is in
-// use.
+// forceTCP gives the cache the option that older Corefiles have, and the flag that leaves
+// it as it is. It waits until it is in use.
 func (c *cluster) forceTCP(t *testing.T) {
 	t.Helper()
 	maps := c.client.CoreV1().ConfigMaps("kube-system")
@@ -183,6 +183,9 @@ func (c *cluster) forceTCP(t *testing.T) {
 	if _, err := maps.Update(t.Context(), config, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	c.mustKubectl(t, "-n", "kube-system", "patch", "daemonset", nodeLocalName, "--type=json",
+		"-p", `[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "-forcetcp"}]`)
+	c.rolledOut(t, "kube-system", "daemonset/"+nodeLocalName)
 	c.networks++
 	n := 0
 	eventually(t, volumeTime, func() error {
