@@ -18,7 +18,7 @@ func TestDocs(t *testing.T) {
 		"dnsmasq-addr", "dnsmasq-port", "dnsmasq-poll-interval-ms", "probe",
 		"prometheus-addr", "prometheus-namespace", "prometheus-path", "prometheus-port",
 		"version", "v", "vmodule", "log-flush-frequency",
-	}, docs.LegacyLogFlags...), []string{"lameduck", "logging-format"})
+	}, docs.LegacyLogFlags...), []string{"lameduck", "logging-format", "once"})
 
 	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
 	sidecar.NewMetrics(begin, "kubedns")

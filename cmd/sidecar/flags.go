@@ -33,6 +33,8 @@ Examples:
       --probe=dnsmasq,127.0.0.1:53,kubernetes.default.svc.cluster.local,5,SRV
   One over TCP, every half minute, to be read at /healthcheck/kubedns_tcp:
     sidecar --probe=kubedns_tcp,tcp://[::1]:10053,kubernetes.default.svc.cluster.local,30,SRV
+  Does the DNS of a cluster answer? The exit code is 0 if it does:
+    sidecar --once --probe=service,10.96.0.10,kubernetes.default.svc.cluster.local,5,A
   dnsmasq at another port and metrics on one address only:
     sidecar --dnsmasq-port=5353 --prometheus-addr=127.0.0.1`
 
@@ -43,6 +45,7 @@ type flags struct {
 	pollMillis  int
 
 	probes probeFlag
+	once   bool
 
 	prometheusAddr      string
 	prometheusPort      int
@@ -61,6 +64,7 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	f := &flags{}
 	fs.Var(&f.probes, "probe", "what to probe, as `label,server,name[,interval[,type]]`; give the flag once for each "+
 		"probe")
+	fs.BoolVar(&f.once, "once", false, "ask each probe once, print what comes out, and exit: with 0 when all have an answer")
 
 	fs.StringVar(&f.dnsmasqAddr, "dnsmasq-addr", "127.0.0.1", "`host` of the dnsmasq whose counters are exported")
 	fs.IntVar(&f.dnsmasqPort, "dnsmasq-port", 53, "`port` of that dnsmasq")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,6 +28,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if f.version.Print(stdout) {
 		return nil
 	}
+	if f.once {
+		return cli.Failed(once(ctx, f.probes, stdout))
+	}
 	log := cli.Logger()
 	log.Info("sidecar starts", "version", cli.Version())
 	cli.LogFlags(fs, log)
@@ -34,6 +38,26 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	_, ctx, release := cli.NotifyStop(ctx, f.lameduck, log)
 	defer release()
 	return cli.Fatal(serve(ctx, f, log))
+}
+
+// once asks each probe and prints a line for it. It fails when one has no answer.
+func once(ctx context.Context, probes []sidecar.Target, stdout io.Writer) error {
+	if len(probes) == 0 {
+		return errors.New("--once needs a --probe to ask")
+	}
+	failed := 0
+	for _, p := range sidecar.Once(ctx, probes) {
+		if p.State == sidecar.OK {
+			fmt.Fprintf(stdout, "%s: ok, %s answered in %v\n", p.Label, p.Server, p.Latency)
+			continue
+		}
+		failed++
+		fmt.Fprintf(stdout, "%s: %s: %s\n", p.Label, p.State, p.Err)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d probes have no answer", failed, len(probes))
+	}
+	return nil
 }
 
 // serve runs the sidecar until ctx is done.

@@ -45,3 +45,14 @@ func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	// An error here is a client that went away: no one is left to answer.
 	_ = enc.Encode(doc)
 }
+
+// probeState is h for readers of other packages.
+func (h *health) probeState(t Target) ProbeState {
+	state := ProbeState{
+		Label: t.Label, Server: t.Server, State: h.state, Since: h.since, Latency: h.rtt, Failures: h.failures,
+	}
+	if h.err != nil {
+		state.Err = h.err.Error()
+	}
+	return state
+}

@@ -61,14 +61,7 @@ func (s *Server) Probes() []ProbeState {
 	var states []ProbeState
 	for _, label := range slices.Sorted(maps.Keys(s.probes)) {
 		p := s.probes[label]
-		h := p.health.Load()
-		state := ProbeState{
-			Label: label, Server: p.target.Server, State: h.state, Since: h.since, Latency: h.rtt, Failures: h.failures,
-		}
-		if h.err != nil {
-			state.Err = h.err.Error()
-		}
-		states = append(states, state)
+		states = append(states, p.health.Load().probeState(p.target))
 	}
 	return states
 }
