@@ -67,23 +67,71 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{/* An image by its name: include "kube-dns.image" (list . "k8s-dns-sidecar") */}}
+{{/* An image: include "kube-dns.image" (list . "<the whole image, or nothing>" "k8s-dns-sidecar") */}}
 {{- define "kube-dns.image" -}}
 {{- $ := index . 0 -}}
-{{- $registry := required "image.registry is missing: where the three images are, for example registry.example/dns" $.Values.image.registry -}}
-image: {{ printf "%s/%s:%s" $registry (index . 1) (default $.Chart.AppVersion $.Values.image.tag) | quote }}
+{{- $image := index . 1 -}}
+{{- if not $image -}}
+{{- $registry := required "image.registry is missing: where the images are, for example registry.example/dns" $.Values.image.registry -}}
+{{- $image = printf "%s/%s:%s" $registry (index . 2) (default $.Chart.AppVersion $.Values.image.tag) -}}
+{{- end -}}
+image: {{ quote $image }}
 {{- with $.Values.image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* A liveness probe at the sidecar: include "kube-dns.alive" "/metrics" */}}
+{{/* The pods' annotations, as YAML. */}}
+{{- define "kube-dns.podAnnotations" -}}
+{{- $all := dict -}}
+{{- if .Values.monitoring.annotations -}}
+{{- $all = dict "prometheus.io/port" "10054" "prometheus.io/scrape" "true" -}}
+{{- end -}}
+{{- mergeOverwrite $all .Values.podAnnotations | toYaml -}}
+{{- end -}}
+
+{{/*
+The argument lameduck of each container in seconds, as YAML; none where the command's own
+fits. The server at port 53 ends first.
+*/}}
+{{- define "kube-dns.lameduck" -}}
+{{- $times := dict -}}
+{{- $front := .Values.lameduck -}}
+{{- if kindIs "invalid" $front -}}
+  {{- if .Values.clusterFirst }}{{ $times = dict "kubedns" 25 "dnsmasq" 27 }}{{ end -}}
+{{- else -}}
+  {{- $front = int $front -}}
+  {{- $grace := int (.Values.terminationGracePeriodSeconds | default 30) -}}
+  {{- if gt (add $front 5) $grace -}}
+  {{- fail (printf "lameduck is %d s and the grace period %d s: set terminationGracePeriodSeconds=%d or more" $front $grace (add $front 5)) -}}
+  {{- end -}}
+  {{- $times = dict "kubedns" $front "dnsmasq" (add $front 2) "sidecar" (add $front 3) -}}
+  {{- if not .Values.clusterFirst }}{{ $times = dict "kubedns" (add $front 2) "dnsmasq" $front "sidecar" (add $front 3) }}{{ end -}}
+{{- end -}}
+{{- toYaml $times -}}
+{{- end -}}
+
+{{/* A liveness probe at the sidecar: include "kube-dns.alive" (list "/metrics" <fields that replace its own>) */}}
 {{- define "kube-dns.alive" -}}
-httpGet: {path: {{ . }}, port: 10054, scheme: HTTP}
-initialDelaySeconds: 60
-timeoutSeconds: 5
-successThreshold: 1
-failureThreshold: 5
+{{- $get := dict "path" (index . 0) "port" 10054 "scheme" "HTTP" -}}
+{{- $probe := dict "httpGet" $get "initialDelaySeconds" 60 "timeoutSeconds" 5 "successThreshold" 1 "failureThreshold" 5 -}}
+{{- mergeOverwrite $probe (index . 1) | toYaml -}}
+{{- end -}}
+
+{{/* The readiness probe of kube-dns: include "kube-dns.ready" <fields that replace its own> */}}
+{{- define "kube-dns.ready" -}}
+{{- $get := dict "path" "/readiness" "port" 8081 "scheme" "HTTP" -}}
+{{- $probe := dict "httpGet" $get "initialDelaySeconds" 3 "periodSeconds" 5 "timeoutSeconds" 5 -}}
+{{- mergeOverwrite $probe . | toYaml -}}
+{{- end -}}
+
+{{/* Fails in a cluster without these objects: include "kube-dns.needs" (list . "monitoring.podMonitor" "monitoring.coreos.com/v1/PodMonitor") */}}
+{{- define "kube-dns.needs" -}}
+{{- $ := index . 0 -}}
+{{- $seen := lookup "v1" "Namespace" "" "kube-system" -}}
+{{- if and $seen (not ($.Capabilities.APIVersions.Has (index . 2))) -}}
+{{- fail (printf "%s is on, and the cluster has no %s: install the Prometheus operator first" (index . 1) (index . 2)) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What the containers kubedns and sidecar may. */}}

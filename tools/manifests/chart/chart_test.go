@@ -100,7 +100,7 @@ func chart(t *testing.T, values map[string]any) []byte {
 	}
 	var all bytes.Buffer
 	for name, text := range files {
-		if strings.HasSuffix(name, ".yaml") {
+		if strings.HasSuffix(name, ".yaml") && !strings.Contains(name, "/tests/") {
 			all.WriteString(render.Separator + strings.Trim(text, "\n") + "\n")
 		}
 	}

@@ -58,6 +58,25 @@ func TestRefused(t *testing.T) {
 		{map[string]any{"nodeLocal": map[string]any{"localIP": "169.254.20.10/32"}}, "/nodeLocal/localIP"},
 		{map[string]any{"nodeLocal": map[string]any{"healthPort": 0}}, "/nodeLocal/healthPort"},
 		{map[string]any{"nodeLocal": map[string]any{"localip": "169.254.20.10"}}, "localip"},
+		{map[string]any{"images": map[string]any{"kubedns": "registry.example/dns"}}, "/images/kubedns"},
+		{map[string]any{"images": map[string]any{"kubedns": "registry.example/dns@sha256:12"}}, "/images/kubedns"},
+		{map[string]any{"images": map[string]any{"kube-dns": "registry.example/dns:1"}}, "kube-dns"},
+		{map[string]any{"podLabels": map[string]any{"k8s-app": "mine"}}, "/podLabels"},
+		{map[string]any{"podAnnotations": map[string]any{"x": true}}, "/podAnnotations"},
+		{map[string]any{"env": map[string]any{"sidecar": []any{map[string]any{"value": "x"}}}}, "/env/sidecar"},
+		{map[string]any{"volumes": []any{map[string]any{"name": "kubedns-state"}}}, "volumes: the pod has a volume kubedns-state"},
+		{map[string]any{"probes": map[string]any{"kubedns": map[string]any{"readiness": map[string]any{"period": 3}}}},
+			"period"},
+		{map[string]any{"lameduck": 28}, "set terminationGracePeriodSeconds=33 or more"},
+		{map[string]any{"lameduck": 60, "terminationGracePeriodSeconds": 64}, "set terminationGracePeriodSeconds=65"},
+		{map[string]any{"lameduck": "25s"}, "/lameduck"},
+		{map[string]any{"updateStrategy": map[string]any{"rollingUpdate": map[string]any{"maxSurge": "ten"}}},
+			"/updateStrategy/rollingUpdate/maxSurge"},
+		{map[string]any{"podDisruptionBudget": map[string]any{"maxUnavailable": "half"}}, "/podDisruptionBudget"},
+		{map[string]any{"monitoring": map[string]any{"rules": true}}, "/monitoring/rules"},
+		{map[string]any{"networkPolicy": map[string]any{"httpFrom": []any{map[string]any{"pods": "x"}}}},
+			"/networkPolicy/httpFrom"},
+		{map[string]any{"affinity": map[string]any{"nodeAffinty": map[string]any{}}}, "/affinity"},
 	} {
 		if _, err := execute(t, tt.values); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("values %v: got error %v, want one with %q", tt.values, err, tt.want)
@@ -106,7 +125,8 @@ func TestOldReleases(t *testing.T) {
 		{"v1.22.0", map[string]any{"dualStack": true}, "dualStack needs Kubernetes 1.23", false},
 		{"v1.21.14", map[string]any{"nodeLocal": map[string]any{"enabled": true}}, "nodeLocal.enabled needs Kubernetes 1.22",
 			false},
-		{"v1.18.20", map[string]any{"autoscaler": map[string]any{"enabled": true, "image": "x"}}, "", false},
+		{"v1.18.20", map[string]any{"autoscaler": map[string]any{"enabled": true,
+			"image": "registry.example/cpa:v1"}}, "", false},
 	} {
 		files, err := executeIn(t, tt.values, tt.release)
 		if tt.want != "" {
