@@ -32,6 +32,7 @@ var folders = map[string]struct {
 	"overlays/dual-stack":    {api.LevelRestricted, "1.22"},
 	"overlays/node-local":    {api.LevelRestricted, "1.22"},
 	"overlays/autoscaler":    {api.LevelRestricted, "1.22"},
+	"overlays/canary":        {api.LevelRestricted, "1.22"},
 	"overlays/example":       {api.LevelRestricted, "1.22"},
 }
 
@@ -255,7 +256,7 @@ func deployments(t *testing.T, folder string) []*appsv1.Deployment {
 func kubeDNS(t *testing.T, folder string) corev1.PodSpec {
 	t.Helper()
 	for _, d := range deployments(t, folder) {
-		if d.Name == "kube-dns" {
+		if d.Name == "kube-dns" || d.Name == "kube-dns-canary" {
 			return d.Spec.Template.Spec
 		}
 	}

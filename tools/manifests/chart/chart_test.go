@@ -40,6 +40,7 @@ func TestSameAsManifests(t *testing.T) {
 		{"overlays/dual-stack", map[string]any{"dualStack": true}},
 		{"overlays/node-local", map[string]any{"nodeLocal": map[string]any{"enabled": true}}},
 		{"overlays/node-local-ipvs", map[string]any{"nodeLocal": map[string]any{"enabled": true, "mode": "ipvs"}}},
+		{"overlays/network-policy", map[string]any{"networkPolicy": map[string]any{"enabled": true}}},
 		{"overlays/autoscaler", map[string]any{"autoscaler": map[string]any{"enabled": true,
 			"image": render.Default().AutoscalerImage}}},
 		{"overlays/example", map[string]any{
@@ -52,9 +53,11 @@ func TestSameAsManifests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			const ipvs = "resources: [../modern]\ncomponents: [../../components/node-local-ipvs]\n"
-			if err := tree.Write("overlays/node-local-ipvs/kustomization.yaml", []byte(ipvs)); err != nil {
-				t.Fatal(err)
+			for _, component := range []string{"node-local-ipvs", "network-policy"} {
+				text := "resources: [../modern]\ncomponents: [../../components/" + component + "]\n"
+				if err := tree.Write("overlays/"+component+"/kustomization.yaml", []byte(text)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			manifests, err := tree.YAML(tt.folder)
 			if err != nil {
