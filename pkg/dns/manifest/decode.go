@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	kjson "sigs.k8s.io/json"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -18,8 +19,6 @@ import (
 const (
 	// maxListDepth bounds Lists within Lists: each level is parsed once more.
 	maxListDepth = 8
-	// maxWarnings bounds the warnings about one file.
-	maxWarnings = 10
 	// defaultNamespace is also that of kubectl.
 	defaultNamespace = "default"
 )
@@ -49,8 +48,9 @@ type Node struct {
 
 // Decode reads manifests, in YAML or JSON, as kubectl would: documents divided
 // by "---", or JSON objects one after the other, each an object or a List of
-// them. The namespace is "default" unless given. Unknown fields are ignored with
-// a warning; upper and lower case of a field's name matter.
+// them. The namespace is "default" unless given. Unknown fields, and all but the last
+// of fields with one name, are ignored with a warning. Upper and lower case matter. A
+// kind that the API does not have is an error; other groups' kinds are ignored.
 //
 // file is the name that errors and warnings begin with, followed by the line
 // ("web.yaml:12: Service default/web: spec.ports[0].port: ..."). Decode stops
@@ -75,6 +75,7 @@ func (d *decoder) decode(data []byte) (Objects, error) {
 		return Objects{}, err
 	}
 	for _, doc := range docs {
+		d.warnTwice(doc)
 		if err := d.object(place{doc: doc}, doc.json, metav1.TypeMeta{}); err != nil {
 			return Objects{}, err
 		}
@@ -88,6 +89,7 @@ type decoder struct {
 	out       Objects
 	seen      map[string]seen // by kind and key
 	unchecked bool
+	kinds     *runtime.Scheme // nil: not needed yet
 }
 
 // seen is where an object was declared, and where it is in its list of Objects.
@@ -125,6 +127,22 @@ func (d *decoder) object(at place, raw []byte, outer metav1.TypeMeta) error {
 		return d.list(at, raw, metav1.TypeMeta{APIVersion: h.APIVersion, Kind: strings.TrimSuffix(h.Kind, "List")})
 	}
 	d.out.Ignored++
+	return d.checkKind(at, h)
+}
+
+// checkKind refuses a kind that the API does not have: a misspelt one is not ignored.
+func (d *decoder) checkKind(at place, h metav1.TypeMeta) (err error) {
+	if d.unchecked {
+		return nil
+	}
+	if d.kinds == nil {
+		if d.kinds, err = kinds(); err != nil {
+			return err
+		}
+	}
+	if reason := unknownKind(d.kinds, h); reason != "" {
+		return d.errorf(at.child("kind"), "%s", reason)
+	}
 	return nil
 }
 
@@ -215,14 +233,14 @@ func read[T any, O interface {
 	metav1.Object
 }](d *decoder, at place, raw []byte, check func(*checker, O)) (O, error) {
 	o := O(new(T))
-	unknown, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowUnknownFields)
+	strict, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowUnknownFields, kjson.DisallowDuplicateFields)
 	if err != nil {
 		return nil, d.refuse(at, raw, o, err)
 	}
 	if d.unchecked {
 		return o, nil
 	}
-	d.warnUnknown(at, raw, unknown)
+	d.warnFields(at, raw, strict)
 	if _, clusterWide := any(o).(*corev1.Node); !clusterWide && o.GetNamespace() == "" {
 		o.SetNamespace(defaultNamespace)
 	}
@@ -235,13 +253,27 @@ func read[T any, O interface {
 	return o, nil
 }
 
-// warnUnknown warns about fields that the API does not have. Their names have
-// to be written in the API's letters: clusterip is not clusterIP.
-func (d *decoder) warnUnknown(at place, raw []byte, unknown []error) {
-	for _, err := range unknown {
+// warnTwice warns about keys that a document has twice. Something else was meant.
+func (d *decoder) warnTwice(doc *document) {
+	for _, key := range doc.twice {
+		if len(d.out.Warnings) < maxWarnings {
+			d.out.Warnings = append(d.out.Warnings,
+				fmt.Sprintf("%s:%d: the key %q is there twice; what is here counts", d.file, key.Line, key.Value))
+		}
+	}
+}
+
+// warnFields warns about fields that JSON has twice, and about those that the API does
+// not have. Their names have to be written in the API's letters: clusterip is not clusterIP.
+func (d *decoder) warnFields(at place, raw []byte, strict []error) {
+	for _, err := range strict {
 		f, ok := errors.AsType[kjson.FieldError](err)
-		// The topology of an endpoint is a field of discovery.k8s.io/v1beta1.
-		if ok && !strings.HasSuffix(f.FieldPath(), "].topology") {
+		switch {
+		case !ok:
+		case strings.HasPrefix(err.Error(), "duplicate field"):
+			d.warn(at.child(fieldPath(f.FieldPath())...), "%s: the field %s is there twice; the last counts", title(raw),
+				f.FieldPath())
+		case !strings.HasSuffix(f.FieldPath(), "].topology"): // a field of discovery.k8s.io/v1beta1
 			d.warn(at.child(fieldPath(f.FieldPath())...), "%s: unknown field %s is ignored", title(raw), f.FieldPath())
 		}
 	}

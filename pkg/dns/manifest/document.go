@@ -19,6 +19,8 @@ type document struct {
 	json []byte
 	root *yaml.Node // nil: not parsed, since the file is JSON
 	line int        // of the file, from 1, at which the lines of root begin
+	// twice are keys of the YAML that their mapping had before.
+	twice []*yaml.Node
 }
 
 // documents divides a file into its documents, without the empty ones. JSON
@@ -41,7 +43,7 @@ func documents(file string, data []byte) ([]*document, error) {
 			return docs, nil
 		}
 		if err == nil {
-			doc.json, err = toJSON(doc.root)
+			doc.json, doc.twice, err = toJSON(doc.root)
 		}
 		if err != nil {
 			line, msg := yamlError(err, data)

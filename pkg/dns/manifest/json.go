@@ -15,31 +15,36 @@ const (
 	maxAliased = 8 << 20
 	// maxDepth bounds values within each other.
 	maxDepth = 10_000
+	// maxWarnings bounds the warnings about one file.
+	maxWarnings = 10
 )
 
-// toJSON returns the JSON of a node, as kubectl would read it.
-func toJSON(n *yaml.Node) ([]byte, error) {
+// toJSON returns the JSON of a node, as kubectl would read it. A key that its mapping had
+// before counts in place of the earlier one, and is in twice.
+func toJSON(n *yaml.Node) (text []byte, twice []*yaml.Node, err error) {
 	m := measure{anchors: map[*yaml.Node]extent{}}
 	switch all, err := m.read(n); {
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case all.depth > maxDepth:
-		return nil, &lineError{n.Line, fmt.Sprintf("exceeded max depth of %d", maxDepth)}
+		return nil, nil, &lineError{n.Line, fmt.Sprintf("exceeded max depth of %d", maxDepth)}
 	case m.aliased > maxAliased:
 		msg := fmt.Sprintf("the aliases (*name) of this document add more than %d MiB to it", maxAliased>>20)
-		return nil, &lineError{n.Line, msg}
+		return nil, nil, &lineError{n.Line, msg}
 	}
 	v, err := valueOf(n)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return json.Marshal(v)
+	text, err = json.Marshal(v)
+	return text, m.twice, err
 }
 
 // A measure finds out what a document would be without aliases.
 type measure struct {
 	anchors map[*yaml.Node]extent
-	aliased int // bytes that aliases add
+	aliased int          // bytes that aliases add
+	twice   []*yaml.Node // keys that were there before; maxWarnings at most
 }
 
 // An extent is how much text a value has, in bytes, and how deep it is.
@@ -55,6 +60,9 @@ func (m *measure) read(n *yaml.Node) (all extent, err error) {
 		return all, nil
 	}
 	all.size = 1 + len(n.Value)
+	if n.Kind == yaml.MappingNode {
+		m.findTwice(n)
+	}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 && c.Kind != yaml.ScalarNode && c.Kind != yaml.AliasNode {
 			return all, &lineError{c.Line, "a key must be text"} // most often the braces of a template
@@ -71,6 +79,18 @@ func (m *measure) read(n *yaml.Node) (all extent, err error) {
 		m.anchors[n] = all
 	}
 	return all, nil
+}
+
+// findTwice notes the keys that a mapping has twice.
+func (m *measure) findTwice(n *yaml.Node) {
+	seen := make(map[string]bool, len(n.Content)/2)
+	for i := 0; i < len(n.Content) && len(m.twice) < maxWarnings; i += 2 {
+		key := n.Content[i]
+		if seen[key.Value] && key.Kind == yaml.ScalarNode {
+			m.twice = append(m.twice, key)
+		}
+		seen[key.Value] = true
+	}
 }
 
 // valueOf returns the value of a node, as encoding/json writes it.
