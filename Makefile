@@ -74,6 +74,16 @@ images: go ## Pack the commands into container images, dist/images/*.tar, withou
 ## VERSION=v1.2.3, REGISTRY=registry.example/dns (localhost), TAG (VERSION, else dev), GOARCH=arm64
 	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' TAG='$(TAG)' images/build.sh
 
+.PHONY: release
+release: go ## Make all parts of a release in dist/release/VERSION: images, chart, install files, checksums
+## VERSION=v1.2.3 REGISTRY=registry.example/dns; ARCHS=amd64 for one architecture; SIGN_KEY=key.pem
+	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' ARCHS='$(ARCHS)' SIGN_KEY='$(SIGN_KEY)' images/release.sh
+
+.PHONY: push
+push: go ## Push the images and the chart of a release
+## VERSION=v1.2.3 REGISTRY=registry.example/dns
+	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' images/push.sh
+
 .PHONY: manifests
 manifests: go ## Check manifests/ and charts/ (fields of API releases old and new, flags, Pod Security) and the tools
 	@hack/dnsmasq.sh >/dev/null

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kube-dns/kube-dns/tools/ocitar"
 )
 
 // image returns the image with one layer for each directory.
@@ -49,7 +51,7 @@ func image(o options) (v1.Image, error) {
 }
 
 func makeLayer(dir string) (v1.Layer, error) {
-	data, err := pack(dir, time.Unix(0, 0))
+	data, err := ocitar.Pack(dir, time.Unix(0, 0))
 	if err != nil {
 		return nil, fmt.Errorf("pack %s: %w", dir, err)
 	}
@@ -90,7 +92,7 @@ func archive(o options, img v1.Image, work string) error {
 	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), index, 0o644); err != nil {
 		return err
 	}
-	data, err := pack(dir, o.created)
+	data, err := ocitar.Pack(dir, o.created)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,5 @@
-package main
+// Package ocitar packs directories in the same way on every machine.
+package ocitar
 
 import (
 	"archive/tar"
@@ -10,9 +11,9 @@ import (
 	"time"
 )
 
-// pack returns a tar of what is below dir, in the order of the paths. All files belong
+// Pack returns a tar of what is below dir, in the order of the paths. All files belong
 // to root and have the same time.
-func pack(dir string, at time.Time) ([]byte, error) {
+func Pack(dir string, at time.Time) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

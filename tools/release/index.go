@@ -1,0 +1,131 @@
+package main
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kube-dns/kube-dns/tools/ocitar"
+)
+
+// runIndex joins the images of several archives into one index, in an archive of its own.
+func runIndex(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) error {
+	out := fs.String("o", "", "`archive` to write")
+	tag := fs.String("name", "", "`name:tag` of the index")
+	created := fs.Int64("created", 0, "date of the files, in `seconds` since 1970")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *out == "" || fs.NArg() == 0 {
+		return errors.New("index needs -o ARCHIVE and the archives of the images")
+	}
+	ref, err := name.NewTag(*tag, name.StrictValidation)
+	if err != nil {
+		return fmt.Errorf("-name, for example registry.example/dns/k8s-dns-sidecar:v1: %w", err)
+	}
+	work, err := os.MkdirTemp("", "release-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for i, archive := range fs.Args() {
+		img, platform, err := open(archive, filepath.Join(work, fmt.Sprint(i)))
+		if err != nil {
+			return fmt.Errorf("%s: %w", archive, err)
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
+	}
+	dir := filepath.Join(work, "all")
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	err = path.AppendIndex(index, layout.WithAnnotations(map[string]string{
+		"io.containerd.image.name": ref.String(), "org.opencontainers.image.ref.name": ref.TagStr(),
+	}))
+	if err != nil {
+		return err
+	}
+	data, err := ocitar.Pack(dir, time.Unix(*created, 0))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(*out, data, 0o644)
+}
+
+// open reads the one image of an archive, which it unpacks into dir.
+func open(archive, dir string) (v1.Image, *v1.Platform, error) {
+	top, err := unpack(archive, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	manifest, err := top.IndexManifest()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(manifest.Manifests) != 1 || manifest.Manifests[0].Platform == nil {
+		return nil, nil, errors.New("this is not an archive with the image of one platform")
+	}
+	img, err := top.Image(manifest.Manifests[0].Digest)
+	return img, manifest.Manifests[0].Platform, err
+}
+
+// unpack reads the OCI layout of an archive, which it unpacks into dir.
+func unpack(archive, dir string) (v1.ImageIndex, error) {
+	f, err := os.Open(archive)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for in := tar.NewReader(f); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := extract(filepath.Join(dir, filepath.FromSlash(h.Name)), dir, h, in); err != nil {
+			return nil, err
+		}
+	}
+	return layout.ImageIndexFromPath(dir)
+}
+
+// extract writes one entry to path, which must be below dir.
+func extract(path, dir string, h *tar.Header, data io.Reader) error {
+	if !strings.HasPrefix(path, dir+string(filepath.Separator)) && path != dir {
+		return fmt.Errorf("%s is outside of the archive", h.Name)
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return os.MkdirAll(path, 0o755)
+	case tar.TypeReg:
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, data)
+		return errors.Join(err, f.Close())
+	}
+	return fmt.Errorf("%s is neither a file nor a directory", h.Name)
+}

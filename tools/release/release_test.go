@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+)
+
+// release runs the command and returns what it prints.
+func release(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := run(t.Context(), args, &out, io.Discard)
+	return out.String(), err
+}
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// images makes an archive for each of two architectures with the command mkimage.
+func images(t *testing.T) []string {
+	t.Helper()
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "file"), "text")
+	var archives []string
+	for _, arch := range []string{"amd64", "arm"} {
+		out := filepath.Join(dir, arch+".tar")
+		cmd := exec.CommandContext(t.Context(), "go", "run", "../mkimage", "-o", out, "-name", "localhost/x:dev", "-arch", arch, root)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		archives = append(archives, out)
+	}
+	return archives
+}
+
+// TestIndexAndPush joins images, pushes the index to a registry, and pulls it again.
+func TestIndexAndPush(t *testing.T) {
+	archives := images(t)
+	dir := t.TempDir()
+	out := filepath.Join(dir, "k8s-dns-x.tar")
+	build := func(out string) {
+		args := append([]string{"index", "-o", out, "-name", "registry.example/dns/k8s-dns-x:v1"}, archives...)
+		if _, err := release(t, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build(out)
+	again := filepath.Join(dir, "again.tar")
+	build(again)
+	first, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := os.ReadFile(again)
+	if err != nil || !bytes.Equal(first, second) {
+		t.Errorf("two builds differ (error %v)", err)
+	}
+
+	server := httptest.NewServer(registry.New())
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	text, err := release(t, "push", "-insecure", "-registry", host+"/dns", "-tag", "v1.0.0", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := strings.TrimSpace(text)
+	if !strings.HasPrefix(digest, host+"/dns/k8s-dns-x:v1.0.0@sha256:") {
+		t.Errorf("push printed %q", digest)
+	}
+	ref, err := name.ParseReference(host+"/dns/k8s-dns-x:v1.0.0", name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := remote.Index(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Index(index); err != nil {
+		t.Error(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var platforms []string
+	for _, m := range manifest.Manifests {
+		platforms = append(platforms, m.Platform.String())
+	}
+	if got := strings.Join(platforms, " "); got != "linux/amd64 linux/arm/v7" {
+		t.Errorf("the index has platforms %s", got)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	text := write(t, filepath.Join(t.TempDir(), "x.tar"), "not a tar")
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "name one of the commands"},
+		{[]string{"publish"}, "name one of the commands"},
+		{[]string{"index", "-o", "x.tar"}, "archives of the images"},
+		{[]string{"index", "-o", "x.tar", "-name", "x", text}, "-name, for example"},
+		{[]string{"index", "-o", "x.tar", "-name", "localhost/x:1", text}, text},
+		{[]string{"push", text}, "-registry REGISTRY"},
+		{[]string{"push", "-registry", "Registry Example", "-tag", "v1", text}, "-registry, -tag"},
+		{[]string{"notes", "-version", "v1"}, "changelog"},
+		{[]string{"notes", "-version", "v1", text}, "no section 1"},
+		{[]string{"provenance", "-version", "v1", text}, "-revision"},
+		{[]string{"sign", "-key", text, text}, "no private key"},
+	} {
+		if _, err := release(t, tt.args...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: got error %v, want one with %q", tt.args, err, tt.want)
+		}
+	}
+}
+
+func TestNotes(t *testing.T) {
+	const changelog = "# Changelog\n\n## Unreleased\n\nNew.\n\n## [1.1.0] - 2026-10-01\n\n### Fixed\n\n- A.\n\n## 1.0.0\n\nFirst.\n"
+	path := write(t, filepath.Join(t.TempDir(), "CHANGELOG.md"), changelog)
+	for version, want := range map[string]string{
+		"v1.1.0": "### Fixed\n\n- A.\n", "1.0.0": "First.\n", "v2.0.0": "New.\n",
+	} {
+		if got, err := release(t, "notes", "-version", version, path); err != nil || got != want {
+			t.Errorf("%s: got %q, %v; want %q", version, got, err, want)
+		}
+	}
+}
+
+func TestProvenance(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "chart.tgz"), "abc")
+	text, err := release(t, "provenance", "-version", "v1.0.0", "-revision", "0123", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s statement
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	const sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // SHA-256 of "abc", FIPS 180-2
+	if len(s.Subject) != 1 || s.Subject[0].Name != "chart.tgz" || s.Subject[0].Digest["sha256"] != sum {
+		t.Errorf("got subjects %v", s.Subject)
+	}
+}
+
+// TestSign checks a signature with openssl, as README describes it.
+func TestSign(t *testing.T) {
+	dir := t.TempDir()
+	openssl := func(args ...string) string {
+		cmd := exec.CommandContext(t.Context(), "openssl", args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("openssl %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key.pem")
+	openssl("ec", "-in", "key.pem", "-pubout", "-out", "public.pem")
+	sums := write(t, filepath.Join(dir, "SHA256SUMS"), "0123  file\n")
+	if _, err := release(t, "sign", "-key", filepath.Join(dir, "key.pem"), sums); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(sums + ".sig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "raw"), string(raw))
+	if out := openssl("dgst", "-sha256", "-verify", "public.pem", "-signature", "raw", "SHA256SUMS"); !strings.Contains(out, "OK") {
+		t.Errorf("openssl: %s", out)
+	}
+}

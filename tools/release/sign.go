@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+// runSign writes the signature of a file next to it.
+func runSign(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) error {
+	path := fs.String("key", "", "`file` with a private ECDSA key in PEM, as openssl ecparam -genkey makes it")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *path == "" || fs.NArg() != 1 {
+		return errors.New("sign needs -key KEY and one file")
+	}
+	key, err := privateKey(*path)
+	if err != nil {
+		return fmt.Errorf("-key %s: %w", *path, err)
+	}
+	data, err := os.ReadFile(fs.Arg(0))
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	signature, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
+	if err != nil {
+		return err
+	}
+	text := base64.StdEncoding.EncodeToString(signature) + "\n"
+	return os.WriteFile(fs.Arg(0)+".sig", []byte(text), 0o644)
+}
+
+// privateKey reads a key in the form SEC 1 or PKCS #8.
+func privateKey(path string) (*ecdsa.PrivateKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		switch block.Type {
+		case "EC PRIVATE KEY":
+			return x509.ParseECPrivateKey(block.Bytes)
+		case "PRIVATE KEY":
+			key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			if key, ok := key.(*ecdsa.PrivateKey); ok {
+				return key, nil
+			}
+			return nil, fmt.Errorf("this is a %T, want an ECDSA key", key)
+		}
+	}
+	return nil, errors.New("there is no private key in PEM without a password")
+}
