@@ -84,6 +84,12 @@ push: go ## Push the images and the chart of a release
 ## VERSION=v1.2.3 REGISTRY=registry.example/dns
 	@REGISTRY='$(REGISTRY)' VERSION='$(VERSION)' images/push.sh
 
+.PHONY: image-tests
+image-tests: go ## Run the programs of the images of each architecture up to an answer, with qemu (about 4 minutes)
+## ARCHS="arm64 s390x" only these
+	@hack/dnsmasq.sh >/dev/null
+	ARCHS='$(ARCHS)' go -C e2e test -count=1 -v -timeout 30m ./images
+
 .PHONY: manifests
 manifests: go ## Check manifests/ and charts/ (fields of API releases old and new, flags, Pod Security) and the tools
 	@hack/dnsmasq.sh >/dev/null

@@ -37,6 +37,8 @@ func TestNode(t *testing.T) {
 		{"Kubernetes DNS suite", (*cluster).suite},
 		{"configuration", (*cluster).configuration},
 		{"rolling update", (*cluster).rollingUpdate},
+		{"upgrade", (*cluster).upgrade},
+		{"helm test", (*cluster).helmTest},
 		{"node drain", (*cluster).drain},
 		{"hung containers", (*cluster).hung},
 		{"overlays", (*cluster).overlays},

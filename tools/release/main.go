@@ -1,6 +1,6 @@
 // Command release makes and publishes the parts of a release that images/build.sh does not:
 //
-//	release index -o k8s-dns-sidecar.tar -name registry.example/dns/k8s-dns-sidecar:v1.0.0 amd64/x.tar arm64/x.tar
+//	release index -o x.tar -name registry.example/dns/x:v1.0.0 amd64/x.tar arm64/x.tar
 //	release push -registry registry.example/dns -tag v1.0.0 k8s-dns-sidecar.tar ...
 //	release notes -version v1.0.0 CHANGELOG.md
 //	release provenance -version v1.0.0 -revision REV FILE ...
