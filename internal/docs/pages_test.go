@@ -92,7 +92,7 @@ func files(t *testing.T, ending string) map[string]string {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != root && (d.Name() == ".git" || d.Name() == "bin"):
+		case d.IsDir() && path != root && slices.Contains([]string{".git", "bin", "dist"}, d.Name()):
 			return fs.SkipDir
 		case !d.IsDir() && strings.HasSuffix(path, ending):
 			texts[path] = read(t, path)

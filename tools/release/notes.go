@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -27,7 +28,9 @@ func runNotes(_ context.Context, fs *flag.FlagSet, args []string, stdout io.Writ
 	if err != nil {
 		return fmt.Errorf("%s: %w", fs.Arg(0), err)
 	}
-	_, err = io.WriteString(stdout, notes)
+	// The notes are read outside of the repository.
+	link := regexp.MustCompile(`\]\(((?:docs|monitoring)/[^)]*|[A-Z]+\.md[^)]*)\)`)
+	_, err = io.WriteString(stdout, link.ReplaceAllString(notes, "]("+source+"/blob/"+*version+"/$1)"))
 	return err
 }
 

@@ -138,10 +138,11 @@ func TestRefused(t *testing.T) {
 }
 
 func TestNotes(t *testing.T) {
-	const changelog = "# Changelog\n\n## Unreleased\n\nNew.\n\n## [1.1.0] - 2026-10-01\n\n### Fixed\n\n- A.\n\n## 1.0.0\n\nFirst.\n"
+	const changelog = "# Changelog\n\n## Unreleased\n\nNew: [a](docs/faq.md#x).\n\n## [1.1.0] - 2026-10-01\n\n### Fixed\n\n- A.\n\n## 1.0.0\n\nFirst.\n"
+	const link = "https://github.com/kube-dns/kube-dns/blob/v2.0.0/docs/faq.md#x"
 	path := write(t, filepath.Join(t.TempDir(), "CHANGELOG.md"), changelog)
 	for version, want := range map[string]string{
-		"v1.1.0": "### Fixed\n\n- A.\n", "1.0.0": "First.\n", "v2.0.0": "New.\n",
+		"v1.1.0": "### Fixed\n\n- A.\n", "1.0.0": "First.\n", "v2.0.0": "New: [a](" + link + ").\n",
 	} {
 		if got, err := release(t, "notes", "-version", version, path); err != nil || got != want {
 			t.Errorf("%s: got %q, %v; want %q", version, got, err, want)
