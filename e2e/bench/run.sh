@@ -42,14 +42,15 @@ done
 bin=$here/out/bin
 mkdir -p "$bin"
 
-say "building the three commands, the loader and bench"
+say "building the four commands, the loader and bench"
 CGO_ENABLED=0 go build -C "$root" -trimpath -ldflags '-s -w' -o "$bin/" ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
+CGO_ENABLED=0 go build -C "$root/cmd/node-cache" -trimpath -ldflags '-s -w' -o "$bin/" .
 CGO_ENABLED=0 go build -C "$root/e2e" -o "$bin/load" ./cluster/load
 CGO_ENABLED=0 go build -C "$root/e2e" -o "$bin/bench" ./bench
 "$root/e2e/cluster/build.sh" >/dev/null
 
 args=(-out "$here/out" -cluster "$here/cluster.sh")
-args+=(-bin "kube-dns=$bin/kube-dns" -bin "dnsmasq-nanny=$bin/dnsmasq-nanny" -bin "sidecar=$bin/sidecar")
+args+=(-bin "kube-dns=$bin/kube-dns" -bin "dnsmasq-nanny=$bin/dnsmasq-nanny" -bin "sidecar=$bin/sidecar" -bin "node-cache=$bin/node-cache")
 args+=(-commit "$(git -C "$root" describe --tags --always --dirty 2>/dev/null || echo unknown)")
 
 # shellcheck source=peers.sh

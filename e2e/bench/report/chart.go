@@ -144,7 +144,8 @@ func (s *Set) cpuChart() (*plot.Plot, error) {
 }
 
 func (s *Set) podChart() (*plot.Plot, error) {
-	peers, titles := s.titles([]string{"cluster-first", "drop-in", "drop-in-negative", "dnsmasq-coredns"})
+	peers, titles := s.titles([]string{"cluster-first", "drop-in", "drop-in-negative", "dnsmasq-coredns",
+		"node-cache", "node-coredns"})
 	mixes := []string{dataset.MixA, dataset.MixNX, dataset.MixReal, dataset.MixTCP}
 	var labels []string
 	for _, m := range mixes {
