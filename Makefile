@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/usr/local/sbin
 
 # The modules whose code is ours and quick to build.
-MODULES := . cmd/node-cache e2e tools
+MODULES := . cmd/node-cache cmd/kubectl-kubedns e2e tools
 
 # A release is named by its tag; else the commands find out by themselves.
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
@@ -34,6 +34,8 @@ test: go ## Vet and test everything but e2e (a few minutes, the first time more)
 	go test $(RACE) -shuffle=on ./...
 	go -C cmd/node-cache vet ./...
 	go -C cmd/node-cache test $(RACE) -shuffle=on ./...
+	go -C cmd/kubectl-kubedns vet ./...
+	go -C cmd/kubectl-kubedns test $(RACE) -shuffle=on ./...
 
 .PHONY: e2e
 e2e: go ## Test the three commands against a real control plane (e2e/README.md)
@@ -68,6 +70,12 @@ build: go ## Build the commands into bin/, for any Linux of this architecture
 ## VERSION=v1.2.3 is what they call themselves (default: the tag, else the revision)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
 	CGO_ENABLED=0 go -C cmd/node-cache build -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/ .
+
+.PHONY: plugin
+plugin: go ## Build the kubectl plugin into bin/: put it into PATH for `kubectl kubedns` (docs/kubectl-kubedns.md)
+## GOOS=darwin GOARCH=arm64 for another system
+	CGO_ENABLED=0 go -C cmd/kubectl-kubedns build -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/bin/ .
+	install -m 755 cmd/kubectl-kubedns/kubectl_complete-kubedns bin/
 
 .PHONY: images
 images: go ## Pack the commands into container images, dist/images/*.tar, without a container engine

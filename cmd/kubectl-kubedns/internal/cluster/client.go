@@ -1,0 +1,79 @@
+// Package cluster reads the objects and the pods of a cluster. Pods are asked through the
+// API server's proxy, and through a port-forward where that fails. Nothing is written.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
+	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	discoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
+	policyv1 "k8s.io/client-go/kubernetes/typed/policy/v1"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // sign-in with the ways that kubeconfigs name
+	"k8s.io/client-go/rest"
+)
+
+// A Client reads one cluster. Close ends its port-forwards.
+type Client struct {
+	// Namespace is the one of kube-dns, and Selector that of its pods.
+	Namespace, Selector string
+
+	Core      corev1.CoreV1Interface
+	Apps      appsv1.AppsV1Interface
+	Discovery discoveryv1.DiscoveryV1Interface
+	Policy    policyv1.PolicyV1Interface
+
+	auth authorizationv1.AuthorizationV1Interface
+	cfg  *rest.Config
+
+	mu       sync.Mutex
+	forwards map[forwardKey]*forward
+}
+
+func newClient(cfg *rest.Config, namespace, selector string) (*Client, error) {
+	c := &Client{Namespace: namespace, Selector: selector, cfg: cfg, forwards: map[forwardKey]*forward{}}
+	h, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c.Core, err = corev1.NewForConfigAndClient(cfg, h); err != nil {
+		return nil, err
+	}
+	if c.Apps, err = appsv1.NewForConfigAndClient(cfg, h); err != nil {
+		return nil, err
+	}
+	if c.Discovery, err = discoveryv1.NewForConfigAndClient(cfg, h); err != nil {
+		return nil, err
+	}
+	if c.Policy, err = policyv1.NewForConfigAndClient(cfg, h); err != nil {
+		return nil, err
+	}
+	c.auth, err = authorizationv1.NewForConfigAndClient(cfg, h)
+	return c, err
+}
+
+// Host returns the address of the API server.
+func (c *Client) Host() string { return c.cfg.Host }
+
+// Explain returns err with what was tried, in one line: the right that is missing, the
+// namespace that does not exist, or the API server that cannot be reached.
+func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s %s: %w", verb, resource, context.Cause(ctx))
+	case apierrors.IsForbidden(err):
+		return &MissingRight{Right: Right{Verb: verb, Resource: resource, Namespace: namespace}}
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s does not accept the credentials of the kubeconfig: sign in again", c.Host())
+	}
+	if cause := unreachable(err); cause != nil {
+		return fmt.Errorf("cannot reach the API server %s: %w", c.Host(), cause)
+	}
+	return fmt.Errorf("%s %s: %w", verb, resource, err)
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
+	"github.com/kube-dns/kube-dns/internal/cli"
+)
+
+// An app has what all commands share: the streams and the common flags.
+type app struct {
+	out, err io.Writer
+	conn     cluster.Flags
+	output   string
+	noColor  bool
+	timeout  time.Duration
+}
+
+// run executes the command line args and returns the exit code.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	a := &app{out: out, err: errOut}
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	reportError(errOut, err)
+	return exitCode(err)
+}
+
+// command returns the root command with all others below it.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kubectl-kubedns",
+		Short: "Check and explain the kube-dns of a cluster",
+		Long: `Check and explain the kube-dns of a cluster. It reads, and never changes anything.
+
+The connection flags of kubectl that are not listed below (kubectl options) work too.
+
+Exit codes: 0 fine, 1 findings, 2 could not find out.`,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl kubedns"},
+		Version:       cli.Version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetVersionTemplate("kubectl-kubedns {{.Version}}\n")
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
+	})
+	fs := root.PersistentFlags()
+	a.conn.Bind(fs)
+	fs.StringVarP(&a.output, "output", "o", "table", "`format` of the output: "+report.FormatNames())
+	fs.BoolVar(&a.noColor, "no-color", false, "do not colour the output (also NO_COLOR, TERM=dumb)")
+	fs.DurationVar(&a.timeout, "timeout", 30*time.Second, "`time` after which the command gives up")
+	root.AddCommand(
+		a.versionCommand(),
+	)
+	return root
+}
+
+// printer returns what writes the output of a command, in the format of -o.
+func (a *app) printer() (*report.Printer, error) {
+	format, err := report.ParseFormat(a.output)
+	if err != nil {
+		return nil, fmt.Errorf("--output: %w", err)
+	}
+	return &report.Printer{Out: a.out, Format: format, Color: !a.noColor && report.Colored(a.out, os.Getenv)}, nil
+}
+
+// connect returns a client of the cluster that the connection flags choose.
+func (a *app) connect() (*cluster.Client, error) { return a.conn.Connect(a.err) } //nolint:unused // commands follow
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version of the plugin", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			if p.Format != report.Table {
+				return p.Encode(map[string]string{"apiVersion": "v1", "version": cli.Version()})
+			}
+			fmt.Fprintf(a.out, "kubectl-kubedns %s\n", cli.Version())
+			return nil
+		},
+	}
+}
