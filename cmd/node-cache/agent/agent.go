@@ -92,7 +92,8 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 		emergency: func(reason string) string {
 			return corefile.Emergency(a.values(), opts.Listen.HealthPort, reason)
 		},
-		started: make(chan struct{}), failed: a.Metrics.configFailed, log: a.Log,
+		announce: opts.Config.ReloadWithSignal,
+		started:  make(chan struct{}), failed: a.Metrics.configFailed, log: a.Log,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	a.ensureAddresses()
@@ -168,6 +169,9 @@ func (a *agent) configure(ctx context.Context) error {
 // serve waits for CoreDNS, takes over from another agent, and keeps rules, link and
 // addresses until ctx is done. It then lets plugins finish, with the rules in place.
 func (a *agent) serve(ctx context.Context) error {
+	if a.opts.PIDFile != "" {
+		line(a.Log, "waiting for coredns pidfile")
+	}
 	select {
 	case <-ctx.Done():
 		return nil
@@ -188,6 +192,7 @@ func (a *agent) serve(ctx context.Context) error {
 		return drain()
 	})
 	a.keep(ctx, drained)
+	line(a.Log, "Exiting iptables/interface check goroutine")
 	return draining.Wait()
 }
 
@@ -231,6 +236,7 @@ const drainTime = 500 * time.Millisecond
 // at an address that no one serves.
 func (a *agent) close() error {
 	a.Log.Info("Tearing down")
+	signal.Reset(os.Interrupt) // one more ends the process at once
 	var errs []error
 	network := a.Network
 	if a.opts.Net.SkipTeardown {

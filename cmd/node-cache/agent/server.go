@@ -20,6 +20,7 @@ type server struct {
 	opts      coredns.Options
 	emergency func(reason string) string
 	started   chan struct{} // is closed when DNS listens
+	announce  bool          // log a line before each change (-reloadwithsignal)
 	failed    func()        // counts a Corefile that is refused
 	log       *slog.Logger
 
@@ -62,6 +63,9 @@ func (s *server) again() {
 func (s *server) reload(c sources.Candidate) {
 	if c.Text == "" {
 		return // the file went away, which is logged
+	}
+	if s.announce {
+		line(s.log, fmt.Sprintf("Sending reload signal to PID %d", os.Getpid()))
 	}
 	if err := s.running.Reload(c.Text); err != nil {
 		s.failed()

@@ -76,7 +76,8 @@ func (f *Flags) addConfig() {
 		"upstream")
 	fs.BoolVar(&c.ForceTCP, "forcetcp", false, "leave force_tcp towards the cluster upstream; false: queries "+
 		"are sent over UDP, since dnsmasq accepts few TCP clients")
-	fs.BoolVar(&c.ReloadWithSignal, "reloadwithsignal", false, "no effect; changes are always loaded at once")
+	fs.BoolVar(&c.ReloadWithSignal, "reloadwithsignal", false, "log a line for each change, as the original does; "+
+		"changes are always loaded at once")
 }
 
 func (f *Flags) addProcess() {
