@@ -34,7 +34,7 @@ func TestDocs(t *testing.T) {
 		"config-map", "config-map-namespace", "config-dir", "config-period", "federations", "initial-sync-timeout",
 		"profiling", "version", "v", "vmodule", "log-flush-frequency",
 	}, docs.LegacyLogFlags...), []string{
-		"fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests", "snapshot",
+		"cache-size", "direct", "fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests", "snapshot",
 		"snapshot-max-age",
 	})
 
@@ -64,7 +64,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	snapshot.NewMetrics(rec)
 	httpd.RegisterBuildInfo(rec, "kubedns", "")
 	registerCounts(rec, zone)
-	forwarder := upstream.New(noServer)
+	forwarder := upstream.NewForwarder(upstream.Options{All: noServer, CacheSize: minCache})
 	s := &settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}
 	if _, err := newSettings(s, rec); err != nil {
 		t.Fatal(err)

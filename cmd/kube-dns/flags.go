@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kube-dns/kube-dns/internal/cgroup"
 	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
@@ -58,6 +59,8 @@ type options struct {
 	snapshotMaxAge     time.Duration
 	lameduck           time.Duration
 	forward            netip.AddrPort
+	direct             bool
+	cacheSize          int
 	fastPath           bool
 
 	upstreams []config.Nameserver // of nameservers, if they are used
@@ -85,9 +88,7 @@ func newFlags() (*pflag.FlagSet, *options) {
 	fs.BoolVar(&o.profiling, "profiling", false, "serve profiles on http://localhost:6060/debug/pprof/")
 	fs.DurationVar(&o.lameduck, "lameduck", 28*time.Second,
 		"`time` to keep answering after SIGTERM while clients move to other replicas; less than the pod's grace period")
-	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward",
-		"`ip[:port]` of the only upstream for queries outside the cluster domain, "+
-			"single-label names and *.bind included; lets kube-dns listen on port 53, in front of dnsmasq")
+	o.addForwardFlags(fs)
 	fs.BoolVar(&o.fastPath, "fast-path", true,
 		"answer common queries without building a message; false is only for debugging")
 	cli.AddGNUFlags(fs)
@@ -130,6 +131,18 @@ func (o *options) addConfigFlags(fs *pflag.FlagSet) {
 	_ = fs.MarkHidden("federations")
 }
 
+// addForwardFlags registers the flags for queries outside the cluster domain.
+func (o *options) addForwardFlags(fs *pflag.FlagSet) {
+	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward",
+		"`ip[:port]` of the only upstream for queries outside the cluster domain, "+
+			"single-label names and *.bind included; lets kube-dns listen on port 53, in front of dnsmasq")
+	fs.BoolVar(&o.direct, "direct", false,
+		"forward queries outside the cluster domain to the stub domains and upstreams of the configuration, "+
+			"single-label names included; lets kube-dns listen on port 53 without dnsmasq")
+	fs.Var(parsed(&o.cacheSize, parseSize, "size"), "cache-size",
+		"`bytes` of memory for replies of upstreams, such as 8Mi. 0: no cache")
+}
+
 func parseFlags(args []string, stdout io.Writer) (*options, error) {
 	fs, o := newFlags()
 	if err := cli.ParseGNU(fs, args, about, stdout); err != nil {
@@ -154,6 +167,9 @@ func (o *options) check() error {
 		return fmt.Errorf("--config-map=%s needs an API server, and --manifests=%s means that there is none: "+
 			"use --config-dir", o.configMap, o.manifests)
 	}
+	if err := o.checkForwarding(); err != nil {
+		return err
+	}
 	// Compat: with another source of configuration the flag is not even parsed.
 	if o.configMap == "" && o.configDir == "" {
 		var err error
@@ -163,6 +179,28 @@ func (o *options) check() error {
 	}
 	return nil
 }
+
+// checkForwarding returns an error if the flags for queries outside the cluster domain
+// contradict each other or the container's memory limit.
+func (o *options) checkForwarding() error {
+	if o.direct && o.forward.IsValid() {
+		return fmt.Errorf("--direct and --forward=%s exclude each other: "+
+			"queries go to the servers of the configuration, or to one server", o.forward)
+	}
+	return o.checkCache(cgroup.MemoryLimit(cgroup.Root))
+}
+
+// checkCache returns an error if the cache does not fit the memory limit that a file has.
+func (o *options) checkCache(limit int64, file string, limited bool) error {
+	if most := limit / cacheShare; limited && int64(o.cacheSize) > most {
+		return fmt.Errorf("--cache-size=%s does not fit the memory limit of %d bytes in %s: give at most %d, "+
+			"or raise the limit", o.flags.Lookup("cache-size").Value, limit, file, most)
+	}
+	return nil
+}
+
+// cacheShare is the part of the memory limit that the cache may take: one in cacheShare.
+const cacheShare = 4
 
 // warn logs which flags have no effect. Compat: add-on manifests give them together
 // with a source of configuration, and kube-dns has always started.

@@ -83,7 +83,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		zone: kubedns.NewZone(kubedns.Options{Domain: o.domain}),
 	}
 	registerCounts(p.registry, p.zone)
-	forwarder := upstream.New(o.forward)
+	forwarder := upstream.NewForwarder(upstream.Options{All: o.forward, Direct: o.direct, CacheSize: o.cacheSize})
 	if err := p.addInputs(forwarder); err != nil {
 		return nil, cli.Fatal(err)
 	}

@@ -87,6 +87,29 @@ func parsePort(text string) (int, error) {
 	return int(port), nil
 }
 
+// minCache and maxCache bound --cache-size.
+const minCache, maxCache = 64 << 10, 16 << 30
+
+// parseSize parses a number of bytes, with a unit as Kubernetes writes it.
+func parseSize(text string) (int, error) {
+	const form = "a size is a number of bytes, such as 8388608, 8192Ki or 8Mi; 0 means none"
+	digits, shift := text, 0
+	for i, unit := range []string{"Ki", "Mi", "Gi"} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			digits, shift = number, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	size := n << shift
+	switch {
+	case err != nil:
+		return 0, errors.New(form)
+	case size != 0 && size < minCache || size > maxCache:
+		return 0, fmt.Errorf("%d bytes are not from 64Ki to 16Gi; %s", size, form)
+	}
+	return int(size), nil
+}
+
 // parseForward accepts an empty address.
 func parseForward(text string) (netip.AddrPort, error) {
 	if text == "" {

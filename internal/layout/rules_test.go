@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"pkg/dnsmasq/cmdline":   {"internal/spelling", "pkg/config", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/upstreams": {"pkg/config"},
 	"pkg/sidecar":           {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
-	"pkg/skydns/upstream":   {"pkg/skydns/internal/wire"},
+	"pkg/skydns/upstream":   {"pkg/skydns/internal/cache", "pkg/skydns/internal/wire"},
 	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
 	"internal/cli":         {"internal/spelling"},
@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"pkg/skydns/backend":           {},
 	"pkg/skydns/internal/udpbatch": {},
 	"pkg/skydns/internal/wire":     {},
+	"pkg/skydns/internal/cache":    {"pkg/skydns/internal/wire"},
 	"pkg/treecache":                {},
 }
 

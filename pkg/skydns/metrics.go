@@ -221,6 +221,9 @@ type upstreamMetrics struct {
 	forwarder *upstream.Forwarder
 	up, rtt   *prometheus.Desc
 	malformed *prometheus.Desc
+	lookups   *prometheus.Desc
+	entries   *prometheus.Desc
+	bytes     *prometheus.Desc
 }
 
 func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
@@ -234,6 +237,14 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 			"Replies of upstreams that were dropped since they cannot be read: the message ends before its records "+
 				`(reason="short"), or a name (reason="name") or the data of a record (reason="data") is invalid.`,
 			[]string{"reason"}, nil),
+		lookups: prometheus.NewDesc("kubedns_dns_cache_lookups_total",
+			"Queries outside the zone that the cache was searched for, with --cache-size: answered from it "+
+				`(result="hit"), also with an old reply while upstreams fail (result="stale"), or forwarded (result="miss").`,
+			[]string{"result"}, nil),
+		entries: prometheus.NewDesc("kubedns_dns_cache_entries", "Replies of upstreams in the cache, with --cache-size.",
+			nil, nil),
+		bytes: prometheus.NewDesc("kubedns_dns_cache_bytes",
+			"Memory that the replies in the cache take, in bytes. It stays below --cache-size.", nil, nil),
 	}
 }
 
@@ -242,6 +253,9 @@ func (m *upstreamMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.up
 	out <- m.rtt
 	out <- m.malformed
+	out <- m.lookups
+	out <- m.entries
+	out <- m.bytes
 }
 
 // Collect implements prometheus.Collector.
@@ -249,6 +263,7 @@ func (m *upstreamMetrics) Collect(out chan<- prometheus.Metric) {
 	for reason, n := range m.forwarder.Malformed() {
 		out <- prometheus.MustNewConstMetric(m.malformed, prometheus.CounterValue, float64(n), reason)
 	}
+	m.collectCache(out)
 	for _, server := range m.forwarder.Servers() {
 		value := 0.0
 		if server.Up {
@@ -259,4 +274,18 @@ func (m *upstreamMetrics) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(m.rtt, prometheus.GaugeValue, server.RTT.Seconds(), server.Addr.String())
 		}
 	}
+}
+
+func (m *upstreamMetrics) collectCache(out chan<- prometheus.Metric) {
+	stats, ok := m.forwarder.Cache()
+	if !ok {
+		return
+	}
+	for result, n := range map[string]uint64{
+		"hit": stats.Fresh, "stale": stats.Failing, "miss": stats.Missed + stats.Stale,
+	} {
+		out <- prometheus.MustNewConstMetric(m.lookups, prometheus.CounterValue, float64(n), result)
+	}
+	out <- prometheus.MustNewConstMetric(m.entries, prometheus.GaugeValue, float64(stats.Entries))
+	out <- prometheus.MustNewConstMetric(m.bytes, prometheus.GaugeValue, float64(stats.Bytes))
 }

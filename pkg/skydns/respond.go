@@ -160,6 +160,9 @@ func (s *responder) forward(r *request, sys system, start time.Time) response {
 	if !s.forwarder.Takes(r.name) {
 		return response{reply: s.finish(r, r.forwardFailure(), sys, start)}
 	}
+	if reply := s.forwarder.Cached(r.raw); reply != nil {
+		return response{reply: s.passOn(r, reply, sys, start)}
+	}
 	r.raw = bytes.Clone(r.raw) // the packet's buffer is used again
 	answer := func(reply []byte, err error) []byte {
 		return s.guard(r.raw, func() []byte {
@@ -167,10 +170,7 @@ func (s *responder) forward(r *request, sys system, start time.Time) response {
 				s.log.Debug("cannot forward a query", "name", r.question.Name, "err", err)
 				return s.finish(r, r.forwardFailure(), sys, start)
 			}
-			reply = fitForwarded(reply, r.limit())
-			rcode := int(binary.BigEndian.Uint16(reply[2:]) & 0xf)
-			s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, rcode, len(reply), false, time.Since(start)})
-			return reply
+			return s.passOn(r, reply, sys, start)
 		})
 	}
 	if r.via == tcp {
@@ -181,6 +181,14 @@ func (s *responder) forward(r *request, sys system, start time.Time) response {
 	return response{start: func(send func([]byte)) {
 		s.forwarder.ForwardUDP(r.raw, func(reply []byte, err error) { send(answer(reply, err)) })
 	}}
+}
+
+// passOn fits an upstream's reply to the client's size, and counts it.
+func (s *responder) passOn(r *request, reply []byte, sys system, start time.Time) []byte {
+	reply = fitForwarded(reply, r.limit())
+	rcode := int(binary.BigEndian.Uint16(reply[2:]) & 0xf)
+	s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, rcode, len(reply), false, time.Since(start)})
+	return reply
 }
 
 // later completes a pending reply in the background, or sends SERVFAIL if too many are

@@ -41,6 +41,7 @@ func New(opts Options) (*Server, error) {
 		panicLog: throttle{every: time.Second},
 		packLog:  throttle{every: time.Minute},
 	}
+	opts.Forwarder.ResolveWith(r.addresses)
 	r.metrics = newMetrics(opts, socketsPerPort(), r.forwards.taken)
 	s := &Server{responder: r, options: opts}
 	s.tcp = newTCPServer(r, func() *fastPath { return s.newFastPath(r.metrics.shared, tcp) }, opts.MaxTCPConns)

@@ -182,7 +182,7 @@ func TestEqualLookupsAreJoined(t *testing.T) {
 	var lookups sync.WaitGroup
 	for range 50 {
 		lookups.Go(func() {
-			if _, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA, nil); err != nil {
+			if _, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA); err != nil {
 				t.Error(err)
 			}
 		})
@@ -202,7 +202,7 @@ func TestLookupWithNamedStub(t *testing.T) {
 	f.SetRoutes(nil, map[string][]upstream.StubServer{"stub.example": {{Host: "ns.stub.example"}}})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if m, err := f.Lookup(ctx, "www.stub.example.", dns.TypeA, nil); err == nil {
+	if m, err := f.Lookup(ctx, "www.stub.example.", dns.TypeA); err == nil {
 		t.Errorf("got %v", m)
 	}
 }

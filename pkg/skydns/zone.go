@@ -120,10 +120,14 @@ func (z *zone) followOutside(ctx context.Context, wait bool, c chain, name strin
 	if strings.Count(name, ".") < 2 || !z.forwarder.CanLookup(name) {
 		return c, nil // one label, or no server to ask: the reply is the CNAME
 	}
-	if !wait {
+	var err error
+	m := z.forwarder.LookupCached(name, qtype)
+	switch {
+	case m == nil && !wait:
 		return c, backend.ErrWouldWait
+	case m == nil:
+		m, err = z.forwarder.Lookup(ctx, name, qtype)
 	}
-	m, err := z.forwarder.Lookup(ctx, name, qtype, z.addresses)
 	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		z.log.Debug("cannot look up the target of an alias", "name", name, "err", err)
 		c.rcode = dns.RcodeServerFailure

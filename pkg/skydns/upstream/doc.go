@@ -1,7 +1,13 @@
 // Package upstream asks other DNS servers: for clients, whose queries it forwards as
 // they are, and for the server's own look-ups.
 //
-//	forwarder.go   which servers a query goes to
+//	forwarder.go   the servers, and the way to them
+//	clients.go     queries of clients
+//	lookup.go      queries of the server itself
+//	cached.go      replies that are used again
+//	router.go      which servers a query goes to
+//	resolve.go     the addresses of these servers
+//	exchange.go    UDP first, TCP for long replies
 //	hosts.go       stub servers that are given by name
 //	mux.go         many queries over UDP on few sockets: send.go, receive.go, sweep.go
 //	tcp.go         queries over TCP on connections that are used again

@@ -35,7 +35,7 @@ func TestLookupWithoutEDNS(t *testing.T) {
 					_ = w.WriteMsg(m)
 				}))
 				f := toAddrs(t, append([]netip.AddrPort{old.AddrPort()}, second...)...)
-				m, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA, nil)
+				m, err := f.Lookup(t.Context(), "www.outside.example.", dns.TypeA)
 				if err != nil || len(m.Answer) != 1 {
 					t.Errorf("%s, %s, question %v: got %v, %v", name, dns.RcodeToString[code], question, m, err)
 				}

@@ -53,6 +53,19 @@ func (c *hostCache) resolve(servers []StubServer, lookup func(host string) []net
 	return out
 }
 
+// know reports whether resolve needs no look-up.
+func (c *hostCache) know(servers []StubServer) bool {
+	for _, server := range servers {
+		if server.Host == "" {
+			continue
+		}
+		if _, fresh := c.get(dns.Fqdn(server.Host)); !fresh {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *hostCache) addrs(host string, lookup func(host string) []netip.Addr) []netip.Addr {
 	known, fresh := c.get(host)
 	if fresh {

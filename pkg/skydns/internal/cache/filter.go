@@ -1,0 +1,109 @@
+package cache
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// maxTTL and maxNegativeTTL bound how long a reply is fresh (RFC 2308 section 5).
+	maxTTL         = 24 * time.Hour
+	maxNegativeTTL = time.Hour
+	maxChain       = 16
+)
+
+// filter leaves in a reply the records that answer its question, and returns how long they
+// are valid; 0: the reply must not be kept.
+func filter(m *dns.Msg) time.Duration {
+	if len(m.Question) != 1 || !m.Response || m.Truncated ||
+		m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		return 0
+	}
+	q, positive := m.Question[0], false
+	names, last := chain(m.Answer, q)
+	m.Answer = slices.DeleteFunc(m.Answer, func(rr dns.RR) bool { return !answers(rr, q.Qtype, names) })
+	ttl := uint32(math.MaxInt32)
+	for _, rr := range m.Answer {
+		positive = positive || rr.Header().Rrtype == q.Qtype
+		ttl = min(ttl, validTTL(rr))
+	}
+	m.Extra = nil
+	m.Ns = slices.DeleteFunc(m.Ns, func(rr dns.RR) bool { return !proves(rr, positive) })
+	if positive {
+		return min(time.Duration(ttl)*time.Second, maxTTL)
+	}
+	soa := startOfAuthority(m.Ns, last)
+	if soa == nil {
+		return 0 // RFC 2308 section 5
+	}
+	// The reply's own SOA shows the time that the client may keep it.
+	soa.Hdr.Ttl = min(validTTL(soa), soa.Minttl, uint32(maxNegativeTTL/time.Second))
+	return time.Duration(min(ttl, soa.Hdr.Ttl)) * time.Second
+}
+
+// validTTL is a record's TTL, or 0 for one with the highest bit set (RFC 2181 section 8).
+func validTTL(rr dns.RR) uint32 {
+	if ttl := rr.Header().Ttl; ttl <= math.MaxInt32 {
+		return ttl
+	}
+	return 0
+}
+
+// chain returns the question's name and those that its aliases lead to, and the last one.
+func chain(rrs []dns.RR, q dns.Question) (names []string, last string) {
+	last = dns.CanonicalName(q.Name)
+	names = []string{last}
+	for q.Qtype != dns.TypeCNAME && len(names) < maxChain {
+		at := slices.IndexFunc(rrs, func(rr dns.RR) bool {
+			return rr.Header().Rrtype == dns.TypeCNAME && dns.CanonicalName(rr.Header().Name) == last
+		})
+		if at < 0 {
+			break
+		}
+		if last = dns.CanonicalName(rrs[at].(*dns.CNAME).Target); slices.Contains(names, last) {
+			break
+		}
+		names = append(names, last)
+	}
+	return names, last
+}
+
+// answers reports whether a record of the answer section belongs to the question.
+func answers(rr dns.RR, qtype uint16, names []string) bool {
+	owner, rrtype := dns.CanonicalName(rr.Header().Name), rr.Header().Rrtype
+	if sig, ok := rr.(*dns.RRSIG); ok {
+		rrtype = sig.TypeCovered
+	}
+	if rrtype == dns.TypeDNAME {
+		return slices.ContainsFunc(names, func(name string) bool { return dns.IsSubDomain(owner, name) })
+	}
+	return (rrtype == qtype || rrtype == dns.TypeCNAME) && rr.Header().Class == dns.ClassINET && slices.Contains(names, owner)
+}
+
+// proves reports whether a record of the authority section is a part of the answer: the
+// SOA of a negative one, and what DNSSEC proves it with.
+func proves(rr dns.RR, positive bool) bool {
+	switch rr := rr.(type) {
+	case *dns.SOA:
+		return !positive
+	case *dns.NSEC, *dns.NSEC3:
+		return true
+	case *dns.RRSIG:
+		return rr.TypeCovered == dns.TypeNSEC || rr.TypeCovered == dns.TypeNSEC3 ||
+			!positive && rr.TypeCovered == dns.TypeSOA
+	}
+	return false
+}
+
+// startOfAuthority returns the SOA record of a zone that name is in.
+func startOfAuthority(rrs []dns.RR, name string) *dns.SOA {
+	for _, rr := range rrs {
+		if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(dns.CanonicalName(soa.Hdr.Name), name) {
+			return soa
+		}
+	}
+	return nil
+}

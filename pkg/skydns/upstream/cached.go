@@ -1,0 +1,103 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/cache"
+)
+
+// patience is how long a query may take before a client gets a stale reply, if there is one
+// (RFC 8767 section 5).
+const patience = 1800 * time.Millisecond
+
+// Cached returns the cached reply to a client's query, or nil. It keeps no part of query.
+func (f *Forwarder) Cached(query []byte) []byte {
+	if f.replies == nil {
+		return nil
+	}
+	return f.cached(f.wayOf(query), query)
+}
+
+// cached returns the cached reply to a query that goes a way, or nil.
+func (f *Forwarder) cached(w way, query []byte) []byte {
+	q, ok := f.cacheable(w, query)
+	if !ok {
+		return nil
+	}
+	now := time.Now()
+	reply, state := f.replies.Get(q, now)
+	if state != cache.Fresh && state != cache.Failing {
+		return nil
+	}
+	if f.replies.Claim(q, now) {
+		f.refresh(w, bytes.Clone(query), q)
+	}
+	return reply
+}
+
+func (f *Forwarder) cacheable(w way, query []byte) (cache.Question, bool) {
+	if f.replies == nil {
+		return cache.Question{}, false
+	}
+	return cache.Read(query, w.key())
+}
+
+// refresh replaces a cached reply in the background.
+func (f *Forwarder) refresh(w way, query []byte, q cache.Question) {
+	f.background.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout) //nolint:forbidigo // it is bounded
+		defer cancel()
+		reply, err := f.exchange(ctx, f.resolve(ctx, w), query, lookupDeadline(ctx))
+		if err != nil {
+			reply = nil
+		}
+		f.replies.Set(q, reply, time.Now())
+	})
+}
+
+// waitFor runs an exchange for a caller that waits, with the cache in front.
+func (f *Forwarder) waitFor(w way, query []byte, exchange func() ([]byte, error)) ([]byte, error) {
+	if f.replies == nil {
+		return exchange()
+	}
+	result := make(chan exchanged, 1)
+	done := f.keeping(w, query, func(reply []byte, err error) { result <- exchanged{reply, err} })
+	f.background.Go(func() { done(exchange()) })
+	r := <-result
+	return r.reply, r.err
+}
+
+// keeping returns done with the cache in front: the cache keeps the reply, and a query that
+// fails or takes long gets a stale reply, if there is one.
+func (f *Forwarder) keeping(w way, query []byte, done func([]byte, error)) func([]byte, error) {
+	q, ok := f.cacheable(w, query)
+	if !ok {
+		return done
+	}
+	stale := f.replies.Stale(q, time.Now())
+	if stale == nil {
+		return func(reply []byte, err error) {
+			f.replies.Set(q, reply, time.Now())
+			done(reply, err)
+		}
+	}
+	var once sync.Once
+	reply := func(reply []byte, err error) { once.Do(func() { done(reply, err) }) }
+	timer := time.AfterFunc(patience, func() {
+		f.replies.Set(q, nil, time.Now())
+		reply(stale, nil)
+	})
+	return func(got []byte, err error) {
+		timer.Stop()
+		if err != nil {
+			got = nil
+		}
+		if !f.replies.Set(q, got, time.Now()) {
+			got = stale
+		}
+		reply(got, nil)
+	}
+}

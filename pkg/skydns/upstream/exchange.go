@@ -1,0 +1,107 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
+)
+
+// An exchanger sends queries to servers, and remembers how they behave.
+type exchanger struct {
+	health healthTable
+	udp    *mux
+	pool   pool // of TCP connections
+	// overTCP are the pending queries over TCP, so that equal ones are sent once.
+	overTCP singleflight.Group
+}
+
+// exchanged is how an exchange ended.
+type exchanged struct {
+	reply []byte
+	err   error
+}
+
+// exchange asks the servers over UDP, and over TCP when the reply is truncated.
+func (x *exchanger) exchange(
+	ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time,
+) ([]byte, error) {
+	reply, err := x.askUDP(ctx, servers, query, until)
+	if err == nil && reply[2]&2 != 0 {
+		return x.exchangeTCP(ctx, servers, query)
+	}
+	return reply, err
+}
+
+// askUDP is ask for callers that wait.
+func (x *exchanger) askUDP(
+	ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time,
+) ([]byte, error) {
+	results := make(chan exchanged, 1) // from done, which is called once
+	x.udp.ask(servers, query, until, func(reply []byte, err error) { results <- exchanged{bytes.Clone(reply), err} })
+	select {
+	case r := <-results:
+		return r.reply, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// exchangeTCP asks the servers one after the other. Equal queries are asked once;
+// one that joined late, and got only what was left of the time, asks again.
+func (x *exchanger) exchangeTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	key := shareKey(servers, query)
+	for {
+		asked := false
+		shared, err, _ := x.overTCP.Do(key, func() (any, error) {
+			asked = true
+			return x.roundsTCP(ctx, servers, query)
+		})
+		switch {
+		case err == nil:
+			reply := bytes.Clone(shared.([]byte))
+			copy(reply, query[:2])
+			return reply, nil
+		case asked || ctx.Err() != nil:
+			return nil, err
+		}
+	}
+}
+
+func (x *exchanger) roundsTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
+	ordered, probe := x.health.order(servers, time.Now())
+	if probe.IsValid() {
+		x.udp.probe(probe, query)
+	}
+	p := plan{servers: ordered}
+	for ctx.Err() == nil {
+		i, ok := p.next()
+		if !ok || p.n > len(ordered)+1 {
+			break
+		}
+		until, _ := ctx.Deadline()
+		share := time.Until(until) / time.Duration(max(1, len(ordered)-i))
+		reply, err := x.pool.exchange(ctx, &x.health, ordered[i], query, min(tryTimeout, share))
+		if err != nil {
+			x.health.failed(ordered[i])
+			p.failed(i, err)
+			continue
+		}
+		x.health.replied(ordered[i], 0)
+		if _, defect := wire.Check(reply); defect != wire.Sound {
+			x.udp.malformed.count(defect)
+			p.malformed(i, defect)
+			continue
+		}
+		if p.accept(i, reply) {
+			return reply, nil
+		}
+	}
+	return p.result()
+}

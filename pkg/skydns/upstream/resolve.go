@@ -1,0 +1,86 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// resolved returns the servers of a way, and false if their names must be looked up.
+func (f *Forwarder) resolved(w way) ([]netip.AddrPort, bool) {
+	if len(w.stub) == 0 {
+		return f.upstreams(w.routes), true
+	}
+	if !f.hosts.know(w.stub) {
+		return nil, false
+	}
+	return f.hosts.resolve(w.stub, func(string) []netip.Addr { return nil }), true
+}
+
+// lookupQuery returns our query for a name. Its ID is 0, so that equal queries are joined:
+// each try has an ID of its own.
+func lookupQuery(name string, qtype uint16) ([]byte, error) {
+	q := new(dns.Msg).SetQuestion(name, qtype)
+	q.Id = 0
+	q.SetEdns0(ednsSize, false)
+	query, err := q.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", name, err)
+	}
+	return query, nil
+}
+
+func unpackLookup(name string, reply []byte) (*dns.Msg, error) {
+	m := new(dns.Msg)
+	if err := m.Unpack(reply); err != nil {
+		return nil, fmt.Errorf("look up %s: %w", name, err)
+	}
+	return m, nil
+}
+
+// lookupDeadline is when a look-up ends at the latest.
+func lookupDeadline(ctx context.Context) time.Time {
+	until := time.Now().Add(exchangeTimeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(until) {
+		until = sooner
+	}
+	return until
+}
+
+// resolve returns the servers of a way. It may look up the names of stub servers.
+func (f *Forwarder) resolve(ctx context.Context, w way) []netip.AddrPort {
+	if len(w.stub) == 0 {
+		return f.upstreams(w.routes)
+	}
+	return f.hosts.resolve(w.stub, func(host string) []netip.Addr {
+		if f.inZone != nil {
+			if addrs, ok := f.inZone(ctx, host); ok {
+				return addrs
+			}
+		}
+		return f.lookupHost(ctx, w.routes.upstreams, host)
+	})
+}
+
+// lookupHost asks the upstreams, never a stub domain: its server may be the one that
+// is looked for.
+func (f *Forwarder) lookupHost(ctx context.Context, upstreams []netip.AddrPort, host string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		query, err := lookupQuery(host, qtype)
+		if err != nil {
+			return nil
+		}
+		reply, err := f.exchange(ctx, upstreams, query, lookupDeadline(ctx))
+		if err != nil {
+			continue
+		}
+		if m, err := unpackLookup(host, reply); err == nil {
+			addrs = append(addrs, Addresses(m.Answer)...)
+		}
+	}
+	return addrs
+}
