@@ -18,12 +18,12 @@ import (
 // rawServer sends what reply makes of each query, over UDP and TCP.
 func rawServer(t *testing.T, reply func(query []byte) []byte) netip.AddrPort {
 	t.Helper()
-	udp := newMute(t)
-	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(udp.addr()))
+	packets, ln, err := dnstest.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = ln.Close() })
+	udp := packets.(*net.UDPConn)
+	t.Cleanup(func() { _, _ = ln.Close(), udp.Close() })
 	go func() {
 		buf := make([]byte, 4096)
 		for {
@@ -57,7 +57,7 @@ func rawServer(t *testing.T, reply func(query []byte) []byte) netip.AddrPort {
 			}()
 		}
 	}()
-	return udp.addr()
+	return udp.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
 // broken returns a reply whose answer section counts five records and has these bytes.
