@@ -1,4 +1,4 @@
-// Package manifests checks the manifests: they decode strictly into the API's
+// The manifests decode strictly into the API's
 // types, and every flag that they give to a command exists.
 package manifests
 

@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"internal/rcode":               {},
 	"internal/spelling":            {},
 	"internal/statuspage":          {},
+	"manifests":                    {},
 	"pkg/skydns/backend":           {},
 	"pkg/skydns/internal/udpbatch": {},
 	"pkg/skydns/internal/wire":     {},

@@ -1,0 +1,237 @@
+// Package migrate plans the move of a cluster's DNS from CoreDNS to kube-dns, or back.
+//
+// It is pure: it reads the objects of an [Inventory], and makes a [Plan] with the objects of
+// the other server. Package move applies a plan.
+package migrate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// The two DNS servers. They are the values of --to, and names of Deployments.
+const (
+	CoreDNS = "coredns"
+	KubeDNS = "kube-dns"
+)
+
+// An Inventory has the objects of a namespace that matter.
+type Inventory struct {
+	Namespace   string
+	Deployments []appsv1.Deployment
+	Services    []corev1.Service
+	ConfigMaps  []corev1.ConfigMap
+}
+
+// Decode reads manifests. Objects of other kinds and namespaces are skipped.
+func Decode(r io.Reader, name, namespace string) (Inventory, error) {
+	inv := Inventory{Namespace: namespace}
+	d := yaml.NewYAMLReader(newReader(r))
+	for n := 1; ; n++ {
+		text, err := d.Read()
+		if errors.Is(err, io.EOF) {
+			return inv, nil
+		}
+		if err == nil {
+			err = inv.decode(text)
+		}
+		if err != nil {
+			return Inventory{}, fmt.Errorf("%s: document %d: %w", name, n, oneLine(err))
+		}
+	}
+}
+
+// decode adds the object, or the objects of a List, in text.
+func (inv *Inventory) decode(text []byte) error {
+	var kind metav1.TypeMeta
+	if err := yaml.Unmarshal(text, &kind); err != nil {
+		return err
+	}
+	var err error
+	switch kind.Kind {
+	case "List", "DeploymentList", "ServiceList", "ConfigMapList":
+		var list struct {
+			Items []rawObject `json:"items"`
+		}
+		if err := yaml.Unmarshal(text, &list); err != nil {
+			return err
+		}
+		for _, item := range list.Items {
+			if err := inv.decode(item); err != nil {
+				return err
+			}
+		}
+	case "Deployment":
+		inv.Deployments, err = decodeInto(inv.Deployments, text, inv.Namespace)
+	case "Service":
+		inv.Services, err = decodeInto(inv.Services, text, inv.Namespace)
+	case "ConfigMap":
+		inv.ConfigMaps, err = decodeInto(inv.ConfigMaps, text, inv.Namespace)
+	}
+	return err
+}
+
+// rawObject keeps the JSON of an item.
+type rawObject []byte
+
+func (o *rawObject) UnmarshalJSON(b []byte) error {
+	*o = bytes.Clone(b)
+	return nil
+}
+
+// decodeInto appends the object in text if it is in the namespace.
+func decodeInto[T any, P interface {
+	*T
+	metav1.Object
+}](list []T, text []byte, namespace string) ([]T, error) {
+	var object T
+	if err := yaml.Unmarshal(text, &object); err != nil {
+		return list, err
+	}
+	if ns := P(&object).GetNamespace(); ns != "" && ns != namespace {
+		return list, nil
+	}
+	P(&object).SetNamespace(namespace)
+	return append(list, object), nil
+}
+
+// configMap returns the ConfigMap of a name, or nil.
+func (inv Inventory) configMap(name string) *corev1.ConfigMap {
+	i := slices.IndexFunc(inv.ConfigMaps, func(c corev1.ConfigMap) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &inv.ConfigMaps[i]
+}
+
+// A Server is a DNS server that an inventory has.
+type Server struct {
+	// Kind is CoreDNS or KubeDNS.
+	Kind       string
+	Deployment appsv1.Deployment
+}
+
+// Replicas returns how many pods it is to have.
+func (s Server) Replicas() int32 {
+	if s.Deployment.Spec.Replicas == nil {
+		return 1
+	}
+	return *s.Deployment.Spec.Replicas
+}
+
+// Servers returns the Deployments that run CoreDNS or kube-dns.
+func (inv Inventory) Servers() []Server {
+	var servers []Server
+	for _, d := range inv.Deployments {
+		if kind := kindOf(d.Spec.Template.Spec); kind != "" {
+			servers = append(servers, Server{kind, d})
+		}
+	}
+	return servers
+}
+
+// Server returns the one of a kind. Of several, the one with pods counts.
+func (inv Inventory) Server(kind string) (Server, bool) {
+	var found []Server
+	for _, s := range inv.Servers() {
+		if s.Kind == kind {
+			found = append(found, s)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Server) int { return int(b.Replicas() - a.Replicas()) })
+	if len(found) == 0 {
+		return Server{}, false
+	}
+	return found[0], true
+}
+
+// source returns the server that is not of the kind to.
+func (inv Inventory) source(to string) (Server, error) {
+	from := KubeDNS
+	if to == KubeDNS {
+		from = CoreDNS
+	}
+	if s, ok := inv.Server(from); ok {
+		return s, nil
+	}
+	if s, ok := inv.Server(to); ok && s.Replicas() > 0 {
+		return Server{}, fmt.Errorf("there is no %s in namespace %s, and deployment/%s runs %s already: nothing is to do",
+			from, inv.Namespace, s.Deployment.Name, to)
+	}
+	names := make([]string, 0, len(inv.Deployments))
+	for _, d := range inv.Deployments {
+		names = append(names, d.Name)
+	}
+	tried := "there are no Deployments"
+	if len(names) > 0 {
+		tried = "the Deployments there are " + strings.Join(names, ", ")
+	}
+	return Server{}, fmt.Errorf("no Deployment in namespace %s has an image %s: %s; name the namespace with -n",
+		inv.Namespace, from, tried)
+}
+
+// kindOf returns which server a pod runs, or "".
+func kindOf(pod corev1.PodSpec) string {
+	for _, c := range pod.Containers {
+		switch image := imageName(c.Image); {
+		case strings.HasSuffix(image, "coredns"):
+			return CoreDNS
+		case strings.HasSuffix(image, "dns-kube-dns") || strings.Contains(image, "kube-dns-amd64") ||
+			strings.HasPrefix(image, "k8s-dns-kube-dns") || image == "kube-dns" || strings.HasPrefix(image, "kubedns"):
+			return KubeDNS
+		}
+	}
+	return ""
+}
+
+// imageName returns the last part of an image without tag and digest.
+func imageName(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	name, _, _ := strings.Cut(path.Base(image), ":")
+	return name
+}
+
+// service returns the Service that leads to the pods of either server: the one named
+// kube-dns, or one on port 53 that selects the pods of s.
+func (inv Inventory) service(s Server) (corev1.Service, error) {
+	pods := labels.Set(s.Deployment.Spec.Template.Labels)
+	var names []string
+	for _, svc := range inv.Services {
+		names = append(names, svc.Name)
+		if svc.Name == KubeDNS && servesDNS(svc) {
+			return svc, nil
+		}
+	}
+	for _, svc := range inv.Services {
+		if servesDNS(svc) && len(svc.Spec.Selector) > 0 && labels.SelectorFromSet(svc.Spec.Selector).Matches(pods) {
+			return svc, nil
+		}
+	}
+	return corev1.Service{}, fmt.Errorf("no Service in namespace %s on port 53 is named kube-dns or selects the pods of deployment/%s (%s): found %s",
+		inv.Namespace, s.Deployment.Name, pods, orNone(names))
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+func servesDNS(svc corev1.Service) bool {
+	return slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == 53 })
+}
+
+// oneLine returns an error without line breaks.
+func oneLine(err error) error { return errors.New(strings.Join(strings.Fields(err.Error()), " ")) }

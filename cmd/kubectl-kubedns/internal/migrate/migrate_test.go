@@ -1,0 +1,169 @@
+package migrate
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write testdata/*/want")
+
+func decode(t *testing.T, text string) Inventory {
+	t.Helper()
+	inv, err := Decode(strings.NewReader(text), "in.yaml", "kube-system")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// tree returns the files below a folder.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		files[name] = readFile(t, path)
+		return err
+	})
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestMake(t *testing.T) {
+	for name, opts := range map[string]Options{
+		"kubeadm":  {To: KubeDNS, Registry: "registry.example/dns", Tag: "v1.0.0"},
+		"helm":     {To: KubeDNS, Registry: "registry.example/dns", Tag: "v1.0.0", Accept: []string{"MG41"}, Old: true},
+		"kube-dns": {To: CoreDNS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("testdata", name, "want")
+			plan, err := Make(decode(t, readFile(t, filepath.Join("testdata", name, "in.yaml"))), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left := plan.Unaccepted(opts.Accept); len(left) > 0 {
+				t.Errorf("refused: %v", left)
+			}
+			files, err := plan.Files()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for file, text := range files {
+				got[file] = string(text)
+			}
+			var b strings.Builder
+			plan.Print(&b, true)
+			got["plan.txt"] = b.String()
+			if *update {
+				write(t, dir, got)
+			}
+			if diff := cmp.Diff(tree(t, dir), got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A plan reads the same when its Deployment runs already, so that a move can go on.
+func TestResume(t *testing.T) {
+	in := readFile(t, "testdata/kubeadm/in.yaml")
+	opts := Options{To: KubeDNS, Registry: "registry.example/dns", Tag: "v1.0.0"}
+	first, err := Make(decode(t, in), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := first.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in += "---\n" + string(files["deployment.yaml"])
+	second, err := Make(decode(t, in), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Target == nil || second.Reuses() {
+		t.Errorf("the second plan does not see the Deployment of the first one: %+v", second.Target)
+	}
+	if diff := cmp.Diff(first.Objects, second.Objects); diff != "" {
+		t.Errorf("(-first +second):\n%s", diff)
+	}
+	// The way back only scales what runs.
+	back, err := Make(decode(t, in), Options{To: CoreDNS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !back.Reuses() || back.From.Deployment.Name != "kube-dns" {
+		t.Errorf("the way back: from %s, reuses %v", back.From.Deployment.Name, back.Reuses())
+	}
+}
+
+func TestMakeErrors(t *testing.T) {
+	kubeadm := readFile(t, "testdata/kubeadm/in.yaml")
+	replaced := func(old, with string) string { return strings.ReplaceAll(kubeadm, old, with) }
+	const other = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"
+	for name, tt := range map[string]struct {
+		in   string
+		opts Options
+		want string
+	}{
+		"nothing": {"", Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: there are no Deployments; name the namespace with -n"},
+		"others":  {other, Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: the Deployments there are web; name the namespace with -n"},
+		"already": {kubeadm, Options{To: CoreDNS}, "there is no kube-dns in namespace kube-system, and deployment/coredns runs coredns already: nothing is to do"},
+		"code":    {kubeadm, Options{To: KubeDNS, Accept: []string{"MG99"}}, "--accept MG99: there is no such code"},
+		"no map":  {replaced("name: coredns, namespace: kube-system}\ndata", "name: other}\ndata"), Options{To: KubeDNS}, "deployment/coredns mounts the ConfigMap coredns at /etc/coredns, and namespace kube-system has none of that name"},
+		"no key":  {replaced("  Corefile: |", "  Other: |"), Options{To: KubeDNS}, "deployment/coredns reads /etc/coredns/Corefile, and no ConfigMap that it mounts has that file: mounted are none"},
+		"brace":   {replaced("        forward . 192.0.2.1:5353\n    }", "        forward . 192.0.2.1:5353"), Options{To: KubeDNS}, "the Corefile of deployment/coredns: /etc/coredns/Corefile:21: this brace is never closed"},
+		"import":  {replaced("        loop\n", "        import missing\n"), Options{To: KubeDNS}, "the Corefile of deployment/coredns: /etc/coredns/Corefile:17: import missing: there is no such snippet, and no ConfigMap of the Deployment has /etc/coredns/missing; no other file is mounted"},
+		"service": {replaced("name: kube-dns\n", "name: other\n  namespace: elsewhere\n"), Options{To: KubeDNS}, "no Service in namespace kube-system on port 53 is named kube-dns or selects the pods of deployment/coredns (k8s-app=kube-dns): found none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "service" {
+				tt.in = strings.Replace(tt.in, "  namespace: kube-system\n  annotations", "  annotations", 1)
+			}
+			_, err := Make(decode(t, tt.in), tt.opts)
+			if err == nil || err.Error() != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecodeErrors(t *testing.T) {
+	_, err := Decode(strings.NewReader("kind: Service\n---\nkind: Deployment\nspec: [1]\n"), "in.yaml", "kube-system")
+	if err == nil || !strings.HasPrefix(err.Error(), "in.yaml: document 2: ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+}
