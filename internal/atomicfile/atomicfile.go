@@ -1,5 +1,5 @@
-// Package atomicfile replaces files whole: a reader, and a process that starts
-// after a crash, sees the old content or the new, never a part.
+// Package atomicfile replaces files whole: a reader sees the old content or the new,
+// never a part.
 package atomicfile
 
 import (
@@ -12,8 +12,18 @@ import (
 )
 
 // Write replaces the file at path by what fill writes. On an error the file does not
-// change, and no other file is left in its directory.
-func Write(path string, mode fs.FileMode, fill func(io.Writer) error) (err error) {
+// change, and no other file is left in its directory. Write waits for the disk.
+func Write(path string, mode fs.FileMode, fill func(io.Writer) error) error {
+	return replace(path, mode, fill, (*os.File).Sync)
+}
+
+// WriteCached is Write without the wait for the disk. After a crash of the machine the
+// file may be empty.
+func WriteCached(path string, mode fs.FileMode, fill func(io.Writer) error) error {
+	return replace(path, mode, fill, func(*os.File) error { return nil })
+}
+
+func replace(path string, mode fs.FileMode, fill func(io.Writer) error, sync func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err // names the path
@@ -33,9 +43,9 @@ func Write(path string, mode fs.FileMode, fill func(io.Writer) error) (err error
 	if err := f.Chmod(mode); err != nil {
 		return err
 	}
-	// Before the rename: after a crash of the machine the name must not lead to
-	// an empty file.
-	if err := f.Sync(); err != nil {
+	// Write syncs before the rename: after a crash of the machine the name must not
+	// lead to an empty file.
+	if err := sync(f); err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {

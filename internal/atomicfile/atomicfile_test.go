@@ -16,13 +16,15 @@ func text(s string) func(io.Writer) error {
 
 func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	for _, content := range []string{"one", "two"} {
-		if err := atomicfile.Write(path, 0o640, text(content)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(path)
-		if err != nil || string(got) != content {
-			t.Errorf("%q, %v", got, err)
+	for _, write := range []func(string, os.FileMode, func(io.Writer) error) error{atomicfile.Write, atomicfile.WriteCached} {
+		for _, content := range []string{"one", "two"} {
+			if err := write(path, 0o640, text(content)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(path)
+			if err != nil || string(got) != content {
+				t.Errorf("%q, %v", got, err)
+			}
 		}
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {

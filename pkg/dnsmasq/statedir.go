@@ -286,9 +286,10 @@ func (d *stateDir) writeServers(content []byte) error {
 func (d *stateDir) writePID(pid int) { _ = d.replace(pidName, []byte(strconv.Itoa(pid))) }
 
 // replace replaces the file of that name, readable for everybody whatever the
-// umask.
+// umask. It does not wait for the disk: clients wait for dnsmasq, and every start
+// writes these files again.
 func (d *stateDir) replace(name string, content []byte) error {
-	return atomicfile.Write(filepath.Join(d.path, name), 0o644, func(w io.Writer) error {
+	return atomicfile.WriteCached(filepath.Join(d.path, name), 0o644, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
