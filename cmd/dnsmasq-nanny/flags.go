@@ -139,7 +139,7 @@ func (d *duration) Set(text string) error {
 		return errors.New("want a duration with its unit, such as 10s or 1m")
 	}
 	if value < 0 {
-		return errors.New("want 0s or more, such as 10s")
+		return cli.ErrNegative
 	}
 	*d = duration(value)
 	return nil

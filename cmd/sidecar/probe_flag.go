@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"strings"
 
+	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
@@ -15,6 +17,13 @@ func (f *probeFlag) Set(text string) error {
 	t, err := sidecar.ParseTarget(text)
 	if err != nil {
 		return err
+	}
+	host, _, err := net.SplitHostPort(t.Server)
+	if err != nil {
+		return fmt.Errorf("server %q: %w", t.Server, err)
+	}
+	if err := cli.CheckHost(host); err != nil {
+		return fmt.Errorf("host %q: %w", host, err)
 	}
 	for _, other := range *f {
 		if other.Label == t.Label {

@@ -26,12 +26,15 @@ func CheckHost(host string) error {
 	return nil
 }
 
+// ErrNegative is the error for a flag's duration below 0.
+var ErrNegative = errors.New("want a duration of 0 or more, such as 28s")
+
 // A notNegative is a flag's duration of 0 or more.
 type notNegative struct{ pflag.Value }
 
 func (v notNegative) Set(text string) error {
 	if d, err := time.ParseDuration(text); err == nil && d < 0 {
-		return errors.New("want a duration of 0 or more, such as 28s")
+		return ErrNegative
 	}
 	return v.Value.Set(text)
 }

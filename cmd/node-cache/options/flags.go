@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
 // Flags are the flags as they are given.
@@ -128,7 +130,7 @@ func (f *Flags) checkRest() error {
 	case o.Net.SyncInterval <= 0:
 		return fmt.Errorf("-syncinterval=%v: want a time above zero, such as 60s", o.Net.SyncInterval)
 	case o.Lameduck < 0:
-		return fmt.Errorf("-lameduck=%v: want zero or more, such as 5s", o.Lameduck)
+		return fmt.Errorf("-lameduck=%v: %w", o.Lameduck, cli.ErrNegative)
 	case f.set.NArg() > 0:
 		return fmt.Errorf("extra command line arguments: %q (a flag that is on or off needs = before its value)",
 			f.set.Args())
