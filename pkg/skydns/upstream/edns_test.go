@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -169,6 +170,58 @@ func TestErrorWithoutEDNS(t *testing.T) {
 		raw, err := forwardOver(t, toAddrs(t, s.AddrPort()), query, tcp)
 		if err != nil || raw[3]&0xf != dns.RcodeFormatError || asked.Load() != 1 {
 			t.Errorf("TCP %v: got %q, %v after %d queries", tcp, raw, err, asked.Load())
+		}
+	}
+}
+
+// TestForgedErrorCostsNothing: FORMERR for one query, which may be forged, does not end
+// EDNS for a server that replies to queries with OPT, before or after.
+func TestForgedErrorCostsNothing(t *testing.T) {
+	for _, question := range []bool{true, false} {
+		for _, before := range []bool{true, false} {
+			var refused, withOPT atomic.Int32
+			release := make(chan struct{})
+			s := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+				m := new(dns.Msg).SetReply(q)
+				m.Answer = dnstest.Records(t, "www.outside.example. 5 IN A 192.0.2.1")
+				hasOPT := q.IsEdns0() != nil
+				if hasOPT {
+					m.SetEdns0(1232, false)
+				}
+				if hasOPT && withOPT.Add(1) == 2 {
+					forged := new(dns.Msg).SetRcode(q, dns.RcodeFormatError)
+					if refused.Add(1); !question {
+						forged.Question = nil
+					}
+					_ = w.WriteMsg(forged)
+					if before {
+						return
+					}
+					<-release // then the genuine reply
+				}
+				_ = w.WriteMsg(m)
+			}))
+			f := toAddrs(t, s.AddrPort())
+			ask := func() {
+				raw, err := forwardOver(t, f, clientQuery(t, 7), false)
+				if err != nil || raw[3]&0xf != dns.RcodeSuccess {
+					t.Fatalf("question %v, before %v: got %q, %v", question, before, raw, err)
+				}
+			}
+			if before {
+				ask()
+			} else {
+				withOPT.Store(1)
+			}
+			ask() // refused, and sent again without OPT
+			close(release)
+			ask()
+			for until := time.Now().Add(10 * time.Second); !before && withOPT.Load() < 3 && time.Now().Before(until); {
+				ask() // until the genuine reply has come
+			}
+			if refused.Load() != 1 || withOPT.Load() < 3 {
+				t.Errorf("question %v, before %v: %d refused, %d queries with OPT", question, before, refused.Load(), withOPT.Load())
+			}
 		}
 	}
 }

@@ -19,7 +19,8 @@ const (
 	// forgetAfter is when the health of a server that is not asked is dropped.
 	forgetAfter = 10 * time.Minute
 	// bareTime is how long a server that does not support EDNS gets queries without
-	// OPT. After that one query finds out whether it still does not.
+	// OPT. After that one query finds out whether it still does not. For that time a
+	// server that replied to OPT is taken to support it.
 	bareTime = 10 * time.Minute
 )
 
@@ -35,6 +36,9 @@ type health struct {
 	asked  time.Time
 	// bareUntil is until when the server gets queries without OPT.
 	bareUntil time.Time
+	// optUntil is until when an error does not show that the server lacks EDNS: it
+	// replied to a query with OPT.
+	optUntil time.Time
 }
 
 func (h *health) down() bool { return h.silent >= downAfter }
@@ -156,10 +160,21 @@ func (t *healthTable) bare(server netip.AddrPort, now time.Time) bool {
 	return h != nil && now.Before(h.bareUntil)
 }
 
-// learnBare records that a server replied to a query without OPT, and not to the same
-// query with it.
+// learnBare records that a server replied to a query without OPT, and refused the same
+// query with it. The refusal may be forged, or the fault of one client's OPT: it does
+// not count for a server that replied to a query with OPT.
 func (t *healthTable) learnBare(server netip.AddrPort, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.get(server).bareUntil = now.Add(bareTime)
+	if h := t.get(server); now.After(h.optUntil) {
+		h.bareUntil = now.Add(bareTime)
+	}
+}
+
+// learnOPT records that a server replied to a query with OPT.
+func (t *healthTable) learnOPT(server netip.AddrPort, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.get(server)
+	h.optUntil, h.bareUntil = now.Add(bareTime), time.Time{}
 }

@@ -34,7 +34,7 @@ type try struct {
 	id       uint16
 	sent     time.Time
 	late     bool // the next server was asked meanwhile
-	rejected bool // it got an error without a question
+	rejected bool // it got an error without a question, or its query was sent again without OPT
 	// bare: it was sent without the query's OPT; learn: since the server refused the OPT
 	// and did not show that it supports EDNS.
 	bare, learn bool

@@ -73,12 +73,18 @@ func (p *plan) step() time.Duration {
 
 // accept reports whether a reply of server i is the result. It keeps no part of it.
 func (p *plan) accept(i int, reply []byte) bool {
-	if rcode := int(reply[3] & 0xf); rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
+	if isAnswer(reply) {
 		return true
 	}
 	p.last = bytes.Clone(reply)
 	p.skip(i)
 	return false
+}
+
+// isAnswer reports whether a reply is NOERROR or NXDOMAIN.
+func isAnswer(reply []byte) bool {
+	rcode := int(reply[3] & 0xf)
+	return rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError
 }
 
 // malformed records that server i sent something that is no reply.

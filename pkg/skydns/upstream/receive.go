@@ -41,14 +41,21 @@ func (m *mux) match(l *link, packet []byte) []hop {
 		p.plan.failed(t.server, rejected(packet))
 		return m.advance(p, now)
 	}
-	again := m.boardBare(t, packet, now)
-	m.drop(t)
+	refused := refusesOPT(packet)
+	if t.rejected && refused {
+		return nil // its query was sent again
+	}
 	m.health.replied(l.server, now.Sub(t.sent))
-	switch {
-	case p.over || t.server < 0:
-		return nil
-	case again != nil:
+	if again := m.boardBare(t, packet, now); again != nil {
+		t.rejected = true // and stays: this may be a forgery, too
 		return again
+	}
+	if !t.bare && !refused && wire.TrailingOPT(p.query) >= 0 {
+		m.health.learnOPT(l.server, now)
+	}
+	m.drop(t)
+	if p.over || t.server < 0 {
+		return nil
 	}
 	return m.take(t, packet, now)
 }
@@ -65,7 +72,7 @@ func (m *mux) take(t *try, packet []byte, now time.Time) []hop {
 		packet = wire.QuestionOnly(packet) // cut within a record
 	}
 	if t.bare {
-		if t.learn && !refusesOPT(packet) {
+		if t.learn && isAnswer(packet) {
 			m.health.learnBare(t.link.server, now)
 		}
 		packet = withOPT(packet, p.query)

@@ -32,7 +32,7 @@ func (p *pool) exchange(
 	if err != nil {
 		return nil, err
 	}
-	if !known && !refusesOPT(reply) {
+	if !known && isAnswer(reply) {
 		table.learnBare(server, time.Now())
 	}
 	return withOPT(reply, query), nil
