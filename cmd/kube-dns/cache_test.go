@@ -27,7 +27,7 @@ func cacheServer(t *testing.T) string {
 	}
 	zone.Publish()
 	zone.MarkSynced()
-	s := &status{zone: zone, log: slog.New(slog.DiscardHandler)}
+	s := &status{zone: zone, queries: newQueryLog(queryLogFlags{}, nil, nil), log: slog.New(slog.DiscardHandler)}
 	server := httptest.NewServer(s.handler())
 	t.Cleanup(server.Close)
 	return server.URL + "/cache"

@@ -21,6 +21,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
+	"github.com/kube-dns/kube-dns/pkg/querylog"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
@@ -34,8 +35,8 @@ func TestDocs(t *testing.T) {
 		"config-map", "config-map-namespace", "config-dir", "config-period", "federations", "initial-sync-timeout",
 		"profiling", "version", "v", "vmodule", "log-flush-frequency",
 	}, docs.LegacyLogFlags...), []string{
-		"cache-size", "direct", "fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests", "snapshot",
-		"snapshot-max-age",
+		"cache-size", "direct", "fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests",
+		"querylog-allow", "querylog-clients", "querylog-sample", "snapshot", "snapshot-max-age",
 	})
 
 	metrics := recordMetrics(t)
@@ -64,6 +65,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	snapshot.NewMetrics(rec)
 	httpd.RegisterBuildInfo(rec, "kubedns", "")
 	registerCounts(rec, zone)
+	querylog.New(querylog.Options{Registerer: rec})
 	forwarder := upstream.NewForwarder(upstream.Options{All: noServer, CacheSize: minCache})
 	s := &settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}
 	if _, err := newSettings(s, rec); err != nil {

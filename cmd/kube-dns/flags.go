@@ -62,6 +62,7 @@ type options struct {
 	direct             bool
 	cacheSize          int
 	fastPath           bool
+	queryLog           queryLogFlags
 
 	upstreams []config.Nameserver // of nameservers, if they are used
 	version   *cli.VersionFlag
@@ -91,6 +92,7 @@ func newFlags() (*pflag.FlagSet, *options) {
 	o.addForwardFlags(fs)
 	fs.BoolVar(&o.fastPath, "fast-path", true,
 		"answer common queries without building a message; false is only for debugging")
+	o.queryLog.add(fs)
 	cli.AddGNUFlags(fs)
 	o.version = cli.AddVersionFlag(fs)
 	return fs, o

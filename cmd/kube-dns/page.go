@@ -44,13 +44,14 @@ func (p *pageMaker) page(r *http.Request) statuspage.Page {
 	page := statuspage.Page{
 		Command: "kube-dns", Version: p.version, Started: p.start,
 		Parts:    p.parts(r.Context()),
-		Tables:   []statuspage.Table{p.upstreams()},
+		Tables:   append([]statuspage.Table{p.upstreams()}, p.queries.tables(r)...),
 		Charts:   p.history.Charts(),
 		Question: p.question(r),
 		Links: []statuspage.Link{
 			{Path: "/readiness", Text: "200 when queries are welcome"},
 			{Path: "/healthz", Text: "200 when queries are answered"},
 			{Path: "/cache", Text: "all names, as JSON"},
+			{Path: "/querylog", Text: "whether queries are logged; see docs/querylog.md"},
 		},
 	}
 	return page
@@ -61,7 +62,8 @@ func (p *pageMaker) parts(ctx context.Context) []statuspage.Part {
 	if p.keeper != nil {
 		parts = append(parts, p.snapshot())
 	}
-	return append(parts, p.configuration(), p.servers())
+	parts = append(parts, p.configuration(), p.servers())
+	return append(parts, p.queries.parts()...)
 }
 
 // answers is the part that clients notice.
@@ -205,6 +207,7 @@ func (s *status) handler() *http.ServeMux {
 	mux.Handle("/readiness", ready)
 	mux.Handle("/healthz", httpd.Check(s.alive))
 	mux.Handle("GET /cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
+	s.queries.handle(mux)
 	mux.Handle("/{$}", statuspage.Handler(newPageMaker(s, ready).page))
 	return mux
 }

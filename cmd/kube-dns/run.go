@@ -67,6 +67,7 @@ type process struct {
 	inputs    inputs
 	settings  *settings
 	keeper    *snapshot.Keeper // nil: no snapshot
+	queries   *queryLog
 	server    *skydns.Server
 	status    *status
 	listeners listeners
@@ -87,17 +88,18 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	if err := p.addInputs(forwarder); err != nil {
 		return nil, cli.Fatal(err)
 	}
+	p.queries = newQueryLog(o.queryLog, p.registry, log)
 	p.server, err = skydns.New(skydns.Options{
 		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
 		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem,
-		NoFastPath: !o.fastPath, Hold: startHold, Logger: log,
+		NoFastPath: !o.fastPath, Hold: startHold, Tap: p.queries.Tap(), Logger: log,
 	})
 	if err != nil {
 		return nil, cli.Fatal(err)
 	}
 	p.status = &status{
 		zone: p.zone, settings: p.settings, inputs: p.inputs, keeper: p.keeper, draining: draining,
-		serving: p.server.Alive, history: newHistory(p.registry), version: cli.Version(), start: time.Now(), log: log,
+		queries: p.queries, serving: p.server.Alive, history: newHistory(p.registry), version: cli.Version(), start: time.Now(), log: log,
 	}
 	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)
 	return p, err
@@ -156,6 +158,7 @@ func (p *process) Run(ctx context.Context) error {
 	})
 	start(func(ctx context.Context) error { return returnMemory(ctx, p.zone) })
 	start(p.status.history.Run)
+	start(p.queries.Run)
 
 	serve := func(ln net.Listener, handler http.Handler) {
 		start(func(ctx context.Context) error { return httpd.Serve(ctx, ln, handler, p.log) })

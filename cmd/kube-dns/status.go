@@ -27,6 +27,7 @@ type status struct {
 	draining <-chan struct{}
 	serving  func(context.Context) error // nil while queries are answered
 	history  *statuspage.History
+	queries  *queryLog
 	version  string
 	start    time.Time
 	log      *slog.Logger

@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/config"
+	"github.com/kube-dns/kube-dns/pkg/querylog"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
@@ -28,7 +30,7 @@ type parsedFlag[T any] struct {
 func parsed[T any](to *T, parse func(string) (T, error), name string) pflag.Value {
 	p := &parsedFlag[T]{to: to, parse: parse, name: name}
 	switch v := any(*to).(type) {
-	case string, int:
+	case string, int, float64, httpd.Access, querylog.Clients:
 		p.text = fmt.Sprint(v)
 	}
 	return p

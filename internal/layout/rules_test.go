@@ -5,7 +5,7 @@ package layout
 var mayImport = map[string][]string{
 	"cmd/kube-dns": {
 		"internal/cgroup", "internal/cli", "internal/explain", "internal/httpd", "internal/pause", "internal/statuspage",
-		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot",
+		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot", "pkg/querylog",
 		"pkg/skydns", "pkg/skydns/backend", "pkg/skydns/upstream",
 	},
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/config", "pkg/dnsmasq"},
@@ -23,9 +23,10 @@ var mayImport = map[string][]string{
 	"pkg/dnsmasq/chaos":     {"internal/rcode"},
 	"pkg/dnsmasq/cmdline":   {"internal/spelling", "pkg/config", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/upstreams": {"pkg/config"},
+	"pkg/querylog":          {"internal/pause", "internal/rcode"},
 	"pkg/sidecar":           {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
 	"pkg/skydns/upstream":   {"pkg/skydns/internal/cache", "pkg/skydns/internal/wire"},
-	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
+	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/querylog", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
 	"internal/cli":         {"internal/spelling"},
 	"conformance":          {"internal/conformance", "internal/pause"},
@@ -88,7 +89,7 @@ var kept = []struct {
 	},
 	{
 		imports: []string{"github.com/miekg/dns/..."},
-		in:      append([]string{"internal/rcode", "pkg/dnsmasq/...", "pkg/sidecar", "pkg/skydns/..."}, forTests...),
+		in:      append([]string{"internal/rcode", "pkg/dnsmasq/...", "pkg/querylog", "pkg/sidecar", "pkg/skydns/..."}, forTests...),
 		why:     "a move to the library's successor must stay small",
 	},
 	{

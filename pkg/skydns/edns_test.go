@@ -101,7 +101,7 @@ func TestOPT(t *testing.T) {
 	}
 	for _, tt := range tests {
 		m := new(dns.Msg)
-		if err := m.Unpack(s.respond(tt.raw, udp).reply); err != nil {
+		if err := m.Unpack(s.respond(tt.raw, noClient, udp).reply); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
 		opt := m.IsEdns0()
@@ -132,7 +132,7 @@ func TestMetaTypes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reply := s.respond(raw, tcp).reply
+			reply := s.respond(raw, noClient, tcp).reply
 			if len(reply) < headerSize || int(reply[3]&0xf) != want || want != 0 && (reply[7] != 0 || reply[9] != 0) {
 				t.Errorf("%s, type %d: %x, want rcode %d alone", name, qtype, reply, want)
 			}
@@ -144,7 +144,7 @@ func TestMetaTypes(t *testing.T) {
 func TestBitsOfOtherOpcodes(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
 	for opcode := range byte(16) {
-		reply := s.respond(withOpcode(opcode, packetWith(3, 0, backend.TypeA)), udp).reply
+		reply := s.respond(withOpcode(opcode, packetWith(3, 0, backend.TypeA)), noClient, udp).reply
 		if copied := reply[2]&1 != 0 && reply[3]&0x10 != 0; copied != (opcode == 0) || reply[2]>>3&0xf != opcode {
 			t.Errorf("opcode %d: %x", opcode, reply)
 		}
@@ -164,7 +164,7 @@ func TestApexSpelling(t *testing.T) {
 		for _, via := range []transport{udp, tcp} {
 			m := new(dns.Msg)
 			packet := packed(t, new(dns.Msg).SetQuestion(q.name, q.qtype))
-			if err := m.Unpack(s.respond(packet, via).reply); err != nil || len(m.Answer) == 0 {
+			if err := m.Unpack(s.respond(packet, noClient, via).reply); err != nil || len(m.Answer) == 0 {
 				t.Fatalf("%s: got %v (%v), want records", q.name, m, err)
 			}
 			for _, rr := range append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: m.Question[0].Name}}) {

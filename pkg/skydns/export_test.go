@@ -1,6 +1,7 @@
 package skydns
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
@@ -32,8 +33,11 @@ func (s *Server) BatchForTest() func(batch []udpbatch.Packet) {
 
 // SlowForTest returns the slow path alone.
 func (s *Server) SlowForTest(overTCP bool) func(packet []byte) []byte {
-	return func(packet []byte) []byte { return s.respond(packet, via(overTCP)).reply }
+	return func(packet []byte) []byte { return s.respond(packet, noClient, via(overTCP)).reply }
 }
 
 // CountForTest returns the number of sockets for UDP.
 func (s *Sockets) CountForTest() int { return len(s.udp) }
+
+// noClient is the client of a packet that came from no socket.
+var noClient netip.Addr

@@ -2,11 +2,13 @@ package skydns
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"time"
 	"unsafe"
 
 	"github.com/miekg/dns"
 
+	"github.com/kube-dns/kube-dns/pkg/querylog"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
@@ -21,8 +23,10 @@ type fastPath struct {
 	counts   *counters
 	via      transport
 	soa      *wire.SOA
-	received time.Time // of the packets that are answered
-	outcomes []outcome // of their replies
+	tap      *querylog.Tap
+	received time.Time        // of the packets that are answered
+	outcomes []outcome        // of their replies
+	sampled  []querylog.Entry // of some of them
 
 	// These are reused for one query after the other.
 	query  wire.Query
@@ -31,14 +35,14 @@ type fastPath struct {
 }
 
 // newFastPath returns nil when the backend cannot answer plain questions.
-func newFastPath(z *zone, c *counters, via transport) *fastPath {
+func newFastPath(z *zone, c *counters, tap *querylog.Tap, via transport) *fastPath {
 	plain, ok := z.backend.(backend.PlainBackend)
 	if !ok {
 		return nil
 	}
 	soa := z.soa(negativeTTL)
 	return &fastPath{
-		zone: z, backend: plain, counts: c, via: via,
+		zone: z, backend: plain, counts: c, tap: tap, via: via,
 		soa: wire.NewSOA(z.domain, soa.Ns, soa.Mbox, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
 	}
 }
@@ -48,7 +52,13 @@ func newFastPath(z *zone, c *counters, via transport) *fastPath {
 func (f *fastPath) answerAll(batch []udpbatch.Packet) {
 	f.received = time.Now()
 	for i := range batch {
-		batch[i].Reply = f.answer(batch[i].Data, batch[i].Room)
+		p := &batch[i]
+		if p.Reply = f.answer(p.Data, p.Room); p.Reply == nil {
+			continue
+		}
+		if draw, picked := f.tap.Pick(); picked {
+			f.sample(draw, p.Route.Source(), p.Reply)
+		}
 	}
 	f.count()
 }
@@ -61,6 +71,23 @@ func (f *fastPath) count() {
 		f.counts.count(o)
 	}
 	f.outcomes = f.outcomes[:0]
+	if len(f.sampled) > 0 {
+		for i := range f.sampled {
+			f.sampled[i].Took = took
+		}
+		f.tap.Put(f.sampled...)
+		clear(f.sampled)
+		f.sampled = f.sampled[:0]
+	}
+}
+
+// sample notes the query that was answered last, with its reply.
+func (f *fastPath) sample(draw uint32, from netip.Addr, reply []byte) {
+	f.sampled = append(f.sampled, querylog.Entry{
+		Time: f.received, Client: from, TCP: f.via == tcp, Name: string(f.query.Name), Type: f.query.Type,
+		Rcode: f.outcomes[len(f.outcomes)-1].rcode, Size: len(reply), Path: querylog.Fast,
+		Message: f.tap.Message(reply), Draw: draw,
+	})
 }
 
 // answer returns the reply to a packet, in room if it fits there, or nil when the slow

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kube-dns/kube-dns/pkg/querylog"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
@@ -43,6 +44,8 @@ type Options struct {
 	// while the backend has no data. A start takes a moment, and a client that gets
 	// SERVFAIL may give up. 0 holds none.
 	Hold time.Duration
+	// Tap takes samples of the queries and their replies. nil: none.
+	Tap *querylog.Tap
 	// NoFastPath sends all packets through the slow path, and reads one packet at a
 	// time.
 	NoFastPath bool

@@ -107,7 +107,7 @@ func TestHostilePackets(t *testing.T) {
 			}
 			raw = raw[:len(raw)-rnd.IntN(len(raw)/2)*(i%2)]
 		}
-		resp := s.respond(raw, via(i%5 == 0))
+		resp := s.respond(raw, noClient, via(i%5 == 0))
 		checkReply(t, raw, resp.reply, i%5 == 0)
 		if len(raw) >= headerSize && raw[2]&0x80 == 0 && resp.reply == nil && resp.start == nil {
 			t.Fatalf("no reply to %x", raw)
@@ -159,7 +159,7 @@ func FuzzPacket(f *testing.F) {
 	}
 	s := newServer(f, oneName{addrs: 3})
 	f.Fuzz(func(t *testing.T, raw []byte, overTCP bool) {
-		checkReply(t, raw, s.respond(raw, via(overTCP)).reply, overTCP)
+		checkReply(t, raw, s.respond(raw, noClient, via(overTCP)).reply, overTCP)
 		if s.panics(t) > 0 {
 			t.Fatal("a panic")
 		}
@@ -200,7 +200,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			reply := s.respond(tt.raw, udp).reply
+			reply := s.respond(tt.raw, noClient, udp).reply
 			if tt.rcode < 0 {
 				if reply != nil {
 					t.Errorf("got %x", reply)
@@ -225,7 +225,7 @@ func TestEDNS(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := new(dns.Msg)
-		if err := m.Unpack(s.respond(raw, udp).reply); err != nil {
+		if err := m.Unpack(s.respond(raw, noClient, udp).reply); err != nil {
 			t.Fatal(err)
 		}
 		return m

@@ -2,6 +2,7 @@ package skydns
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/miekg/dns"
 
@@ -22,6 +23,8 @@ const (
 type request struct {
 	raw []byte // the packet, for the forwarder
 	via transport
+	// from is the client's address, for the query log.
+	from netip.Addr
 	// question is the one question, in the client's letter case; zero: there is none.
 	question dns.Question
 	// name is the question's name in the form of a backend.Query.

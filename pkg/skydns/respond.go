@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/kube-dns/kube-dns/pkg/querylog"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
@@ -22,13 +23,14 @@ type responder struct {
 	zone
 	backlog
 	metrics   *metrics
+	tap       *querylog.Tap
 	panicLog  throttle
 	packLog   throttle
 	holdUntil atomic.Pointer[time.Time]
 }
 
-// respond answers a packet. It waits for nothing.
-func (s *responder) respond(raw []byte, via transport) (resp response) {
+// respond answers a packet of a client. It waits for nothing.
+func (s *responder) respond(raw []byte, from netip.Addr, via transport) (resp response) {
 	start := time.Now()
 	defer func() {
 		if trouble := recover(); trouble != nil {
@@ -39,9 +41,11 @@ func (s *responder) respond(raw []byte, via transport) (resp response) {
 	if r == nil {
 		return response{}
 	}
+	r.from = from
 	if rcode != dns.RcodeSuccess {
 		packed, _ := fit(r.reply(rcode), minUDPSize)
 		s.metrics.shared.count(outcome{system: systemNone, via: via, rcode: rcode})
+		s.sample(r, systemNone, rcode, packed, start)
 		return response{reply: packed}
 	}
 	kind, rcode := s.classify(r)
@@ -53,7 +57,7 @@ func (s *responder) respond(raw []byte, via transport) (resp response) {
 		}
 		return response{reply: s.finish(r, m, systemAuth, start)}
 	case (kind == local || kind == reverse) && s.holds():
-		return response{start: s.held(bytes.Clone(raw), via)}
+		return response{start: s.held(bytes.Clone(raw), from, via)}
 	case kind == chaos:
 		return response{reply: s.finish(r, s.answerChaos(r), systemAuth, start)}
 	case kind == local:
@@ -140,14 +144,14 @@ func (s *responder) holds() bool {
 const holdStep = 10 * time.Millisecond
 
 // held answers a packet when there is data, or when it is held no more.
-func (s *responder) held(raw []byte, via transport) func(send func([]byte)) {
+func (s *responder) held(raw []byte, from netip.Addr, via transport) func(send func([]byte)) {
 	return s.background(func(ctx context.Context, send func([]byte)) {
 		ticker := time.NewTicker(holdStep)
 		defer ticker.Stop()
 		for s.holds() && ctx.Err() == nil {
 			<-ticker.C
 		}
-		if resp := s.respond(raw, via); resp.start != nil {
+		if resp := s.respond(raw, from, via); resp.start != nil {
 			resp.start(send)
 		} else {
 			send(resp.reply)
@@ -188,6 +192,7 @@ func (s *responder) passOn(r *request, reply []byte, sys system, start time.Time
 	reply = fitForwarded(reply, r.limit())
 	rcode := int(binary.BigEndian.Uint16(reply[2:]) & 0xf)
 	s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, rcode, len(reply), false, time.Since(start)})
+	s.sample(r, sys, rcode, reply, start)
 	return reply
 }
 
@@ -199,6 +204,7 @@ func (s *responder) later(raw []byte, from netip.Addr, via transport, resp respo
 	}
 	s.metrics.overloads.Inc()
 	if r, _ := parse(raw, via); r != nil {
+		r.from = from
 		send(s.finish(r, r.failure(), systemRecursive, time.Now()))
 	}
 }
@@ -221,7 +227,27 @@ func (s *responder) finish(r *request, m *dns.Msg, sys system, start time.Time) 
 		packed, _ = fit(m, minUDPSize)
 	}
 	s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, m.Rcode, len(packed), m.Truncated, time.Since(start)})
+	s.sample(r, sys, m.Rcode, packed, start)
 	return packed
+}
+
+// paths are what the query log calls the systems.
+var paths = [systems + 1]querylog.Path{
+	systemAuth: querylog.Zone, systemRecursive: querylog.Upstream, systemReverse: querylog.Reverse,
+	systemNone: querylog.Refused,
+}
+
+// sample gives the query log a share of the queries, with their replies.
+func (s *responder) sample(r *request, sys system, rcode int, reply []byte, start time.Time) {
+	draw, picked := s.tap.Pick()
+	if !picked {
+		return
+	}
+	s.tap.Put(querylog.Entry{
+		Time: start, Client: r.from, TCP: r.via == tcp, Name: r.name, Type: r.question.Qtype,
+		Rcode: rcode, Size: len(reply), Took: time.Since(start), Path: paths[sys],
+		Message: s.tap.Message(reply), Draw: draw,
+	})
 }
 
 // guard calls f, which answers the packet raw. After a panic it returns SERVFAIL.

@@ -38,6 +38,7 @@ func New(opts Options) (*Server, error) {
 			forwards:  newShares(opts.MaxForwards, max(1, opts.MaxForwards/4)),
 			wildcards: newShares(opts.MaxWildcards, max(1, opts.MaxWildcards/2)),
 		},
+		tap:      opts.Tap,
 		panicLog: throttle{every: time.Second},
 		packLog:  throttle{every: time.Minute},
 	}
@@ -56,7 +57,7 @@ func (s *Server) newFastPath(c *counters, via transport) *fastPath {
 	if s.options.NoFastPath {
 		return nil
 	}
-	return newFastPath(&s.zone, c, via)
+	return newFastPath(&s.zone, c, s.tap, via)
 }
 
 // Run answers until ctx is done. Then it answers the queries that have arrived, waits

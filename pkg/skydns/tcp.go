@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -95,7 +96,7 @@ func (t *tcpServer) serveConn(ctx context.Context, conn *tcpConn) {
 		}
 		// Taken for one query only: a connection may be idle for long.
 		fast := t.fast.Get().(*fastPath)
-		if resp := t.answer(fast, raw); resp.start == nil {
+		if resp := t.answer(fast, raw, conn.from); resp.start == nil {
 			conn.send(resp.reply, false) // next flushes before it waits
 		} else {
 			pending.Add(1)
@@ -109,17 +110,23 @@ func (t *tcpServer) serveConn(ctx context.Context, conn *tcpConn) {
 }
 
 // answer takes the fast path where it has an answer.
-func (t *tcpServer) answer(fast *fastPath, raw []byte) (resp response) {
+func (t *tcpServer) answer(fast *fastPath, raw []byte, from netip.Addr) (resp response) {
 	if fast == nil {
-		return t.respond(raw, tcp)
+		return t.respond(raw, from, tcp)
 	}
 	reply := t.guard(raw, func() []byte {
 		fast.received = time.Now()
 		defer fast.count()
-		return fast.answer(raw, fast.reply.Buf[:0])
+		reply := fast.answer(raw, fast.reply.Buf[:0])
+		if reply != nil {
+			if draw, picked := fast.tap.Pick(); picked {
+				fast.sample(draw, from, reply)
+			}
+		}
+		return reply
 	})
 	if reply != nil {
 		return response{reply: reply}
 	}
-	return t.respond(raw, tcp)
+	return t.respond(raw, from, tcp)
 }

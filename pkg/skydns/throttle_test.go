@@ -80,7 +80,7 @@ func TestUnpackableReplies(t *testing.T) {
 	for range 100 {
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeCNAME, dns.TypeSRV} {
 			packet := packed(t, new(dns.Msg).SetQuestion("web.cluster.local.", qtype))
-			reply := s.respond(packet, udp).reply
+			reply := s.respond(packet, noClient, udp).reply
 			if len(reply) < headerSize || int(reply[3]&0xf) != dns.RcodeServerFailure {
 				t.Fatalf("type %d: got %x, want SERVFAIL", qtype, reply)
 			}

@@ -57,13 +57,14 @@ func (u *udpServer) answerFast(batch []udpbatch.Packet) {
 }
 
 func (u *udpServer) answerSlowly(p *udpbatch.Packet) {
-	resp := u.respond(p.Data, udp)
+	from := p.Route.Source()
+	resp := u.respond(p.Data, from, udp)
 	if p.Reply = resp.reply; resp.start == nil {
 		return
 	}
 	route := p.Route
 	p.Reply = u.guard(p.Data, func() []byte {
-		u.later(p.Data, route.Source(), udp, resp, func(reply []byte) { u.conn.Send(&route, reply) })
+		u.later(p.Data, from, udp, resp, func(reply []byte) { u.conn.Send(&route, reply) })
 		return nil
 	})
 }

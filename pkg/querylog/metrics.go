@@ -1,0 +1,28 @@
+package querylog
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	drops *prometheus.CounterVec
+	on    prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kubedns_querylog_dropped_total",
+			Help: `Sampled queries that were dropped because there were too many: for all sinks (sink="buffer"), ` +
+				`for the log ("log"), for a reader of /querylog ("stream"), or for dnstap ("dnstap").`,
+		}, []string{"sink"}),
+		on: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kubedns_querylog_on", Help: "1 while the query log is switched on, else 0.",
+		}),
+	}
+	for _, sink := range []string{"buffer", "dnstap", "log", "stream"} {
+		m.dropped(sink)
+	}
+	reg.MustRegister(m.drops, m.on)
+	return m
+}
+
+func (m *metrics) dropped(sink string) prometheus.Counter { return m.drops.WithLabelValues(sink) }

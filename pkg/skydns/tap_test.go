@@ -1,0 +1,154 @@
+package skydns_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/querylog"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
+)
+
+// A recorder passes copies of the entries that it gets to a channel.
+type recorder chan querylog.Entry
+
+func (r recorder) Put(e *querylog.Entry) { r <- *e }
+
+// TestTap: every kind of reply reaches the query log, with the address of the client.
+func TestTap(t *testing.T) {
+	other := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		_ = w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeServerFailure))
+	}))
+	forwarder := upstream.NewForwarder(upstream.Options{All: other.AddrPort()})
+	defer forwarder.Close()
+	got := make(recorder, 100)
+	log := querylog.New(querylog.Options{Always: got})
+	s := newServer(t, skydns.Options{Backend: twinZone(), Forwarder: forwarder, Tap: log.Tap()})
+	ctx, cancel := context.WithCancel(t.Context())
+	sockets, err := skydns.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running errgroup.Group
+	running.Go(func() error { return s.Run(ctx, sockets) })
+	running.Go(func() error { return log.Run(ctx) })
+	defer func() {
+		cancel()
+		if err := running.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	want := map[string]bool{}
+	for _, q := range []struct {
+		name  string
+		qtype uint16
+		want  string
+	}{
+		{"Web.ns.svc.cluster.local.", dns.TypeA, "web.ns.svc.cluster.local. A NOERROR fast"},
+		{"none.ns.svc.cluster.local.", dns.TypeA, "none.ns.svc.cluster.local. A NXDOMAIN fast"},
+		{"Web.ns.svc.cluster.local.", dns.TypeTXT, "web.ns.svc.cluster.local. TXT NOERROR zone"},
+		{"*.ns.svc.cluster.local.", dns.TypeA, "*.ns.svc.cluster.local. A NXDOMAIN zone"},
+		{"www.example.com.", dns.TypeA, "www.example.com. A SERVFAIL upstream"},
+		{"9.0.0.10.in-addr.arpa.", dns.TypePTR, "9.0.0.10.in-addr.arpa. PTR SERVFAIL reverse"},
+		{"web.ns.svc.cluster.local.", dns.TypeANY, "web.ns.svc.cluster.local. ANY REFUSED zone"},
+	} {
+		for _, overTCP := range []bool{false, true} {
+			dnstest.Exchange(t, sockets.Addr().String(), dnstest.Query(q.name, q.qtype), overTCP)
+			proto := map[bool]string{false: "udp", true: "tcp"}[overTCP]
+			want[proto+" "+q.want] = true
+		}
+	}
+	notified := dnstest.Query("web.ns.svc.cluster.local.", dns.TypeA)
+	notified.Opcode = dns.OpcodeNotify
+	dnstest.Exchange(t, sockets.Addr().String(), notified, false)
+	want["udp web.ns.svc.cluster.local. A NOTIMP refused"] = true
+
+	for range len(want) {
+		e := <-got
+		text := fmt.Sprintf("%s %s %s %s %s", e.Proto(), e.Name, e.TypeText(), e.RcodeText(), e.Path)
+		if !want[text] {
+			t.Errorf("an entry too many: %s", text)
+		}
+		delete(want, text)
+		reply := new(dns.Msg)
+		if err := reply.Unpack(e.Message); err != nil || reply.Rcode != e.Rcode || len(e.Message) != e.Size {
+			t.Errorf("%s: the message of %d bytes, want %d: %v, %v", text, len(e.Message), e.Size, reply, err)
+		}
+		if e.Client.String() != "127.0.0.1" || e.Time.IsZero() || e.Took <= 0 {
+			t.Errorf("%s: client %s at %v took %v", text, e.Client, e.Time, e.Took)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no entry for %q", slices.Sorted(maps.Keys(want)))
+	}
+}
+
+// tapped returns a batch of plain queries, and what answers it with a query log that
+// samples a share, or with none for 0.
+func tapped(t testing.TB, sample float64) (answer func([]udpbatch.Packet), batch []udpbatch.Packet) {
+	t.Helper()
+	opts := skydns.Options{Backend: twinZone()}
+	if sample > 0 {
+		log := querylog.New(querylog.Options{})
+		log.Start(querylog.Settings{For: time.Minute, Sample: sample})
+		opts.Tap = log.Tap()
+		ctx, cancel := context.WithCancel(t.Context())
+		var running errgroup.Group
+		running.Go(func() error { return log.Run(ctx) })
+		t.Cleanup(func() { cancel(); _ = running.Wait() })
+	}
+	for i := range 32 {
+		msg := new(dns.Msg).SetQuestion([]string{"web.ns.svc.cluster.local.", "ten.ns.svc.cluster.local."}[i%2], dns.TypeA)
+		msg.SetEdns0(1232, false)
+		raw, err := msg.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch = append(batch, udpbatch.Packet{Data: raw, Room: make([]byte, 0, udpbatch.MaxPacket)})
+	}
+	return newServer(t, opts).BatchForTest(), batch
+}
+
+func TestTapAllocations(t *testing.T) {
+	off := querylog.New(querylog.Options{})
+	s := newServer(t, skydns.Options{Backend: twinZone(), Tap: off.Tap()})
+	answer, batch := tapped(t, 0)
+	for name, answer := range map[string]func([]udpbatch.Packet){"no log": answer, "a log that is off": s.BatchForTest()} {
+		if allocs := testing.AllocsPerRun(100, func() { answer(batch) }); allocs != 0 {
+			t.Errorf("%s: %v allocations", name, allocs)
+		}
+	}
+	off.Start(querylog.Settings{For: time.Minute, Sample: 1})
+	answer = s.BatchForTest()
+	for range 1000 { // the buffer is full: it does not grow while allocations are counted
+		answer(batch)
+	}
+	if allocs := testing.AllocsPerRun(100, func() { answer(batch) }); allocs > float64(len(batch)) {
+		t.Errorf("%v allocations for %d sampled queries, want one for each name", allocs, len(batch))
+	}
+}
+
+// BenchmarkTap is the time for a batch of 32 queries, without the sockets. The processor
+// time includes that of the query log's own goroutine.
+func BenchmarkTap(b *testing.B) {
+	for _, sample := range []float64{0, 0.01, 0.1, 1} {
+		b.Run(fmt.Sprint("sample=", sample), func(b *testing.B) {
+			answer, batch := tapped(b, sample)
+			b.ReportAllocs()
+			before := cpuTime(b)
+			for b.Loop() {
+				answer(batch)
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*len(batch)), "cpu-ns/query")
+		})
+	}
+}
