@@ -17,6 +17,8 @@ const (
 	// Between two audits is a time between the half and the whole of this, so
 	// that many DNS servers do not ask at once.
 	auditTime = 30 * time.Minute
+	// After a long outage the next audit begins between the half and the whole of this.
+	auditSoon = time.Minute
 	// auditPause is the time between the two looks of an audit. It is longer
 	// than the minute in which a server brings a quiet watch up to date by a
 	// bookmark.
@@ -76,7 +78,7 @@ type auditKind struct {
 
 // run audits until ctx is done.
 func (a *auditor) run(ctx context.Context) {
-	for pause.For(ctx, auditTime/2+rand.N(auditTime/2)) {
+	for a.wait(ctx) {
 		for _, k := range a.kinds() {
 			result, err := a.audit(ctx, k)
 			if ctx.Err() != nil {
@@ -86,6 +88,20 @@ func (a *auditor) run(ctx context.Context) {
 			a.log.Debug("audited", "resource", k.name, "result", result)
 			a.report(k, err)
 		}
+	}
+}
+
+// wait returns when the next audit is due. It reports false when ctx is done before.
+func (a *auditor) wait(ctx context.Context) bool {
+	next := time.NewTimer(auditTime/2 + rand.N(auditTime/2))
+	defer next.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-next.C:
+		return true
+	case <-a.tracker.back:
+		return pause.For(ctx, auditSoon/2+rand.N(auditSoon/2))
 	}
 }
 

@@ -11,8 +11,13 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// logEvery is how often one class of error is logged.
-const logEvery = time.Minute
+const (
+	// logEvery is how often one class of error is logged.
+	logEvery = time.Minute
+	// longOutage is how long a watch is closed when one API server takes over from
+	// another. After a longer time more may have happened: a restored backup, for example.
+	longOutage = 20 * time.Second
+)
 
 // A Status is the state of a Source at one moment.
 type Status struct {
@@ -138,6 +143,8 @@ type tracker struct {
 	api     string
 	watches map[string]*watchState
 	logged  map[logKey]time.Time
+	// back takes one value when a watch is open again after a long outage.
+	back chan struct{}
 }
 
 // A logKey is a kind of log line that is written once in logEvery.
@@ -159,6 +166,7 @@ func newTracker(log *slog.Logger, m *Metrics) *tracker {
 		server:  serverVersion{}.String(),
 		watches: map[string]*watchState{},
 		logged:  map[logKey]time.Time{},
+		back:    make(chan struct{}, 1),
 	}
 	for _, role := range t.waiting {
 		t.watches[role] = &watchState{Watch: Watch{Resource: role, Changed: t.since}}
@@ -224,6 +232,9 @@ func (t *trackedRole) Connected() {
 	w := t.watch
 	again := w.problem != nil && t.due(logKey{role: t.role}, now)
 	if !w.Connected {
+		if len(t.waiting) == 0 && now.Sub(w.Changed) >= longOutage {
+			t.isBack()
+		}
 		w.Connected, w.Changed = true, now
 	}
 	w.problem = nil
@@ -231,6 +242,14 @@ func (t *trackedRole) Connected() {
 	t.metrics.connected.WithLabelValues(t.role).Set(1)
 	if again {
 		t.log.Info("watching the API server again", "resource", t.role)
+	}
+}
+
+// isBack notes that a watch is open again after a long outage.
+func (t *tracker) isBack() {
+	select {
+	case t.back <- struct{}{}:
+	default:
 	}
 }
 
