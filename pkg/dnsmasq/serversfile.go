@@ -59,7 +59,7 @@ func (f *serversFile) choose(state *stateDir) error {
 		if err := place.usableBy(f.cmd.User); err != nil {
 			return fmt.Errorf("no directory for the servers file: %w, %w", why, err)
 		}
-		f.log.Info("dnsmasq's servers file is in the state directory", "path", place.serversPath(), "reason", why)
+		f.log.Info("dnsmasq's servers file is in the state directory", "path", place.serversPath(), "err", why)
 	default:
 		f.log.Info("dnsmasq's servers file is in memory", "path", place.serversPath())
 	}

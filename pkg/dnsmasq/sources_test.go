@@ -304,7 +304,7 @@ func TestNoMemory(t *testing.T) {
 	if got, want := r.serversFile(), "192.0.2.2 192.0.2.1"; got != want {
 		t.Errorf("servers %q, want %q", got, want)
 	}
-	if n := r.logged(`dnsmasq's servers file is in the state directory.*reason=.*/none.*no such file or directory`); n != 1 {
+	if n := r.logged(`dnsmasq's servers file is in the state directory.*err=.*/none.*no such file or directory`); n != 1 {
 		t.Errorf("%d log lines say why, want one", n)
 	}
 	if pids := r.pids(); len(pids) != 1 {
