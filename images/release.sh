@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # Makes everything that a release has, for `make release`: images of all architectures in
-# one index each, the chart, an install file for each overlay, SBOMs, provenance, notes and
-# checksums. It needs Go modules and Debian packages, and no registry.
+# one index each, the chart, an install file for each overlay, the kubectl plugin, SBOMs,
+# provenance, notes and checksums. It needs Go modules and Debian packages, and no registry.
 #
 #   VERSION=v1.2.3 REGISTRY=registry.example/dns images/release.sh
 #   VERSION=v1.2.3 ARCHS=amd64 images/release.sh        # for a look
@@ -81,6 +81,41 @@ for overlay in manifests/overlays/*/; do
 	} >"$out/install-$name.yaml"
 done
 say "$out/install-*.yaml"
+
+# The kubectl plugin for the machines of operators, with a manifest for krew.
+platforms=""
+for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do
+	os=${platform%/*} arch=${platform#*/} suffix=""
+	[[ $os != windows ]] || suffix=.exe
+	top=$work/plugin-$os-$arch name=kubectl-kubedns_${os}_$arch.tar.gz
+	mkdir "$top"
+	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go -C cmd/kubectl-kubedns build -trimpath -o "$top/kubectl-kubedns$suffix" \
+		-ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version" .
+	cp LICENSE cmd/kubectl-kubedns/kubectl_complete-kubedns "$top/"
+	images/licenses.sh cmd/kubectl-kubedns "$top/licenses"
+	tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --directory "$top" . |
+		gzip --no-name >"$out/$name"
+	platforms+="
+    - selector: {matchLabels: {os: $os, arch: $arch}}
+      uri: https://github.com/kube-dns/kube-dns/releases/download/$version/$name
+      sha256: $(sha256sum "$out/$name" | cut -d ' ' -f 1)
+      bin: kubectl-kubedns$suffix"
+	say "$out/$name"
+done
+cat >"$out/kubedns.yaml" <<EOF
+apiVersion: krew.googlecontainertools.github.com/v1alpha2
+kind: Plugin
+metadata:
+  name: kubedns
+spec:
+  version: $version
+  homepage: https://github.com/kube-dns/kube-dns
+  shortDescription: Check, explain, compare and move cluster DNS
+  description: |
+    Finds faults of kube-dns before users do, explains the reply that a pod gets for a name,
+    compares two DNS servers, and moves a cluster between CoreDNS and kube-dns.
+  platforms:$platforms
+EOF
 
 "$work/release" notes -version "$version" CHANGELOG.md >"$out/NOTES.md"
 (cd "$out" && "$work/release" provenance -version "$version" -revision "$revision" -- * >"$work/provenance.json")

@@ -13,7 +13,7 @@ import (
 // those of this one again, all while the pods are asked. Then each image runs with the
 // other two of the other revision.
 func (c *cluster) upgrade(t *testing.T) {
-	t.Cleanup(func() { c.setImages(t, "dev", "dev", "dev") })
+	t.Cleanup(func() { c.deploy(t, "modern") })
 	c.setImages(t, "previous", "previous", "previous")
 	c.against(t, c.load(t), func() { c.setImages(t, "dev", "dev", "dev") })
 	progress(t, "upgraded")
