@@ -16,7 +16,7 @@ func TestDocs(t *testing.T) {
 		"localip", "setupinterface", "interfacename", "setupiptables", "syncinterval", "health-port",
 		"metrics-listen-address", "prometheus-listen-address", "basecorefile", "corefile", "kubednscm", "upstreamsvc",
 		"skipteardown", "reloadwithsignal", "conf", "dns.port", "p", "pidfile", "quiet", "version", "plugins",
-	}, []string{"forcetcp", "handover", "lameduck", "rules", "tracked", "health-listen-address"})
+	}, []string{"forcetcp", "handover", "lameduck", "rules", "tracked", "health-listen-address", "check"})
 
 	rec := docs.NewRecorder()
 	agent.NewMetrics(rec)

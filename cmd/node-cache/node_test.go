@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,18 +34,46 @@ const corefile = `. {
 // A nodeCache is the command on the node of a world.
 type nodeCache struct {
 	cmd *exec.Cmd
-	log *bytes.Buffer
+	log *lockedBuffer
 	in  world.Namespace
+	dir string // has Corefile.base and Corefile
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // startNodeCache returns when the agent is ready.
 func startNodeCache(t *testing.T, in world.Namespace, flags ...string) nodeCache {
 	t.Helper()
-	dir := t.TempDir()
-	base, text := filepath.Join(dir, "Corefile.base"), corefile
+	text := corefile
 	if slices.Contains(flags, "-setupinterface=false") {
 		text = strings.ReplaceAll(text, "__PILLAR__LOCAL__DNS__", "::")
 	}
+	n := newNodeCache(t, in, t.TempDir(), text, flags...)
+	n.start(t)
+	n.waitReady(t)
+	return n
+}
+
+// newNodeCache returns a command that is not started.
+func newNodeCache(t *testing.T, in world.Namespace, dir, text string, flags ...string) nodeCache {
+	t.Helper()
+	base := filepath.Join(dir, "Corefile.base")
 	if err := os.WriteFile(base, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +81,21 @@ func startNodeCache(t *testing.T, in world.Namespace, flags ...string) nodeCache
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := nodeCache{cmd: exec.Command(self), log: &bytes.Buffer{}, in: in}
+	n := nodeCache{cmd: exec.Command(self), log: &lockedBuffer{}, in: in, dir: dir}
 	n.cmd.Args = append([]string{
 		"node-cache", "-localip=169.254.20.10,10.96.0.10,fd00:20::10,fd00:96::10", "-basecorefile=" + base,
 		"-conf=" + filepath.Join(dir, "Corefile"), "-kubednscm=" + dir, "-health-listen-address=127.0.0.1:8081",
 	}, flags...)
 	n.cmd.Env = append(os.Environ(), "KUBE_DNS_SERVICE_HOST="+world.ClusterIP.String())
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
-	in.Do(func() { err = n.cmd.Start() })
+	return n
+}
+
+// start starts the command until the test ends.
+func (n nodeCache) start(t *testing.T) {
+	t.Helper()
+	var err error
+	n.in.Do(func() { err = n.cmd.Start() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,13 +106,17 @@ func startNodeCache(t *testing.T, in world.Namespace, flags ...string) nodeCache
 			t.Log(n.log)
 		}
 	})
+}
+
+// waitReady returns when the agent is ready.
+func (n nodeCache) waitReady(t *testing.T) {
+	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); n.get("http://127.0.0.1:8081/ready") != "ok"; {
 		if time.Now().After(deadline) {
 			t.Fatal("the agent is not ready")
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return n
 }
 
 // get returns the body of a reply with status 200.

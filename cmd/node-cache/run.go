@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,8 +36,9 @@ Corefile again.
 Exit codes: 0 after a stop, 1 for a wrong value or a failure, 2 for a flag that
 cannot be parsed.
 
-Example:
-  node-cache -localip=169.254.20.10,10.96.0.10 -conf=/etc/Corefile -upstreamsvc=kube-dns-upstream`
+Examples:
+  node-cache -localip=169.254.20.10,10.96.0.10 -conf=/etc/Corefile -upstreamsvc=kube-dns-upstream
+  node-cache -check=Corefile.base`
 
 // run is the whole command.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
@@ -47,6 +51,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	if f.Plugins {
 		return cli.Failed(coredns.WritePlugins(stdout))
+	}
+	if f.Corefile != "" {
+		return cli.Failed(check(f, stdout))
 	}
 	opts, err := f.Check()
 	if err != nil {
@@ -72,6 +79,19 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	reg, gatherer := prometheus.DefaultRegisterer, prometheus.DefaultGatherer //nolint:forbidigo // see above
 	parts.Network, parts.Metrics, parts.Gatherer = network, agent.NewMetrics(reg), gatherer
 	return cli.Failed(agent.Run(ctx, opts, parts))
+}
+
+// check reports the faults of a Corefile, before a rollout.
+func check(f *options.Flags, stdout io.Writer) error {
+	text, err := os.ReadFile(f.Corefile)
+	if err != nil {
+		return fmt.Errorf("-check=%s: %w", f.Corefile, err)
+	}
+	if problems := coredns.Check(f.Corefile, string(text)); len(problems) > 0 {
+		return fmt.Errorf("-check: CoreDNS refuses %s", strings.Join(problems, "; "))
+	}
+	_, err = fmt.Fprintf(stdout, "%s: no fault found\n", f.Corefile)
+	return err
 }
 
 // linkName is the name of the link. While an agent of another kind serves it is a name of

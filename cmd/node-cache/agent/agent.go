@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -68,7 +69,7 @@ type Parts struct {
 type agent struct {
 	Parts
 	opts     options.Options
-	upstream netip.Addr // of the cluster; zero: not known
+	upstream []netip.Addr // of the cluster; none: not known
 	draining <-chan struct{}
 	server   *server
 	watch    *watch
@@ -112,15 +113,34 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	return errors.Join(group.Wait(), stopNetwork(), a.close())
 }
 
-// findUpstream reads the address of the cluster upstream from the environment.
+// findUpstream reads the addresses of the cluster upstream from the environment.
 func (a *agent) findUpstream() {
-	name := a.opts.Config.UpstreamVariable()
-	addr, err := netip.ParseAddr(os.Getenv(name))
-	if err != nil {
-		a.Log.Warn("Unable to lookup IP address of Upstream service", "service", a.opts.Config.UpstreamService,
-			"variable", name, "err", err)
+	for _, service := range a.opts.Config.UpstreamServices {
+		name := options.UpstreamVariable(service)
+		addrs, err := parseUpstream(os.Getenv(name))
+		if err != nil {
+			a.Log.Warn("Unable to lookup IP address of Upstream service", "service", service, "variable", name, "err", err)
+			continue
+		}
+		a.upstream = append(a.upstream, addrs...)
 	}
-	a.upstream = addr
+}
+
+// parseUpstream parses the value of a variable. Kubernetes sets one address; a DaemonSet may
+// set those of both families, separated by commas or blanks.
+func parseUpstream(text string) ([]netip.Addr, error) {
+	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	if len(parts) == 0 {
+		return nil, errors.New("the variable is not set, or empty")
+	}
+	addrs := make([]netip.Addr, len(parts))
+	for i, part := range parts {
+		var err error
+		if addrs[i], err = netip.ParseAddr(part); err != nil {
+			return nil, err
+		}
+	}
+	return addrs, nil
 }
 
 func (a *agent) values() corefile.Values {
@@ -145,8 +165,8 @@ func (a *agent) configure(ctx context.Context) error {
 		Config: a.opts.Config, Values: a.values(), Failed: a.Metrics.configFailed, Log: a.Log,
 		Period: a.Period,
 	}
-	if a.upstream.IsValid() {
-		o.ClusterUpstream = netip.AddrPortFrom(a.upstream, 53)
+	for _, addr := range a.upstream {
+		o.ClusterUpstream = append(o.ClusterUpstream, netip.AddrPortFrom(addr, 53))
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sources.New(o).Run(ctx, a.server.apply) })

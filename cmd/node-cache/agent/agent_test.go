@@ -100,7 +100,7 @@ func newNode(t *testing.T) *node {
 		Net:    options.Net{LocalIPs: []netip.Addr{n.addr.Addr()}, SyncInterval: time.Minute},
 		Listen: options.Listen{DNSPort: n.addr.Port(), HealthPort: dnstest.FreeAddr(t).Port(), Prometheus: "127.0.0.1:0"},
 		Config: options.Config{
-			Base: n.path("base"), Corefile: n.path("Corefile"), KubeDNSDir: n.path("map"), UpstreamService: "kube-dns",
+			Base: n.path("base"), Corefile: n.path("Corefile"), KubeDNSDir: n.path("map"), UpstreamServices: []string{"kube-dns"},
 		},
 		Quiet: true,
 	}

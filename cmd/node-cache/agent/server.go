@@ -3,16 +3,21 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/sources"
+	"github.com/kube-dns/kube-dns/internal/atomicfile"
 )
 
 // A server runs the newest Corefile that CoreDNS accepts.
@@ -113,8 +118,8 @@ func (s *server) use(c sources.Candidate, text string) {
 	if !c.Made {
 		return
 	}
-	if err := os.WriteFile(s.opts.Path, []byte(text), 0o644); err != nil { //nolint:gosec // others read it
-		s.log.Error("cannot write the Corefile, it runs nevertheless", "err", err)
+	if err := write(s.opts.Path, text); err != nil {
+		s.log.Error("cannot write the Corefile, it runs nevertheless", "flag", "-conf", "err", err)
 		return
 	}
 	stubs := c.Stubs
@@ -125,8 +130,24 @@ func (s *server) use(c sources.Candidate, text string) {
 	line(s.log, "Using config file:\n"+text)
 }
 
+// write replaces the file whole, so that a full disk leaves the one before. A file that is a
+// mount of its own cannot be replaced, and is written in place.
+func write(path, text string) error {
+	if final, err := filepath.EvalSymlinks(path); err == nil {
+		path = final
+	}
+	err := atomicfile.Write(path, 0o644, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
+		return os.WriteFile(path, []byte(text), 0o644) //nolint:gosec // others read it
+	}
+	return err
+}
+
 // clusterZone returns the zone of the cluster in the Corefile that runs, or "".
-func (s *server) clusterZone(upstream netip.Addr) string {
+func (s *server) clusterZone(upstream []netip.Addr) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return corefile.ClusterZone(s.text, corefile.Facts{ClusterUpstream: upstream})

@@ -40,7 +40,7 @@ func TestInstallers(t *testing.T) {
 			writeFile(t, "custom/one.server", local(string(must(os.ReadFile("custom/one.server")))))
 			template = local(template)
 			v := corefile.Values{
-				LocalIPs: []netip.Addr{addr.Addr()}, DNSPort: addr.Port(), ClusterUpstream: kubeDNS.AddrPort().Addr(),
+				LocalIPs: []netip.Addr{addr.Addr()}, DNSPort: addr.Port(), ClusterUpstream: []netip.Addr{kubeDNS.AddrPort().Addr()},
 				Prometheus: "127.0.0.1:0", Upstreams: []netip.AddrPort{outside.AddrPort()},
 				Stubs: []corefile.Stub{{Domain: "stub.example", Servers: []netip.AddrPort{outside.AddrPort()}}},
 			}

@@ -77,7 +77,7 @@ func TestStale(t *testing.T) {
 	on.Store(true)
 	kubeDNS, addr := answering(t, "192.0.2.1", &on), dnstest.FreeAddr(t)
 	text := fmt.Sprintf("cluster.local {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n cache {\n  success 9984 1 1\n }\n forward . %s\n}\n", kubeDNS.Addr())
-	adapted, _ := corefile.Adapt(text, corefile.Facts{ClusterUpstream: kubeDNS.AddrPort().Addr()})
+	adapted, _ := corefile.Adapt(text, corefile.Facts{ClusterUpstream: []netip.Addr{kubeDNS.AddrPort().Addr()}})
 	start(t, addr, adapted)
 	if fresh := ask(t, addr, "a.cluster.local."); fresh.Answer[0].Header().Ttl != 1 {
 		t.Errorf("fresh: %v", fresh)

@@ -34,9 +34,9 @@ var serveStale = fmt.Sprintf("serve_stale 1h verify 500ms %ds 5s", StaleMark)
 
 // Facts are what Adapt has to know next to the Corefile.
 type Facts struct {
-	ClusterUpstream netip.Addr // zero: it is not known
-	Empty           []string   // files named by forward that name no server
-	ForceTCP        bool       // force_tcp towards the cluster upstream stays
+	ClusterUpstream []netip.Addr // none: it is not known
+	Empty           []string     // files named by forward that name no server
+	ForceTCP        bool         // force_tcp towards the cluster upstream stays
 }
 
 // Adapt returns the Corefile that CoreDNS is to load. Each warning is about a block that
@@ -68,7 +68,7 @@ func Adapt(text string, f Facts) (adapted string, warnings []string) {
 // there accepts few TCP clients for all nodes together (20, unless --max-tcp-connections is set),
 // and a burst of new names would wait for one.
 func (f Facts) preferUDP(d directive) []edit {
-	if f.ForceTCP || !f.ClusterUpstream.IsValid() || !slices.ContainsFunc(d.words[2:], f.isClusterUpstream) {
+	if f.ForceTCP || len(f.ClusterUpstream) == 0 || !slices.ContainsFunc(d.words[2:], f.isClusterUpstream) {
 		return nil
 	}
 	var edits []edit
@@ -110,7 +110,7 @@ func unavailable(reason, indent string) string {
 // isCluster reports whether b is for names of the cluster: a zone that is forwarded to the
 // cluster upstream, without the root and the reverse zones.
 func (f Facts) isCluster(b block) bool {
-	if b.isSnippet() || !f.ClusterUpstream.IsValid() || slices.ContainsFunc(b.keys, isNoClusterZone) {
+	if b.isSnippet() || len(f.ClusterUpstream) == 0 || slices.ContainsFunc(b.keys, isNoClusterZone) {
 		return false
 	}
 	return slices.ContainsFunc(b.directives, func(d directive) bool {
@@ -150,10 +150,10 @@ func isNoClusterZone(key token) bool {
 func (f Facts) isClusterUpstream(t token) bool {
 	text := strings.TrimPrefix(t.text, "dns://")
 	if addr, err := netip.ParseAddrPort(text); err == nil {
-		return addr.Addr() == f.ClusterUpstream
+		return slices.Contains(f.ClusterUpstream, addr.Addr())
 	}
 	addr, err := netip.ParseAddr(text)
-	return err == nil && addr == f.ClusterUpstream
+	return err == nil && slices.Contains(f.ClusterUpstream, addr)
 }
 
 // Files returns the files that forward directives of a Corefile name as targets.

@@ -2,7 +2,9 @@ package corefile
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,7 +19,8 @@ func Check(text string, plugins []string, port uint16) []string {
 	for _, b := range blocks {
 		for _, d := range b.directives {
 			if name := d.name(); name != "import" && !slices.Contains(plugins, name) {
-				problems = append(problems, fmt.Sprintf("line %d: there is no plugin %q; there are %q", d.line(), name, plugins))
+				problems = append(problems, fmt.Sprintf("line %d: there is no plugin %q; -plugins lists those that there are",
+					d.line(), name))
 			}
 		}
 		for _, zone := range zones([]block{b}, port) {
@@ -29,6 +32,44 @@ func Check(text string, plugins []string, port uint16) []string {
 		}
 	}
 	return problems
+}
+
+// known are the placeholders that Render replaces.
+var known = []string{localDNS, clusterDNS, upstreams, prometheus}
+
+// placeholder is a word that an installer or node-cache replaces.
+var placeholder = regexp.MustCompile(`__P[A-Z]+__[A-Z_]*[A-Z]__`)
+
+// Placeholders returns those of a template that are not replaced.
+func Placeholders(template string) []string {
+	tokens, err := tokenize(template)
+	if err != nil {
+		return nil // Check reports it
+	}
+	var problems []string
+	for _, t := range tokens {
+		for _, name := range placeholder.FindAllString(t.text, -1) {
+			if !slices.Contains(known, name) {
+				problems = append(problems, fmt.Sprintf("line %d: there is no placeholder %s; write one of %s",
+					t.line, name, strings.Join(known, " ")))
+			}
+		}
+	}
+	return problems
+}
+
+// Lines returns the lines of a Corefile with the directive of a plugin, as text.
+func Lines(text, plugin string) string {
+	blocks, _ := scan(text)
+	var lines []string
+	for _, b := range blocks {
+		for _, d := range b.directives {
+			if d.name() == plugin {
+				lines = append(lines, strconv.Itoa(d.line()))
+			}
+		}
+	}
+	return strings.Join(lines, " or ")
 }
 
 // bound returns the addresses that a block listens on: others may have the same zone.

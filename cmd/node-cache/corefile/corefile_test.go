@@ -20,7 +20,7 @@ func values() corefile.Values {
 	return corefile.Values{
 		LocalIPs:        []netip.Addr{netip.MustParseAddr("169.254.20.10"), netip.MustParseAddr("10.96.0.10")},
 		DNSPort:         53,
-		ClusterUpstream: netip.MustParseAddr("10.96.0.3"),
+		ClusterUpstream: []netip.Addr{netip.MustParseAddr("10.96.0.3")},
 		Prometheus:      ":9253",
 	}
 }
@@ -96,7 +96,7 @@ func TestForwardWithoutServers(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			v := values()
-			v.ClusterUpstream = netip.Addr{}
+			v.ClusterUpstream = nil
 			text, _ := corefile.Render(tt.base, v)
 			got, _ := corefile.Adapt(text, corefile.Facts{Empty: []string{"/etc/resolv.conf"}})
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -197,5 +197,23 @@ func TestClusterZone(t *testing.T) {
 	}
 	if got := corefile.ClusterZone(". {\n forward . 10.96.0.3\n}\n", facts); got != "" {
 		t.Errorf("got %q, want none", got)
+	}
+}
+
+// TestBothFamilies has an upstream of each family: forward gets both, over UDP, and expired
+// replies are for their zone.
+func TestBothFamilies(t *testing.T) {
+	v := values()
+	v.ClusterUpstream = []netip.Addr{netip.MustParseAddr("10.96.0.3"), netip.MustParseAddr("fd00:96::3")}
+	facts := corefile.Facts{ClusterUpstream: v.ClusterUpstream}
+	for forward, want := range map[string]string{
+		"__PILLAR__CLUSTER__DNS__":    "forward . 10.96.0.3 fd00:96::3 {\n  prefer_udp\n",
+		"__PILLAR__CLUSTER__DNS__:53": "forward . 10.96.0.3:53 [fd00:96::3]:53 {\n  prefer_udp\n",
+	} {
+		text, _ := corefile.Render("cluster.local {\n cache 30\n forward . "+forward+" {\n  force_tcp\n }\n}\n", v)
+		got, warnings := corefile.Adapt(text, facts)
+		if !strings.Contains(got, want) || !strings.Contains(got, "serve_stale") || len(warnings) > 0 {
+			t.Errorf("got %s with warnings %q, want %s", got, warnings, want)
+		}
 	}
 }

@@ -24,7 +24,7 @@ const (
 type Values struct {
 	LocalIPs        []netip.Addr
 	DNSPort         uint16
-	ClusterUpstream netip.Addr // zero: it is not known
+	ClusterUpstream []netip.Addr // none: it is not known
 	Prometheus      string
 	Stubs           []Stub
 	Upstreams       []netip.AddrPort // none: those of /etc/resolv.conf
@@ -38,8 +38,12 @@ type Stub struct {
 	Missing []string
 }
 
-// localPort is the placeholder with a port: one address is meant.
-var localPort = regexp.MustCompile(localDNS + `:([0-9]+)`)
+var (
+	// localPort is the placeholder with a port: one address is meant.
+	localPort = regexp.MustCompile(localDNS + `:([0-9]+)`)
+	// clusterPort is the placeholder with a port: each address gets it.
+	clusterPort = regexp.MustCompile(clusterDNS + `:([0-9]+)`)
+)
 
 // Render returns the Corefile for a template. Each warning is something that the
 // Corefile lacks, or has although it was to be removed.
@@ -54,8 +58,11 @@ func Render(template string, v Values) (text string, warnings []string) {
 	if len(v.Upstreams) > 0 {
 		replace[5] = servers(v.Upstreams)
 	}
-	if v.ClusterUpstream.IsValid() {
-		replace = append(replace, clusterDNS, v.ClusterUpstream.String())
+	if len(v.ClusterUpstream) > 0 {
+		replace = append(replace, clusterDNS, joined(v.ClusterUpstream))
+		text = clusterPort.ReplaceAllStringFunc(text, func(word string) string {
+			return withPort(v.ClusterUpstream, word[len(clusterDNS):])
+		})
 	}
 	text = strings.NewReplacer(replace...).Replace(text)
 	blocks, problems := stubBlocks(text, v)
@@ -183,6 +190,18 @@ func joined(addrs []netip.Addr) string {
 	texts := make([]string, len(addrs))
 	for i, a := range addrs {
 		texts[i] = a.String()
+	}
+	return strings.Join(texts, " ")
+}
+
+// withPort returns addresses with a port, which has a colon before it.
+func withPort(addrs []netip.Addr, port string) string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String() + port
+		if a.Is6() {
+			texts[i] = "[" + a.String() + "]" + port
+		}
 	}
 	return strings.Join(texts, " ")
 }

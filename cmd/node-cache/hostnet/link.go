@@ -187,10 +187,15 @@ func (l *link) make() error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = l.name
 	attrs.Alias = alias
-	for _, kind := range []netlink.Link{
+	return l.makeFirst(
 		&netlink.Dummy{LinkAttrs: attrs}, &netlink.Bridge{LinkAttrs: attrs},
 		&netlink.Veth{LinkAttrs: attrs, PeerName: peer(l.name)},
-	} {
+	)
+}
+
+// makeFirst makes a link of the first kind that the kernel has.
+func (l *link) makeFirst(kinds ...netlink.Link) error {
+	for _, kind := range kinds {
 		err := netlink.LinkAdd(kind)
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			continue

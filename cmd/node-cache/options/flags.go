@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,15 +18,21 @@ import (
 type Flags struct {
 	Version bool // print the version and exit
 	Plugins bool // print the plugins and exit
+	// Corefile is a Corefile or a template of one to check before the exit.
+	Corefile string
 
 	options    Options
 	localIPs   string
+	upstreams  string
 	dnsPort    string
 	healthPort string
 	iptables   bool
 	unused     string // -corefile
 	set        *flag.FlagSet
 }
+
+// serviceName is a name that the environment can have as a variable.
+var serviceName = regexp.MustCompile(`^[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?$`)
 
 // NewFlags returns the flags with their defaults, and the set that parses them.
 func NewFlags() (*Flags, *flag.FlagSet) {
@@ -74,8 +81,8 @@ func (f *Flags) addConfig() {
 	fs.StringVar(&f.unused, "corefile", "/etc/Corefile", "no effect; the `file` is that of -conf")
 	fs.StringVar(&c.KubeDNSDir, "kubednscm", "", "`directory` of the ConfigMap kube-dns (default /etc/kube-dns if it "+
 		"exists)")
-	fs.StringVar(&c.UpstreamService, "upstreamsvc", "kube-dns", "`name` of the Service whose address is the cluster "+
-		"upstream")
+	fs.StringVar(&f.upstreams, "upstreamsvc", "kube-dns", "`name` of the Service whose address is the cluster "+
+		"upstream; for both IP families a Service of each, separated by commas")
 	fs.BoolVar(&c.ForceTCP, "forcetcp", false, "leave force_tcp towards the cluster upstream; false: queries "+
 		"are sent over UDP, since dnsmasq accepts few TCP clients")
 	fs.BoolVar(&c.ReloadWithSignal, "reloadwithsignal", false, "log a line for each change, as the original does; "+
@@ -91,6 +98,8 @@ func (f *Flags) addProcess() {
 	fs.StringVar(&o.PIDFile, "pidfile", "", "`file` for the process ID, written when DNS listens")
 	fs.BoolVar(&o.Quiet, "quiet", false, "do not print version and zones")
 	fs.BoolVar(&f.Version, "version", false, "print the version and exit")
+	fs.StringVar(&f.Corefile, "check", "", "`file` with a Corefile, or a template of one, to check; exit code 1: "+
+		"CoreDNS would refuse it")
 	fs.BoolVar(&f.Plugins, "plugins", false, "print the plugins and exit")
 }
 
@@ -105,6 +114,9 @@ func (f *Flags) Check() (Options, error) {
 		return Options{}, err
 	}
 	if o.Listen.HealthPort, err = parsePort("health-port", f.healthPort); err != nil {
+		return Options{}, err
+	}
+	if o.Config.UpstreamServices, err = parseServices(f.upstreams); err != nil {
 		return Options{}, err
 	}
 	if err := f.checkRest(); err != nil {
@@ -152,6 +164,18 @@ func parseAddrs(list string) ([]netip.Addr, error) {
 		}
 	}
 	return addrs, nil
+}
+
+// parseServices parses the value of -upstreamsvc.
+func parseServices(list string) ([]string, error) {
+	services := strings.Split(list, ",")
+	for _, name := range services {
+		if !serviceName.MatchString(name) {
+			return nil, fmt.Errorf("-upstreamsvc=%s: %q is not the name of a Service; want names separated by commas, "+
+				"without blanks, such as kube-dns-upstream", list, name)
+		}
+	}
+	return services, nil
 }
 
 func parsePort(name, text string) (uint16, error) {

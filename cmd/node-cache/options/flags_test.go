@@ -38,7 +38,7 @@ func defaults() options.Options {
 			DNSPort: 53, HealthPort: 8080, Metrics: "0.0.0.0:9353", Prometheus: ":9253",
 		},
 		Config: options.Config{
-			Base: "/etc/coredns/Corefile.base", Corefile: "/etc/Corefile", UpstreamService: "kube-dns",
+			Base: "/etc/coredns/Corefile.base", Corefile: "/etc/Corefile", UpstreamServices: []string{"kube-dns"},
 		},
 		Handover: true,
 	}
@@ -96,7 +96,8 @@ func TestGoodValues(t *testing.T) {
 		"-conf=/conf":                    func(o *options.Options) { o.Config.Corefile = "/conf" },
 		"-conf=":                         func(*options.Options) {},
 		"-kubednscm=/map":                func(o *options.Options) { o.Config.KubeDNSDir = "/map" },
-		"-upstreamsvc=kube-dns-upstream": func(o *options.Options) { o.Config.UpstreamService = "kube-dns-upstream" },
+		"-upstreamsvc=kube-dns-upstream": func(o *options.Options) { o.Config.UpstreamServices = []string{"kube-dns-upstream"} },
+		"-upstreamsvc=up,up6":            func(o *options.Options) { o.Config.UpstreamServices = []string{"up", "up6"} },
 		"-forcetcp":                      func(o *options.Options) { o.Config.ForceTCP = true },
 		"-reloadwithsignal":              func(o *options.Options) { o.Config.ReloadWithSignal = true },
 		"-handover=false":                func(o *options.Options) { o.Handover = false },
@@ -122,6 +123,9 @@ func TestGoodValues(t *testing.T) {
 func TestBadValues(t *testing.T) {
 	tests := map[string]int{
 		"-localip=":                       1,
+		"-upstreamsvc=":                   1,
+		"-upstreamsvc=a, b":               1,
+		"-upstreamsvc=a,":                 1,
 		"-localip=name":                   1,
 		"-localip=10.0.0.1, 10.0.0.2":     1,
 		"-localip=10.0.0.1,":              1,
@@ -176,8 +180,7 @@ func TestLocalIPIsRequired(t *testing.T) {
 }
 
 func TestUpstreamVariable(t *testing.T) {
-	c := options.Config{UpstreamService: "kube-dns-upstream"}
-	if got := c.UpstreamVariable(); got != "KUBE_DNS_UPSTREAM_SERVICE_HOST" {
+	if got := options.UpstreamVariable("kube-dns-upstream"); got != "KUBE_DNS_UPSTREAM_SERVICE_HOST" {
 		t.Error(got)
 	}
 }

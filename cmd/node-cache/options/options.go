@@ -40,18 +40,18 @@ type Listen struct {
 
 // Config is where the configuration comes from.
 type Config struct {
-	Base             string // template of the Corefile
-	Corefile         string // is written and loaded
-	KubeDNSDir       string // "": /etc/kube-dns if it exists
-	UpstreamService  string
+	Base             string   // template of the Corefile
+	Corefile         string   // is written and loaded
+	KubeDNSDir       string   // "": /etc/kube-dns if it exists
+	UpstreamServices []string // of one IP family each, or one Service
 	ReloadWithSignal bool
 	ForceTCP         bool // force_tcp towards the cluster upstream stays
 }
 
-// UpstreamVariable returns the name of the environment variable with the address of the
-// cluster upstream.
-func (c Config) UpstreamVariable() string {
-	return strings.ToUpper(strings.ReplaceAll(c.UpstreamService, "-", "_")) + "_SERVICE_HOST"
+// UpstreamVariable returns the name of the environment variable with the address of a
+// Service that is the cluster upstream.
+func UpstreamVariable(service string) string {
+	return strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_SERVICE_HOST"
 }
 
 // Rules is the way packet rules are made.

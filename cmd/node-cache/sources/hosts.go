@@ -21,7 +21,7 @@ const (
 // hosts has the addresses of stub servers that are given by name. It asks the cluster
 // upstream again when their TTL ends, and keeps the last addresses when that fails.
 type hosts struct {
-	server  netip.AddrPort
+	servers []netip.AddrPort // each is asked if the one before fails
 	changed chan struct{}
 	wanted  chan struct{}
 
@@ -35,9 +35,9 @@ type host struct {
 	tried bool
 }
 
-func newHosts(server netip.AddrPort) *hosts {
+func newHosts(servers []netip.AddrPort) *hosts {
 	return &hosts{
-		server: server, changed: make(chan struct{}, 1), wanted: make(chan struct{}, 1), names: map[string]*host{},
+		servers: servers, changed: make(chan struct{}, 1), wanted: make(chan struct{}, 1), names: map[string]*host{},
 	}
 }
 
@@ -67,7 +67,7 @@ func (h *hosts) addrs(name string) []netip.Addr {
 
 // first waits until each name was asked for once, but not long.
 func (h *hosts) first(ctx context.Context) {
-	if !h.server.IsValid() {
+	if len(h.servers) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstHosts)
@@ -92,7 +92,7 @@ func (h *hosts) first(ctx context.Context) {
 
 // run asks for names that are due.
 func (h *hosts) run(ctx context.Context) error {
-	if !h.server.IsValid() {
+	if len(h.servers) == 0 {
 		<-ctx.Done()
 		return nil
 	}
@@ -111,7 +111,7 @@ func (h *hosts) run(ctx context.Context) error {
 			timer.Stop()
 		case <-timer.C:
 			if ok {
-				addrs, ttl, err := lookup(ctx, h.server.String(), name)
+				addrs, ttl, err := h.lookup(ctx, name)
 				h.learn(name, addrs, ttl, err)
 			}
 		}
@@ -153,6 +153,16 @@ func signal(to chan struct{}) {
 	case to <- struct{}{}:
 	default:
 	}
+}
+
+// lookup asks the servers in turn.
+func (h *hosts) lookup(ctx context.Context, name string) (addrs []netip.Addr, ttl time.Duration, err error) {
+	for _, server := range h.servers {
+		if addrs, ttl, err = lookup(ctx, server.String(), name); err == nil {
+			return addrs, ttl, nil
+		}
+	}
+	return nil, 0, err
 }
 
 // lookup returns the addresses of a name, and the time after which to ask again.

@@ -26,8 +26,8 @@ const usualPeriod = time.Second
 // Options configure Sources.
 type Options struct {
 	Config          options.Config
-	Values          corefile.Values // without stub domains and upstreams
-	ClusterUpstream netip.AddrPort  // resolves stub servers given by name; zero: no one does
+	Values          corefile.Values  // without stub domains and upstreams
+	ClusterUpstream []netip.AddrPort // resolves stub servers given by name; none: no server does
 	// Failed counts a file or a ConfigMap that cannot be used.
 	Failed func()
 	Log    *slog.Logger
