@@ -316,7 +316,7 @@ func TestNodePortTaken(t *testing.T) {
 	if after := nodeState(t, w.Node); after != before {
 		t.Errorf("the node has\n%s\nwant\n%s", after, before)
 	}
-	if last := lastLine(n.log.String()); !strings.Contains(last, "169.254.20.10:53") || !strings.Contains(last, "address already in use") {
+	if last := lastLine(n.log.String()); !strings.Contains(last, "-localip=169.254.20.10,10.96.0.10 -dns.port=53: ") || !strings.Contains(last, "address already in use") {
 		t.Errorf("the last line is %s", last)
 	}
 }

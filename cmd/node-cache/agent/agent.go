@@ -5,6 +5,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -74,6 +75,7 @@ type agent struct {
 	server   *server
 	watch    *watch
 	faults   faults
+	linkErr  error         // of the start
 	tookOver chan struct{} // is closed when new queries arrive here
 }
 
@@ -169,7 +171,7 @@ func (a *agent) configure(ctx context.Context) error {
 		o.ClusterUpstream = append(o.ClusterUpstream, netip.AddrPortFrom(addr, 53))
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return sources.New(o).Run(ctx, a.server.apply) })
+	group.Go(func() error { return a.explain(sources.New(o).Run(ctx, a.server.apply)) })
 	group.Go(func() error {
 		again := make(chan os.Signal, 1)
 		signal.Notify(again, syscall.SIGUSR1)
@@ -184,6 +186,36 @@ func (a *agent) configure(ctx context.Context) error {
 		}
 	})
 	return group.Wait()
+}
+
+// explain adds the flags and the remedy to an error that ends the start.
+func (a *agent) explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), syscall.EADDRNOTAVAIL.Error()) && a.linkErr != nil:
+		return a.linkErr // the addresses are missing
+	case strings.Contains(err.Error(), syscall.EADDRNOTAVAIL.Error()):
+		return fmt.Errorf("-localip=%s: %w: no link of this node has the address", a.localIPs(), err)
+	case isTaken(err):
+		setting := fmt.Sprintf("-localip=%s -dns.port=%d", a.localIPs(), a.opts.Listen.DNSPort)
+		if !strings.Contains(err.Error(), fmt.Sprintf(":%d: ", a.opts.Listen.DNSPort)) {
+			setting = "health of the Corefile and -health-port"
+		}
+		return fmt.Errorf("%s: %w: another program has this port and does not share it; \"ss -lnp\" on the node names it",
+			setting, err)
+	case strings.Contains(err.Error(), syscall.EACCES.Error()):
+		return fmt.Errorf("-dns.port=%d: %w: give the container the capability NET_BIND_SERVICE", a.opts.Listen.DNSPort, err)
+	}
+	return err
+}
+
+func (a *agent) localIPs() string {
+	texts := make([]string, len(a.opts.Net.LocalIPs))
+	for i, addr := range a.opts.Net.LocalIPs {
+		texts[i] = addr.String()
+	}
+	return strings.Join(texts, ",")
 }
 
 // serve waits for CoreDNS, takes over from another agent, and keeps rules, link and
@@ -244,8 +276,8 @@ func (a *agent) ensureAddresses() {
 	if a.Network == nil {
 		return
 	}
-	_, err := a.Network.EnsureAddresses()
-	a.linkChecked(err)
+	_, a.linkErr = a.Network.EnsureAddresses()
+	a.linkChecked(a.linkErr)
 }
 
 // drainTime is how long queries that have arrived are still answered at the end, when new

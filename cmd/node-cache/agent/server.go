@@ -83,7 +83,7 @@ func (s *server) reload(c sources.Candidate) {
 // start runs the first Candidate; if it is refused, the one without the ConfigMap; and
 // else a Corefile that answers SERVFAIL.
 func (s *server) start(c sources.Candidate) error {
-	err := errors.New("there is no Corefile")
+	var refused []error
 	texts := []string{c.Text}
 	if c.Bare != c.Text {
 		texts = append(texts, c.Bare)
@@ -92,23 +92,45 @@ func (s *server) start(c sources.Candidate) error {
 		if text == "" {
 			continue
 		}
-		if s.running, err = coredns.Start(s.opts, text); err == nil {
+		running, err := coredns.Start(s.opts, text)
+		if err == nil {
+			s.running = running
+			s.logRefused(refused, nil)
 			s.use(c, text)
 			close(s.started)
 			return nil
 		}
 		s.failed()
-		s.log.Error("Corefile refused at the start", "err", err)
+		refused = append(refused, err)
 	}
-	text := s.emergency(err.Error())
-	running, emergencyErr := coredns.Start(s.opts, text)
-	if emergencyErr != nil {
-		return fmt.Errorf("%w; and nothing else can run: %w", err, emergencyErr)
+	reason := "there is no Corefile"
+	if len(refused) > 0 {
+		reason = refused[len(refused)-1].Error()
 	}
-	s.log.Warn("answering every query with SERVFAIL until there is a Corefile that can be used", "err", err)
+	text := s.emergency(reason)
+	running, err := coredns.Start(s.opts, text)
+	s.logRefused(refused, err)
+	if err != nil {
+		return err
+	}
+	s.log.Warn("answering every query with SERVFAIL until there is a Corefile that can be used")
 	s.running, s.text = running, text
 	close(s.started)
 	return nil
+}
+
+// isTaken reports whether err is about an address that another program has. CoreDNS has its
+// text alone.
+func isTaken(err error) bool { return strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) }
+
+// logRefused logs why Corefiles were refused. An address that cannot be opened refuses each of
+// them: then last, the error that ends the process, is the only one.
+func (s *server) logRefused(refused []error, last error) {
+	for _, err := range refused {
+		if last == nil || isTaken(err) != isTaken(last) {
+			s.log.Error("Corefile refused at the start", "err", err)
+		}
+	}
 }
 
 // use notes the text that runs and writes it to its file.

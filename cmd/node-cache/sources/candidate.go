@@ -47,7 +47,7 @@ func (s *Sources) candidate() Candidate {
 	values.Stubs, values.Upstreams = s.stubs(), upstreams(s.kubeDNS)
 	bare, _ := corefile.Render(s.base, plain)
 	text, warnings := corefile.Render(s.base, values)
-	for _, w := range warnings {
+	for _, w := range append(corefile.Placeholders(s.base), warnings...) {
 		s.warn(w)
 	}
 	c := Candidate{Made: true, Text: s.adapt(text), Bare: s.adapt(bare), Stubs: len(values.Stubs)}
