@@ -1,5 +1,5 @@
 // Command kubectl-kubedns is a kubectl plugin. It checks and explains the kube-dns of a
-// cluster. It never changes the cluster.
+// cluster. It changes the cluster only with "migrate --apply".
 package main
 
 import (

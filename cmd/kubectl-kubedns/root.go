@@ -38,7 +38,8 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-kubedns",
 		Short: "Check and explain the kube-dns of a cluster",
-		Long: `Check and explain the kube-dns of a cluster. It reads, and never changes anything.
+		Long: `Check and explain the kube-dns of a cluster. It reads, and changes nothing
+but with migrate --apply.
 
 The connection flags of kubectl that are not listed below (kubectl options) work too.
 
@@ -62,6 +63,7 @@ Exit codes: 0 fine, 1 findings, 2 could not find out.`,
 	fs.BoolVar(&a.noColor, "no-color", false, "do not colour the output (also NO_COLOR, TERM=dumb)")
 	fs.DurationVar(&a.timeout, "timeout", 30*time.Second, "`time` after which the command gives up")
 	root.AddCommand(
+		a.migrateCommand(),
 		a.versionCommand(),
 	)
 	return root
@@ -77,7 +79,7 @@ func (a *app) printer() (*report.Printer, error) {
 }
 
 // connect returns a client of the cluster that the connection flags choose.
-func (a *app) connect() (*cluster.Client, error) { return a.conn.Connect(a.err) } //nolint:unused // commands follow
+func (a *app) connect() (*cluster.Client, error) { return a.conn.Connect(a.err) }
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{

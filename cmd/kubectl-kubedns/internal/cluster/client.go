@@ -1,5 +1,6 @@
 // Package cluster reads the objects and the pods of a cluster. Pods are asked through the
-// API server's proxy, and through a port-forward where that fails. Nothing is written.
+// API server's proxy, and through a port-forward where that fails. The package itself
+// writes nothing.
 package cluster
 
 import (
@@ -13,6 +14,7 @@ import (
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	discoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	policyv1 "k8s.io/client-go/kubernetes/typed/policy/v1"
+	rbacv1 "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // sign-in with the ways that kubeconfigs name
 	"k8s.io/client-go/rest"
 )
@@ -26,6 +28,7 @@ type Client struct {
 	Apps      appsv1.AppsV1Interface
 	Discovery discoveryv1.DiscoveryV1Interface
 	Policy    policyv1.PolicyV1Interface
+	Rbac      rbacv1.RbacV1Interface
 
 	auth authorizationv1.AuthorizationV1Interface
 	cfg  *rest.Config
@@ -50,6 +53,9 @@ func newClient(cfg *rest.Config, namespace, selector string) (*Client, error) {
 		return nil, err
 	}
 	if c.Policy, err = policyv1.NewForConfigAndClient(cfg, h); err != nil {
+		return nil, err
+	}
+	if c.Rbac, err = rbacv1.NewForConfigAndClient(cfg, h); err != nil {
 		return nil, err
 	}
 	c.auth, err = authorizationv1.NewForConfigAndClient(cfg, h)

@@ -19,7 +19,12 @@ func (p Plan) Files() (map[string][]byte, error) {
 		resources = append(resources, "  - "+name)
 		return err
 	}
-	if !p.Reuses() {
+	switch {
+	case p.Images != nil:
+		if err := add("deployment.yaml", o.Deployment); err != nil {
+			return nil, err
+		}
+	case !p.Reuses():
 		if err := add("access.yaml", o.Account, o.Role, o.Binding); err != nil {
 			return nil, err
 		}
@@ -35,8 +40,10 @@ func (p Plan) Files() (map[string][]byte, error) {
 			}
 		}
 	}
-	if err := add("service.yaml", o.Service); err != nil {
-		return nil, err
+	if o.Service != nil {
+		if err := add("service.yaml", o.Service); err != nil {
+			return nil, err
+		}
 	}
 	files["kustomization.yaml"] = []byte("# " + p.title() + "\n" +
 		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + strings.Join(resources, "\n") + "\n")

@@ -202,9 +202,9 @@ func imageName(image string) string {
 	return name
 }
 
-// service returns the Service that leads to the pods of either server: the one named
+// Service returns the Service that leads to the pods of either server: the one named
 // kube-dns, or one on port 53 that selects the pods of s.
-func (inv Inventory) service(s Server) (corev1.Service, error) {
+func (inv Inventory) Service(s Server) (corev1.Service, error) {
 	pods := labels.Set(s.Deployment.Spec.Template.Labels)
 	var names []string
 	for _, svc := range inv.Services {

@@ -130,6 +130,33 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// Upstream's kube-dns keeps all but its images.
+func TestReplaceImages(t *testing.T) {
+	in := readFile(t, "testdata/kube-dns/in.yaml")
+	opts := Options{To: KubeDNS, Registry: "registry.example/dns", Tag: "v1.0.0"}
+	plan, err := Make(decode(t, in), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"kubedns": "registry.example/dns/k8s-dns-kube-dns:v1.0.0", "dnsmasq": "registry.example/dns/k8s-dns-dnsmasq-nanny:v1.0.0",
+		"sidecar": "registry.example/dns/k8s-dns-sidecar:v1.0.0",
+	}
+	if diff := cmp.Diff(want, plan.Images); diff != "" {
+		t.Errorf("images (-want +got):\n%s", diff)
+	}
+	files, err := plan.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(in, "\n---\n")
+	again := string(files["deployment.yaml"]) + "---\n" + rest
+	_, err = Make(decode(t, again), opts)
+	if err == nil || !strings.HasSuffix(err.Error(), "runs kube-dns already: nothing is to do") {
+		t.Errorf("the second time: got %v", err)
+	}
+}
+
 func TestMakeErrors(t *testing.T) {
 	kubeadm := readFile(t, "testdata/kubeadm/in.yaml")
 	replaced := func(old, with string) string { return strings.ReplaceAll(kubeadm, old, with) }

@@ -45,6 +45,9 @@ type Plan struct {
 	Objects Objects
 	// Values are for the Helm chart kube-dns. Nil for CoreDNS.
 	Values map[string]any
+	// Images are the new images of the containers, by name, of a kube-dns that stays but for
+	// them. Nil for a move between servers.
+	Images map[string]string
 	// Notes are what the operator has to do or to know.
 	Notes []string
 }
@@ -61,6 +64,9 @@ func Make(inv Inventory, opts Options) (Plan, error) {
 			return Plan{}, fmt.Errorf("--accept %s: there is no such code", code)
 		}
 	}
+	if p, ok, err := replaceImages(inv, opts); ok || err != nil {
+		return p, err
+	}
 	from, err := inv.source(opts.To)
 	if err != nil {
 		return Plan{}, err
@@ -70,7 +76,7 @@ func Make(inv Inventory, opts Options) (Plan, error) {
 		p.Target = &target
 		p.Replicas = max(p.Replicas, target.Replicas())
 	}
-	if p.Service, err = inv.service(from); err != nil {
+	if p.Service, err = inv.Service(from); err != nil {
 		return Plan{}, err
 	}
 	if opts.To == KubeDNS {
@@ -188,5 +194,8 @@ func requiresOtherNodes(d appsv1.Deployment) bool {
 
 // WayBack are the commands that undo a plan.
 func (p Plan) WayBack() []string {
+	if p.Images != nil {
+		return []string{fmt.Sprintf("kubectl -n %s rollout undo deployment/%s", p.From.Deployment.Namespace, p.From.Deployment.Name)}
+	}
 	return []string{fmt.Sprintf("kubectl kubedns migrate --to %s -n %s --apply", p.From.Kind, p.From.Deployment.Namespace)}
 }

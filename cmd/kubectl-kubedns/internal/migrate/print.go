@@ -21,6 +21,10 @@ func (p Plan) Print(w io.Writer, report bool) {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t-> %s\n", f.Level, f.Code, f.Place, f.From, f.To)
 	}
 	table.Flush()
+	if p.Images != nil {
+		fmt.Fprintln(w, "\nonly the images change: arguments, ConfigMap, Service and number of pods stay")
+		return
+	}
 	fmt.Fprintf(w, "\n%d same, %d changed, %d refused, %d dropped\n", translate.Count(p.Findings, translate.Same),
 		translate.Count(p.Findings, translate.Changed), translate.Count(p.Findings, translate.Refused),
 		translate.Count(p.Findings, translate.Dropped))

@@ -28,7 +28,7 @@ func Behaviours() []Behaviour {
 		{"MG07", "AA flag of a PTR reply", "clear", "set", "rarely matters"},
 		{"MG08", "TTL of cluster names", "30 s", "5 s, or the option ttl", "the Corefile"},
 		{"MG09", "negative replies", "TTL 60, not cached by dnsmasq (--no-negcache)",
-			"cached for up to 30 minutes, or as the plugin cache says", "Services that are queried before they exist"},
+			"cached for up to 30 minutes, or as the plugin cache limits it", "Services that are queried before they exist"},
 		{"MG10", "queries for type ANY", "REFUSED", "NODATA or NXDOMAIN", "queries of type ANY"},
 		{"MG11", "names of pods 10-1-2-3.NS.pod.ZONE", "answered for any namespace", "the namespace must exist",
 			"queries below pod.ZONE"},

@@ -99,7 +99,6 @@ const (
 	codeCache    = "MG24"
 	codeLimit    = "MG25"
 	codeLog      = "MG26"
-	codeFile     = "MG27"
 	codeExcept   = "MG28"
 	codeLoop     = "MG29"
 )
@@ -112,7 +111,6 @@ func changes() []Code {
 		{codeCache, "the cache counts or keeps records in another way"},
 		{codeLimit, "a limit has another value"},
 		{codeLog, "queries are logged in another form"},
-		{codeFile, "a file belongs to the pod: it is mounted or read in another way"},
 		{codeExcept, "names that are not forwarded get another error"},
 		{codeLoop, "a forwarding loop stops CoreDNS; dnsmasq leaves the server out"},
 	}

@@ -1,0 +1,180 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+)
+
+const (
+	maxCompared = 100
+	askTimeout  = 5 * time.Second
+	// shownDifferences is how many names an error lists.
+	shownDifferences = 3
+)
+
+// A question is asked at the pods of both servers.
+type question struct {
+	name  string
+	qtype uint16
+	// rcodeOnly: the records differ by design.
+	rcodeOnly bool
+}
+
+// compare asks each pod of the target and one of the old server, over TCP.
+func (m *mover) compare(ctx context.Context) error {
+	if !m.opts.Compare {
+		m.say("skipped the comparison of replies")
+		return nil
+	}
+	questions, err := m.questions(ctx)
+	if err != nil {
+		return err
+	}
+	old, err := m.readyPods(ctx, m.from)
+	if err != nil {
+		return err
+	}
+	d, _, err := m.deployment(ctx, m.target)
+	if err != nil {
+		return err
+	}
+	fresh, err := m.readyPods(ctx, d)
+	if err != nil {
+		return err
+	}
+	want, err := m.askAll(ctx, old[0], questions)
+	if err != nil {
+		return err
+	}
+	for _, p := range fresh {
+		if err := m.sameReplies(ctx, p, questions, want); err != nil {
+			return err
+		}
+	}
+	m.say("compared %d replies of each of %d pods with those of pod %s", len(questions), len(fresh), old[0].Name)
+	return nil
+}
+
+func (m *mover) readyPods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, error) {
+	pods, err := m.pods(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !isReady(p) })
+	if len(pods) == 0 {
+		return nil, fmt.Errorf("deployment/%s has no ready pod to ask", d.Name)
+	}
+	return pods, nil
+}
+
+// sameReplies asks one pod. Objects change while it is asked: a difference has to last.
+func (m *mover) sameReplies(ctx context.Context, p corev1.Pod, questions []question, want []string) error {
+	var different []string
+	err := m.poll(ctx, func(ctx context.Context) (string, error) {
+		got, err := m.askAll(ctx, p, questions)
+		if err != nil {
+			return err.Error(), nil
+		}
+		different = nil
+		for i, q := range questions {
+			if got[i] != want[i] {
+				different = append(different, fmt.Sprintf("%s %s: %s, want %s", q.name, dns.TypeToString[q.qtype], got[i], want[i]))
+			}
+		}
+		if len(different) > shownDifferences {
+			different = append(different[:shownDifferences], "...")
+		}
+		return strings.Join(different, "; "), nil
+	})
+	if err != nil {
+		return fmt.Errorf("pod %s replies differently: %w", p.Name, err)
+	}
+	return nil
+}
+
+// questions are names of Services, and one that does not exist.
+func (m *mover) questions(ctx context.Context) ([]question, error) {
+	zone := dns.Fqdn(m.plan.Zone)
+	list, err := m.c.Core.Services("").List(ctx, metav1.ListOptions{Limit: maxCompared})
+	if err != nil {
+		return nil, m.c.Explain(ctx, "list", "services", "", err)
+	}
+	questions := []question{
+		{"kubernetes.default.svc." + zone, dns.TypeA, false},
+		{"no-such-service.default.svc." + zone, dns.TypeA, true},
+	}
+	for _, s := range list.Items {
+		addr := net.ParseIP(s.Spec.ClusterIP)
+		if s.Spec.Type == corev1.ServiceTypeExternalName || addr == nil {
+			continue
+		}
+		qtype := dns.TypeAAAA
+		if addr.To4() != nil {
+			qtype = dns.TypeA
+		}
+		questions = append(questions, question{s.Name + "." + s.Namespace + ".svc." + zone, qtype, false})
+		if reverse, err := dns.ReverseAddr(addr.String()); err == nil {
+			questions = append(questions, question{reverse, dns.TypePTR, false})
+		}
+	}
+	return questions, nil
+}
+
+// askAll returns the replies of a pod as text.
+func (m *mover) askAll(ctx context.Context, p corev1.Pod, questions []question) ([]string, error) {
+	addr, err := m.c.Forward(ctx, cluster.Pod{Namespace: p.Namespace, Name: p.Name}, 53)
+	if err != nil {
+		return nil, fmt.Errorf("pod %s cannot be asked: %w; --no-compare leaves the comparison out", p.Name, err)
+	}
+	replies := make([]string, 0, len(questions))
+	conn, err := dns.DialTimeout("tcp", addr, askTimeout)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	for _, q := range questions {
+		text, err := ask(conn, q)
+		if err != nil {
+			return nil, fmt.Errorf("pod %s, %s: %w", p.Name, q.name, err)
+		}
+		replies = append(replies, text)
+	}
+	return replies, nil
+}
+
+func ask(conn *dns.Conn, q question) (string, error) {
+	msg := new(dns.Msg).SetQuestion(q.name, q.qtype)
+	if err := conn.SetDeadline(time.Now().Add(askTimeout)); err != nil {
+		return "", err
+	}
+	if err := conn.WriteMsg(msg); err != nil {
+		return "", err
+	}
+	reply, err := conn.ReadMsg()
+	if err != nil {
+		return "", err
+	}
+	if reply.Id != msg.Id {
+		return "", errors.New("the reply is for another query")
+	}
+	text := []string{dns.RcodeToString[reply.Rcode]}
+	if !q.rcodeOnly {
+		for _, rr := range reply.Answer {
+			text = append(text, strings.TrimPrefix(rr.String(), rr.Header().String()))
+		}
+		slices.Sort(text[1:])
+	}
+	return strings.Join(text, " "), nil
+}

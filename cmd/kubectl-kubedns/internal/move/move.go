@@ -1,0 +1,358 @@
+// Package move changes a cluster's DNS server as a plan of package migrate has it.
+//
+// Each step is verified before the next one, and does nothing where it has been done: a
+// move that was stopped goes on with the same command. Until the switch, all queries go to
+// the old server. At the switch the Service's selector changes, with the pods of both ready.
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/migrate"
+)
+
+// Options configure a move.
+type Options struct {
+	// Wait is how long a step may take.
+	Wait time.Duration
+	// Drain is the time between the switch and the end of the old pods.
+	Drain time.Duration
+	// Compare: ask the pods of both servers before the switch.
+	Compare bool
+	// Out receives one line for each step.
+	Out io.Writer
+}
+
+const (
+	// hashLabel is the label by which a Deployment marks the pods of one revision.
+	hashLabel    = "pod-template-hash"
+	fieldManager = "kubectl-kubedns"
+	pollEvery    = 500 * time.Millisecond
+	undoTimeout  = time.Minute
+)
+
+// A mover runs one move.
+type mover struct {
+	c      *cluster.Client
+	plan   migrate.Plan
+	opts   Options
+	from   appsv1.Deployment
+	target string // the name of the Deployment
+	memory memory
+	done   int // steps
+}
+
+// Run applies a plan. With an error before the switch it puts back what it changed.
+func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options) error {
+	m := &mover{c: c, plan: plan, opts: opts, from: plan.From.Deployment, target: targetName(plan)}
+	if plan.Images != nil {
+		return m.replaceImages(ctx)
+	}
+	if done, err := m.complete(ctx); err != nil || done {
+		return err
+	}
+	switched, err := m.switched(ctx)
+	if err != nil {
+		return err
+	}
+	if !switched {
+		if err := m.prepare(ctx); err != nil {
+			return errors.Join(err, m.undo(ctx))
+		}
+	} else {
+		m.say("the Service leads to %s already", plan.To)
+		if err := m.remember(ctx); err != nil {
+			return err
+		}
+	}
+	if err := m.finish(ctx); err != nil {
+		return fmt.Errorf("%w. The Service leads to %s. The same command goes on; the way back: %s",
+			err, plan.To, plan.WayBack()[0])
+	}
+	return nil
+}
+
+// replaceImages updates the Deployment, whose pods serve until new ones are ready. It takes
+// the images back if they do not get ready.
+func (m *mover) replaceImages(ctx context.Context) error {
+	before := map[string]string{}
+	for _, c := range m.from.Spec.Template.Spec.Containers {
+		if m.plan.Images[c.Name] != "" {
+			before[c.Name] = c.Image
+		}
+	}
+	if err := m.setImages(ctx, m.plan.Images); err != nil {
+		return err
+	}
+	m.say("set %d images of deployment/%s", len(before), m.from.Name)
+	if err := m.waitRolledOut(ctx, m.from.Name); err != nil {
+		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		if undo := m.setImages(back, before); undo != nil {
+			return errors.Join(err, undo)
+		}
+		fmt.Fprintf(m.opts.Out, "put back the images of deployment/%s\n", m.from.Name)
+		return err
+	}
+	m.say("deployment/%s: all %d pods are ready", m.from.Name, m.plan.Replicas)
+	return nil
+}
+
+func targetName(plan migrate.Plan) string {
+	if plan.Target != nil {
+		return plan.Target.Deployment.Name
+	}
+	return plan.Objects.Deployment.Name
+}
+
+// say prints a step.
+func (m *mover) say(format string, args ...any) {
+	m.done++
+	fmt.Fprintf(m.opts.Out, "%d  %s\n", m.done, fmt.Sprintf(format, args...))
+}
+
+// prepare runs the steps up to and with the switch.
+func (m *mover) prepare(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{m.remember, m.objects, m.hold, m.start, m.compare, m.change} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish runs the steps after the switch.
+func (m *mover) finish(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{m.drain, m.release} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete reports whether an earlier run has made the move.
+func (m *mover) complete(ctx context.Context) (bool, error) {
+	s, err := m.service(ctx)
+	if err != nil || m.plan.From.Replicas() > 0 || s.Spec.Selector[hashLabel] != "" {
+		return false, err
+	}
+	d, found, err := m.deployment(ctx, m.target)
+	if err != nil || !found || !rolledOut(d) || d.Status.ReadyReplicas == 0 {
+		return false, err
+	}
+	m.say("the move is complete: deployment/%s has %d ready pods, deployment/%s has none", m.target, d.Status.ReadyReplicas, m.from.Name)
+	return true, nil
+}
+
+// switched reports whether the Service selects the pods of the target alone.
+func (m *mover) switched(ctx context.Context) (bool, error) {
+	s, err := m.service(ctx)
+	if err != nil {
+		return false, err
+	}
+	hash := s.Spec.Selector[hashLabel]
+	if hash == "" {
+		return false, nil
+	}
+	d, found, err := m.deployment(ctx, m.target)
+	if err != nil || !found {
+		return false, err
+	}
+	revision, err := m.revision(ctx, d)
+	return err == nil && revision == hash, err
+}
+
+// hold keeps the Service at the pods that run now: new ones of the same labels get no
+// queries until the switch. Pods that are replaced meanwhile have the label too.
+func (m *mover) hold(ctx context.Context) error {
+	s, err := m.service(ctx)
+	if err != nil {
+		return err
+	}
+	hash, err := m.revision(ctx, m.from)
+	if err != nil {
+		return err
+	}
+	if hash == "" {
+		return fmt.Errorf("deployment/%s has no pods: scale it up first, so that the move loses no query", m.from.Name)
+	}
+	if s.Spec.Selector[hashLabel] != hash {
+		s.Spec.Selector = with(s.Spec.Selector, hashLabel, hash)
+		if err := m.updateService(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := m.waitEndpoints(ctx, m.from); err != nil {
+		return err
+	}
+	m.say("held service/%s at the pods of deployment/%s", s.Name, m.from.Name)
+	return nil
+}
+
+// start creates or scales the target, and waits until all its pods are ready.
+func (m *mover) start(ctx context.Context) error {
+	if err := m.applyDeployment(ctx); err != nil {
+		return err
+	}
+	if err := m.waitRolledOut(ctx, m.target); err != nil {
+		return err
+	}
+	m.say("deployment/%s: all %d pods are ready", m.target, m.plan.Replicas)
+	return nil
+}
+
+// waitRolledOut waits until all pods of a Deployment are new and ready.
+func (m *mover) waitRolledOut(ctx context.Context, name string) error {
+	err := m.poll(ctx, func(ctx context.Context) (string, error) {
+		d, found, err := m.deployment(ctx, name)
+		if err != nil || !found {
+			return "it does not exist", err
+		}
+		if rolledOut(d) {
+			return "", nil
+		}
+		return m.whyNotReady(ctx, d), nil
+	})
+	if err != nil {
+		return fmt.Errorf("deployment/%s: %w", name, err)
+	}
+	return nil
+}
+
+func rolledOut(d appsv1.Deployment) bool {
+	want := int32(1)
+	if d.Spec.Replicas != nil {
+		want = *d.Spec.Replicas
+	}
+	return d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == want &&
+		d.Status.ReadyReplicas == want && d.Status.Replicas == want
+}
+
+// change lets the Service lead to the target, and back if its pods do not appear.
+func (m *mover) change(ctx context.Context) error {
+	s, err := m.service(ctx)
+	if err != nil {
+		return err
+	}
+	before := s.DeepCopy()
+	d, _, err := m.deployment(ctx, m.target)
+	if err != nil {
+		return err
+	}
+	hash, err := m.revision(ctx, d)
+	if err != nil {
+		return err
+	}
+	final := m.final()
+	s.Spec.Selector = with(final.Selector, hashLabel, hash)
+	s.Spec.Ports, s.Annotations = final.ports(s.Spec.Ports), final.Annotations
+	if err := m.updateService(ctx, s); err != nil {
+		return err
+	}
+	if err := m.waitEndpoints(ctx, d); err != nil {
+		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		now, getErr := m.service(back)
+		if getErr != nil {
+			return errors.Join(err, getErr)
+		}
+		now.Spec.Selector, now.Spec.Ports, now.Annotations = before.Spec.Selector, before.Spec.Ports, before.Annotations
+		return errors.Join(err, m.updateService(back, now))
+	}
+	m.say("switched service/%s to the pods of deployment/%s", s.Name, m.target)
+	return nil
+}
+
+// drain waits for clients of the old pods, and ends them.
+func (m *mover) drain(ctx context.Context) error {
+	old, found, err := m.deployment(ctx, m.from.Name)
+	if err != nil {
+		return err
+	}
+	if found && (old.Spec.Replicas == nil || *old.Spec.Replicas > 0) {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(m.opts.Drain):
+		}
+		if err := m.scale(ctx, m.from.Name, 0); err != nil {
+			return err
+		}
+	}
+	if found {
+		if err := m.waitGone(ctx, old); err != nil {
+			return err
+		}
+	}
+	m.say("scaled deployment/%s to 0: it stays, for the way back", m.from.Name)
+	return nil
+}
+
+// release gives the Service the selector that the target's installers write.
+func (m *mover) release(ctx context.Context) error {
+	s, err := m.service(ctx)
+	if err != nil {
+		return err
+	}
+	s.Spec.Selector = m.final().Selector
+	if err := m.updateService(ctx, s); err != nil {
+		return err
+	}
+	d, _, err := m.deployment(ctx, m.target)
+	if err != nil {
+		return err
+	}
+	if err := m.waitEndpoints(ctx, d); err != nil {
+		return err
+	}
+	m.say("released service/%s: it selects %s", s.Name, selectorText(s.Spec.Selector))
+	return nil
+}
+
+// undo ends the target and releases the Service, in this order: no query may reach a
+// target that was not compared.
+func (m *mover) undo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	s, err := m.service(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Spec.Selector[hashLabel] == "" {
+		return nil // nothing was started
+	}
+	err = m.undoWith(ctx, s)
+	if err != nil {
+		return fmt.Errorf("cannot put back what was changed: %w; run the same command again", err)
+	}
+	fmt.Fprintf(m.opts.Out, "put back: service/%s leads to deployment/%s, and deployment/%s has 0 replicas\n",
+		s.Name, m.from.Name, m.target)
+	return nil
+}
+
+func (m *mover) undoWith(ctx context.Context, s *corev1.Service) error {
+	target, found, err := m.deployment(ctx, m.target)
+	if err != nil {
+		return err
+	}
+	if found {
+		if err := m.scale(ctx, m.target, 0); err != nil {
+			return err
+		}
+		if err := m.waitGone(ctx, target); err != nil {
+			return err
+		}
+	}
+	old := m.memory.Services[m.plan.From.Kind]
+	s.Spec.Selector = old.Selector
+	return m.updateService(ctx, s)
+}

@@ -1,0 +1,387 @@
+package move
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func with(m map[string]string, key, value string) map[string]string {
+	m = maps.Clone(m)
+	m[key] = value
+	return m
+}
+
+func selectorText(selector map[string]string) string {
+	parts := make([]string, 0, len(selector))
+	for _, key := range slices.Sorted(maps.Keys(selector)) {
+		parts = append(parts, key+"="+selector[key])
+	}
+	return strings.Join(parts, ",")
+}
+
+func (m *mover) namespace() string { return m.from.Namespace }
+
+func (m *mover) service(ctx context.Context) (*corev1.Service, error) {
+	s, err := m.c.Core.Services(m.namespace()).Get(ctx, m.plan.Service.Name, metav1.GetOptions{})
+	return s, m.c.Explain(ctx, "get", "services", m.namespace(), err)
+}
+
+// updateService writes a Service that was just read. The API server refuses it if another
+// client changed it meanwhile.
+func (m *mover) updateService(ctx context.Context, s *corev1.Service) error {
+	_, err := m.c.Core.Services(m.namespace()).Update(ctx, s, metav1.UpdateOptions{FieldManager: fieldManager})
+	return m.c.Explain(ctx, "update", "services", m.namespace(), err)
+}
+
+// deployment returns a Deployment and whether it exists.
+func (m *mover) deployment(ctx context.Context, name string) (appsv1.Deployment, bool, error) {
+	d, err := m.c.Apps.Deployments(m.namespace()).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return appsv1.Deployment{}, false, nil
+	}
+	if err != nil {
+		return appsv1.Deployment{}, false, m.c.Explain(ctx, "get", "deployments.apps", m.namespace(), err)
+	}
+	return *d, true, nil
+}
+
+func (m *mover) scale(ctx context.Context, name string, replicas int32) error {
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
+	_, err := m.c.Apps.Deployments(m.namespace()).Patch(ctx, name, types.MergePatchType, patch,
+		metav1.PatchOptions{FieldManager: fieldManager})
+	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
+}
+
+// setImages changes images of the old Deployment, by the names of the containers.
+func (m *mover) setImages(ctx context.Context, images map[string]string) error {
+	var containers []map[string]string
+	for _, name := range slices.Sorted(maps.Keys(images)) {
+		containers = append(containers, map[string]string{"name": name, "image": images[name]})
+	}
+	patch := encode(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}}})
+	_, err := m.c.Apps.Deployments(m.namespace()).Patch(ctx, m.from.Name, types.StrategicMergePatchType, patch,
+		metav1.PatchOptions{FieldManager: fieldManager})
+	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
+}
+
+// applyDeployment creates the target, or scales one that is there already.
+func (m *mover) applyDeployment(ctx context.Context) error {
+	if m.plan.Reuses() {
+		return m.scale(ctx, m.target, m.plan.Replicas)
+	}
+	_, err := m.c.Apps.Deployments(m.namespace()).Patch(ctx, m.target, types.ApplyPatchType, encode(m.plan.Objects.Deployment), force())
+	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
+}
+
+func force() metav1.PatchOptions {
+	return metav1.PatchOptions{FieldManager: fieldManager, Force: new(true)}
+}
+
+// encode returns an object for a server-side apply. API types always encode.
+func encode(object any) []byte {
+	b, err := json.Marshal(object)
+	if err != nil {
+		panic(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(b, &fields); err != nil {
+		panic(err)
+	}
+	delete(fields, "status")
+	b, err = json.Marshal(fields)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// objects applies the account, its rights, the ConfigMap and the disruption budget.
+func (m *mover) objects(ctx context.Context) error {
+	if m.plan.Reuses() {
+		m.say("deployment/%s is there: its configuration stays", m.target)
+		return nil
+	}
+	o, ns := m.plan.Objects, m.namespace()
+	_, err := m.c.Core.ServiceAccounts(ns).Patch(ctx, o.Account.Name, types.ApplyPatchType, encode(o.Account), force())
+	if err != nil {
+		return m.c.Explain(ctx, "patch", "serviceaccounts", ns, err)
+	}
+	if _, err = m.c.Rbac.ClusterRoles().Patch(ctx, o.Role.Name, types.ApplyPatchType, encode(o.Role), force()); err != nil {
+		return m.c.Explain(ctx, "patch", "clusterroles.rbac.authorization.k8s.io", "", err)
+	}
+	if _, err = m.c.Rbac.ClusterRoleBindings().Patch(ctx, o.Binding.Name, types.ApplyPatchType, encode(o.Binding), force()); err != nil {
+		return m.c.Explain(ctx, "patch", "clusterrolebindings.rbac.authorization.k8s.io", "", err)
+	}
+	if o.Budget != nil {
+		_, err = m.c.Policy.PodDisruptionBudgets(ns).Patch(ctx, o.Budget.Name, types.ApplyPatchType, encode(o.Budget), force())
+		if err != nil {
+			return m.c.Explain(ctx, "patch", "poddisruptionbudgets.policy", ns, err)
+		}
+	}
+	if err := m.writeConfigMap(ctx, o.ConfigMap); err != nil {
+		return err
+	}
+	m.say("applied the service account, its rights and the ConfigMap %s", o.ConfigMap.Name)
+	return nil
+}
+
+// writeConfigMap replaces the data of a ConfigMap, or creates it.
+func (m *mover) writeConfigMap(ctx context.Context, want *corev1.ConfigMap) error {
+	maps := m.c.Core.ConfigMaps(m.namespace())
+	got, err := maps.Get(ctx, want.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		_, err = maps.Create(ctx, want, metav1.CreateOptions{FieldManager: fieldManager})
+	case err == nil:
+		got.Data = want.Data
+		_, err = maps.Update(ctx, got, metav1.UpdateOptions{FieldManager: fieldManager})
+	}
+	return m.c.Explain(ctx, "update", "configmaps", m.namespace(), err)
+}
+
+// replicaSets returns those of a Deployment that have pods, or are to have some.
+func (m *mover) replicaSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
+	list, err := m.c.Apps.ReplicaSets(m.namespace()).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, m.c.Explain(ctx, "list", "replicasets.apps", m.namespace(), err)
+	}
+	return slices.DeleteFunc(list.Items, func(r appsv1.ReplicaSet) bool {
+		return !metav1.IsControlledBy(&r, &d) || r.Status.Replicas == 0 && (r.Spec.Replicas == nil || *r.Spec.Replicas == 0)
+	}), nil
+}
+
+// revision returns the label that all pods of a Deployment have, and no other pods.
+func (m *mover) revision(ctx context.Context, d appsv1.Deployment) (string, error) {
+	sets, err := m.replicaSets(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	switch len(sets) {
+	case 0:
+		return "", nil
+	case 1:
+		return sets[0].Labels[hashLabel], nil
+	}
+	return "", fmt.Errorf("deployment/%s has pods of %d revisions: wait for kubectl rollout status deployment/%s",
+		d.Name, len(sets), d.Name)
+}
+
+// pods returns the pods of a Deployment.
+func (m *mover) pods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, error) {
+	sets, err := m.replicaSets(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	list, err := m.c.Core.Pods(m.namespace()).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
+	if err != nil {
+		return nil, m.c.Explain(ctx, "list", "pods", m.namespace(), err)
+	}
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		return !slices.ContainsFunc(sets, func(r appsv1.ReplicaSet) bool { return metav1.IsControlledBy(&p, &r) })
+	}), nil
+}
+
+func isReady(p corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// whyNotReady describes the first pod that is not ready.
+func (m *mover) whyNotReady(ctx context.Context, d appsv1.Deployment) string {
+	pods, err := m.pods(ctx, d)
+	if err != nil {
+		return err.Error()
+	}
+	for _, p := range pods {
+		if isReady(p) {
+			continue
+		}
+		for _, s := range p.Status.ContainerStatuses {
+			if w := s.State.Waiting; w != nil && w.Reason != "ContainerCreating" {
+				return fmt.Sprintf("pod %s, container %s: %s %s", p.Name, s.Name, w.Reason, w.Message)
+			}
+		}
+		for _, c := range p.Status.Conditions {
+			if c.Status == corev1.ConditionFalse && c.Message != "" {
+				return fmt.Sprintf("pod %s: %s", p.Name, c.Message)
+			}
+		}
+		return fmt.Sprintf("pod %s is not ready", p.Name)
+	}
+	return fmt.Sprintf("%d of %d pods are ready", d.Status.ReadyReplicas, m.plan.Replicas)
+}
+
+// endpoints returns the names of the pods that get queries of the Service.
+func (m *mover) endpoints(ctx context.Context) ([]string, error) {
+	list, err := m.c.Discovery.EndpointSlices(m.namespace()).List(ctx, metav1.ListOptions{
+		LabelSelector: "kubernetes.io/service-name=" + m.plan.Service.Name,
+	})
+	if err != nil {
+		return nil, m.c.Explain(ctx, "list", "endpointslices.discovery.k8s.io", m.namespace(), err)
+	}
+	names := map[string]bool{}
+	for _, slice := range list.Items {
+		for _, e := range slice.Endpoints {
+			if e.TargetRef != nil && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				names[e.TargetRef.Name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// waitEndpoints waits until the Service leads to all ready pods of a Deployment, at least
+// one, and to no others.
+func (m *mover) waitEndpoints(ctx context.Context, d appsv1.Deployment) error {
+	err := m.poll(ctx, func(ctx context.Context) (string, error) {
+		pods, err := m.pods(ctx, d)
+		if err != nil {
+			return "", err
+		}
+		var want []string
+		for _, p := range pods {
+			if isReady(p) {
+				want = append(want, p.Name)
+			}
+		}
+		slices.Sort(want)
+		got, err := m.endpoints(ctx)
+		if err != nil || len(want) > 0 && slices.Equal(got, want) {
+			return "", err
+		}
+		return fmt.Sprintf("it leads to the pods %v, want %v", got, want), nil
+	})
+	if err != nil {
+		return fmt.Errorf("service/%s: %w", m.plan.Service.Name, err)
+	}
+	return nil
+}
+
+// waitGone waits until no pod of a Deployment is left.
+func (m *mover) waitGone(ctx context.Context, d appsv1.Deployment) error {
+	return m.poll(ctx, func(ctx context.Context) (string, error) {
+		pods, err := m.pods(ctx, d)
+		if err != nil || len(pods) == 0 {
+			return "", err
+		}
+		return fmt.Sprintf("%d pods of deployment/%s are left", len(pods), d.Name), nil
+	})
+}
+
+// poll calls check until it returns nothing to wait for, or an error.
+func (m *mover) poll(ctx context.Context, check func(context.Context) (string, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, m.opts.Wait)
+	defer cancel()
+	last := "nothing was read"
+	for {
+		why, err := check(ctx)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if err == nil && why == "" {
+			return nil
+		}
+		if err == nil {
+			last = why
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), context.Canceled) {
+				return context.Canceled
+			}
+			return fmt.Errorf("after %v: %s", m.opts.Wait, last)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// A memory is what the cluster stores of a move, for the way back.
+type memory struct {
+	// Services has, for each server that has run, its shape of the Service.
+	Services map[string]shape `json:"services"`
+}
+
+// A shape is the part of a Service that differs between the servers.
+type shape struct {
+	Selector    map[string]string    `json:"selector"`
+	Ports       []corev1.ServicePort `json:"ports"`
+	Annotations map[string]string    `json:"annotations,omitempty"`
+}
+
+// ports returns the ports with the node ports that the Service has.
+func (s shape) ports(now []corev1.ServicePort) []corev1.ServicePort {
+	ports := slices.Clone(s.Ports)
+	for i, p := range ports {
+		for _, old := range now {
+			if old.Port == p.Port && old.Protocol == p.Protocol {
+				ports[i].NodePort = old.NodePort
+			}
+		}
+	}
+	return ports
+}
+
+// MemoryName is the ConfigMap with the memory.
+const MemoryName = "kube-dns-migration"
+
+const memoryKey = "before.json"
+
+// remember reads the memory, and adds the Service as it is unless a move holds it.
+func (m *mover) remember(ctx context.Context) error {
+	configMaps := m.c.Core.ConfigMaps(m.namespace())
+	stored, err := configMaps.Get(ctx, MemoryName, metav1.GetOptions{})
+	exists := err == nil
+	if err != nil && !apierrors.IsNotFound(err) {
+		return m.c.Explain(ctx, "get", "configmaps", m.namespace(), err)
+	}
+	m.memory = memory{Services: map[string]shape{}}
+	if exists {
+		if err := json.Unmarshal([]byte(stored.Data[memoryKey]), &m.memory); err != nil || m.memory.Services == nil {
+			return fmt.Errorf("the ConfigMap %s, key %s: %w; delete it if no move runs", MemoryName, memoryKey, err)
+		}
+	}
+	s, err := m.service(ctx)
+	if err != nil {
+		return err
+	}
+	if _, held := s.Spec.Selector[hashLabel]; held {
+		return nil
+	}
+	m.memory.Services[m.plan.From.Kind] = shape{s.Spec.Selector, s.Spec.Ports, s.Annotations}
+	text, err := json.MarshalIndent(m.memory, "", "  ")
+	if err != nil {
+		return err
+	}
+	cm := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: MemoryName, Namespace: m.namespace()},
+		Data:       map[string]string{memoryKey: string(text)},
+	}
+	if err := m.writeConfigMap(ctx, cm); err != nil {
+		return err
+	}
+	m.say("saved service/%s in the ConfigMap %s", s.Name, MemoryName)
+	return nil
+}
+
+// final returns the Service as it is after the move: as it was when the target ran
+// before, else as the plan has it.
+func (m *mover) final() shape {
+	if s, ok := m.memory.Services[m.plan.To]; ok {
+		return s
+	}
+	s := m.plan.Objects.Service
+	return shape{s.Spec.Selector, s.Spec.Ports, s.Annotations}
+}
