@@ -42,14 +42,17 @@ var harms = []harm{
 		fires: []string{
 			"KubeDNSNoData", "KubeDNSStaleAnswers", "KubeDNSWatchLost", "KubeDNSWatchLostEverywhere",
 		},
-		also: []string{"KubeDNSProbeFails", "KubeDNSProbesFailEverywhere", "KubeDNSErrorsHigh", "KubeDNSUpstreamFails"},
+		also: []string{
+			"KubeDNSProbeFails", "KubeDNSProbesFailEverywhere", "KubeDNSErrorsHigh", "KubeDNSUpstreamFails",
+			"KubeDNSZoneDiffers",
+		},
 	},
 	{
 		name: "upstreams reply SERVFAIL, a wrong token, idle TCP clients", do: (*alertRun).upstreamsFail,
 		fires: []string{
 			"KubeDNSAPIAccessBroken", "KubeDNSTCPRefused", "KubeDNSUpstreamFails", "KubeDNSUpstreamsFail",
 		},
-		also: []string{"KubeDNSErrorsHigh", "KubeDNSStaleAnswers", "KubeDNSWatchLost"},
+		also: []string{"KubeDNSErrorsHigh", "KubeDNSStaleAnswers", "KubeDNSWatchLost", "KubeDNSZoneDiffers"},
 	},
 	{
 		name: "upstreams silent", do: (*alertRun).upstreamsSilent,
@@ -80,6 +83,7 @@ var unprovoked = map[string]string{
 	"KubeDNSMemoryNearLimit":      "the metrics are the kubelet's",
 	"KubeDNSMissedChanges":        "the API server delivers all changes",
 	"KubeDNSPanic":                "no bug is known",
+	"KubeDNSZoneDiffers":          "the watches of both pods deliver the same changes",
 	"KubeDNSProgrammingSlow":      "slow controllers would slow down the fleet without harm, too",
 	"KubeDNSPublishSlow":          "takes a machine that is short of CPU for minutes",
 	"KubeDNSSendErrors":           "loopback has room for all replies",

@@ -47,7 +47,7 @@ func TestDocs(t *testing.T) {
 	docs.CheckAlerts(t)
 	names, families := processMetrics(t)
 	docs.CheckAlerted(t, docs.Names(metrics), families,
-		"kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_snapshot_")
+		"kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_ready", "kubedns_snapshot_", "kubedns_zone_")
 	for _, name := range names {
 		if !slices.ContainsFunc(metrics, func(m docs.Metric) bool { return m.Name == name }) {
 			t.Errorf("kube-dns measures %s, and recordMetrics does not know of it", name)
@@ -84,6 +84,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	askOnce(t, server)
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
+	(&status{zone: zone}).registerReady(rec)
 	if err := (&status{zone: zone}).warnOfSlowSync(done, time.Hour, rec); err != nil {
 		t.Fatal(err)
 	}

@@ -101,6 +101,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		zone: p.zone, settings: p.settings, inputs: p.inputs, keeper: p.keeper, draining: draining,
 		queries: p.queries, serving: p.server.Alive, history: newHistory(p.registry), version: cli.Version(), start: time.Now(), log: log,
 	}
+	p.status.registerReady(p.registry)
 	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)
 	return p, err
 }
@@ -127,17 +128,19 @@ func (p *process) addInputs(forwarder *upstream.Forwarder) (err error) {
 
 // registerCounts registers the numbers of what is published.
 func registerCounts(reg prometheus.Registerer, zone *kubedns.Zone) {
-	gauge := func(name, help string, count func(kubedns.Counts) int) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
-			func() float64 { return float64(count(zone.Counts())) }))
+	gauge := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("kubedns_zone_services", "Services that have records. Those of a snapshot are not counted.",
-		func(c kubedns.Counts) int { return c.Services })
+		func() float64 { return float64(zone.Counts().Services) })
 	gauge("kubedns_zone_endpoints", "Addresses of headless Services that have records.",
-		func(c kubedns.Counts) int { return c.Endpoints })
+		func() float64 { return float64(zone.Counts().Endpoints) })
 	gauge("kubedns_zone_names",
 		"Names that have records, of Services, their addresses and their ports, without reverse names.",
-		func(c kubedns.Counts) int { return c.Names })
+		func() float64 { return float64(zone.Counts().Names) })
+	gauge("kubedns_zone_digest",
+		"A hash of the names and records of all Services, as a number of 52 bits. Pods with the same data have the same one.",
+		func() float64 { return float64(zone.Digest()) })
 }
 
 // Run works until ctx is done or a part fails.

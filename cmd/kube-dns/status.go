@@ -35,7 +35,9 @@ type status struct {
 
 // ready returns "ok", with a remark if changes do not arrive, or an error that
 // explains why clients should not send queries here.
-func (s *status) ready(context.Context) (string, error) {
+func (s *status) ready(context.Context) (string, error) { return s.readiness() }
+
+func (s *status) readiness() (string, error) {
 	switch s.zone.Status() {
 	case backend.NotReady, backend.Partial:
 		return "", errors.New(s.inputs.waitingFor())
@@ -52,6 +54,23 @@ func (s *status) ready(context.Context) (string, error) {
 		}
 	}
 	return "ok", nil
+}
+
+// registerReady registers the gauge that agrees with /readiness.
+func (s *status) registerReady(reg prometheus.Registerer) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kubedns_ready", Help: "1 while /readiness returns 200: clients may send queries.",
+	}, func() float64 {
+		select {
+		case <-s.draining:
+			return 0
+		default:
+		}
+		if _, err := s.readiness(); err != nil {
+			return 0
+		}
+		return 1
+	}))
 }
 
 // alive returns "ok" while queries are answered and changes make progress. It depends

@@ -26,6 +26,7 @@ type Zone struct {
 	partial    atomic.Bool
 	generation atomic.Uint64
 	counts     counts
+	digest     atomic.Uint64 // the sum of digestOf over the Services
 	stale      atomic.Pointer[stale]
 }
 
@@ -71,6 +72,7 @@ func (z *Zone) Publish() {
 		if r.service != nil {
 			value = build(r.service, r.endpoints, r.owner(z.domain))
 		}
+		z.digest.Add(digestOf(value) - digestOf(r.value))
 		z.publish(r, value)
 		r.size = z.counts.change(r.size, sizeOf(value))
 	}
@@ -78,6 +80,14 @@ func (z *Zone) Publish() {
 		z.generation.Add(1)
 	}
 }
+
+// digestBits is the size of a Digest: a float64 holds such a number exactly.
+const digestBits = 52
+
+// Digest is a hash of the names and records that the zone's Services have. Servers with
+// the same Services and endpoints have the same digest, whatever the order in which they
+// received them. Any goroutine may call it.
+func (z *Zone) Digest() uint64 { return z.digest.Load() & (1<<digestBits - 1) }
 
 // Generation is a number that grows with every change that was published.
 func (z *Zone) Generation() uint64 { return z.generation.Load() }

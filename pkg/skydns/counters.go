@@ -1,7 +1,6 @@
 package skydns
 
 import (
-	"cmp"
 	"sync/atomic"
 	"time"
 
@@ -12,8 +11,9 @@ import (
 // counting needs no lock and shares no cache line. A scrape adds them up.
 type counters struct {
 	replies   [systems + 1][len(transportNames)][otherType + 1][otherRcode + 1]atomic.Uint64
-	durations [systems][len(durationBounds) + 1]atomic.Uint64
-	nanos     [systems]atomic.Uint64
+	native    [systems][len(transportNames)]nativeBuckets
+	durations [systems][len(transportNames)][len(durationBounds) + 1]atomic.Uint64
+	nanos     [systems][len(transportNames)]atomic.Uint64
 	sizes     [systems][len(sizeBounds) + 1]atomic.Uint64
 	bytes     [systems]atomic.Uint64
 	truncated [systems]atomic.Uint64
@@ -94,21 +94,12 @@ func (c *counters) count(o outcome) {
 	if o.system == systemNone {
 		return
 	}
-	c.durations[o.system][bucket(durationBounds[:], o.took)].Add(1)
-	c.nanos[o.system].Add(uint64(o.took))
+	c.native[o.system][o.via][nativeIndex(o.took)].Add(1) // first: see newFullHistogram
+	c.durations[o.system][o.via][bucket(durationBounds[:], o.took)].Add(1)
+	c.nanos[o.system][o.via].Add(uint64(o.took))
 	c.sizes[o.system][bucket(sizeBounds[:], o.size)].Add(1)
 	c.bytes[o.system].Add(uint64(o.size))
 	if o.truncated {
 		c.truncated[o.system].Add(1)
 	}
-}
-
-// bucket returns the index of the first bound that v does not exceed.
-func bucket[T cmp.Ordered](bounds []T, v T) int {
-	for i, bound := range bounds {
-		if v <= bound {
-			return i
-		}
-	}
-	return len(bounds)
 }

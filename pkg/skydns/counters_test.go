@@ -1,12 +1,15 @@
 package skydns
 
 import (
+	"math"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // TestDurationBuckets: both histograms hold every query. The legacy one has its old
@@ -50,5 +53,66 @@ func TestDurationBuckets(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("missing: %v", want)
+	}
+}
+
+// TestNativeBuckets checks that each duration is in the bucket that its bounds enclose,
+// and that a scrape has them in addition to the classic ones.
+func TestNativeBuckets(t *testing.T) {
+	bound := func(i int) float64 { return math.Exp2(float64(i-nativeOffset) / nativeSteps) }
+	for took := time.Duration(1); took < 15*time.Second; took = took*9/8 + 1 {
+		i, seconds := nativeIndex(took), took.Seconds()
+		if seconds > bound(i)*(1+1e-12) || i > 0 && seconds < bound(i-1)*(1-1e-12) {
+			t.Errorf("%v is in bucket %d, from %g to %g", took, i, bound(i-1), bound(i))
+		}
+	}
+	for took, want := range map[time.Duration]int{-1: 0, 0: 0, time.Second: nativeOffset, time.Hour: nativeCount} {
+		if got := nativeIndex(took); got != want {
+			t.Errorf("%v is in bucket %d, want %d", took, got, want)
+		}
+	}
+	m := newMetrics(Options{}, 1, func() int { return 0 })
+	m.workers[0].count(outcome{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, 100, false, 0})
+	m.workers[0].count(outcome{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, 100, false, 20 * time.Microsecond})
+	m.workers[0].count(outcome{systemAuth, tcp, dns.TypeA, dns.RcodeSuccess, 100, false, time.Second})
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(m)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool {
+		return f.GetName() == "kubedns_dns_query_duration_seconds"
+	})
+	series := families[i].GetMetric()
+	if len(series) != 2 || series[0].GetLabel()[0].GetValue() != "tcp" {
+		t.Fatalf("got %v, want series of tcp and udp", series)
+	}
+	h := series[1].GetHistogram()
+	if h.GetSampleCount() != 2 || h.GetZeroCount() != 1 || len(h.GetPositiveDelta()) != 1 || len(h.GetBucket()) != 19 {
+		t.Errorf("got %v, want 2 durations, 1 in the zero bucket and 1 in another, and 19 classic buckets", h)
+	}
+}
+
+// TestServfailFromTheStart checks that alerts find a series before the first SERVFAIL.
+func TestServfailFromTheStart(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(newMetrics(Options{}, 1, func() int { return 0 }))
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range families {
+		for _, series := range f.GetMetric() {
+			for _, l := range series.GetLabel() {
+				if l.GetName() == "rcode" && l.GetValue() == "SERVFAIL" && series.GetCounter().GetValue() == 0 {
+					n++
+				}
+			}
+		}
+	}
+	if want := len(transportNames) * (otherType + 1); n != want {
+		t.Errorf("got %d series of SERVFAIL, want %d", n, want)
 	}
 }

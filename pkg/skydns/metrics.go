@@ -2,6 +2,7 @@ package skydns
 
 import (
 	"errors"
+	"math"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/kube-dns/kube-dns/internal/rcode"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
@@ -86,7 +88,8 @@ func (m *metrics) describe(opts Options) {
 	m.misses = legacy("dns_cachemiss_count_total", "Counter of DNS requests about the zone. "+
 		"There is no cache of responses, so each of them is a miss.", "cache")
 	m.durations = prometheus.NewDesc("kubedns_dns_query_duration_seconds",
-		"Time from the receipt of a query to its reply, in seconds.", []string{"system"}, nil)
+		"Time from the receipt of a query to its reply, in seconds. A scrape that asks for native histograms gets "+
+			"buckets that grow by 9 %.", []string{"proto", "system"}, nil)
 	m.responses = prometheus.NewDesc("kubedns_dns_responses_total",
 		"DNS replies by protocol (udp, tcp), type of the question and response code.",
 		[]string{"proto", "type", "rcode"}, nil)
@@ -132,7 +135,7 @@ func (m *metrics) sum(get func(*counters) *atomic.Uint64) (n uint64) {
 }
 
 // Collect implements prometheus.Collector. Compat: a series appears when it is first
-// counted.
+// counted. Those of SERVFAIL, which alerts read, are there from the start.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	emit := func(d *prometheus.Desc, n uint64, labels ...string) {
 		if n > 0 {
@@ -149,7 +152,10 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 					byRcode[sys][code] += n
 					all += n
 				}
-				emit(m.responses, all, proto, typeText(qtype), rcodeText(code))
+				if all > 0 || code == dns.RcodeServerFailure {
+					out <- prometheus.MustNewConstMetric(m.responses, prometheus.CounterValue, float64(all),
+						proto, typeText(qtype), rcodeText(code))
+				}
 			}
 		}
 	}
@@ -167,27 +173,85 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 
 // collectHistograms sends the histograms of a system and returns the number of its
 // replies.
-func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys int) uint64 {
-	durations, legacy := map[float64]uint64{}, map[float64]uint64{}
-	n := m.cumulate(len(durationBounds), func(c *counters, i int) *atomic.Uint64 { return &c.durations[sys][i] },
-		func(i int, n uint64) {
-			durations[durationBounds[i].Seconds()] = n
-			if durationBounds[i] >= legacyLowest {
-				legacy[durationBounds[i].Seconds()] = n
-			}
-		})
-	if n == 0 {
+func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys int) (all uint64) {
+	legacy, took := map[float64]uint64{}, 0.0
+	for via := range transportNames {
+		n, seconds := m.collectDurations(out, sys, via, legacy)
+		all += n
+		took += seconds
+	}
+	if all == 0 {
 		return 0
 	}
 	sizes := map[float64]uint64{}
 	m.cumulate(len(sizeBounds), func(c *counters, i int) *atomic.Uint64 { return &c.sizes[sys][i] },
 		func(i int, n uint64) { sizes[float64(sizeBounds[i])] = n })
-	took := time.Duration(m.sum(func(c *counters) *atomic.Uint64 { return &c.nanos[sys] })).Seconds()
 	bytes := m.sum(func(c *counters) *atomic.Uint64 { return &c.bytes[sys] })
-	out <- prometheus.MustNewConstHistogram(m.legacyDurations, n, took, legacy, systemNames[sys])
-	out <- prometheus.MustNewConstHistogram(m.durations, n, took, durations, systemNames[sys])
-	out <- prometheus.MustNewConstHistogram(m.sizes, n, float64(bytes), sizes, systemNames[sys])
-	return n
+	out <- prometheus.MustNewConstHistogram(m.legacyDurations, all, took, legacy, systemNames[sys])
+	out <- prometheus.MustNewConstHistogram(m.sizes, all, float64(bytes), sizes, systemNames[sys])
+	return all
+}
+
+// collectDurations sends the histogram of a system and a protocol, and adds its buckets
+// to the legacy ones. It returns the number of replies and their time in seconds.
+func (m *metrics) collectDurations(
+	out chan<- prometheus.Metric, sys, via int, legacy map[float64]uint64,
+) (n uint64, took float64) {
+	buckets := map[float64]uint64{}
+	n = m.cumulate(len(durationBounds), func(c *counters, i int) *atomic.Uint64 { return &c.durations[sys][via][i] },
+		func(i int, n uint64) {
+			buckets[durationBounds[i].Seconds()] = n
+			if durationBounds[i] >= legacyLowest {
+				legacy[durationBounds[i].Seconds()] += n
+			}
+		})
+	if n == 0 {
+		return 0, 0
+	}
+	nanos := m.sum(func(c *counters) *atomic.Uint64 { return &c.nanos[sys][via] })
+	took = time.Duration(nanos).Seconds()
+	proto, name := transportNames[via], systemNames[sys]
+	out <- newFullHistogram(prometheus.MustNewConstHistogram(m.durations, n, took, buckets, proto, name), took,
+		func(i int) uint64 { return m.sum(func(c *counters) *atomic.Uint64 { return &c.native[sys][via][i] }) },
+		proto, name)
+	return n, took
+}
+
+// A fullHistogram is a histogram with classic and native buckets. A scrape in a text
+// format gets the classic ones alone.
+type fullHistogram struct{ classic, native prometheus.Metric }
+
+// newFullHistogram adds native buckets, which counts returns by index, to a classic
+// histogram. It counts them after the classic ones, so that none of those has more.
+func newFullHistogram(
+	classic prometheus.Metric, sum float64, counts func(i int) uint64, labels ...string,
+) prometheus.Metric {
+	zero, buckets := counts(0), map[int]int64{}
+	n := zero
+	for i := 1; i <= nativeCount; i++ {
+		if count := counts(i); count > 0 {
+			buckets[i-nativeOffset] = int64(count)
+			n += count
+		}
+	}
+	return fullHistogram{classic, prometheus.MustNewConstNativeHistogram(classic.Desc(), n, sum, buckets, nil,
+		zero, nativeSchema, math.Exp2(nativeLowest), time.Time{}, labels...)}
+}
+
+// Desc implements prometheus.Metric.
+func (h fullHistogram) Desc() *prometheus.Desc { return h.classic.Desc() }
+
+// Write implements prometheus.Metric.
+func (h fullHistogram) Write(out *dto.Metric) error {
+	var classic dto.Metric
+	if err := h.classic.Write(&classic); err != nil {
+		return err
+	}
+	if err := h.native.Write(out); err != nil {
+		return err
+	}
+	out.Histogram.Bucket, out.Histogram.CreatedTimestamp = classic.GetHistogram().GetBucket(), nil
+	return nil
 }
 
 // cumulate calls set with the number of replies up to each bound, and returns that of all.
@@ -224,6 +288,8 @@ type upstreamMetrics struct {
 	lookups   *prometheus.Desc
 	entries   *prometheus.Desc
 	bytes     *prometheus.Desc
+	// durations and failures are those of single tries.
+	durations, failures *prometheus.Desc
 }
 
 func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
@@ -245,6 +311,11 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 			nil, nil),
 		bytes: prometheus.NewDesc("kubedns_dns_cache_bytes",
 			"Memory that the replies in the cache take, in bytes. It stays below --cache-size.", nil, nil),
+		durations: prometheus.NewDesc("kubedns_dns_upstream_duration_seconds",
+			"Time from a query to an upstream to its reply, in seconds, late replies included.", []string{"server"}, nil),
+		failures: prometheus.NewDesc("kubedns_dns_upstream_failures_total",
+			"Queries to an upstream that did not help, so that another server is asked, by reason: timeout (the reply "+
+				"may be late), unreachable, servfail, refused, other_rcode or malformed.", []string{"server", "reason"}, nil),
 	}
 }
 
@@ -256,6 +327,8 @@ func (m *upstreamMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.lookups
 	out <- m.entries
 	out <- m.bytes
+	out <- m.durations
+	out <- m.failures
 }
 
 // Collect implements prometheus.Collector.
@@ -269,9 +342,14 @@ func (m *upstreamMetrics) Collect(out chan<- prometheus.Metric) {
 		if server.Up {
 			value = 1
 		}
-		out <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, value, server.Addr.String())
+		name, replies := server.Addr.String(), server.Replies
+		out <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, value, name)
 		if server.RTT > 0 {
-			out <- prometheus.MustNewConstMetric(m.rtt, prometheus.GaugeValue, server.RTT.Seconds(), server.Addr.String())
+			out <- prometheus.MustNewConstMetric(m.rtt, prometheus.GaugeValue, server.RTT.Seconds(), name)
+		}
+		out <- prometheus.MustNewConstHistogram(m.durations, replies.Count, replies.Took.Seconds(), replies.Within, name)
+		for why, n := range server.Failures {
+			out <- prometheus.MustNewConstMetric(m.failures, prometheus.CounterValue, float64(n), name, why.String())
 		}
 	}
 }

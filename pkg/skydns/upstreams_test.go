@@ -38,6 +38,11 @@ func TestUpstreamMetrics(t *testing.T) {
 	if got := value(t, reg, "kubedns_dns_upstream_reply_seconds"); got <= 0 {
 		t.Errorf("replies took %v s", got)
 	}
+	for name, want := range map[string]float64{"duration_seconds": 4, "failures_total": 2} {
+		if got := count(t, reg, "kubedns_dns_upstream_"+name); got < want {
+			t.Errorf("%s: got %v, want %v replies of one server and failures of the other", name, got, want)
+		}
+	}
 	f.SetRoutes([]netip.AddrPort{good}, nil)
 	expect("kubedns_dns_upstream_up", good.String()+" 1")
 }
@@ -60,4 +65,21 @@ func series(t *testing.T, reg prometheus.Gatherer, name string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// count returns the sum of all series of a counter or a histogram.
+func count(t *testing.T, reg prometheus.Gatherer, name string) (n float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				n += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return n
 }

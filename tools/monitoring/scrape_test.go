@@ -122,7 +122,7 @@ func containers(t *testing.T, stream []byte) []corev1.Container {
 	t.Helper()
 	for _, doc := range render.Documents(stream) {
 		var d appsv1.Deployment
-		if err := yaml.Unmarshal(doc, &d); err == nil && d.Kind == "Deployment" && d.Name == "kube-dns" {
+		if err := yaml.Unmarshal(doc, &d); err == nil && d.Kind == "Deployment" && strings.HasPrefix(d.Name, "kube-dns") {
 			return d.Spec.Template.Spec.Containers
 		}
 	}

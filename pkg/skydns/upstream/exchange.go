@@ -87,6 +87,7 @@ func (x *exchanger) roundsTCP(ctx context.Context, servers []netip.AddrPort, que
 		}
 		until, _ := ctx.Deadline()
 		share := time.Until(until) / time.Duration(max(1, len(ordered)-i))
+		begin := time.Now()
 		reply, err := x.pool.exchange(ctx, &x.health, ordered[i], query, min(tryTimeout, share))
 		if err != nil {
 			x.health.failed(ordered[i])
@@ -94,14 +95,17 @@ func (x *exchanger) roundsTCP(ctx context.Context, servers []netip.AddrPort, que
 			continue
 		}
 		x.health.replied(ordered[i], 0)
+		x.health.observe(ordered[i], time.Since(begin))
 		if _, defect := wire.Check(reply); defect != wire.Sound {
 			x.udp.malformed.count(defect)
+			x.health.fault(ordered[i], Malformed)
 			p.malformed(i, defect)
 			continue
 		}
 		if p.accept(i, reply) {
 			return reply, nil
 		}
+		x.health.fault(ordered[i], failureOf(reply))
 	}
 	return p.result()
 }

@@ -3,7 +3,6 @@ package upstream
 import (
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -82,15 +81,6 @@ func (f *Forwarder) Cache() (cache.Stats, bool) {
 	return f.replies.Stats(), true
 }
 
-// A Server is the state of one server.
-type Server struct {
-	Addr netip.AddrPort
-	// Up: it is not down, or it was not asked lately.
-	Up bool
-	// RTT is how long it takes to reply over UDP, smoothed; 0: not known.
-	RTT time.Duration
-}
-
 // Servers returns the servers that queries may go to, each once and in no order:
 // those of the configuration, which bounds their number. Those of stub domains that it
 // names by host are there from the first look-up of the name.
@@ -117,8 +107,7 @@ func (f *Forwarder) Servers() []Server {
 	}
 	servers := make([]Server, 0, len(addrs))
 	for addr := range addrs {
-		up, rtt := f.health.state(addr)
-		servers = append(servers, Server{Addr: addr, Up: up, RTT: rtt})
+		servers = append(servers, f.health.state(addr))
 	}
 	return servers
 }

@@ -39,6 +39,7 @@ type health struct {
 	// optUntil is until when an error does not show that the server lacks EDNS: it
 	// replied to a query with OPT.
 	optUntil time.Time
+	tally    tally
 }
 
 func (h *health) down() bool { return h.silent >= downAfter }
@@ -111,6 +112,7 @@ func (t *healthTable) replied(server netip.AddrPort, rtt time.Duration) {
 	case h.rtt == 0:
 		h.rtt = rtt
 	}
+	h.tally.observe(rtt)
 	h.rtt += (rtt - h.rtt) / 4
 }
 
@@ -118,7 +120,9 @@ func (t *healthTable) replied(server netip.AddrPort, rtt time.Duration) {
 func (t *healthTable) silent(server netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.get(server).silent++
+	h := t.get(server)
+	h.silent++
+	h.tally.failures[Timeout]++
 }
 
 // failed records that a server cannot be reached.
@@ -127,6 +131,21 @@ func (t *healthTable) failed(server netip.AddrPort) {
 	defer t.mu.Unlock()
 	h := t.get(server)
 	h.silent = max(h.silent+1, downAfter)
+	h.tally.failures[Unreachable]++
+}
+
+// observe records a reply over TCP.
+func (t *healthTable) observe(server netip.AddrPort, took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.get(server).tally.observe(took)
+}
+
+// fault counts a reply that is of no use.
+func (t *healthTable) fault(server netip.AddrPort, why Failure) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.get(server).tally.failures[why]++
 }
 
 // forget drops servers that were not asked for long.
@@ -140,16 +159,31 @@ func (t *healthTable) forget(now time.Time) {
 	}
 }
 
-// state returns how a server behaved: one that was not asked lately is up, and rtt
+// A Server is the state of one server.
+type Server struct {
+	Addr netip.AddrPort
+	// Up: it is not down, or it was not asked lately.
+	Up bool
+	// RTT is how long it takes to reply over UDP, smoothed; 0: not known.
+	RTT time.Duration
+	// Replies and Failures count from the server's first query. They begin at 0 again
+	// when it was not asked for ten minutes.
+	Replies  Replies
+	Failures map[Failure]uint64
+}
+
+// state returns how a server behaved: one that was not asked lately is up, and its RTT
 // is 0 while it is not known.
-func (t *healthTable) state(server netip.AddrPort) (up bool, rtt time.Duration) {
+func (t *healthTable) state(server netip.AddrPort) Server {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.servers[server]
 	if h == nil {
-		return true, 0
+		h = &health{}
 	}
-	return !h.down(), h.rtt
+	return Server{
+		Addr: server, Up: !h.down(), RTT: h.rtt, Replies: h.tally.replies(), Failures: h.tally.byFailure(),
+	}
 }
 
 // bare reports whether a server gets queries without OPT.

@@ -35,6 +35,7 @@ func (m *mux) match(l *link, packet []byte) []hop {
 			return nil
 		}
 		t.rejected = true
+		m.health.fault(l.server, failureOf(packet))
 		if again := m.boardBare(t, packet, now); again != nil {
 			return again
 		}
@@ -66,6 +67,7 @@ func (m *mux) take(t *try, packet []byte, now time.Time) []hop {
 	if _, defect := wire.Check(packet); defect != wire.Sound {
 		if truncated := packet[2]&2 != 0; !truncated {
 			m.malformed.count(defect)
+			m.health.fault(t.link.server, Malformed)
 			p.plan.malformed(t.server, defect)
 			return m.advance(p, now)
 		}
@@ -78,6 +80,7 @@ func (m *mux) take(t *try, packet []byte, now time.Time) []hop {
 		packet = withOPT(packet, p.query)
 	}
 	if !p.plan.accept(t.server, packet) {
+		m.health.fault(t.link.server, failureOf(packet))
 		return m.advance(p, now)
 	}
 	return m.finish(p, packet, nil)

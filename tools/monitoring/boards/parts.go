@@ -49,8 +49,14 @@ func upstreamsRow() Row {
 		},
 		{
 			Title: "Reply time of kube-dns's upstreams", Unit: units.Seconds,
-			Help:    "Smoothed time to a reply for queries that kube-dns forwards itself.",
-			Targets: one(`max by (server) (kubedns_dns_upstream_reply_seconds{$s})`, "{{server}}"),
+			Help:    "Median and 99th percentile for queries that kube-dns forwards itself.",
+			Targets: quantiles("kubedns_dns_upstream_duration_seconds", "$s", "server"),
+		},
+		{
+			Title: "Failures of kube-dns's upstreams", Unit: units.CountsPerSecond,
+			Help: "Queries of kube-dns that a server did not answer, refused or failed, so that another is asked.",
+			Targets: one(`sum by (server, reason) (rate(kubedns_dns_upstream_failures_total{$s}[$i])) > 0`,
+				"{{server}} {{reason}}"),
 		},
 	}}
 }

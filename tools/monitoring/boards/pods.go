@@ -13,6 +13,11 @@ func podBoard() Board {
 func podHealth() Row {
 	return Row{"Health", []Panel{
 		{
+			Kind: Number, Title: "Pods that are not ready", Unit: units.Short, Red: 1,
+			Help:    "Pods whose kube-dns wants no queries yet.",
+			Targets: one(`sum(1 - kubedns_ready{$s})`, ""),
+		},
+		{
 			Kind: Number, Title: "Watches open", Unit: units.Short, Help: "Each pod has two watches of the API server.",
 			Targets: one(`sum(kubedns_api_watch_connected{$s})`, ""),
 		},
@@ -193,6 +198,16 @@ func fleetDifferences() Row {
 		{
 			Title: "Names by pod", Unit: units.Short, Help: "Names that have records; the lines lie on each other.",
 			Targets: one(`kubedns_zone_names{$s}`, "{{pod}}"),
+		},
+		{
+			Kind: Number, Title: "Zone digests", Unit: units.Short,
+			Help:    "Different data in use; more than 1 that stays means that a pod misses changes.",
+			Targets: one(`count(count_values by (namespace) ("digest", kubedns_zone_digest{$s}))`, ""),
+		},
+		{
+			Title: "Changes of the zone", Unit: units.Short,
+			Help:    "Changes of the data by pod; a pod at 0 below others stands still.",
+			Targets: one(`changes(kubedns_zone_digest{$s}[$i])`, "{{pod}}"),
 		},
 		{
 			Kind: Timeline, Title: "Configuration in use", Unit: units.NoUnit,
