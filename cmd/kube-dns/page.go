@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -51,6 +52,7 @@ func (p *pageMaker) page(r *http.Request) statuspage.Page {
 			{Path: "/readiness", Text: "200 when queries are welcome"},
 			{Path: "/healthz", Text: "200 when queries are answered"},
 			{Path: "/cache", Text: "all names, as JSON"},
+			{Path: "/explain?name=kubernetes.default", Text: "what a pod gets for a name, as JSON"},
 			{Path: "/querylog", Text: "whether queries are logged; see docs/querylog.md"},
 		},
 	}
@@ -149,41 +151,53 @@ func (p *pageMaker) upstreams() statuspage.Table {
 }
 
 // route reports which servers are asked for a name.
-func (p *pageMaker) route(name string) string {
+func (p *pageMaker) route(name string) explain.Route {
 	domain, servers := p.settings.forwarder.Route(name)
-	switch {
-	case len(servers) == 0:
-		return ""
-	case domain != "":
-		return fmt.Sprintf("%s, of the stub domain %s", strings.Join(servers, ", "), strings.TrimSuffix(domain, "."))
+	return explain.Route{Domain: domain, Servers: servers}
+}
+
+// questionOf returns what the parameters of a request ask.
+func questionOf(r *http.Request) explain.Question {
+	q := r.URL.Query()
+	return explain.Question{
+		Name: q.Get("name"), Namespace: q.Get("namespace"), Type: q.Get("type"),
+		Resolver: q.Get("resolver"), Ndots: q.Get("ndots"), Search: q.Get("search"),
 	}
-	return "the nameservers " + strings.Join(servers, ", ")
+}
+
+// explain explains a name, after those that were asked before.
+func (p *pageMaker) explain(ctx context.Context, q explain.Question) (explain.Walk, error) {
+	select {
+	case p.explaining <- struct{}{}:
+		defer func() { <-p.explaining }()
+	case <-ctx.Done():
+		return explain.Walk{}, ctx.Err()
+	}
+	explainer := &explain.Explainer{
+		Zone: p.zone, Domain: p.settings.domain, Route: p.route, Waiting: p.inputs.waitingFor,
+	}
+	return explainer.Explain(ctx, q)
 }
 
 // question is the form that explains a name, and its answer.
 func (p *pageMaker) question(r *http.Request) *statuspage.Question {
-	asked := r.URL.Query()
-	q := explain.Question{Name: asked.Get("name"), Namespace: asked.Get("namespace"), Type: asked.Get("type")}
+	q := questionOf(r)
 	form := &statuspage.Question{
 		Title: "What does a pod get for a name?",
 		Fields: []statuspage.Field{
 			{Name: "name", Label: "Name or address", Value: q.Name, Hint: "web.prod"},
 			{Name: "namespace", Label: "Namespace of the pod", Value: cmp.Or(q.Namespace, "default")},
 			{Name: "type", Label: "Type", Value: cmp.Or(strings.ToUpper(q.Type), "A"), Options: explain.Types()},
+			{Name: "resolver", Label: "Resolver", Value: cmp.Or(q.Resolver, "glibc"), Options: explain.Resolvers()},
+			{Name: "ndots", Label: "ndots", Value: cmp.Or(q.Ndots, "5")},
+			{Name: "search", Label: "Search domains of the node", Value: q.Search, Hint: "example.com"},
 		},
 	}
-	if !asked.Has("name") {
+	if !r.URL.Query().Has("name") {
 		return form
 	}
 	form.Asked = true
-	select {
-	case p.explaining <- struct{}{}:
-		defer func() { <-p.explaining }()
-	case <-r.Context().Done():
-		return form
-	}
-	explainer := &explain.Explainer{Zone: p.zone, Domain: p.settings.domain, Route: p.route}
-	walk, err := explainer.Explain(r.Context(), q)
+	walk, err := p.explain(r.Context(), q)
 	if err != nil {
 		form.Summary = "This cannot be asked: " + err.Error()
 		return form
@@ -194,10 +208,26 @@ func (p *pageMaker) question(r *http.Request) *statuspage.Question {
 		form.Steps.Rows = append(form.Steps.Rows,
 			[]string{s.Name, s.Result, strings.Join(s.Answer, ", "), s.Object, s.Reason})
 	}
-	form.Notes = []string{"The search list is the one of a pod with dnsPolicy ClusterFirst and ndots 5, " +
-		"without the search domains of its node. This server answers alone: dnsmasq in front of it may have " +
-		"options of its own."}
+	form.Notes = []string{"The search list is the one of a pod with dnsPolicy ClusterFirst. This server answers " +
+		"alone: dnsmasq in front of it may have options of its own. Of ClusterIP Services, endpoints that are not " +
+		"ready are not kept."}
 	return form
+}
+
+// serveExplain serves the explanation of a name as JSON.
+func (p *pageMaker) serveExplain(w http.ResponseWriter, r *http.Request) {
+	q := questionOf(r)
+	walk, err := p.explain(r.Context(), q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(walk.Report(q)) // an error is a client that went away
 }
 
 // handler serves the status port.
@@ -208,6 +238,8 @@ func (s *status) handler() *http.ServeMux {
 	mux.Handle("/healthz", httpd.Check(s.alive))
 	mux.Handle("GET /cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
 	s.queries.handle(mux)
-	mux.Handle("/{$}", statuspage.Handler(newPageMaker(s, ready).page))
+	pages := newPageMaker(s, ready)
+	mux.HandleFunc("GET /explain", pages.serveExplain)
+	mux.Handle("/{$}", statuspage.Handler(pages.page))
 	return mux
 }

@@ -2,14 +2,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kube-dns/kube-dns/internal/explain"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // A first list that is late counts, also while a snapshot serves.
@@ -63,5 +68,32 @@ func TestReadyInTrouble(t *testing.T) {
 	s.inputs.trouble = func() string { return "" }
 	if text, err := s.ready(t.Context()); err != nil || text != "ok" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// /explain returns JSON, and 400 for what cannot be asked.
+func TestExplainIsJSON(t *testing.T) {
+	s := &status{
+		zone: kubedns.NewZone(kubedns.Options{}), settings: &settings{domain: "cluster.local.", forwarder: upstream.New(noServer)},
+		inputs: inputs{waitingFor: func() string { return "services" }},
+	}
+	pages := newPageMaker(s, nil)
+	ask := func(query string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		pages.serveExplain(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/explain?"+query, nil))
+		return w
+	}
+	var report explain.Report
+	if w := ask("name=web.prod&ndots=2"); w.Code != http.StatusOK || json.Unmarshal(w.Body.Bytes(), &report) != nil {
+		t.Fatalf("%d %s, want JSON", w.Code, w.Body)
+	}
+	if len(report.Candidates) != 4 || report.Candidates[0].Rcode != "SERVFAIL" ||
+		!strings.HasSuffix(report.Candidates[0].Reason, ": services") {
+		t.Errorf("got %+v, want four candidates and what the first lists wait for", report)
+	}
+	for _, query := range []string{"", "name=web&ndots=many", "name=web&resolver=windows", "name=web&type=MX"} {
+		if w := ask(query); w.Code != http.StatusBadRequest {
+			t.Errorf("%q: %d %s, want 400", query, w.Code, w.Body)
+		}
 	}
 }

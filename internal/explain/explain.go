@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,19 +26,30 @@ type Explainer struct {
 	Zone Zone
 	// Domain is the zone's apex with trailing dot.
 	Domain string
-	// Route returns which servers are asked for a name outside the zone. It returns ""
-	// for a name that is not forwarded.
-	Route func(name string) string
+	// Route returns which servers are asked for a name outside the zone.
+	Route func(name string) Route
+	// Waiting returns what the first lists wait for, while they are not complete. It may
+	// be nil.
+	Waiting func() string
 }
 
-// A Question is what a pod asks.
-type Question struct {
-	// Name as it is in the pod's program or configuration, or an address.
-	Name string
-	// Namespace of the pod; empty means default.
-	Namespace string
-	// Type is A, AAAA or SRV; empty means A.
-	Type string
+// A Route is where a name outside the zone is forwarded to.
+type Route struct {
+	// Domain is the stub domain that the servers are of; "" for the nameservers.
+	Domain string
+	// Servers are empty for a name that is not forwarded.
+	Servers []string
+}
+
+// String returns the servers as part of a sentence, "" if there are none.
+func (r Route) String() string {
+	switch {
+	case len(r.Servers) == 0:
+		return ""
+	case r.Domain != "":
+		return fmt.Sprintf("%s, of the stub domain %s", strings.Join(r.Servers, ", "), strings.TrimSuffix(r.Domain, "."))
+	}
+	return "the nameservers " + strings.Join(r.Servers, ", ")
 }
 
 // A Step is one query of the walk.
@@ -45,6 +57,9 @@ type Step struct {
 	Name string // absolute
 	// Result is a response code, NODATA, or "asked outside".
 	Result string
+	// Records are the answer, at most some of them, and Route is who is asked outside.
+	Records []backend.Record
+	Route   Route
 	// Answer is the data of the records, and Object what they follow from.
 	Answer []string
 	Object string
@@ -54,6 +69,8 @@ type Step struct {
 
 // A Walk is the way of one look-up.
 type Walk struct {
+	// Search is the pod's search list; empty for an address.
+	Search  []string
 	Steps   []Step
 	Summary string
 }
@@ -64,52 +81,50 @@ const (
 	outside = "asked outside"
 )
 
-// ndots is the option of that name in the resolv.conf that the kubelet writes.
-const ndots = 5
-
 // types are those that a Question may have.
 var types = map[string]uint16{"A": backend.TypeA, "AAAA": backend.TypeAAAA, "SRV": backend.TypeSRV}
 
 // Types returns the types that a Question may have.
 func Types() []string { return []string{"A", "AAAA", "SRV"} }
 
-// Explain walks the search list until a name has records. It fails when the question
-// cannot be asked.
+// Explain walks the search list until a name has records, or the resolver ends the walk.
+// It fails when the question cannot be asked.
 func (e *Explainer) Explain(ctx context.Context, q Question) (Walk, error) {
 	name := strings.ToLower(strings.TrimSpace(q.Name))
-	namespace := strings.ToLower(strings.TrimSpace(q.Namespace))
-	if namespace == "" {
-		namespace = "default"
-	}
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return e.reverse(addr), nil
 	}
-	qtype, ok := types[strings.ToUpper(q.Type)]
-	if q.Type == "" {
-		qtype, ok = backend.TypeA, true
-	}
+	qtype, ok := types[strings.ToUpper(cmp.Or(q.Type, "A"))]
 	if !ok {
 		return Walk{}, fmt.Errorf("type %q cannot be explained: use %s", q.Type, strings.Join(Types(), ", "))
 	}
 	if err := checkName(name); err != nil {
 		return Walk{}, err
 	}
-	if strings.ContainsAny(namespace, ". ") {
-		return Walk{}, fmt.Errorf("%q is no name of a namespace", q.Namespace)
+	r, err := newResolver(q, e.Domain)
+	if err != nil {
+		return Walk{}, err
 	}
-	var w Walk
-	for _, candidate := range Candidates(name, namespace, e.Domain) {
+	w := Walk{Search: r.search}
+	for _, candidate := range r.candidates(name) {
 		step := e.step(ctx, candidate, qtype)
 		w.Steps = append(w.Steps, step)
 		if len(step.Answer) > 0 {
 			w.Summary = fmt.Sprintf("The pod gets an answer at query %d: %s.", len(w.Steps), step.Name)
 			return w, nil
 		}
+		if r.endsAt(step.Result) {
+			break
+		}
 	}
 	last := w.Steps[len(w.Steps)-1]
-	if last.Result == outside {
+	switch {
+	case last.Result == outside:
 		w.Summary = fmt.Sprintf("No name of the cluster matches: query %d goes to %s.", len(w.Steps), last.Reason)
-	} else {
+	case r.endsAt(last.Result):
+		w.Summary = fmt.Sprintf("The pod gets no records: %s at query %d ends the walk of %s (%s).",
+			last.Result, len(w.Steps), r.name, last.Reason)
+	default:
 		w.Summary = fmt.Sprintf("The pod gets no records: %s (%s).", last.Result, reasonOf(w.Steps))
 	}
 	return w, nil
@@ -124,54 +139,19 @@ func reasonOf(steps []Step) string {
 	return "no reason is known"
 }
 
-// checkName returns an error for what no resolver would ask for (RFC 1035 section 2.3.4).
-func checkName(name string) error {
-	bare := strings.TrimSuffix(name, ".")
-	switch {
-	case bare == "":
-		return errors.New("a name is missing, such as web or web.prod")
-	case len(bare) > 253:
-		return errors.New("the name has more than 253 characters")
-	case strings.ContainsAny(bare, " \t/\\:@"):
-		return fmt.Errorf("%q is no name: write a host name without scheme, port or path", name)
-	}
-	for label := range strings.SplitSeq(bare, ".") {
-		if label == "" || len(label) > 63 {
-			return fmt.Errorf("%q is no name: each label has 1 to 63 characters", name)
-		}
-	}
-	return nil
-}
-
-// Candidates returns the absolute names that a resolver asks for, in order, with the
-// search list of a pod in a namespace (resolv.conf(5)). The search domains of the node,
-// which the kubelet adds, are not known here.
-func Candidates(name, namespace, domain string) []string {
-	if strings.HasSuffix(name, ".") {
-		return []string{name}
-	}
-	var list []string
-	for _, suffix := range []string{namespace + ".svc." + domain, "svc." + domain, domain} {
-		if full := name + "." + suffix; len(full) <= 254 {
-			list = append(list, full)
-		}
-	}
-	if strings.Count(name, ".") >= ndots {
-		return append([]string{name + "."}, list...)
-	}
-	return append(list, name+".")
-}
-
 func (e *Explainer) step(ctx context.Context, name string, qtype uint16) Step {
 	if name != e.Domain && !strings.HasSuffix(name, "."+e.Domain) {
-		s := Step{Name: name, Result: outside, Object: "not a name of the zone", Reason: e.Route(name)}
-		if s.Reason == "" {
+		s := Step{Name: name, Result: outside, Object: "not a name of the zone", Route: e.Route(name)}
+		if s.Reason = s.Route.String(); s.Reason == "" {
 			s.Result, s.Reason = "NXDOMAIN", "a name of one label is not asked outside"
 		}
 		return s
 	}
 	x := e.Zone.Explain(ctx, name, qtype)
-	s := Step{Name: name, Object: x.Object, Reason: x.Reason, Result: resultOf(len(x.Records), x.Err)}
+	s := Step{Name: name, Object: x.Object, Reason: x.Reason, Result: resultOf(len(x.Records), x.Err), Records: x.Records}
+	if errors.Is(x.Err, backend.ErrNotReady) && e.Waiting != nil {
+		s.Reason += ": " + e.Waiting()
+	}
 	for _, r := range x.Records {
 		s.Answer = append(s.Answer, data(r))
 		if r.Type == backend.TypeCNAME && qtype != backend.TypeCNAME {
@@ -187,7 +167,7 @@ func (e *Explainer) step(ctx context.Context, name string, qtype uint16) Step {
 // follow returns where the target of a CNAME leads.
 func (e *Explainer) follow(ctx context.Context, target string, qtype uint16) string {
 	if target != e.Domain && !strings.HasSuffix(target, "."+e.Domain) {
-		if route := e.Route(target); route != "" {
+		if route := e.Route(target).String(); route != "" {
 			return "the target is looked up at " + route
 		}
 		return "the target has no server to be looked up at"
@@ -201,7 +181,7 @@ func (e *Explainer) follow(ctx context.Context, target string, qtype uint16) str
 
 func (e *Explainer) reverse(addr netip.Addr) Walk {
 	rs, err := e.Zone.ReverseRecords(addr)
-	s := Step{Name: addr.String(), Result: resultOf(len(rs), err), Object: "the address of a Service or its endpoint"}
+	s := Step{Name: addr.String(), Result: resultOf(len(rs), err), Records: rs, Object: "the address of a Service or its endpoint"}
 	for _, r := range rs {
 		s.Answer = append(s.Answer, data(r))
 	}
@@ -209,9 +189,9 @@ func (e *Explainer) reverse(addr netip.Addr) Walk {
 		return Walk{Steps: []Step{s}, Summary: fmt.Sprintf("The address has the name %s.", rs[0].Host)}
 	}
 	s.Object, s.Reason = "no Service", "no ClusterIP, and no endpoint with a hostname, has this address"
-	if route := e.Route("a.b.in-addr.arpa."); errors.Is(err, backend.ErrNotFound) && route != "" {
-		s.Result = outside
-		s.Reason += ": " + route + " are asked"
+	if route := e.Route("a.b.in-addr.arpa."); errors.Is(err, backend.ErrNotFound) && len(route.Servers) > 0 {
+		s.Result, s.Route = outside, route
+		s.Reason += ": " + route.String() + " are asked"
 	}
 	return Walk{Steps: []Step{s}, Summary: "The address has no name in the cluster."}
 }
@@ -231,17 +211,23 @@ func resultOf(records int, err error) string {
 
 // data is a record without its owner.
 func data(r backend.Record) string {
+	kind, text := typeAndData(r)
+	return fmt.Sprintf("%s (TTL %d)", strings.TrimSpace(kind+" "+text), r.TTL)
+}
+
+// typeAndData returns the parts of a record without its owner.
+func typeAndData(r backend.Record) (kind, text string) {
 	switch r.Type {
 	case backend.TypeA:
-		return fmt.Sprintf("A %s (TTL %d)", r.Addr, r.TTL)
+		return "A", r.Addr.String()
 	case backend.TypeAAAA:
-		return fmt.Sprintf("AAAA %s (TTL %d)", r.Addr, r.TTL)
+		return "AAAA", r.Addr.String()
 	case backend.TypeSRV:
-		return fmt.Sprintf("SRV %s port %d (TTL %d)", r.Host, r.Port, r.TTL)
+		return "SRV", fmt.Sprintf("%s port %d", r.Host, r.Port)
 	case backend.TypeCNAME:
-		return fmt.Sprintf("CNAME %s (TTL %d)", r.Host, r.TTL)
+		return "CNAME", r.Host
 	case backend.TypePTR:
-		return fmt.Sprintf("PTR %s (TTL %d)", r.Host, r.TTL)
+		return "PTR", r.Host
 	}
-	return fmt.Sprintf("a record of type %d (TTL %d)", r.Type, r.TTL)
+	return fmt.Sprintf("TYPE%d", r.Type), ""
 }

@@ -20,9 +20,17 @@ func zone() *kubedns.Zone {
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "db"}, Headless: true})
 	z.SetEndpoints(kubedns.Endpoints{
 		Key: kubedns.Key{Namespace: "prod", Name: "db-1"}, Service: "db", AnyReady: true,
-		Subsets: []kubedns.Subset{{Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.1"), Hostname: "db-0", Ready: true}}}},
+		Subsets: []kubedns.Subset{{Endpoints: []kubedns.Endpoint{
+			{Addr: addr("10.1.0.1"), Hostname: "db-0", Ready: true}, {Addr: addr("10.1.0.3"), Hostname: "db-2"},
+		}}},
 	})
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "idle"}, Headless: true})
+	z.SetEndpoints(kubedns.Endpoints{
+		Key: kubedns.Key{Namespace: "prod", Name: "idle-1"}, Service: "idle",
+		Subsets: []kubedns.Subset{{Endpoints: []kubedns.Endpoint{
+			{Addr: addr("10.1.0.8"), Hostname: "idle-0"}, {Addr: addr("10.1.0.9")},
+		}}},
+	})
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "prod", Name: "ext"}, ExternalName: "www.example.com"})
 	z.SetService(kubedns.Service{
 		Key: kubedns.Key{Namespace: "prod", Name: "alias"}, ExternalName: "web.prod.svc.cluster.local",
@@ -33,11 +41,14 @@ func zone() *kubedns.Zone {
 }
 
 func explainer(z *kubedns.Zone) *explain.Explainer {
-	return &explain.Explainer{Zone: z, Domain: "cluster.local.", Route: func(name string) string {
-		if strings.Count(name, ".") < 2 {
-			return ""
+	return &explain.Explainer{Zone: z, Domain: "cluster.local.", Route: func(name string) explain.Route {
+		switch {
+		case strings.Count(name, ".") < 2:
+			return explain.Route{}
+		case strings.HasSuffix(name, ".acme.example."):
+			return explain.Route{Domain: "acme.example.", Servers: []string{"192.0.2.54:53"}}
 		}
-		return "nameservers 192.0.2.53:53"
+		return explain.Route{Servers: []string{"192.0.2.53:53"}}
 	}}
 }
 
@@ -55,18 +66,30 @@ func TestExplain(t *testing.T) {
 		{explain.Question{Name: "web", Namespace: "prod", Type: "AAAA"}, "NODATA NXDOMAIN NXDOMAIN NXDOMAIN",
 			"one label", "the Service has no IPv6 address"},
 		{explain.Question{Name: "wen", Namespace: "prod"}, "NXDOMAIN NXDOMAIN NXDOMAIN NXDOMAIN", "one label",
-			`no Service "wen", or it is headless without a ready endpoint; there is "web"`},
+			`no Service "wen"; there is "web"`},
 		{explain.Question{Name: "web", Namespace: "prd"}, "NXDOMAIN NXDOMAIN NXDOMAIN NXDOMAIN", "",
 			`namespace "prd" has no Service with records; there is "prod"`},
 		{explain.Question{Name: "db-0.db", Namespace: "prod"}, "NOERROR", "headless, 1 addresses", "query 1"},
 		{explain.Question{Name: "db-1.db", Namespace: "prod"}, "NXDOMAIN NXDOMAIN NXDOMAIN asked outside",
-			"192.0.2.53", "goes to nameservers"},
-		{explain.Question{Name: "idle.prod.svc.cluster.local."}, "NXDOMAIN", "headless without a ready endpoint", ""},
+			"192.0.2.53", "goes to the nameservers"},
+		{explain.Question{Name: "idle.prod.svc.cluster.local."}, "NXDOMAIN",
+			"headless and has no ready endpoint; 2 not ready: idle-0, 10.1.0.9", ""},
+		{explain.Question{Name: "web", Namespace: "test"}, "NXDOMAIN NXDOMAIN NXDOMAIN NXDOMAIN", "",
+			`there is a Service "web" in namespace prod`},
+		{explain.Question{Name: "db-2.db.prod.svc.cluster.local."}, "NXDOMAIN", `the endpoint "db-2" is not ready`, ""},
+		{explain.Question{Name: "mysql.db.prod.svc.cluster.local."}, "NXDOMAIN", "1 not ready: db-2; it has db-0", ""},
+		{explain.Question{Name: "a.acme.example", Ndots: "1"}, "asked outside NXDOMAIN NXDOMAIN NXDOMAIN", "", ""},
+		{explain.Question{Name: "a.acme.example", Ndots: "1", Resolver: "musl"}, "asked outside",
+			"192.0.2.54:53, of the stub domain acme.example", "query 1"},
+		{explain.Question{Name: "web", Namespace: "prod", Type: "AAAA", Resolver: "musl"}, "NODATA", "no IPv6 address",
+			"NODATA at query 1 ends the walk of musl"},
+		{explain.Question{Name: "www", Search: "corp.example.com"}, "NXDOMAIN NXDOMAIN NXDOMAIN asked outside NXDOMAIN",
+			"", ""},
 		{explain.Question{Name: "_http._tcp.web", Namespace: "prod", Type: "SRV"}, "NOERROR",
 			"SRV web.prod.svc.cluster.local. port 80", ""},
 		{explain.Question{Name: "_htp._tcp.web.prod.svc.cluster.local.", Type: "SRV"}, "NXDOMAIN",
 			"no port _htp._tcp; it has _http._tcp", ""},
-		{explain.Question{Name: "ext", Namespace: "prod"}, "NOERROR", "looked up at nameservers", ""},
+		{explain.Question{Name: "ext", Namespace: "prod"}, "NOERROR", "looked up at the nameservers", ""},
 		{explain.Question{Name: "alias", Namespace: "prod"}, "NOERROR", "the target is Service prod/web", ""},
 		{explain.Question{Name: "www.example.com"}, "NXDOMAIN NXDOMAIN NXDOMAIN asked outside", "192.0.2.53", "query 4"},
 		{explain.Question{Name: "a.b.c.d.e.example.com"}, "asked outside NXDOMAIN NXDOMAIN NXDOMAIN", "", ""},
@@ -99,10 +122,39 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestReport checks the form for programs.
+func TestReport(t *testing.T) {
+	q := explain.Question{Name: "a.acme.example", Namespace: "prod", Resolver: "go"}
+	w, err := explainer(zone()).Explain(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := w.Report(q)
+	last := r.Candidates[len(r.Candidates)-1]
+	if len(r.Search) != 3 || len(r.Candidates) != 4 || len(r.Advice) != 1 || r.Question.Resolver != "go" {
+		t.Errorf("got %+v, want 3 domains, 4 candidates and 1 advice", r)
+	}
+	if last.AnsweredBy != "stub" || last.Rule != "stubDomains acme.example" || last.Rcode != "" || !last.Used ||
+		!slices.Equal(last.Servers, []string{"192.0.2.54:53"}) {
+		t.Errorf("last candidate: %+v, want the stub domain", last)
+	}
+	q = explain.Question{Name: "web", Namespace: "prod"}
+	w, err = explainer(zone()).Explain(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := w.Report(q).Candidates[0]
+	if first.Rcode != "NOERROR" || !slices.Equal(first.Records, []explain.Record{{Type: "A", Data: "10.0.0.1", TTL: 30}}) {
+		t.Errorf("first candidate: %+v, want the address", first)
+	}
+}
+
 func TestExplainNotReady(t *testing.T) {
 	e := explainer(kubedns.NewZone(kubedns.Options{}))
+	e.Waiting = func() string { return "services: connection refused" }
 	w, err := e.Explain(t.Context(), explain.Question{Name: "web", Namespace: "prod"})
-	if err != nil || w.Steps[0].Result != "SERVFAIL" || !strings.Contains(w.Summary, "first lists") {
+	if err != nil || w.Steps[0].Result != "SERVFAIL" || !strings.Contains(w.Summary, "first lists") ||
+		!strings.Contains(w.Summary, "connection refused") {
 		t.Errorf("%+v, %v, want SERVFAIL and that the first lists are not complete", w, err)
 	}
 }
@@ -112,6 +164,8 @@ func TestExplainRefuses(t *testing.T) {
 	for _, q := range []explain.Question{
 		{}, {Name: "."}, {Name: "a..b"}, {Name: "http://web/"}, {Name: "web:80"}, {Name: strings.Repeat("a", 64)},
 		{Name: strings.Repeat("a.", 130)}, {Name: "web", Type: "MX"}, {Name: "web", Namespace: "a.b"},
+		{Name: "web", Resolver: "windows"}, {Name: "web", Ndots: "16"}, {Name: "web", Ndots: "-1"},
+		{Name: "web", Search: "a..b"}, {Name: "web", Search: strings.Repeat("a ", 30)},
 	} {
 		if w, err := e.Explain(t.Context(), q); err == nil {
 			t.Errorf("%+v: got %+v, want an error", q, w)

@@ -102,7 +102,11 @@ func describe(s *service, zone string) string {
 	case s.external:
 		return fmt.Sprintf("Service %s, ExternalName that is an address", k)
 	case s.headless:
-		return fmt.Sprintf("Service %s, headless, %d addresses of endpoints", k, s.addrs.count())
+		object := fmt.Sprintf("Service %s, headless, %d addresses of endpoints", k, s.addrs.count())
+		if u := s.extra.unready; u != nil {
+			object += ", " + u.String()
+		}
+		return object
 	case s.usable:
 		return fmt.Sprintf("Service %s, ClusterIP, with a ready endpoint", k)
 	}
@@ -128,7 +132,7 @@ func reasonAt(s *service, rest string, qtype uint16) string {
 		if first, end := s.members().find(name.host); first < end {
 			return "the endpoint has no address of this family"
 		}
-		return fmt.Sprintf("the Service has no ready endpoint with the name %q%s", name.host, suggestHost(s, name.host))
+		return noHost(s, name.host)
 	case protocol:
 		return "records are below <port>." + name.protocol
 	case portName, hostOfPort:
@@ -143,15 +147,34 @@ func reasonAt(s *service, rest string, qtype uint16) string {
 	return "no name of a Service has so many labels"
 }
 
-func suggestHost(s *service, host string) string {
-	if !s.headless || s.extra == nil || !s.extra.named {
-		return ""
+// noHost returns why a Service has no name of an endpoint.
+func noHost(s *service, host string) string {
+	switch {
+	case !s.headless:
+		return "a ClusterIP has no names of endpoints below it"
+	case s.extra.unready.has(host):
+		return fmt.Sprintf("the endpoint %q is not ready", host)
 	}
-	if near := spelling.Nearest(host, s.members().hostnames, 2); near != "" {
-		return fmt.Sprintf("; there is %q", near)
+	reason := fmt.Sprintf("the Service has no ready endpoint with the name %q", host)
+	if u := s.extra.unready; u != nil {
+		reason += "; " + u.String()
 	}
-	return ""
+	if !s.extra.named {
+		return reason + "; none of its endpoints has a hostname"
+	}
+	names := s.members().hostnames
+	if near := spelling.Nearest(host, names, 2); near != "" {
+		return reason + fmt.Sprintf("; there is %q", near)
+	}
+	more := ""
+	if len(names) > explainNames {
+		names, more = names[:explainNames], ", ..."
+	}
+	return reason + "; it has " + strings.Join(names, ", ") + more
 }
+
+// explainNames is how many names a reason lists at most.
+const explainNames = 10
 
 // portNames lists the names of ports, at most some.
 func portNames(ports []Port) string {
@@ -159,7 +182,7 @@ func portNames(ports []Port) string {
 		return "; none of its ports has a name"
 	}
 	var names []string
-	for _, p := range ports[:min(5, len(ports))] {
+	for _, p := range ports[:min(explainNames, len(ports))] {
 		names = append(names, "_"+p.Name+"._"+p.Protocol)
 	}
 	return "; it has " + strings.Join(names, ", ")
@@ -175,15 +198,55 @@ func (v *view) missing(rest string) string {
 	if len(labels) == 2 {
 		return "a namespace has no records of its own"
 	}
-	n, left := v.tree.Lookup(labels[1] + ".svc." + v.domain)
-	if left != "" {
-		return fmt.Sprintf("namespace %q has no Service with records%s", labels[1], v.nearChild("svc."+v.domain, labels[1]))
+	namespace, name := labels[1], labels[2]
+	if u, ok := v.hidden.get(Key{namespace, name}); ok {
+		return hiddenReason(u)
 	}
-	if n.Value() == nil && len(labels) >= 3 {
-		return fmt.Sprintf("namespace %q has no Service %q, or it is headless without a ready endpoint%s",
-			labels[1], labels[2], v.nearChild(labels[1]+".svc."+v.domain, labels[2]))
+	n, left := v.tree.Lookup(namespace + ".svc." + v.domain)
+	if left != "" {
+		return fmt.Sprintf("namespace %q has no Service with records%s%s",
+			namespace, v.nearChild("svc."+v.domain, namespace), v.elsewhere(name))
+	}
+	if n.Value() == nil {
+		return fmt.Sprintf("namespace %q has no Service %q%s%s",
+			namespace, name, v.nearChild(namespace+".svc."+v.domain, name), v.elsewhere(name))
 	}
 	return "no Service has this name"
+}
+
+// hiddenReason returns why a Service that exists has no records.
+func hiddenReason(u *unready) string {
+	if u == nil {
+		return "the Service is headless and has no endpoint"
+	}
+	return "the Service is headless and has no ready endpoint; " + u.String()
+}
+
+// elsewhere names the namespaces that have a Service of that name.
+func (v *view) elsewhere(name string) string {
+	n, left := v.tree.Lookup("svc." + v.domain)
+	if left != "" {
+		return ""
+	}
+	var found []string
+	searched := 0
+	for namespace := range n.Children() {
+		if searched++; searched > explainChildren {
+			break
+		}
+		if at, left := v.tree.Lookup(name + "." + namespace + ".svc." + v.domain); left == "" && at.Value() != nil {
+			found = append(found, namespace)
+		}
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	slices.Sort(found)
+	more := ""
+	if len(found) > explainNames {
+		found, more = found[:explainNames], ", ..."
+	}
+	return fmt.Sprintf("; there is a Service %q in namespace %s%s", name, strings.Join(found, ", "), more)
 }
 
 // explainChildren is how many names are searched for one that is spelt much the same.

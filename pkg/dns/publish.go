@@ -16,11 +16,13 @@ type view struct {
 	// endpointsUntil is when the addresses of headless Services are too old for an
 	// answer, since pod addresses are given to other pods. Zero means never.
 	endpointsUntil time.Time
+	// hidden are headless Services without records. No answer follows from them.
+	hidden *hiddenList
 }
 
 func newView(domain string) *view {
 	return &view{domain: domain, tree: treecache.New[service](domain), federations: &federations{},
-		reverse: newReverseIndex()}
+		reverse: newReverseIndex(), hidden: &hiddenList{}}
 }
 
 // publish makes value, which may be nil, the one that queries see of a Service.
@@ -45,6 +47,16 @@ func (v *view) publish(r *record, value *service) {
 		r.node = nil
 	}
 	r.value = value
+}
+
+// hide records whether a Service is headless and has no records.
+func (v *view) hide(k Key, r *record) {
+	hidden := r.service != nil && r.service.Headless && r.value == nil
+	var u *unready
+	if hidden {
+		u = unreadyOf(r.endpoints)
+	}
+	v.hidden.set(k, hidden, u)
 }
 
 // tooOld reports whether the endpoints of s are too old for an answer.

@@ -49,6 +49,8 @@ type extra struct {
 	named    bool
 	// odd: a hostname is not a label of letters, digits, "-" and "_".
 	odd bool
+	// unready are the endpoints that have no records, nil if there is none.
+	unready *unready
 }
 
 // build makes the value of a Service, whose name is owner, from its objects. It
@@ -87,6 +89,9 @@ func buildExternal(s *service, name string) {
 func buildHeadless(s *service, endpoints []*Endpoints, all bool) {
 	s.headless, s.usable, s.extra = true, true, &extra{}
 	var room [128]uint32
+	if !all {
+		s.extra.unready = unreadyOf(endpoints)
+	}
 	list, alike := addrList{fours: room[:0]}, true
 	for at := range published(endpoints, all) {
 		list.add(at.Addr)

@@ -171,14 +171,14 @@ func (o *objects) ReplaceEndpoints(list []Endpoints) {
 // maxDirty is how much room is kept for the keys of changed Services.
 const maxDirty = 1024
 
-// takeDirty yields the record of each Service that was marked dirty, and clears the
+// takeDirty yields the key and the record of each Service that was marked dirty, and clears the
 // marks. Records that are empty after that are dropped.
-func (o *objects) takeDirty() iter.Seq[*record] {
-	return func(yield func(*record) bool) {
+func (o *objects) takeDirty() iter.Seq2[Key, *record] {
+	return func(yield func(Key, *record) bool) {
 		for _, k := range o.dirty {
 			r := o.records[k]
 			r.dirty = false
-			yield(r)
+			yield(k, r)
 			if r.empty() {
 				delete(o.records, k)
 			}

@@ -66,7 +66,7 @@ func NewZone(opts Options) *Zone {
 // Publish makes all changes since the last Publish visible to queries.
 func (z *Zone) Publish() {
 	changed := false
-	for r := range z.takeDirty() {
+	for k, r := range z.takeDirty() {
 		changed = true
 		var value *service
 		if r.service != nil {
@@ -74,6 +74,7 @@ func (z *Zone) Publish() {
 		}
 		z.digest.Add(digestOf(value) - digestOf(r.value))
 		z.publish(r, value)
+		z.hide(k, r)
 		r.size = z.counts.change(r.size, sizeOf(value))
 	}
 	if changed {
