@@ -146,6 +146,7 @@ fuzz: go ## Run each fuzz target for a while
 ## FUZZTIME=20s for each; PKG=./pkg/skydns only there
 	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh $(PKG)
 	$(if $(filter ./...,$(PKG)),@FUZZTIME=$(FUZZTIME) MODULE=cmd/node-cache hack/fuzz.sh)
+	$(if $(filter ./...,$(PKG)),@FUZZTIME=$(FUZZTIME) MODULE=cmd/kubectl-kubedns hack/fuzz.sh)
 
 .PHONY: bench
 bench: go ## Measure kube-dns next to CoreDNS, NSD and Knot DNS on a real API server (e2e/bench/README.md)

@@ -120,6 +120,11 @@ func TestResume(t *testing.T) {
 	if diff := cmp.Diff(first.Objects, second.Objects); diff != "" {
 		t.Errorf("(-first +second):\n%s", diff)
 	}
+	// Without a registry the images of the Deployment stay.
+	second, err = Make(decode(t, in), Options{To: KubeDNS, Tag: "other"})
+	if err != nil || second.NoRegistry || !cmp.Equal(first.Objects, second.Objects) {
+		t.Errorf("without a registry: %v\n%s", err, cmp.Diff(first.Objects, second.Objects))
+	}
 	// The way back only scales what runs.
 	back, err := Make(decode(t, in), Options{To: CoreDNS})
 	if err != nil {
@@ -154,6 +159,26 @@ func TestReplaceImages(t *testing.T) {
 	_, err = Make(decode(t, again), opts)
 	if err == nil || !strings.HasSuffix(err.Error(), "runs kube-dns already: nothing is to do") {
 		t.Errorf("the second time: got %v", err)
+	}
+}
+
+// A plan names what would undo it.
+func TestNotes(t *testing.T) {
+	in := readFile(t, "testdata/kubeadm/in.yaml") + `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: dns-autoscaler}
+spec: {template: {spec: {containers: [{name: a, image: autoscaler, command: [/a, --target=Deployment/coredns]}]}}}
+`
+	plan, err := Make(decode(t, in), Options{To: KubeDNS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(plan.Notes, "\n")
+	for _, want := range []string{"deployment/dns-autoscaler scales deployment/coredns", "--skip-phases=addon/coredns", "port 9153"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("there is no %q in\n%s", want, all)
+		}
 	}
 }
 

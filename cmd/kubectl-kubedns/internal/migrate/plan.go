@@ -16,9 +16,10 @@ import (
 type Options struct {
 	// To is CoreDNS or KubeDNS.
 	To string
-	// Registry and Tag are of the images of kube-dns.
+	// Registry and Tag are of the images of kube-dns. Without a registry they are those of
+	// the Deployment that there is already.
 	Registry, Tag string
-	// Image is the image of CoreDNS.
+	// Image is the image of CoreDNS. Empty: that of its Deployment, else DefaultCoreDNSImage.
 	Image string
 	// Accept are the codes of refused settings that may be lost.
 	Accept []string
@@ -48,6 +49,8 @@ type Plan struct {
 	// Images are the new images of the containers, by name, of a kube-dns that stays but for
 	// them. Nil for a move between servers.
 	Images map[string]string
+	// NoRegistry: the images of kube-dns have no registry yet.
+	NoRegistry bool
 	// Notes are what the operator has to do or to know.
 	Notes []string
 }
@@ -75,7 +78,9 @@ func Make(inv Inventory, opts Options) (Plan, error) {
 	if target, ok := inv.Server(opts.To); ok {
 		p.Target = &target
 		p.Replicas = max(p.Replicas, target.Replicas())
+		opts = opts.withImages(target)
 	}
+	p.NoRegistry = opts.To == KubeDNS && opts.Registry == "" && !p.Reuses()
 	if p.Service, err = inv.Service(from); err != nil {
 		return Plan{}, err
 	}
@@ -90,6 +95,23 @@ func Make(inv Inventory, opts Options) (Plan, error) {
 	p.Objects.Service = p.finalService()
 	p.Notes = p.notes(inv)
 	return p, nil
+}
+
+// withImages takes images that the options do not name from a Deployment.
+func (o Options) withImages(s Server) Options {
+	for _, c := range s.Deployment.Spec.Template.Spec.Containers {
+		if kindOf(corev1.PodSpec{Containers: []corev1.Container{c}}) == "" {
+			continue
+		}
+		if o.Image == "" && s.Kind == CoreDNS {
+			o.Image = c.Image
+		}
+		name, tag, hasTag := strings.Cut(c.Image[strings.LastIndexByte(c.Image, '/')+1:], ":")
+		if registry, ok := strings.CutSuffix(strings.TrimSuffix(c.Image, ":"+tag), "/"+name); ok && hasTag && o.Registry == "" && s.Kind == KubeDNS {
+			o.Registry, o.Tag = registry, tag
+		}
+	}
+	return o
 }
 
 // Reuses reports whether the other server's Deployment is there already, and not made by a
@@ -172,6 +194,12 @@ func (p Plan) notes(inv Inventory) []string {
 		}
 	}
 	slices.Sort(notes)
+	for _, other := range inv.Deployments {
+		if scales(other, d.Name) {
+			notes = append(notes, fmt.Sprintf("deployment/%s scales deployment/%s and would start its pods again: "+
+				"point its --target at deployment/%s before the move.", other.Name, d.Name, p.To))
+		}
+	}
 	if requiresOtherNodes(d) {
 		notes = append(notes, fmt.Sprintf("deployment/%s does not share a node with pods of label k8s-app=kube-dns: "+
 			"new pods stay Pending until %d nodes without its pods are free.", d.Name, p.Replicas))
@@ -183,6 +211,18 @@ func (p Plan) notes(inv Inventory) []string {
 		notes = append(notes, "The Service loses its port 9153. Scrape the pods: 10054 (sidecar), 10055 (kube-dns), 10056 (nanny).")
 	}
 	return notes
+}
+
+// scales reports whether a Deployment is an autoscaler with name as its target.
+func scales(d appsv1.Deployment, name string) bool {
+	for _, c := range d.Spec.Template.Spec.Containers {
+		for _, arg := range slices.Concat(c.Command, c.Args) {
+			if strings.EqualFold(strings.TrimPrefix(arg, "--target="), "deployment/"+name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // requiresOtherNodes reports a required anti-affinity that keeps new pods away.

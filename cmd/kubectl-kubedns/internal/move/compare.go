@@ -20,6 +20,8 @@ import (
 const (
 	maxCompared = 100
 	askTimeout  = 5 * time.Second
+	// settleTime is how long a difference may last: objects change, and caches keep replies.
+	settleTime = 45 * time.Second
 	// shownDifferences is how many names an error lists.
 	shownDifferences = 3
 )
@@ -82,10 +84,10 @@ func (m *mover) readyPods(ctx context.Context, d appsv1.Deployment) ([]corev1.Po
 // sameReplies asks one pod. Objects change while it is asked: a difference has to last.
 func (m *mover) sameReplies(ctx context.Context, p corev1.Pod, questions []question, want []string) error {
 	var different []string
-	err := m.poll(ctx, func(ctx context.Context) (string, error) {
+	err := pollFor(ctx, min(m.opts.Wait, settleTime), func(ctx context.Context) (string, error) {
 		got, err := m.askAll(ctx, p, questions)
 		if err != nil {
-			return err.Error(), nil
+			return err.Error(), nil // a pod that has just begun may refuse
 		}
 		different = nil
 		for i, q := range questions {

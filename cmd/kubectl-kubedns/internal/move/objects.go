@@ -283,7 +283,11 @@ func (m *mover) waitGone(ctx context.Context, d appsv1.Deployment) error {
 
 // poll calls check until it returns nothing to wait for, or an error.
 func (m *mover) poll(ctx context.Context, check func(context.Context) (string, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, m.opts.Wait)
+	return pollFor(ctx, m.opts.Wait, check)
+}
+
+func pollFor(ctx context.Context, limit time.Duration, check func(context.Context) (string, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	last := "nothing was read"
 	for {
@@ -302,7 +306,7 @@ func (m *mover) poll(ctx context.Context, check func(context.Context) (string, e
 			if errors.Is(context.Cause(ctx), context.Canceled) {
 				return context.Canceled
 			}
-			return fmt.Errorf("after %v: %s", m.opts.Wait, last)
+			return fmt.Errorf("after %v: %s", limit, last)
 		case <-time.After(pollEvery):
 		}
 	}
