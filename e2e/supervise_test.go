@@ -59,11 +59,12 @@ func supervise() int {
 	return code
 }
 
-// buildCommands builds the commands, node-cache in its own module.
+// buildCommands builds the commands, node-cache and the kubectl plugin in their modules.
 func buildCommands(ctx context.Context, bin string) error {
 	for module, packages := range map[string][]string{
-		"..":                {"./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar"},
-		"../cmd/node-cache": {"."},
+		"..":                     {"./cmd/kube-dns", "./cmd/dnsmasq-nanny", "./cmd/sidecar"},
+		"../cmd/node-cache":      {"."},
+		"../cmd/kubectl-kubedns": {"."},
 	} {
 		build := append([]string{"build", "-o", bin}, strings.Fields(os.Getenv("KUBE_DNS_E2E_BUILDFLAGS"))...)
 		build = append(build, packages...)

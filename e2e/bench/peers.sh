@@ -1,8 +1,6 @@
 # shellcheck shell=bash
 # Finds the other servers that are measured. Sourced by run.sh.
 
-COREDNS_VERSION=v1.15.0
-
 # find_peers adds -bin and -version flags to args for what there is.
 find_peers() {
 	install_packages
@@ -46,14 +44,9 @@ install_packages() {
 	fi
 }
 
-# coredns builds CoreDNS as it is released, all its plugins included.
+# coredns finds CoreDNS as it is released, all its plugins included.
 coredns() {
-	local dir=${XDG_CACHE_HOME:-$HOME/.cache}/kube-dns-bench/coredns-$COREDNS_VERSION
-	local binary=${COREDNS:-$dir/coredns}
-	if [ ! -x "$binary" ]; then
-		[ -z "${COREDNS-}" ] || die "COREDNS=$COREDNS: there is no such program"
-		say "building CoreDNS $COREDNS_VERSION: once, 2 to 10 minutes"
-		(cd / && CGO_ENABLED=0 GOBIN=$dir nice -n 5 go install -ldflags '-s -w' "github.com/coredns/coredns@$COREDNS_VERSION" >&2) || return 1
-	fi
+	local binary
+	binary=$("$(dirname "${BASH_SOURCE[0]}")/../coredns.sh") || return 1
 	args+=(-bin "coredns=$binary" -version "coredns=$("$binary" -version | awk -F- 'NR == 1 { print $2 }')")
 }

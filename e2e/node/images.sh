@@ -1,7 +1,7 @@
 #!/bin/bash
 # Packs the images that the node runs into DIR: the four commands, as `make images`
-# does, those of an earlier revision with the tag "previous", the test pods, and what
-# holds a pod's namespaces.
+# does, those of an earlier revision with the tag "previous", the test pods, what holds
+# a pod's namespaces, and CoreDNS. Builds the kubectl plugin next to them.
 #
 #   images.sh DIR
 #   PREVIOUS=v1.0.0 images.sh DIR    # default: the tag before this revision, else its parent
@@ -32,3 +32,8 @@ mkdir -p "$work/root/etc"
 printf 'hosts: files dns\n' >"$work/root/etc/nsswitch.conf"
 "$work/mkimage" -o "$out/testpod.tar" -name localhost/testpod:1 -entrypoint /testpod "$work/root" "$work/testpod"
 "$work/mkimage" -o "$out/pause.tar" -name localhost/pause:1 -entrypoint '/testpod pause' "$work/testpod"
+
+go build -C cmd/kubectl-kubedns -trimpath -ldflags '-s -w' -o "$out/kubectl-kubedns" .
+mkdir "$work/coredns"
+cp "$(e2e/coredns.sh)" "$work/coredns/coredns"
+"$work/mkimage" -o "$out/coredns.tar" -name localhost/coredns:1 -entrypoint /coredns "$work/coredns"

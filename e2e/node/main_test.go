@@ -42,6 +42,7 @@ func TestNode(t *testing.T) {
 		{"node drain", (*cluster).drain},
 		{"hung containers", (*cluster).hung},
 		{"overlays", (*cluster).overlays},
+		{"migration", (*cluster).migrate},
 		{"NodeLocal DNSCache", (*cluster).nodeLocal},
 		{"lacking features", (*cluster).lacking},
 		{"large cluster", (*cluster).large},

@@ -1,0 +1,150 @@
+//go:build node
+
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kube-dns/kube-dns/e2e/node/agent"
+)
+
+// coreDNSImage is the one of images.sh.
+const coreDNSImage = "localhost/coredns:1"
+
+// migrate moves the cluster's DNS to CoreDNS, from it to a kube-dns that does not exist
+// yet, and back, under load: no query is lost.
+func (c *cluster) migrate(t *testing.T) {
+	stub := `{"stub.test":["` + nodeIP + `:5301"]}`
+	c.setConfig(t, map[string]string{"stubDomains": stub})
+	t.Cleanup(func() {
+		c.deploy(t, "modern")
+		for _, object := range []string{
+			"deployment/coredns", "configmap/coredns", "serviceaccount/coredns", "configmap/kube-dns-migration",
+			"clusterrole/system:coredns", "clusterrolebinding/system:coredns",
+		} {
+			_, _ = c.kubectl("-n", "kube-system", "delete", object, "--ignore-not-found")
+		}
+		c.setConfig(t, nil)
+	})
+	toKubeDNS := []string{"--to", "kube-dns", "--registry", "localhost", "--tag", "dev"}
+	toCoreDNS := []string{"--to", "coredns", "--image", coreDNSImage}
+	for _, tt := range []struct {
+		name, deployment string
+		args             []string
+	}{
+		{"kube-dns to CoreDNS", "coredns", toCoreDNS},
+		{"CoreDNS to kube-dns", "kube-dns", toKubeDNS},
+		{"back to CoreDNS", "coredns", toCoreDNS},
+		{"and to kube-dns", "kube-dns", toKubeDNS},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.name == "CoreDNS to kube-dns" { // as in a cluster that never had it
+				c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/kube-dns", "configmap/kube-dns")
+			}
+			account := c.during(t, c.moveLoad(t), func() {
+				out, err := c.plugin(t, append([]string{"migrate", "--apply", "--drain", "5s"}, tt.args...)...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				progress(t, "%s", out)
+			})
+			progress(t, "moved under load: %v", &account)
+			if account.Bad() > 0 {
+				t.Errorf("queries were lost: %v", &account)
+			}
+			c.movedTo(t, tt.deployment)
+		})
+	}
+	t.Run("again", func(t *testing.T) {
+		out, err := c.plugin(t, append([]string{"migrate", "--apply"}, toKubeDNS...)...)
+		if err != nil || !strings.Contains(out, "the move is complete") {
+			t.Errorf("got %v: %s", err, out)
+		}
+	})
+	t.Run("a pod that cannot start", func(t *testing.T) { c.moveFails(t) })
+}
+
+// moveFails lets a move fail at pods that never get ready: all is put back.
+func (c *cluster) moveFails(t *testing.T) {
+	c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/coredns")
+	account := c.during(t, c.moveLoad(t), func() {
+		out, err := c.plugin(t, "migrate", "--apply", "--to", "coredns", "--image", "localhost/missing:1", "--wait", "20s")
+		if err == nil || !strings.Contains(out, "put back: service/kube-dns leads to deployment/kube-dns") {
+			t.Errorf("got %v: %s", err, out)
+		}
+	})
+	if account.Bad() > 0 {
+		t.Errorf("queries were lost: %v", &account)
+	}
+	c.movedTo(t, "kube-dns")
+}
+
+// moveLoad is the load without the record whose priority the servers disagree on.
+func (c *cluster) moveLoad(t *testing.T) agent.LoadOptions {
+	opts := c.load(t)
+	opts.Questions = slices.DeleteFunc(opts.Questions, func(q agent.Question) bool { return q.Type == "SRV" })
+	opts.Questions = append(opts.Questions, agent.Question{Name: "printer.stub.test", Type: "A", Record: "A 192.0.2.83"})
+	return opts
+}
+
+// movedTo checks that the pods of one Deployment alone get queries, and answer.
+func (c *cluster) movedTo(t *testing.T, deployment string) {
+	t.Helper()
+	s, err := c.client.CoreV1().Services("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Spec.Selector) != 1 || s.Spec.Selector["k8s-app"] != "kube-dns" {
+		t.Errorf("the Service selects %v", s.Spec.Selector)
+	}
+	eventually(t, time.Minute, func() error {
+		list, err := c.client.DiscoveryV1().EndpointSlices("kube-system").List(t.Context(),
+			metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=kube-dns"})
+		if err != nil {
+			return err
+		}
+		ready := 0
+		for _, slice := range list.Items {
+			for _, e := range slice.Endpoints {
+				if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+					continue // it ends
+				}
+				if !strings.HasPrefix(e.TargetRef.Name, deployment+"-") {
+					return fmt.Errorf("the Service leads to pod %s", e.TargetRef.Name)
+				}
+				ready++
+			}
+		}
+		if ready < 2 {
+			return fmt.Errorf("%d endpoints", ready)
+		}
+		web := c.service(t, "shop", "web")
+		return errors.Join(c.shop.wantResolved("web", web...), c.shop.wantA("printer.stub.test", "192.0.2.83"))
+	})
+}
+
+// plugin runs kubectl-kubedns. Its output is both streams.
+func (c *cluster) plugin(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.dir+"/images/kubectl-kubedns", args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.dir+"/kubeconfig")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("kubectl kubedns %s: %w: %s", strings.Join(args, " "), err, &out)
+	}
+	return out.String(), nil
+}
