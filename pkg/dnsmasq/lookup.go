@@ -2,6 +2,7 @@ package dnsmasq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,7 +15,10 @@ import (
 const (
 	// lookupTimeout bounds the look-up of one name.
 	lookupTimeout = 2 * time.Second
-	// maxLookups bounds how many run at the same time.
+	// quickTime is how long the first try of a look-up takes. Most names have a reply
+	// by then.
+	quickTime = 500 * time.Millisecond
+	// maxLookups bounds how many run at the same time: first tries, and others.
 	maxLookups = 256
 )
 
@@ -83,76 +87,136 @@ type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 
 // followNames looks up new names of the newest list that came through hosts at
 // once, and all of them every period, and passes on each finding, until ctx is
-// done. A period is skipped while look-ups of an earlier one are running.
+// done. A name is skipped while its look-up of an earlier period is running.
 func followNames(
 	ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- finding,
 ) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	q := &lookupQueue{lookup: lookup, busy: map[string]bool{}, done: make(chan finding)}
+	q := &lookupQueue{
+		lookup: lookup, busy: map[string]*lane{}, done: make(chan finding),
+		quick: lane{timeout: quickTime}, slow: lane{timeout: lookupTimeout},
+	}
 	defer q.group.Wait()
-	var known []string
 	for {
-		q.start(ctx)
+		q.start(ctx, &q.quick)
+		q.start(ctx, &q.slow)
 		select {
 		case <-ctx.Done():
 			return nil
 		case list := <-hosts:
-			q.replace(known, list)
-			known = list
+			q.replace(list)
 		case <-ticker.C:
-			if len(q.busy) == 0 {
-				q.replace(nil, known)
-			}
+			q.again()
 		case f := <-q.done:
-			delete(q.busy, f.host)
-			q.running--
-			f.last = len(q.busy) == 0
-			send(ctx, found, f)
+			if q.end(f) {
+				f.last = len(q.busy) == 0
+				send(ctx, found, f)
+			}
 		}
 	}
 }
 
 // A lookupQueue has the names that are being looked up, and those that wait for it.
+// Names without a reply have a lane of their own, so that the others do not wait
+// for them.
 type lookupQueue struct {
-	lookup  lookupFunc
-	group   sync.WaitGroup
-	busy    map[string]bool // running or queued
+	lookup lookupFunc
+	group  sync.WaitGroup
+	list   []string
+	wanted map[string]bool  // those of list
+	silent map[string]bool  // those of list without a reply the last time
+	busy   map[string]*lane // running or queued
+	quick  lane             // first tries
+	slow   lane
+	done   chan finding // must be read, and passed to end
+}
+
+// A lane has look-ups that run side by side.
+type lane struct {
+	timeout time.Duration
 	queued  []string
 	running int
-	done    chan finding // must be read; its receiver updates busy and running
 }
 
-// replace queues the names of list that are not in known, before those that wait. It
-// drops waiting names that are not in list.
-func (q *lookupQueue) replace(known, list []string) {
-	var queued []string
+// replace sets the list, queues its new names before those that wait, and drops
+// waiting names that are not in it.
+func (q *lookupQueue) replace(list []string) {
+	wanted, silent := make(map[string]bool, len(list)), map[string]bool{}
+	var fresh []string
 	for _, host := range list {
-		if !q.busy[host] && !slices.Contains(known, host) {
-			queued = append(queued, host)
+		if !q.wanted[host] && q.busy[host] == nil {
+			fresh = append(fresh, host)
+			q.busy[host] = &q.quick
+		}
+		wanted[host] = true
+		if q.silent[host] {
+			silent[host] = true
 		}
 	}
-	for _, host := range q.queued {
-		if slices.Contains(list, host) {
-			queued = append(queued, host)
-		} else {
-			delete(q.busy, host)
-		}
+	q.list, q.wanted, q.silent = list, wanted, silent
+	q.quick.queued = append(fresh, q.quick.queued...)
+	for _, l := range []*lane{&q.quick, &q.slow} {
+		l.queued = slices.DeleteFunc(l.queued, func(host string) bool {
+			if !wanted[host] {
+				delete(q.busy, host)
+			}
+			return !wanted[host]
+		})
 	}
-	for _, host := range queued {
-		q.busy[host] = true
-	}
-	q.queued = queued
 }
 
-// start looks up waiting names, maxLookups at a time.
-func (q *lookupQueue) start(ctx context.Context) {
-	for len(q.queued) > 0 && q.running < maxLookups {
-		host := q.queued[0]
-		q.queued = q.queued[1:]
-		q.running++
+// again queues all names of the list, but silent ones only after a whole round of
+// them.
+func (q *lookupQueue) again() {
+	round := q.slow.running == 0 && len(q.slow.queued) == 0
+	for _, host := range q.list {
+		l := &q.quick
+		if q.silent[host] {
+			l = &q.slow
+		}
+		if q.busy[host] == nil && (l == &q.quick || round) {
+			l.queued = append(l.queued, host)
+			q.busy[host] = l
+		}
+	}
+}
+
+// end takes the outcome of a try. It returns false if the name is to be tried again,
+// with more time.
+func (q *lookupQueue) end(f finding) bool {
+	l, late := q.busy[f.host], isTimeout(f.err)
+	l.running--
+	switch {
+	case !q.wanted[f.host]:
+	case late && l == &q.quick:
+		q.slow.queued = append(q.slow.queued, f.host)
+		q.busy[f.host] = &q.slow
+		return false
+	case late:
+		q.silent[f.host] = true
+	default:
+		delete(q.silent, f.host)
+	}
+	delete(q.busy, f.host)
+	return true
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+// start looks up waiting names of a lane, maxLookups at a time.
+func (q *lookupQueue) start(ctx context.Context, l *lane) {
+	for len(l.queued) > 0 && l.running < maxLookups {
+		host := l.queued[0]
+		l.queued = l.queued[1:]
+		l.running++
 		q.group.Go(func() {
-			addrs, err := q.lookup(ctx, host)
+			trying, cancel := context.WithTimeout(ctx, l.timeout)
+			defer cancel()
+			addrs, err := q.lookup(trying, host)
 			send(ctx, q.done, finding{host: host, addrs: addrs, err: err})
 		})
 	}

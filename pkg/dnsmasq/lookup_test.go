@@ -173,3 +173,66 @@ func TestFollowNamesBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestSilentNamesHoldUpNoOthers: with thousands of names that get no reply, those that
+// do are found and followed as ever.
+func TestSilentNamesHoldUpNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		const period, good = 10 * time.Second, "good.test"
+		start := time.Now()
+		moves := start.Add(65 * time.Second)
+		var running, most atomic.Int32
+		lookup := func(ctx context.Context, host string) ([]netip.Addr, error) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+			defer cancel()
+			switch {
+			case host != good:
+				<-ctx.Done()
+				return nil, fmt.Errorf("look up: %w", ctx.Err())
+			case time.Now().Before(moves):
+				return addrs("192.0.2.1"), nil
+			}
+			return addrs("192.0.2.2"), nil
+		}
+		hosts, found := make(chan []string, 1), make(chan finding)
+		done := make(chan error)
+		go func() { done <- followNames(ctx, lookup, period, hosts, found) }()
+		var list []string
+		for i := range 5000 {
+			list = append(list, fmt.Sprintf("silent%04d.test", i))
+		}
+		hosts <- append(list, good)
+		seen := map[string]time.Duration{} // addresses of the good name
+		silent, rounds := map[string]int{}, 0
+		for rounds < 3 {
+			f := <-found
+			if f.last {
+				rounds++
+			}
+			if f.host != good {
+				silent[f.host]++
+			} else if _, ok := seen[f.addrs[0].String()]; !ok {
+				seen[f.addrs[0].String()] = time.Since(start)
+			}
+		}
+		if first := seen["192.0.2.1"]; first > 10*time.Second {
+			t.Errorf("the good name was found after %v", first)
+		}
+		if moved, ok := seen["192.0.2.2"]; !ok || moved > moves.Sub(start)+period {
+			t.Errorf("the good name's new address was found after %v, %v", moved, ok)
+		}
+		if n := silent[list[0]]; len(silent) != len(list) || n != 3 {
+			t.Errorf("%d silent names were looked up, the first one %d times", len(silent), n)
+		}
+		if n := most.Load(); n > 2*maxLookups {
+			t.Errorf("%d look-ups ran at the same time, want %d at most", n, 2*maxLookups)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
