@@ -208,7 +208,8 @@ func (l *lifecycle) onExit(ctx context.Context, exit process.Exit) error {
 	if c.stopping {
 		return nil
 	}
-	l.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exitText(exit), "uptime", exit.Uptime, "output", exit.Tail)
+	l.log.Error("dnsmasq ended", "pid", c.Pid(), "status", exitText(exit), "uptime", exit.Uptime,
+		"output", append([]string{}, exit.Tail...)) // not null without output
 	if code := exit.Code; !c.ready && (code == 1 || code == 3 || code == 5) {
 		return l.refusal(ctx, exit)
 	}
