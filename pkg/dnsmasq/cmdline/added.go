@@ -39,15 +39,11 @@ func tcpClients(memory int64) int {
 // keeps dnsmasq from leaving for the background. why has a line for each
 // difference.
 func Usable(args []string) (usable, why []string) {
-	for _, arg := range args {
-		if arg != "" {
-			usable = append(usable, arg)
-		}
-	}
+	usable, last := withoutBlank(args)
 	if len(usable) < len(args) {
 		why = append(why, "ignoring blank arguments for dnsmasq")
 	}
-	if n := len(usable); n > 0 && usable[n-1] == "--" {
+	if n := len(usable); n > 0 && last && usable[n-1] == "--" {
 		usable = usable[:n-1]
 		why = append(why, "ignoring the final -- of dnsmasq's arguments")
 	}

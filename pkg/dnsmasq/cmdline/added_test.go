@@ -57,6 +57,10 @@ func TestUsableArgs(t *testing.T) {
 		{"-k,,--port=53,", "-k --port=53"},
 		{"-k --port=53 --", "-k --port=53"},
 		{"-k, --", "-k"},
+		{"-k,-x,,--port=53", "-k -x  --port=53"},
+		{"-k,--server,,--port=53", "-k --server  --port=53"},
+		{"-k,--resolv-file,,--port=53", "-k --resolv-file --port=53"},
+		{"-k,-x,--", "-k -x --"},
 	} {
 		args := strings.FieldsFunc(tt.args, func(r rune) bool { return r == ' ' })
 		if strings.Contains(tt.args, ",") {

@@ -107,21 +107,9 @@ func parseArgs(args []string) ([]option, error) {
 	var errs []error
 	g := newGrammar()
 	for len(args) > 0 {
-		arg := args[0]
-		args = args[1:]
-		var found []option
-		var used int
-		var err error
-		switch {
-		case strings.HasPrefix(arg, "--") && len(arg) > 2:
-			found, used, err = g.parseLong(arg[2:], args)
-		case strings.HasPrefix(arg, "-") && len(arg) > 1 && arg != "--":
-			found, used, err = g.parseCluster(arg[1:], args)
-		default:
-			err = fmt.Errorf("%q is not an option", arg)
-		}
+		found, used, err := g.parseArg(args[0], args[1:])
 		options = append(options, found...)
-		args = args[used:]
+		args = args[1+used:]
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -130,6 +118,32 @@ func parseArgs(args []string) ([]option, error) {
 		return options, errs[0]
 	}
 	return options, nil
+}
+
+// parseArg reads one argument; see parseLong.
+func (g grammar) parseArg(arg string, rest []string) ([]option, int, error) {
+	switch {
+	case strings.HasPrefix(arg, "--") && len(arg) > 2:
+		return g.parseLong(arg[2:], rest)
+	case strings.HasPrefix(arg, "-") && len(arg) > 1 && arg != "--":
+		return g.parseCluster(arg[1:], rest)
+	}
+	return nil, 0, fmt.Errorf("%q is not an option", arg)
+}
+
+// withoutBlank returns args without blank ones. A blank value of an option stays:
+// without it the option would take the next argument as its value. last reports
+// whether the final argument is not a value.
+func withoutBlank(args []string) (list []string, last bool) {
+	g := newGrammar()
+	for len(args) > 0 {
+		_, used, _ := g.parseArg(args[0], args[1:]) // dnsmasq reports what is wrong
+		if strings.TrimSpace(args[0]) != "" {
+			list, last = append(list, args[:1+used]...), used == 0
+		}
+		args = args[1+used:]
+	}
+	return list, last
 }
 
 // Options returns the options in args that dnsmasq understands, each as one argument
