@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -160,19 +161,28 @@ func (v *view) redirect(ctx context.Context, name federatedName, noWait bool) (b
 
 var errTooOld = errors.New("the data of an earlier run is too old")
 
-// reverseRecords returns the names of all Services that claim an address. An address
-// that is a ClusterIP belongs to that Service alone. An endpoint, which any user of a
-// namespace can write, must not claim it.
+// maxReverse is how many names an address has at most. Users of namespaces can let
+// thousands of Services claim one, and the reply is made by the goroutine that read the
+// query.
+const maxReverse = 64
+
+// reverseRecords returns the names of all Services that claim an address, or maxReverse of
+// them, by chance. An address that is a ClusterIP belongs to that Service alone. An
+// endpoint, which any user of a namespace can write, must not claim it.
 func (v *view) reverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	var owners, endpoints []string
 	var tooOld bool
-	for _, n := range v.reverse.nodes(addr) {
-		s := n.Value()
+	nodes := v.reverse.nodes(addr)
+	first := rand.IntN(max(1, len(nodes)))
+	for i := range nodes {
+		s := nodes[(first+i)%len(nodes)].Value()
 		switch {
 		case s == nil:
 		case s.headless:
 			tooOld = tooOld || v.tooOld(s)
-			endpoints = append(endpoints, reverseNames(s, addr)...)
+			if len(endpoints) < maxReverse {
+				endpoints = append(endpoints, reverseNames(s, addr)...)
+			}
 		default:
 			owners = append(owners, reverseNames(s, addr)...)
 		}
@@ -186,6 +196,7 @@ func (v *view) reverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	if len(owners) == 0 {
 		return nil, backend.ErrNotFound
 	}
+	owners = owners[:min(maxReverse, len(owners))]
 	slices.Sort(owners)
 	rs := make([]backend.Record, len(owners))
 	for i, name := range owners {

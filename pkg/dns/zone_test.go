@@ -198,6 +198,35 @@ func TestReverseClaims(t *testing.T) {
 	wantReverse(t, z, "10.0.0.9")
 }
 
+// However many Services claim an address, a reply has a few of their names, and each
+// name has its turn. A ClusterIP is still found.
+func TestReverseOfManyClaims(t *testing.T) {
+	const services, most = 300, 64
+	z := newZone()
+	for i := range services {
+		name := fmt.Sprintf("s%d", i)
+		z.SetService(headless("ns/" + name))
+		z.SetEndpoints(slice("ns/"+name, name, "10.0.0.1=x"))
+	}
+	z.Publish()
+	seen := map[string]bool{}
+	for range 200 {
+		names := reverse(z, "10.0.0.1")
+		if len(names) != most {
+			t.Fatalf("got %d names, want %d", len(names), most)
+		}
+		for _, name := range names {
+			seen[name] = true
+		}
+	}
+	if len(seen) != services {
+		t.Errorf("got %d different names, want %d", len(seen), services)
+	}
+	z.SetService(clusterIP("ns/web", "10.0.0.1"))
+	z.Publish()
+	wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
+}
+
 // An address stays with a Service that turns into one of another kind, and gets
 // the name that it has there.
 func TestReverseOfAnotherKind(t *testing.T) {
