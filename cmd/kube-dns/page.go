@@ -15,6 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/explain"
 	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/internal/statuspage"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
@@ -79,9 +80,17 @@ func (p *pageMaker) answers(ctx context.Context) statuspage.Part {
 		part.Level, part.Text = statuspage.Failed, "not ready: "+err.Error()
 		return part
 	}
-	c := p.zone.Counts()
-	part.Text = fmt.Sprintf("%d Services, %d endpoints, %d names", c.Services, c.Endpoints, c.Names)
+	part.Text = size(p.zone)
 	return part
+}
+
+// size describes what a zone answers from.
+func size(z *kubedns.Zone) string {
+	if z.Status() == backend.Stale {
+		return "the names of the snapshot" // which are not counted
+	}
+	c := z.Counts()
+	return fmt.Sprintf("%d Services, %d endpoints, %d names", c.Services, c.Endpoints, c.Names)
 }
 
 func (p *pageMaker) snapshot() statuspage.Part {

@@ -55,6 +55,20 @@ func TestSlowSync(t *testing.T) {
 	}
 }
 
+// While a snapshot answers, the page does not show the empty zone.
+func TestSizeOfSnapshot(t *testing.T) {
+	z, old := kubedns.NewZone(kubedns.Options{}), kubedns.NewZone(kubedns.Options{})
+	old.MarkSynced()
+	z.ServeStale(old, time.Now().Add(time.Hour), time.Now().Add(time.Hour))
+	if got := size(z); got != "the names of the snapshot" {
+		t.Errorf("%q", got)
+	}
+	z.MarkSynced()
+	if got := size(z); got != "0 Services, 0 endpoints, 0 names" {
+		t.Errorf("%q", got)
+	}
+}
+
 // /readiness has why changes do not arrive, and stays ready.
 func TestReadyInTrouble(t *testing.T) {
 	s := &status{
