@@ -176,6 +176,9 @@ func TestRestartWithoutAPIServer(t *testing.T) {
 	if text, err := get(k.status+"/readiness", 200); err != nil || !strings.HasPrefix(text, "ok (stale since ") {
 		t.Errorf("/readiness: got %q, %v, want how old the data is", text, err)
 	}
+	if page, err := get(k.status+"/", 200); err != nil || !strings.Contains(page, "the names of the snapshot") {
+		t.Errorf("/: got %q, %v, want where the names come from", page, err)
+	}
 
 	proxy.up(t)
 	eventually(t, 45*time.Second, func() error {

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -203,23 +201,6 @@ func (c *chaos) etcdStopped(t *testing.T) {
 		harm: "etcd killed, back after 20 s", scope: "all", target: asControl,
 		with: harmed.of(), without: undisturbed.of(), note: fmt.Sprintf("(a change shown %.1f s after its return)", took.Seconds()),
 	}, harmed, undisturbed)
-}
-
-// signal sends a signal to a process of the control plane.
-func (c *controlPlane) signal(t *testing.T, name string, sig syscall.Signal) {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(c.dir, "run", name+".pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	field, _, _ := strings.Cut(string(b), " ")
-	pid, err := strconv.Atoi(field)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, sig); err != nil {
-		t.Fatalf("signal %s: %v", name, err)
-	}
 }
 
 // watchesCut cuts all connections to the API server each second, while objects

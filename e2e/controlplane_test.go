@@ -53,20 +53,25 @@ func openControlPlane(dir string) (*controlPlane, error) {
 // kill ends kube-apiserver the hard way; restart brings it back.
 func (c *controlPlane) kill(t *testing.T) {
 	t.Helper()
-	file := filepath.Join(c.dir, "run", "kube-apiserver.pid")
-	b, err := os.ReadFile(file)
+	c.signal(t, "kube-apiserver", syscall.SIGKILL)
+	t.Cleanup(func() { c.restart(t) })
+}
+
+// signal sends a signal to a process of the control plane.
+func (c *controlPlane) signal(t *testing.T, name string, sig syscall.Signal) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(c.dir, "run", name+".pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	field, _, _ := strings.Cut(string(b), " ")
 	pid, err := strconv.Atoi(field)
 	if err != nil {
-		t.Fatalf("%s: %v", file, err)
+		t.Fatal(err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatalf("kill kube-apiserver: %v", err)
+	if err := syscall.Kill(pid, sig); err != nil {
+		t.Fatalf("signal %s: %v", name, err)
 	}
-	t.Cleanup(func() { c.restart(t) })
 }
 
 // restart starts what is not running.

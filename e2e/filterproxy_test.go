@@ -36,6 +36,11 @@ type filterProxy struct {
 	// marked counts the watches that brought a bookmark, other than the one that
 	// ends a list.
 	marked atomic.Int64
+	// fault may answer a request itself, and then reports true. Nil: none does.
+	fault atomic.Pointer[fault]
+	// http1 makes it speak HTTP/1.1 alone, else it speaks HTTP/2 alone. Set it while
+	// the proxy is down.
+	http1 bool
 
 	to    identity
 	addr  string
@@ -45,6 +50,9 @@ type filterProxy struct {
 	server *httptest.Server // nil while down
 	hung   chan struct{}    // closed: the watches that got it bring nothing any more
 }
+
+// A fault is what goes wrong with a request.
+type fault func(http.ResponseWriter, *http.Request) (answered bool)
 
 // startFilterProxy starts a proxy to the API server that id names.
 func startFilterProxy(t *testing.T, id identity) *filterProxy {
@@ -91,7 +99,7 @@ func (p *filterProxy) up(t *testing.T) {
 	_ = p.server.Listener.Close()
 	p.server.Listener = listener
 	p.server.Config.ErrorLog = p.proxy.ErrorLog
-	p.server.EnableHTTP2 = true
+	p.server.EnableHTTP2 = !p.http1
 	p.server.StartTLS()
 }
 
@@ -151,6 +159,9 @@ func (p *filterProxy) identity() identity {
 }
 
 func (p *filterProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f := p.fault.Load(); f != nil && (*f)(w, r) {
+		return
+	}
 	query := r.URL.Query()
 	if watch := query.Get("watch"); watch == "true" || watch == "1" {
 		version, err := strconv.ParseInt(query.Get("resourceVersion"), 10, 64)

@@ -5,7 +5,7 @@
 #   run.sh [go test flags]        for example: run.sh -run 'TestConformance/slices'
 #
 # The first run builds the control plane (cluster/build.sh: 4 to 10 minutes on
-# two cores, once); after that it takes about two and a half minutes.
+# two cores, once); after that it takes about six minutes.
 # Needs Go, dnsmasq, openssl and curl; not root. Environment, all optional:
 #
 #   KUBE_DNS_E2E_KEEP=1           keep logs and configuration, not only after a failure
