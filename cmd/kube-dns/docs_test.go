@@ -35,8 +35,8 @@ func TestDocs(t *testing.T) {
 		"config-map", "config-map-namespace", "config-dir", "config-period", "federations", "initial-sync-timeout",
 		"profiling", "version", "v", "vmodule", "log-flush-frequency",
 	}, docs.LegacyLogFlags...), []string{
-		"cache-size", "direct", "fast-path", "forward", "http-bind-address", "lameduck", "logging-format", "manifests",
-		"querylog-allow", "querylog-clients", "querylog-sample", "snapshot", "snapshot-max-age",
+		"autopath", "cache-size", "direct", "fast-path", "forward", "http-bind-address", "lameduck", "logging-format",
+		"manifests", "querylog-allow", "querylog-clients", "querylog-sample", "snapshot", "snapshot-max-age",
 	})
 
 	metrics := recordMetrics(t)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -61,9 +62,11 @@ type options struct {
 	forward            netip.AddrPort
 	direct             bool
 	cacheSize          int
+	autopath           bool
 	fastPath           bool
 	queryLog           queryLogFlags
 
+	search    []string            // search domains of the node, with trailing dot
 	upstreams []config.Nameserver // of nameservers, if they are used
 	version   *cli.VersionFlag
 	flags     *pflag.FlagSet
@@ -141,6 +144,9 @@ func (o *options) addForwardFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.direct, "direct", false,
 		"forward queries outside the cluster domain to the stub domains and upstreams of the configuration, "+
 			"single-label names included; lets kube-dns listen on port 53 without dnsmasq")
+	fs.BoolVar(&o.autopath, "autopath", false,
+		"reply to the first name of a pod's search list with the first name of the rest of the list that exists; "+
+			"the node's search domains come from /etc/resolv.conf. docs/autopath.md lists where it must stay off")
 	fs.Var(parsed(&o.cacheSize, parseSize, "size"), "cache-size",
 		"`bytes` of memory for replies of upstreams, such as 8Mi. 0: no cache")
 }
@@ -189,7 +195,29 @@ func (o *options) checkForwarding() error {
 		return fmt.Errorf("--direct and --forward=%s exclude each other: "+
 			"queries go to the servers of the configuration, or to one server", o.forward)
 	}
+	if o.autopath {
+		if err := o.readSearch(resolvConf); err != nil {
+			return fmt.Errorf("--autopath=true needs the search domains of the node: %w", err)
+		}
+	}
 	return o.checkCache(cgroup.MemoryLimit(cgroup.Root))
+}
+
+// readSearch reads the search domains of the node from a resolv.conf(5).
+func (o *options) readSearch(path string) error {
+	domains, err := config.ReadSearchDomains(path)
+	if err != nil {
+		return err
+	}
+	o.search = nil
+	for _, domain := range domains {
+		if strings.HasSuffix("."+domain+".", "."+o.domain) {
+			return fmt.Errorf("%s has the search domain %s of the cluster, so it is not that of the node: "+
+				"give the pod dnsPolicy: Default", path, domain)
+		}
+		o.search = append(o.search, domain+".")
+	}
+	return nil
 }
 
 // checkCache returns an error if the cache does not fit the memory limit that a file has.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,5 +29,36 @@ func TestCacheFitsMemoryLimit(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", size, err, want)
 		}
+	}
+}
+
+// --autopath needs the resolv.conf of the node, with search domains that are names.
+func TestAutopathReadsNode(t *testing.T) {
+	for text, want := range map[string]string{
+		"search corp.example Eu.Corp.Example.\n": "",
+		"search a_b.example\n":                   `search domain "a_b.example": `,
+		"search shop.svc.cluster.local corp.example\n": "search domain shop.svc.cluster.local of the cluster, " +
+			"so it is not that of the node: give the pod dnsPolicy: Default",
+		"search cluster.local\n": "search domain cluster.local of the cluster",
+	} {
+		path := filepath.Join(t.TempDir(), "resolv.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o, err := parseFlags([]string{"--autopath"}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = o.readSearch(path)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), path) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+		if want == "" && !slices.Equal(o.search, []string{"corp.example.", "eu.corp.example."}) {
+			t.Errorf("%q: %q", text, o.search)
+		}
+	}
+	o, _ := parseFlags([]string{"--autopath"}, io.Discard)
+	if err := o.readSearch("/no/such/file"); err == nil {
+		t.Error("a missing file is accepted")
 	}
 }

@@ -92,7 +92,8 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	p.server, err = skydns.New(skydns.Options{
 		Domain: o.domain, Backend: p.zone, Forwarder: forwarder, Version: cli.Version(), Registerer: p.registry,
 		MetricsNamespace: p.metrics.namespace, MetricsSubsystem: p.metrics.subsystem,
-		NoFastPath: !o.fastPath, Hold: startHold, Tap: p.queries.Tap(), Logger: log,
+		Autopath: o.autopath, SearchDomains: o.search, NoFastPath: !o.fastPath, Hold: startHold, Tap: p.queries.Tap(),
+		Logger: log,
 	})
 	if err != nil {
 		return nil, cli.Fatal(err)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -39,4 +40,46 @@ func ReadResolvConf(path string) ([]Nameserver, error) {
 		return nil, err // names the path
 	}
 	return parseResolvConf(b), nil
+}
+
+// ReadSearchDomains returns the search domains of the resolv.conf(5) at path in order, in
+// lower case without trailing dots: those of the last line with the word "search" or
+// "domain". The root, which some programs write for an empty list, is left out. A missing
+// file and a domain that is no name are errors.
+func ReadSearchDomains(path string) ([]string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err // names the path
+	}
+	domains, err := parseSearchDomains(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return domains, nil
+}
+
+func parseSearchDomains(b []byte) ([]string, error) {
+	var last []string
+	for line := range strings.Lines(string(b)) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) < 2:
+		case words[0] == "search":
+			last = words[1:]
+		case words[0] == "domain":
+			last = words[1:2]
+		}
+	}
+	var domains []string
+	for _, word := range last {
+		if word == "." {
+			continue
+		}
+		domain := strings.ToLower(strings.TrimSuffix(word, "."))
+		if reason := checkName(domain); reason != "" {
+			return nil, &invalidError{"search domain " + quote(word), reason}
+		}
+		domains = append(domains, domain)
+	}
+	return domains, nil
 }

@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,5 +78,37 @@ func TestReadResolvConf(t *testing.T) {
 	}
 	if got, err := config.ReadResolvConf(dir); err == nil {
 		t.Errorf("a directory: got %v, want an error", got)
+	}
+}
+
+func TestReadSearchDomains(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	read := func(text string) ([]string, error) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return config.ReadSearchDomains(path)
+	}
+	for text, want := range map[string][]string{
+		"":                                     nil,
+		"nameserver 192.0.2.1\n":               nil,
+		"search .\n":                           nil,
+		"search Corp.Example. eu.corp.example": {"corp.example", "eu.corp.example"},
+		"search a.example\nsearch b.example":   {"b.example"},
+		"domain a.example b.example\n":         {"a.example"},
+		"search a.example\n  search\n":         {"a.example"},
+	} {
+		got, err := read(text)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %q, %v, want %q", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"search a..example", "search a_b.example", "search -", "search 192.0.2.1:53"} {
+		if got, err := read(text); err == nil {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+	if got, err := config.ReadSearchDomains(path + ".none"); err == nil {
+		t.Errorf("a missing file: %q", got)
 	}
 }

@@ -36,6 +36,9 @@ func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 	found, err := z.backend.Records(ctx, q)
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
+		if m, err := z.search(ctx, r, wait); m != nil || err != nil {
+			return m, err
+		}
 		return z.negative(r, dns.RcodeNameError), nil
 	case errors.Is(err, backend.ErrNotReady):
 		return r.notReady(), nil

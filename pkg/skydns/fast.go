@@ -119,6 +119,9 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	case backend.PlainNoData:
 		return f.answerNegative(packet, room, wire.Success)
 	case backend.PlainNotFound:
+		if _, _, searched := f.zone.autopath.first(name, q.Type); searched {
+			return nil
+		}
 		return f.answerNegative(packet, room, wire.NameError)
 	default:
 		return nil

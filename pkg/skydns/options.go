@@ -46,6 +46,12 @@ type Options struct {
 	Hold time.Duration
 	// Tap takes samples of the queries and their replies. nil: none.
 	Tap *querylog.Tap
+	// Autopath replies to the first name of a pod's search list with the first name of the
+	// rest of the list that exists.
+	Autopath bool
+	// SearchDomains are those of the node in order, in lower case with a trailing dot. They
+	// come last in a pod's search list.
+	SearchDomains []string
 	// NoFastPath sends all packets through the slow path, and reads one packet at a
 	// time.
 	NoFastPath bool
@@ -74,6 +80,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.MetricsNamespace = cmp.Or(o.MetricsNamespace, "skydns")
 	o.MetricsSubsystem = cmp.Or(o.MetricsSubsystem, "skydns")
+	for _, domain := range o.SearchDomains {
+		if !dns.IsFqdn(domain) || dns.CanonicalName(domain) != domain || isBelow(domain, o.Domain) {
+			return o, fmt.Errorf("search domain %q: want a name outside %s in lower case with a trailing dot", domain, o.Domain)
+		}
+	}
 	for name, n := range map[string]int{
 		"MaxForwards": o.MaxForwards, "MaxWildcards": o.MaxWildcards, "MaxTCPConns": o.MaxTCPConns,
 	} {

@@ -42,6 +42,9 @@ func New(opts Options) (*Server, error) {
 		panicLog: throttle{every: time.Second},
 		packLog:  throttle{every: time.Minute},
 	}
+	if opts.Autopath {
+		r.autopath = newAutopath(opts.Domain, opts.SearchDomains)
+	}
 	opts.Forwarder.ResolveWith(r.addresses)
 	r.metrics = newMetrics(opts, socketsPerPort(), r.forwards.taken)
 	s := &Server{responder: r, options: opts}

@@ -1,6 +1,7 @@
 package skydns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -21,6 +22,7 @@ type zone struct {
 	domain    string
 	backend   backend.Backend
 	forwarder *upstream.Forwarder
+	autopath  *autopath // nil: off
 	version   string
 	log       *slog.Logger
 }
@@ -158,32 +160,33 @@ func (z *zone) addresses(ctx context.Context, name string) ([]netip.Addr, bool) 
 // followBoth looks up the addresses of both families at the same time: IPv4 first. The
 // records of one family are returned also when the other one fails.
 func (z *zone) followBoth(ctx context.Context, wait bool, name string) ([]dns.RR, error) {
-	var chains [2]chain
+	chains, err := z.families(ctx, wait, name)
+	return append(chains[0].rrs, chains[1].rrs...), err
+}
+
+// families follows a name for both families, IPv4 first.
+func (z *zone) families(ctx context.Context, wait bool, name string) (chains [2]chain, err error) {
 	var errs [2]error
 	var panics [2]any
-	var families sync.WaitGroup
+	var running sync.WaitGroup
 	for i, qtype := range []uint16{backend.TypeA, backend.TypeAAAA} {
 		family := func() {
 			defer func() { panics[i] = recover() }()
 			chains[i], errs[i] = z.follow(ctx, wait, name, qtype)
 		}
 		if wait {
-			families.Go(family)
+			running.Go(family)
 		} else {
 			family()
 		}
 	}
-	families.Wait()
+	running.Wait()
 	for _, trouble := range panics {
 		if trouble != nil {
 			panic(trouble) // in the goroutine that recovers it
 		}
 	}
-	err := errs[0]
-	if err == nil {
-		err = errs[1]
-	}
-	return append(chains[0].rrs, chains[1].rrs...), err
+	return chains, cmp.Or(errs[0], errs[1])
 }
 
 // keepFromCaches makes sure that dnsmasq does not cache a reply with a CNAME to a name

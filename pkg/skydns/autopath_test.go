@@ -1,0 +1,201 @@
+package skydns_test
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
+)
+
+// An internet is a server for outside names. Its names have an answer section for A and
+// AAAA as zone text, or "fails". All other names do not exist.
+type internet struct {
+	a, aaaa map[string]string
+	lame    bool // sends NXDOMAIN for AAAA of names without one
+
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+func (n *internet) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+	name := strings.ToLower(q.Question[0].Name)
+	n.mu.Lock()
+	if n.asked == nil {
+		n.asked = map[string]int{}
+	}
+	n.asked[name]++
+	n.mu.Unlock()
+	m := new(dns.Msg).SetReply(q)
+	own, other := n.a, n.aaaa
+	if q.Question[0].Qtype == dns.TypeAAAA {
+		own, other = other, own
+	}
+	text, found := own[name]
+	_, foundOther := other[name]
+	switch {
+	case text == "fails":
+		m.Rcode = dns.RcodeServerFailure
+	case !found && (!foundOther || n.lame):
+		m.Rcode = dns.RcodeNameError
+	case text != "":
+		for line := range strings.SplitSeq(text, "\n") {
+			rr, err := dns.NewRR(line)
+			if err != nil {
+				panic(err)
+			}
+			m.Answer = append(m.Answer, rr)
+		}
+	}
+	if len(m.Answer) == 0 {
+		m.Ns = []dns.RR{&dns.SOA{
+			Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 300},
+			Ns:  ".", Mbox: ".", Minttl: 45,
+		}}
+	}
+	_ = w.WriteMsg(m)
+}
+
+// autopathServer runs a server of twinZone, on a node with the search domain corp.example.
+func autopathServer(t testing.TB, n *internet, opts skydns.Options, node ...string) string {
+	t.Helper()
+	f := upstream.NewForwarder(upstream.Options{Direct: true, CacheSize: cacheSize})
+	t.Cleanup(f.Close)
+	f.SetRoutes([]netip.AddrPort{dnstest.NewServer(t, n).AddrPort()}, nil)
+	if node == nil {
+		node = []string{"corp.example."}
+	}
+	opts.Backend, opts.Forwarder, opts.SearchDomains = twinZone(), f, node
+	return serve(t, opts)
+}
+
+// TestAutopath has what a client gets for the first name of its search list.
+func TestAutopath(t *testing.T) {
+	n := &internet{
+		a: map[string]string{
+			"www.example.com.":             "www.example.com. 300 IN CNAME cdn.example.net.\ncdn.example.net. 20 IN A 192.0.2.1",
+			"both.example.com.":            "both.example.com. 300 IN A 192.0.2.2",
+			"git.dev.corp.example.":        "git.dev.corp.example. 300 IN A 192.0.2.3",
+			"git.dev.":                     "git.dev. 300 IN A 203.0.113.66",
+			"fails.example.com.":           "fails",
+			"later.dev.corp.example.":      "fails",
+			"later.dev.":                   "later.dev. 300 IN A 203.0.113.66",
+			"empty.dev.corp.example.":      "",
+			"empty.dev.":                   "empty.dev. 300 IN A 203.0.113.66",
+			"dangling.example.com.":        "dangling.example.com. 300 IN CNAME none.example.com.",
+			"web.example.com.":             "web.example.com. 300 IN A 192.0.2.4",
+			"not-ready.two.":               "not-ready.two. 300 IN A 203.0.113.66",
+			"localhost.localdomain.":       "localhost.localdomain. 300 IN A 127.0.0.1",
+			"x.y.example.com.corp.example": "",
+		},
+		aaaa: map[string]string{"both.example.com.": "both.example.com. 10 IN AAAA 2001:db8::2"},
+	}
+	addr := autopathServer(t, n, skydns.Options{Autopath: true})
+	const nxdomain = "NXDOMAIN"
+	for _, tt := range []struct {
+		name    string
+		qtype   uint16
+		want    string // the answer section, or NXDOMAIN
+		ttl     string
+		noReply bool
+	}{
+		{name: "www.example.com.ns", qtype: dns.TypeA, ttl: "20", want: "CNAME www.example.com. CNAME cdn.example.net. A 192.0.2.1"},
+		{name: "WWW.example.COM.other-Namespace", qtype: dns.TypeA, ttl: "20", want: "CNAME www.example.com. CNAME cdn.example.net. A 192.0.2.1"},
+		// Both families agree on the candidate.
+		{name: "www.example.com.ns", qtype: dns.TypeAAAA, want: "CNAME www.example.com."},
+		{name: "both.example.com.ns", qtype: dns.TypeA, ttl: "30", want: "CNAME both.example.com. A 192.0.2.2"},
+		{name: "both.example.com.ns", qtype: dns.TypeAAAA, ttl: "10", want: "CNAME both.example.com. AAAA 2001:db8::2"},
+		// The order of the list: svc.<zone>, <zone>, the node's domain, the name.
+		{name: "dual.ns.shop", qtype: dns.TypeA, ttl: "30", want: "CNAME dual.ns.svc.cluster.local. A 10.0.0.2"},
+		{name: "web.ns.shop", qtype: dns.TypeAAAA, want: "CNAME web.ns.svc.cluster.local."},
+		{name: "web.ns.svc.shop", qtype: dns.TypeA, want: "CNAME web.ns.svc.cluster.local. A 10.0.0.1"},
+		{name: "web.ns.svc.cluster.local.shop", qtype: dns.TypeA, want: "CNAME web.ns.svc.cluster.local. A 10.0.0.1"},
+		{name: "git.dev.ns", qtype: dns.TypeA, want: "CNAME git.dev.corp.example. A 192.0.2.3"},
+		{name: "git.dev.ns", qtype: dns.TypeAAAA, want: "CNAME git.dev.corp.example."},
+		// The client has to go on.
+		{name: "fails.example.com.ns", qtype: dns.TypeA, want: nxdomain},
+		{name: "later.dev.ns", qtype: dns.TypeA, want: nxdomain},
+		{name: "empty.dev.ns", qtype: dns.TypeA, want: nxdomain},
+		{name: "dangling.example.com.ns", qtype: dns.TypeA, want: nxdomain},
+		{name: "none.example.com.ns", qtype: dns.TypeA, want: nxdomain},
+		// Names of Services in the namespace are no outside names.
+		{name: "not-ready.two.ns", qtype: dns.TypeA, want: nxdomain},
+		{name: "web.example.com.ns", qtype: dns.TypeA, want: nxdomain},
+		{name: "web.example.com.shop", qtype: dns.TypeA, want: "CNAME web.example.com. A 192.0.2.4"},
+		// Other names and types.
+		{name: "www.ns", qtype: dns.TypeA, want: nxdomain},
+		{name: "www.example.com.ns", qtype: dns.TypeMX, want: nxdomain},
+		{name: "www.example.com.ns", qtype: dns.TypeSRV, want: nxdomain},
+	} {
+		for _, tcp := range []bool{false, true} {
+			reply := dnstest.Exchange(t, addr, dnstest.Query(tt.name+".svc.cluster.local", tt.qtype), tcp)
+			got := brief(reply)
+			if got != tt.want {
+				t.Errorf("%s %s: %s, want %s", tt.name, dns.Type(tt.qtype), got, tt.want)
+			}
+			for _, rr := range reply.Answer {
+				if ttl := ttlText(rr); tt.ttl != "" && !tcp && ttl != tt.ttl {
+					t.Errorf("%s %s: TTL %s, want %s", tt.name, dns.Type(tt.qtype), ttl, tt.ttl)
+				}
+			}
+			if len(reply.Answer) > 0 && reply.Answer[len(reply.Answer)-1].Header().Rrtype == dns.TypeCNAME && len(reply.Ns) != 1 {
+				t.Errorf("%s %s: NODATA without SOA", tt.name, dns.Type(tt.qtype))
+			}
+		}
+	}
+	if asked := slices.Sorted(maps.Keys(n.asked)); slices.Contains(asked, "not-ready.two.corp.example.") {
+		t.Errorf("a name of a Service left the cluster: %v", asked)
+	}
+}
+
+// brief returns types and data of the answer section, or the rcode.
+func brief(m *dns.Msg) string {
+	if m.Rcode != dns.RcodeSuccess {
+		return dns.RcodeToString[m.Rcode]
+	}
+	var words []string
+	for _, rr := range m.Answer {
+		fields := strings.Fields(rr.String())
+		words = append(words, fields[3:]...)
+	}
+	return strings.Join(words, " ")
+}
+
+func ttlText(rr dns.RR) string { return strings.Fields(rr.String())[1] }
+
+// An upstream may send NXDOMAIN for the family that a name has not: both families still
+// agree on the candidate.
+func TestAutopathWithLameUpstream(t *testing.T) {
+	n := &internet{lame: true, a: map[string]string{
+		"git.dev.corp.example.": "git.dev.corp.example. 300 IN A 192.0.2.3", "git.dev.": "git.dev. 300 IN A 203.0.113.66",
+	}, aaaa: map[string]string{"git.dev.": "git.dev. 300 IN AAAA 2001:db8::66"}}
+	addr := autopathServer(t, n, skydns.Options{Autopath: true})
+	reply := dnstest.Exchange(t, addr, dnstest.Query("git.dev.ns.svc.cluster.local", dns.TypeAAAA), false)
+	if got := brief(reply); got != "CNAME git.dev.corp.example." {
+		t.Error(got)
+	}
+}
+
+// With more search domains than all clients use, the end of the list is the client's.
+func TestAutopathWithManyDomains(t *testing.T) {
+	n := &internet{a: map[string]string{
+		"a.dev.c.example.": "a.dev.c.example. 9 IN A 192.0.2.3", "b.dev.": "b.dev. 9 IN A 203.0.113.66",
+		"c.dev.d.example.": "c.dev.d.example. 9 IN A 203.0.113.66",
+	}}
+	addr := autopathServer(t, n, skydns.Options{Autopath: true}, "a.example.", "b.example.", "c.example.", "d.example.")
+	for name, want := range map[string]string{
+		"a.dev": "CNAME a.dev.c.example. A 192.0.2.3", "b.dev": "NXDOMAIN", "c.dev": "NXDOMAIN",
+	} {
+		reply := dnstest.Exchange(t, addr, dnstest.Query(name+".ns.svc.cluster.local", dns.TypeA), false)
+		if got := brief(reply); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
