@@ -133,7 +133,7 @@ func TestRefused(t *testing.T) {
 		{"nothing to do", nil, "give either -server or -manifests"},
 		{"both", []string{"-server", "a:1", "-manifests", "b"}, "give either -server or -manifests"},
 		{"unknown vectors", []string{"-server", "a:1", "99"},
-			`no vectors "99": the first is 01-clusterip, the last 14-unready`},
+			`no vectors "99": the first is 01-clusterip, the last 16-lean`},
 		{"missing file", []string{"-server", "a:1", "none.yaml"}, "none.yaml"},
 		{"no query", []string{"-server", "a:1", "-run", "nothing"}, `-run "nothing" matches no query`},
 		{"expression", []string{"-server", "a:1", "-run", "("}, "invalid value"},

@@ -100,7 +100,7 @@ func (o *options) serverFlags(fs *flag.FlagSet) {
 		o.endpoints = mode
 		return nil
 	})
-	o.features = []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices}
+	o.features = []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices, conformance.FeatureDnsmasq}
 	fs.Func("features", "`features` of cluster and server (default "+strings.Join(o.features, ",")+")",
 		func(text string) error {
 			o.features = strings.FieldsFunc(text, func(r rune) bool { return r == ',' })

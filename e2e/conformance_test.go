@@ -25,15 +25,15 @@ func TestConformance(t *testing.T) {
 	}{
 		{"slices", true, false, "EndpointSlice", conformance.Suite{
 			Endpoints: conformance.EndpointsAsSlices,
-			Features:  []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices},
+			Features:  []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices, conformance.FeatureDnsmasq},
 		}},
 		{"slices forbidden", false, false, "Endpoints", conformance.Suite{
 			Endpoints: conformance.EndpointsAsIs,
-			Features:  []string{conformance.FeatureDualStack},
+			Features:  []string{conformance.FeatureDualStack, conformance.FeatureDnsmasq},
 		}},
 		{"slices absent", true, true, "Endpoints", conformance.Suite{
 			Endpoints: conformance.EndpointsAsIs,
-			Features:  []string{conformance.FeatureDualStack},
+			Features:  []string{conformance.FeatureDualStack, conformance.FeatureDnsmasq},
 		}},
 	} {
 		t.Run(mode.name, func(t *testing.T) {

@@ -67,7 +67,7 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	fs.BoolVar(&f.once, "once", false, "ask each probe once, print what comes out, and exit: with 0 when all have an answer")
 
 	fs.StringVar(&f.dnsmasqAddr, "dnsmasq-addr", "127.0.0.1", "`host` of the dnsmasq whose counters are exported")
-	fs.IntVar(&f.dnsmasqPort, "dnsmasq-port", 53, "`port` of that dnsmasq")
+	fs.IntVar(&f.dnsmasqPort, "dnsmasq-port", 53, "`port` of that dnsmasq; 0: there is none")
 	fs.IntVar(&f.pollMillis, "dnsmasq-poll-interval-ms", 5000, "pause between two polls of dnsmasq, in `milliseconds`")
 
 	fs.StringVar(&f.prometheusAddr, "prometheus-addr", "0.0.0.0", "`address` to serve HTTP on: metrics, "+
@@ -82,7 +82,7 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	cli.AddGNUFlags(fs)
 
 	check(fs, "dnsmasq-addr", func() error { return checkHost(f.dnsmasqAddr) })
-	check(fs, "dnsmasq-port", func() error { return between(f.dnsmasqPort, 1, 65535) })
+	check(fs, "dnsmasq-port", func() error { return between(f.dnsmasqPort, 0, 65535) })
 	check(fs, "dnsmasq-poll-interval-ms", func() error { return atLeast(f.pollMillis, 1) })
 	check(fs, "prometheus-addr", func() error { return cli.CheckHost(f.prometheusAddr) })
 	check(fs, "prometheus-port", func() error { return between(f.prometheusPort, 0, 65535) })

@@ -63,21 +63,21 @@ func once(ctx context.Context, probes []sidecar.Target, stdout io.Writer) error 
 // serve runs the sidecar until ctx is done.
 func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	reg := httpd.NewRegistry(f.prometheusNamespace, cli.Version())
-	dnsmasqAddr := address(f.dnsmasqAddr, f.dnsmasqPort)
-	server, err := sidecar.New(sidecar.Options{
-		Targets: f.probes,
-		Stats: func(ctx context.Context) (chaos.Stats, error) {
-			return chaos.QueryStats(ctx, dnsmasqAddr)
-		},
-		Upstreams: func(ctx context.Context) ([]chaos.Server, error) {
-			return chaos.QueryServers(ctx, dnsmasqAddr)
-		},
+	options := sidecar.Options{
+		Targets:        f.probes,
 		PollInterval:   f.pollInterval(),
 		Metrics:        sidecar.NewMetrics(reg, f.prometheusNamespace),
 		MetricsPath:    f.prometheusPath,
 		MetricsHandler: httpd.MetricsHandler(reg),
 		Log:            log,
-	})
+	}
+	dnsmasqAddr := "none"
+	if f.dnsmasqPort != 0 {
+		dnsmasqAddr = address(f.dnsmasqAddr, f.dnsmasqPort)
+		options.Stats = func(ctx context.Context) (chaos.Stats, error) { return chaos.QueryStats(ctx, dnsmasqAddr) }
+		options.Upstreams = func(ctx context.Context) ([]chaos.Server, error) { return chaos.QueryServers(ctx, dnsmasqAddr) }
+	}
+	server, err := sidecar.New(options)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("%w (--prometheus-addr, --prometheus-port)", err)
 	}
-	if len(f.probes) == 0 {
+	if len(f.probes) == 0 && f.dnsmasqPort != 0 {
 		log.Info("no --probe is given: exporting the counters of dnsmasq alone")
 	}
 	log.Info("serving HTTP", "address", ln.Addr().String(), "probes", len(f.probes), "dnsmasq", dnsmasqAddr)

@@ -14,7 +14,7 @@ import (
 
 // TestKubeDNS plays all vectors against the real kube-dns, which reads its
 // objects from files: Endpoints as they are, the EndpointSlices that stand for
-// them, and both with the slow path of the server alone.
+// them, and both with the slow path of the server alone; and without dnsmasq.
 func TestKubeDNS(t *testing.T) {
 	binary := buildKubeDNS(t)
 	files, err := conformance.Vectors(conformance.Zone)
@@ -24,11 +24,14 @@ func TestKubeDNS(t *testing.T) {
 	runs := []struct {
 		name      string
 		endpoints conformance.EndpointsMode
+		shape     string
 		args      []string
 	}{
-		{"endpoints", conformance.EndpointsAsIs, nil},
-		{"slices", conformance.EndpointsAsSlices, nil},
-		{"without fast path", conformance.EndpointsAndSlices, []string{"--fast-path=false"}},
+		{"endpoints", conformance.EndpointsAsIs, conformance.FeatureDnsmasq, nil},
+		{"slices", conformance.EndpointsAsSlices, conformance.FeatureDnsmasq, nil},
+		{"without fast path", conformance.EndpointsAndSlices, conformance.FeatureDnsmasq, []string{"--fast-path=false"}},
+		{"lean", conformance.EndpointsAsSlices, conformance.FeatureLean,
+			[]string{"--direct", "--cache-size=1Mi", "--autopath"}},
 	}
 	// They mostly wait, so all run at once, however few processors there are.
 	var group sync.WaitGroup
@@ -40,7 +43,7 @@ func TestKubeDNS(t *testing.T) {
 					Target:    conformance.NewManifestTarget(t, binary, run.args...),
 					Resolver:  startResolver(t),
 					Endpoints: run.endpoints,
-					Features:  []string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices},
+					Features:  append([]string{conformance.FeatureDualStack, conformance.FeatureEndpointSlices}, run.shape),
 				}
 				suite.Run(t, files)
 			})

@@ -14,7 +14,7 @@ var exampleNames = names{resolver: netip.MustParseAddrPort("127.0.0.1:53")}
 
 func (f File) validate() error {
 	for _, feature := range f.Requires {
-		if feature != FeatureDualStack && feature != FeatureEndpointSlices {
+		if !slices.Contains(features, feature) {
 			return fmt.Errorf("requires: unknown feature %q", feature)
 		}
 	}

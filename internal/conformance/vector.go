@@ -11,7 +11,15 @@ const (
 	FeatureDualStack = "dualstack"
 	// FeatureEndpointSlices: the server under test reads EndpointSlices.
 	FeatureEndpointSlices = "endpointslices"
+	// FeatureDnsmasq: the server leaves names of one label and search paths to dnsmasq and
+	// to clients.
+	FeatureDnsmasq = "dnsmasq"
+	// FeatureLean: the server runs without dnsmasq, with --direct and --autopath.
+	FeatureLean = "lean"
 )
+
+// features are all of them.
+var features = []string{FeatureDualStack, FeatureEndpointSlices, FeatureDnsmasq, FeatureLean}
 
 // A File is one topic: objects, questions and their expected replies.
 type File struct {

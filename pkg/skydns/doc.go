@@ -10,7 +10,7 @@
 //	respond.go       classify the question, and choose who answers it
 //	answer.go        from the zone's data
 //	zone.go          through aliases, also to names of upstreams
-//	autopath.go      through the search list of a pod
+//	autopath.go      the search list of a pod: search.go
 //	pending.go       queries whose reply takes time, and their number
 //	reply.go         make a reply, and fit it to the client's size
 //	counters.go      count it

@@ -29,6 +29,7 @@ var folders = map[string]struct {
 	"overlays/drop-in":       {api.LevelBaseline, "1.22"}, // 1.19 as such
 	"overlays/modern":        {api.LevelRestricted, "1.22"},
 	"overlays/cluster-first": {api.LevelRestricted, "1.22"},
+	"overlays/lean":          {api.LevelRestricted, "1.22"},
 	"overlays/dual-stack":    {api.LevelRestricted, "1.22"},
 	"overlays/node-local":    {api.LevelRestricted, "1.22"},
 	"overlays/autoscaler":    {api.LevelRestricted, "1.22"},
