@@ -29,6 +29,8 @@ RUN mkdir /out /tools && \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -C tools -o /tools/ ./debroot && \
     go build -C tools -o /usr/local/bin/ ./sbom
 RUN images/root.sh static /static
+# For upstreams over TLS.
+RUN install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /top/kube-dns/etc/ssl/certs/ca-certificates.crt
 # Every image has its version, license texts and a list of contents.
 RUN for command in kube-dns dnsmasq-nanny sidecar node-cache; do \
       share=/top/$command/usr/share/kube-dns; \

@@ -107,10 +107,17 @@ func (s *settings) use(in config.InUse) {
 		}
 	}
 	stubs := map[string][]upstream.StubServer{}
+	tlsNames := map[netip.AddrPort]string{}
+	note := func(ns config.Nameserver) {
+		if ns.TLS {
+			tlsNames[ns.AddrPort] = ns.ServerName
+		}
+	}
 	for _, stub := range cfg.StubDomains {
 		for _, server := range stub.Servers {
 			s := upstream.StubServer{Addr: server.Nameserver.AddrPort, Host: server.Host}
 			stubs[stub.Domain] = append(stubs[stub.Domain], s)
+			note(server.Nameserver)
 		}
 	}
 	shown := &shownConfig{
@@ -120,9 +127,10 @@ func (s *settings) use(in config.InUse) {
 	addrs := make([]netip.AddrPort, len(upstreams))
 	for i, u := range upstreams {
 		addrs[i] = u.AddrPort
+		note(u)
 		shown.Upstreams = append(shown.Upstreams, u.String())
 	}
-	s.forwarder.SetRoutes(addrs, stubs)
+	s.forwarder.SetServers(addrs, stubs, tlsNames)
 	s.zone.SetFederations(cfg.Federations)
 	s.shown.Store(shown)
 	s.valid.Set(1)

@@ -63,7 +63,7 @@ func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs,
 	}
 	if o.configMap != "" {
 		in.config, err = kube.NewConfigMap(kube.ConfigMapOptions{
-			Client: client, Namespace: o.configMapNamespace, Name: o.configMap, Log: log, Metrics: metrics,
+			Client: client, Namespace: o.configMapNamespace, Name: o.configMap, TLS: o.direct, Log: log, Metrics: metrics,
 		})
 	}
 	return in, err
@@ -85,7 +85,7 @@ func waitingForManifests(m *manifest.Source) string {
 // localConfig is the configuration that needs no API server.
 func localConfig(o *options) config.Source {
 	if o.configDir != "" {
-		return config.Dir{Path: o.configDir, Period: o.configPeriod}
+		return config.Dir{Path: o.configDir, Period: o.configPeriod, TLS: o.direct}
 	}
 	return config.Static{Federations: o.federations, Upstreams: o.upstreams}
 }
@@ -95,5 +95,7 @@ func lastGoodFile(o *options, log *slog.Logger) *config.LastGood {
 	if o.snapshot == "" {
 		return nil
 	}
-	return config.NewLastGood(o.snapshot+".config", "", log)
+	lastGood := config.NewLastGood(o.snapshot+".config", "", log)
+	lastGood.TLS = o.direct
+	return lastGood
 }

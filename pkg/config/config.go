@@ -64,6 +64,25 @@ func (s StubServer) String() string {
 // includes the port, as net.Dial requires: "192.0.2.1:53" or "[2001:db8::1]:53".
 type Nameserver struct {
 	netip.AddrPort
+	// TLS: queries go over TLS (RFC 7858). ServerName is the name in the server's
+	// certificate; empty: its address.
+	TLS        bool
+	ServerName string
+}
+
+// tlsScheme begins a server over TLS.
+const tlsScheme = "tls://"
+
+// String returns the server as Parse reads it, with its port.
+func (n Nameserver) String() string {
+	text := n.AddrPort.String()
+	if n.TLS {
+		text = tlsScheme + text
+	}
+	if n.ServerName != "" {
+		text += "#" + n.ServerName
+	}
+	return text
 }
 
 // An Update is what a Source read.

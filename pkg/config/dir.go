@@ -22,6 +22,8 @@ type Dir struct {
 	// Reread makes Run read the directory and report it, even unchanged, for each
 	// signal, such as SIGHUP. It may be nil.
 	Reread <-chan os.Signal
+	// TLS accepts servers over TLS, as ParseTLS does.
+	TLS bool
 }
 
 var _ Source = Dir{}
@@ -112,7 +114,7 @@ func (d Dir) read() reading {
 			r.keys = append(r.keys, name)
 		}
 	}
-	if r.Config, err = Parse(files); err != nil {
+	if r.Config, err = parse(files, d.TLS); err != nil {
 		r.Err = fmt.Errorf("config directory %s: %w", d.Path, err)
 	}
 	return r

@@ -24,6 +24,8 @@ type LastGood struct {
 	source string
 	next   chan Config // holds the newest configuration that is not written yet
 	log    *slog.Logger
+	// TLS accepts servers over TLS, as ParseTLS does.
+	TLS bool
 }
 
 // NewLastGood returns a LastGood that uses the file at path. source names where
@@ -80,7 +82,7 @@ func (l *LastGood) load() (cfg Config, version string, ok bool, err error) {
 		return Config{}, "", false, err
 	}
 	delete(files, keySource)
-	cfg, err = Parse(files)
+	cfg, err = parse(files, l.TLS)
 	if err != nil {
 		return Config{}, "", false, fmt.Errorf("file %s: %w", l.path, err)
 	}

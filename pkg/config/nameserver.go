@@ -109,12 +109,48 @@ func ParseNameserverList(csv string) ([]Nameserver, error) {
 
 // newNameserver returns the same value for an IPv4 address and its IPv4-mapped form.
 func newNameserver(addr netip.Addr, port uint16) Nameserver {
-	return Nameserver{netip.AddrPortFrom(addr.Unmap(), port)}
+	return Nameserver{AddrPort: netip.AddrPortFrom(addr.Unmap(), port)}
 }
 
-// parseStubServer parses a server of a stub domain: a form of ParseNameserver, or a host
+const (
+	// tlsPort is the port of a server over TLS that is given without one (RFC 7858).
+	tlsPort  = 853
+	tlsForms = "want tls:// and an IP address, with a port if it is not 853, and after # the name in the " +
+		"server's certificate if that is not for the address: tls://192.0.2.1 or tls://192.0.2.1:853#dns.example.com"
+)
+
+// parseServer parses a form of ParseNameserver, or with tls a server over TLS.
+func parseServer(s string, tls bool) (ns Nameserver, reason string) {
+	rest, isTLS := strings.CutPrefix(s, tlsScheme)
+	switch {
+	case !isTLS:
+		return parseNameserver(s)
+	case !tls:
+		return Nameserver{}, "dnsmasq cannot send queries over TLS; write an address without tls://, " +
+			"or run kube-dns without dnsmasq, with --direct"
+	}
+	host, name, named := strings.Cut(rest, "#")
+	if named && checkName(name) != "" {
+		return Nameserver{}, "the name after #: " + checkName(name) + "; " + tlsForms
+	}
+	addr, err := netip.ParseAddr(host)
+	if err == nil {
+		host = netip.AddrPortFrom(addr, tlsPort).String()
+	}
+	if ns, reason = parseNameserver(host); reason != "" {
+		return Nameserver{}, tlsForms
+	}
+	ns.TLS, ns.ServerName = true, name
+	return ns, ""
+}
+
+// parseStubServer parses a server of a stub domain: a form of parseServer, or a host
 // name. An address without a port must be in its canonical form (RFC 5952).
-func parseStubServer(s string) (server StubServer, reason string) {
+func parseStubServer(s string, tls bool) (server StubServer, reason string) {
+	if strings.HasPrefix(s, tlsScheme) {
+		server.Nameserver, reason = parseServer(s, tls)
+		return server, reason
+	}
 	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
 		if canonical := addr.Unmap().String(); canonical != s {
 			return StubServer{}, "write this address in its canonical form, " + canonical

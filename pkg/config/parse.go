@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -57,18 +58,28 @@ func (e *KeyError) Error() string {
 // upstreamNameservers.
 //
 // Compat: the last of several equal names in a JSON object or in federations counts.
-func Parse(files map[string]string) (Config, error) {
+func Parse(files map[string]string) (Config, error) { return parse(files, false) }
+
+// ParseTLS is Parse for readers that can send queries over TLS: servers may be written as
+// "tls://192.0.2.1", with the port 853, or "tls://192.0.2.1:853#name" with the name in the
+// server's certificate. One address cannot be given in two ways.
+func ParseTLS(files map[string]string) (Config, error) { return parse(files, true) }
+
+func parse(files map[string]string, tls bool) (Config, error) {
 	var cfg Config
 	var err error
 	if cfg.Federations, err = ParseFederations(files[keyFederations]); err != nil {
 		return Config{}, keyError(keyFederations, err)
 	}
-	if cfg.StubDomains, err = parseStubDomains(files[keyStubDomains]); err != nil {
+	if cfg.StubDomains, err = parseStubDomains(files[keyStubDomains], tls); err != nil {
 		return Config{}, keyError(keyStubDomains, err)
 	}
 	cfg.Repeated = repeatedNames(files[keyStubDomains])
-	if cfg.Upstreams, err = parseUpstreams(files[keyUpstreams]); err != nil {
+	if cfg.Upstreams, err = parseUpstreams(files[keyUpstreams], tls); err != nil {
 		return Config{}, keyError(keyUpstreams, err)
+	}
+	if err := cfg.checkTLS(); err != nil {
+		return Config{}, err
 	}
 	for key := range files {
 		if meant := meantKey(key); meant != "" && meant != key {
@@ -79,13 +90,43 @@ func Parse(files map[string]string) (Config, error) {
 	return cfg, nil
 }
 
+// checkTLS returns an error if one address is given in two ways: with and without TLS, or
+// with two names.
+func (c Config) checkTLS() error {
+	seen := map[netip.AddrPort]Nameserver{}
+	check := func(key string, ns Nameserver) error {
+		before, found := seen[ns.AddrPort]
+		if seen[ns.AddrPort] = ns; found && before != ns {
+			return &KeyError{Key: key, Value: "server " + quote(ns.String()),
+				Reason: "the same address is also given as " + before.String() + "; write one of them everywhere"}
+		}
+		return nil
+	}
+	for _, stub := range c.StubDomains {
+		for _, server := range stub.Servers {
+			if server.Host != "" {
+				continue
+			}
+			if err := check(keyStubDomains, server.Nameserver); err != nil {
+				return err
+			}
+		}
+	}
+	for _, ns := range c.Upstreams {
+		if err := check(keyUpstreams, ns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // meantKey returns the key that a mistyped one was meant to be, or "".
 func meantKey(key string) string {
 	const typos = 3
 	return spelling.Nearest(key, []string{keyFederations, keyStubDomains, keyUpstreams}, typos)
 }
 
-func parseStubDomains(text string) ([]StubDomain, error) {
+func parseStubDomains(text string, tls bool) ([]StubDomain, error) {
 	var servers map[string][]string
 	if err := decode(text, &servers, stubDomainsForm); err != nil {
 		return nil, err
@@ -97,7 +138,7 @@ func parseStubDomains(text string) ([]StubDomain, error) {
 		}
 		stub := StubDomain{Domain: domain}
 		for _, s := range servers[domain] {
-			server, reason := parseStubServer(s)
+			server, reason := parseStubServer(s, tls)
 			if reason != "" {
 				return nil, &invalidError{"server " + quote(s) + " of domain " + quote(domain), reason}
 			}
@@ -132,7 +173,7 @@ func repeatedNames(text string) []string {
 	return slices.Sorted(maps.Keys(count))
 }
 
-func parseUpstreams(text string) ([]Nameserver, error) {
+func parseUpstreams(text string, tls bool) ([]Nameserver, error) {
 	var servers []string
 	if err := decode(text, &servers, upstreamsForm); err != nil {
 		return nil, err
@@ -142,7 +183,7 @@ func parseUpstreams(text string) ([]Nameserver, error) {
 	}
 	var list []Nameserver
 	for _, s := range servers {
-		ns, reason := parseNameserver(s)
+		ns, reason := parseServer(s, tls)
 		if reason != "" {
 			return nil, &invalidError{"server " + quote(s), reason}
 		}

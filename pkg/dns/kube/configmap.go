@@ -29,6 +29,8 @@ type ConfigMapOptions struct {
 	Client *Client
 	// Namespace and Name of the object. An empty namespace is kube-system.
 	Namespace, Name string
+	// TLS accepts servers over TLS, as config.ParseTLS does.
+	TLS bool
 	// Log receives the state of the watch in debug mode. Errors go to the code that applies the
 	// configuration. Nil discards.
 	Log *slog.Logger
@@ -42,6 +44,7 @@ type ConfigMapOptions struct {
 type ConfigMap struct {
 	client  *Client
 	key     kubedns.Key
+	parse   func(map[string]string) (config.Config, error)
 	log     *slog.Logger
 	metrics *Metrics
 }
@@ -57,8 +60,12 @@ func NewConfigMap(opts ConfigMapOptions) (*ConfigMap, error) {
 	c := &ConfigMap{
 		client:  opts.Client,
 		key:     kubedns.Key{Namespace: cmp.Or(opts.Namespace, "kube-system"), Name: opts.Name},
+		parse:   config.Parse,
 		log:     opts.Log,
 		metrics: opts.Metrics,
+	}
+	if opts.TLS {
+		c.parse = config.ParseTLS
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -161,7 +168,7 @@ func (r *configReader) read(m configMap) {
 	}
 	r.have, r.reported = true, false
 	r.last = config.Update{Version: m.version}
-	if r.last.Config, r.last.Err = config.Parse(m.data); r.last.Err != nil {
+	if r.last.Config, r.last.Err = r.parse(m.data); r.last.Err != nil {
 		r.last.Err = fmt.Errorf("config map %s: %w", r.key, r.last.Err)
 	}
 	r.apply(r.last)

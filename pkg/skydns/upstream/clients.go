@@ -12,14 +12,19 @@ func (f *Forwarder) ForwardUDP(query []byte, done func(reply []byte, err error))
 	w := f.wayOf(query)
 	done = f.keeping(w, query, done)
 	until := time.Now().Add(exchangeTimeout)
-	if servers, ok := f.resolved(w); ok {
+	if servers, ok := f.resolved(w); ok && !f.secure.any(servers) {
 		f.udp.ask(servers, query, until, done)
 		return
 	}
 	f.background.Go(func() {
 		ctx, cancel := context.WithDeadline(context.Background(), until) //nolint:forbidigo // it is bounded
 		defer cancel()
-		f.udp.ask(f.resolve(ctx, w), query, until, done)
+		servers := f.resolve(ctx, w)
+		if f.secure.any(servers) {
+			done(f.exchangeTCP(ctx, servers, query))
+			return
+		}
+		f.udp.ask(servers, query, until, done)
 	})
 }
 

@@ -11,6 +11,7 @@
 //	hosts.go       stub servers that are given by name
 //	mux.go         many queries over UDP on few sockets: send.go, receive.go, sweep.go
 //	tcp.go         queries over TCP on connections that are used again
+//	tls.go         which servers are queried over TLS
 //	plan.go        in which order servers are asked, and which reply counts
 //	health.go      how servers behaved before
 //	edns.go        queries without OPT, for servers that do not support EDNS

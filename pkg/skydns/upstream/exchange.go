@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -18,6 +19,8 @@ type exchanger struct {
 	pool   pool // of TCP connections
 	// overTCP are the pending queries over TCP, so that equal ones are sent once.
 	overTCP singleflight.Group
+	secure  tlsTable
+	probes  sync.WaitGroup // over TLS
 }
 
 // exchanged is how an exchange ended.
@@ -26,10 +29,14 @@ type exchanged struct {
 	err   error
 }
 
-// exchange asks the servers over UDP, and over TCP when the reply is truncated.
+// exchange asks the servers over UDP, and over TCP when the reply is truncated. If one of
+// them is a server over TLS, it asks all over connections.
 func (x *exchanger) exchange(
 	ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time,
 ) ([]byte, error) {
+	if x.secure.any(servers) {
+		return x.exchangeTCP(ctx, servers, query)
+	}
 	reply, err := x.askUDP(ctx, servers, query, until)
 	if err == nil && reply[2]&2 != 0 {
 		return x.exchangeTCP(ctx, servers, query)
@@ -74,11 +81,27 @@ func (x *exchanger) exchangeTCP(ctx context.Context, servers []netip.AddrPort, q
 	}
 }
 
+// probe sends a copy of a query to a server, if it is valid. Only its health takes the
+// reply.
+func (x *exchanger) probe(server netip.AddrPort, query []byte) {
+	switch {
+	case !server.IsValid():
+	case x.secure.get(server) == nil:
+		x.udp.probe(server, query)
+	default:
+		x.probes.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), tryTimeout) //nolint:forbidigo // it is bounded
+			defer cancel()
+			if _, err := x.pool.exchange(ctx, &x.health, server, query, tryTimeout); err == nil {
+				x.health.replied(server, 0)
+			}
+		})
+	}
+}
+
 func (x *exchanger) roundsTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
 	ordered, probe := x.health.order(servers, time.Now())
-	if probe.IsValid() {
-		x.udp.probe(probe, query)
-	}
+	x.probe(probe, query)
 	p := plan{servers: ordered}
 	for ctx.Err() == nil {
 		i, ok := p.next()

@@ -1,10 +1,9 @@
 package upstream
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"sync"
-
-	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/cache"
 )
@@ -31,6 +30,8 @@ type Options struct {
 	Direct bool
 	// CacheSize is how many bytes the cache of replies may take. 0: there is no cache.
 	CacheSize int
+	// RootCAs are for the certificates of servers over TLS. nil: those of the system.
+	RootCAs *x509.CertPool
 }
 
 // New returns a forwarder without servers. With a valid all, everything goes to that one
@@ -41,6 +42,7 @@ func New(all netip.AddrPort) *Forwarder { return NewForwarder(Options{All: all})
 func NewForwarder(o Options) *Forwarder {
 	f := &Forwarder{router: router{all: o.All, direct: o.Direct}}
 	f.udp = newMux(&f.health)
+	f.secure.roots, f.pool.secure = o.RootCAs, &f.secure
 	if o.CacheSize > 0 {
 		f.replies = cache.New(o.CacheSize)
 	}
@@ -57,7 +59,18 @@ func (f *Forwarder) ResolveWith(inZone Resolver) { f.inZone = inZone }
 // counts. Stub domains are for the forwarder's own look-ups, and for clients with the
 // option Direct. Cached replies of other servers are not used any more.
 func (f *Forwarder) SetRoutes(upstreams []netip.AddrPort, stubs map[string][]StubServer) {
-	f.set(upstreams, stubs)
+	f.SetServers(upstreams, stubs, nil)
+}
+
+// SetServers is SetRoutes with servers that are queried over TLS: tlsNames has the names in
+// their certificates, or "" where the certificate is for the address.
+func (f *Forwarder) SetServers(
+	upstreams []netip.AddrPort, stubs map[string][]StubServer, tlsNames map[netip.AddrPort]string,
+) {
+	// A query on its way to a server that leaves the configuration still uses TLS.
+	f.secure.add(tlsNames)
+	f.set(upstreams, stubs, tlsNames)
+	f.secure.set(tlsNames, f.addrs(&f.hosts))
 	f.udp.retireAll()
 	f.pool.closeIdle()
 }
@@ -67,6 +80,7 @@ func (f *Forwarder) SetRoutes(upstreams []netip.AddrPort, stubs map[string][]Stu
 func (f *Forwarder) Close() {
 	f.udp.close()
 	f.background.Wait()
+	f.probes.Wait()
 	f.pool.closeIdle()
 }
 
@@ -85,26 +99,7 @@ func (f *Forwarder) Cache() (cache.Stats, bool) {
 // those of the configuration, which bounds their number. Those of stub domains that it
 // names by host are there from the first look-up of the name.
 func (f *Forwarder) Servers() []Server {
-	r := f.routes.Load()
-	addrs := map[netip.AddrPort]bool{}
-	if f.TakesAll() {
-		addrs[f.all] = true
-	}
-	for _, server := range r.upstreams {
-		addrs[server] = true
-	}
-	for _, stubs := range r.stubs {
-		for _, stub := range stubs {
-			if stub.Host == "" {
-				addrs[stub.Addr] = true
-				continue
-			}
-			known, _ := f.hosts.get(dns.Fqdn(stub.Host))
-			for _, addr := range known {
-				addrs[netip.AddrPortFrom(addr, dnsPort)] = true
-			}
-		}
-	}
+	addrs := f.addrs(&f.hosts)
 	servers := make([]Server, 0, len(addrs))
 	for addr := range addrs {
 		servers = append(servers, f.health.state(addr))

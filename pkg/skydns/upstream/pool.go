@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -17,6 +19,8 @@ const (
 	// maxIdleTCP is how long a connection may have been idle and still be used:
 	// servers close idle ones.
 	maxIdleTCP = 2 * time.Second
+	// maxTLSAge and maxIdleTLS are the same for TLS, where making one costs more.
+	maxTLSAge, maxIdleTLS = 5 * time.Minute, 8 * time.Second
 )
 
 // A socket is a TCP connection to one server. One query at a time uses it.
@@ -26,14 +30,17 @@ type socket struct {
 	made    time.Time
 	used    time.Time
 	recycle bool // it served a query before
+	// age and idle are how long it is used, and may have been idle.
+	age, idle time.Duration
 }
 
 // A pool keeps connections that are not in use: making one for each query costs
 // more than the query.
 type pool struct {
-	mu    sync.Mutex
-	idle  map[netip.AddrPort][]*socket
-	timer *time.Timer // closes idle connections; nil: there are none
+	secure *tlsTable
+	mu     sync.Mutex
+	idle   map[netip.AddrPort][]*socket
+	timer  *time.Timer // closes idle connections; nil: there are none
 }
 
 // get returns a connection to a server, a used one if there is any.
@@ -44,18 +51,26 @@ func (p *pool) get(ctx context.Context, server netip.AddrPort) (*socket, error) 
 		if s == nil {
 			break
 		}
-		if now.Sub(s.made) < maxConnAge && now.Sub(s.used) < maxIdleTCP {
+		if now.Sub(s.made) < s.age && now.Sub(s.used) < s.idle {
 			s.recycle = true
 			return s, nil
 		}
 		_ = s.Close()
+	}
+	if config := p.secure.get(server); config != nil {
+		d := tls.Dialer{Config: config}
+		conn, err := d.DialContext(ctx, "tcp", server.String())
+		if err != nil {
+			return nil, fmt.Errorf("TLS: %w", err)
+		}
+		return &socket{Conn: conn, server: server, made: time.Now(), age: maxTLSAge, idle: maxIdleTLS}, nil
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", server.String())
 	if err != nil {
 		return nil, err
 	}
-	return &socket{Conn: conn, server: server, made: time.Now()}, nil
+	return &socket{Conn: conn, server: server, made: time.Now(), age: maxConnAge, idle: maxIdleTCP}, nil
 }
 
 func (p *pool) take(server netip.AddrPort) *socket {
@@ -97,7 +112,7 @@ func (p *pool) expire() {
 	now := time.Now()
 	for server, idle := range p.idle {
 		idle = slices.DeleteFunc(idle, func(s *socket) bool {
-			if now.Sub(s.used) < maxIdleTCP {
+			if now.Sub(s.used) < s.idle {
 				return false
 			}
 			_ = s.Close()

@@ -21,17 +21,21 @@ type routes struct {
 	version   uint64 // of the servers
 	upstreams []netip.AddrPort
 	stubs     map[string][]StubServer // by domain with trailing dot
+	tlsNames  map[netip.AddrPort]string
 }
 
 // set replaces the servers.
-func (t *router) set(upstreams []netip.AddrPort, stubs map[string][]StubServer) {
-	r := &routes{upstreams: slices.Clone(upstreams), stubs: map[string][]StubServer{}}
+func (t *router) set(
+	upstreams []netip.AddrPort, stubs map[string][]StubServer, tlsNames map[netip.AddrPort]string,
+) {
+	r := &routes{upstreams: slices.Clone(upstreams), stubs: map[string][]StubServer{}, tlsNames: maps.Clone(tlsNames)}
 	for domain, servers := range stubs {
 		r.stubs[dns.Fqdn(domain)] = slices.Clone(servers)
 	}
 	before := t.routes.Load()
 	r.version = before.version
-	if !slices.Equal(r.upstreams, before.upstreams) || !maps.EqualFunc(r.stubs, before.stubs, slices.Equal) {
+	if !slices.Equal(r.upstreams, before.upstreams) || !maps.EqualFunc(r.stubs, before.stubs, slices.Equal) ||
+		!maps.Equal(r.tlsNames, before.tlsNames) {
 		r.version++
 	}
 	t.routes.Store(r)
@@ -167,4 +171,29 @@ func (t *router) upstreams(r *routes) []netip.AddrPort {
 		return []netip.AddrPort{t.all}
 	}
 	return r.upstreams
+}
+
+// addrs returns the addresses of all servers, as far as those of host names are known.
+func (t *router) addrs(hosts *hostCache) map[netip.AddrPort]bool {
+	r := t.routes.Load()
+	addrs := map[netip.AddrPort]bool{}
+	if t.TakesAll() {
+		addrs[t.all] = true
+	}
+	for _, server := range r.upstreams {
+		addrs[server] = true
+	}
+	for _, stubs := range r.stubs {
+		for _, stub := range stubs {
+			if stub.Host == "" {
+				addrs[stub.Addr] = true
+				continue
+			}
+			known, _ := hosts.get(dns.Fqdn(stub.Host))
+			for _, addr := range known {
+				addrs[netip.AddrPortFrom(addr, dnsPort)] = true
+			}
+		}
+	}
+	return addrs
 }
