@@ -27,6 +27,7 @@ const usage = `Usage: bench COMMAND [flags]
   report   make tables, charts and the page from a result file
   gen      send queries to a DNS server, as run does
   echo     send every packet back, with the size in its id
+  world    serve outside names, for lookups.sh
   update   change one EndpointSlice after the other, to profile a server meanwhile
 
 "bench COMMAND -h" lists the flags. Examples:
@@ -58,6 +59,8 @@ func command(ctx context.Context, args []string) error {
 		return generate(args)
 	case "update":
 		return update(ctx, args)
+	case "world":
+		return serveWorld(args)
 	case "echo":
 		return sendBack(args)
 	default:
