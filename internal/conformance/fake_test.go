@@ -15,17 +15,14 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kube-dns/kube-dns/internal/conformance"
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
 // rawServer answers each message with the bytes that reply returns (nil: no
 // reply) until the test ends, over UDP and TCP, and returns its address.
 func rawServer(t *testing.T, reply func(request []byte, tcp bool) []byte) string {
 	t.Helper()
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	udp, tcp, err := dnstest.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
