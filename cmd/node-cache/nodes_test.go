@@ -330,3 +330,41 @@ func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]
 }
+
+// TestNodeLingers ends an agent while another one has started and does not serve yet: the
+// agent answers until the other one has ended, too.
+func TestNodeLingers(t *testing.T) {
+	t.Parallel()
+	w := world.New(t)
+	world.Proxies["nftables"](t, w.Node)
+	n := startNodeCache(t, w.Node)
+	var starting net.Conn
+	eventually(t, func() string {
+		var err error
+		w.Node.Do(func() { starting, err = net.Dial("unix", "@kube-dns/node-cache/nodelocaldns") })
+		if err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	l := world.StartLoad(t, w.Pod, world.LinkLocal)
+	l.WaitFor("agent", 50)
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if n.get("http://127.0.0.1:8081/ready") == "ok" {
+			return "the agent is still ready"
+		}
+		return ""
+	})
+	l.WaitFor("agent", 500)
+	if lost := world.Lost(l.Stop()); lost > 0 {
+		t.Errorf("lost %d queries", lost)
+	}
+	_ = starting.Close()
+	if err := n.cmd.Wait(); err != nil {
+		t.Errorf("the agent ended with %v", err)
+	}
+	world.WantServer(t, "kube-dns", w.Pod, world.ClusterIP)
+}

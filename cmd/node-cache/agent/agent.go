@@ -49,6 +49,9 @@ type Handover interface {
 	HasPredecessor() bool
 	// Serving informs a predecessor that we serve, with addresses on link.
 	Serving(link string) error
+	// AwaitSuccessor waits for a successor that has started and does not serve yet, until
+	// ctx is done.
+	AwaitSuccessor(ctx context.Context)
 	// Run waits for a successor until ctx is done.
 	Run(ctx context.Context) error
 	// Succeeded reports whether a successor serves, and its link.
@@ -86,6 +89,8 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	line(a.Log, "Using Corefile "+opts.Config.Corefile)
 	draining, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
 	defer release()
+	ctx, end := a.linger(ctx)
+	defer end()
 	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
 	a.draining = draining
 	a.findUpstream()
@@ -112,7 +117,37 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	if a.Handover != nil {
 		group.Go(func() error { return a.Handover.Run(ctx) })
 	}
-	return errors.Join(group.Wait(), stopNetwork(), a.close())
+	return errors.Join(group.Wait(), stopNetwork(), a.close(context.WithoutCancel(ctx)))
+}
+
+// lingerTime is how long an agent that is to end serves on for a successor that starts. A probe
+// of the new pod may have got the reply of this agent, so that this one is ended too early.
+const lingerTime = 10 * time.Second
+
+// linger returns a context that ends after ctx, once no successor is starting.
+func (a *agent) linger(ctx context.Context) (later context.Context, end func()) {
+	if a.Handover == nil {
+		return ctx, func() {}
+	}
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		select {
+		case <-later.Done():
+			return
+		case <-ctx.Done():
+		}
+		signal.Reset(os.Interrupt) // one more ends the process at once
+		wait, stop := context.WithTimeout(later, lingerTime)
+		defer stop()
+		a.Handover.AwaitSuccessor(wait)
+	}()
+	return later, func() {
+		cancel()
+		<-done
+	}
 }
 
 // findUpstream reads the addresses of the cluster upstream from the environment.
@@ -284,9 +319,13 @@ func (a *agent) ensureAddresses() {
 // ones go elsewhere. It is long for a node that is overloaded.
 const drainTime = 500 * time.Millisecond
 
+// stopTime is how long pending queries get after that. Those of a dead upstream would take 5 s,
+// in which no server has the link-local address.
+const stopTime = time.Second
+
 // close removes rules, stops DNS, and removes the link, in this order: no query arrives
 // at an address that no one serves.
-func (a *agent) close() error {
+func (a *agent) close(ctx context.Context) error {
 	a.Log.Info("Tearing down")
 	signal.Reset(os.Interrupt) // one more ends the process at once
 	var errs []error
@@ -302,7 +341,9 @@ func (a *agent) close() error {
 		_ = os.Remove(a.opts.PIDFile) // it may never have been written
 	}
 	<-time.After(drainTime)
-	errs = append(errs, a.server.stop())
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	errs = append(errs, a.server.stop(ctx))
 	if network != nil {
 		errs = append(errs, network.Close(hostnet.Leave{Link: succeeded && link == a.opts.Net.Interface, Rules: succeeded}))
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -186,12 +187,12 @@ func (s *server) drain() error {
 	return s.running.Drain()
 }
 
-// stop closes the sockets.
-func (s *server) stop() error {
+// stop closes the sockets, and lets queries finish until ctx is done.
+func (s *server) stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running == nil {
 		return nil
 	}
-	return s.running.Stop()
+	return s.running.Stop(ctx)
 }

@@ -1,6 +1,7 @@
 package coredns_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -25,7 +26,7 @@ func start(t *testing.T, addr netip.AddrPort, text string) *coredns.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(server.Drain(), server.Stop()); err != nil {
+		if err := errors.Join(server.Drain(), server.Stop(context.Background())); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,6 +1,7 @@
 package coredns
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -73,9 +74,18 @@ func (s *Server) Reload(text string) error {
 // then the listeners of health and prometheus close. Queries are still answered.
 func (s *Server) Drain() error { return errors.Join(s.instance.ShutdownCallbacks()...) }
 
-// Stop lets queries finish, for 5 s at most, and closes all sockets. Drain must come
-// before it.
-func (s *Server) Stop() error { return s.instance.Stop() }
+// Stop closes all sockets and lets queries finish until ctx is done. Drain must come before
+// it. CoreDNS itself waits for 5 s, which queries need whose upstream is dead.
+func (s *Server) Stop(ctx context.Context) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.instance.Stop() }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
 
 func (s *Server) input(text string) caddy.Input {
 	return caddy.CaddyfileInput{Contents: []byte(text), Filepath: s.path, ServerTypeName: "dns"}

@@ -1,6 +1,7 @@
 package coredns_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -23,7 +24,7 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(server.Drain(), server.Stop()); err != nil {
+		if err := errors.Join(server.Drain(), server.Stop(context.Background())); err != nil {
 			t.Error(err)
 		}
 	})

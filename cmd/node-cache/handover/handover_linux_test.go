@@ -357,3 +357,32 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("after strangers: %v", err)
 	}
 }
+
+// An agent waits for one that has started and does not serve yet, and not for one that has
+// ended.
+func TestAwaitSuccessor(t *testing.T) {
+	first := join(t, iface(t))
+	first.AwaitSuccessor(t.Context()) // there is none
+	second := joinAfter(t, iface(t))
+	awaited := make(chan struct{})
+	eventually(t, "the second has joined", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		first.AwaitSuccessor(ctx)
+		return ctx.Err() != nil
+	})
+	go func() {
+		defer close(awaited)
+		first.AwaitSuccessor(t.Context())
+	}()
+	second.stop()
+	<-awaited
+	third := joinAfter(t, iface(t))
+	if err := third.Serving("link0"); err != nil {
+		t.Fatal(err)
+	}
+	first.AwaitSuccessor(t.Context())
+	if !first.succeeded() {
+		t.Error("the wait ended before the third agent counts")
+	}
+}

@@ -32,6 +32,7 @@ type Peer struct {
 	predecessor net.Conn // it counts us as its successor while this is open
 	successor   net.Conn // it serves in our place while this is open
 	link        string   // of the successor
+	joined      int      // agents that have started and do not serve yet
 }
 
 // A message is what a successor reports. It is one line of JSON.
@@ -49,6 +50,8 @@ const (
 	talkTimeout = 2 * time.Second
 	// bindPeriod is the time between two tries to take the name that a predecessor has.
 	bindPeriod = 500 * time.Millisecond
+	// joinPeriod is the time between two looks at agents that start.
+	joinPeriod = 20 * time.Millisecond
 )
 
 // parseMessage reads what a successor reports.
@@ -144,6 +147,7 @@ func (p *Peer) Run(ctx context.Context) error {
 			return nil
 		}
 		p.set(successor, link)
+		p.addJoined(-1)
 		_, err = successor.Write([]byte{'\n'})
 		p.log.Info("another agent serves in the place of this one")
 		if err == nil {
@@ -180,7 +184,7 @@ func (p *Peer) await(ctx context.Context, ln *net.UnixListener) (successor net.C
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	context.AfterFunc(ctx, func() { _ = ln.SetDeadline(time.Now()) })
-	said := make(chan served)
+	said := make(chan arrival)
 	accepted := make(chan net.Conn)
 	p.running.Go(func() {
 		defer close(accepted)
@@ -210,19 +214,26 @@ func (p *Peer) await(ctx context.Context, ln *net.UnixListener) (successor net.C
 	}
 }
 
-// served is a successor that serves.
-type served struct {
+// arrival is an agent that serves.
+type arrival struct {
 	conn net.Conn
 	link string
 }
 
 // listenTo reads the one message of a connection, which may take as long as the other
 // agent needs to start.
-func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- served) {
+func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- arrival) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
 	err := p.check(conn)
+	served := false
 	var m message
 	if err == nil {
+		p.addJoined(1)
+		defer func() {
+			if !served {
+				p.addJoined(-1)
+			}
+		}()
 		var line []byte
 		line, err = bufio.NewReader(io.LimitReader(conn, maxMessage+1)).ReadBytes('\n')
 		if err == nil {
@@ -233,7 +244,8 @@ func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- served) 
 	switch {
 	case err == nil && m.Serving && !ended:
 		select {
-		case said <- served{conn, m.Link}:
+		case said <- arrival{conn, m.Link}:
+			served = true
 			return
 		case <-ctx.Done():
 		}
@@ -241,6 +253,32 @@ func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- served) 
 		p.log.Warn("ignoring a process that is no agent", "err", err)
 	}
 	_ = conn.Close()
+}
+
+// AwaitSuccessor returns when no agent is starting that would serve in the place of this one,
+// or when ctx is done. Run must not have ended.
+func (p *Peer) AwaitSuccessor(ctx context.Context) {
+	ticker := time.NewTicker(joinPeriod)
+	defer ticker.Stop()
+	for p.isJoining() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (p *Peer) isJoining() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.joined > 0 && p.successor == nil
+}
+
+func (p *Peer) addJoined(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.joined += n
 }
 
 // awaitEnd returns when the successor has ended, or ctx is done.
