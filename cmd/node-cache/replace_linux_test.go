@@ -49,7 +49,7 @@ const baseCorefile = `cluster.local:53 {
 }
 `
 
-// play runs one process of the test network: "kube-dns ADDR", "load", "slow ADDR", "burst",
+// play runs one process of the test network: "kube-dns ADDR", "load", "slow ADDR", "burst", "names", "slow-kube-dns ADDR",
 // or "foreign", a server at the agents' addresses that shares the port and has no hand-over.
 func play(args []string) error {
 	switch args[0] {
@@ -63,6 +63,10 @@ func play(args []string) error {
 		return slowUpstream(args[1])
 	case "burst":
 		return burst()
+	case "names":
+		return askNames()
+	case "slow-kube-dns":
+		return slowKubeDNS(args[1])
 	}
 	return fmt.Errorf("unknown part %q", args[0])
 }
