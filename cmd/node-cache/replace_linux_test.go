@@ -49,8 +49,9 @@ const baseCorefile = `cluster.local:53 {
 }
 `
 
-// play runs one process of the test network: "kube-dns ADDR", "load", "slow ADDR", "burst", "names", "slow-kube-dns ADDR",
-// or "foreign", a server at the agents' addresses that shares the port and has no hand-over.
+// play runs one process of the test network: "kube-dns ADDR", "load", "slow ADDR", "burst",
+// "names", "slow-kube-dns ADDR", or "foreign", a server at the agents' addresses that shares the
+// port and has no hand-over.
 func play(args []string) error {
 	switch args[0] {
 	case "kube-dns":

@@ -55,6 +55,9 @@ func Adapt(text string, f Facts) (adapted string, warnings []string) {
 			edits = append(edits, f.preferUDP(d)...)
 			e, warning := checkTargets(d, f)
 			edits = append(edits, e...)
+			if warning == "" {
+				edits = append(edits, bound(text, d)...)
+			}
 			if warning != "" {
 				warnings = append(warnings, fmt.Sprintf("line %d: %s: %s", d.line(), strings.Join(texts(b.keys), " "), warning))
 			}
@@ -78,6 +81,27 @@ func (f Facts) preferUDP(d directive) []edit {
 		}
 	}
 	return edits
+}
+
+// maxPending is the number of queries that a forward has sent and that are not answered. Each
+// takes some 10 KiB, for 5 s if the upstream is silent.
+const maxPending = 1000
+
+// bound gives a forward a limit of pending queries, if it has none.
+func bound(text string, d directive) []edit {
+	if d.has("max_concurrent") {
+		return nil
+	}
+	return []edit{addOption(text, d, fmt.Sprintf("max_concurrent %d", maxPending))}
+}
+
+// addOption adds a line to the block of a directive.
+func addOption(text string, d directive, option string) edit {
+	indent := indentOf(text, d.start())
+	if d.open > 0 {
+		return edit{start: d.open, end: d.open, with: "\n" + indent + "    " + option}
+	}
+	return edit{start: d.end, end: d.end, with: " {\n" + indent + "    " + option + "\n" + indent + "}"}
 }
 
 // checkTargets removes targets of a forward that CoreDNS refuses. Without any other
@@ -129,10 +153,7 @@ func addStale(text string, b block, f Facts) []edit {
 		}
 		indent := indentOf(text, d.start())
 		stale := edit{start: d.start(), end: d.start(), with: fmt.Sprintf("%s %d %d\n%s", Stale, StaleMark, StaleTTL, indent)}
-		if d.open > 0 {
-			return []edit{stale, {start: d.open, end: d.open, with: "\n" + indent + "    " + serveStale}}
-		}
-		return []edit{stale, {start: d.end, end: d.end, with: " {\n" + indent + "    " + serveStale + "\n" + indent + "}"}}
+		return []edit{stale, addOption(text, d, serveStale)}
 	}
 	return nil
 }

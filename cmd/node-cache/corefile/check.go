@@ -24,7 +24,7 @@ func Check(text string, plugins []string, port uint16) []string {
 			}
 		}
 		for _, zone := range zones([]block{b}, port) {
-			zone += " " + bound(b)
+			zone += " " + boundTo(b)
 			if slices.Contains(taken, zone) {
 				problems = append(problems, fmt.Sprintf("line %d: zone %s is given twice", b.keys[0].line, zone))
 			}
@@ -72,8 +72,8 @@ func Lines(text, plugin string) string {
 	return strings.Join(lines, " or ")
 }
 
-// bound returns the addresses that a block listens on: others may have the same zone.
-func bound(b block) string {
+// boundTo returns the addresses that a block listens on: others may have the same zone.
+func boundTo(b block) string {
 	var words []string
 	for _, d := range b.directives {
 		if d.name() == "bind" {

@@ -89,9 +89,15 @@ func TestForwardWithoutServers(t *testing.T) {
 		},
 		"one of two": {
 			". {\n    forward . /etc/resolv.conf 192.0.2.1\n}\n",
-			". {\n    forward .  192.0.2.1\n}\n",
+			". {\n    forward .  192.0.2.1 {\n        max_concurrent 1000\n    }\n}\n",
 		},
-		"enough": {". {\n    forward . 192.0.2.1\n}\n", ". {\n    forward . 192.0.2.1\n}\n"},
+		"enough": {
+			". {\n    forward . 192.0.2.1\n}\n", ". {\n    forward . 192.0.2.1 {\n        max_concurrent 1000\n    }\n}\n",
+		},
+		"own limit": {
+			". {\n    forward . 192.0.2.1 {\n        max_concurrent 5\n    }\n}\n",
+			". {\n    forward . 192.0.2.1 {\n        max_concurrent 5\n    }\n}\n",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -207,8 +213,8 @@ func TestBothFamilies(t *testing.T) {
 	v.ClusterUpstream = []netip.Addr{netip.MustParseAddr("10.96.0.3"), netip.MustParseAddr("fd00:96::3")}
 	facts := corefile.Facts{ClusterUpstream: v.ClusterUpstream}
 	for forward, want := range map[string]string{
-		"__PILLAR__CLUSTER__DNS__":    "forward . 10.96.0.3 fd00:96::3 {\n  prefer_udp\n",
-		"__PILLAR__CLUSTER__DNS__:53": "forward . 10.96.0.3:53 [fd00:96::3]:53 {\n  prefer_udp\n",
+		"__PILLAR__CLUSTER__DNS__":    "forward . 10.96.0.3 fd00:96::3 {\n     max_concurrent 1000\n  prefer_udp\n",
+		"__PILLAR__CLUSTER__DNS__:53": "forward . 10.96.0.3:53 [fd00:96::3]:53 {\n     max_concurrent 1000\n  prefer_udp\n",
 	} {
 		text, _ := corefile.Render("cluster.local {\n cache 30\n forward . "+forward+" {\n  force_tcp\n }\n}\n", v)
 		got, warnings := corefile.Adapt(text, facts)
