@@ -366,5 +366,49 @@ func TestNodeLingers(t *testing.T) {
 	if err := n.cmd.Wait(); err != nil {
 		t.Errorf("the agent ended with %v", err)
 	}
+	if !strings.Contains(n.log.String(), "SIGTERM: Shutting down servers then terminating") {
+		t.Error("the log lacks the line of the original for SIGTERM")
+	}
 	world.WantServer(t, "kube-dns", w.Pod, world.ClusterIP)
+}
+
+// TestNodeSecondSignal ends an agent that waits for one that starts: the second signal ends
+// the wait, the third one the process.
+func TestNodeSecondSignal(t *testing.T) {
+	for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(second.String(), func(t *testing.T) {
+			t.Parallel()
+			w := world.New(t)
+			n := startNodeCache(t, w.Node)
+			var starting net.Conn
+			eventually(t, func() string {
+				var err error
+				w.Node.Do(func() { starting, err = net.Dial("unix", "@kube-dns/node-cache/nodelocaldns") })
+				if err != nil {
+					return err.Error()
+				}
+				return ""
+			})
+			defer starting.Close()
+			if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() string {
+				_ = n.cmd.Process.Signal(second)
+				if !strings.Contains(n.log.String(), "Tearing down") {
+					return "the agent still waits"
+				}
+				return ""
+			})
+			eventually(t, func() string {
+				_ = n.cmd.Process.Signal(second)
+				if state, err := n.cmd.Process.Wait(); err == nil {
+					if status := state.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() != second {
+						t.Errorf("the agent ended with %v", state)
+					}
+				}
+				return ""
+			})
+		})
+	}
 }

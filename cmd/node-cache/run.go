@@ -30,8 +30,9 @@ A flag has one dash or two, and a flag that is on or off needs = before its valu
 -setupinterface=false.
 
 Signals: SIGTERM makes /ready say 503 and ends the agent after the time of
--lameduck; SIGINT, SIGQUIT or a second SIGTERM ends it at once. SIGUSR1 loads the
-Corefile again.
+-lameduck; SIGINT, SIGQUIT or a second SIGTERM ends it without that time. One more
+ends the process at once, with link and addresses left. SIGUSR1 loads the Corefile
+again.
 
 Exit codes: 0 after a stop, 1 for a wrong value or a failure, 2 for a flag that
 cannot be parsed.

@@ -87,6 +87,9 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	a := &agent{opts: opts, Parts: parts, tookOver: make(chan struct{})}
 	line(a.Log, "Starting node-cache image: "+a.Version)
 	line(a.Log, "Using Corefile "+opts.Config.Corefile)
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	defer signal.Stop(terminated)
 	draining, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
 	defer release()
 	ctx, end := a.linger(ctx)
@@ -117,7 +120,11 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	if a.Handover != nil {
 		group.Go(func() error { return a.Handover.Run(ctx) })
 	}
-	return errors.Join(group.Wait(), stopNetwork(), a.close(context.WithoutCancel(ctx)))
+	err := errors.Join(group.Wait(), stopNetwork())
+	if len(terminated) > 0 {
+		line(a.Log, "SIGTERM: Shutting down servers then terminating")
+	}
+	return errors.Join(err, a.close(context.WithoutCancel(ctx)))
 }
 
 // lingerTime is how long an agent that is to end serves on for a successor that starts. A probe
@@ -139,9 +146,10 @@ func (a *agent) linger(ctx context.Context) (later context.Context, end func()) 
 			return
 		case <-ctx.Done():
 		}
-		signal.Reset(os.Interrupt) // one more ends the process at once
-		wait, stop := context.WithTimeout(later, lingerTime)
+		wait, stop := signal.NotifyContext(later, syscall.SIGTERM, os.Interrupt)
 		defer stop()
+		wait, cancelWait := context.WithTimeout(wait, lingerTime)
+		defer cancelWait()
 		a.Handover.AwaitSuccessor(wait)
 	}()
 	return later, func() {
@@ -327,7 +335,7 @@ const stopTime = time.Second
 // at an address that no one serves.
 func (a *agent) close(ctx context.Context) error {
 	a.Log.Info("Tearing down")
-	signal.Reset(os.Interrupt) // one more ends the process at once
+	signal.Reset(os.Interrupt, syscall.SIGTERM) // one more ends the process at once
 	var errs []error
 	network := a.Network
 	if a.opts.Net.SkipTeardown {

@@ -58,7 +58,7 @@ func (a *agent) linkChecked(err error) {
 func (a *agent) rulesChecked(err error) {
 	a.count(err)
 	if a.faults.news("rules", err) {
-		a.Log.Error("cannot make the rules", "err", err)
+		a.Log.Error("Error checking/adding iptables rule", "err", err)
 	}
 }
 
@@ -87,7 +87,7 @@ func (a *agent) renew(ctx context.Context) {
 	a.count(err)
 	if a.faults.news("serve", err) {
 		a.Metrics.fallback.WithLabelValues(noRules).Inc()
-		a.Log.Error("cannot make the rules", "err", err)
+		a.Log.Error("Error checking/adding iptables rule", "err", err)
 	}
 	if err == nil && !a.watch.serving.Load() {
 		a.Log.Info("this agent is ready: queries for its addresses are answered here", "addresses", a.opts.Net.LocalIPs)

@@ -23,6 +23,7 @@ func TestLines(t *testing.T) {
 		"Starting node-cache image: v1", "Using Corefile " + n.path("Corefile"), "waiting for coredns pidfile",
 		"Updated Corefile with 1 custom stubdomains and upstream servers", "Using config file:",
 		fmt.Sprintf("Sending reload signal to PID %d", os.Getpid()), "Tearing down",
+		"Reloading complete",
 		"Exiting iptables/interface check goroutine",
 	} {
 		if !strings.Contains(n.log.String(), line) {

@@ -73,11 +73,13 @@ func (s *server) reload(c sources.Candidate) {
 	if s.announce {
 		line(s.log, fmt.Sprintf("Sending reload signal to PID %d", os.Getpid()))
 	}
+	line(s.log, "Reloading")
 	if err := s.running.Reload(c.Text); err != nil {
 		s.failed()
 		s.log.Error("Corefile refused, the one in use stays", "err", err)
 		return
 	}
+	line(s.log, "Reloading complete")
 	s.use(c, c.Text)
 }
 
