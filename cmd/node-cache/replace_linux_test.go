@@ -384,3 +384,27 @@ func TestReplaceForeign(t *testing.T) {
 		t.Errorf("left behind: %s", left)
 	}
 }
+
+// An agent of another kind takes over, as in a roll-back: it gets the queries and the link.
+func TestRollBack(t *testing.T) {
+	n := newNetwork(t)
+	current := n.agent()
+	load := n.start(n.pod, "PLAY=load")
+	foreign := n.start(n.node, "PLAY=foreign")
+	n.in(n.node, `echo "table ip foreign { chain pre { type filter hook prerouting priority -300; ip daddr 10.96.0.10 notrack; }; `+
+		`chain out { type filter hook output priority -300; ip saddr 10.96.0.10 notrack; }; }" | nft -f -`)
+	current.terminate(t)
+	time.Sleep(time.Second) // of queries to the other agent alone
+	r := load.result(t)
+	const most = 5
+	if r[1]+r[3]+r[5] > most || r[0] == 0 {
+		t.Errorf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections\n%s",
+			r[1], r[0], r[3], r[2], r[5], r[4], load.readLog())
+	}
+	t.Logf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections", r[1], r[0], r[3], r[2], r[5], r[4])
+	if addrs := n.in(n.node, "ip -br addr"); !strings.Contains(addrs, localAddr) || !strings.Contains(addrs, serviceAddr) {
+		t.Errorf("the other agent has no addresses:\n%s", addrs)
+	}
+	_ = foreign.in.Close()
+	_ = foreign.cmd.Wait()
+}

@@ -45,6 +45,8 @@ type Network interface {
 type Handover interface {
 	// Steer sends all new packets and connections for addrs to our sockets.
 	Steer(addrs []netip.AddrPort) error
+	// Shared reports whether another process, of whatever kind, serves at addrs too.
+	Shared(addrs []netip.AddrPort) (bool, error)
 	// HasPredecessor reports whether another agent of ours serves.
 	HasPredecessor() bool
 	// Serving informs a predecessor that we serve, with addresses on link.
@@ -348,14 +350,31 @@ func (a *agent) close(ctx context.Context) error {
 	if a.opts.PIDFile != "" {
 		_ = os.Remove(a.opts.PIDFile) // it may never have been written
 	}
+	shared := !succeeded && a.shared()
 	<-time.After(drainTime)
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
 	errs = append(errs, a.server.stop(ctx))
 	if network != nil {
-		errs = append(errs, network.Close(hostnet.Leave{Link: succeeded && link == a.opts.Net.Interface, Rules: succeeded}))
+		leave := hostnet.Leave{Link: shared || succeeded && link == a.opts.Net.Interface, Rules: succeeded}
+		errs = append(errs, network.Close(leave))
 	}
 	return errors.Join(errs...)
+}
+
+// shared reports whether an agent of another kind serves at our addresses. It needs the link.
+func (a *agent) shared() bool {
+	if a.Handover == nil {
+		return false
+	}
+	shared, err := a.Handover.Shared(a.addrs())
+	if err != nil {
+		a.Log.Warn("cannot find other programs at our addresses", "err", err)
+	}
+	if shared {
+		a.Log.Info("another program serves at our addresses, leaving the link", "interface", a.opts.Net.Interface)
+	}
+	return shared
 }
 
 // succeeded reports whether a successor serves, and the link that it uses.

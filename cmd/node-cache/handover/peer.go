@@ -91,6 +91,9 @@ func Join(ctx context.Context, iface string, log *slog.Logger) (*Peer, error) {
 // Steer is the function Steer.
 func (p *Peer) Steer(addrs []netip.AddrPort) error { return Steer(addrs) }
 
+// Shared is the function Shared.
+func (p *Peer) Shared(addrs []netip.AddrPort) (bool, error) { return Shared(addrs) }
+
 // HasPredecessor reports whether another agent of ours serves on this node.
 func (p *Peer) HasPredecessor() bool {
 	p.mu.Lock()

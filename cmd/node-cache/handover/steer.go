@@ -53,6 +53,36 @@ func Taken(addrs []netip.AddrPort) bool {
 	return false
 }
 
+// Shared reports whether another process has a socket that is bound to one of addrs.
+func Shared(addrs []netip.AddrPort) (bool, error) {
+	ours := make(map[socketKey]map[uint64]bool) // inodes: a socket may have several descriptors
+	err := eachSocket(func(fd int, key socketKey) {
+		var stat unix.Stat_t
+		if unix.Fstat(fd, &stat) != nil {
+			return
+		}
+		if ours[key] == nil {
+			ours[key] = make(map[uint64]bool)
+		}
+		ours[key][stat.Ino] = true
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, addr := range addrs {
+		for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_STREAM} {
+			n, err := sharing(kind, addr)
+			if err != nil {
+				return false, err
+			}
+			if n > len(ours[socketKey{kind, addr}]) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
 func kindName(kind int) string {
 	if kind == unix.SOCK_DGRAM {
 		return "udp"
@@ -79,21 +109,27 @@ type socketKey struct {
 // sockets returns the descriptors of this process that listen. The library that made them
 // does not hand them out.
 func sockets() (map[socketKey]int, error) {
+	found := map[socketKey]int{}
+	err := eachSocket(func(fd int, key socketKey) { found[key] = fd })
+	return found, err
+}
+
+// eachSocket calls f with each descriptor of this process that listens.
+func eachSocket(f func(fd int, key socketKey)) error {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return nil, fmt.Errorf("find our own sockets: %w", err)
+		return fmt.Errorf("find our own sockets: %w", err)
 	}
-	found := map[socketKey]int{}
 	for _, entry := range entries {
 		fd, err := strconv.Atoi(entry.Name())
 		if err != nil {
 			continue
 		}
 		if k, ok := listening(fd); ok {
-			found[k] = fd
+			f(fd, k)
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // listening returns where a descriptor listens, if it is a socket that does.
