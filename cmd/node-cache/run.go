@@ -68,7 +68,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			log.Warn("cannot take over from another agent", "err", err)
 		} else {
 			parts.Handover = peer
-			opts.Net.Interface = linkName(opts, peer, log)
+			name := linkName(opts, peer, log)
+			parts.OwnLink = name != opts.Net.Interface
+			opts.Net.Interface = name
 		}
 	}
 	network := hostnet.New(hostnet.Config{

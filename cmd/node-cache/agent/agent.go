@@ -67,6 +67,7 @@ type Parts struct {
 	Log      *slog.Logger
 	Version  string
 	Metrics  *Metrics
+	OwnLink  bool                // another program at our addresses has a link of its own
 	Gatherer prometheus.Gatherer // of the second listener for metrics
 	Period   time.Duration       // between two readings of files; 0: a second
 }
@@ -364,7 +365,7 @@ func (a *agent) close(ctx context.Context) error {
 
 // shared reports whether an agent of another kind serves at our addresses. It needs the link.
 func (a *agent) shared() bool {
-	if a.Handover == nil {
+	if a.Handover == nil || a.OwnLink {
 		return false
 	}
 	shared, err := a.Handover.Shared(a.addrs())
