@@ -187,7 +187,10 @@ func startAndStop(t *testing.T, install func(*testing.T, world.Namespace)) []wor
 func TestNodeInPod(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
-	startNodeCache(t, w.Pod, "-setupinterface=false", "-setupiptables=false")
+	n := startNodeCache(t, w.Pod, "-setupinterface=false", "-setupiptables=false")
+	if strings.Contains(n.log.String(), "cannot take over") {
+		t.Error("the agent warns of another one that is not there")
+	}
 	world.WantServer(t, "agent", w.Node, netip.MustParseAddr("10.0.1.2"), netip.MustParseAddr("fd00:1::2"))
 }
 

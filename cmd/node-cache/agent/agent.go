@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -306,7 +307,9 @@ func (a *agent) takeOver() error {
 	if a.Handover == nil {
 		return nil
 	}
-	err := errors.Join(a.Handover.Steer(a.addrs()), a.Handover.Serving(a.opts.Net.Interface))
+	// In the network of a pod no link has the addresses, and no other agent shares them.
+	local := slices.DeleteFunc(a.addrs(), func(addr netip.AddrPort) bool { return !isLocal(addr.Addr()) })
+	err := errors.Join(a.Handover.Steer(local), a.Handover.Serving(a.opts.Net.Interface))
 	switch {
 	case err != nil:
 		a.Metrics.handover.WithLabelValues(handoverFailed).Inc()
