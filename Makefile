@@ -48,6 +48,13 @@ clients: go ## Ask the pod with glibc, musl, c-ares, Go, nginx, HAProxy, unbound
 	@hack/dnsmasq.sh >/dev/null
 	go -C e2e test -count=1 $(if $(RUN),-run '$(RUN)') ./clients
 
+.PHONY: pages
+pages: go ## Test the status pages of the commands in Chromium (about a minute)
+## PAGES_DIR=DIR keeps screenshots
+	@command -v chromium >/dev/null || { echo "there is no chromium: install it (Debian: package chromium)" >&2; exit 1; }
+	@hack/dnsmasq.sh >/dev/null
+	PAGES_DIR='$(if $(PAGES_DIR),$(abspath $(PAGES_DIR)))' go -C e2e test -count=1 ./pages
+
 .PHONY: chaos
 chaos: go ## Do harm to a running pod and count what is lost (docs/reliability.md; about 15 minutes)
 ## CASES=1,9 only these; UPDATE=1 puts the table into docs/reliability.md

@@ -13,7 +13,10 @@ import (
 
 // emptyPanels show nothing while nothing is wrong, or while kube-dns itself forwards no
 // query.
-var emptyPanels = []string{"Servers that are left out", "Errors by reason", "Reply time of kube-dns's upstreams"}
+var emptyPanels = []string{
+	"Servers that are left out", "Errors by reason", "Reply time of kube-dns's upstreams",
+	"Failures of kube-dns's upstreams",
+}
 
 // boardVariables have values as Grafana puts them into queries.
 var boardVariables = strings.NewReplacer("$__rate_interval", "1m", "$namespace", ".*", "$instance", ".*")

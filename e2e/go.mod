@@ -3,6 +3,8 @@ module github.com/kube-dns/kube-dns/e2e
 go 1.26.0
 
 require (
+	github.com/chromedp/cdproto v0.159.0
+	github.com/chromedp/chromedp v0.23.0
 	github.com/google/go-cmp v0.7.0
 	github.com/kube-dns/kube-dns v0.0.0-00010101000000-000000000000
 	github.com/miekg/dns v1.1.73
@@ -73,6 +75,7 @@ require (
 )
 
 require (
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/stretchr/testify v1.12.1 // indirect
 	gonum.org/v1/gonum v0.17.0 // indirect
 )

@@ -1,6 +1,10 @@
 package statuspage
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // A Level is how well a part works.
 type Level string
@@ -11,8 +15,6 @@ const (
 	Warning Level = "warning"
 	Failed  Level = "failed"
 )
-
-func (l Level) worseThan(other Level) bool { return l.rank() > other.rank() }
 
 func (l Level) rank() int {
 	switch l {
@@ -85,12 +87,22 @@ type Field struct {
 	Options []string `json:"-"` // a choice, in place of free text
 }
 
-// judge sets Level and Summary to those of the worst part.
+// judge puts the worst parts first, sets Level to that of the worst one, and Summary to
+// its text and the names of the others that do not work.
 func (p *Page) judge() {
 	p.Level, p.Summary = OK, "all parts work"
-	for _, part := range p.Parts {
-		if part.Level.worseThan(p.Level) {
+	slices.SortStableFunc(p.Parts, func(a, b Part) int { return b.Level.rank() - a.Level.rank() })
+	var also []string
+	for i, part := range p.Parts {
+		switch {
+		case part.Level == OK:
+		case i == 0:
 			p.Level, p.Summary = part.Level, part.Name+": "+part.Text
+		default:
+			also = append(also, part.Name)
 		}
+	}
+	if len(also) > 0 {
+		p.Summary += " (also: " + strings.Join(also, ", ") + ")"
 	}
 }
