@@ -66,6 +66,9 @@ func newSettings(s *settings, reg prometheus.Registerer) (*settings, error) {
 		Help: "Always 1. Version is a hash of the configuration in use, or its resourceVersion with --config-map; " +
 			"source is configured, last_good or default.",
 	}, []string{"version", "source"})
+	for _, key := range []string{"federations", "stubDomains", "upstreamNameservers", "read"} {
+		s.refused.WithLabelValues(key)
+	}
 	reg.MustRegister(s.valid, s.refused, s.applied, s.info)
 	s.current = config.NewCurrent(config.CurrentOptions{
 		Zone: s.domain, LastGood: s.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,

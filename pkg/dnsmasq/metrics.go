@@ -29,8 +29,12 @@ type Metrics struct {
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := newMetrics(reg)
 	// The first event of a series that is new to Prometheus is no increase.
-	m.starts.WithLabelValues("died")
-	m.reloads.WithLabelValues("different")
+	for _, reason := range []string{"first", "died", "change", "fallback"} {
+		m.starts.WithLabelValues(reason)
+	}
+	for _, result := range []string{resultConfirmed, resultDifferent, resultUnconfirmed} {
+		m.reloads.WithLabelValues(result)
+	}
 	return m
 }
 
