@@ -64,6 +64,12 @@ Exit codes: 0 fine, 1 findings, 2 could not find out.`,
 	fs.DurationVar(&a.timeout, "timeout", 30*time.Second, "`time` after which the command gives up")
 	root.AddCommand(
 		a.migrateCommand(),
+		a.checkCommand(),
+		a.explainCommand(),
+		a.diffCommand(),
+		a.topCommand(),
+		a.tailCommand(),
+		a.bundleCommand(),
 		a.versionCommand(),
 	)
 	return root
@@ -80,6 +86,23 @@ func (a *app) printer() (*report.Printer, error) {
 
 // connect returns a client of the cluster that the connection flags choose.
 func (a *app) connect() (*cluster.Client, error) { return a.conn.Connect(a.err) }
+
+// limited returns a context that ends after --timeout.
+func (a *app) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no reply within %s (--timeout)", a.timeout))
+}
+
+// sleep waits, and reports whether ctx is still running.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{

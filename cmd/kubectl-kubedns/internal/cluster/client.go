@@ -6,9 +6,13 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -82,4 +86,19 @@ func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, 
 		return fmt.Errorf("cannot reach the API server %s: %w", c.Host(), cause)
 	}
 	return fmt.Errorf("%s %s: %w", verb, resource, err)
+}
+
+// Pods returns the DNS pods, sorted by name. It explains why there are none to see.
+func (c *Client) Pods(ctx context.Context) ([]v1.Pod, error) {
+	list, err := c.Core.Pods(c.Namespace).List(ctx, metav1.ListOptions{LabelSelector: c.Selector})
+	if err != nil {
+		return nil, c.Explain(ctx, "list", "pods", c.Namespace, err)
+	}
+	if len(list.Items) == 0 {
+		if _, err := c.Core.Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{}); apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("the cluster at %s has no namespace %s: set -n", c.Host(), c.Namespace)
+		}
+	}
+	slices.SortFunc(list.Items, func(a, b v1.Pod) int { return strings.Compare(a.Name, b.Name) })
+	return list.Items, nil
 }

@@ -49,6 +49,9 @@ var rareFlags = []string{
 	"tls-server-name", "token", "user", "username",
 }
 
+// Namespace returns the namespace of kube-dns.
+func (f *Flags) Namespace() string { return f.overrides.Context.Namespace }
+
 // Connect returns a client of the cluster. It does not ask the cluster anything yet.
 // warnings receives what the API server warns of.
 func (f *Flags) Connect(warnings io.Writer) (*Client, error) {
@@ -73,7 +76,12 @@ func plain(err error) error {
 	if clientcmd.IsEmptyConfig(err) {
 		return errors.New("no such file, or it is empty: set --kubeconfig or KUBECONFIG")
 	}
-	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if rest, ok := strings.CutPrefix(text, "error loading config file "); ok {
+		file, _, _ := strings.Cut(rest, ": ")
+		return fmt.Errorf("%s is no kubeconfig: compare `kubectl config view`", file)
+	}
+	return errors.New(text)
 }
 
 // unreachable returns the cause of a request that did not reach the API server, or nil.

@@ -103,7 +103,28 @@ func oneLine(text []byte) string {
 
 // get reads a page directly.
 func get(ctx context.Context, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	return Request(ctx, http.MethodGet, address)
+}
+
+// Request sends a request to a forwarded address and returns the body of its reply. A
+// reply that is not 200 is a *StatusError.
+func Request(ctx context.Context, method, address string) ([]byte, error) {
+	body, err := open(ctx, method, address)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(io.LimitReader(body, bodyLimit))
+}
+
+// Stream returns the body of a forwarded address while it is sent.
+func Stream(ctx context.Context, address string) (io.ReadCloser, error) {
+	return open(ctx, http.MethodGet, address)
+}
+
+// open sends a request over a connection of its own.
+func open(ctx context.Context, method, address string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +133,11 @@ func get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		return nil, &StatusError{Code: resp.StatusCode, Body: oneLine(body)}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		const most = 4096
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, most)) // what there is of it
+		return nil, &StatusError{Code: resp.StatusCode, Body: oneLine(text)}
 	}
-	return body, err
+	return resp.Body, nil
 }

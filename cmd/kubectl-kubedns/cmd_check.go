@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
+)
+
+// checkFlags are the flags of check.
+type checkFlags struct {
+	only, skip, files []string
+	failOn            string
+	wait              time.Duration
+	opts              check.Options
+}
+
+// waitPause is the time between two rounds of --wait.
+const waitPause = 3 * time.Second
+
+func (a *app) checkCommand() *cobra.Command {
+	f := &checkFlags{}
+	var about strings.Builder
+	for _, c := range check.Codes() {
+		fmt.Fprintf(&about, "\n  %s  %s", c[0], c[1])
+	}
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Find what is wrong with kube-dns, and how to fix it",
+		Long: `Find what is wrong with kube-dns, and how to fix it.
+
+Exit codes: 0 fine, 1 findings of --fail-on or worse, 2 could not find out.
+
+Checks:` + about.String(),
+		Example: `  kubectl kubedns check
+  kubectl kubedns check --outside example.com --fail-on warning
+  kubectl kubedns check --wait 5m                        # after a roll-out
+  kubectl kubedns check --only KD204 -o json
+  kubectl kustomize ./dns | kubectl kubedns check -f -   # before a roll-out, without a cluster`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.runCheck(c.Context(), f, c.InOrStdin()) },
+	}
+	fs := cmd.Flags()
+	fs.StringSliceVar(&f.only, "only", nil, "run only these checks, by `code`")
+	fs.StringSliceVar(&f.skip, "skip", nil, "leave out these checks, by `code`")
+	fs.StringArrayVarP(&f.files, "filename", "f", nil, "check manifests in this `file` or directory, or stdin (-), without a cluster")
+	fs.StringVar(&f.failOn, "fail-on", string(check.Error), "`level` that makes the exit code 1: info, warning, error")
+	fs.DurationVar(&f.wait, "wait", 0, "repeat for this `time` until there are no findings")
+	fs.StringVar(&f.opts.Outside, "outside", "", "also resolve this `name` at each pod")
+	fs.StringVar(&f.opts.Zone, "zone", "", "`zone` of the cluster (default: the one of the pods)")
+	return cmd
+}
+
+func (a *app) runCheck(ctx context.Context, f *checkFlags, stdin io.Reader) error {
+	p, err := a.printer()
+	if err != nil {
+		return err
+	}
+	failOn, err := check.ParseLevel(f.failOn)
+	if err != nil {
+		return fmt.Errorf("--fail-on: %w", err)
+	}
+	if err := errors.Join(check.Known(f.only), check.Known(f.skip)); err != nil {
+		return err
+	}
+	if len(f.files) > 0 {
+		got, err := facts.FromFiles(f.files, stdin, a.conn.Namespace(), f.opts)
+		if err != nil {
+			return err
+		}
+		return printResults(p, check.Run(got, f.only, f.skip), failOn)
+	}
+	end := time.Now().Add(f.wait)
+	for {
+		results, err := a.checkOnce(ctx, f)
+		bad := err != nil || check.Worst(results).AtLeast(failOn)
+		if !bad || ctx.Err() != nil || !time.Now().Add(waitPause).Before(end) {
+			if err != nil {
+				return err
+			}
+			return printResults(p, results, failOn)
+		}
+		if !sleep(ctx, waitPause) {
+			return ctx.Err()
+		}
+	}
+}
+
+// checkOnce asks the cluster once.
+func (a *app) checkOnce(ctx context.Context, f *checkFlags) ([]check.Result, error) {
+	ctx, cancel := a.limited(ctx)
+	defer cancel()
+	client, err := a.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	got, err := facts.Gather(ctx, client, f.opts)
+	if err != nil {
+		return nil, err
+	}
+	return check.Run(got, f.only, f.skip), nil
+}
+
+// tones are the words and colours of the levels.
+var tones = map[check.Level]struct {
+	word string
+	tone report.Tone
+}{
+	check.OK: {"ok  ", report.Good}, check.Info: {"info", report.Plain},
+	check.Warning: {"warn", report.Warn}, check.Error: {"fail", report.Bad},
+}
+
+// printResults prints the results and returns errFindings if there are some of failOn or
+// worse.
+func printResults(p *report.Printer, results []check.Result, failOn check.Level) error {
+	bad := check.Worst(results).AtLeast(failOn)
+	if p.Format != report.Table {
+		if err := p.Encode(struct {
+			APIVersion string         `json:"apiVersion"`
+			Success    bool           `json:"success"`
+			Checks     []check.Result `json:"checks"`
+		}{"v1", !bad, results}); err != nil {
+			return err
+		}
+	} else {
+		printTable(p, results)
+	}
+	if bad {
+		return errFindings
+	}
+	return nil
+}
+
+func printTable(p *report.Printer, results []check.Result) {
+	const indent = "               "
+	counts := map[check.Level]int{}
+	skipped := map[string][]string{} // reason → codes
+	group := ""
+	for _, r := range results {
+		counts[r.Level]++
+		if r.Level == check.Skipped {
+			skipped[r.Text] = append(skipped[r.Text], r.Code)
+			continue
+		}
+		if r.Group != group {
+			group = r.Group
+			fmt.Fprintln(p.Out, group)
+		}
+		if len(r.Findings) == 0 {
+			fmt.Fprintf(p.Out, "  %s  %s  %s\n", p.Paint(report.Good, tones[check.OK].word), r.Code, r.Text)
+		}
+		for _, f := range r.Findings {
+			t := tones[f.Level]
+			text := f.Text
+			if f.Object != "" {
+				text = f.Object + ": " + text
+			}
+			fmt.Fprintf(p.Out, "  %s  %s  %s\n", p.Paint(t.tone, t.word), r.Code, text)
+			if f.Fix != "" {
+				fmt.Fprintf(p.Out, "%s%s\n", indent, f.Fix)
+			}
+		}
+	}
+	if len(skipped) > 0 {
+		fmt.Fprintln(p.Out, "Skipped")
+	}
+	for _, why := range slices.SortedFunc(maps.Keys(skipped), func(a, b string) int {
+		return strings.Compare(skipped[a][0], skipped[b][0])
+	}) {
+		fmt.Fprintf(p.Out, "  %s: %s\n", strings.Join(skipped[why], ", "), why)
+	}
+	fmt.Fprintf(p.Out, "%d ok, %d warnings, %d errors, %d skipped\n",
+		counts[check.OK]+counts[check.Info], counts[check.Warning], counts[check.Error], counts[check.Skipped])
+}

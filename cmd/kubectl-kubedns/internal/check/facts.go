@@ -1,0 +1,202 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	policyv1 "k8s.io/api/policy/v1"
+)
+
+// Facts are what the checks look at. A fact that could not be read is absent, and Unread
+// has the reason.
+type Facts struct {
+	Namespace string
+	Options   Options
+	Objects   Objects
+	Kubelet   *Kubelet
+	Pods      []Pod
+	// Account maps a resource to whether the service account may list and watch it.
+	Account map[string]bool
+	// Unread maps what could not be read, such as "services", to why.
+	Unread map[string]string
+}
+
+// Options are what the user asks for.
+type Options struct {
+	Zone    string // without dots at its ends; empty: the zone of the pods
+	Outside string
+	// Files reports that the facts come from files: there are no pods to ask.
+	Files bool
+}
+
+// Objects are those of the namespace of kube-dns.
+type Objects struct {
+	Service     *corev1.Service
+	Slices      []discoveryv1.EndpointSlice
+	Deployments []appsv1.Deployment
+	Budgets     []policyv1.PodDisruptionBudget
+	Config      *corev1.ConfigMap
+	// Kubernetes are the addresses of the Service default/kubernetes.
+	Kubernetes []string
+	// Zones maps a node to its topology zone.
+	Zones map[string]string
+}
+
+// A Kubelet is what kubelets write into the resolv.conf of pods.
+type Kubelet struct {
+	Addresses []string
+	Domain    string
+}
+
+// A Server is the program that a pod runs.
+type Server string
+
+// The servers that are told apart.
+const (
+	KubeDNS Server = "kube-dns"
+	CoreDNS Server = "CoreDNS"
+	Other   Server = "another server"
+)
+
+// A Pod is a pod of the selector, or the template of a Deployment in a file.
+type Pod struct {
+	Name   string
+	Object *corev1.Pod
+	// Pages maps a name, such as "readiness", to what the pod served.
+	Pages map[string]Page
+	// Digest is a hash of all names, empty if it could not be read.
+	Digest          string
+	Inside, Outside *Reply
+}
+
+// A Page is what a port of a pod served.
+type Page struct {
+	Body []byte
+	Err  string // why there is no page; with Body, the reply was not 200
+	// Missing reports that the pod has no such page: it is of another kind or version.
+	Missing bool
+}
+
+// A Reply is a reply to a DNS query.
+type Reply struct {
+	Rcode   string
+	Records []string // data of the answer section
+	TTL     uint32   // the highest
+	Err     string
+	Took    time.Duration
+}
+
+// ServerOf returns which server a pod runs, by its containers.
+func ServerOf(spec *corev1.PodSpec) Server {
+	if container(spec, "kubedns", "kube-dns") != nil {
+		return KubeDNS
+	}
+	if container(spec, "coredns") != nil {
+		return CoreDNS
+	}
+	return Other
+}
+
+// server returns which server the pod runs.
+func (p *Pod) server() Server { return ServerOf(&p.Object.Spec) }
+
+func (p *Pod) title() string { return "pod " + p.Name }
+
+// ours returns the pods that run kube-dns.
+func (f *Facts) ours() []Pod {
+	return slices.DeleteFunc(slices.Clone(f.Pods), func(p Pod) bool { return p.server() != KubeDNS })
+}
+
+// unread returns why what could not be read, or "".
+func (f *Facts) unread(what string) string { return f.Unread[what] }
+
+// container returns the first container whose name, or the name of whose image, is one of
+// names.
+func container(spec *corev1.PodSpec, names ...string) *corev1.Container {
+	for i := range spec.Containers {
+		c := &spec.Containers[i]
+		image := c.Image[strings.LastIndex(c.Image, "/")+1:]
+		image, _, _ = strings.Cut(image, "@")
+		image, _, _ = strings.Cut(image, ":")
+		for _, name := range names {
+			if c.Name == name || image == name || image == "k8s-dns-"+name {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// Args returns the arguments of a container with its variables expanded.
+func Args(c *corev1.Container) []string {
+	if c == nil {
+		return nil
+	}
+	var pairs []string
+	for _, e := range c.Env {
+		pairs = append(pairs, "$("+e.Name+")", e.Value)
+	}
+	expand := strings.NewReplacer(pairs...)
+	var args []string
+	for _, arg := range slices.Concat(c.Command, c.Args) {
+		args = append(args, expand.Replace(arg))
+	}
+	return args
+}
+
+// Flag returns the value of the last flag of that name, written with one dash or two.
+func Flag(args []string, name string) string {
+	value := ""
+	for i, arg := range args {
+		bare := strings.TrimLeft(arg, "-")
+		if bare == arg {
+			continue
+		}
+		if v, ok := strings.CutPrefix(bare, name+"="); ok {
+			value = v
+		} else if bare == name && i+1 < len(args) {
+			value = args[i+1]
+		}
+	}
+	return value
+}
+
+// Containers are the parts of a kube-dns pod; absent ones are nil.
+type Containers struct{ KubeDNS, Nanny, Sidecar *corev1.Container }
+
+// ContainersOf returns the parts of a pod.
+func ContainersOf(spec *corev1.PodSpec) Containers {
+	return Containers{
+		KubeDNS: container(spec, "kubedns", "kube-dns"),
+		Nanny:   container(spec, "dnsmasq", "dnsmasq-nanny"),
+		Sidecar: container(spec, "sidecar"),
+	}
+}
+
+// ZoneOf returns the zone that a pod serves, without dots at its ends.
+func ZoneOf(spec *corev1.PodSpec) string {
+	c := container(spec, "kubedns", "kube-dns")
+	if c == nil {
+		return ""
+	}
+	return bareZone(cmp.Or(Flag(Args(c), "domain"), "cluster.local"))
+}
+
+// bareZone returns a zone as it is compared.
+func bareZone(s string) string { return strings.ToLower(strings.Trim(s, ".")) }
+
+// zone returns the zone that is asked for: the user's, or the one of the first pod.
+func (f *Facts) zone() string {
+	if f.Options.Zone != "" {
+		return bareZone(f.Options.Zone)
+	}
+	for _, p := range f.ours() {
+		return ZoneOf(&p.Object.Spec)
+	}
+	return "cluster.local"
+}

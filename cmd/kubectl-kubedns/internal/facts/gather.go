@@ -1,0 +1,207 @@
+// Package facts collects the facts for package check: from a cluster, or from files.
+package facts
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+)
+
+// serviceName is the name of the Service, the ConfigMap and the service account.
+const serviceName = "kube-dns"
+
+// A gatherer fills in facts. Its methods run at the same time.
+type gatherer struct {
+	client *cluster.Client
+	mu     sync.Mutex // guards facts
+	facts  *check.Facts
+}
+
+// Gather reads the facts of a cluster. It fails if it cannot read any pods, for what
+// reason ever; what else cannot be read is in Unread.
+func Gather(ctx context.Context, c *cluster.Client, opts check.Options) (*check.Facts, error) {
+	pods, err := c.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := &gatherer{client: c, facts: &check.Facts{
+		Namespace: c.Namespace, Options: opts, Unread: map[string]string{}, Account: map[string]bool{},
+	}}
+	g.facts.Pods = make([]check.Pod, len(pods))
+	for i := range pods {
+		g.facts.Pods[i] = check.Pod{Name: pods[i].Name, Object: &pods[i]}
+	}
+	if g.facts.Options.Zone == "" {
+		g.facts.Options.Zone = zoneOf(pods)
+	}
+	var wait sync.WaitGroup
+	for _, read := range []func(context.Context){
+		g.services, g.slices, g.deployments, g.budgets, g.config, g.kubelet, g.nodes, g.account,
+	} {
+		wait.Go(func() { read(ctx) })
+	}
+	for i := range g.facts.Pods {
+		wait.Go(func() { g.pod(ctx, &g.facts.Pods[i]) })
+	}
+	wait.Wait()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("asking the pods and the API server %s: %w", c.Host(), context.Cause(ctx))
+	}
+	return g.facts, nil
+}
+
+// zoneOf returns the zone of the first kube-dns pod.
+func zoneOf(pods []corev1.Pod) string {
+	for i := range pods {
+		if zone := check.ZoneOf(&pods[i].Spec); zone != "" {
+			return zone
+		}
+	}
+	return ""
+}
+
+// set changes the facts, or notes why something could not be read.
+func (g *gatherer) set(ctx context.Context, verb, what, namespace string, err error, change func(*check.Facts)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err != nil {
+		name, _, _ := strings.Cut(what, ".")
+		g.facts.Unread[name] = g.client.Explain(ctx, verb, what, namespace, err).Error()
+		return
+	}
+	change(g.facts)
+}
+
+func (g *gatherer) services(ctx context.Context) {
+	ns := g.client.Namespace
+	s, err := g.client.Core.Services(ns).Get(ctx, serviceName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return
+	}
+	g.set(ctx, "get", "services", ns, err, func(f *check.Facts) { f.Objects.Service = s })
+	k, err := g.client.Core.Services("default").Get(ctx, "kubernetes", metav1.GetOptions{})
+	if err == nil && g.facts.Options.Zone != "" {
+		g.set(ctx, "", "", "", nil, func(f *check.Facts) {
+			for _, a := range k.Spec.ClusterIPs {
+				if !strings.Contains(a, ":") { // the query is for type A
+					f.Objects.Kubernetes = append(f.Objects.Kubernetes, a)
+				}
+			}
+		})
+	}
+}
+
+func (g *gatherer) slices(ctx context.Context) {
+	ns := g.client.Namespace
+	list, err := g.client.Discovery.EndpointSlices(ns).List(ctx, metav1.ListOptions{
+		LabelSelector: "kubernetes.io/service-name=" + serviceName,
+	})
+	g.set(ctx, "list", "endpointslices.discovery.k8s.io", ns, err, func(f *check.Facts) { f.Objects.Slices = list.Items })
+}
+
+func (g *gatherer) deployments(ctx context.Context) {
+	ns := g.client.Namespace
+	list, err := g.client.Apps.Deployments(ns).List(ctx, metav1.ListOptions{})
+	g.set(ctx, "list", "deployments.apps", ns, err, func(f *check.Facts) {
+		selector, err := labels.Parse(g.client.Selector)
+		if err != nil {
+			return // the list of pods has failed before
+		}
+		for _, d := range list.Items {
+			if selector.Matches(labels.Set(d.Spec.Template.Labels)) {
+				f.Objects.Deployments = append(f.Objects.Deployments, d)
+			}
+		}
+	})
+}
+
+func (g *gatherer) budgets(ctx context.Context) {
+	ns := g.client.Namespace
+	list, err := g.client.Policy.PodDisruptionBudgets(ns).List(ctx, metav1.ListOptions{})
+	g.set(ctx, "list", "poddisruptionbudgets.policy", ns, err, func(f *check.Facts) { f.Objects.Budgets = list.Items })
+}
+
+func (g *gatherer) config(ctx context.Context) {
+	ns := g.client.Namespace
+	m, err := g.client.Core.ConfigMaps(ns).Get(ctx, serviceName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return
+	}
+	g.set(ctx, "get", "configmaps", ns, err, func(f *check.Facts) { f.Objects.Config = m })
+}
+
+// kubelet reads what kubeadm gives all kubelets.
+func (g *gatherer) kubelet(ctx context.Context) {
+	m, err := g.client.Core.ConfigMaps(cluster.DefaultNamespace).Get(ctx, "kubelet-config", metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		g.unread("kubelet", "there is no ConfigMap kubelet-config: it is kubeadm's")
+		return
+	}
+	if err != nil {
+		g.unread("kubelet", g.client.Explain(ctx, "get", "configmaps", cluster.DefaultNamespace, err).Error())
+		return
+	}
+	var cfg struct {
+		ClusterDNS    []string `json:"clusterDNS"`
+		ClusterDomain string   `json:"clusterDomain"`
+	}
+	if err := yaml.Unmarshal([]byte(m.Data["kubelet"]), &cfg); err != nil || len(cfg.ClusterDNS) == 0 {
+		g.unread("kubelet", "the ConfigMap kubelet-config has no clusterDNS")
+		return
+	}
+	g.set(ctx, "", "", "", nil, func(f *check.Facts) {
+		f.Kubelet = &check.Kubelet{Addresses: cfg.ClusterDNS, Domain: cfg.ClusterDomain}
+	})
+}
+
+func (g *gatherer) unread(what, why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.facts.Unread[what] = why
+}
+
+func (g *gatherer) nodes(ctx context.Context) {
+	list, err := g.client.Core.Nodes().List(ctx, metav1.ListOptions{})
+	g.set(ctx, "list", "nodes", "", err, func(f *check.Facts) {
+		f.Objects.Zones = map[string]string{}
+		for i := range list.Items {
+			n := &list.Items[i]
+			f.Objects.Zones[n.Name] = n.Labels[corev1.LabelTopologyZone]
+		}
+	})
+}
+
+// account asks what the service account of the pods may do.
+func (g *gatherer) account(ctx context.Context) {
+	account := serviceName
+	if i := slices.IndexFunc(g.facts.Pods, func(p check.Pod) bool {
+		return check.ServerOf(&p.Object.Spec) == check.KubeDNS
+	}); i >= 0 {
+		account = cmp.Or(g.facts.Pods[i].Object.Spec.ServiceAccountName, account)
+	}
+	for _, resource := range []string{"services", "endpoints", "endpointslices.discovery.k8s.io"} {
+		allowed := true
+		for _, verb := range []string{"list", "watch"} {
+			can, err := g.client.AccountCan(ctx, g.client.Namespace, account, cluster.Right{Verb: verb, Resource: resource})
+			if err != nil {
+				g.unread("rights", err.Error())
+				return
+			}
+			allowed = allowed && can
+		}
+		name, _, _ := strings.Cut(resource, ".")
+		g.set(ctx, "", "", "", nil, func(f *check.Facts) { f.Account[name] = allowed })
+	}
+}

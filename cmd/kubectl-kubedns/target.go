@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
+)
+
+// openTarget opens a port-forward to the DNS port of a pod, or of a ready pod of a
+// Deployment or Service, and returns the local address.
+func openTarget(ctx context.Context, client *cluster.Client, target string) (string, error) {
+	pod, err := podOf(ctx, client, target)
+	if err != nil {
+		return "", err
+	}
+	return client.Forward(ctx, cluster.Pod{Namespace: pod.Namespace, Name: pod.Name}, facts.PortsOf(&pod.Spec).DNS)
+}
+
+// podOf returns the pod that a target means.
+func podOf(ctx context.Context, client *cluster.Client, target string) (*corev1.Pod, error) {
+	ns := client.Namespace
+	kind, name, ok := strings.Cut(target, "/")
+	if !ok {
+		kind, name = "pod", target
+	}
+	var selector labels.Selector
+	var resource string
+	var err error
+	switch kind {
+	case "pod", "pods", "po":
+		resource = "pods"
+		var pod *corev1.Pod
+		if pod, err = client.Core.Pods(ns).Get(ctx, name, metav1.GetOptions{}); err == nil {
+			return pod, nil
+		}
+	case "deployment", "deployments", "deploy":
+		resource = "deployments.apps"
+		d, gerr := client.Apps.Deployments(ns).Get(ctx, name, metav1.GetOptions{})
+		if err = gerr; err == nil {
+			selector, err = metav1.LabelSelectorAsSelector(d.Spec.Selector)
+		}
+	case "service", "services", "svc":
+		resource = "services"
+		s, gerr := client.Core.Services(ns).Get(ctx, name, metav1.GetOptions{})
+		if err = gerr; err == nil {
+			selector = labels.SelectorFromSet(s.Spec.Selector)
+		}
+	default:
+		return nil, fmt.Errorf("%q is no kind: write pod/NAME, deployment/NAME, service/NAME or an address", kind)
+	}
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("not found in namespace %s of %s", ns, client.Host())
+	}
+	if err != nil {
+		return nil, client.Explain(ctx, "get", resource, ns, err)
+	}
+	return readyPod(ctx, client, selector)
+}
+
+// readyPod returns the first pod of a selector that is ready.
+func readyPod(ctx context.Context, client *cluster.Client, selector labels.Selector) (*corev1.Pod, error) {
+	list, err := client.Core.Pods(client.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	if err != nil {
+		return nil, client.Explain(ctx, "list", "pods", client.Namespace, err)
+	}
+	for i := range list.Items {
+		if slices.ContainsFunc(list.Items[i].Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		}) {
+			return &list.Items[i], nil
+		}
+	}
+	return nil, fmt.Errorf("none of its %d pods is ready", len(list.Items))
+}
