@@ -56,7 +56,7 @@ type Kubelet struct {
 // A Server is the program that a pod runs.
 type Server string
 
-// The servers that are told apart.
+// The servers that a pod may run.
 const (
 	KubeDNS Server = "kube-dns"
 	CoreDNS Server = "CoreDNS"

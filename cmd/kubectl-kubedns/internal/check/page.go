@@ -42,8 +42,8 @@ func (p *Pod) status(name string) (statusPage, bool) {
 	return page, ok
 }
 
-// metric returns the sum of the series of a metric in the text format of Prometheus.
-func metric(body []byte, name string) (sum float64, ok bool) {
+// Metric returns the sum of the series of a metric in the text format of Prometheus.
+func Metric(body []byte, name string) (sum float64, ok bool) {
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {

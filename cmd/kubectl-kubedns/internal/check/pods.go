@@ -180,7 +180,7 @@ func checkConfig(f *Facts) outcome {
 				}
 			}
 		}
-		if n, ok := metric(p.Pages[NannyMetrics].Body, "kubedns_nanny_upstream_loop"); ok && n > 0 {
+		if n, ok := Metric(p.Pages[NannyMetrics].Body, "kubedns_nanny_upstream_loop"); ok && n > 0 {
 			o.add(Error, p.title(), "docs/runbooks/KubeDNSUpstreamLoop.md", "%.0f servers lead back to dnsmasq: they are left out", n)
 		}
 	}

@@ -85,7 +85,7 @@ func checkCapacity(f *Facts) outcome {
 	known := false
 	for _, p := range pods {
 		body := p.Pages[Metrics].Body
-		used, ok := metric(body, "process_resident_memory_bytes")
+		used, ok := Metric(body, "process_resident_memory_bytes")
 		known = known || ok
 		if c := ContainersOf(&p.Object.Spec).KubeDNS; ok && !c.Resources.Limits.Memory().IsZero() {
 			if limit := float64(c.Resources.Limits.Memory().Value()); used > memoryShare*limit {
@@ -93,12 +93,12 @@ func checkCapacity(f *Facts) outcome {
 					"container %s uses %.0f of %.0f MiB", c.Name, used/(1<<20), limit/(1<<20))
 			}
 		}
-		if waiting, ok := metric(body, "kubedns_dns_waiting_queries"); ok && waiting > waitingShare*mostPending {
+		if waiting, ok := Metric(body, "kubedns_dns_waiting_queries"); ok && waiting > waitingShare*mostPending {
 			o.add(Warning, p.title(), "docs/runbooks/KubeDNSOverload.md", "%.0f of %d queries are pending", waiting, mostPending)
 		}
 		side := p.Pages[SideMetrics].Body
-		evicted, ok := metric(side, "kubedns_dnsmasq_evictions")
-		if inserted, _ := metric(side, "kubedns_dnsmasq_insertions"); ok && inserted > leastEvicting && evicted > evictedShare*inserted {
+		evicted, ok := Metric(side, "kubedns_dnsmasq_evictions")
+		if inserted, _ := Metric(side, "kubedns_dnsmasq_insertions"); ok && inserted > leastEvicting && evicted > evictedShare*inserted {
 			o.add(Warning, p.title(), "raise --cache-size of dnsmasq (docs/runbooks/KubeDNSCacheTooSmall.md)",
 				"dnsmasq evicted %.0f of %.0f cache entries before their time", evicted, inserted)
 		}
