@@ -197,22 +197,26 @@ func (f *bundleFlags) addPod(ctx context.Context, client *cluster.Client, w *bun
 			}
 		}
 	}
+	return f.addLogs(ctx, client, w, p, dir)
+}
+
+// addLogs adds the logs of the containers of a pod, and those of their last run.
+func (f *bundleFlags) addLogs(ctx context.Context, client *cluster.Client, w *bundle.Writer, p *check.Pod, dir string) error {
 	for _, c := range p.Object.Spec.Containers {
-		for _, previous := range []bool{false, true} {
-			name := dir + c.Name + ".log"
-			if previous {
-				name = dir + c.Name + ".previous.log"
-			}
-			body, err := f.logs(ctx, client, p, c.Name, previous)
-			if err != nil && previous {
-				continue // most containers have no previous log
-			}
-			if err != nil {
-				name, body = name+".error", []byte(client.Explain(ctx, "get", "pods/log", client.Namespace, err).Error())
-			}
-			if err := w.Add(name, body); err != nil {
-				return err
-			}
+		name := dir + c.Name + ".log"
+		body, err := f.logs(ctx, client, p, c.Name, false)
+		if err != nil {
+			name, body = name+".error", []byte(client.Explain(ctx, "get", "pods/log", client.Namespace, err).Error())
+		}
+		if err := w.Add(name, body); err != nil {
+			return err
+		}
+		body, err = f.logs(ctx, client, p, c.Name, true)
+		if err != nil {
+			continue // most containers have had no run before
+		}
+		if err := w.Add(dir+c.Name+".previous.log", body); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -39,6 +39,7 @@ func TestNode(t *testing.T) {
 		{"rolling update", (*cluster).rollingUpdate},
 		{"upgrade", (*cluster).upgrade},
 		{"helm test", (*cluster).helmTest},
+		{"kubectl plugin", (*cluster).pluginCommands},
 		{"node drain", (*cluster).drain},
 		{"hung containers", (*cluster).hung},
 		{"overlays", (*cluster).overlays},

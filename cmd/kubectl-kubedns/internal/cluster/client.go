@@ -6,6 +6,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ type Client struct {
 
 	auth authorizationv1.AuthorizationV1Interface
 	cfg  *rest.Config
+	http *http.Client
 
 	mu       sync.Mutex
 	forwards map[forwardKey]*forward
@@ -47,6 +49,7 @@ func newClient(cfg *rest.Config, namespace, selector string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.http = h
 	if c.Core, err = corev1.NewForConfigAndClient(cfg, h); err != nil {
 		return nil, err
 	}
@@ -83,7 +86,7 @@ func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, 
 		return fmt.Errorf("%s does not accept the credentials of the kubeconfig: sign in again", c.Host())
 	}
 	if cause := unreachable(err); cause != nil {
-		return fmt.Errorf("cannot reach the API server %s: %w", c.Host(), cause)
+		return &unreachableError{c.Host(), cause}
 	}
 	return fmt.Errorf("%s %s: %w", verb, resource, err)
 }
@@ -102,3 +105,15 @@ func (c *Client) Pods(ctx context.Context) ([]v1.Pod, error) {
 	slices.SortFunc(list.Items, func(a, b v1.Pod) int { return strings.Compare(a.Name, b.Name) })
 	return list.Items, nil
 }
+
+// An unreachableError is a request that did not reach the API server.
+type unreachableError struct {
+	host  string
+	cause error
+}
+
+func (e *unreachableError) Error() string {
+	return fmt.Sprintf("cannot reach the API server %s: %v", e.host, e.cause)
+}
+
+func (e *unreachableError) Unwrap() error { return e.cause }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,7 @@ import (
 	"net/url"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // bodyLimit bounds what is read of a page: /cache of a large cluster has tens of megabytes.
@@ -24,7 +25,8 @@ func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 // A StatusError is a reply of a pod that is not 200.
 type StatusError struct {
 	Code int
-	Body string
+	Body string // in one line, and cut
+	text []byte
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Code, e.Body) }
@@ -40,7 +42,7 @@ func (c *Client) Get(ctx context.Context, pod Pod, port int, path string) ([]byt
 	if ferr != nil {
 		return nil, fmt.Errorf("pod %s port %d: by the API server's proxy: %w; by port-forward: %w", pod, port, err, ferr)
 	}
-	body, ferr = get(ctx, "http://"+addr+path)
+	body, ferr = Request(ctx, http.MethodGet, "http://"+addr+path)
 	if ferr == nil || errors.As(ferr, new(*StatusError)) {
 		return body, ferr
 	}
@@ -50,45 +52,41 @@ func (c *Client) Get(ctx context.Context, pod Pod, port int, path string) ([]byt
 
 // retryForwarded reports whether a port-forward may succeed where the proxy did not.
 func retryForwarded(err error) bool {
-	if errors.As(err, new(*StatusError)) || apierrors.IsNotFound(err) || apierrors.IsUnauthorized(err) {
-		return false
-	}
-	return unreachable(err) == nil
+	return !errors.As(err, new(*StatusError)) && !errors.As(err, new(*unreachableError))
 }
 
-// proxy asks through the API server.
+// proxy asks through the API server. The reply of the pod and an error of the API server
+// itself can have the same code, so the body decides.
 func (c *Client) proxy(ctx context.Context, pod Pod, port int, path string) ([]byte, error) {
 	u, err := url.Parse(path)
 	if err != nil {
 		return nil, err
 	}
-	req := c.Core.RESTClient().Get().Namespace(pod.Namespace).Resource("pods").SubResource("proxy").
-		Name(fmt.Sprintf("http:%s:%d", pod.Name, port)).Suffix(u.Path).MaxRetries(0)
-	for key, values := range u.Query() {
-		for _, value := range values {
-			req = req.Param(key, value)
-		}
+	target := c.Core.RESTClient().Get().Namespace(pod.Namespace).Resource("pods").SubResource("proxy").
+		Name(fmt.Sprintf("http:%s:%d", pod.Name, port)).Suffix(u.Path).URL()
+	target.RawQuery = u.RawQuery
+	body, err := request(ctx, c.http, http.MethodGet, target.String())
+	status, ok := errors.AsType[*StatusError](err)
+	if !ok {
+		return body, c.Explain(ctx, "get", "pods/proxy", pod.Namespace, err)
 	}
-	var code int
-	res := req.Do(ctx).StatusCode(&code)
-	body, err := res.Raw()
+	message, own := ofServer(status.text)
 	switch {
-	case err == nil:
-		return body, nil
-	case apierrors.IsForbidden(err):
+	case !own:
+		return nil, status
+	case status.Code == http.StatusForbidden:
 		return nil, &MissingRight{Right: Right{Verb: "get", Resource: "pods/proxy", Namespace: pod.Namespace}}
-	case code != 0 && !ofServer(body):
-		return nil, &StatusError{Code: code, Body: oneLine(body)}
-	case errors.As(err, new(*url.Error)) || apierrors.IsNotFound(err) || apierrors.IsUnauthorized(err):
-		return nil, err
 	}
-	return nil, errors.New(oneLine([]byte(err.Error())))
+	return nil, errors.New(message)
 }
 
-// ofServer reports whether an error is the API server's own, and not the pod's reply.
-func ofServer(body []byte) bool {
-	return bytes.Contains(body, []byte(`"kind":"Status"`)) ||
-		bytes.HasPrefix(bytes.ToLower(body), []byte("error trying to reach service"))
+// ofServer returns the message of an error that is the API server's own.
+func ofServer(body []byte) (message string, own bool) {
+	var status metav1.Status
+	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
+		return oneLine([]byte(status.Message)), true
+	}
+	return oneLine(body), bytes.HasPrefix(bytes.ToLower(body), []byte("error trying to reach service"))
 }
 
 // oneLine returns the beginning of a text without line breaks.
@@ -101,15 +99,22 @@ func oneLine(text []byte) string {
 	return s
 }
 
-// get reads a page directly.
-func get(ctx context.Context, address string) ([]byte, error) {
-	return Request(ctx, http.MethodGet, address)
-}
-
 // Request sends a request to a forwarded address and returns the body of its reply. A
 // reply that is not 200 is a *StatusError.
 func Request(ctx context.Context, method, address string) ([]byte, error) {
-	body, err := open(ctx, method, address)
+	return request(ctx, direct(), method, address)
+}
+
+// Stream returns the body of a forwarded address while it is sent.
+func Stream(ctx context.Context, address string) (io.ReadCloser, error) {
+	return open(ctx, direct(), http.MethodGet, address)
+}
+
+// direct returns a client that keeps no connection.
+func direct() *http.Client { return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} }
+
+func request(ctx context.Context, client *http.Client, method, address string) ([]byte, error) {
+	body, err := open(ctx, client, method, address)
 	if err != nil {
 		return nil, err
 	}
@@ -117,27 +122,20 @@ func Request(ctx context.Context, method, address string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(body, bodyLimit))
 }
 
-// Stream returns the body of a forwarded address while it is sent.
-func Stream(ctx context.Context, address string) (io.ReadCloser, error) {
-	return open(ctx, http.MethodGet, address)
-}
-
-// open sends a request over a connection of its own.
-func open(ctx context.Context, method, address string) (io.ReadCloser, error) {
+func open(ctx context.Context, client *http.Client, method, address string) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		const most = 4096
+		const most = 64 << 10
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, most)) // what there is of it
-		return nil, &StatusError{Code: resp.StatusCode, Body: oneLine(text)}
+		return nil, &StatusError{Code: resp.StatusCode, Body: oneLine(text), text: text}
 	}
 	return resp.Body, nil
 }
