@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,7 +180,8 @@ func (f *bundleFlags) addPod(ctx context.Context, client *cluster.Client, w *bun
 	if err := addYAML(w, dir+"pod.yaml", p.Object); err != nil {
 		return err
 	}
-	for name, page := range p.Pages {
+	for _, name := range slices.Sorted(maps.Keys(p.Pages)) {
+		page := p.Pages[name]
 		file := dir + strings.ReplaceAll(name, " ", "-")
 		body := page.Body
 		if page.Err != "" {

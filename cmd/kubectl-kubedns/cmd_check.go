@@ -180,6 +180,6 @@ func printTable(p *report.Printer, results []check.Result) {
 	}) {
 		fmt.Fprintf(p.Out, "  %s: %s\n", strings.Join(skipped[why], ", "), why)
 	}
-	fmt.Fprintf(p.Out, "%d ok, %d warnings, %d errors, %d skipped\n",
+	fmt.Fprintf(p.Out, "ok: %d, warnings: %d, errors: %d, skipped: %d\n",
 		counts[check.OK]+counts[check.Info], counts[check.Warning], counts[check.Error], counts[check.Skipped])
 }

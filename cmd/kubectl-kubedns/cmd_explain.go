@@ -329,7 +329,7 @@ func printWalkTable(p *report.Printer, f *explainFlags, walks []walk, agree bool
 			by = "pod " + w.Pod
 		}
 		if agree && len(walks) > 1 {
-			by = fmt.Sprintf("all %d pods", len(walks))
+			by = fmt.Sprintf("%d pods, which agree", len(walks))
 		}
 		fmt.Fprintf(p.Out, "A pod in namespace %s asks (by %s):\n", f.question.Namespace, by)
 		rows := make([][]string, 0, len(w.Steps))

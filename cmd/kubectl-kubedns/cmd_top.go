@@ -255,6 +255,10 @@ func printTop(p *report.Printer, f *topFlags, sum queries.Sum) error {
 			queries.Sum
 		}{"v1", f.by, sum})
 	}
+	if len(sum.Lines) == 0 {
+		fmt.Fprintf(p.Out, "no query has been counted yet in %d pods: --watch repeats\n", sum.Pods)
+		return nil
+	}
 	columns := []string{"QUERIES", "/S", "SHARE", "NXDOMAIN", "SERVFAIL", "TYPES", strings.ToUpper(f.by)}
 	var rows [][]string
 	worst := 0.0

@@ -33,7 +33,7 @@ func (c *cluster) pluginCommands(t *testing.T) {
 		{"explain nothing.default.svc.cluster.local. --all-pods", 1, []string{"NXDOMAIN"}},
 		{"diff service/kube-dns deployment/kube-dns --rate 200", 0, []string{" 0 different of "}},
 		{"top", 2, []string{"the query log is off: switch it on with --switch-on 5m"}},
-		{"top --switch-on 1m", 0, []string{"QUERIES", "pods, "}},
+		{"top --switch-on 1m", 0, []string{"the query log is on in 2 pods"}},
 		{"tail --for 1s", 0, nil},
 		{"support-bundle -f " + bundle, 0, []string{"check.json", "objects.yaml", "kubedns.log", "wrote " + bundle}},
 	} {

@@ -141,6 +141,10 @@ func TestChecks(t *testing.T) {
 				Selector: &metav1.LabelSelector{MatchLabels: labelsOfDNS}}}}
 		}},
 		{"KD105", "one node", Warning, "on node node-1", func(f *Facts) { f.Pods[1].Object.Spec.NodeName = "node-1" }},
+		{"KD105", "a cluster of one node", OK, "", func(f *Facts) {
+			f.Pods[1].Object.Spec.NodeName = "node-1"
+			f.Objects.Zones = map[string]string{"node-1": ""}
+		}},
 		{"KD105", "one zone", Warning, "one zone of 2", func(f *Facts) {
 			f.Objects.Zones = map[string]string{"node-1": "a", "node-2": "a", "node-3": "b"}
 		}},

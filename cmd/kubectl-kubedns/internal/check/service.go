@@ -230,7 +230,7 @@ func checkPlacement(f *Facts) outcome {
 	if f.Options.Files {
 		o.fine = "priority and requests are set"
 	}
-	if !f.Options.Files && len(pods) > 1 && len(nodes) == 1 {
+	if !f.Options.Files && len(pods) > 1 && len(nodes) == 1 && len(f.Objects.Zones) != 1 {
 		o.add(Warning, "", "the manifests have an anti-affinity: compare `kubectl kubedns check -f manifests`",
 			"all %d pods are on node %s", len(pods), pods[0].Object.Spec.NodeName)
 	} else if values := len(slices.Compact(slices.Sorted(maps.Values(f.Objects.Zones)))); values > 1 && len(zones) == 1 && len(pods) > 1 {
