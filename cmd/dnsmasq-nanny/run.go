@@ -71,6 +71,7 @@ func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-c
 		mux.Handle("/{$}", statuspage.Handler(page(nanny, history, time.Now(), ready)))
 		mux.Handle("/readiness", ready)
 		mux.Handle("/healthz", httpd.Check(nanny.Alive))
+		mux.Handle(cli.LevelPath, httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(log)))
 		mux.Handle("/metrics", httpd.MetricsHandler(reg))
 		log.Info("serving HTTP", "address", ln.Addr().String())
 		group.Go(func() error { return httpd.Serve(groupCtx, ln, mux, log) })

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 // and the files upstream.json and closed.json, lists of one of these.
 func TestScripts(t *testing.T) {
 	upstream := dnstest.NewServer(t, dns.HandlerFunc(outside))
+	url, certificate := startAPI(t)
 	testdata, err := filepath.Abs("testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +45,9 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, addr.String())
 				env.Setenv(name+"PORT", strconv.Itoa(int(addr.Port())))
 			}
+			if err := writeKubeconfig(env, url, certificate); err != nil {
+				return err
+			}
 			if err := writeServers(env, "upstream.json", upstream.Addr()); err != nil {
 				return err
 			}
@@ -49,6 +55,15 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: clitest.Commands(testdata),
 	})
+}
+
+// writeKubeconfig writes the file kubeconfig, with a token.
+func writeKubeconfig(env *testscript.Env, url string, certificate []byte) error {
+	text := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c,
+clusters: [{name: c, cluster: {server: %q, certificate-authority-data: %s}}],
+users: [{name: u, user: {token: t}}], contexts: [{name: c, context: {cluster: c, user: u}}]}`,
+		url, base64.StdEncoding.EncodeToString(certificate))
+	return os.WriteFile(filepath.Join(env.WorkDir, "kubeconfig"), []byte(text), 0o600)
 }
 
 // writeServers writes a value of the key upstreamNameservers.

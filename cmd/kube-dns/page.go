@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/internal/explain"
 	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/internal/statuspage"
@@ -247,6 +248,7 @@ func (s *status) handler() *http.ServeMux {
 	mux.Handle("/healthz", httpd.Check(s.alive))
 	mux.Handle("GET /cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
 	s.queries.handle(mux)
+	mux.Handle(cli.LevelPath, httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(s.log)))
 	pages := newPageMaker(s, ready)
 	mux.HandleFunc("GET /explain", pages.serveExplain)
 	mux.Handle("/{$}", statuspage.Handler(pages.page))

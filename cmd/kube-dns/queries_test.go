@@ -148,6 +148,20 @@ func TestQueryLogAccess(t *testing.T) {
 	}
 }
 
+// TestLevelAccess: no other pod can change the log level.
+func TestLevelAccess(t *testing.T) {
+	p := startProcess(t, "--querylog-allow=any")
+	for from, want := range map[string]int{"127.0.0.1:1": 400, "10.1.2.3:1": 403} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/debug/flags/v", strings.NewReader("many"))
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		p.status.handler().ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("from %s: %d, want %d", from, w.Code, want)
+		}
+	}
+}
+
 func TestQueryLogFlags(t *testing.T) {
 	for text, want := range map[string]string{
 		"--querylog-allow=all":    `want none, loopback or any`,

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/internal/statuspage"
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
@@ -23,8 +25,9 @@ func newHistory(reg prometheus.Gatherer, namespace string) *statuspage.History {
 	)
 }
 
-// withPage adds the page for operators to what the sidecar serves.
-func withPage(server *sidecar.Server, f *flags, history *statuspage.History) http.Handler {
+// withPage adds the page for operators, and the log level, to what the sidecar serves.
+func withPage(server *sidecar.Server, f *flags, history *statuspage.History, log *slog.Logger) http.Handler {
+	level := httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(log))
 	started := time.Now()
 	page := statuspage.Handler(func(*http.Request) statuspage.Page {
 		p := statuspage.Page{Command: "sidecar", Version: cli.Version(), Started: started, Charts: history.Charts()}
@@ -38,6 +41,10 @@ func withPage(server *sidecar.Server, f *flags, history *statuspage.History) htt
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" && f.prometheusPath != "/" {
 			page.ServeHTTP(w, r)
+			return
+		}
+		if r.URL.Path == cli.LevelPath {
+			level.ServeHTTP(w, r)
 			return
 		}
 		server.ServeHTTP(w, r)

@@ -93,7 +93,7 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	history := newHistory(reg, f.prometheusNamespace)
 	group.Go(func() error { return history.Run(ctx) })
-	group.Go(func() error { return httpd.Serve(ctx, ln, withPage(server, f, history), log) })
+	group.Go(func() error { return httpd.Serve(ctx, ln, withPage(server, f, history, log), log) })
 	group.Go(func() error { return server.Run(ctx) })
 	return group.Wait()
 }

@@ -16,6 +16,9 @@ const (
 	Anyone   Access = "any"
 )
 
+// OnlyLoopback is why Loopback.Guard refuses where no flag decides.
+const OnlyLoopback = "allowed from loopback only: use kubectl port-forward"
+
 // ParseAccess accepts the values of Access.
 func ParseAccess(text string) (Access, error) {
 	switch a := Access(text); a {
@@ -37,8 +40,7 @@ func (a Access) Allows(r *http.Request) bool {
 	return false
 }
 
-// Guard serves h to clients that a allows. All others get status 403 and why, which names
-// the flag that decides. A page of another site cannot change anything through the browser
+// Guard serves h to clients that a allows. All others get status 403 and why. A page of another site cannot change anything through the browser
 // of an operator.
 func (a Access) Guard(why string, h http.Handler) http.Handler {
 	h = http.NewCrossOriginProtection().Handler(h)

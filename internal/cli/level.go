@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"k8s.io/klog/v2"
+)
+
+// LevelPath is where Kubernetes components have their log level.
+const LevelPath = "/debug/flags/v"
+
+// maxLevel is the highest log level. No line has a higher one.
+const maxLevel = 10
+
+// LevelHandler sets the log level, as --v does, to the number in the body of a PUT. It is for
+// operators: above 4 the log has much of what clients and the API server send.
+func LevelHandler(log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut {
+			w.Header().Set("Allow", http.MethodPut)
+			http.Error(w, "use PUT with a log level as the body, such as 4", http.StatusMethodNotAllowed)
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64))
+		if err == nil {
+			err = setLevel(strings.TrimSpace(string(body)))
+		}
+		if err != nil {
+			http.Error(w, fmt.Sprintf("cannot set the log level: %v", err), http.StatusBadRequest)
+			return
+		}
+		log.Info("set the log level", "v", strings.TrimSpace(string(body)))
+		fmt.Fprintf(w, "successfully set klog.logging.verbosity to %s\n", strings.TrimSpace(string(body)))
+	})
+}
+
+// setLevel sets the log level of the process.
+func setLevel(text string) error {
+	v, err := strconv.Atoi(text)
+	if err != nil || v < 0 || v > maxLevel {
+		return errors.New("the body has to be a number from 0 to " + strconv.Itoa(maxLevel))
+	}
+	var level klog.Level
+	return level.Set(text)
+}
