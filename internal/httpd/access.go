@@ -40,8 +40,8 @@ func (a Access) Allows(r *http.Request) bool {
 	return false
 }
 
-// Guard serves h to clients that a allows. All others get status 403 and why. A page of another site cannot change anything through the browser
-// of an operator.
+// Guard serves h to clients that a allows. All others get status 403 and why. A page of
+// another site cannot change anything through the browser of an operator.
 func (a Access) Guard(why string, h http.Handler) http.Handler {
 	h = http.NewCrossOriginProtection().Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
