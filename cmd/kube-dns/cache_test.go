@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
@@ -27,7 +29,7 @@ func cacheServer(t *testing.T) string {
 	}
 	zone.Publish()
 	zone.MarkSynced()
-	s := &status{zone: zone, queries: newQueryLog(queryLogFlags{}, nil, nil), log: slog.New(slog.DiscardHandler)}
+	s := &status{zone: zone, queries: newQueryLog(queryLogFlags{}, prometheus.NewRegistry(), nil), log: slog.New(slog.DiscardHandler)}
 	server := httptest.NewServer(s.handler())
 	t.Cleanup(server.Close)
 	return server.URL + "/cache"

@@ -36,7 +36,7 @@ func TestDocs(t *testing.T) {
 		"profiling", "version", "v", "vmodule", "log-flush-frequency",
 	}, docs.LegacyLogFlags...), []string{
 		"autopath", "cache-size", "direct", "fast-path", "forward", "http-bind-address", "lameduck", "logging-format",
-		"manifests", "querylog-allow", "querylog-clients", "querylog-sample", "snapshot", "snapshot-max-age",
+		"manifests", "querylog-allow", "querylog-clients", "querylog-dnstap", "querylog-sample", "snapshot", "snapshot-max-age",
 	})
 
 	metrics := recordMetrics(t)
@@ -65,7 +65,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	snapshot.NewMetrics(rec)
 	httpd.RegisterBuildInfo(rec, "kubedns", "")
 	registerCounts(rec, zone)
-	querylog.New(querylog.Options{Registerer: rec})
+	querylog.NewMetrics(rec)
 	forwarder := upstream.NewForwarder(upstream.Options{All: noServer, CacheSize: minCache})
 	s := &settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}
 	if _, err := newSettings(s, rec); err != nil {

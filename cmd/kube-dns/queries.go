@@ -2,20 +2,26 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/internal/statuspage"
 	"github.com/kube-dns/kube-dns/pkg/querylog"
+	"github.com/kube-dns/kube-dns/pkg/querylog/dnstap"
 )
 
 // queryLogFlags are the flags of the query log.
@@ -23,6 +29,7 @@ type queryLogFlags struct {
 	allow   httpd.Access
 	sample  float64
 	clients querylog.Clients
+	dnstap  dnstap.Target
 }
 
 func (f *queryLogFlags) add(fs *pflag.FlagSet) {
@@ -34,18 +41,45 @@ func (f *queryLogFlags) add(fs *pflag.FlagSet) {
 		"`share` of the queries that the query log samples while it is on, such as 0.01")
 	fs.Var(parsed(&f.clients, querylog.ParseClients, "string"), "querylog-clients",
 		"how `much` of client addresses the query log keeps: full, prefix (/24 and /56), or none")
+	fs.Var(parsed(&f.dnstap, dnstap.ParseTarget, "target"), "querylog-dnstap",
+		"`target` that gets --querylog-sample of the queries in dnstap form, all the time: "+
+			"unix:/PATH or file:/PATH. Empty: none")
 }
 
 // queryLog is the query log of a process, and who may use it.
 type queryLog struct {
 	*querylog.Log
-	allow httpd.Access
+	allow  httpd.Access
+	dnstap *dnstap.Output // nil: none
 }
 
 func newQueryLog(f queryLogFlags, reg prometheus.Registerer, log *slog.Logger) *queryLog {
-	return &queryLog{allow: f.allow, Log: querylog.New(querylog.Options{
-		Sample: f.sample, Clients: f.clients, Registerer: reg, Logger: log,
-	})}
+	opts := querylog.Options{Sample: f.sample, Clients: f.clients, Metrics: querylog.NewMetrics(reg), Logger: log}
+	q := &queryLog{allow: f.allow}
+	if f.dnstap != "" {
+		host, _ := os.Hostname() // the name of the pod; without it the field is empty
+		q.dnstap = dnstap.New(dnstap.Options{
+			Target: f.dnstap, Identity: host, Version: "kube-dns " + cli.Version(),
+			Dropped: opts.Metrics.Dropped("dnstap"), Logger: log,
+		})
+		opts.Always = q.dnstap
+	}
+	q.Log = querylog.New(opts)
+	return q
+}
+
+// Run works until ctx is done.
+func (q *queryLog) Run(ctx context.Context) error {
+	if q.dnstap == nil {
+		return q.Log.Run(ctx)
+	}
+	// The output ends after the log, whose last entries it sends.
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var g errgroup.Group
+	g.Go(func() error { return q.dnstap.Run(sending) })
+	err := q.Log.Run(ctx)
+	stop()
+	return errors.Join(err, g.Wait())
 }
 
 // handle adds the handlers of the query log.
@@ -58,15 +92,21 @@ func (q *queryLog) handle(mux *http.ServeMux) {
 
 // parts show that the log is on.
 func (q *queryLog) parts() []statuspage.Part {
+	var parts []statuspage.Part
+	if q.dnstap != nil {
+		parts = append(parts, statuspage.Part{
+			Name: "dnstap", Level: statuspage.OK, Text: fmt.Sprintf("queries are sent to %s", q.dnstap.Target),
+		})
+	}
 	s := q.State()
 	if !s.On {
-		return nil
+		return parts
 	}
-	return []statuspage.Part{{
+	return append(parts, statuspage.Part{
 		Name: "query log", Level: statuspage.OK, Since: s.Since,
 		Text: fmt.Sprintf("on until %s: %v of all queries are sampled, client addresses: %s",
 			s.Until.UTC().Format(time.RFC3339), s.Sample, s.Clients),
-	}}
+	})
 }
 
 // topRows is how many rows the tables of the page have.

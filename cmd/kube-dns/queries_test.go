@@ -148,6 +148,24 @@ func TestQueryLogAccess(t *testing.T) {
 	}
 }
 
+// TestDnstap: a process that ends has written its last queries.
+func TestDnstap(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "queries.tap")
+	t.Run("process", func(t *testing.T) {
+		p := startProcess(t, "--querylog-dnstap=file:"+file, "--querylog-clients=none")
+		for range 3 {
+			dnstest.Exchange(t, p.dns, dnstest.Query("web.prod.svc.cluster.local.", dns.TypeA), false)
+		}
+		if _, page := p.request(t, "GET", "/?format=text"); !strings.Contains(page, "queries are sent to file:"+file) {
+			t.Errorf("the page does not show where queries are sent:\n%s", page)
+		}
+	})
+	content, err := os.ReadFile(file)
+	if n := strings.Count(string(content), "path=fast"); err != nil || n != 3 {
+		t.Errorf("%d queries in the file, want 3: %v", n, err)
+	}
+}
+
 // TestLevelAccess: no other pod can change the log level.
 func TestLevelAccess(t *testing.T) {
 	p := startProcess(t, "--querylog-allow=any")

@@ -5,7 +5,7 @@ package layout
 var mayImport = map[string][]string{
 	"cmd/kube-dns": {
 		"internal/cgroup", "internal/cli", "internal/explain", "internal/httpd", "internal/pause", "internal/statuspage",
-		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot", "pkg/querylog",
+		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot", "pkg/querylog", "pkg/querylog/dnstap",
 		"pkg/skydns", "pkg/skydns/backend", "pkg/skydns/upstream",
 	},
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/config", "pkg/dnsmasq"},
@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"pkg/dnsmasq/cmdline":   {"internal/spelling", "pkg/config", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/upstreams": {"pkg/config"},
 	"pkg/querylog":          {"internal/pause", "internal/rcode"},
+	"pkg/querylog/dnstap":   {"internal/pause", "pkg/querylog"},
 	"pkg/sidecar":           {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
 	"pkg/skydns/upstream":   {"pkg/skydns/internal/cache", "pkg/skydns/internal/wire"},
 	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/querylog", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
@@ -96,6 +97,11 @@ var kept = []struct {
 		imports: []string{"k8s.io/klog/...", "github.com/go-logr/..."},
 		in:      []string{"internal/cli"},
 		why:     "packages take a *slog.Logger",
+	},
+	{
+		imports: []string{"github.com/dnstap/...", "google.golang.org/protobuf/..."},
+		in:      []string{"pkg/dns/kube/listwatch", "pkg/querylog/dnstap"},
+		why:     "forms of messages end where they are read or written",
 	},
 	{
 		imports: []string{"log"},

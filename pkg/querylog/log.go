@@ -18,7 +18,7 @@ type Log struct {
 	sample  float64
 	always  bool // Options.Always is set
 	log     *slog.Logger
-	metrics *metrics
+	metrics *Metrics
 	tap     *Tap
 	ended   chan struct{} // closed when Run returns
 	readers chan struct{} // holds a token for each stream
@@ -32,10 +32,10 @@ func New(opts Options) *Log {
 	opts = opts.withDefaults()
 	l := &Log{
 		clients: opts.Clients, sample: opts.Sample, always: opts.Always != nil, log: opts.Logger,
-		metrics: newMetrics(opts.Registerer),
+		metrics: opts.Metrics,
 		ended:   make(chan struct{}), readers: make(chan struct{}, maxReaders),
 	}
-	l.tap = newTap(opts.Clients, l.metrics.dropped("buffer"))
+	l.tap = newTap(opts.Clients, l.metrics.Dropped("buffer"))
 	if opts.Always != nil {
 		l.tap.replace(none, &tapped{sink: opts.Always, limit: limitOf(opts.Sample), messages: true})
 	}
@@ -80,7 +80,7 @@ func (l *Log) Start(s Settings) {
 	}
 	add := []*tapped{{sink: next.top, limit: limitOf(s.Sample)}}
 	if s.Lines > 0 {
-		next.lines = newLines(l.log, s.Filter, s.Lines, l.metrics.dropped("log"))
+		next.lines = newLines(l.log, s.Filter, s.Lines, l.metrics.Dropped("log"))
 		add = append(add, &tapped{sink: next.lines, limit: limitOf(s.Sample)})
 	}
 	l.tap.replace(l.session.has, add...)
@@ -150,7 +150,7 @@ func (l *Log) follow(f Filter, perSecond int) (s *stream, stop func(), err error
 	if err != nil {
 		return nil, nil, err
 	}
-	s = newStream(f, perSecond, l.metrics.dropped("stream"))
+	s = newStream(f, perSecond, l.metrics.Dropped("stream"))
 	l.tap.replace(none, &tapped{sink: s, limit: limitOf(now.Sample)})
 	return s, func() { l.tap.replace(func(other Sink) bool { return other == Sink(s) }) }, nil
 }

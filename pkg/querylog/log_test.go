@@ -121,7 +121,7 @@ func TestEndsByItself(t *testing.T) {
 		var out bytes.Buffer
 		reg := prometheus.NewRegistry()
 		l := run(t, querylog.Options{
-			Clients: querylog.PrefixClients, Registerer: reg,
+			Clients: querylog.PrefixClients, Metrics: querylog.NewMetrics(reg),
 			Logger: slog.New(slog.NewTextHandler(&out, nil)),
 		})
 		filter, err := querylog.ParseFilter(map[string][]string{"rcode": {"servfail"}, "name": {"example.com"}})
@@ -190,7 +190,7 @@ func TestStartAgain(t *testing.T) {
 // TestFloodIsBounded: entries that nothing takes away are dropped and counted.
 func TestFloodIsBounded(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	l := querylog.New(querylog.Options{Registerer: reg}) // it does not run
+	l := querylog.New(querylog.Options{Metrics: querylog.NewMetrics(reg)}) // it does not run
 	l.Start(querylog.Settings{For: time.Minute, Sample: 1})
 	put(l, 10_000, "a.", 0)
 	want := `

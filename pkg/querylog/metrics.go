@@ -2,13 +2,15 @@ package querylog
 
 import "github.com/prometheus/client_golang/prometheus"
 
-type metrics struct {
+// Metrics are those of a Log and its sinks.
+type Metrics struct {
 	drops *prometheus.CounterVec
 	on    prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
-	m := &metrics{
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kubedns_querylog_dropped_total",
 			Help: `Sampled queries that were dropped because there were too many: for all sinks (sink="buffer"), ` +
@@ -19,10 +21,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	for _, sink := range []string{"buffer", "dnstap", "log", "stream"} {
-		m.dropped(sink)
+		m.Dropped(sink)
 	}
 	reg.MustRegister(m.drops, m.on)
 	return m
 }
 
-func (m *metrics) dropped(sink string) prometheus.Counter { return m.drops.WithLabelValues(sink) }
+// Dropped counts what a sink drops.
+func (m *Metrics) Dropped(sink string) prometheus.Counter { return m.drops.WithLabelValues(sink) }

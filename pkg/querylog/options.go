@@ -16,8 +16,8 @@ type Options struct {
 	Clients Clients
 	// Always gets entries all the time, with their messages. nil: none.
 	Always Sink
-	// Registerer registers the metrics. nil: they are not exported.
-	Registerer prometheus.Registerer
+	// Metrics are those of the log and its sinks. nil: they are not exported.
+	Metrics *Metrics
 	// Logger receives the lines. nil discards.
 	Logger *slog.Logger
 }
@@ -28,8 +28,8 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Registerer == nil {
-		o.Registerer = prometheus.NewRegistry()
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(prometheus.NewRegistry())
 	}
 	return o
 }
