@@ -62,7 +62,7 @@ func split(args []string) (own, rest []string) {
 
 // A shape has the ports in the arguments of a pod.
 type shape struct {
-	kubedns, dnsmasq string // ports for DNS
+	kubedns, dnsmasq string // ports for DNS; dnsmasq is "0" without dnsmasq
 }
 
 // checkPod checks that the containers of a pod agree with each other and the zone.
@@ -83,20 +83,29 @@ func checkPod(t *testing.T, pod corev1.PodSpec, zone string) {
 	own, rest := split(args["dnsmasq"])
 	kubedns, nanny, dnsmasq := flags(args["kubedns"]), flags(own), flags(rest)
 	s := shape{one(t, kubedns, "dns-port", "53"), one(t, dnsmasq, "port", "53")}
+	_, hasDnsmasq := containers["dnsmasq"]
+	if _, direct := kubedns["direct"]; direct == hasDnsmasq {
+		t.Errorf("--direct is %v, and there is a dnsmasq: %v", direct, hasDnsmasq)
+	}
+	if !hasDnsmasq {
+		s.dnsmasq = "0"
+	}
 	if got := one(t, kubedns, "domain", ""); got != zone+"." {
 		t.Errorf("--domain is %s, want %s.", got, zone)
 	}
 	if got := one(t, kubedns, "forward", ""); got != "" && got != "127.0.0.1:"+s.dnsmasq {
 		t.Errorf("--forward=%s, want dnsmasq's port %s", got, s.dnsmasq)
 	}
-	if got := one(t, nanny, "kubednsServer", "127.0.0.1:10053"); got != "127.0.0.1:"+s.kubedns {
+	if got := one(t, nanny, "kubednsServer", "127.0.0.1:10053"); hasDnsmasq && got != "127.0.0.1:"+s.kubedns {
 		t.Errorf("-kubednsServer is %s, want port %s", got, s.kubedns)
 	}
-	checkServers(t, s, zone, dnsmasq)
+	if hasDnsmasq {
+		checkServers(t, s, zone, dnsmasq)
+		checkMounts(t, containers["dnsmasq"], nanny, "configDir", "stateDir")
+	}
 	checkProbes(t, s, zone, flags(args["sidecar"]))
 	checkPorts(t, s, pod, nanny)
 	checkMounts(t, containers["kubedns"], kubedns, "config-dir", "snapshot")
-	checkMounts(t, containers["dnsmasq"], nanny, "configDir", "stateDir")
 }
 
 // checkServers checks that dnsmasq sends names of the zone to kube-dns.
@@ -123,6 +132,9 @@ func checkProbes(t *testing.T, s shape, zone string, sidecar map[string][]string
 	t.Helper()
 	want := []string{}
 	for _, probe := range []struct{ label, port string }{{"kubedns", s.kubedns}, {"dnsmasq", s.dnsmasq}} {
+		if probe.port == "0" {
+			continue
+		}
 		want = append(want, fmt.Sprintf("%s,127.0.0.1:%s,kubernetes.default.svc.%s,5,SRV", probe.label, probe.port,
 			zone))
 	}
