@@ -20,7 +20,7 @@ func TestDocs(t *testing.T) {
 	}, []string{"httpAddr", "lameduck", "logging-format", "stateDir", "version"})
 
 	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
-	httpd.RegisterBuildInfo(rec, "kubedns", "")
+	httpd.RegisterBuildInfo(rec, "kubedns", "dnsmasq-nanny", "")
 	dnsmasq.NewMetrics(rec)
 	dnsmasq.NewMetrics(begin)
 	families, err := begin.Gather()

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 // serve runs the nanny, and its HTTP server if there is to be one, until ctx is
 // done.
 func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-chan struct{}, log *slog.Logger) error {
-	reg := httpd.NewRegistry("kubedns", cli.Version())
+	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", cli.Version())
 	nanny, err := dnsmasq.New(options(f, hangups, dnsmasq.NewMetrics(reg), log))
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	zone.MarkSynced()
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
-	httpd.RegisterBuildInfo(rec, "kubedns", "")
+	httpd.RegisterBuildInfo(rec, "kubedns", "kube-dns", "")
 	registerCounts(rec, zone)
 	querylog.NewMetrics(rec)
 	forwarder := upstream.NewForwarder(upstream.Options{All: noServer, CacheSize: minCache})

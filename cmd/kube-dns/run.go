@@ -80,7 +80,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
 	}
 	p := &process{
-		options: o, log: log, registry: httpd.NewRegistry("kubedns", cli.Version()), metrics: metrics,
+		options: o, log: log, registry: httpd.NewRegistry("kubedns", "kube-dns", cli.Version()), metrics: metrics,
 		zone: kubedns.NewZone(kubedns.Options{Domain: o.domain}),
 	}
 	registerCounts(p.registry, p.zone)

@@ -240,7 +240,7 @@ func (f *explainFlags) askOutside(
 		data = append(data, fmt.Sprintf("%s (TTL %d)", rr, rr.TTL))
 	}
 	last.Answer = strings.Join(data, ", ")
-	w.Summary = fmt.Sprintf("The pod gets %s with %d records at query %d: %s.", r.Rcode, len(data), len(w.Steps), last.Name)
+	w.Summary = fmt.Sprintf("The pod gets %s with %d records at query %d: %s", r.Rcode, len(data), len(w.Steps), last.Name)
 	return nil
 }
 

@@ -22,7 +22,7 @@ func TestDocs(t *testing.T) {
 
 	rec, begin := docs.NewRecorder(), prometheus.NewRegistry()
 	sidecar.NewMetrics(begin, "kubedns")
-	httpd.RegisterBuildInfo(rec, "kubedns", "")
+	httpd.RegisterBuildInfo(rec, "kubedns", "sidecar", "")
 	// LABEL is how the page writes the label of a probe.
 	_, err := sidecar.New(sidecar.Options{
 		Targets: []sidecar.Target{{Label: "LABEL", Interval: time.Hour}},

@@ -62,7 +62,7 @@ func once(ctx context.Context, probes []sidecar.Target, stdout io.Writer) error 
 
 // serve runs the sidecar until ctx is done.
 func serve(ctx context.Context, f *flags, log *slog.Logger) error {
-	reg := httpd.NewRegistry(f.prometheusNamespace, cli.Version())
+	reg := httpd.NewRegistry(f.prometheusNamespace, "sidecar", cli.Version())
 	options := sidecar.Options{
 		Targets:        f.probes,
 		PollInterval:   f.pollInterval(),

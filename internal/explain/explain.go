@@ -110,7 +110,7 @@ func (e *Explainer) Explain(ctx context.Context, q Question) (Walk, error) {
 		step := e.step(ctx, candidate, qtype)
 		w.Steps = append(w.Steps, step)
 		if len(step.Answer) > 0 {
-			w.Summary = fmt.Sprintf("The pod gets an answer at query %d: %s.", len(w.Steps), step.Name)
+			w.Summary = fmt.Sprintf("The pod gets an answer at query %d: %s", len(w.Steps), step.Name)
 			return w, nil
 		}
 		if r.endsAt(step.Result) {
@@ -186,7 +186,7 @@ func (e *Explainer) reverse(addr netip.Addr) Walk {
 		s.Answer = append(s.Answer, data(r))
 	}
 	if len(rs) > 0 {
-		return Walk{Steps: []Step{s}, Summary: fmt.Sprintf("The address has the name %s.", rs[0].Host)}
+		return Walk{Steps: []Step{s}, Summary: fmt.Sprintf("The address has the name %s", rs[0].Host)}
 	}
 	s.Object, s.Reason = "no Service", "no ClusterIP, and no endpoint with a hostname, has this address"
 	if route := e.Route("a.b.in-addr.arpa."); errors.Is(err, backend.ErrNotFound) && len(route.Servers) > 0 {

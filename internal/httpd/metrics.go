@@ -3,17 +3,18 @@ package httpd
 import (
 	"net/http"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewRegistry returns a registry with the metrics of every command: its version, go_* and
+// NewRegistry returns a registry with the metrics of a command: its version, go_* and
 // process_*.
-func NewRegistry(namespace, version string) *prometheus.Registry {
+func NewRegistry(namespace, component, version string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
-	RegisterBuildInfo(reg, namespace, version)
+	RegisterBuildInfo(reg, namespace, component, version)
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -23,13 +24,28 @@ func NewRegistry(namespace, version string) *prometheus.Registry {
 
 // RegisterBuildInfo registers a metric that is always 1. All commands have the same
 // namespace by default, so that one query shows the versions of a pod.
-func RegisterBuildInfo(reg prometheus.Registerer, namespace, version string) {
+func RegisterBuildInfo(reg prometheus.Registerer, namespace, component, version string) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace:   namespace,
-		Name:        "build_info",
-		Help:        "Always 1. The version of the command, and the Go version that it is built with.",
-		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+		Namespace: namespace,
+		Name:      "build_info",
+		Help:      "Always 1. Version and git revision of the command, and the Go version that it is built with.",
+		ConstLabels: prometheus.Labels{
+			"component": component, "version": version, "revision": revision(), "goversion": runtime.Version(),
+		},
 	}, func() float64 { return 1 }))
+}
+
+// revision is the git revision that Go has stamped into the program.
+func revision() string {
+	info, _ := debug.ReadBuildInfo() // nil if there is none
+	if info != nil {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return "unknown"
 }
 
 // MetricsHandler serves the metrics of reg in the Prometheus formats, with its own metrics

@@ -163,7 +163,7 @@ func fleetSummary() Row {
 		{
 			Kind: Number, Title: "Versions", Unit: units.Short, Red: 2,
 			Help:    "Different versions of a container; more than one during a rollout is usual.",
-			Targets: one(`max(count by (container) (count by (container, version) (kubedns_build_info{$f})))`, ""),
+			Targets: one(`max(count by (component) (count by (component, version) (kubedns_build_info{$f})))`, ""),
 		},
 		{
 			Kind: Number, Title: "Alerts", Unit: units.Short, Red: 1, Help: "Alerts about kube-dns that fire now.",
