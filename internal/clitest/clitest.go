@@ -148,8 +148,16 @@ func golden(ts *testscript.TestScript, dir string, args []string) {
 	}
 }
 
+// term returns when the signal is no longer pending: Go's runtime delivers two signals in the
+// order of their numbers.
 func term(ts *testscript.TestScript, _ []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+		status := fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)
+		for pending := true; pending; time.Sleep(time.Millisecond) {
+			text, err := os.ReadFile(status)
+			ts.Check(err)
+			pending = !strings.Contains(string(text), "\nShdPnd:\t0000000000000000\n")
+		}
 	}
 }
