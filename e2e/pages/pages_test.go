@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -64,8 +65,9 @@ func answering(t *testing.T) string {
 	go func() { done <- s.ListenAndServe() }()
 	<-ready
 	t.Cleanup(func() {
-		_ = s.Shutdown()
-		<-done
+		if err := errors.Join(s.Shutdown(), <-done); err != nil {
+			t.Error(err)
+		}
 	})
 	return addr
 }
@@ -101,7 +103,7 @@ func TestPages(t *testing.T) {
 			[]string{"failed: probe kubedns", "connection refused"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := open(t, browser, "http://"+tt.start(t)+"/")
+			p := open(browser, t, "http://"+tt.start(t)+"/")
 			eventually(t, func() bool {
 				p.do(chromedp.Reload())
 				return !slices.ContainsFunc(tt.want, func(text string) bool { return !strings.Contains(p.firstScreen(), text) })
@@ -134,7 +136,7 @@ type view struct {
 	requests []string
 }
 
-func open(t *testing.T, browser context.Context, address string) *view {
+func open(browser context.Context, t *testing.T, address string) *view {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)

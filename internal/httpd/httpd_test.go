@@ -207,7 +207,7 @@ func (c brokenCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 func TestMetricsHandler(t *testing.T) {
-	reg := httpd.NewRegistry("kubedns", "")
+	reg := httpd.NewRegistry("kubedns", "x", "")
 	handler := httpd.MetricsHandler(reg)
 	httpd.MetricsHandler(reg) // a second handler of the same registry is allowed
 	scrape := func() string {

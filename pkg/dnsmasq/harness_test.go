@@ -81,7 +81,7 @@ func startNanny(t *testing.T, args string, change func(o *Options)) *running {
 	r := &running{t: t, addr: dnstest.FreeAddr(t), feed: make(feed), log: &logBuffer{}, ended: make(chan struct{})}
 	memory := publicDir(t)
 	r.dir = filepath.Join(memory, "dnsmasq-nanny-"+strconv.Itoa(int(r.addr.Port())))
-	reg := httpd.NewRegistry("kubedns", "")
+	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", "")
 	r.metrics = httpd.MetricsHandler(reg)
 	empty := filepath.Join(publicDir(t), "resolv.conf")
 	if err := os.WriteFile(empty, nil, 0o644); err != nil {

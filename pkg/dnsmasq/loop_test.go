@@ -194,7 +194,7 @@ func TestLoopDamping(t *testing.T) {
 }
 
 func TestLoopMetrics(t *testing.T) {
-	reg := httpd.NewRegistry("kubedns", "")
+	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", "")
 	test, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(reg), testLog(t))
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestMetricsGolden pins the names, types, labels and help texts of all series.
 func TestMetricsGolden(t *testing.T) {
-	reg := httpd.NewRegistry("kubedns", "")
+	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", "")
 	m := NewMetrics(reg)
 	server := netip.MustParseAddrPort("192.0.2.1:53")
 	m.starts.WithLabelValues("first").Inc()

@@ -150,6 +150,8 @@ func TestAutopath(t *testing.T) {
 			}
 		}
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if asked := slices.Sorted(maps.Keys(n.asked)); slices.Contains(asked, "not-ready.two.corp.example.") {
 		t.Errorf("a name of a Service left the cluster: %v", asked)
 	}
