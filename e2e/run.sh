@@ -29,4 +29,5 @@ if [ ${#missing[@]} -gt 0 ]; then
 	exit 1
 fi
 cluster/build.sh >/dev/null
-exec go test -count=1 -v -timeout=20m "$@" .
+./coredns.sh >/dev/null # moves of a cluster begin at CoreDNS
+exec go test -count=1 -v -timeout=30m "$@" .
