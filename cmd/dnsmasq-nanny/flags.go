@@ -123,7 +123,10 @@ func (h *hostPort) Set(text string) error {
 		return errors.New("the host is missing: want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
 	}
 	if err := cli.CheckHost(host); err != nil {
-		return fmt.Errorf("host %q: want an IP address, such as in 127.0.0.1:10053 or [::1]:10053, or the name of a host", host)
+		return fmt.Errorf(
+			"host %q: want an IP address, such as in 127.0.0.1:10053 or [::1]:10053, or the name of a host",
+			host,
+		)
 	}
 	h.text = net.JoinHostPort(host, port)
 	return nil

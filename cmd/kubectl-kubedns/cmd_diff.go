@@ -57,7 +57,12 @@ Exit codes: 0 no difference, 1 differences, 2 could not find out.`,
 	fs.StringVar(&f.names, "names", "", "ask for the names in this `file` (- is stdin): NAME or NAME TYPE in each line")
 	fs.StringVar(&f.log, "from-log", "", "ask what this query log `file` (- is stdin) has")
 	fs.StringSliceVar(&f.types, "types", nil, "ask only for these `types` (default: of --names A, of others all)")
-	fs.StringSliceVar(&f.ignore, "ignore", []string{"ttl", "aa"}, "do not compare `these`: ttl, aa, none. The order of records is never compared")
+	fs.StringSliceVar(
+		&f.ignore,
+		"ignore",
+		[]string{"ttl", "aa"},
+		"do not compare `these`: ttl, aa, none. The order of records is never compared",
+	)
 	fs.IntVar(&f.limit, "limit", 2000, "`number` of questions, spread evenly over all")
 	fs.IntVar(&f.rate, "rate", 50, "`queries` a second to each server")
 	fs.BoolVar(&f.watch, "watch", false, "repeat until Ctrl-C, and print each difference when it comes or goes")
@@ -172,7 +177,12 @@ func (a *app) openSides(ctx context.Context, client *cluster.Client, args []stri
 }
 
 // questions returns what is asked.
-func (a *app) questions(ctx context.Context, client *cluster.Client, f *diffFlags, stdin io.Reader) ([]compare.Question, error) {
+func (a *app) questions(
+	ctx context.Context,
+	client *cluster.Client,
+	f *diffFlags,
+	stdin io.Reader,
+) ([]compare.Question, error) {
 	ctx, cancel := a.limited(ctx)
 	defer cancel()
 	var all []compare.Question
@@ -183,7 +193,11 @@ func (a *app) questions(ctx context.Context, client *cluster.Client, f *diffFlag
 		if len(types) == 0 {
 			types = []string{"A"}
 		}
-		all, err = readFile(f.names, stdin, func(r io.Reader) ([]compare.Question, error) { return compare.ReadNames(r, types) })
+		all, err = readFile(
+			f.names,
+			stdin,
+			func(r io.Reader) ([]compare.Question, error) { return compare.ReadNames(r, types) },
+		)
 	case f.log != "":
 		all, err = readFile(f.log, stdin, compare.ReadLog)
 	default:
@@ -224,7 +238,11 @@ func readFile(
 }
 
 // round asks both servers all questions. It fails if a server replies to none.
-func (f *diffFlags) round(ctx context.Context, sides [2]*ask.Server, questions []compare.Question) ([]compare.Difference, error) {
+func (f *diffFlags) round(
+	ctx context.Context,
+	sides [2]*ask.Server,
+	questions []compare.Question,
+) ([]compare.Difference, error) {
 	defer sides[0].Close()
 	defer sides[1].Close()
 	pace := time.NewTicker(time.Second / time.Duration(f.rate))
@@ -263,7 +281,12 @@ func askBoth(ctx context.Context, sides [2]*ask.Server, q compare.Question) (lef
 }
 
 // watchSides compares again and again, and prints what changes. Ctrl-C is how it ends.
-func (f *diffFlags) watchSides(ctx context.Context, out io.Writer, sides [2]*ask.Server, questions []compare.Question) error {
+func (f *diffFlags) watchSides(
+	ctx context.Context,
+	out io.Writer,
+	sides [2]*ask.Server,
+	questions []compare.Question,
+) error {
 	old := map[compare.Question]bool{}
 	for first := true; ; first = false {
 		found, err := f.round(ctx, sides, questions)
@@ -286,7 +309,12 @@ func (f *diffFlags) watchSides(ctx context.Context, out io.Writer, sides [2]*ask
 }
 
 // printChanges prints differences that come or go, and returns those there are now.
-func printChanges(out io.Writer, now string, old map[compare.Question]bool, found []compare.Difference) map[compare.Question]bool {
+func printChanges(
+	out io.Writer,
+	now string,
+	old map[compare.Question]bool,
+	found []compare.Difference,
+) map[compare.Question]bool {
 	current := map[compare.Question]bool{}
 	for _, d := range found {
 		current[d.Question] = true
@@ -311,7 +339,13 @@ type kindSummary struct {
 }
 
 // printDifferences prints each kind once, and returns errFindings if there is one.
-func printDifferences(p *report.Printer, f *diffFlags, found []compare.Difference, asked int, took time.Duration) error {
+func printDifferences(
+	p *report.Printer,
+	f *diffFlags,
+	found []compare.Difference,
+	asked int,
+	took time.Duration,
+) error {
 	byKind := map[compare.Kind]*kindSummary{}
 	for _, d := range found {
 		k := byKind[d.Kind]

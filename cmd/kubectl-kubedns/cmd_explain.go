@@ -73,7 +73,12 @@ Exit codes: 0 some query has an answer or goes outside, 1 none has, 2 could not 
 	fs.StringVarP(&f.question.Type, "type", "t", "A", "`type` of the records: "+strings.Join(explain.Types(), ", "))
 	fs.StringVar(&f.from, "from", "", "the `pod` that asks: NAMESPACE/NAME")
 	fs.StringVar(&f.question.Namespace, "in", "default", "the `namespace` of the pod that asks")
-	fs.StringVar(&f.question.Resolver, "resolver", "glibc", "`library` that asks: "+strings.Join(explain.Resolvers(), ", "))
+	fs.StringVar(
+		&f.question.Resolver,
+		"resolver",
+		"glibc",
+		"`library` that asks: "+strings.Join(explain.Resolvers(), ", "),
+	)
 	fs.StringVar(&f.question.Ndots, "ndots", "5", "`number` of the option ndots")
 	fs.StringVar(&f.question.Search, "search", "", "search `domains` of the node, after those of the cluster")
 	fs.BoolVar(&f.local, "local", false, "explain from the objects of the cluster, without a kube-dns pod")
@@ -141,8 +146,14 @@ func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) e
 		return client.Explain(ctx, "get", "pods", namespace, err)
 	}
 	f.question.Namespace = namespace
-	if policy := pod.Spec.DNSPolicy; policy == "Default" || policy == "None" || policy == "ClusterFirst" && pod.Spec.HostNetwork {
-		return fmt.Errorf("--from: pod %s does not ask kube-dns: dnsPolicy %s, hostNetwork %t", f.from, policy, pod.Spec.HostNetwork)
+	if policy := pod.Spec.DNSPolicy; policy == "Default" || policy == "None" ||
+		policy == "ClusterFirst" && pod.Spec.HostNetwork {
+		return fmt.Errorf(
+			"--from: pod %s does not ask kube-dns: dnsPolicy %s, hostNetwork %t",
+			f.from,
+			policy,
+			pod.Spec.HostNetwork,
+		)
 	}
 	return nil
 }
@@ -312,7 +323,8 @@ func printWalks(p *report.Printer, f *explainFlags, name string, walks []walk) e
 	} else if err := printWalkTable(p, f, walks, agree); err != nil {
 		return err
 	}
-	if !agree || !slices.ContainsFunc(walks[0].Steps, func(s step) bool { return s.Answer != "" || s.Result == asksOutside }) {
+	if !agree ||
+		!slices.ContainsFunc(walks[0].Steps, func(s step) bool { return s.Answer != "" || s.Result == asksOutside }) {
 		return errFindings
 	}
 	return nil

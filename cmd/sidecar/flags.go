@@ -64,7 +64,12 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	f := &flags{}
 	fs.Var(&f.probes, "probe", "what to probe, as `label,server,name[,interval[,type]]`; give the flag once for each "+
 		"probe")
-	fs.BoolVar(&f.once, "once", false, "ask each probe once, print what comes out, and exit: with 0 when all have an answer")
+	fs.BoolVar(
+		&f.once,
+		"once",
+		false,
+		"ask each probe once, print what comes out, and exit: with 0 when all have an answer",
+	)
 
 	fs.StringVar(&f.dnsmasqAddr, "dnsmasq-addr", "127.0.0.1", "`host` of the dnsmasq whose counters are exported")
 	fs.IntVar(&f.dnsmasqPort, "dnsmasq-port", 53, "`port` of that dnsmasq; 0: there is none")

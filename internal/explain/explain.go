@@ -181,7 +181,12 @@ func (e *Explainer) follow(ctx context.Context, target string, qtype uint16) str
 
 func (e *Explainer) reverse(addr netip.Addr) Walk {
 	rs, err := e.Zone.ReverseRecords(addr)
-	s := Step{Name: addr.String(), Result: resultOf(len(rs), err), Records: rs, Object: "the address of a Service or its endpoint"}
+	s := Step{
+		Name:    addr.String(),
+		Result:  resultOf(len(rs), err),
+		Records: rs,
+		Object:  "the address of a Service or its endpoint",
+	}
 	for _, r := range rs {
 		s.Answer = append(s.Answer, data(r))
 	}

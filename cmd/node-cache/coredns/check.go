@@ -33,7 +33,8 @@ func Check(path, text string) []string {
 	if err := caddy.ValidateAndExecuteDirectives(input, nil, true); err != nil {
 		reason := err.Error()
 		// CoreDNS names the plugin, not the line.
-		if name, _, ok := strings.Cut(strings.TrimPrefix(reason, "plugin/"), ":"); ok && strings.HasPrefix(reason, "plugin/") {
+		if name, _, ok := strings.Cut(strings.TrimPrefix(reason, "plugin/"), ":"); ok &&
+			strings.HasPrefix(reason, "plugin/") {
 			if lines := corefile.Lines(text, name); lines != "" {
 				reason = "line " + lines + ": " + reason
 			}

@@ -122,7 +122,12 @@ func All() []Peer {
 		{Name: "dnsmasq-coredns", Title: "dnsmasq before CoreDNS, plain", Follows: true, Pod: true,
 			needs: []string{"coredns", "dnsmasq"}, command: dnsmasqCoreDNS},
 		{Name: "node-cache", Title: "node-cache before that pod", Follows: true, Pod: true, SlowChanges: true,
-			needs: []string{"node-cache", "kube-dns", "dnsmasq-nanny", "dnsmasq"}, command: nodeCache("node-cache", "prefer_udp")},
+			needs: []string{
+				"node-cache",
+				"kube-dns",
+				"dnsmasq-nanny",
+				"dnsmasq",
+			}, command: nodeCache("node-cache", "prefer_udp")},
 		{Name: "node-coredns", Title: "CoreDNS as the original cache before that pod", Follows: true, Pod: true,
 			SlowChanges: true, needs: []string{"coredns", "kube-dns", "dnsmasq-nanny", "dnsmasq"},
 			command: nodeCache("coredns", "force_tcp")},

@@ -119,7 +119,13 @@ func (p *Pod) imageFindings(o *outcome) {
 			o.add(Warning, p.title(), "set the registry in the overlay", "image %q has no registry", c.Image)
 		}
 		if !strings.ContainsAny(name, ":@") {
-			o.add(Warning, p.title(), "set a tag in the overlay", "image %q has no tag: a restart may take another version", c.Image)
+			o.add(
+				Warning,
+				p.title(),
+				"set a tag in the overlay",
+				"image %q has no tag: a restart may take another version",
+				c.Image,
+			)
 		}
 	}
 }
@@ -181,7 +187,13 @@ func checkConfig(f *Facts) outcome {
 			}
 		}
 		if n, ok := Metric(p.Pages[NannyMetrics].Body, "kubedns_nanny_upstream_loop"); ok && n > 0 {
-			o.add(Error, p.title(), "docs/runbooks/KubeDNSUpstreamLoop.md", "%.0f servers lead back to dnsmasq: they are left out", n)
+			o.add(
+				Error,
+				p.title(),
+				"docs/runbooks/KubeDNSUpstreamLoop.md",
+				"%.0f servers lead back to dnsmasq: they are left out",
+				n,
+			)
 		}
 	}
 	return o
@@ -194,7 +206,13 @@ func (f *Facts) configFindings(o *outcome, m *corev1.ConfigMap, edit string) {
 		o.add(Error, "ConfigMap kube-dns", edit, "%s", one.Error())
 	}
 	for _, key := range cfg.Mistyped {
-		o.add(Warning, "ConfigMap kube-dns", edit, "key %q is unknown: keys are federations, stubDomains and upstreamNameservers", key)
+		o.add(
+			Warning,
+			"ConfigMap kube-dns",
+			edit,
+			"key %q is unknown: keys are federations, stubDomains and upstreamNameservers",
+			key,
+		)
 	}
 	for _, domain := range cfg.Repeated {
 		o.add(Warning, "ConfigMap kube-dns", edit, "stubDomains has %q more than once: only one of them counts", domain)

@@ -47,10 +47,18 @@ func checkService(f *Facts) outcome {
 		return o
 	}
 	o.fine += ", the kubelets' cluster DNS"
-	if !slices.ContainsFunc(f.Kubelet.Addresses, func(a string) bool { return slices.Contains(addresses(s), a) || linkLocal(a) }) {
-		o.add(Error, "Service kube-dns", "give the Service this address: pods ask there, and cannot be changed while they run",
+	if !slices.ContainsFunc(
+		f.Kubelet.Addresses,
+		func(a string) bool { return slices.Contains(addresses(s), a) || linkLocal(a) },
+	) {
+		o.add(
+			Error,
+			"Service kube-dns",
+			"give the Service this address: pods ask there, and cannot be changed while they run",
 			"its address is %s, but kubelets write %s into the resolv.conf of pods",
-			s.Spec.ClusterIP, strings.Join(f.Kubelet.Addresses, ", "))
+			s.Spec.ClusterIP,
+			strings.Join(f.Kubelet.Addresses, ", "),
+		)
 	}
 	return o
 }
@@ -131,7 +139,8 @@ func (z writtenZones) ofPod(p *Pod) {
 	z.note(ZoneOf(&p.Object.Spec), "--domain of "+p.title())
 	for _, arg := range Args(parts.Nanny) {
 		rule, ok := strings.CutPrefix(arg, "--server=/")
-		if domain, _, _ := strings.Cut(rule, "/"); ok && strings.HasSuffix(rule, "#10053") && !strings.HasSuffix(domain, ".arpa") {
+		if domain, _, _ := strings.Cut(rule, "/"); ok && strings.HasSuffix(rule, "#10053") &&
+			!strings.HasSuffix(domain, ".arpa") {
 			z.note(domain, "--server of dnsmasq in "+p.title())
 		}
 	}
@@ -168,7 +177,13 @@ func checkZone(f *Facts) outcome {
 		for _, zone := range names {
 			parts = append(parts, fmt.Sprintf("%s (%s)", zone, zones[zone]))
 		}
-		o.add(Error, "", "set the zone once: manifests/cluster/cluster.yaml", "there is more than one zone: %s", strings.Join(parts, ", "))
+		o.add(
+			Error,
+			"",
+			"set the zone once: manifests/cluster/cluster.yaml",
+			"there is more than one zone: %s",
+			strings.Join(parts, ", "),
+		)
 	}
 	return o
 }

@@ -23,10 +23,19 @@ func checkRights(f *Facts) outcome {
 	}
 	switch slices, endpoints := f.Account["endpointslices"], f.Account["endpoints"]; {
 	case !slices && !endpoints:
-		o.add(Error, "", fix, "the service account may read neither endpointslices nor endpoints: headless Services have no addresses")
+		o.add(
+			Error,
+			"",
+			fix,
+			"the service account may read neither endpointslices nor endpoints: headless Services have no addresses",
+		)
 	case !slices:
-		o.add(Warning, "", fix,
-			"the service account may not list and watch endpointslices: endpoints beyond 1000 and second IP families are missing")
+		o.add(
+			Warning,
+			"",
+			fix,
+			"the service account may not list and watch endpointslices: endpoints beyond 1000 and second IP families are missing",
+		)
 	}
 	return o
 }
@@ -98,7 +107,8 @@ func checkCapacity(f *Facts) outcome {
 		}
 		side := p.Pages[SideMetrics].Body
 		evicted, ok := Metric(side, "kubedns_dnsmasq_evictions")
-		if inserted, _ := Metric(side, "kubedns_dnsmasq_insertions"); ok && inserted > leastEvicting && evicted > evictedShare*inserted {
+		if inserted, _ := Metric(side, "kubedns_dnsmasq_insertions"); ok && inserted > leastEvicting &&
+			evicted > evictedShare*inserted {
 			o.add(Warning, p.title(), "raise --cache-size of dnsmasq (docs/runbooks/KubeDNSCacheTooSmall.md)",
 				"dnsmasq evicted %.0f of %.0f cache entries before their time", evicted, inserted)
 		}

@@ -25,7 +25,11 @@ func coreDNSObjects(p Plan, corefile string, opts Options) Objects {
 		Role: &rbacv1.ClusterRole{
 			TypeMeta: typeMeta("rbac.authorization.k8s.io/v1", "ClusterRole"), ObjectMeta: metav1.ObjectMeta{Name: coreDNSRole},
 			Rules: []rbacv1.PolicyRule{
-				{APIGroups: []string{""}, Resources: []string{"endpoints", "services", "pods", "namespaces"}, Verbs: []string{"list", "watch"}},
+				{
+					APIGroups: []string{""},
+					Resources: []string{"endpoints", "services", "pods", "namespaces"},
+					Verbs:     []string{"list", "watch"},
+				},
 				{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list", "watch"}},
 			},
 		},
@@ -86,7 +90,9 @@ func coreDNSPod(p Plan, opts Options) corev1.PodSpec {
 
 func coreDNSContainer(p Plan, opts Options) corev1.Container {
 	probe := func(path string, port int32) *corev1.Probe {
-		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(port)}}}
+		return &corev1.Probe{
+			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(port)}},
+		}
 	}
 	live, ready := probe("/health", 8080), probe("/ready", 8181)
 	live.InitialDelaySeconds, live.TimeoutSeconds, live.FailureThreshold = 60, 5, 5

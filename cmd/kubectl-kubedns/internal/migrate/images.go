@@ -16,7 +16,13 @@ func replaceImages(inv Inventory, opts Options) (p Plan, ok bool, err error) {
 	if _, other := inv.Server(CoreDNS); opts.To != KubeDNS || other || !found {
 		return Plan{}, false, nil
 	}
-	p = Plan{To: KubeDNS, From: server, Replicas: server.Replicas(), Images: map[string]string{}, NoRegistry: opts.Registry == ""}
+	p = Plan{
+		To:         KubeDNS,
+		From:       server,
+		Replicas:   server.Replicas(),
+		Images:     map[string]string{},
+		NoRegistry: opts.Registry == "",
+	}
 	d := server.Deployment.DeepCopy()
 	d.TypeMeta, d.ObjectMeta = typeMeta("apps/v1", "Deployment"), cleanMeta(d.ObjectMeta)
 	for i := range d.Spec.Template.Spec.Containers {

@@ -195,7 +195,8 @@ func copyPodSettings(to *corev1.PodSpec, from corev1.PodSpec) {
 // resourcesOf returns those of the container that answers queries, or otherwise.
 func resourcesOf(d appsv1.Deployment, otherwise corev1.ResourceRequirements) corev1.ResourceRequirements {
 	for _, c := range d.Spec.Template.Spec.Containers {
-		if kindOf(corev1.PodSpec{Containers: []corev1.Container{c}}) != "" && (len(c.Resources.Limits) > 0 || len(c.Resources.Requests) > 0) {
+		if kindOf(corev1.PodSpec{Containers: []corev1.Container{c}}) != "" &&
+			(len(c.Resources.Limits) > 0 || len(c.Resources.Requests) > 0) {
 			return c.Resources
 		}
 	}

@@ -107,7 +107,9 @@ func (o Options) withImages(s Server) Options {
 			o.Image = c.Image
 		}
 		name, tag, hasTag := strings.Cut(c.Image[strings.LastIndexByte(c.Image, '/')+1:], ":")
-		if registry, ok := strings.CutSuffix(strings.TrimSuffix(c.Image, ":"+tag), "/"+name); ok && hasTag && o.Registry == "" && s.Kind == KubeDNS {
+		if registry, ok := strings.CutSuffix(strings.TrimSuffix(c.Image, ":"+tag), "/"+name); ok && hasTag &&
+			o.Registry == "" &&
+			s.Kind == KubeDNS {
 			o.Registry, o.Tag = registry, tag
 		}
 	}
@@ -207,8 +209,12 @@ func (p Plan) notes(inv Inventory) []string {
 	if d.Spec.Template.Spec.HostNetwork {
 		notes = append(notes, "deployment/"+d.Name+" uses the network of its nodes. The new pods do not.")
 	}
-	if slices.ContainsFunc(p.Service.Spec.Ports, func(s corev1.ServicePort) bool { return s.Port == 9153 }) && p.To == KubeDNS {
-		notes = append(notes, "The Service loses its port 9153. Scrape the pods: 10054 (sidecar), 10055 (kube-dns), 10056 (nanny).")
+	if slices.ContainsFunc(p.Service.Spec.Ports, func(s corev1.ServicePort) bool { return s.Port == 9153 }) &&
+		p.To == KubeDNS {
+		notes = append(
+			notes,
+			"The Service loses its port 9153. Scrape the pods: 10054 (sidecar), 10055 (kube-dns), 10056 (nanny).",
+		)
 	}
 	return notes
 }
@@ -229,13 +235,17 @@ func scales(d appsv1.Deployment, name string) bool {
 func requiresOtherNodes(d appsv1.Deployment) bool {
 	a := d.Spec.Template.Spec.Affinity
 	return a != nil && a.PodAntiAffinity != nil &&
-		len(a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 && d.Spec.Template.Labels["k8s-app"] == "kube-dns"
+		len(
+			a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
+		) > 0 && d.Spec.Template.Labels["k8s-app"] == "kube-dns"
 }
 
 // WayBack are the commands that undo a plan.
 func (p Plan) WayBack() []string {
 	if p.Images != nil {
-		return []string{fmt.Sprintf("kubectl -n %s rollout undo deployment/%s", p.From.Deployment.Namespace, p.From.Deployment.Name)}
+		return []string{
+			fmt.Sprintf("kubectl -n %s rollout undo deployment/%s", p.From.Deployment.Namespace, p.From.Deployment.Name),
+		}
 	}
 	return []string{fmt.Sprintf("kubectl kubedns migrate --to %s -n %s --apply", p.From.Kind, p.From.Deployment.Namespace)}
 }

@@ -11,7 +11,14 @@ import (
 // Print writes a plan for people. With report it also lists what has no effect, and the
 // differences that no configuration takes away.
 func (p Plan) Print(w io.Writer, report bool) {
-	fmt.Fprintf(w, "from %s (deployment/%s, replicas %d) to %s\n", p.From.Kind, p.From.Deployment.Name, p.From.Replicas(), p.To)
+	fmt.Fprintf(
+		w,
+		"from %s (deployment/%s, replicas %d) to %s\n",
+		p.From.Kind,
+		p.From.Deployment.Name,
+		p.From.Replicas(),
+		p.To,
+	)
 	fmt.Fprintf(w, "zone %s, Service %s at %s\n\n", p.Zone, p.Service.Name, p.Service.Spec.ClusterIP)
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range p.Findings {
@@ -29,7 +36,11 @@ func (p Plan) Print(w io.Writer, report bool) {
 		translate.Count(p.Findings, translate.Changed), translate.Count(p.Findings, translate.Refused),
 		translate.Count(p.Findings, translate.Dropped))
 	if p.Reuses() {
-		fmt.Fprintf(w, "deployment/%s is there already: it is started again with its own configuration\n", p.Target.Deployment.Name)
+		fmt.Fprintf(
+			w,
+			"deployment/%s is there already: it is started again with its own configuration\n",
+			p.Target.Deployment.Name,
+		)
 	}
 	if report {
 		fmt.Fprintf(w, "\nFor clients, whatever the configuration (kube-dns, CoreDNS):\n")

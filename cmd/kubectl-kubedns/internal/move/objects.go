@@ -70,7 +70,9 @@ func (m *mover) setImages(ctx context.Context, images map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(images)) {
 		containers = append(containers, map[string]string{"name": name, "image": images[name]})
 	}
-	patch := encode(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}}})
+	patch := encode(
+		map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}}},
+	)
 	_, err := m.c.Apps.Deployments(m.namespace()).Patch(ctx, m.from.Name, types.StrategicMergePatchType, patch,
 		metav1.PatchOptions{FieldManager: fieldManager})
 	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
@@ -81,7 +83,8 @@ func (m *mover) applyDeployment(ctx context.Context) error {
 	if m.plan.Reuses() {
 		return m.scale(ctx, m.target, m.plan.Replicas)
 	}
-	_, err := m.c.Apps.Deployments(m.namespace()).Patch(ctx, m.target, types.ApplyPatchType, encode(m.plan.Objects.Deployment), force())
+	_, err := m.c.Apps.Deployments(m.namespace()).
+		Patch(ctx, m.target, types.ApplyPatchType, encode(m.plan.Objects.Deployment), force())
 	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
 }
 
@@ -125,7 +128,8 @@ func (m *mover) objects(ctx context.Context) error {
 		return m.c.Explain(ctx, "patch", "clusterrolebindings.rbac.authorization.k8s.io", "", err)
 	}
 	if o.Budget != nil {
-		_, err = m.c.Policy.PodDisruptionBudgets(ns).Patch(ctx, o.Budget.Name, types.ApplyPatchType, encode(o.Budget), force())
+		_, err = m.c.Policy.PodDisruptionBudgets(ns).
+			Patch(ctx, o.Budget.Name, types.ApplyPatchType, encode(o.Budget), force())
 		if err != nil {
 			return m.c.Explain(ctx, "patch", "poddisruptionbudgets.policy", ns, err)
 		}
@@ -184,7 +188,8 @@ func (m *mover) pods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, er
 	if err != nil {
 		return nil, err
 	}
-	list, err := m.c.Core.Pods(m.namespace()).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
+	list, err := m.c.Core.Pods(m.namespace()).
+		List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
 	if err != nil {
 		return nil, m.c.Explain(ctx, "list", "pods", m.namespace(), err)
 	}

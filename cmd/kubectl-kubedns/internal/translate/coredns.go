@@ -101,14 +101,26 @@ func (t *toCoreDNS) flagsOf(args []string) {
 			t.nameservers(text, value)
 		case "federations":
 			if value != "" {
-				t.found.add(Refused, codeFederation, placeKubeDNS, text, "CoreDNS answers NXDOMAIN for federation names since 1.7.0")
+				t.found.add(
+					Refused,
+					codeFederation,
+					placeKubeDNS,
+					text,
+					"CoreDNS answers NXDOMAIN for federation names since 1.7.0",
+				)
 			}
 		case "lameduck":
 			t.lameduck = value
 			t.found.add(Same, "", placeKubeDNS, text, "health { lameduck "+value+" }")
 		case "kubecfg-file", "kube-master-url", "manifests":
 			if value != "" {
-				t.found.add(Refused, codeFlag, placeKubeDNS, text, "CoreDNS's pod has no such source: set endpoint or kubeconfig by hand")
+				t.found.add(
+					Refused,
+					codeFlag,
+					placeKubeDNS,
+					text,
+					"CoreDNS's pod has no such source: set endpoint or kubeconfig by hand",
+				)
 			}
 		case "snapshot", "snapshot-max-age":
 			t.found.add(Changed, "MG14", placeKubeDNS, text, "CoreDNS keeps no snapshot: a start waits for the API server")
@@ -173,7 +185,13 @@ func (t *toCoreDNS) stub(place, text, domain string, servers []string) {
 		t.found.add(Dropped, "", place, text, "it has no servers")
 		return
 	case len(servers) > maxUpstreams:
-		t.found.add(Refused, codeMany, place, text, fmt.Sprintf("CoreDNS takes %d servers; the first ones stay", maxUpstreams))
+		t.found.add(
+			Refused,
+			codeMany,
+			place,
+			text,
+			fmt.Sprintf("CoreDNS takes %d servers; the first ones stay", maxUpstreams),
+		)
 		servers = servers[:maxUpstreams]
 	}
 	t.stubs[domain] = append(t.stubs[domain], servers...)
@@ -245,14 +263,49 @@ func numbers() []string {
 // otherOption handles options without an equivalent.
 func (t *toCoreDNS) otherOption(o, name string) {
 	switch name {
-	case "keep-in-foreground", "no-daemon", "log-facility", "no-resolv", "no-poll", "no-hosts", "user", "group", "pid-file",
-		"log-async", "port", "listen-address", "interface", "bind-interfaces", "bind-dynamic", "max-tcp-connections",
-		"local-ttl", "neg-ttl", "clear-on-reload", "servers-file", "edns-packet-max", "domain", "query-port", "min-port",
-		"max-port", "port-limit", "fast-dns-retry", "no-ident", "no-round-robin", "localise-queries", "local-service",
-		"except-interface", "log-debug", "auth-ttl":
+	case "keep-in-foreground",
+		"no-daemon",
+		"log-facility",
+		"no-resolv",
+		"no-poll",
+		"no-hosts",
+		"user",
+		"group",
+		"pid-file",
+		"log-async",
+		"port",
+		"listen-address",
+		"interface",
+		"bind-interfaces",
+		"bind-dynamic",
+		"max-tcp-connections",
+		"local-ttl",
+		"neg-ttl",
+		"clear-on-reload",
+		"servers-file",
+		"edns-packet-max",
+		"domain",
+		"query-port",
+		"min-port",
+		"max-port",
+		"port-limit",
+		"fast-dns-retry",
+		"no-ident",
+		"no-round-robin",
+		"localise-queries",
+		"local-service",
+		"except-interface",
+		"log-debug",
+		"auth-ttl":
 		t.found.add(Dropped, "", placeDnsmasq, o, "CoreDNS has its own")
 	case "conf-file", "conf-dir", "conf-script", "addn-hosts", "hostsdir", "resolv-file":
-		t.found.add(Refused, codeOption, placeDnsmasq, o, "this file is in the pod of kube-dns: move its lines into arguments first")
+		t.found.add(
+			Refused,
+			codeOption,
+			placeDnsmasq,
+			o,
+			"this file is in the pod of kube-dns: move its lines into arguments first",
+		)
 	default:
 		t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS has nothing for it")
 	}

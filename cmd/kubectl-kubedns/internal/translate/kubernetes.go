@@ -63,7 +63,13 @@ func (s scope) kubernetesOption(o corefile.Directive) {
 		s.same(o, "--kube-master-url="+arg)
 	case "kubeconfig":
 		s.refuse(o, codeFlag, "the file is in CoreDNS's pod: mount it and set --kubecfg-file")
-	case "tls", "apiserver_qps", "apiserver_burst", "apiserver_max_inflight", "startup_timeout", "resyncperiod", "upstream":
+	case "tls",
+		"apiserver_qps",
+		"apiserver_burst",
+		"apiserver_max_inflight",
+		"startup_timeout",
+		"resyncperiod",
+		"upstream":
 		s.drop(o, "kube-dns has its own")
 	case "namespaces", "namespace_labels", "labels", "multicluster", "zonal", "noendpoints":
 		s.refuse(o, codeZone, "kube-dns serves all Services with their endpoints: names would appear or vanish")

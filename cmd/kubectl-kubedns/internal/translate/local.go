@@ -122,7 +122,8 @@ func (s scope) template(p corefile.Directive) {
 		zones = s.names
 	}
 	value, ok := templateValue(p)
-	if !ok || slices.Contains(zones, ".") || slices.ContainsFunc(zones, func(z string) bool { return parseZone(z).name == s.t.zone }) {
+	if !ok || slices.Contains(zones, ".") ||
+		slices.ContainsFunc(zones, func(z string) bool { return parseZone(z).name == s.t.zone }) {
 		s.refuse(p, codeTemplate, "dnsmasq answers a whole domain with one address or with NXDOMAIN, and nothing else")
 		return
 	}

@@ -174,8 +174,14 @@ func (t *toCoreDNS) record(o, option, value string) {
 	if kind == "CNAME" {
 		class = "ANY"
 	}
-	text := fmt.Sprintf("template IN %s %s {\n        match \"^%s[.]$\"\n        answer \"{{ .Name }} 60 IN %s %s\"\n        fallthrough\n    }",
-		class, name, strings.ReplaceAll(name, ".", "[.]"), kind, data)
+	text := fmt.Sprintf(
+		"template IN %s %s {\n        match \"^%s[.]$\"\n        answer \"{{ .Name }} 60 IN %s %s\"\n        fallthrough\n    }",
+		class,
+		name,
+		strings.ReplaceAll(name, ".", "[.]"),
+		kind,
+		data,
+	)
 	t.templates = append(t.templates, text)
 	t.found.add(Same, "", placeDnsmasq, o, "template IN "+class+" "+name)
 }

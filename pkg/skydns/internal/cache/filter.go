@@ -80,7 +80,8 @@ func answers(rr dns.RR, qtype uint16, names []string) bool {
 	if rrtype == dns.TypeDNAME {
 		return slices.ContainsFunc(names, func(name string) bool { return dns.IsSubDomain(owner, name) })
 	}
-	return (rrtype == qtype || rrtype == dns.TypeCNAME) && rr.Header().Class == dns.ClassINET && slices.Contains(names, owner)
+	return (rrtype == qtype || rrtype == dns.TypeCNAME) && rr.Header().Class == dns.ClassINET &&
+		slices.Contains(names, owner)
 }
 
 // proves reports whether a record of the authority section is a part of the answer: the
