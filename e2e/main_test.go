@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 )
 
@@ -15,6 +16,7 @@ var rig struct {
 	// dir holds bin (the commands), cluster and log.
 	dir     string
 	cluster *controlPlane
+	ports   sync.Map // that freePort has given out
 }
 
 func TestMain(m *testing.M) {

@@ -143,7 +143,7 @@ func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
 		port := 12000 + rand.IntN(8000)
-		if portIsFree(port) {
+		if _, given := rig.ports.LoadOrStore(port, true); !given && portIsFree(port) {
 			return port
 		}
 	}
