@@ -197,18 +197,18 @@ func TestNodeInPod(t *testing.T) {
 // TestNodeKilled kills the agent under load.
 func TestNodeKilled(t *testing.T) {
 	t.Parallel()
-	world.WantFewLost(t, func() []world.Query {
-		w := world.New(t)
-		world.Proxies["nftables"](t, w.Node)
-		n := startNodeCache(t, w.Node)
-		l := world.StartLoad(t, w.Pod, world.ClusterIP)
-		l.WaitFor("agent", 250)
-		if err := n.cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		l.WaitFor("kube-dns", 250)
-		return l.Stop()
-	})
+	w := world.New(t)
+	world.Proxies["nftables"](t, w.Node)
+	n := startNodeCache(t, w.Node)
+	l := world.StartLoad(t, w.Pod, world.ClusterIP)
+	l.WaitFor("agent", 250)
+	if err := n.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = n.cmd.Wait()
+	ended := l.Now()
+	l.WaitFor("kube-dns", 250)
+	world.WantNoneLostSince(t, l.Stop(), ended)
 }
 
 // TestNodeAlone starts the agent while kube-dns is away. Its own queries do not depend on

@@ -14,8 +14,9 @@ import (
 
 // Steer makes the kernel give all new packets and connections for addrs to the sockets of
 // this process, next to those of other processes that share a port. The newest socket of
-// each address and protocol must be ours. When others close theirs nothing is lost: a
-// socket that is alone gets everything.
+// each address and protocol must be ours. When others close theirs, a socket that is alone
+// gets everything, but for a packet that the kernel gives to a socket in the instant in
+// which it closes.
 func Steer(addrs []netip.AddrPort) error {
 	ours, err := sockets()
 	if err != nil {

@@ -16,9 +16,12 @@ func TestKilled(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			world.WantFewLost(t, func() []world.Query {
-				return killUnderLoad(t, proxy, options.RulesAuto, syscall.SIGKILL)
-			})
+			l, a := startUnderLoad(t, proxy, options.RulesAuto)
+			a.signal(t, syscall.SIGKILL)
+			_ = a.cmd.Wait()
+			ended := l.Now()
+			l.WaitFor("kube-dns", 500)
+			world.WantNoneLostSince(t, l.Stop(), ended)
 		})
 	}
 }
@@ -28,7 +31,7 @@ func TestHangs(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			wantOutage(t, killUnderLoad(t, proxy, options.RulesAuto, syscall.SIGSTOP), elementTimeout)
+			wantOutage(t, signalUnderLoad(t, proxy, options.RulesAuto, syscall.SIGSTOP), elementTimeout)
 		})
 	}
 }
@@ -36,11 +39,19 @@ func TestHangs(t *testing.T) {
 // TestKilledWithIPTables is an agent without nftables: its addresses time out.
 func TestKilledWithIPTables(t *testing.T) {
 	t.Parallel()
-	wantOutage(t, killUnderLoad(t, "iptables-legacy", options.RulesIPTables, syscall.SIGKILL), lifetime)
+	wantOutage(t, signalUnderLoad(t, "iptables-legacy", options.RulesIPTables, syscall.SIGKILL), lifetime)
 }
 
-// killUnderLoad returns the queries from before the signal until kube-dns answers.
-func killUnderLoad(t *testing.T, proxy string, way options.Rules, signal syscall.Signal) []world.Query {
+// signalUnderLoad returns the queries from before the signal until kube-dns answers.
+func signalUnderLoad(t *testing.T, proxy string, way options.Rules, signal syscall.Signal) []world.Query {
+	t.Helper()
+	l, a := startUnderLoad(t, proxy, way)
+	a.signal(t, signal)
+	l.WaitFor("kube-dns", 500)
+	return l.Stop()
+}
+
+func startUnderLoad(t *testing.T, proxy string, way options.Rules) (*world.Load, *agentProcess) {
 	t.Helper()
 	w := world.New(t)
 	world.Proxies[proxy](t, w.Node)
@@ -49,9 +60,7 @@ func killUnderLoad(t *testing.T, proxy string, way options.Rules, signal syscall
 	a := startAgent(t, w.Node, cfg)
 	l := world.StartLoad(t, w.Pod, world.ClusterIP)
 	l.WaitFor("agent", 500)
-	a.signal(t, signal)
-	l.WaitFor("kube-dns", 500)
-	return l.Stop()
+	return l, a
 }
 
 // wantOutage wants queries to be lost for the timeout of the rules and a second, with

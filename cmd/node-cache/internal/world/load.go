@@ -88,6 +88,9 @@ func (l *Load) Count(server string) int {
 	return n
 }
 
+// Now returns the time since the start of the load, as Query.At has it.
+func (l *Load) Now() time.Duration { return time.Since(l.start) }
+
 // Stop returns the queries in the order they were sent.
 func (l *Load) Stop() []Query {
 	l.cancel()
@@ -109,6 +112,17 @@ func WantFewLost(t *testing.T, run func() []Query) {
 		t.Logf("lost %d of %d queries", Lost(queries), len(queries))
 	}
 	t.Errorf("lost more than %d queries in each of %d runs", most, runs)
+}
+
+// WantNoneLostSince wants a reply to each query that was sent at or after a time, as the
+// kernel has then removed all that belongs to a process that ended.
+func WantNoneLostSince(t *testing.T, queries []Query, ended time.Duration) {
+	t.Helper()
+	later := queries[slices.IndexFunc(queries, func(q Query) bool { return q.At >= ended }):]
+	t.Logf("lost %d of %d queries", Lost(queries), len(queries))
+	if lost := Lost(later); lost > 0 {
+		t.Errorf("lost %d of %d queries that were sent after the process ended", lost, len(later))
+	}
 }
 
 // Lost returns the number of queries without a reply.
