@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -282,7 +281,6 @@ func TestHelmDryRun(t *testing.T) {
 	helm := goTool(t, "helm")
 	out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
 		"--set=image.registry=registry.example/dns,nodeLocal.enabled=true,dualStack=true,clusterFirst=true")
-	out = regexp.MustCompile(`(?m)^level=INFO .*\n`).ReplaceAllString(out, "") // Helm's notes on links in the chart
 	client, warnings := warningClient(t)
 	for doc := range strings.SplitSeq(out, "\n---\n") {
 		dryRun(t, client, decoded(t, doc))

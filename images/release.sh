@@ -61,7 +61,7 @@ for archive in "$work/${archs%% *}"/*.tar; do
 done
 
 # The times in the chart's archive are those of its files.
-cp -RL charts/kube-dns "$work/kube-dns"
+cp -R charts/kube-dns "$work/kube-dns"
 sed -i "s|^  registry: \"\".*|  registry: \"$registry\"|" "$work/kube-dns/values.yaml"
 find "$work/kube-dns" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 TZ=UTC "$work/helm" package "$work/kube-dns" --version "${version#v}" --app-version "$version" --destination "$out" >/dev/null

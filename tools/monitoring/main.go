@@ -1,5 +1,6 @@
-// Command monitoring writes the generated files of the folder monitoring: the rules as an
-// object for the Prometheus operator, and the dashboards.
+// Command monitoring writes the files that are made of monitoring/rules and of the package
+// boards: the rules as an object for the Prometheus operator, the dashboards, and the copies
+// of both in the chart. Helm warns of links in a chart.
 //
 //	go -C tools run ./monitoring
 //
@@ -17,20 +18,37 @@ import (
 )
 
 func main() {
-	if err := run("../monitoring"); err != nil {
+	if err := run(".."); err != nil {
 		fmt.Fprintln(os.Stderr, "monitoring:", err)
 		os.Exit(1)
 	}
 }
 
-// run writes all files below dir.
+// run writes all files below dir, the root of the repository, and removes files in the
+// chart whose original is gone.
 func run(dir string) error {
 	files, err := generate(dir)
 	if err != nil {
 		return err
 	}
+	old, err := chartFiles(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range old {
+		if _, ok := files[name]; ok {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
 			return err
 		}
 	}
@@ -39,19 +57,43 @@ func run(dir string) error {
 
 // generate returns the content of the generated files by their path below dir.
 func generate(dir string) (map[string][]byte, error) {
-	object, err := prometheusRule(filepath.Join(dir, "rules"))
+	rules, err := filepath.Glob(filepath.Join(dir, "monitoring/rules/*.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{"operator/prometheusrule.yaml": object}
+	if len(rules) == 0 {
+		return nil, errors.New("no rules in " + dir + "/monitoring/rules")
+	}
+	object, err := prometheusRule(rules)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{"monitoring/operator/prometheusrule.yaml": object}
+	for _, path := range rules {
+		if files["charts/kube-dns/files/rules/"+filepath.Base(path)], err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	}
 	for _, board := range boards.All() {
 		data, err := board.JSON()
 		if err != nil {
 			return nil, err
 		}
-		files["dashboards/"+board.Name+".json"] = data
+		files["monitoring/dashboards/"+board.Name+".json"] = data
+		files["charts/kube-dns/files/dashboards/"+board.Name+".json"] = data
 	}
 	return files, nil
+}
+
+// chartFiles returns the paths of the chart's copies below dir.
+func chartFiles(dir string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "charts/kube-dns/files/*/*"))
+	for i, path := range paths {
+		if paths[i], err = filepath.Rel(dir, path); err != nil {
+			return nil, err
+		}
+	}
+	return paths, err
 }
 
 const ruleHeader = `# Made of monitoring/rules by "go -C tools run ./monitoring": do not edit.
@@ -65,16 +107,9 @@ spec:
   groups:
 `
 
-// prometheusRule returns the rules of all files as one object. It indents their text, so
+// prometheusRule returns the rules of these files as one object. It indents their text, so
 // comments and order stay.
-func prometheusRule(dir string) ([]byte, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	if len(paths) == 0 {
-		return nil, errors.New("no rules in " + dir)
-	}
+func prometheusRule(paths []string) ([]byte, error) {
 	var b strings.Builder
 	b.WriteString(ruleHeader)
 	for _, path := range paths {

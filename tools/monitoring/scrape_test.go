@@ -14,15 +14,25 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// TestGenerated checks that the generated files are those that the command writes.
+// TestGenerated checks that the generated files are those that the command writes, and that
+// the chart has no others.
 func TestGenerated(t *testing.T) {
-	files, err := generate(root + "/monitoring")
+	files, err := generate(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range files {
-		if got := read(t, "monitoring/"+name); got != string(want) {
-			t.Errorf("monitoring/%s is out of date: run \"go -C tools run ./monitoring\"", name)
+		if got := read(t, name); got != string(want) {
+			t.Errorf("%s is out of date: run \"go -C tools run ./monitoring\"", name)
+		}
+	}
+	copies, err := chartFiles(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range copies {
+		if files[name] == nil {
+			t.Errorf("%s has no original: run \"go -C tools run ./monitoring\"", name)
 		}
 	}
 }
