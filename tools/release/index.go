@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
 	"flag"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -71,61 +69,13 @@ func runIndex(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) e
 
 // open reads the one image of an archive, which it unpacks into dir.
 func open(archive, dir string) (v1.Image, *v1.Platform, error) {
-	top, err := unpack(archive, dir)
+	top, entry, err := single(archive, dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	manifest, err := top.IndexManifest()
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(manifest.Manifests) != 1 || manifest.Manifests[0].Platform == nil {
+	if entry.Platform == nil {
 		return nil, nil, errors.New("this is not an archive with the image of one platform")
 	}
-	img, err := top.Image(manifest.Manifests[0].Digest)
-	return img, manifest.Manifests[0].Platform, err
-}
-
-// unpack reads the OCI layout of an archive, which it unpacks into dir.
-func unpack(archive, dir string) (v1.ImageIndex, error) {
-	f, err := os.Open(archive)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	for in := tar.NewReader(f); ; {
-		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := extract(filepath.Join(dir, filepath.FromSlash(h.Name)), dir, h, in); err != nil {
-			return nil, err
-		}
-	}
-	return layout.ImageIndexFromPath(dir)
-}
-
-// extract writes one entry to path, which must be below dir.
-func extract(path, dir string, h *tar.Header, data io.Reader) error {
-	if !strings.HasPrefix(path, dir+string(filepath.Separator)) && path != dir {
-		return fmt.Errorf("%s is outside of the archive", h.Name)
-	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		return os.MkdirAll(path, 0o755)
-	case tar.TypeReg:
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		f, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(f, data)
-		return errors.Join(err, f.Close())
-	}
-	return fmt.Errorf("%s is neither a file nor a directory", h.Name)
+	img, err := top.Image(entry.Digest)
+	return img, entry.Platform, err
 }

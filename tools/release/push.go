@@ -53,21 +53,14 @@ func push(ctx context.Context, archive string, ref name.Tag) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(work)
-	top, err := unpack(archive, work)
+	top, entry, err := single(archive, work)
 	if err != nil {
 		return "", err
 	}
-	manifest, err := top.IndexManifest()
-	if err != nil {
-		return "", err
-	}
-	if len(manifest.Manifests) != 1 {
-		return "", errors.New("the archive has more than one index")
-	}
-	index, err := top.ImageIndex(manifest.Manifests[0].Digest)
+	index, err := top.ImageIndex(entry.Digest)
 	if err != nil {
 		return "", err
 	}
 	err = remote.WriteIndex(ref, index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
-	return manifest.Manifests[0].Digest.String(), err
+	return entry.Digest.String(), err
 }
