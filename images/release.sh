@@ -9,7 +9,8 @@
 #
 # Variables: VERSION (must be set), REGISTRY (localhost) where the images will be, OUT
 # (dist/release/VERSION), ARCHS (amd64 arm64 arm ppc64le s390x), SIGN_KEY: a file with a
-# private ECDSA key, which signs the checksums; SOURCE_DATE_EPOCH (date of the commit).
+# private key of openssl or cosign, which signs the checksums, and COSIGN_PASSWORD for one of
+# cosign; SOURCE_DATE_EPOCH (date of the commit).
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http/httptest"
@@ -163,37 +162,5 @@ func TestProvenance(t *testing.T) {
 	const sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // SHA-256 of "abc", FIPS 180-2
 	if len(s.Subject) != 1 || s.Subject[0].Name != "chart.tgz" || s.Subject[0].Digest["sha256"] != sum {
 		t.Errorf("got subjects %v", s.Subject)
-	}
-}
-
-// TestSign checks a signature with openssl, as README describes it.
-func TestSign(t *testing.T) {
-	dir := t.TempDir()
-	openssl := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), "openssl", args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("openssl %v: %v\n%s", args, err, out)
-		}
-		return string(out)
-	}
-	openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key.pem")
-	openssl("ec", "-in", "key.pem", "-pubout", "-out", "public.pem")
-	sums := write(t, filepath.Join(dir, "SHA256SUMS"), "0123  file\n")
-	if _, err := release(t, "sign", "-key", filepath.Join(dir, "key.pem"), sums); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(sums + ".sig")
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "raw"), string(raw))
-	if out := openssl("dgst", "-sha256", "-verify", "public.pem", "-signature", "raw", "SHA256SUMS"); !strings.Contains(out, "OK") {
-		t.Errorf("openssl: %s", out)
 	}
 }

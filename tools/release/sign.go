@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -13,18 +14,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
-// runSign writes the signature of a file next to it.
+// runSign writes the signature of a file next to it, as `cosign sign-blob` makes it. The
+// password of an encrypted key is in COSIGN_PASSWORD, as for cosign.
 func runSign(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) error {
-	path := fs.String("key", "", "`file` with a private ECDSA key in PEM, as openssl ecparam -genkey makes it")
+	path := fs.String("key", "", "`file` with a private ECDSA key in PEM, of openssl ecparam -genkey or cosign generate-key-pair")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if *path == "" || fs.NArg() != 1 {
 		return errors.New("sign needs -key KEY and one file")
 	}
-	key, err := privateKey(*path)
+	key, err := privateKey(*path, os.Getenv("COSIGN_PASSWORD"))
+	if err == nil && key.Curve != elliptic.P256() {
+		err = fmt.Errorf("the curve is %s, want P-256 (prime256v1)", key.Params().Name)
+	}
 	if err != nil {
 		return fmt.Errorf("-key %s: %w", *path, err)
 	}
@@ -41,8 +48,8 @@ func runSign(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) er
 	return os.WriteFile(fs.Arg(0)+".sig", []byte(text), 0o644)
 }
 
-// privateKey reads a key in the form SEC 1 or PKCS #8.
-func privateKey(path string) (*ecdsa.PrivateKey, error) {
+// privateKey reads a key in the form SEC 1 or PKCS #8, or encrypted by cosign.
+func privateKey(path, password string) (*ecdsa.PrivateKey, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -52,15 +59,25 @@ func privateKey(path string) (*ecdsa.PrivateKey, error) {
 		case "EC PRIVATE KEY":
 			return x509.ParseECPrivateKey(block.Bytes)
 		case "PRIVATE KEY":
-			key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+			return parsePKCS8(block.Bytes)
+		case "ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY":
+			plain, err := encrypted.Decrypt(block.Bytes, []byte(password))
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("set COSIGN_PASSWORD to the password of this key: %w", err)
 			}
-			if key, ok := key.(*ecdsa.PrivateKey); ok {
-				return key, nil
-			}
-			return nil, fmt.Errorf("this is a %T, want an ECDSA key", key)
+			return parsePKCS8(plain)
 		}
 	}
-	return nil, errors.New("there is no private key in PEM without a password")
+	return nil, errors.New("there is no private key in PEM, either without a password or of cosign")
+}
+
+func parsePKCS8(der []byte) (*ecdsa.PrivateKey, error) {
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, err
+	}
+	if key, ok := key.(*ecdsa.PrivateKey); ok {
+		return key, nil
+	}
+	return nil, fmt.Errorf("this is a %T, want an ECDSA key", key)
 }
