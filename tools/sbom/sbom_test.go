@@ -149,20 +149,25 @@ func TestModules(t *testing.T) {
 			{Path: "example.org/a", Version: "v1.0.0", Sum: "h1:a"},
 			{Path: "example.org/b", Version: "v1.0.0",
 				Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}},
+			{Path: "example.org/c", Version: "v0.0.0", Replace: &debug.Module{Path: "../.."}},
 		},
 	}
-	d, err := newDocument("image", "v2", time.Time{},
-		contents{programs: []program{{"/one", "00", info}, {"/two", "11", info}}})
+	d, err := newDocument("image", "v2", time.Time{}, contents{
+		programs: []program{{"/one", "00", info}, {"/two", "11", info}},
+		licenses: map[string]string{"go": "BSD-3-Clause", "example.org/a": "MIT", "example.org/b": "ISC", "example.org/c": "0BSD"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, p := range d.Packages {
-		got = append(got, strings.Join(strings.Fields(p.PackageName+" "+p.PackageVersion+" "+p.PackageFileName+" "+p.PackageSourceInfo), " "))
+		got = append(got, strings.Join(strings.Fields(p.PackageName+" "+p.PackageVersion+" "+p.PackageFileName+" "+
+			p.PackageSourceInfo+" "+p.PackageLicenseDeclared), " "))
 	}
 	want := []string{
-		"image v2", "example.org/program v2 /one", "stdlib 1.26.0", "example.org/a v1.0.0 module checksum h1:a",
-		"example.org/fork v1.1.0", "example.org/program v2 /two",
+		"image v2 0BSD AND Apache-2.0 AND BSD-3-Clause AND ISC AND MIT", "example.org/program v2 /one Apache-2.0",
+		"stdlib 1.26.0 BSD-3-Clause", "example.org/a v1.0.0 module checksum h1:a MIT", "example.org/fork v1.1.0 ISC",
+		"example.org/c v2 0BSD", "example.org/program v2 /two Apache-2.0",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("packages (-want +got):\n%s", diff)

@@ -66,8 +66,12 @@ func (d *document) program(image common.ElementID, p program, version string, li
 		if m.Path == "stdlib" {
 			license = licenses["go"]
 		}
-		if m.Replace != nil {
-			m, license = m.Replace, licenses[m.Replace.Path]
+		switch r := m.Replace; {
+		case r == nil:
+		case r.Version == "": // a folder next to the program: our own module
+			m = &debug.Module{Path: m.Path, Version: version}
+		default:
+			m = r // its license is filed by the name that it replaces
 		}
 		d.relate(id, common.TypeRelationshipDependsOn, d.module(m, license))
 	}
