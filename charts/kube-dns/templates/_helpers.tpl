@@ -87,7 +87,7 @@ imagePullPolicy: {{ . }}
 {{- if .Values.monitoring.annotations -}}
 {{- $all = dict "prometheus.io/port" "10054" "prometheus.io/scrape" "true" -}}
 {{- end -}}
-{{- mergeOverwrite $all .Values.podAnnotations | toYaml -}}
+{{- mergeOverwrite $all (.Values.podAnnotations | default dict) | toYaml -}}
 {{- end -}}
 
 {{/*
