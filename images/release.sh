@@ -63,6 +63,11 @@ done
 
 # The times in the chart's archive are those of its files.
 cp -R charts/kube-dns "$work/kube-dns"
+cp LICENSE "$work/kube-dns/"
+grep -q '^  registry: ""' "$work/kube-dns/values.yaml" || {
+	say "charts/kube-dns/values.yaml: there is no line image.registry to set"
+	exit 1
+}
 sed -i "s|^  registry: \"\".*|  registry: \"$registry\"|" "$work/kube-dns/values.yaml"
 find "$work/kube-dns" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 TZ=UTC "$work/helm" package "$work/kube-dns" --version "${version#v}" --app-version "$version" --destination "$out" >/dev/null
@@ -94,7 +99,8 @@ for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64;
 		-ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version" .
 	cp LICENSE cmd/kubectl-kubedns/kubectl_complete-kubedns "$top/"
 	images/licenses.sh cmd/kubectl-kubedns "$top/licenses"
-	tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" --directory "$top" . |
+	tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
+		--mode=u=rwX,go=rX --directory "$top" . |
 		gzip --no-name >"$out/$name"
 	platforms+="
     - selector: {matchLabels: {os: $os, arch: $arch}}
@@ -119,7 +125,7 @@ spec:
 EOF
 
 "$work/release" notes -version "$version" CHANGELOG.md >"$out/NOTES.md"
-(cd "$out" && "$work/release" provenance -version "$version" -revision "$revision" -- * >"$work/provenance.json")
+(cd "$out" && "$work/release" provenance -version "$version" -registry "$registry" -revision "$revision" -- * >"$work/provenance.json")
 mv "$work/provenance.json" "$out/provenance.intoto.json"
 (cd "$out" && sha256sum -- * >"$work/SHA256SUMS")
 mv "$work/SHA256SUMS" "$out/SHA256SUMS"

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -42,8 +43,12 @@ func runIndex(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) e
 	defer os.RemoveAll(work)
 
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	var first map[string]string
 	for i, archive := range fs.Args() {
 		img, platform, err := open(archive, filepath.Join(work, fmt.Sprint(i)))
+		if err == nil {
+			first, err = sameLabels(first, img)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", archive, err)
 		}
@@ -65,6 +70,26 @@ func runIndex(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) e
 		return err
 	}
 	return os.WriteFile(*out, data, 0o644)
+}
+
+// sameLabels returns the labels of the first image. Another image must have the same ones,
+// and so the same version of dnsmasq. Licenses may depend on the architecture.
+func sameLabels(first map[string]string, img v1.Image) (map[string]string, error) {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	labels := maps.Clone(config.Config.Labels)
+	delete(labels, "org.opencontainers.image.licenses")
+	if first == nil {
+		return labels, nil
+	}
+	for key, want := range first {
+		if got := labels[key]; got != want {
+			return nil, fmt.Errorf("the label %s is %q, and %q in the first archive: build them of the same packages", key, got, want)
+		}
+	}
+	return first, nil
 }
 
 // open reads the one image of an archive, which it unpacks into dir.

@@ -3,7 +3,7 @@
 //	release index -o x.tar -name registry.example/dns/x:v1.0.0 amd64/x.tar arm64/x.tar
 //	release push -registry registry.example/dns -tag v1.0.0 k8s-dns-sidecar.tar ...
 //	release notes -version v1.0.0 CHANGELOG.md
-//	release provenance -version v1.0.0 -revision REV FILE ...
+//	release provenance -version v1.0.0 -registry registry.example/dns -revision REV FILE ...
 //	release sign -key release.key SHA256SUMS
 //
 // What it writes depends on the arguments and the files alone.
@@ -25,7 +25,7 @@ Usage:
   release index -o ARCHIVE -name NAME:TAG ARCHIVE ...   join images of several architectures
   release push -registry REGISTRY -tag TAG ARCHIVE ...  push such indexes to a registry
   release notes -version VERSION CHANGELOG              print the section of a version
-  release provenance -version VERSION -revision REV FILE ...
+  release provenance -version VERSION -registry REGISTRY -revision REV FILE ...
                                                         print how the files were made (SLSA 1.0)
   release sign -key KEY FILE                            write FILE.sig (ECDSA over SHA-256, in base64)
 

@@ -54,18 +54,19 @@ type runDetails struct {
 // runProvenance prints which revision and which Go the files come from.
 func runProvenance(_ context.Context, fs *flag.FlagSet, args []string, stdout io.Writer) error {
 	version := fs.String("version", "", "`version` of the release")
+	registry := fs.String("registry", "", "`registry` in the names of the images")
 	revision := fs.String("revision", "", "git `revision` that it is made of")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	if *version == "" || *revision == "" || fs.NArg() == 0 {
-		return errors.New("provenance needs -version VERSION, -revision REVISION and the files")
+	if *version == "" || *registry == "" || *revision == "" || fs.NArg() == 0 {
+		return errors.New("provenance needs -version VERSION, -registry REGISTRY, -revision REVISION and the files")
 	}
 	s := statement{
 		Type: "https://in-toto.io/Statement/v1", PredicateType: "https://slsa.dev/provenance/v1",
 		Predicate: predicate{BuildDefinition: buildDefinition{
 			BuildType:          source + "/blob/main/RELEASE.md",
-			ExternalParameters: map[string]string{"target": "make release", "VERSION": *version},
+			ExternalParameters: map[string]string{"target": "make release", "VERSION": *version, "REGISTRY": *registry},
 			ResolvedDependencies: []dependency{
 				{URI: "git+" + source, Digest: map[string]string{"gitCommit": *revision}},
 			},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -33,8 +34,9 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
-// images makes an archive for each of two architectures with the command mkimage.
-func images(t *testing.T) []string {
+// images makes an archive for each of two architectures with the command mkimage. Each may
+// have a label.
+func images(t *testing.T, labels ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
 	root := filepath.Join(dir, "root")
@@ -43,9 +45,13 @@ func images(t *testing.T) []string {
 	}
 	write(t, filepath.Join(root, "file"), "text")
 	var archives []string
-	for _, arch := range []string{"amd64", "arm"} {
+	for i, arch := range []string{"amd64", "arm"} {
 		out := filepath.Join(dir, arch+".tar")
-		cmd := exec.CommandContext(t.Context(), "go", "run", "../mkimage", "-o", out, "-name", "localhost/x:dev", "-arch", arch, root)
+		args := []string{"run", "../mkimage", "-o", out, "-name", "localhost/x:dev", "-arch", arch}
+		if i < len(labels) {
+			args = append(args, "-label", labels[i])
+		}
+		cmd := exec.CommandContext(t.Context(), "go", append(args, root)...)
 		if text, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
@@ -112,6 +118,16 @@ func TestIndexAndPush(t *testing.T) {
 	}
 }
 
+// TestIndexOfOtherPackages joins images that hold different versions of dnsmasq.
+func TestIndexOfOtherPackages(t *testing.T) {
+	archives := images(t, "dnsmasq.version=2.90-4", "dnsmasq.version=2.90-5")
+	out := filepath.Join(t.TempDir(), "x.tar")
+	_, err := release(t, append([]string{"index", "-o", out, "-name", "localhost/x:v1"}, archives...)...)
+	if err == nil || !strings.Contains(err.Error(), `dnsmasq.version is "2.90-5", and "2.90-4"`) {
+		t.Errorf("got error %v, want one with both versions", err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	text := write(t, filepath.Join(t.TempDir(), "x.tar"), "not a tar")
 	for _, tt := range []struct {
@@ -151,7 +167,7 @@ func TestNotes(t *testing.T) {
 
 func TestProvenance(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "chart.tgz"), "abc")
-	text, err := release(t, "provenance", "-version", "v1.0.0", "-revision", "0123", path)
+	text, err := release(t, "provenance", "-version", "v1.0.0", "-registry", "registry.example/dns", "-revision", "0123", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,5 +178,9 @@ func TestProvenance(t *testing.T) {
 	const sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // SHA-256 of "abc", FIPS 180-2
 	if len(s.Subject) != 1 || s.Subject[0].Name != "chart.tgz" || s.Subject[0].Digest["sha256"] != sum {
 		t.Errorf("got subjects %v", s.Subject)
+	}
+	want := map[string]string{"target": "make release", "VERSION": "v1.0.0", "REGISTRY": "registry.example/dns"}
+	if got := s.Predicate.BuildDefinition.ExternalParameters; !maps.Equal(got, want) {
+		t.Errorf("got parameters %v, want %v", got, want)
 	}
 }
