@@ -68,18 +68,29 @@ spec:
 // installStock makes these objects, and removes all objects of kube-dns at the end.
 func installStock(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("kubectl"); err != nil {
-		t.Setenv("PATH", filepath.Dir(goTool(t, "kubectl"))+string(os.PathListSeparator)+os.Getenv("PATH"))
+	withoutKubeDNS(t)
+	kubectl(t, stock, "apply", "-f", "-")
+}
+
+// withoutKubeDNS removes all objects of kube-dns, now and at the end. It puts kubectl and
+// helm into PATH.
+func withoutKubeDNS(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"kubectl", "helm"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Setenv("PATH", filepath.Dir(goTool(t, name))+string(os.PathListSeparator)+os.Getenv("PATH"))
+		}
 	}
 	remove := func() {
 		for _, kinds := range []string{"deployment,service,configmap,serviceaccount,poddisruptionbudget", "clusterrole,clusterrolebinding"} {
 			kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "-l", "app.kubernetes.io/managed-by=Helm", kinds)
 		}
-		kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "deployment,service,configmap", "kube-dns")
+		kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "secret", "-l", "owner=helm,name=kube-dns")
+		kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "deployment,service,configmap,poddisruptionbudget", "kube-dns")
+		kubectl(t, "", "delete", "--ignore-not-found", "clusterrole,clusterrolebinding", "kube-dns-endpointslices")
 	}
 	remove()
 	t.Cleanup(remove)
-	kubectl(t, stock, "apply", "-f", "-")
 }
 
 // kubectl runs the real command and returns what it prints.
@@ -132,15 +143,22 @@ func lookAt(t *testing.T) live {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	if l.service, err = rig.cluster.client.CoreV1().Services("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	l.service = lookAtService(t)
 	config, err := rig.cluster.client.CoreV1().ConfigMaps("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.config = config.Data
 	return l
+}
+
+func lookAtService(t *testing.T) *corev1.Service {
+	t.Helper()
+	s, err := rig.cluster.client.CoreV1().Services("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestFirstStep runs the commands that README.md offers first, on a kube-dns with its
@@ -273,6 +291,66 @@ func testHelm(t *testing.T, helm, mode string) {
 	}
 	if diff := cmp.Diff(both, l.config); diff != "" {
 		t.Errorf("after uninstall: data of the ConfigMap (-want +got):\n%s", diff)
+	}
+}
+
+// TestHelmAfterOverlay takes over what an overlay made, with the commands of docs/install.md,
+// and goes back to the overlay.
+func TestHelmAfterOverlay(t *testing.T) {
+	withoutKubeDNS(t)
+	objects := renderManifests(t, "../manifests/overlays/modern")
+	apply := func() {
+		for _, object := range objects {
+			text, err := object.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			kubectl(t, string(text), "apply", "-f", "-")
+		}
+	}
+	apply()
+	kubectl(t, "", "-n", "kube-system", "scale", "deployment/kube-dns", "--replicas=3")
+	address := lookAtService(t).Spec.ClusterIP
+
+	docs, err := os.ReadFile("../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, _ := strings.Cut(string(docs), "    options=\"--namespace kube-system")
+	script, _, ok := strings.Cut(script, "\n\n")
+	if !ok {
+		t.Fatal("docs/install.md has no commands that take over what runs")
+	}
+	out := tool(t, "", "bash", "-c", "cd ..; options=\"--namespace kube-system"+script)
+	for _, want := range []string{"+        image: registry.example/dns/k8s-dns-kube-dns:v1.0.0", "STATUS: deployed"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the commands do not print %q:\n%s", want, out)
+		}
+	}
+	for _, object := range objects {
+		kind := strings.ToLower(object.GetKind())
+		got := kubectl(t, "", "-n", "kube-system", "get", kind, object.GetName(), "-o",
+			`jsonpath={.metadata.labels.app\.kubernetes\.io/managed-by} {.metadata.labels.addonmanager\.kubernetes\.io/mode}`)
+		if got != "Helm EnsureExists" {
+			t.Errorf("%s %s has the labels %q", kind, object.GetName(), got)
+		}
+	}
+	deployments := rig.cluster.client.AppsV1().Deployments("kube-system")
+	d, err := deployments.Get(t.Context(), "kube-dns", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := lookAtService(t).Spec.ClusterIP; *d.Spec.Replicas != 3 || got != address {
+		t.Errorf("got %d replicas at %s, want 3 at %s", *d.Spec.Replicas, got, address)
+	}
+
+	kubectl(t, "", "-n", "kube-system", "delete", "secret", "-l", "owner=helm,name=kube-dns")
+	apply()
+	if d, err = deployments.Get(t.Context(), "kube-dns", metav1.GetOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if image := d.Spec.Template.Spec.Containers[0].Image; *d.Spec.Replicas != 3 || strings.HasPrefix(image, "registry.example/") {
+		t.Errorf("back at the overlay: got %d replicas of %s", *d.Spec.Replicas, image)
 	}
 }
 
