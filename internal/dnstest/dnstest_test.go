@@ -2,6 +2,8 @@ package dnstest_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"strings"
 	"testing"
@@ -213,5 +215,21 @@ func TestBadZoneTextFailsTheTest(t *testing.T) {
 	}()
 	if !strings.Contains(fake.message, "not-an-address") {
 		t.Errorf("failure = %q, want it to quote the bad field", fake.message)
+	}
+}
+
+// A client that trusts the server's certificate is answered under its name and its address.
+func TestTLSServer(t *testing.T) {
+	server, root := dnstest.NewTLSServer(t, "dns.example.com", dns.HandlerFunc(echo))
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(root) {
+		t.Fatalf("no certificate:\n%s", root)
+	}
+	for name, trusted := range map[string]bool{"dns.example.com": true, "127.0.0.1": true, "other.example.com": false} {
+		client := &dns.Client{Net: "tcp-tls", TLSConfig: &tls.Config{ServerName: name, RootCAs: roots, MinVersion: tls.VersionTLS12}}
+		reply, _, err := client.ExchangeContext(t.Context(), dnstest.Query("www.example.com", dns.TypeA), server.Addr())
+		if trusted != (err == nil) || trusted && !reply.Response {
+			t.Errorf("%s: %v, %v", name, reply, err)
+		}
 	}
 }

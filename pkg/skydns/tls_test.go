@@ -1,17 +1,10 @@
 package skydns_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
-	"math/big"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -25,38 +18,12 @@ import (
 // returns its address and the roots that a client needs.
 func tlsServer(t *testing.T, name string, handler dns.Handler) (netip.AddrPort, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	started := make(chan struct{})
-	server := &dns.Server{Listener: ln, Handler: handler, NotifyStartedFunc: func() { close(started) }}
-	stopped := make(chan struct{})
-	go func() { _ = server.ActivateAndServe(); close(stopped) }()
-	<-started
-	t.Cleanup(func() { _ = server.Shutdown(); <-stopped })
+	server, root := dnstest.NewTLSServer(t, name, handler)
 	roots := x509.NewCertPool()
-	roots.AddCert(certificate)
-	return ln.Addr().(*net.TCPAddr).AddrPort(), roots
+	if !roots.AppendCertsFromPEM(root) {
+		t.Fatalf("no certificate:\n%s", root)
+	}
+	return server.AddrPort(), roots
 }
 
 // Upstreams and stub servers are queried over TLS, and the name in the certificate counts.
