@@ -37,7 +37,7 @@ const (
 	// structures of this package and of the library, rounded up.
 	overhead = 400
 	// perTTL is for the offset of one TTL.
-	perTTL = 8
+	perTTL = 2
 )
 
 // New returns a cache that takes at most size bytes, at least MinSize.
@@ -48,7 +48,7 @@ func New(size int) *Cache {
 	})}
 }
 
-func weigh(key string, e *entry) int { return len(key) + len(e.msg) + perTTL*len(e.ttls) + overhead }
+func weigh(key string, e *entry) int { return len(key) + cap(e.msg) + perTTL*cap(e.ttls) + overhead }
 
 // Get returns a reply to a query. Only those that are Fresh or Failing are for all clients.
 func (c *Cache) Get(q Question, now time.Time) ([]byte, State) {

@@ -13,9 +13,9 @@ import (
 
 // An entry is a reply as it is kept. Only its atomic fields change.
 type entry struct {
-	msg    []byte // without OPT
-	end    int    // of the question section
-	ttls   []int  // offsets of all TTLs
+	msg    []byte   // without OPT
+	end    int      // of the question section
+	ttls   []uint16 // offsets of all TTLs
 	run    run
 	stored time.Time
 	ttl    time.Duration
@@ -59,8 +59,12 @@ func newEntry(q Question, reply []byte, now time.Time) *entry {
 	if err != nil || len(packed) < q.end || key(packed, q.end, 0, 0)[keyName:] != q.key[keyName:] {
 		return nil
 	}
-	e := &entry{msg: packed, end: q.end, stored: now, ttl: ttl}
-	return e.index(len(m.Answer), len(m.Answer)+len(m.Ns))
+	records := len(m.Answer) + len(m.Ns)
+	e := &entry{
+		msg: append([]byte(nil), packed...), // Pack leaves room for the names without compression
+		end: q.end, ttls: make([]uint16, 0, records), stored: now, ttl: ttl,
+	}
+	return e.index(len(m.Answer), records)
 }
 
 // index finds the TTLs, and the addresses that are rotated.
@@ -72,7 +76,7 @@ func (e *entry) index(answers, records int) *entry {
 			return nil
 		}
 		rrtype := binary.BigEndian.Uint16(e.msg[off:])
-		e.ttls = append(e.ttls, off+4)
+		e.ttls = append(e.ttls, uint16(off+4))
 		pointed := off-start == 2
 		off += 10 + int(binary.BigEndian.Uint16(e.msg[off+8:]))
 		size := off - start

@@ -32,16 +32,18 @@ func filter(m *dns.Msg) time.Duration {
 	}
 	m.Extra = nil
 	m.Ns = slices.DeleteFunc(m.Ns, func(rr dns.RR) bool { return !proves(rr, positive) })
-	if positive {
-		return min(time.Duration(ttl)*time.Second, maxTTL)
+	if !positive {
+		soa := startOfAuthority(m.Ns, last)
+		if soa == nil {
+			return 0 // RFC 2308 section 5
+		}
+		// The reply's own SOA shows the time that the client may keep it.
+		soa.Hdr.Ttl = min(validTTL(soa), soa.Minttl, uint32(maxNegativeTTL/time.Second))
 	}
-	soa := startOfAuthority(m.Ns, last)
-	if soa == nil {
-		return 0 // RFC 2308 section 5
+	for _, rr := range m.Ns {
+		ttl = min(ttl, validTTL(rr)) // RFC 4035 section 4.5
 	}
-	// The reply's own SOA shows the time that the client may keep it.
-	soa.Hdr.Ttl = min(validTTL(soa), soa.Minttl, uint32(maxNegativeTTL/time.Second))
-	return time.Duration(min(ttl, soa.Hdr.Ttl)) * time.Second
+	return min(time.Duration(ttl)*time.Second, maxTTL)
 }
 
 // validTTL is a record's TTL, or 0 for one with the highest bit set (RFC 2181 section 8).
