@@ -32,6 +32,26 @@ func TestCacheFitsMemoryLimit(t *testing.T) {
 	}
 }
 
+// A size is a number with a unit of Kubernetes, in the range of a cache.
+func TestCacheSize(t *testing.T) {
+	const form, bounds = "a size is a number of bytes", "a cache has from 64Ki to 16Gi"
+	for text, want := range map[string]string{
+		"-1": form, "8M": form, "8MiB": form, "": form, "1.5Mi": form, "Mi": form, " 8Mi": form,
+		"1": bounds, "63Ki": bounds, "17Gi": bounds, "17179869185": bounds, "18446744073709551616": bounds,
+		"99999999999Gi": bounds, "18014398509481985Ki": bounds,
+	} {
+		_, err := parseFlags([]string{"--cache-size=" + text}, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "--cache-size="+text+": "+want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	for text, want := range map[string]int{"0": 0, "64Ki": 64 << 10, "65536": 64 << 10, "8Mi": 8 << 20, "16Gi": 16 << 30} {
+		if o, err := parseFlags([]string{"--cache-size=" + text}, io.Discard); err != nil || o.cacheSize != want {
+			t.Errorf("%q: %v, want %d", text, err, want)
+		}
+	}
+}
+
 // --autopath needs the resolv.conf of the node, with search domains that are names.
 func TestAutopathReadsNode(t *testing.T) {
 	for text, want := range map[string]string{

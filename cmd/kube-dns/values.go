@@ -101,15 +101,14 @@ func parseSize(text string) (int, error) {
 			digits, shift = number, 10*(i+1)
 		}
 	}
-	n, err := strconv.ParseUint(digits, 10, 32)
-	size := n << shift
+	n, err := strconv.ParseUint(digits, 10, 64)
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return 0, errors.New(form)
-	case size != 0 && size < minCache || size > maxCache:
-		return 0, fmt.Errorf("%d bytes are not from 64Ki to 16Gi; %s", size, form)
+	case n != 0 && n<<shift < minCache || n > maxCache>>shift:
+		return 0, fmt.Errorf("a cache has from 64Ki to 16Gi; %s", form)
 	}
-	return int(size), nil
+	return int(n << shift), nil
 }
 
 // parseForward accepts an empty address.
