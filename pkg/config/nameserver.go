@@ -138,10 +138,18 @@ func parseServer(s string, tls bool) (ns Nameserver, reason string) {
 		host = netip.AddrPortFrom(addr, tlsPort).String()
 	}
 	if ns, reason = parseNameserver(host); reason != "" {
-		return Nameserver{}, tlsForms
+		return Nameserver{}, whyNoTLS(reason)
 	}
 	ns.TLS, ns.ServerName = true, name
 	return ns, ""
+}
+
+// whyNoTLS returns the reason of parseNameserver for a server over TLS.
+func whyNoTLS(reason string) string {
+	if reason == badPort {
+		return reason + "; " + tlsForms
+	}
+	return strings.Replace(reason, nameserverForms, tlsForms, 1)
 }
 
 // parseStubServer parses a server of a stub domain: a form of parseServer, or a host
