@@ -47,10 +47,32 @@ selects. Empty without an API server.
 
 {{/* Ports of kube-dns and dnsmasq, seen from within the pod. */}}
 {{- define "kube-dns.port" -}}
-{{- if .Values.clusterFirst }}53{{ else }}10053{{ end -}}
+{{- if or .Values.clusterFirst .Values.lean }}53{{ else }}10053{{ end -}}
 {{- end -}}
 {{- define "kube-dns.dnsmasqPort" -}}
 {{- if .Values.clusterFirst }}10053{{ else }}53{{ end -}}
+{{- end -}}
+
+{{/* Fails where lean, or a pod with dnsmasq, cannot do what a value asks for. */}}
+{{- define "kube-dns.checkLean" -}}
+{{- $v := .Values -}}
+{{- if not $v.lean -}}
+  {{- if contains "\"tls://" (toJson $v.config) -}}
+  {{- fail "config: dnsmasq cannot send queries over TLS: write servers without tls://, or set lean=true" -}}
+  {{- end -}}
+{{- else if $v.clusterFirst -}}
+  {{- fail "lean and clusterFirst exclude each other: clusterFirst forwards to dnsmasq, and lean has none" -}}
+{{- else if not (include "kube-dns.modern" .) -}}
+  {{- fail "lean needs modern: without it kube-dns may not open port 53" -}}
+{{- else -}}
+  {{- $own := list "--cache-size=1000" "--no-negcache" "--dns-loop-detect" "--log-facility=-" -}}
+  {{- range $name, $set := dict "dnsmasq" (ne (toJson $v.dnsmasq) (toJson $own)) "images.dnsmasq" $v.images.dnsmasq
+    "extraArgs.nanny" $v.extraArgs.nanny "env.dnsmasq" $v.env.dnsmasq "volumeMounts.dnsmasq" $v.volumeMounts.dnsmasq -}}
+    {{- if $set -}}
+    {{- fail (printf "%s has no effect with lean, which has no dnsmasq: leave one of them out" $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "kube-dns.labels" -}}
@@ -106,7 +128,7 @@ fits. The server at port 53 ends first.
   {{- fail (printf "lameduck is %d s and the grace period %d s: set terminationGracePeriodSeconds=%d or more" $front $grace (add $front 5)) -}}
   {{- end -}}
   {{- $times = dict "kubedns" $front "dnsmasq" (add $front 2) "sidecar" (add $front 3) -}}
-  {{- if not .Values.clusterFirst }}{{ $times = dict "kubedns" (add $front 2) "dnsmasq" $front "sidecar" (add $front 3) }}{{ end -}}
+  {{- if not (or .Values.clusterFirst .Values.lean) }}{{ $times = dict "kubedns" (add $front 2) "dnsmasq" $front "sidecar" (add $front 3) }}{{ end -}}
 {{- end -}}
 {{- toYaml $times -}}
 {{- end -}}

@@ -37,6 +37,7 @@ func TestSameAsManifests(t *testing.T) {
 		{"base", map[string]any{"modern": false}},
 		{"overlays/modern", nil},
 		{"overlays/cluster-first", map[string]any{"clusterFirst": true}},
+		{"overlays/lean", map[string]any{"lean": true}},
 		{"overlays/dual-stack", map[string]any{"dualStack": true}},
 		{"overlays/node-local", map[string]any{"nodeLocal": map[string]any{"enabled": true}}},
 		{"overlays/node-local-ipvs", map[string]any{"nodeLocal": map[string]any{"enabled": true, "mode": "ipvs"}}},

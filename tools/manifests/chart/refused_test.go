@@ -52,6 +52,15 @@ func TestRefused(t *testing.T) {
 		{stub("Acme.example", "192.0.2.1"), `config.stubDomains: "Acme.example" is no domain`},
 		{stub("acme.example.", "192.0.2.1"), `config.stubDomains: "acme.example." is no domain`},
 		{map[string]any{"clusterFirst": true, "modern": false}, "clusterFirst needs modern"},
+		{map[string]any{"lean": true, "modern": false}, "lean needs modern"},
+		{map[string]any{"lean": true, "clusterFirst": true}, "lean and clusterFirst exclude each other"},
+		{map[string]any{"lean": true, "dnsmasq": list("--address=/x/192.0.2.1")}, "dnsmasq has no effect with lean"},
+		{map[string]any{"lean": true, "extraArgs": map[string]any{"nanny": list("-v=4")}}, "extraArgs.nanny has no effect with lean"},
+		{overTLS("tls://192.0.2.1", false), "or set lean=true"},
+		{overTLS("tls://dns.example.com", true), "/config/upstreamNameservers"},
+		{overTLS("tls://192.0.2.1:0", true), "/config/upstreamNameservers"},
+		{overTLS("tls://[2001:db8::1]", true), "/config/upstreamNameservers"},
+		{overTLS("tls://192.0.2.1#a_b", true), "/config/upstreamNameservers"},
 		{map[string]any{"autoscaler": map[string]any{"enabled": true}}, "autoscaler.image is missing"},
 		{map[string]any{"nodeLocal": true}, "/nodeLocal"},
 		{map[string]any{"nodeLocal": map[string]any{"mode": "ebpf"}}, "/nodeLocal/mode"},
@@ -116,6 +125,9 @@ func TestAccepted(t *testing.T) {
 		{"modern": true},
 		{"resources": map[string]any{"sidecar": nil}},
 		{"config": map[string]any{"upstreamNameservers": []any{"192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53"}}},
+		overTLS("tls://192.0.2.1", true), overTLS("tls://2001:db8::1#dns.example.com", true),
+		overTLS("tls://[2001:db8::1]:8853", true), overTLS("tls://192.0.2.1:853#a", true),
+		{"lean": true, "lameduck": 20, "extraArgs": map[string]any{"kubedns": list("--autopath=false")}},
 		{"config": map[string]any{"stubDomains": map[string]any{"a.example": []any{"ns1.a.example", "ns:5353",
 			"1.in-addr"}}}},
 		{"extraArgs": map[string]any{"kubedns": nil}},
@@ -179,4 +191,9 @@ func TestOldReleases(t *testing.T) {
 			}
 		}
 	}
+}
+
+// overTLS are values with a server over TLS.
+func overTLS(server string, lean bool) map[string]any {
+	return map[string]any{"lean": lean, "config": map[string]any{"upstreamNameservers": list(server)}}
 }

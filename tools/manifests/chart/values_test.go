@@ -49,6 +49,7 @@ func trials() map[string]trial {
 		"modern":               {value: false, want: "add: [NET_BIND_SERVICE, SETGID]"},
 		"besideOthers":         {value: true, want: "selects pods of coredns too"},
 		"clusterFirst":         {value: true, want: "--forward=127.0.0.1:10053"},
+		"lean":                 {value: true, want: "- --direct\n"},
 		"dualStack":            {value: true, want: "ipFamilyPolicy: PreferDualStack"},
 		"nodeLocal.enabled":    {value: true, want: "kind: DaemonSet"},
 		"nodeLocal.mode":       {value: "ipvs", with: cache, want: "-localip=169.254.20.10\n"},
