@@ -80,26 +80,42 @@ const legacyLowest = ms
 
 // An outcome is a reply as it is counted.
 type outcome struct {
-	system      system
-	via         transport
-	qtype       uint16
-	rcode, size int
-	truncated   bool
-	took        time.Duration // from the receipt of the query
+	series
+	size int
 }
 
-// count counts one reply.
-func (c *counters) count(o outcome) {
-	c.replies[o.system][o.via][typeIndex(o.qtype)][min(o.rcode, otherRcode)].Add(1)
-	if o.system == systemNone {
-		return
-	}
-	c.native[o.system][o.via][nativeIndex(o.took)].Add(1) // first: see newFullHistogram
-	c.durations[o.system][o.via][bucket(durationBounds[:], o.took)].Add(1)
-	c.nanos[o.system][o.via].Add(uint64(o.took))
-	c.sizes[o.system][bucket(sizeBounds[:], o.size)].Add(1)
-	c.bytes[o.system].Add(uint64(o.size))
-	if o.truncated {
-		c.truncated[o.system].Add(1)
+// A series is what replies are counted by.
+type series struct {
+	system    system
+	via       transport
+	qtype     uint16
+	rcode     int
+	truncated bool
+}
+
+// count counts replies that took equally long from the receipt of their queries. Those
+// of a batch are mostly alike, and are then counted at once: each addition to a counter
+// costs as much as writing a record.
+func (c *counters) count(took time.Duration, outcomes ...outcome) {
+	native, duration := nativeIndex(took), bucket(durationBounds[:], took)
+	for len(outcomes) > 0 {
+		o, size := outcomes[0].series, bucket(sizeBounds[:], outcomes[0].size)
+		n, bytes := uint64(0), 0
+		for len(outcomes) > 0 && outcomes[0].series == o && bucket(sizeBounds[:], outcomes[0].size) == size {
+			bytes += outcomes[0].size
+			n, outcomes = n+1, outcomes[1:]
+		}
+		c.replies[o.system][o.via][typeIndex(o.qtype)][min(o.rcode, otherRcode)].Add(n)
+		if o.system == systemNone {
+			continue
+		}
+		c.native[o.system][o.via][native].Add(n) // first: see newFullHistogram
+		c.durations[o.system][o.via][duration].Add(n)
+		c.nanos[o.system][o.via].Add(n * uint64(took))
+		c.sizes[o.system][size].Add(n)
+		c.bytes[o.system].Add(uint64(bytes))
+		if o.truncated {
+			c.truncated[o.system].Add(n)
+		}
 	}
 }

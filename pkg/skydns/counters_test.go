@@ -20,7 +20,7 @@ func TestDurationBuckets(t *testing.T) {
 		0, 9 * time.Microsecond, 10 * time.Microsecond, 11 * time.Microsecond, 499 * time.Microsecond, 501 * time.Microsecond,
 		time.Millisecond, 2 * time.Millisecond, 10 * time.Second, 11 * time.Second,
 	} {
-		m.workers[0].count(outcome{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, 100, false, took})
+		m.workers[0].count(took, outcome{series{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, false}, 100})
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(m)
@@ -72,9 +72,9 @@ func TestNativeBuckets(t *testing.T) {
 		}
 	}
 	m := newMetrics(Options{}, 1, func() int { return 0 })
-	m.workers[0].count(outcome{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, 100, false, 0})
-	m.workers[0].count(outcome{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, 100, false, 20 * time.Microsecond})
-	m.workers[0].count(outcome{systemAuth, tcp, dns.TypeA, dns.RcodeSuccess, 100, false, time.Second})
+	m.workers[0].count(0, outcome{series{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, false}, 100})
+	m.workers[0].count(20*time.Microsecond, outcome{series{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, false}, 100})
+	m.workers[0].count(time.Second, outcome{series{systemAuth, tcp, dns.TypeA, dns.RcodeSuccess, false}, 100})
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(m)
 	families, err := reg.Gather()

@@ -26,6 +26,7 @@ type fastPath struct {
 	tap      *querylog.Tap
 	received time.Time        // of the packets that are answered
 	outcomes []outcome        // of their replies
+	misses   uint64           // among them
 	sampled  []querylog.Entry // of some of them
 
 	// These are reused for one query after the other.
@@ -66,11 +67,9 @@ func (f *fastPath) answerAll(batch []udpbatch.Packet) {
 // count counts the replies since the last call. One look at the clock is enough for all.
 func (f *fastPath) count() {
 	took := time.Since(f.received)
-	for _, o := range f.outcomes {
-		o.took = took
-		f.counts.count(o)
-	}
-	f.outcomes = f.outcomes[:0]
+	f.counts.count(took, f.outcomes...)
+	f.counts.misses.Add(f.misses)
+	f.outcomes, f.misses = f.outcomes[:0], 0
 	if len(f.sampled) > 0 {
 		for i := range f.sampled {
 			f.sampled[i].Took = took
@@ -157,9 +156,9 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 		f.reply.OPT(ednsSize, f.query.DO)
 	}
 	if sys == systemAuth {
-		f.counts.misses.Add(1)
+		f.misses++
 	}
-	f.outcomes = append(f.outcomes, outcome{sys, f.via, f.query.Type, rcode, len(f.reply.Buf), truncated, 0})
+	f.outcomes = append(f.outcomes, outcome{series{sys, f.via, f.query.Type, rcode, truncated}, len(f.reply.Buf)})
 	return f.reply.Buf
 }
 

@@ -44,7 +44,7 @@ func (s *responder) respond(raw []byte, from netip.Addr, via transport) (resp re
 	r.from = from
 	if rcode != dns.RcodeSuccess {
 		packed, _ := fit(r.reply(rcode), minUDPSize)
-		s.metrics.shared.count(outcome{system: systemNone, via: via, rcode: rcode})
+		s.metrics.shared.count(0, outcome{series: series{system: systemNone, via: via, rcode: rcode}})
 		s.sample(r, systemNone, rcode, packed, start)
 		return response{reply: packed}
 	}
@@ -191,7 +191,7 @@ func (s *responder) forward(r *request, sys system, start time.Time) response {
 func (s *responder) passOn(r *request, reply []byte, sys system, start time.Time) []byte {
 	reply = fitForwarded(reply, r.limit())
 	rcode := int(binary.BigEndian.Uint16(reply[2:]) & 0xf)
-	s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, rcode, len(reply), false, time.Since(start)})
+	s.metrics.shared.count(time.Since(start), outcome{series{sys, r.via, r.question.Qtype, rcode, false}, len(reply)})
 	s.sample(r, sys, rcode, reply, start)
 	return reply
 }
@@ -226,7 +226,8 @@ func (s *responder) finish(r *request, m *dns.Msg, sys system, start time.Time) 
 		m = r.failure()
 		packed, _ = fit(m, minUDPSize)
 	}
-	s.metrics.shared.count(outcome{sys, r.via, r.question.Qtype, m.Rcode, len(packed), m.Truncated, time.Since(start)})
+	s.metrics.shared.count(time.Since(start),
+		outcome{series{sys, r.via, r.question.Qtype, m.Rcode, m.Truncated}, len(packed)})
 	s.sample(r, sys, m.Rcode, packed, start)
 	return packed
 }

@@ -1,0 +1,91 @@
+package skydns_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
+)
+
+// largeZone has 10,000 Services with a ClusterIP, and 1,000 headless ones with 50 endpoints.
+func largeZone() *kubedns.Zone {
+	z := kubedns.NewZone(kubedns.Options{})
+	for i := range 10_000 {
+		z.SetService(kubedns.Service{
+			Key:        kubedns.Key{Namespace: fmt.Sprint("svc-", i%100), Name: fmt.Sprint("svc-", i)},
+			ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})},
+			Ports:      []kubedns.Port{{Name: "http", Protocol: "tcp", Number: 80}},
+		})
+	}
+	for i := range 1000 {
+		k := kubedns.Key{Namespace: fmt.Sprint("fifty-", i%10), Name: fmt.Sprint("headless-", i)}
+		z.SetService(kubedns.Service{Key: k, Headless: true})
+		sub := kubedns.Subset{Ports: []kubedns.Port{{Name: "peer", Protocol: "tcp", Number: 7}}}
+		for j := range 50 {
+			addr := netip.AddrFrom4([4]byte{10, 128 + byte(i>>8), byte(i), byte(j)})
+			sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: addr, Ready: true})
+		}
+		z.SetEndpoints(kubedns.Endpoints{Key: k, Service: k.Name, Subsets: []kubedns.Subset{sub}})
+	}
+	z.Publish()
+	z.MarkSynced()
+	return z
+}
+
+// BenchmarkLarge: the fast path in batches of 32, in a large cluster whose Services are
+// not in the processor's cache. Each operation is one query.
+func BenchmarkLarge(b *testing.B) {
+	answerAll := newServer(b, skydns.Options{Backend: largeZone()}).BatchForTest()
+	for _, mix := range []struct {
+		label string
+		qtype uint16
+		edns  uint16
+		name  func(i int) string
+	}{
+		{"A", dns.TypeA, 0, func(i int) string { return fmt.Sprintf("svc-%d.svc-%d.svc.cluster.local.", i, i%100) }},
+		{"SRV", dns.TypeSRV, 0, func(i int) string { return fmt.Sprintf("_http._tcp.svc-%d.svc-%d.svc.cluster.local.", i, i%100) }},
+		{"PTR", dns.TypePTR, 0, func(i int) string { return fmt.Sprintf("%d.%d.0.10.in-addr.arpa.", i&255, i>>8) }},
+		{"headless50", dns.TypeA, 4096, func(i int) string { i %= 1000; return fmt.Sprintf("headless-%d.fifty-%d.svc.cluster.local.", i, i%10) }},
+		{"SRV50", dns.TypeSRV, 4096, func(i int) string {
+			i %= 1000
+			return fmt.Sprintf("_peer._tcp.headless-%d.fifty-%d.svc.cluster.local.", i, i%10)
+		}},
+		{"NXDOMAIN", dns.TypeA, 0, func(i int) string { return fmt.Sprintf("www.host%d.com.svc-%d.svc.cluster.local.", i, i%100) }},
+	} {
+		var packets [][]byte
+		for _, i := range rand.Perm(10_000) {
+			m := new(dns.Msg).SetQuestion(mix.name(i), mix.qtype)
+			if mix.edns > 0 {
+				m.SetEdns0(mix.edns, false)
+			}
+			raw, err := m.Pack()
+			if err != nil {
+				b.Fatal(err)
+			}
+			packets = append(packets, raw)
+		}
+		b.Run(mix.label, func(b *testing.B) {
+			batch := make([]udpbatch.Packet, 32)
+			for i := range batch {
+				batch[i].Room = make([]byte, 0, udpbatch.MaxPacket)
+			}
+			data := make([]byte, 32*512)
+			next := 0
+			b.ReportAllocs()
+			for n := 0; n < b.N; n += len(batch) {
+				for i := range batch {
+					d := data[512*i:]
+					batch[i].Data = d[:copy(d, packets[next])]
+					next = (next + 1) % len(packets)
+				}
+				answerAll(batch)
+			}
+		})
+	}
+}
