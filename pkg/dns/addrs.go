@@ -13,8 +13,8 @@ import (
 // immutable.
 type addrs struct {
 	text string
-	// inline backs text when it fits, so a ClusterIP shares the value's cache line.
-	inline [36]byte
+	// inline backs text when it fits, so the ClusterIPs share the value's cache line.
+	inline [20]byte
 	fours  uint32 // of IPv4
 }
 

@@ -24,7 +24,7 @@ func digestOf(s *service) uint64 {
 	writeText(h, s.alias())
 	writeText(h, s.addrs.text)
 	if !s.headless {
-		writePorts(h, s.ports)
+		writePorts(h, s.ports())
 		return h.Sum64()
 	}
 	return h.Sum64() + digestOfMembers(s)
@@ -47,7 +47,7 @@ func digestOfMembers(s *service) (sum uint64) {
 		}
 		return sum
 	}
-	writePorts(h, s.ports)
+	writePorts(h, s.ports())
 	return h.Sum64()
 }
 

@@ -186,18 +186,18 @@ func (d *dumper) externals(n *treecache.Node[service]) {
 
 // service writes the ports of a Service, by protocol, and its hosts.
 func (d *dumper) service(s *service) {
-	for i, p := range s.ports {
+	for i, p := range s.ports() {
 		if d.stopped() {
 			return
 		}
-		if i == 0 || s.ports[i-1].Protocol != p.Protocol {
+		if i == 0 || s.ports()[i-1].Protocol != p.Protocol {
 			d.openNode("_" + p.Protocol)
 		}
 		d.openNode("_" + p.Name)
 		d.entries()
 		d.targets(s, i)
 		d.closeNode()
-		if i+1 == len(s.ports) || s.ports[i+1].Protocol != p.Protocol {
+		if i+1 == len(s.ports()) || s.ports()[i+1].Protocol != p.Protocol {
 			d.entries()
 			d.closeNode()
 		}
@@ -221,7 +221,7 @@ func (d *dumper) service(s *service) {
 func (d *dumper) targets(s *service, port int) {
 	if s.oneTarget(port) {
 		names := s.members()
-		d.entry(string(names.appendLabel(nil, names.all[0])), s.owner, s.ports[port].Number)
+		d.entry(string(names.appendLabel(nil, names.all[0])), s.owner, s.ports()[port].Number)
 		return
 	}
 	var t backend.Target

@@ -136,8 +136,8 @@ func reasonAt(s *service, rest string, qtype uint16) string {
 	case protocol:
 		return "records are below <port>." + name.protocol
 	case portName, hostOfPort:
-		if portIndex(s.ports, name.port, name.protocol) < 0 {
-			return fmt.Sprintf("the Service has no port %s.%s%s", name.port, name.protocol, portNames(s.ports))
+		if portIndex(s.ports(), name.port, name.protocol) < 0 {
+			return fmt.Sprintf("the Service has no port %s.%s%s", name.port, name.protocol, portNames(s.ports()))
 		}
 		if name.kind == hostOfPort && !s.headless {
 			return "a ClusterIP has no names of endpoints below its ports"

@@ -41,7 +41,7 @@ func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 	case s.headless:
 		return svc, x.endpoints(s, k)
 	default:
-		svc.ClusterIPs, svc.Ports = s.addrs.all(), s.ports
+		svc.ClusterIPs, svc.Ports = s.addrs.all(), s.ports()
 		if s.usable {
 			// All that is kept of the endpoints is that one of them is ready.
 			subsets := []Subset{{Endpoints: []Endpoint{{Addr: s.addrs.at(0), Ready: true}}}}

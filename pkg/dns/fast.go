@@ -26,7 +26,7 @@ func (s *service) plain(rest string, qtype uint16) backend.Plain {
 	case hostName:
 		return s.plainHost(name.host, qtype)
 	case portName:
-		switch i := portIndex(s.ports, name.port, name.protocol); {
+		switch i := portIndex(s.ports(), name.port, name.protocol); {
 		case i < 0:
 			return backend.Plain{Kind: backend.PlainNotFound}
 		case qtype == backend.TypeSRV:

@@ -78,7 +78,7 @@ func sizeOf(s *service) size {
 	if made := s.made.Load(); made != nil {
 		hosts = made.count()
 	}
-	counted := size{names: uint32(1 + hosts + len(s.ports))}
+	counted := size{names: uint32(1 + hosts + len(s.ports()))}
 	if s.headless {
 		counted.endpoints = uint32(s.addrs.count())
 	}

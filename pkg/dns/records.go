@@ -32,7 +32,7 @@ func (s *service) records(rest string, rrtype uint16, limit int) (rs []backend.R
 	case hostName:
 		return s.hostRecords(name.host, rrtype, limit)
 	case protocol:
-		return nil, 0, hasProtocol(s.ports, name.protocol)
+		return nil, 0, hasProtocol(s.ports(), name.protocol)
 	case portName, hostOfPort:
 		return s.portRecords(name, rrtype, limit)
 	}
@@ -101,7 +101,7 @@ func (s *service) hostRecords(label string, rrtype uint16, limit int) ([]backend
 
 // portRecords returns the records of a port, of one host or of all.
 func (s *service) portRecords(name below, rrtype uint16, limit int) ([]backend.Record, int, bool) {
-	port := portIndex(s.ports, name.port, name.protocol)
+	port := portIndex(s.ports(), name.port, name.protocol)
 	switch {
 	case port < 0:
 		return nil, 0, false

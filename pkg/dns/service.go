@@ -14,7 +14,7 @@ const ttl = 30
 // A service is the data of one Service that names depend on. It is immutable, except
 // for members that are made at their first use, and replaced whole. There is one for
 // each Service of the cluster, so it is small: two cache lines. An address question
-// needs the first.
+// needs the first, one for the SRV records of a ClusterIP with one port needs both.
 type service struct {
 	// addrs are the ClusterIPs, or the endpoints that are published, or the one
 	// address of an ExternalName that is one.
@@ -26,20 +26,22 @@ type service struct {
 	headless bool
 	// usable: federation may answer with this Service.
 	usable bool
-	// made are the members, once they were needed: see members.
-	made atomic.Pointer[memberList]
-	// extra holds fields that only headless and ExternalName Services need; nil for
-	// a ClusterIP.
-	extra *extra
-	// ports are the named ports, sorted by protocol and name. The numbers count
-	// for a ClusterIP only.
-	ports []Port
 	// owner is the Service's own name, absolute.
 	owner string
+	// made are the members, once they were needed: see members.
+	made atomic.Pointer[memberList]
+	// extra holds fields that few Services need; nil for a ClusterIP with at most one
+	// port.
+	extra *extra
+	// port is the only named port; zero when there are none or several.
+	port [1]Port
 }
 
-// extra are the parts of headless and ExternalName Services.
+// extra are the parts of headless and ExternalName Services, and of those with several
+// ports.
 type extra struct {
+	// ports are the named ports, if there are several.
+	ports []Port
 	// alias is the target of an ExternalName, absolute; empty when that is an
 	// address.
 	alias string
@@ -65,7 +67,7 @@ func build(svc *Service, endpoints []*Endpoints, owner string) *service {
 		buildHeadless(s, endpoints, svc.PublishNotReady)
 	default:
 		s.addrs.keepAll(svc.ClusterIPs)
-		s.ports = strictPorts(svc.Ports)
+		s.setPorts(strictPorts(svc.Ports))
 		s.usable = slices.ContainsFunc(endpoints, func(e *Endpoints) bool { return e.AnyReady })
 	}
 	if s.addrs.text == "" && s.alias() == "" {
@@ -105,7 +107,7 @@ func buildHeadless(s *service, endpoints []*Endpoints, all bool) {
 	case !alike:
 		buildMembers(s, endpoints, all)
 	case len(s.extra.portSets) > 0:
-		s.ports = strictPorts(s.extra.portSets[0])
+		s.setPorts(strictPorts(s.extra.portSets[0]))
 	}
 }
 
@@ -114,6 +116,7 @@ func buildHeadless(s *service, endpoints []*Endpoints, all bool) {
 func buildMembers(s *service, endpoints []*Endpoints, all bool) {
 	var members []member
 	var portSets [][]Port
+	var union []Port
 	var hostnames []string
 	var last []Port
 	set := -1
@@ -124,7 +127,7 @@ func buildMembers(s *service, endpoints []*Endpoints, all bool) {
 			if set = portSetOf(portSets, ports); set < 0 {
 				set = len(portSets)
 				portSets = append(portSets, ports)
-				s.ports = append(s.ports, ports...)
+				union = append(union, ports...)
 			}
 		}
 		if hostname := at.hostname(s.owner); hostname != "" {
@@ -146,7 +149,7 @@ func buildMembers(s *service, endpoints []*Endpoints, all bool) {
 		i++
 	}
 	s.extra.portSets, s.extra.named = slices.Clip(portSets), len(hostnames) > 0
-	s.ports = sortedPorts(s.ports)
+	s.setPorts(sortedPorts(union))
 	s.made.Store(newMemberList(members, hostnames))
 }
 
@@ -190,6 +193,31 @@ func (s *service) alias() string {
 		return ""
 	}
 	return s.extra.alias
+}
+
+// ports returns the named ports, sorted by protocol and name. The numbers count for a
+// ClusterIP only.
+func (s *service) ports() []Port {
+	switch {
+	case s.port[0].Name != "":
+		return s.port[:]
+	case s.extra != nil:
+		return s.extra.ports
+	}
+	return nil
+}
+
+// setPorts stores the named ports.
+func (s *service) setPorts(ports []Port) {
+	switch {
+	case len(ports) == 1:
+		s.port[0] = ports[0]
+	case len(ports) > 1:
+		if s.extra == nil {
+			s.extra = &extra{}
+		}
+		s.extra.ports = ports
+	}
 }
 
 // members returns the members with their names. Where all addresses are alike, as

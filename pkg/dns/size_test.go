@@ -6,7 +6,7 @@ import (
 )
 
 // There is one value for each Service: two cache lines. An address question
-// needs the first.
+// needs the first. The only port is in the second.
 func TestServiceSize(t *testing.T) {
 	var s service
 	if size := unsafe.Sizeof(s); size > 128 {

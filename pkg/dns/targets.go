@@ -57,7 +57,7 @@ func (s *service) SeekTarget(port, n int) int {
 func (s *service) NextTarget(port, at, limit int, t *backend.Target) int {
 	t.Host, t.Label, t.A, t.AAAA = s.owner, t.Label[:0], t.A[:0], t.AAAA[:0]
 	if s.oneTarget(port) {
-		t.ID, t.Port = 0, s.ports[port].Number
+		t.ID, t.Port = 0, s.ports()[port].Number
 		for i := range min(limit, s.addrs.count()) {
 			addAddr(t, s.addrs.raw(i))
 		}
@@ -69,7 +69,7 @@ func (s *service) NextTarget(port, at, limit int, t *backend.Target) int {
 	case port == noPort:
 		t.Port = 0
 	case !s.mixed(port):
-		t.Port = s.ports[port].Number
+		t.Port = s.ports()[port].Number
 	default:
 		numbers := s.numbersOf(port)
 		for !numbers.isTarget(members, at) {
@@ -128,7 +128,7 @@ func (s *service) numbersOf(port int) portNumbers {
 	}
 	for i, set := range s.extra.portSets {
 		into[i] = -1
-		if at, found := slices.BinarySearchFunc(set, s.ports[port], comparePorts); found {
+		if at, found := slices.BinarySearchFunc(set, s.ports()[port], comparePorts); found {
 			into[i] = int32(set[at].Number)
 		}
 	}
