@@ -89,13 +89,13 @@ func (q *Query) parseName(packet []byte) int {
 		if size > 63 || off+size > len(packet) || n+size+1 > maxName-1 {
 			return 0
 		}
-		for i := range size {
-			c := packet[off+i]
+		label, text := packet[off:off+size], q.text[n:n+size]
+		for i, c := range label {
 			low := lowered[c]
 			if low == 0 {
 				return 0
 			}
-			q.text[n+i] = low
+			text[i] = low
 		}
 		q.text[n+size] = '.'
 		n += size + 1

@@ -79,23 +79,29 @@ func (r *Reply) Name(rrtype uint16, ttl uint32, left, right string) {
 		size += len(left) + 1
 	}
 	b := appendHeader(r.Buf, owner, rrtype, ttl, size)
-	b = appendLabels(b, left)
-	r.Buf = append(appendLabels(b, right), 0)
+	r.Buf = appendName(appendLabel(b, left), right)
 }
 
-// appendLabels appends the labels of a name, less the root. The text has no
-// escapes.
-func appendLabels(b []byte, name string) []byte {
-	for len(name) > 0 {
-		size := 0
-		for size < len(name) && name[size] != '.' {
-			size++
+// appendName appends a name, in text with trailing dot and without escapes.
+func appendName(b []byte, name string) []byte {
+	last := len(b)
+	b = append(append(b, 0), name...)
+	for i := last + 1; i < len(b); i++ { // the dot after a label is the place of the next one's size
+		if b[i] == '.' {
+			b[last] = byte(i - last - 1)
+			last = i
 		}
-		b = append(b, byte(size))
-		b = append(b, name[:size]...)
-		name = name[min(size+1, len(name)):]
 	}
+	b[last] = 0
 	return b
+}
+
+// appendLabel appends a label, unless it is empty.
+func appendLabel[T string | []byte](b []byte, label T) []byte {
+	if len(label) == 0 {
+		return b
+	}
+	return append(append(b, byte(len(label))), label...)
 }
 
 // SRV appends an SRV record of the question's name, unless the reply would then
@@ -117,11 +123,7 @@ func (r *Reply) SRV(
 	b = binary.BigEndian.AppendUint16(b, weight)
 	b = binary.BigEndian.AppendUint16(b, port)
 	target = len(b)
-	if len(label) > 0 {
-		b = append(b, byte(len(label)))
-		b = append(b, label...)
-	}
-	r.Buf = append(appendLabels(b, host), 0)
+	r.Buf = appendName(appendLabel(b, label), host)
 	return target, true
 }
 
@@ -150,11 +152,7 @@ func (r *Reply) Owner(target int, q *Query, label []byte, host string) Owner {
 func (r *Reply) Additional(limit int, owner Owner, rrtype uint16, ttl uint32, addrs []byte, size int) {
 	b := r.extra
 	for ; len(addrs) > 0 && r.extras >= 0; addrs = addrs[size:] {
-		if len(owner.label) > 0 {
-			b = append(b, byte(len(owner.label)))
-			b = append(b, owner.label...)
-		}
-		b = appendHeader(b, owner.pointer, rrtype, ttl, size)
+		b = appendHeader(appendLabel(b, owner.label), owner.pointer, rrtype, ttl, size)
 		b = append(b, addrs[:size]...)
 		if r.extras++; len(r.Buf)+len(b) > limit {
 			r.extras = -1
@@ -200,9 +198,9 @@ func NewSOA(apex, ns, mbox string, ttl, refresh, retry, expire, minimum uint32) 
 		binary.BigEndian.PutUint32(s.tail[4*i:], v)
 	}
 	for i, name := range []string{ns, mbox} {
-		s.names = appendLabels(s.names, strings.TrimSuffix(name, "."+apex))
-		s.at[i] = len(s.names)
-		s.names = append(s.names, 0, 0)
+		s.names = appendName(s.names, strings.TrimSuffix(name, apex))
+		s.at[i] = len(s.names) - 1 // the root gives way to the pointer
+		s.names = append(s.names, 0)
 	}
 	return s
 }
