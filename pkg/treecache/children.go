@@ -11,8 +11,8 @@ import (
 // children are the nodes of type N one label below a node. Short labels, which nearly
 // all are, lie in the entries of the map: comparing them takes no other memory access.
 type children[N any] struct {
-	short *Map[shortLabel, N]
-	long  *Map[string, N]
+	short Map[shortLabel, N]
+	long  Map[string, N]
 }
 
 // A shortLabel is text of at most shortSize bytes as three words, whose last byte is its
@@ -86,7 +86,10 @@ func mix(a, b uint64) uint64 {
 func (h *hasher) long(text string) uint64 { return maphash.String(h.seed, text) }
 
 func newChildren[N any](h *hasher) *children[N] {
-	return &children[N]{short: NewMap[shortLabel, N](h.short), long: NewMap[string, N](h.long)}
+	c := &children[N]{}
+	c.short.init(h.short)
+	c.long.init(h.long)
+	return c
 }
 
 func (c *children[N]) get(label string) *N {

@@ -46,9 +46,14 @@ func tagOf(hash uint64) uint32 { return max(uint32(hash>>56), tagFirst) }
 
 // NewMap returns an empty map that places keys by hash. All bits of the hash count.
 func NewMap[K comparable, V any](hash func(K) uint64) *Map[K, V] {
-	m := &Map[K, V]{hash: hash}
-	m.table.Store(newTable[K, V](minSlots))
+	m := &Map[K, V]{}
+	m.init(hash)
 	return m
+}
+
+func (m *Map[K, V]) init(hash func(K) uint64) {
+	m.hash = hash
+	m.table.Store(newTable[K, V](minSlots))
 }
 
 func newTable[K comparable, V any](slots int) *table[K, V] {

@@ -84,15 +84,16 @@ func (r *Reply) Name(rrtype uint16, ttl uint32, left, right string) {
 
 // appendName appends a name, in text with trailing dot and without escapes.
 func appendName(b []byte, name string) []byte {
-	last := len(b)
+	at := len(b)
 	b = append(append(b, 0), name...)
-	for i := last + 1; i < len(b); i++ { // the dot after a label is the place of the next one's size
-		if b[i] == '.' {
-			b[last] = byte(i - last - 1)
-			last = i
+	sizes, last := b[at:], 0 // a label's size is in the place of the dot before it
+	for i := range len(name) {
+		if name[i] == '.' {
+			sizes[last] = byte(i - last)
+			last = i + 1
 		}
 	}
-	b[last] = 0
+	sizes[last] = 0
 	return b
 }
 
