@@ -2,6 +2,7 @@ package skydns
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -114,5 +115,32 @@ func TestServfailFromTheStart(t *testing.T) {
 	}
 	if want := len(transportNames) * (otherType + 1); n != want {
 		t.Errorf("got %d series of SERVFAIL, want %d", n, want)
+	}
+}
+
+// TestCountBatch: replies that are counted together are counted as one by one.
+func TestCountBatch(t *testing.T) {
+	a := outcome{series{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, false}, 100}
+	large := outcome{series{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, false}, 600}
+	cut := outcome{series{systemAuth, udp, dns.TypeSRV, dns.RcodeSuccess, true}, 512}
+	ptr := outcome{series{systemReverse, udp, dns.TypePTR, dns.RcodeSuccess, false}, 90}
+	none := outcome{series: series{system: systemNone, via: udp, rcode: dns.RcodeFormatError}}
+	batch := []outcome{a, a, large, a, cut, cut, none, ptr, ptr, none, a}
+	var together, alone counters
+	together.count(20*time.Microsecond, batch...)
+	for _, o := range batch {
+		alone.count(20*time.Microsecond, o)
+	}
+	if !reflect.DeepEqual(&together, &alone) {
+		t.Error("the counters differ")
+	}
+	if got := together.bytes[systemAuth].Load(); got != 4*100+600+2*512 {
+		t.Errorf("%d bytes", got)
+	}
+	if n, cut := together.sizes[systemAuth][1].Load(), together.truncated[systemAuth].Load(); n != 6 || cut != 2 {
+		t.Errorf("%d replies of up to 512 bytes, %d truncated, want 6 and 2", n, cut)
+	}
+	if n := together.nanos[systemAuth][udp].Load(); n != 7*20_000 {
+		t.Errorf("%d ns, want those of 7 replies", n)
 	}
 }
