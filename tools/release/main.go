@@ -27,7 +27,7 @@ Usage:
   release notes -version VERSION CHANGELOG              print the section of a version
   release provenance -version VERSION -registry REGISTRY -revision REV FILE ...
                                                         print how the files were made (SLSA 1.0)
-  release sign -key KEY FILE                            write FILE.sig (ECDSA over SHA-256, in base64)
+  release sign -key KEY FILE                            write FILE.sig and FILE.sigstore.json (ECDSA P-256)
 
 "release COMMAND -h" prints the flags. Credentials of a registry are those of docker login.
 `

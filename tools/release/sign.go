@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"flag"
@@ -18,8 +19,8 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
-// runSign writes the signature of a file next to it, as `cosign sign-blob` makes it. The
-// password of an encrypted key is in COSIGN_PASSWORD, as for cosign.
+// runSign writes the signature of a file next to it, alone and in a bundle, as `cosign
+// sign-blob` makes both. The password of an encrypted key is in COSIGN_PASSWORD, as for cosign.
 func runSign(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) error {
 	path := fs.String("key", "", "`file` with a private ECDSA key in PEM, of openssl ecparam -genkey or cosign generate-key-pair")
 	if err := fs.Parse(args); err != nil {
@@ -44,8 +45,45 @@ func runSign(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) er
 	if err != nil {
 		return err
 	}
+	whole, err := newBundle(&key.PublicKey, sum[:], signature)
+	if err != nil {
+		return err
+	}
 	text := base64.StdEncoding.EncodeToString(signature) + "\n"
-	return os.WriteFile(fs.Arg(0)+".sig", []byte(text), 0o644)
+	return errors.Join(os.WriteFile(fs.Arg(0)+".sig", []byte(text), 0o644),
+		os.WriteFile(fs.Arg(0)+".sigstore.json", whole, 0o644))
+}
+
+// A bundle is a Sigstore bundle 0.3 with the signature of a file by a key.
+type bundle struct {
+	MediaType            string `json:"mediaType"`
+	VerificationMaterial struct {
+		PublicKey struct {
+			Hint string `json:"hint"`
+		} `json:"publicKey"`
+	} `json:"verificationMaterial"`
+	MessageSignature struct {
+		MessageDigest struct {
+			Algorithm string `json:"algorithm"`
+			Digest    []byte `json:"digest"`
+		} `json:"messageDigest"`
+		Signature []byte `json:"signature"`
+	} `json:"messageSignature"`
+}
+
+// newBundle returns the bundle of a signature. Its hint is the hash of the public key.
+func newBundle(key *ecdsa.PublicKey, sum, signature []byte) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	hint := sha256.Sum256(der)
+	b := bundle{MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json"}
+	b.VerificationMaterial.PublicKey.Hint = base64.StdEncoding.EncodeToString(hint[:])
+	b.MessageSignature.MessageDigest.Algorithm, b.MessageSignature.MessageDigest.Digest = "SHA2_256", sum
+	b.MessageSignature.Signature = signature
+	data, err := json.Marshal(b)
+	return append(data, '\n'), err
 }
 
 // privateKey reads a key in the form SEC 1 or PKCS #8, or encrypted by cosign.

@@ -5,7 +5,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,6 +98,18 @@ func TestSign(t *testing.T) {
 			}
 			if out, err := shell(t, dir, check); err != nil || !strings.Contains(out, "Verified OK\nfile: OK\n") {
 				t.Errorf("%s\n%v\n%s", check, err, out)
+			}
+			signature, err := os.ReadFile(sums + ".sig")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bundle
+			text, err := os.ReadFile(sums + ".sigstore.json")
+			if err = errors.Join(err, json.Unmarshal(text, &b)); err != nil {
+				t.Fatal(err)
+			}
+			if got := base64.StdEncoding.EncodeToString(b.MessageSignature.Signature) + "\n"; got != string(signature) {
+				t.Errorf("the bundle has the signature %s, and the file %s", got, signature)
 			}
 			write(t, sums, "0123  file\n")
 			if out, err := shell(t, dir, check); err == nil {
