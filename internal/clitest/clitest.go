@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -156,6 +157,9 @@ func term(ts *testscript.TestScript, _ []string) {
 		status := fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)
 		for pending := true; pending; time.Sleep(time.Millisecond) {
 			text, err := os.ReadFile(status)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+				break // it has ended already
+			}
 			ts.Check(err)
 			pending = !strings.Contains(string(text), "\nShdPnd:\t0000000000000000\n")
 		}
