@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -52,17 +53,34 @@ func start(t *testing.T, addr, name string, args ...string) {
 			t.Logf("%s:\n%s", name, &log)
 		}
 	})
-	eventually(t, func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/", nil)
-		if err != nil {
-			return false
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err == nil {
-			_ = resp.Body.Close()
-		}
-		return err == nil && resp.StatusCode == http.StatusOK
-	})
+	eventually(t, func() bool { return get(t, addr, "text") != "" })
+}
+
+// get returns the page at addr in a format, or "" when there is none.
+func get(t *testing.T, addr, format string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/?format="+format, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(text)
+}
+
+// pause waits for a moment.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(50 * time.Millisecond):
+	}
 }
 
 // eventually waits until check is true.
@@ -71,10 +89,8 @@ func eventually(t *testing.T, check func() bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for !check() {
-		select {
-		case <-ctx.Done():
+		if pause(ctx); ctx.Err() != nil {
 			t.Fatal("it never came true")
-		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
