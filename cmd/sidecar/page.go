@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,12 +17,19 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
+const (
+	upstreamQueries  = "_dnsmasq_upstream_queries_total" // after the namespace
+	upstreamFailures = "_dnsmasq_upstream_failures_total"
+)
+
 // newHistory returns the history of dnsmasq's counters and of the probes.
 func newHistory(reg prometheus.Gatherer, namespace string) *statuspage.History {
 	return statuspage.NewHistory(reg,
-		statuspage.Counted{Title: "Probes by result", Metric: "kubedns_probe_results_total", Label: "result"},
+		statuspage.Counted{Title: "Probes by result", Metric: namespace + "_probe_results_total", Label: "result"},
 		statuspage.Counted{Title: "Queries of dnsmasq to each upstream",
-			Metric: "kubedns_dnsmasq_upstream_queries_total", Label: "server"},
+			Metric: namespace + upstreamQueries, Label: "server"},
+		statuspage.Counted{Title: "Failures of each upstream of dnsmasq",
+			Metric: namespace + upstreamFailures, Label: "server"},
 		statuspage.Counted{Title: "Answers from dnsmasq's cache", Metric: namespace + "_dnsmasq_hits"},
 		statuspage.Counted{Title: "Queries that dnsmasq forwarded", Metric: namespace + "_dnsmasq_misses"},
 	)
@@ -31,9 +41,15 @@ func withPage(server *sidecar.Server, f *flags, history *statuspage.History, log
 	started := time.Now()
 	page := statuspage.Handler(func(*http.Request) statuspage.Page {
 		p := statuspage.Page{Command: "sidecar", Version: cli.Version(), Started: started, Charts: history.Charts()}
+		if len(server.Probes()) == 0 {
+			p.Parts = append(p.Parts, statuspage.Part{Name: "probes", Level: statuspage.OK, Text: "none: no --probe is given"})
+		}
 		for _, probe := range server.Probes() {
 			p.Parts = append(p.Parts, part(probe))
 			p.Links = append(p.Links, statuspage.Link{Path: "/healthcheck/" + probe.Label, Text: "that probe, as JSON"})
+		}
+		if state, polled := server.Dnsmasq(); polled {
+			p.Parts = append(p.Parts, counters(state), upstreams(history, f.prometheusNamespace))
 		}
 		p.Links = append(p.Links, statuspage.Link{Path: f.prometheusPath, Text: "for Prometheus"})
 		return p
@@ -60,6 +76,38 @@ func part(probe sidecar.ProbeState) statuspage.Part {
 		part.Level, part.Text = statuspage.Warning, probe.Err
 	default:
 		part.Level, part.Text = statuspage.Failed, fmt.Sprintf("%s (%d in a row)", probe.Err, probe.Failures)
+	}
+	return part
+}
+
+// counters is whether dnsmasq's counters can be read.
+func counters(state sidecar.DnsmasqState) statuspage.Part {
+	part := statuspage.Part{Name: "dnsmasq's counters", Level: statuspage.OK, Since: state.Since}
+	switch {
+	case !state.Polled:
+		part.Text = "not read yet"
+	case state.Err != "":
+		part.Level, part.Text = statuspage.Warning, "cannot be read: "+state.Err
+	default:
+		part.Text = fmt.Sprintf("read; the cache holds %d entries at most", state.CacheSize)
+	}
+	return part
+}
+
+// upstreams sums up the servers that dnsmasq forwards to. A server fails when more than
+// one in twenty of its queries of the last minute did, as for the alert KubeDNSUpstreamFails.
+func upstreams(history *statuspage.History, namespace string) statuspage.Part {
+	part := statuspage.Part{Name: "dnsmasq's upstreams", Level: statuspage.OK}
+	queries, failures := history.Grown(namespace+upstreamQueries), history.Grown(namespace+upstreamFailures)
+	var failing []string
+	for _, server := range slices.Sorted(maps.Keys(queries)) {
+		if failed := failures[server]; failed > 1 && failed > queries[server]/20 {
+			failing = append(failing, fmt.Sprintf("%s (%.0f of %.0f queries in the last minute)", server, failed, queries[server]))
+		}
+	}
+	part.Text = "none fails"
+	if len(failing) > 0 {
+		part.Level, part.Text = statuspage.Warning, "failing: "+strings.Join(failing, ", ")
 	}
 	return part
 }

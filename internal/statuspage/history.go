@@ -170,6 +170,26 @@ func (h *History) Charts() []Chart {
 	return charts
 }
 
+// Grown returns by how much the counters of a metric grew in the last minute, by the value
+// of the label.
+func (h *History) Grown(metric string) map[string]float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	grown := map[string]float64{}
+	for i, c := range h.counted {
+		if c.Metric != metric {
+			continue
+		}
+		for name, rates := range h.rates[i] {
+			if _, exists := h.last[i][name]; !exists {
+				continue
+			}
+			grown[name] = total(rates[max(0, len(rates)-int(time.Minute/Every)):]) * Every.Seconds()
+		}
+	}
+	return grown
+}
+
 // total adds rates up.
 func total(rates []float64) (sum float64) {
 	for _, r := range rates {

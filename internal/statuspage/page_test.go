@@ -100,6 +100,9 @@ func TestHistory(t *testing.T) {
 		if len(lines) != 2 || lines[0].Name != "NOERROR" || lines[0].Now() != "3.0/s" || lines[1].Highest() != "0.5/s" {
 			t.Errorf("got %+v, want NOERROR with 3.0/s, then NXDOMAIN with 0.5/s", lines)
 		}
+		if grown := h.Grown("replies_total"); grown["NOERROR"] != 180 || grown["REFUSED"] != 0 {
+			t.Errorf("got %v, want the growth of one minute, 180 NOERROR", grown)
+		}
 		if n := len(lines[0].Rates); n != 60 {
 			t.Errorf("got %d rates, want those of ten minutes, 60", n)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/pause"
@@ -17,6 +18,7 @@ type exporter struct {
 	interval  time.Duration
 	metrics   *dnsmasqMetrics
 	log       *slog.Logger
+	state     atomic.Pointer[DnsmasqState] // never nil
 
 	// What follows belongs to run.
 	last          chaos.Stats
@@ -41,6 +43,7 @@ func (e *exporter) poll(ctx context.Context) {
 		return
 	}
 	e.failing = e.note("dnsmasq's counters", e.failing, err)
+	e.state.Store(e.state.Load().next(now.CacheSize, err, time.Now()))
 	if err != nil {
 		e.metrics.errors.Inc()
 		return

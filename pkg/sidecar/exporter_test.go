@@ -159,6 +159,10 @@ func TestExporter(t *testing.T) {
 				t.Fatalf("%d polls after %d intervals", counted.Load(), i)
 			}
 			wantValues(t, reg, p.want)
+			state, polled := s.Dnsmasq()
+			if !polled || !state.Polled || (state.Err != "") != (p.dns.err != nil) || time.Since(state.Since) > time.Duration(i)*time.Second {
+				t.Errorf("got the state %+v, %v", state, polled)
+			}
 			if i+1 < len(polls) {
 				fake.Store(&polls[i+1].dns)
 				time.Sleep(time.Second)

@@ -42,6 +42,7 @@ func New(opts Options) (*Server, error) {
 			stats: opts.Stats, upstreams: opts.Upstreams, interval: opts.PollInterval,
 			metrics: &opts.Metrics.dnsmasq, log: opts.Log,
 		}
+		s.exporter.state.Store(&DnsmasqState{})
 	}
 	return s, nil
 }
@@ -64,6 +65,14 @@ func (s *Server) Probes() []ProbeState {
 		states = append(states, p.health.Load().probeState(p.target))
 	}
 	return states
+}
+
+// Dnsmasq returns the state of dnsmasq's counters, and false when they are not polled.
+func (s *Server) Dnsmasq() (DnsmasqState, bool) {
+	if s.exporter == nil {
+		return DnsmasqState{}, false
+	}
+	return *s.exporter.state.Load(), true
 }
 
 // Run probes and polls until ctx is done, and returns nil when all of that has
