@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,7 +59,7 @@ func answers(ctx context.Context, ready func(context.Context) (string, error)) s
 
 func configuration(state dnsmasq.State) statuspage.Part {
 	part := statuspage.Part{Name: "configuration", Level: statuspage.OK, Since: state.Since}
-	part.Text = fmt.Sprintf("%s %q", state.Source, state.Version)
+	part.Text = strings.TrimSpace(strings.ReplaceAll(state.Source, "_", " ") + " " + state.Version)
 	if state.Refused != "" {
 		part.Level, part.Since = statuspage.Warning, state.RefusedSince
 		part.Text = "refused: " + state.Refused + ". In use: " + part.Text

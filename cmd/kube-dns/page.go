@@ -91,7 +91,15 @@ func size(z *kubedns.Zone) string {
 		return "the names of the snapshot" // which are not counted
 	}
 	c := z.Counts()
-	return fmt.Sprintf("%d Services, %d endpoints, %d names", c.Services, c.Endpoints, c.Names)
+	return strings.Join([]string{count(c.Services, "Service"), count(c.Endpoints, "endpoint"), count(c.Names, "name")}, ", ")
+}
+
+// count returns a number of things in words.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func (p *pageMaker) snapshot() statuspage.Part {
@@ -106,8 +114,9 @@ func (p *pageMaker) snapshot() statuspage.Part {
 func (p *pageMaker) configuration() statuspage.Part {
 	c := p.settings.shown.Load()
 	part := statuspage.Part{Name: "configuration", Level: statuspage.OK, Since: c.Since}
-	part.Text = fmt.Sprintf("%s %q: nameservers %s, stub domains %d, federations %d",
-		c.Origin, c.Version, cmp.Or(strings.Join(c.Upstreams, ", "), "none"), c.StubDomains, c.Federations)
+	name := strings.TrimSpace(strings.ReplaceAll(c.Origin, "_", " ") + " " + c.Version)
+	part.Text = fmt.Sprintf("%s: nameservers %s, %s, %s", name, cmp.Or(strings.Join(c.Upstreams, ", "), "none"),
+		count(c.StubDomains, "stub domain"), count(c.Federations, "federation"))
 	if c.Refused != "" {
 		part.Level, part.Since = statuspage.Warning, c.RefusedSince
 		part.Text = "refused: " + c.Refused + ". In use: " + part.Text

@@ -47,6 +47,7 @@ func Handler(show func(*http.Request) Page) http.Handler {
 		h.Set("Content-Type", contentType)
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy",
 			"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		_, _ = body.WriteTo(w) // an error is a client that went away
@@ -110,6 +111,9 @@ func writeText(b *bytes.Buffer, p *Page) {
 		writeTable(b, t)
 	}
 	for _, c := range p.Charts {
+		if len(c.Lines) == 0 {
+			continue
+		}
 		t := Table{Columns: []string{"", "now", "highest"}}
 		for _, l := range c.Lines {
 			t.Rows = append(t.Rows, []string{l.Name, l.Now(), l.Highest()})
