@@ -56,7 +56,7 @@ network() {
 	ip addr add "$node/24" dev br0
 	ip link set br0 up
 	printf 'nameserver %s\nsearch corp.example\n' "$node" >"$dir/node.conf"
-	echo 'hosts: dns' >"$dir/nsswitch.conf"
+	echo 'hosts: files dns' >"$dir/nsswitch.conf"
 	mount --bind "$dir/node.conf" /etc/resolv.conf
 	mount --bind "$dir/nsswitch.conf" /etc/nsswitch.conf
 }

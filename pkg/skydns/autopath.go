@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/singleflight"
 )
 
 // An autopath goes through a pod's search list in the place of the pod.
@@ -14,6 +15,8 @@ type autopath struct {
 	domains []string
 	// whole: after the domains comes the name as it is.
 	whole bool
+	// tries are the candidates that are looked up, by name.
+	tries singleflight.Group
 }
 
 // maxNodeDomains is how many search domains of the node are used. Kubelets before 1.26 and
@@ -25,7 +28,9 @@ const maxNodeDomains = 3
 // which have a trailing dot.
 func newAutopath(zone string, node []string) *autopath {
 	p := &autopath{below: ".svc." + zone, domains: []string{"svc." + zone, zone}, whole: len(node) <= maxNodeDomains}
-	p.domains = append(p.domains, node[:min(len(node), maxNodeDomains)]...)
+	for _, domain := range node[:min(len(node), maxNodeDomains)] {
+		p.domains = append(p.domains, canonical(domain))
+	}
 	return p
 }
 

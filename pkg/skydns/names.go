@@ -12,7 +12,12 @@ var escapes = strings.NewReplacer(`\\`, `\\`, `\.`, `\046`)
 
 // canonical returns a name in presentation format (RFC 1035 section 5.1) in lower
 // case, with every dot inside a label as \046: the dots left separate labels.
-func canonical(name string) string { return lower(escapes.Replace(name)) }
+func canonical(name string) string {
+	if strings.IndexByte(name, '\\') >= 0 {
+		name = escapes.Replace(name)
+	}
+	return lower(name)
+}
 
 // lower is strings.ToLower for ASCII letters alone, as DNS compares names (RFC 4343).
 func lower(s string) string {

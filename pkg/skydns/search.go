@@ -1,6 +1,7 @@
 package skydns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -76,33 +77,54 @@ const (
 // try looks a candidate up. It exists if it has addresses of one family: the reply for the
 // other one is NODATA then, also where an upstream sends NXDOMAIN.
 func (z *zone) try(ctx context.Context, wait bool, name string, qtype uint16) (finding, chain, error) {
+	if z.isNowhere(ctx, name, qtype) {
+		return absent, chain{rcode: dns.RcodeNameError}, nil
+	}
 	c, err := z.follow(ctx, false, name, qtype)
 	if err == nil && hasAddress(c, qtype) {
 		return exists, c, nil
 	}
-	family, other := 0, 1
-	if qtype == dns.TypeAAAA {
-		family, other = 1, 0
-	}
-	chains, err := z.families(ctx, wait, name)
-	if err != nil {
-		return unclear, c, err
-	}
-	c = chains[family]
 	otherType := dns.TypeA + dns.TypeAAAA - qtype
+	other, otherErr := z.follow(ctx, false, name, otherType)
+	if err = cmp.Or(err, otherErr); wait && errors.Is(err, backend.ErrWouldWait) {
+		c, other, err = z.tryBoth(ctx, name, qtype)
+	}
 	switch {
-	case c.rcode == dns.RcodeServerFailure || chains[other].rcode == dns.RcodeServerFailure:
-		return unclear, c, nil
+	case err != nil, c.rcode == dns.RcodeServerFailure, other.rcode == dns.RcodeServerFailure:
+		return unclear, c, err
 	case hasAddress(c, qtype):
 		return exists, c, nil
-	case hasAddress(chains[other], otherType) && len(c.soa) > 0:
+	case hasAddress(other, otherType) && len(c.soa) > 0:
 		c.rcode = dns.RcodeSuccess
 		return exists, c, nil
-	case isAbsent(c) && isAbsent(chains[other]):
-		c.soa = append(c.soa, chains[other].soa...)
+	case isAbsent(c) && isAbsent(other):
+		c.soa = append(c.soa, other.soa...)
 		return absent, c, nil
 	}
 	return unclear, c, nil
+}
+
+// isNowhere reports whether a name in the zone does not exist, which is so for all types.
+func (z *zone) isNowhere(ctx context.Context, name string, qtype uint16) bool {
+	if z.outside(name) {
+		return false
+	}
+	_, err := z.backend.Records(ctx, backend.Query{Name: name, Type: qtype, Limit: 1, NoWait: true})
+	return errors.Is(err, backend.ErrNotFound)
+}
+
+// tryBoth looks both families of a candidate up, that of qtype first. Clients ask for both
+// families at the same time, and their searches share the look-ups.
+func (z *zone) tryBoth(ctx context.Context, name string, qtype uint16) (own, other chain, err error) {
+	both, err, _ := z.autopath.tries.Do(name, func() (any, error) {
+		return z.families(ctx, true, name)
+	})
+	chains := both.([2]chain)
+	own, other = chains[0].clone(), chains[1].clone()
+	if qtype == dns.TypeAAAA {
+		own, other = other, own
+	}
+	return own, other, err
 }
 
 func isAbsent(c chain) bool { return c.rcode == dns.RcodeNameError && len(c.rrs) == 0 }

@@ -69,6 +69,18 @@ type chain struct {
 	rcode int
 }
 
+// clone returns a copy with records of its own.
+func (c chain) clone() chain {
+	for _, list := range []*[]dns.RR{&c.rrs, &c.soa} {
+		own := make([]dns.RR, len(*list))
+		for i, rr := range *list {
+			own[i] = dns.Copy(rr)
+		}
+		*list = own
+	}
+	return c
+}
+
 // follow looks up a name that a CNAME leads to, and the names that follow; been are
 // the aliases before it. Names of the zone come from the backend, others from the
 // forwarder. With wait false the error is backend.ErrWouldWait where the reply needs

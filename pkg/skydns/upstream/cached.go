@@ -60,11 +60,18 @@ func (f *Forwarder) refresh(w way, query []byte, q cache.Question) {
 
 // waitFor runs an exchange for a caller that waits, with the cache in front.
 func (f *Forwarder) waitFor(w way, query []byte, exchange func() ([]byte, error)) ([]byte, error) {
-	if f.replies == nil {
+	q, ok := f.cacheable(w, query)
+	if !ok {
 		return exchange()
 	}
+	stale := f.replies.Stale(q, time.Now())
+	if stale == nil {
+		reply, err := exchange()
+		f.replies.Set(q, reply, time.Now())
+		return reply, err
+	}
 	result := make(chan exchanged, 1)
-	done := f.keeping(w, query, func(reply []byte, err error) { result <- exchanged{reply, err} })
+	done := f.orStale(q, stale, func(reply []byte, err error) { result <- exchanged{reply, err} })
 	f.background.Go(func() { done(exchange()) })
 	r := <-result
 	return r.reply, r.err
@@ -77,13 +84,17 @@ func (f *Forwarder) keeping(w way, query []byte, done func([]byte, error)) func(
 	if !ok {
 		return done
 	}
-	stale := f.replies.Stale(q, time.Now())
-	if stale == nil {
-		return func(reply []byte, err error) {
-			f.replies.Set(q, reply, time.Now())
-			done(reply, err)
-		}
+	if stale := f.replies.Stale(q, time.Now()); stale != nil {
+		return f.orStale(q, stale, done)
 	}
+	return func(reply []byte, err error) {
+		f.replies.Set(q, reply, time.Now())
+		done(reply, err)
+	}
+}
+
+// orStale returns done for a query that has a stale reply.
+func (f *Forwarder) orStale(q cache.Question, stale []byte, done func([]byte, error)) func([]byte, error) {
 	var once sync.Once
 	reply := func(reply []byte, err error) { once.Do(func() { done(reply, err) }) }
 	timer := time.AfterFunc(patience, func() {

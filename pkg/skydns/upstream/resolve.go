@@ -2,11 +2,14 @@ package upstream
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
 // resolved returns the servers of a way, and false if their names must be looked up.
@@ -20,17 +23,21 @@ func (f *Forwarder) resolved(w way) ([]netip.AddrPort, bool) {
 	return f.hosts.resolve(w.stub, func(string) []netip.Addr { return nil }), true
 }
 
+// maxQuerySize is the size of a query for the longest name, without OPT.
+const maxQuerySize = wire.HeaderSize + 255 + 4
+
 // lookupQuery returns our query for a name. Its ID is 0, so that equal queries are joined:
 // each try has an ID of its own.
 func lookupQuery(name string, qtype uint16) ([]byte, error) {
-	q := new(dns.Msg).SetQuestion(name, qtype)
-	q.Id = 0
-	q.SetEdns0(ednsSize, false)
-	query, err := q.Pack()
+	query := make([]byte, maxQuerySize)
+	query[2], query[5] = 1, 1 // RD, and one question
+	end, err := dns.PackDomainName(name, query, wire.HeaderSize, nil, false)
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", name, err)
 	}
-	return query, nil
+	query = binary.BigEndian.AppendUint16(query[:end], qtype)
+	query = binary.BigEndian.AppendUint16(query, dns.ClassINET)
+	return wire.AppendOPT(query, len(query), ednsSize, false), nil
 }
 
 func unpackLookup(name string, reply []byte) (*dns.Msg, error) {
