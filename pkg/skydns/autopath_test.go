@@ -201,3 +201,28 @@ func TestAutopathWithManyDomains(t *testing.T) {
 		}
 	}
 }
+
+// Clients that look the same name up at the same time get the same answers.
+func TestAutopathAtOnce(t *testing.T) {
+	n := &internet{
+		a:    map[string]string{"both.example.com.": "both.example.com. 300 IN A 192.0.2.2"},
+		aaaa: map[string]string{"both.example.com.": "both.example.com. 10 IN AAAA 2001:db8::2"},
+	}
+	addr := autopathServer(t, n, skydns.Options{Autopath: true})
+	var clients sync.WaitGroup
+	for range 10 {
+		for qtype, want := range map[uint16]string{
+			dns.TypeA: "CNAME both.example.com. A 192.0.2.2", dns.TypeAAAA: "CNAME both.example.com. AAAA 2001:db8::2",
+		} {
+			clients.Go(func() {
+				reply, err := dnstest.TryExchange(t.Context(), addr, dnstest.Query("both.example.com.ns.svc.cluster.local", qtype), false)
+				if err != nil {
+					t.Error(err)
+				} else if got := brief(reply); got != want {
+					t.Errorf("%s: %s, want %s", dns.Type(qtype), got, want)
+				}
+			})
+		}
+	}
+	clients.Wait()
+}
