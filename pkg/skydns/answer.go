@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -36,7 +35,7 @@ func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 	found, err := z.backend.Records(ctx, q)
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
-		if m, err := z.search(ctx, r, wait); m != nil || err != nil {
+		if m, err := (searcher{z}).search(ctx, r, wait); m != nil || err != nil {
 			return m, err
 		}
 		return z.negative(r, dns.RcodeNameError), nil
@@ -144,16 +143,6 @@ func weightOf(n int) uint16 {
 		return 0
 	}
 	return uint16(100 / n)
-}
-
-// appendNew appends the records that rrs does not have yet.
-func appendNew(rrs, more []dns.RR) []dns.RR {
-	for _, rr := range more {
-		if !slices.ContainsFunc(rrs, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) }) {
-			rrs = append(rrs, rr)
-		}
-	}
-	return rrs
 }
 
 // answerReverse answers a question for a reverse name, or returns nil for a name that

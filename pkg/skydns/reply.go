@@ -101,13 +101,34 @@ func header(owner string, rrtype uint16, ttl uint32) dns.RR_Header {
 // one TTL for all, in random order, and OPT as the last record.
 func complete(m *dns.Msg) {
 	if len(m.Answer) > 1 {
-		m.Answer = dns.Dedup(m.Answer, nil)
 		lowestTTL(m.Answer)
+		m.Answer = withoutCopies(m.Answer)
 		shuffle(m.Answer)
 	}
 	if len(m.Extra) > 1 && m.Extra[0].Header().Rrtype == dns.TypeOPT {
 		m.Extra = append(m.Extra[1:], m.Extra[0])
 	}
+}
+
+// fewRecords is the length of a list that is compared record by record, which allocates nothing.
+const fewRecords = 8
+
+// withoutCopies leaves the first of equal records.
+func withoutCopies(rrs []dns.RR) []dns.RR {
+	if len(rrs) > fewRecords {
+		return dns.Dedup(rrs, nil)
+	}
+	return appendNew(rrs[:0], rrs)
+}
+
+// appendNew appends the records that rrs does not have yet.
+func appendNew(rrs, more []dns.RR) []dns.RR {
+	for _, rr := range more {
+		if !slices.ContainsFunc(rrs, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) }) {
+			rrs = append(rrs, rr)
+		}
+	}
+	return rrs
 }
 
 // unpackable returns the first record of a message that cannot be packed, as text, or "".

@@ -15,19 +15,29 @@ import (
 // searchTimeout is how long the server searches. After that the client goes on.
 const searchTimeout = 2 * time.Second
 
+// A searcher goes through the search list of a pod in the pod's place.
+type searcher struct{ *zone }
+
 // search replies to a question for a name that does not exist with the first name of the
 // rest of the search list that does. It returns nil where the client has to go on: there is
 // none, or a candidate is not clear. With wait false the error is backend.ErrWouldWait where
 // other servers must be asked.
-func (z *zone) search(ctx context.Context, r *request, wait bool) (*dns.Msg, error) {
+func (z searcher) search(ctx context.Context, r *request, wait bool) (*dns.Msg, error) {
 	asked, namespace, ok := z.autopath.first(r.name, r.question.Qtype)
 	if !ok || z.isService(ctx, asked, namespace) {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
-	defer cancel()
+	if wait {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, searchTimeout)
+		defer cancel()
+	}
 	ttl := uint32(negativeTTL)
 	for _, name := range z.autopath.candidates(asked) {
+		if denial, denied := z.denied(ctx, name); denied {
+			ttl = min(ttl, denial)
+			continue
+		}
 		found, c, err := z.try(ctx, wait, name, r.question.Qtype)
 		switch {
 		case errors.Is(err, backend.ErrWouldWait):
@@ -53,7 +63,7 @@ func (z *zone) search(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 
 // isService reports whether a name may be one of a Service in the pod's namespace, such as
 // that of a member that is not ready: its first or last label is the name of a Service.
-func (z *zone) isService(ctx context.Context, asked, namespace string) bool {
+func (z searcher) isService(ctx context.Context, asked, namespace string) bool {
 	first, _, _ := strings.Cut(asked, ".")
 	last := asked[strings.LastIndexByte(asked, '.')+1:]
 	for _, label := range []string{first, last} {
@@ -76,10 +86,7 @@ const (
 
 // try looks a candidate up. It exists if it has addresses of one family: the reply for the
 // other one is NODATA then, also where an upstream sends NXDOMAIN.
-func (z *zone) try(ctx context.Context, wait bool, name string, qtype uint16) (finding, chain, error) {
-	if z.isNowhere(ctx, name, qtype) {
-		return absent, chain{rcode: dns.RcodeNameError}, nil
-	}
+func (z searcher) try(ctx context.Context, wait bool, name string, qtype uint16) (finding, chain, error) {
 	c, err := z.follow(ctx, false, name, qtype)
 	if err == nil && hasAddress(c, qtype) {
 		return exists, c, nil
@@ -104,18 +111,19 @@ func (z *zone) try(ctx context.Context, wait bool, name string, qtype uint16) (f
 	return unclear, c, nil
 }
 
-// isNowhere reports whether a name in the zone does not exist, which is so for all types.
-func (z *zone) isNowhere(ctx context.Context, name string, qtype uint16) bool {
+// denied reports whether a candidate certainly does not exist, and for how many seconds: the
+// zone has no such name, or the cache has denials for both families.
+func (z searcher) denied(ctx context.Context, name string) (ttl uint32, ok bool) {
 	if z.outside(name) {
-		return false
+		return z.forwarder.Denied(name)
 	}
-	_, err := z.backend.Records(ctx, backend.Query{Name: name, Type: qtype, Limit: 1, NoWait: true})
-	return errors.Is(err, backend.ErrNotFound)
+	_, err := z.backend.Records(ctx, backend.Query{Name: name, Type: dns.TypeA, Limit: 1, NoWait: true})
+	return negativeTTL, errors.Is(err, backend.ErrNotFound)
 }
 
 // tryBoth looks both families of a candidate up, that of qtype first. Clients ask for both
 // families at the same time, and their searches share the look-ups.
-func (z *zone) tryBoth(ctx context.Context, name string, qtype uint16) (own, other chain, err error) {
+func (z searcher) tryBoth(ctx context.Context, name string, qtype uint16) (own, other chain, err error) {
 	both, err, _ := z.autopath.tries.Do(name, func() (any, error) {
 		return z.families(ctx, true, name)
 	})

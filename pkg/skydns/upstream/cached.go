@@ -23,7 +23,7 @@ func (f *Forwarder) Cached(query []byte) []byte {
 
 // cached returns the cached reply to a query that goes a way, or nil.
 func (f *Forwarder) cached(w way, query []byte) []byte {
-	q, ok := f.cacheable(w, query)
+	q, ok := cacheable(f.replies, w, query)
 	if !ok {
 		return nil
 	}
@@ -38,8 +38,8 @@ func (f *Forwarder) cached(w way, query []byte) []byte {
 	return reply
 }
 
-func (f *Forwarder) cacheable(w way, query []byte) (cache.Question, bool) {
-	if f.replies == nil {
+func cacheable(replies *cache.Cache, w way, query []byte) (cache.Question, bool) {
+	if replies == nil {
 		return cache.Question{}, false
 	}
 	return cache.Read(query, w.key())
@@ -60,7 +60,7 @@ func (f *Forwarder) refresh(w way, query []byte, q cache.Question) {
 
 // waitFor runs an exchange for a caller that waits, with the cache in front.
 func (f *Forwarder) waitFor(w way, query []byte, exchange func() ([]byte, error)) ([]byte, error) {
-	q, ok := f.cacheable(w, query)
+	q, ok := cacheable(f.replies, w, query)
 	if !ok {
 		return exchange()
 	}
@@ -71,7 +71,7 @@ func (f *Forwarder) waitFor(w way, query []byte, exchange func() ([]byte, error)
 		return reply, err
 	}
 	result := make(chan exchanged, 1)
-	done := f.orStale(q, stale, func(reply []byte, err error) { result <- exchanged{reply, err} })
+	done := orStale(f.replies, q, stale, func(reply []byte, err error) { result <- exchanged{reply, err} })
 	f.background.Go(func() { done(exchange()) })
 	r := <-result
 	return r.reply, r.err
@@ -80,12 +80,12 @@ func (f *Forwarder) waitFor(w way, query []byte, exchange func() ([]byte, error)
 // keeping returns done with the cache in front: the cache keeps the reply, and a query that
 // fails or takes long gets a stale reply, if there is one.
 func (f *Forwarder) keeping(w way, query []byte, done func([]byte, error)) func([]byte, error) {
-	q, ok := f.cacheable(w, query)
+	q, ok := cacheable(f.replies, w, query)
 	if !ok {
 		return done
 	}
 	if stale := f.replies.Stale(q, time.Now()); stale != nil {
-		return f.orStale(q, stale, done)
+		return orStale(f.replies, q, stale, done)
 	}
 	return func(reply []byte, err error) {
 		f.replies.Set(q, reply, time.Now())
@@ -94,11 +94,13 @@ func (f *Forwarder) keeping(w way, query []byte, done func([]byte, error)) func(
 }
 
 // orStale returns done for a query that has a stale reply.
-func (f *Forwarder) orStale(q cache.Question, stale []byte, done func([]byte, error)) func([]byte, error) {
+func orStale(
+	replies *cache.Cache, q cache.Question, stale []byte, done func([]byte, error),
+) func([]byte, error) {
 	var once sync.Once
 	reply := func(reply []byte, err error) { once.Do(func() { done(reply, err) }) }
 	timer := time.AfterFunc(patience, func() {
-		f.replies.Set(q, nil, time.Now())
+		replies.Set(q, nil, time.Now())
 		reply(stale, nil)
 	})
 	return func(got []byte, err error) {
@@ -106,7 +108,7 @@ func (f *Forwarder) orStale(q cache.Question, stale []byte, done func([]byte, er
 		if err != nil {
 			got = nil
 		}
-		if !f.replies.Set(q, got, time.Now()) {
+		if !replies.Set(q, got, time.Now()) {
 			got = stale
 		}
 		reply(got, nil)

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -41,4 +43,30 @@ func (f *Forwarder) LookupCached(name string, qtype uint16) *dns.Msg {
 		return nil
 	}
 	return m
+}
+
+// Denied reports whether the cache has denials of a name for both families, and for how many
+// seconds they are valid.
+func (f *Forwarder) Denied(name string) (ttl uint32, ok bool) {
+	w, now := f.wayOfLookup(name), time.Now()
+	ttl = math.MaxUint32
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		query, err := lookupQuery(name, qtype)
+		if err != nil {
+			return 0, false
+		}
+		q, ok := cacheable(f.replies, w, query)
+		if !ok {
+			return 0, false
+		}
+		left, denied := f.replies.Denied(q, now)
+		if !denied {
+			return 0, false
+		}
+		if f.replies.Claim(q, now) {
+			f.refresh(w, query, q)
+		}
+		ttl = min(ttl, left)
+	}
+	return ttl, true
 }

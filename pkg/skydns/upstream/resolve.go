@@ -23,21 +23,18 @@ func (f *Forwarder) resolved(w way) ([]netip.AddrPort, bool) {
 	return f.hosts.resolve(w.stub, func(string) []netip.Addr { return nil }), true
 }
 
-// maxQuerySize is the size of a query for the longest name, without OPT.
-const maxQuerySize = wire.HeaderSize + 255 + 4
-
 // lookupQuery returns our query for a name. Its ID is 0, so that equal queries are joined:
 // each try has an ID of its own.
 func lookupQuery(name string, qtype uint16) ([]byte, error) {
-	query := make([]byte, maxQuerySize)
-	query[2], query[5] = 1, 1 // RD, and one question
+	query := make([]byte, wire.HeaderSize+len(name)+1, wire.HeaderSize+len(name)+1+4+wire.OPTSize)
+	query[2], query[5], query[11] = 1, 1, 1 // RD, a question, and OPT
 	end, err := dns.PackDomainName(name, query, wire.HeaderSize, nil, false)
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", name, err)
 	}
 	query = binary.BigEndian.AppendUint16(query[:end], qtype)
 	query = binary.BigEndian.AppendUint16(query, dns.ClassINET)
-	return wire.AppendOPT(query, len(query), ednsSize, false), nil
+	return append(query, 0, 0, byte(dns.TypeOPT), ednsSize>>8, ednsSize&0xff, 0, 0, 0, 0, 0, 0), nil
 }
 
 func unpackLookup(name string, reply []byte) (*dns.Msg, error) {

@@ -69,6 +69,18 @@ func (c *Cache) Get(q Question, now time.Time) ([]byte, State) {
 	return e.reply(q, now, state != Fresh), state
 }
 
+// Denied reports whether the cache has a fresh reply that denies the name, and no record but
+// the denial, and for how many seconds it is valid.
+func (c *Cache) Denied(q Question, now time.Time) (ttl uint32, ok bool) {
+	e, found := c.entries.GetIfPresent(q.key)
+	if !found || !e.denial || e.age(now) >= e.ttl {
+		return 0, false
+	}
+	e.uses.Add(1)
+	c.counts[Fresh].Add(1)
+	return uint32((e.ttl - e.age(now)) / time.Second), true
+}
+
 // Stale returns the reply that a query gets if it fails, or nil.
 func (c *Cache) Stale(q Question, now time.Time) []byte {
 	e, found := c.entries.GetIfPresent(q.key)

@@ -230,6 +230,35 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// A denial is NXDOMAIN without an alias, as long as it is fresh.
+func TestDenied(t *testing.T) {
+	c := New(MinSize)
+	for _, tt := range []struct {
+		name   string
+		rcode  int
+		answer string
+		after  time.Duration
+		want   uint32 // seconds; 0: it is none
+	}{
+		{"absent.example.", dns.RcodeNameError, "", 0, 90},
+		{"older.example.", dns.RcodeNameError, "", 80 * time.Second, 10},
+		{"over.example.", dns.RcodeNameError, "", 90 * time.Second, 0},
+		{"nodata.example.", dns.RcodeSuccess, "", 0, 0},
+		{"alias.example.", dns.RcodeNameError, "alias.example. 60 IN CNAME none.example.", 0, 0},
+		{"there.example.", dns.RcodeSuccess, "there.example. 60 IN A 192.0.2.1", 0, 0},
+	} {
+		packet := query(t, tt.name, dns.TypeA)
+		q := read(t, packet)
+		c.Set(q, reply(t, packet, tt.rcode, tt.answer, soa, ""), start)
+		if ttl, ok := c.Denied(q, start.Add(tt.after)); ttl != tt.want || ok != (tt.want > 0) {
+			t.Errorf("%s: denied %t for %d seconds, want %d", tt.name, ok, ttl, tt.want)
+		}
+	}
+	if _, ok := c.Denied(read(t, query(t, "unknown.example.", dns.TypeA)), start); ok {
+		t.Error("a name that was never asked for is denied")
+	}
+}
+
 // Hot names are fetched before their TTL is over, others are not.
 func TestPrefetch(t *testing.T) {
 	c := New(MinSize)

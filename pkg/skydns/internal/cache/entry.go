@@ -17,6 +17,7 @@ type entry struct {
 	end    int      // of the question section
 	ttls   []uint16 // offsets of all TTLs
 	run    run
+	denial bool // NXDOMAIN, and no alias that leads there
 	stored time.Time
 	ttl    time.Duration
 
@@ -63,6 +64,7 @@ func newEntry(q Question, reply []byte, now time.Time) *entry {
 	e := &entry{
 		msg: append([]byte(nil), packed...), // Pack leaves room for the names without compression
 		end: q.end, ttls: make([]uint16, 0, records), stored: now, ttl: ttl,
+		denial: m.Rcode == dns.RcodeNameError && len(m.Answer) == 0,
 	}
 	return e.index(len(m.Answer), records)
 }
