@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 )
 
 // socketsPerPort returns the number of sockets for UDP. Each one has a goroutine.
@@ -21,8 +22,22 @@ type Sockets struct {
 // means all addresses of both families. For UDP it opens a socket for each
 // processor, where the system can distribute packets over them.
 func Listen(ctx context.Context, addr string) (*Sockets, error) {
+	s, err := listen(ctx, addr)
+	// With port 0 TCP chooses a port, and another program may have it for UDP.
+	for range freePortTries {
+		if err == nil || !strings.HasSuffix(addr, ":0") || ctx.Err() != nil {
+			break
+		}
+		s, err = listen(ctx, addr)
+	}
+	return s, err
+}
+
+// freePortTries is how often another free port is chosen.
+const freePortTries = 10
+
+func listen(ctx context.Context, addr string) (*Sockets, error) {
 	var lc net.ListenConfig
-	// TCP first: with port 0 it chooses a port, which is most often free for UDP.
 	tcp, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s over TCP: %w", addr, err)
