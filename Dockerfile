@@ -18,14 +18,16 @@ COPY go.mod go.sum ./
 COPY cmd/node-cache/go.mod cmd/node-cache/go.sum cmd/node-cache/
 RUN go mod download && go -C cmd/node-cache mod download
 COPY . .
-ARG TARGETOS=linux TARGETARCH VERSION=devel SOURCE_DATE_EPOCH=0
+ARG TARGETOS=linux TARGETARCH VERSION=devel REVISION=unknown SOURCE_DATE_EPOCH=0
 ENV CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 RUN mkdir /out /tools && \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -o /out/ \
-      -ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$VERSION" \
+      -ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$VERSION \
+        -X github.com/kube-dns/kube-dns/internal/httpd.linkedRevision=$REVISION" \
       ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar && \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go -C cmd/node-cache build -trimpath -o /out/ \
-      -ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$VERSION" . && \
+      -ldflags "-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$VERSION \
+        -X github.com/kube-dns/kube-dns/internal/httpd.linkedRevision=$REVISION" . && \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build -C tools -o /tools/ ./debroot && \
     go build -C tools -o /usr/local/bin/ ./sbom
 RUN images/root.sh static /static

@@ -27,6 +27,10 @@ esac
 
 say() { printf '%s\n' "$*" >&2; }
 
+# The bytes of the programs do not depend on settings of this machine.
+export GOFLAGS=-buildvcs=false GOAMD64=v1 GOARM=7 GOARM64=v8.0 GOPPC64=power8
+umask 022
+
 out=${OUT:-dist/images}
 registry=${REGISTRY:-localhost}
 tag=${TAG:-${VERSION:-dev}}
@@ -42,6 +46,7 @@ trap 'rm -rf "$work"' EXIT
 
 say "building the commands, version $version"
 ldflags="-s -w -X github.com/kube-dns/kube-dns/internal/cli.version=$version"
+ldflags+=" -X github.com/kube-dns/kube-dns/internal/httpd.linkedRevision=$revision"
 CGO_ENABLED=0 go build -trimpath -o "$work/" -ldflags "$ldflags" ./cmd/kube-dns ./cmd/dnsmasq-nanny ./cmd/sidecar
 CGO_ENABLED=0 go -C cmd/node-cache build -trimpath -o "$work/" -ldflags "$ldflags" .
 # The tools run here, whatever architecture the images are for.

@@ -22,6 +22,10 @@ fi
 
 say() { printf '%s\n' "$*" >&2; }
 
+# As in images/build.sh.
+export GOFLAGS=-buildvcs=false GOAMD64=v1 GOARM64=v8.0
+umask 022
+
 version=${VERSION:-}
 [[ $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || {
 	say "VERSION=$version: set the version of the release, for example VERSION=v1.2.3"

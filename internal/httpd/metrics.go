@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"cmp"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -25,27 +26,34 @@ func NewRegistry(namespace, component, version string) *prometheus.Registry {
 // RegisterBuildInfo registers a metric that is always 1. All commands have the same
 // namespace by default, so that one query shows the versions of a pod.
 func RegisterBuildInfo(reg prometheus.Registerer, namespace, component, version string) {
+	info, _ := debug.ReadBuildInfo() // nil if there is none
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace,
 		Name:      "build_info",
 		Help:      "Always 1. Version and git revision of the command, and the Go version that it is built with.",
 		ConstLabels: prometheus.Labels{
-			"component": component, "version": version, "revision": revision(), "goversion": runtime.Version(),
+			"component": component, "version": version, "revision": revision(linkedRevision, info), "goversion": runtime.Version(),
 		},
 	}, func() float64 { return 1 }))
 }
 
-// revision is the git revision that Go has stamped into the program.
-func revision() string {
-	info, _ := debug.ReadBuildInfo() // nil if there is none
-	if info != nil {
+// linkedRevision is set by the linker for images, whose bytes must not depend on how the
+// repository was checked out:
+//
+//	-ldflags "-X github.com/kube-dns/kube-dns/internal/httpd.linkedRevision=0123abcd"
+var linkedRevision string
+
+// revision is the git revision from the linker, or the one that Go has stamped into the
+// program.
+func revision(linked string, info *debug.BuildInfo) string {
+	if linked == "" && info != nil {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				return s.Value
+				linked = s.Value
 			}
 		}
 	}
-	return "unknown"
+	return cmp.Or(linked, "unknown")
 }
 
 // MetricsHandler serves the metrics of reg in the Prometheus formats, with its own metrics
