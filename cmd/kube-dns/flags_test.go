@@ -78,7 +78,9 @@ func TestAutopathReadsNode(t *testing.T) {
 		}
 	}
 	o, _ := parseFlags([]string{"--autopath"}, io.Discard)
-	if err := o.readSearch("/no/such/file"); err == nil {
-		t.Error("a missing file is accepted")
+	for _, path := range []string{"/no/such/file", t.TempDir()} { // missing, and no file
+		if err := o.readSearch(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
