@@ -161,13 +161,17 @@ func uninstalling(t *testing.T, docs []byte, row string) string {
 // TestHelmDryRun checks what the chart renders as TestManifestsDryRun does.
 func TestHelmDryRun(t *testing.T) {
 	helm := goTool(t, "helm")
-	out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
-		"--set=image.registry=registry.example/dns,nodeLocal.enabled=true,dualStack=true,clusterFirst=true")
-	client, warnings := warningClient(t)
-	for doc := range strings.SplitSeq(out, "\n---\n") {
-		dryRun(t, client, decoded(t, doc))
-	}
-	if list := warnings.list(); len(list) > 0 {
-		t.Errorf("the API server warns: %q", list)
+	for _, shape := range []string{"clusterFirst", "lean"} {
+		t.Run(shape, func(t *testing.T) {
+			out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
+				"--set=image.registry=registry.example/dns,nodeLocal.enabled=true,dualStack=true,"+shape+"=true")
+			client, warnings := warningClient(t)
+			for doc := range strings.SplitSeq(out, "\n---\n") {
+				dryRun(t, client, decoded(t, doc))
+			}
+			if list := warnings.list(); len(list) > 0 {
+				t.Errorf("the API server warns: %q", list)
+			}
+		})
 	}
 }
