@@ -2,6 +2,7 @@ package skydns_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -132,6 +133,32 @@ func TestLongZone(t *testing.T) {
 			if err := m.Unpack(respond(packet)); err != nil || len(m.Answer) != 1 {
 				t.Errorf("a zone of %d characters, %s path: got %v (%v), want one name", len(domain)-1, path, m, err)
 			}
+		}
+	}
+}
+
+// TestZoneNames: a zone that no query can match is refused, with the reason.
+func TestZoneNames(t *testing.T) {
+	for domain, accepted := range map[string]bool{
+		"cluster.local.": true, "k8s.": true, "_x.example.": true, "1.example.": true,
+		"cluster..local.": false, ".cluster.local.": false, "cluster.local..": false, "..": false, ".": false, "": false,
+		"cluster.local": false, "Cluster.local.": false, `a\.b.example.`: false, `a\046b.example.`: false,
+		strings.Repeat("z", 64) + ".example.": false,
+	} {
+		opts := skydns.Options{Domain: domain, Backend: zone(), Forwarder: newForwarder(t, netip.AddrPort{})}
+		_, err := skydns.New(opts)
+		if (err == nil) != accepted {
+			t.Errorf("zone %q: got error %v, want accepted %v", domain, err, accepted)
+		}
+		if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("%q: want a name in lower case", domain)) {
+			t.Errorf("zone %q: got error %q", domain, err)
+		}
+		if accepted {
+			continue
+		}
+		opts.Domain, opts.SearchDomains = "cluster.local.", []string{domain}
+		if _, err := skydns.New(opts); err == nil {
+			t.Errorf("search domain %q was accepted", domain)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -65,9 +66,19 @@ type Options struct {
 // and has 16, the next two up to 63.
 const MaxDomain = 253 - len("6162636465666768.") - 2*64 - len("svc.")
 
+// wantName describes the names that isZoneName accepts.
+const wantName = "want a name in lower case with a trailing dot, whose labels have 1 to 63 characters and no escapes"
+
+// isZoneName reports whether name can be a zone: absolute, below the root, in lower case,
+// without empty labels, and with no dot or other escaped character inside a label.
+func isZoneName(name string) bool {
+	_, valid := dns.IsDomainName(name)
+	return valid && dns.IsFqdn(name) && name != "." && dns.CanonicalName(name) == name && !strings.Contains(name, `\`)
+}
+
 func (o Options) withDefaults() (Options, error) {
-	if !dns.IsFqdn(o.Domain) || o.Domain == "." || dns.CanonicalName(o.Domain) != o.Domain {
-		return o, fmt.Errorf("domain %q: want a name in lower case with a trailing dot", o.Domain)
+	if !isZoneName(o.Domain) {
+		return o, fmt.Errorf("domain %q: %s, such as cluster.local.", o.Domain, wantName)
 	}
 	if n := len(o.Domain) - 1; n > MaxDomain {
 		return o, fmt.Errorf("domain %q: %d characters leave no room for names below it: at most %d", o.Domain, n, MaxDomain)
@@ -81,8 +92,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.MetricsNamespace = cmp.Or(o.MetricsNamespace, "skydns")
 	o.MetricsSubsystem = cmp.Or(o.MetricsSubsystem, "skydns")
 	for _, domain := range o.SearchDomains {
-		if !dns.IsFqdn(domain) || dns.CanonicalName(domain) != domain || isBelow(domain, o.Domain) {
-			return o, fmt.Errorf("search domain %q: want a name outside %s in lower case with a trailing dot", domain, o.Domain)
+		if !isZoneName(domain) || isBelow(domain, o.Domain) {
+			return o, fmt.Errorf("search domain %q: %s, outside %s", domain, wantName, o.Domain)
 		}
 	}
 	for name, n := range map[string]int{
