@@ -180,11 +180,9 @@ func (v *view) reverseRecords(addr netip.Addr) ([]backend.Record, error) {
 		case s == nil:
 		case s.headless:
 			tooOld = tooOld || v.tooOld(s)
-			if len(endpoints) < maxReverse {
-				endpoints = append(endpoints, reverseNames(s, addr)...)
-			}
+			endpoints = append(endpoints, reverseNames(s, addr, maxReverse-len(endpoints))...)
 		default:
-			owners = append(owners, reverseNames(s, addr)...)
+			owners = append(owners, reverseNames(s, addr, 1)...)
 		}
 	}
 	if len(owners) == 0 && tooOld {

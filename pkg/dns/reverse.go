@@ -2,6 +2,7 @@ package dns
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 
@@ -97,24 +98,32 @@ func without(a, b []netip.Addr) []netip.Addr {
 // namesAddrs reports whether an address of a Service can have a reverse name.
 func namesAddrs(s *service) bool { return !s.external && (!s.headless || s.extra.named) }
 
-// reverseNames returns the names that a Service gives to one of its addresses.
+// reverseNames returns the names that a Service gives to one of its addresses, or limit of
+// them, by chance.
 // Compat: an endpoint without hostname has no reverse name.
-func reverseNames(s *service, addr netip.Addr) []string {
+func reverseNames(s *service, addr netip.Addr, limit int) []string {
 	i := s.addrs.index(addr)
 	switch {
-	case i < 0 || !namesAddrs(s):
+	case i < 0 || limit == 0 || !namesAddrs(s):
 		return nil
 	case !s.headless:
 		return []string{s.owner}
 	}
 	var names []string
 	l := s.members()
-	for _, m := range l.all {
-		if m.host != 0 && int(m.addr) == i {
-			names = append(names, l.hostnames[m.host-1]+"."+s.owner)
+	first := rand.IntN(len(l.all))
+	for n := range l.all {
+		at := (first + n) % len(l.all)
+		m := l.all[at]
+		if m.host == 0 || int(m.addr) != i || at > 0 && l.all[at-1].host == m.host && l.all[at-1].addr == m.addr {
+			continue // the last: it has the name once more, with other ports
 		}
+		if len(names) == limit {
+			break
+		}
+		names = append(names, l.hostnames[m.host-1]+"."+s.owner)
 	}
-	return slices.Compact(names) // by name, as the members are
+	return names
 }
 
 // reverseLabel is reverseNames for an address with one name, which it returns as
