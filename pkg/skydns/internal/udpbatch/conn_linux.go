@@ -52,8 +52,9 @@ type Packet struct {
 	// Route is the way back to the client.
 	Route Route
 
-	vector  unix.Iovec
-	in, out [MaxPacket]byte
+	vector unix.Iovec
+	// buffer has the packet, then Room: mostly they share one page of memory.
+	buffer [2 * MaxPacket]byte
 }
 
 // A Conn serves one socket. Serve belongs to one goroutine; Send may be called by any.
@@ -128,8 +129,8 @@ func (c *Conn) probe() error {
 func (c *Conn) prepare() {
 	for i := range c.packets {
 		p, h := &c.packets[i], &c.in[i].header
-		p.vector.Base = &p.in[0]
-		p.vector.SetLen(len(p.in))
+		p.vector.Base = &p.buffer[0]
+		p.vector.SetLen(MaxPacket)
 		h.Name = (*byte)(unsafe.Pointer(&p.Route.to))
 		h.Iov, h.Control = &p.vector, &p.Route.control[0]
 		h.SetIovlen(1)
@@ -208,7 +209,8 @@ func (c *Conn) Serve(handle func(batch []Packet)) error {
 	batch := c.packets[:c.received]
 	for i := range batch {
 		p, h := &batch[i], &c.in[i].header
-		p.Data, p.Room, p.Reply = p.in[:c.in[i].size], p.out[:0], nil
+		size := c.in[i].size
+		p.Data, p.Room, p.Reply = p.buffer[:size:size], p.buffer[size:size], nil
 		p.Route.toSize = h.Namelen
 		p.Route.controlLen = sourceOf(p.Route.control[:h.Controllen])
 	}

@@ -9,7 +9,7 @@ package udpbatch
 
 const (
 	// batchSize is how many packets are received at a time.
-	batchSize = 32
+	batchSize = 64
 	// MaxPacket is the size in bytes of the largest packet that is received whole, and
 	// of the room for a reply.
 	MaxPacket = 4096
