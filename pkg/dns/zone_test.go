@@ -227,40 +227,6 @@ func TestReverseOfManyClaims(t *testing.T) {
 	wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
 }
 
-// However many names one Service gives to an address, a reply has a few of them, each once,
-// and each name has its turn. No more are made for a query.
-func TestReverseOfManyNames(t *testing.T) {
-	const hosts, most = 3000, 64
-	z := newZone()
-	z.SetService(headless("ns/db"))
-	var endpoints []string
-	for i := range hosts {
-		endpoints = append(endpoints, fmt.Sprintf("10.0.0.1=h%d", i))
-	}
-	z.SetEndpoints(slice("ns/a", "db", endpoints...))
-	other := slice("ns/b", "db", endpoints...)
-	other.Subsets[0].Ports = []dns.Port{{Name: "other", Protocol: "tcp", Number: 9}}
-	z.SetEndpoints(other)
-	z.Publish()
-	seen := map[string]bool{}
-	for queries := 0; len(seen) < hosts && queries < 30*hosts/most; queries++ {
-		names := reverse(z, "10.0.0.1")
-		if len(names) != most || len(slices.Compact(names)) != most {
-			t.Fatalf("got %d names, want %d, each once", len(names), most)
-		}
-		for _, name := range names {
-			seen[name] = true
-		}
-	}
-	if len(seen) != hosts {
-		t.Errorf("got %d different names, want %d", len(seen), hosts)
-	}
-	addr := netip.MustParseAddr("10.0.0.1")
-	if n := testing.AllocsPerRun(10, func() { _, _ = z.ReverseRecords(addr) }); n > 2*most {
-		t.Errorf("%.0f allocations for %d names", n, most)
-	}
-}
-
 // An address stays with a Service that turns into one of another kind, and gets
 // the name that it has there.
 func TestReverseOfAnotherKind(t *testing.T) {
