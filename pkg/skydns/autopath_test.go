@@ -85,6 +85,7 @@ func TestAutopath(t *testing.T) {
 			"git.dev.corp.example.":        "git.dev.corp.example. 300 IN A 192.0.2.3",
 			"git.dev.":                     "git.dev. 300 IN A 203.0.113.66",
 			"fails.example.com.":           "fails",
+			"half.example.com.":            "half.example.com. 300 IN A 192.0.2.5",
 			"later.dev.corp.example.":      "fails",
 			"later.dev.":                   "later.dev. 300 IN A 203.0.113.66",
 			"empty.dev.corp.example.":      "",
@@ -95,7 +96,10 @@ func TestAutopath(t *testing.T) {
 			"localhost.localdomain.":       "localhost.localdomain. 300 IN A 127.0.0.1",
 			"x.y.example.com.corp.example": "",
 		},
-		aaaa: map[string]string{"both.example.com.": "both.example.com. 10 IN AAAA 2001:db8::2"},
+		aaaa: map[string]string{
+			"both.example.com.": "both.example.com. 10 IN AAAA 2001:db8::2",
+			"half.example.com.": "fails",
+		},
 	}
 	addr := autopathServer(t, n, skydns.Options{Autopath: true})
 	const nxdomain = "NXDOMAIN"
@@ -112,6 +116,9 @@ func TestAutopath(t *testing.T) {
 		{name: "www.example.com.ns", qtype: dns.TypeAAAA, want: "CNAME www.example.com."},
 		{name: "both.example.com.ns", qtype: dns.TypeA, ttl: "30", want: "CNAME both.example.com. A 192.0.2.2"},
 		{name: "both.example.com.ns", qtype: dns.TypeAAAA, ttl: "10", want: "CNAME both.example.com. AAAA 2001:db8::2"},
+		// An address is an answer, also while the other family fails.
+		{name: "half.example.com.ns", qtype: dns.TypeA, want: "CNAME half.example.com. A 192.0.2.5"},
+		{name: "half.example.com.ns", qtype: dns.TypeAAAA, want: nxdomain},
 		// The order of the list: svc.<zone>, <zone>, the node's domain, the name.
 		{name: "dual.ns.shop", qtype: dns.TypeA, ttl: "30", want: "CNAME dual.ns.svc.cluster.local. A 10.0.0.2"},
 		{name: "web.ns.shop", qtype: dns.TypeAAAA, want: "CNAME web.ns.svc.cluster.local."},
@@ -205,8 +212,11 @@ func TestAutopathWithManyDomains(t *testing.T) {
 // Clients that look the same name up at the same time get the same answers.
 func TestAutopathAtOnce(t *testing.T) {
 	n := &internet{
-		a:    map[string]string{"both.example.com.": "both.example.com. 300 IN A 192.0.2.2"},
-		aaaa: map[string]string{"both.example.com.": "both.example.com. 10 IN AAAA 2001:db8::2"},
+		a: map[string]string{"both.example.com.": "both.example.com. 300 IN A 192.0.2.2"},
+		aaaa: map[string]string{
+			"both.example.com.": "both.example.com. 10 IN AAAA 2001:db8::2",
+			"half.example.com.": "fails",
+		},
 	}
 	addr := autopathServer(t, n, skydns.Options{Autopath: true})
 	var clients sync.WaitGroup

@@ -97,10 +97,10 @@ func (z searcher) try(ctx context.Context, wait bool, name string, qtype uint16)
 		c, other, err = z.tryBoth(ctx, name, qtype)
 	}
 	switch {
+	case hasAddress(c, qtype): // also while the other family fails
+		return exists, c, nil
 	case err != nil, c.rcode == dns.RcodeServerFailure, other.rcode == dns.RcodeServerFailure:
 		return unclear, c, err
-	case hasAddress(c, qtype):
-		return exists, c, nil
 	case hasAddress(other, otherType) && len(c.soa) > 0:
 		c.rcode = dns.RcodeSuccess
 		return exists, c, nil
