@@ -56,7 +56,7 @@ pages: go ## Test the status pages of the commands in Chromium (about a minute)
 	PAGES_DIR='$(if $(PAGES_DIR),$(abspath $(PAGES_DIR)))' go -C e2e test -count=1 ./pages
 
 .PHONY: chaos
-chaos: go ## Do harm to a running pod and count what is lost (docs/reliability.md; about 15 minutes)
+chaos: go ## Do harm to a running pod and count what is lost (docs/reliability.md; about 17 minutes)
 ## CASES=1,9 only these; UPDATE=1 puts the table into docs/reliability.md
 	@hack/dnsmasq.sh >/dev/null
 	@e2e/run.sh -tags=chaos -run='^TestChaos$$' $(if $(CASES),-cases=$(CASES)) $(if $(UPDATE),-update=true)

@@ -119,6 +119,8 @@ func rdata(rr dns.RR) string {
 		return rr.A.String()
 	case *dns.PTR:
 		return rr.Ptr
+	case *dns.CNAME:
+		return "CNAME " + rr.Target
 	case *dns.SRV:
 		return fmt.Sprintf("%d %s", rr.Port, rr.Target)
 	}

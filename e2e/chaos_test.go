@@ -48,6 +48,11 @@ func TestChaos(t *testing.T) {
 		{"12", "dead upstreams", (*chaos).deadUpstreams},
 		{"13", "flood", (*chaos).flood},
 		{"14", "drain", (*chaos).drain},
+		{"15", "lean: API server away", (*chaos).leanAPI},
+		{"16", "lean: kube-dns killed", (*chaos).leanKilled},
+		{"17", "lean: upstream silent", (*chaos).leanSilent},
+		{"18", "lean: upstream flaps", (*chaos).leanFlapping},
+		{"19", "lean: configuration changes", (*chaos).leanConfig},
 	}
 	only := strings.FieldsFunc(*onlyCases, func(r rune) bool { return r == ',' })
 	wanted := func(number string) bool { return len(only) == 0 || slices.Contains(only, number) }

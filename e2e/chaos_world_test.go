@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -42,6 +43,7 @@ type farServer struct {
 	addr    netip.AddrPort
 	mode    atomic.Int32
 	queries atomic.Int64
+	ttl     atomic.Uint32 // 0: worldTTL
 	// hosts, when set, returns the addresses of other names.
 	hosts func(name string) []netip.Addr
 
@@ -129,16 +131,21 @@ func (s *farServer) reply(query []byte) []byte {
 		r.Rcode = dns.RcodeNameError
 	} else if q.Qtype == dns.TypeA {
 		for _, a := range addrs {
-			r.Answer = append(r.Answer, &dns.A{
-				Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: worldTTL}, A: a.AsSlice(),
-			})
+			r.Answer = append(r.Answer, &dns.A{Hdr: s.header(q.Name, dns.TypeA), A: a.AsSlice()})
 		}
+	}
+	if r.Rcode != dns.RcodeServerFailure && len(r.Answer) == 0 {
+		r.Ns = []dns.RR{&dns.SOA{Hdr: s.header("example.", dns.TypeSOA), Ns: "ns.example.", Mbox: "host.example.", Minttl: worldTTL}}
 	}
 	wire, err := r.Pack()
 	if err != nil {
 		return nil
 	}
 	return wire
+}
+
+func (s *farServer) header(name string, rrtype uint16) dns.RR_Header {
+	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: cmp.Or(s.ttl.Load(), worldTTL)}
 }
 
 func (s *farServer) addresses(name string) ([]netip.Addr, bool) {
