@@ -320,7 +320,44 @@ func TestMigrateApply(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("images", func(t *testing.T) { replaceImages(t, move, watch) })
 	watch.end(t)
+}
+
+// replaceImages replaces the images of a kube-dns, and puts back what cannot start.
+func replaceImages(t *testing.T, move func(...string) string, watch *podWatch) {
+	move("--to", "kube-dns", "--registry", "registry.example", "--tag", "v1")
+	kubectl := []string{"-n", migrateNamespace}
+	run := func(args ...string) string { return tool(t, "", kubectlPath(t), append(kubectl, args...)...) }
+	run("delete", "deployment/coredns")
+	images := func() string {
+		return run("get", "deployment/kube-dns", "-o",
+			"jsonpath={.spec.template.spec.containers[*].image} {.spec.minReadySeconds} {.spec.strategy.rollingUpdate.maxSurge} "+
+				"{.metadata.annotations.dns\\.kube-dns\\.io/replacing}")
+	}
+	before := images()
+	move("--to", "kube-dns", "--registry", "registry.example/new", "--tag", "v2")
+	want := strings.ReplaceAll(strings.ReplaceAll(before, "registry.example/", "registry.example/new/"), ":v1", ":v2")
+	if got := images(); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	watch.hold(true)
+	out, err := try(t, "", rig.dir+"/bin/kubectl-kubedns", "migrate", "-n", migrateNamespace, "--apply", "--no-compare",
+		"--wait", "3s", "--to", "kube-dns", "--registry", "registry.example/new", "--tag", "v3")
+	if err == nil || !strings.Contains(out, "put back the images of deployment/kube-dns") {
+		t.Errorf("got %v:\n%s", err, out)
+	}
+	watch.hold(false)
+	if got := images(); got != want {
+		t.Errorf("after a failed move: got %s, want %s", got, want)
+	}
+	if err := leadsTo(t, "kube-dns-"); err != nil {
+		t.Error(err)
+	}
+	left := run("get", "endpointslices", "-l", "endpointslice.kubernetes.io/managed-by=kubectl-kubedns", "-o", "name")
+	if left != "" {
+		t.Errorf("EndpointSlices are left: %s", left)
+	}
 }
 
 // leadsTo checks that the Service's endpoints are ready pods of one Deployment.

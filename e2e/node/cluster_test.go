@@ -85,10 +85,6 @@ func newCluster(t *testing.T) *cluster {
 // that were packed here and two replicas, and waits until it is rolled out.
 func (c *cluster) deploy(t *testing.T, overlay string, components ...string) {
 	t.Helper()
-	manifests := t.TempDir()
-	if err := os.CopyFS(manifests, os.DirFS("../../manifests")); err != nil {
-		t.Fatal(err)
-	}
 	text := fmt.Sprintf("resources: [../%s]\nreplicas: [{name: kube-dns, count: 2}]\n", overlay)
 	if len(components) > 0 {
 		text += "components:\n"
@@ -96,13 +92,24 @@ func (c *cluster) deploy(t *testing.T, overlay string, components ...string) {
 	for _, component := range components {
 		text += fmt.Sprintf("  - ../../components/%s\n", component)
 	}
+	c.deployAs(t, clusterFile, text)
+}
+
+// deployAs applies a kustomization next to the overlays, with a file of the cluster's
+// settings, and waits until kube-dns is rolled out.
+func (c *cluster) deployAs(t *testing.T, settings, kustomization string) {
+	t.Helper()
+	manifests := t.TempDir()
+	if err := os.CopyFS(manifests, os.DirFS("../../manifests")); err != nil {
+		t.Fatal(err)
+	}
 	dir := filepath.Join(manifests, "overlays", "deployed")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for name, data := range map[string]string{
-		filepath.Join(dir, "kustomization.yaml"):            text,
-		filepath.Join(manifests, "cluster", "cluster.yaml"): clusterFile,
+		filepath.Join(dir, "kustomization.yaml"):            kustomization,
+		filepath.Join(manifests, "cluster", "cluster.yaml"): settings,
 	} {
 		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
 			t.Fatal(err)

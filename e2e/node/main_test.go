@@ -44,6 +44,7 @@ func TestNode(t *testing.T) {
 		{"hung containers", (*cluster).hung},
 		{"overlays", (*cluster).overlays},
 		{"migration", (*cluster).migrate},
+		{"migration of a stock kube-dns", (*cluster).migrateStock},
 		{"NodeLocal DNSCache", (*cluster).nodeLocal},
 		{"lacking features", (*cluster).lacking},
 		{"large cluster", (*cluster).large},

@@ -36,8 +36,9 @@ func (r Right) attributes() *authorizationv1.ResourceAttributes {
 type MissingRight struct{ Right Right }
 
 func (e *MissingRight) Error() string {
-	switch e.Right.Verb {
-	case "update", "patch": // of migrate --apply
+	changes := e.Right.Verb == "update" || e.Right.Verb == "patch" || e.Right.Verb == "deletecollection" ||
+		e.Right.Verb == "create" && strings.HasPrefix(e.Right.Resource, "endpointslices")
+	if changes { // of migrate --apply
 		return fmt.Sprintf("you may not %s (docs/move.md#rights)", e.Right)
 	}
 	return fmt.Sprintf("you may not %s: the ClusterRole kube-dns-viewer allows it (docs/kubectl-kubedns.md)", e.Right)

@@ -1,12 +1,17 @@
 package migrate
 
 import (
+	"fmt"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
 )
+
+// ReplacingAnnotation marks a Deployment whose images a move replaces.
+const ReplacingAnnotation = "dns.kube-dns.io/replacing"
 
 // replaceImages plans the change of a kube-dns of other images, such as upstream's, in a
 // cluster without CoreDNS: its arguments, its ConfigMap and all else stay. ok is false if
@@ -40,7 +45,11 @@ func replaceImages(inv Inventory, opts Options) (p Plan, ok bool, err error) {
 		}
 		c.Image = image
 	}
-	if len(p.Images) == 0 {
+	switch replacing := d.Annotations[ReplacingAnnotation] != ""; {
+	case replacing && len(p.Images) > 0:
+		return Plan{}, false, fmt.Errorf("a move of deployment/%s to the images that it has now is under way: "+
+			"go on with the same --registry and --tag", d.Name)
+	case !replacing && len(p.Images) == 0:
 		return Plan{}, false, nil
 	}
 	if p.Service, err = inv.Service(server); err != nil {
@@ -62,4 +71,21 @@ func ourImage(c corev1.Container) string {
 		return "k8s-dns-kube-dns"
 	}
 	return ""
+}
+
+// imagesBack is the command that gives a Deployment the images that it has.
+func imagesBack(d appsv1.Deployment) string {
+	registry, tag := "", ""
+	for _, c := range d.Spec.Template.Spec.Containers {
+		name := ourImage(c)
+		if name == "" {
+			continue
+		}
+		r, t, _ := strings.Cut(c.Image, "/"+name+":")
+		if c.Image != r+"/"+name+":"+t || strings.Contains(t, "@") || registry != "" && (r != registry || t != tag) {
+			return fmt.Sprintf("kubectl -n %s rollout undo deployment/%s", d.Namespace, d.Name)
+		}
+		registry, tag = r, t
+	}
+	return fmt.Sprintf("kubectl kubedns migrate --to kube-dns -n %s --registry %s --tag %s --apply", d.Namespace, registry, tag)
 }

@@ -243,9 +243,7 @@ func requiresOtherNodes(d appsv1.Deployment) bool {
 // WayBack are the commands that undo a plan.
 func (p Plan) WayBack() []string {
 	if p.Images != nil {
-		return []string{
-			fmt.Sprintf("kubectl -n %s rollout undo deployment/%s", p.From.Deployment.Namespace, p.From.Deployment.Name),
-		}
+		return []string{imagesBack(p.From.Deployment)}
 	}
 	return []string{fmt.Sprintf("kubectl kubedns migrate --to %s -n %s --apply", p.From.Kind, p.From.Deployment.Namespace)}
 }

@@ -36,6 +36,17 @@ type question struct {
 
 // compare asks each pod of the target and one of the old server, over TCP.
 func (m *mover) compare(ctx context.Context) error {
+	d, _, err := m.deployment(ctx, m.target)
+	if err != nil {
+		return err
+	}
+	return m.compareWith(ctx, m.from, "", d, "")
+}
+
+// compareWith asks the pods of a revision of each Deployment. An empty hash means all pods.
+func (m *mover) compareWith(
+	ctx context.Context, from appsv1.Deployment, before string, to appsv1.Deployment, after string,
+) error {
 	if !m.opts.Compare {
 		m.say("skipped the comparison of replies")
 		return nil
@@ -44,15 +55,11 @@ func (m *mover) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	old, err := m.readyPods(ctx, m.from)
+	old, err := m.readyPods(ctx, from, before)
 	if err != nil {
 		return err
 	}
-	d, _, err := m.deployment(ctx, m.target)
-	if err != nil {
-		return err
-	}
-	fresh, err := m.readyPods(ctx, d)
+	fresh, err := m.readyPods(ctx, to, after)
 	if err != nil {
 		return err
 	}
@@ -69,8 +76,8 @@ func (m *mover) compare(ctx context.Context) error {
 	return nil
 }
 
-func (m *mover) readyPods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, error) {
-	pods, err := m.pods(ctx, d)
+func (m *mover) readyPods(ctx context.Context, d appsv1.Deployment, hash string) ([]corev1.Pod, error) {
+	pods, err := m.podsOf(ctx, d, hash)
 	if err != nil {
 		return nil, err
 	}

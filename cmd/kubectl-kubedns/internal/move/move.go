@@ -54,7 +54,7 @@ type mover struct {
 func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options) error {
 	m := &mover{c: c, plan: plan, opts: opts, from: plan.From.Deployment, target: targetName(plan)}
 	if plan.Images != nil {
-		return m.replaceImages(ctx)
+		return (&replacement{mover: m}).run(ctx)
 	}
 	if done, err := m.complete(ctx); err != nil || done {
 		return err
@@ -77,32 +77,6 @@ func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options
 		return fmt.Errorf("%w. The Service leads to %s. The same command goes on; the way back: %s",
 			err, plan.To, plan.WayBack()[0])
 	}
-	return nil
-}
-
-// replaceImages updates the Deployment, whose pods serve until new ones are ready. It takes
-// the images back if they do not get ready.
-func (m *mover) replaceImages(ctx context.Context) error {
-	before := map[string]string{}
-	for _, c := range m.from.Spec.Template.Spec.Containers {
-		if m.plan.Images[c.Name] != "" {
-			before[c.Name] = c.Image
-		}
-	}
-	if err := m.setImages(ctx, m.plan.Images); err != nil {
-		return err
-	}
-	m.say("set %d images of deployment/%s", len(before), m.from.Name)
-	if err := m.waitRolledOut(ctx, m.from.Name); err != nil {
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-		defer cancel()
-		if undo := m.setImages(back, before); undo != nil {
-			return errors.Join(err, undo)
-		}
-		fmt.Fprintf(m.opts.Out, "put back the images of deployment/%s\n", m.from.Name)
-		return err
-	}
-	m.say("deployment/%s: all %d pods are ready", m.from.Name, m.plan.Replicas)
 	return nil
 }
 
@@ -179,16 +153,21 @@ func (m *mover) switched(ctx context.Context) (bool, error) {
 // hold keeps the Service at the pods that run now: new ones of the same labels get no
 // queries until the switch. Pods that are replaced meanwhile have the label too.
 func (m *mover) hold(ctx context.Context) error {
-	s, err := m.service(ctx)
-	if err != nil {
-		return err
-	}
 	hash, err := m.revision(ctx, m.from)
 	if err != nil {
 		return err
 	}
+	return m.holdAt(ctx, hash)
+}
+
+// holdAt keeps the Service at the pods of one revision of the old Deployment.
+func (m *mover) holdAt(ctx context.Context, hash string) error {
 	if hash == "" {
 		return fmt.Errorf("deployment/%s has no pods: scale it up first, so that the move loses no query", m.from.Name)
+	}
+	s, err := m.service(ctx)
+	if err != nil {
+		return err
 	}
 	if s.Spec.Selector[hashLabel] != hash {
 		s.Spec.Selector = with(s.Spec.Selector, hashLabel, hash)
@@ -196,7 +175,7 @@ func (m *mover) hold(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := m.waitEndpoints(ctx, m.from); err != nil {
+	if err := m.waitEndpoints(ctx, m.from, hash); err != nil {
 		return err
 	}
 	m.say("held service/%s at the pods of deployment/%s", s.Name, m.from.Name)
@@ -244,11 +223,6 @@ func rolledOut(d appsv1.Deployment) bool {
 
 // change lets the Service lead to the target, and back if its pods do not appear.
 func (m *mover) change(ctx context.Context) error {
-	s, err := m.service(ctx)
-	if err != nil {
-		return err
-	}
-	before := s.DeepCopy()
 	d, _, err := m.deployment(ctx, m.target)
 	if err != nil {
 		return err
@@ -257,13 +231,27 @@ func (m *mover) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return m.changeTo(ctx, d, hash)
+}
+
+// changeTo lets the Service lead to the pods of one revision. The old pods stay in an
+// EndpointSlice until they end: kube-proxy keeps the connections of pending queries.
+func (m *mover) changeTo(ctx context.Context, d appsv1.Deployment, hash string) error {
+	s, err := m.service(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.keepServing(ctx, s); err != nil {
+		return err
+	}
+	before := s.DeepCopy()
 	final := m.final()
 	s.Spec.Selector = with(final.Selector, hashLabel, hash)
 	s.Spec.Ports, s.Annotations = final.ports(s.Spec.Ports), final.Annotations
 	if err := m.updateService(ctx, s); err != nil {
 		return err
 	}
-	if err := m.waitEndpoints(ctx, d); err != nil {
+	if err := m.waitEndpoints(ctx, d, hash); err != nil {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
 		now, getErr := m.service(back)
@@ -271,9 +259,9 @@ func (m *mover) change(ctx context.Context) error {
 			return errors.Join(err, getErr)
 		}
 		now.Spec.Selector, now.Spec.Ports, now.Annotations = before.Spec.Selector, before.Spec.Ports, before.Annotations
-		return errors.Join(err, m.updateService(back, now))
+		return errors.Join(err, m.updateService(back, now), m.stopServing(back))
 	}
-	m.say("switched service/%s to the pods of deployment/%s", s.Name, m.target)
+	m.say("switched service/%s to the new pods of deployment/%s", s.Name, m.target)
 	return nil
 }
 
@@ -284,10 +272,8 @@ func (m *mover) drain(ctx context.Context) error {
 		return err
 	}
 	if found && (old.Spec.Replicas == nil || *old.Spec.Replicas > 0) {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(m.opts.Drain):
+		if err := m.waitUnused(ctx); err != nil {
+			return err
 		}
 		if err := m.scale(ctx, m.from.Name, 0); err != nil {
 			return err
@@ -316,7 +302,7 @@ func (m *mover) release(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.waitEndpoints(ctx, d); err != nil {
+	if err := m.waitEndpoints(ctx, d, ""); err != nil {
 		return err
 	}
 	m.say("released service/%s: it selects %s", s.Name, selectorText(s.Spec.Selector))

@@ -64,20 +64,6 @@ func (m *mover) scale(ctx context.Context, name string, replicas int32) error {
 	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
 }
 
-// setImages changes images of the old Deployment, by the names of the containers.
-func (m *mover) setImages(ctx context.Context, images map[string]string) error {
-	var containers []map[string]string
-	for _, name := range slices.Sorted(maps.Keys(images)) {
-		containers = append(containers, map[string]string{"name": name, "image": images[name]})
-	}
-	patch := encode(
-		map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}}},
-	)
-	_, err := m.c.Apps.Deployments(m.namespace()).Patch(ctx, m.from.Name, types.StrategicMergePatchType, patch,
-		metav1.PatchOptions{FieldManager: fieldManager})
-	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
-}
-
 // applyDeployment creates the target, or scales one that is there already.
 func (m *mover) applyDeployment(ctx context.Context) error {
 	if m.plan.Reuses() {
@@ -182,6 +168,12 @@ func (m *mover) revision(ctx context.Context, d appsv1.Deployment) (string, erro
 		d.Name, len(sets), d.Name)
 }
 
+// podsOf returns the pods of one revision of a Deployment. An empty hash means all.
+func (m *mover) podsOf(ctx context.Context, d appsv1.Deployment, hash string) ([]corev1.Pod, error) {
+	pods, err := m.pods(ctx, d)
+	return slices.DeleteFunc(pods, func(p corev1.Pod) bool { return hash != "" && p.Labels[hashLabel] != hash }), err
+}
+
 // pods returns the pods of a Deployment.
 func (m *mover) pods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, error) {
 	sets, err := m.replicaSets(ctx, d)
@@ -210,6 +202,14 @@ func (m *mover) whyNotReady(ctx context.Context, d appsv1.Deployment) string {
 	if err != nil {
 		return err.Error()
 	}
+	if why := whyNot(pods); why != "" {
+		return why
+	}
+	return fmt.Sprintf("%d of %d pods are ready", d.Status.ReadyReplicas, m.plan.Replicas)
+}
+
+// whyNot describes the first of the pods that is not ready, or returns "".
+func whyNot(pods []corev1.Pod) string {
 	for _, p := range pods {
 		if isReady(p) {
 			continue
@@ -226,7 +226,7 @@ func (m *mover) whyNotReady(ctx context.Context, d appsv1.Deployment) string {
 		}
 		return fmt.Sprintf("pod %s is not ready", p.Name)
 	}
-	return fmt.Sprintf("%d of %d pods are ready", d.Status.ReadyReplicas, m.plan.Replicas)
+	return ""
 }
 
 // endpoints returns the names of the pods that get queries of the Service.
@@ -248,11 +248,11 @@ func (m *mover) endpoints(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// waitEndpoints waits until the Service leads to all ready pods of a Deployment, at least
-// one, and to no others.
-func (m *mover) waitEndpoints(ctx context.Context, d appsv1.Deployment) error {
+// waitEndpoints waits until the Service leads to all ready pods of one revision of a
+// Deployment, at least one, and to no others.
+func (m *mover) waitEndpoints(ctx context.Context, d appsv1.Deployment, hash string) error {
 	err := m.poll(ctx, func(ctx context.Context) (string, error) {
-		pods, err := m.pods(ctx, d)
+		pods, err := m.podsOf(ctx, d, hash)
 		if err != nil {
 			return "", err
 		}
