@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -80,4 +83,31 @@ func TestDiff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// relayTo listens, and connects each client with the address that target has at the time.
+func relayTo(t *testing.T, target *atomic.Value) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", target.Load().(string))
+			if err != nil {
+				from.Close()
+				continue
+			}
+			work.Go(func() { _, _ = io.Copy(to, from); to.Close() })
+			work.Go(func() { _, _ = io.Copy(from, to); from.Close() })
+		}
+	})
+	t.Cleanup(func() { l.Close(); work.Wait() })
+	return l.Addr().String()
 }

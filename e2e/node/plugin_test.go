@@ -30,6 +30,7 @@ func (c *cluster) pluginCommands(t *testing.T) {
 		{"check --only KD401 -o json", 0, []string{`"success": true`}},
 		{"explain kubernetes.default", 0, []string{"kubernetes.default.svc.cluster.local.", "Service default/kubernetes"}},
 		{"explain kubernetes.default --local", 0, []string{"Service default/kubernetes"}},
+		{"explain www.example.test. --ask", 0, []string{"A 192.0.2.80", "The pod gets NOERROR with 1 records"}},
 		{"explain nothing.default.svc.cluster.local. --all-pods", 1, []string{"NXDOMAIN"}},
 		{"diff service/kube-dns deployment/kube-dns --rate 200", 0, []string{" 0 different of "}},
 		{"top", 2, []string{"the query log is off: switch it on with --switch-on 5m"}},
