@@ -50,7 +50,7 @@ those of nodes and pods, are as they are.
 Exit codes: 0 written, 2 could not write it.`,
 		Example: `  kubectl kubedns support-bundle
   kubectl kubedns support-bundle --since 2h -f /tmp/dns.tar.gz --names plain`,
-		Args: cobra.NoArgs,
+		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runBundle(c.Context(), f) },
 	}
 	fs := cmd.Flags()

@@ -47,7 +47,7 @@ Checks:` + about.String(),
   kubectl kubedns check --wait 5m                        # after a roll-out
   kubectl kubedns check --only KD204 -o json
   kubectl kustomize ./dns | kubectl kubedns check -f -   # before a roll-out, without a cluster`,
-		Args: cobra.NoArgs,
+		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runCheck(c.Context(), f, c.InOrStdin()) },
 	}
 	fs := cmd.Flags()

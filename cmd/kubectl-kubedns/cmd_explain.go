@@ -90,11 +90,14 @@ Exit codes: 0 some query has an answer or goes outside, 1 none has, 2 could not 
 	return cmd
 }
 
-// exactly returns a check of the arguments that names those that are missing.
+// exactly returns a check of the arguments, which lists those that a command takes.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == len(names) {
 			return nil
+		}
+		if len(names) == 0 {
+			return fmt.Errorf("%s takes no arguments, and got %q: see %s --help", c.CommandPath(), args[0], c.CommandPath())
 		}
 		return fmt.Errorf("%s takes %s: see %s --help", c.CommandPath(), strings.Join(names, " and "), c.CommandPath())
 	}

@@ -40,7 +40,7 @@ Exit codes: 0 shown, 2 could not find out.`,
 		Example: `  kubectl kubedns tail --switch-on 1m --for 1m
   kubectl kubedns tail --rcode SERVFAIL,NXDOMAIN --name example.com
   kubectl kubedns tail --for 10m -o json > queries.log`,
-		Args: cobra.NoArgs,
+		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runTail(c.Context(), f) },
 	}
 	fs := cmd.Flags()

@@ -50,7 +50,7 @@ Exit codes: 0 shown, 2 could not find out.`,
 		Example: `  kubectl kubedns top --switch-on 5m --watch
   kubectl kubedns top --by name --rcode NXDOMAIN
   kubectl kubedns top --by client --clients      # names of pods instead of addresses`,
-		Args: cobra.NoArgs,
+		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runTop(c.Context(), f) },
 	}
 	fs := cmd.Flags()

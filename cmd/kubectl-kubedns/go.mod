@@ -3,6 +3,7 @@ module github.com/kube-dns/kube-dns/cmd/kubectl-kubedns
 go 1.26.0
 
 require (
+	github.com/aymanbagabas/go-udiff v0.4.1
 	github.com/coredns/caddy v1.1.4
 	github.com/google/go-cmp v0.7.0
 	github.com/kube-dns/kube-dns v0.0.0-00010101000000-000000000000

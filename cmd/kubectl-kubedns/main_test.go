@@ -25,7 +25,7 @@ func TestUsage(t *testing.T) {
 		name, args, want string
 	}{
 		{"unknown flag", "version --nothing", "unknown flag: --nothing: see kubectl kubedns version --help"},
-		{"unknown command", "nothing", `unknown command "nothing" for "kubectl kubedns"`},
+		{"unknown command", "nothing", `there is no command "nothing": see kubectl kubedns --help`},
 		{"unknown format", "version -o xml", `--output: "xml" is no format: write one of table, json, yaml`},
 	}
 	for _, tt := range tests {

@@ -39,9 +39,10 @@ func (a *app) migrateCommand() *cobra.Command {
 	m := &migration{app: a}
 	c := &cobra.Command{
 		Use:   "migrate --to kube-dns|coredns",
-		Short: "Plan and make the move from CoreDNS to kube-dns, or back",
+		Short: "Plan and make the move from CoreDNS or another kube-dns, or back",
 		Long: `Read the DNS server that runs, translate its configuration, and write the manifests of the other
-one with the same address, zone, number of pods, resources and tolerations.
+one with the same address, zone, number of pods, resources and tolerations. A kube-dns with other
+images, such as upstream's, keeps all of that: only its images change.
 
 A setting that has no equivalent is refused with its line and a code. --accept CODE leaves it out.
 Nothing in the cluster changes without --apply. With --apply the move is made in steps: the new pods
@@ -55,13 +56,14 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
   # Write a kustomization and Helm values
   kubectl kubedns migrate --to kube-dns --registry registry.example/dns --out ./dns
 
-  # Move, and back
+  # Move, see how far the move is, and move back
   kubectl kubedns migrate --to kube-dns --registry registry.example/dns --apply
+  kubectl kubedns migrate --status
   kubectl kubedns migrate --to coredns --apply
 
   # Without a cluster
   kubectl kubedns migrate --to kube-dns -f coredns.yaml --out ./dns`,
-		Args: cobra.NoArgs,
+		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			m.namespace = c.Flag("namespace").Value.String()
 			return m.run(c.Context(), c.InOrStdin())
@@ -96,12 +98,18 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 // check refuses flags that do not go together.
 func (m *migration) check() error {
 	switch {
+	case m.status && len(m.files) > 0:
+		return errors.New("--status needs a cluster: leave -f out")
+	case m.status && m.apply:
+		return errors.New("--status and --apply: write one of them")
+	case m.status:
+		return nil
+	case m.opts.To == "":
+		return errors.New("--to is missing: write --to kube-dns or --to coredns")
 	case m.opts.To != migrate.KubeDNS && m.opts.To != migrate.CoreDNS:
 		return fmt.Errorf("--to %q: write kube-dns or coredns", m.opts.To)
 	case m.apply && len(m.files) > 0:
 		return errors.New("--apply needs a cluster: leave -f out, or write the manifests with --out")
-	case m.status && len(m.files) > 0:
-		return errors.New("--status needs a cluster: leave -f out")
 	case m.apply && m.dir != "":
 		return errors.New("--apply and --out: write one of them")
 	}
@@ -165,7 +173,7 @@ func (m *migration) plan(p *report.Printer, inv migrate.Inventory) (migrate.Plan
 	if p.Format != report.Table {
 		err = p.Encode(plan.Summary())
 	} else {
-		plan.Print(m.app.out, m.report)
+		err = plan.Print(m.app.out, m.report)
 	}
 	if err != nil {
 		return plan, err
@@ -223,7 +231,7 @@ func (m *migration) readFiles(in io.Reader) (migrate.Inventory, error) {
 	for _, name := range m.files {
 		inv, err := m.readFile(name, in)
 		if err != nil {
-			return all, err
+			return all, fmt.Errorf("-f %w", err)
 		}
 		all.Deployments = append(all.Deployments, inv.Deployments...)
 		all.Services = append(all.Services, inv.Services...)
@@ -238,7 +246,7 @@ func (m *migration) readFile(name string, in io.Reader) (migrate.Inventory, erro
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return migrate.Inventory{}, fmt.Errorf("-f: %w", err)
+		return migrate.Inventory{}, err
 	}
 	defer f.Close()
 	return migrate.Decode(f, name, m.namespace)

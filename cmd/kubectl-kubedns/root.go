@@ -48,8 +48,13 @@ Exit codes: 0 fine, 1 findings, 2 could not find out.`,
 		Version:       cli.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("there is no command %q: see kubectl kubedns --help", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("kubectl-kubedns {{.Version}}\n")
 	root.SetOut(a.out)
@@ -106,7 +111,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version of the plugin", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version of the plugin", Args: exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			p, err := a.printer()
 			if err != nil {

@@ -79,7 +79,7 @@ func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, 
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s %s: %w", verb, resource, context.Cause(ctx))
+		return fmt.Errorf("%s: %s %s: %w", c.Host(), verb, resource, context.Cause(ctx))
 	case apierrors.IsForbidden(err):
 		return &MissingRight{Right: Right{Verb: verb, Resource: resource, Namespace: namespace}}
 	case apierrors.IsUnauthorized(err):

@@ -73,7 +73,11 @@ func (f *Flags) Connect(warnings io.Writer) (*Client, error) {
 	cfg.UserAgent = rest.DefaultKubernetesUserAgent() + " kubectl-kubedns"
 	cfg.QPS, cfg.Burst = 50, 100
 	cfg.WarningHandler = rest.NewWarningWriter(warnings, rest.WarningWriterOptions{Deduplicate: true})
-	return newClient(cfg, f.overrides.Context.Namespace, f.selector)
+	c, err := newClient(cfg, f.overrides.Context.Namespace, f.selector)
+	if err != nil {
+		return nil, fmt.Errorf("the connection to the cluster (%s): server %q: %w", where, cfg.Host, err)
+	}
+	return c, nil
 }
 
 // plain returns an error of clientcmd in one line.

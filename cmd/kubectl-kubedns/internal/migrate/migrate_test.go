@@ -72,7 +72,9 @@ func TestMake(t *testing.T) {
 				got[file] = string(text)
 			}
 			var b strings.Builder
-			plan.Print(&b, true)
+			if err := plan.Print(&b, true); err != nil {
+				t.Fatal(err)
+			}
 			got["plan.txt"] = b.String()
 			if *update {
 				write(t, dir, got)

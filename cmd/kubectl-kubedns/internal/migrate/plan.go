@@ -49,6 +49,8 @@ type Plan struct {
 	// Images are the new images of the containers, by name, of a kube-dns that stays but for
 	// them. Nil for a move between servers.
 	Images map[string]string
+	// Accepted are the codes of refused settings that may be lost.
+	Accepted []string
 	// NoRegistry: the images of kube-dns have no registry yet.
 	NoRegistry bool
 	// Notes are what the operator has to do or to know.
@@ -74,7 +76,7 @@ func Make(inv Inventory, opts Options) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{To: opts.To, From: from, Replicas: max(from.Replicas(), 1)}
+	p := Plan{To: opts.To, From: from, Replicas: max(from.Replicas(), 1), Accepted: opts.Accept}
 	if target, ok := inv.Server(opts.To); ok {
 		p.Target = &target
 		p.Replicas = max(p.Replicas, target.Replicas())
@@ -161,6 +163,7 @@ func (p Plan) finalService() *corev1.Service {
 			{Name: "dns-tcp", Port: 53, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(53)},
 		},
 	}
+	keepPortNames(s.Spec.Ports, from.Ports)
 	if p.To == CoreDNS {
 		s.Spec.Ports = append(s.Spec.Ports,
 			corev1.ServicePort{Name: "metrics", Port: 9153, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(9153)})
@@ -174,6 +177,18 @@ func (p Plan) finalService() *corev1.Service {
 		s.Annotations = merged(s.Annotations, map[string]string{"prometheus.io/port": "9153", "prometheus.io/scrape": "true"})
 	}
 	return s
+}
+
+// keepPortNames keeps the names of ports that stay: kube-proxy refuses queries to a port
+// with a new name until the endpoints have it too.
+func keepPortNames(ports, before []corev1.ServicePort) {
+	for i := range ports {
+		for _, old := range before {
+			if old.Port == ports[i].Port && old.Protocol == ports[i].Protocol {
+				ports[i].Name = old.Name
+			}
+		}
+	}
 }
 
 // notes are what a plan cannot do.

@@ -3,6 +3,7 @@ package migrate
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
@@ -10,7 +11,11 @@ import (
 
 // Print writes a plan for people. With report it also lists what has no effect, and the
 // differences that no configuration takes away.
-func (p Plan) Print(w io.Writer, report bool) {
+func (p Plan) Print(w io.Writer, report bool) error {
+	diff, err := p.diff()
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(
 		w,
 		"from %s (deployment/%s, replicas %d) to %s\n",
@@ -25,16 +30,23 @@ func (p Plan) Print(w io.Writer, report bool) {
 		if f.Level == translate.Dropped && !report {
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t-> %s\n", f.Level, f.Code, f.Place, f.From, f.To)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t-> %s\n", p.levelOf(f), f.Code, f.Place, f.From, f.To)
 	}
 	table.Flush()
 	if p.Images != nil {
-		fmt.Fprintln(w, "\nonly the images change: arguments, ConfigMap, Service and number of pods stay")
-		return
+		fmt.Fprintf(w, "\n%s\nonly the images change: arguments, ConfigMap, Service and number of pods stay\n", diff)
+		return nil
 	}
-	fmt.Fprintf(w, "\n%d same, %d changed, %d refused, %d dropped\n", translate.Count(p.Findings, translate.Same),
-		translate.Count(p.Findings, translate.Changed), translate.Count(p.Findings, translate.Refused),
-		translate.Count(p.Findings, translate.Dropped))
+	refused, left := translate.Count(p.Findings, translate.Refused), len(p.Unaccepted(p.Accepted))
+	accepted := ""
+	if refused > left {
+		accepted = fmt.Sprintf(", %d accepted", refused-left)
+	}
+	fmt.Fprintf(w, "\n%d same, %d changed, %d refused%s, %d dropped\n", translate.Count(p.Findings, translate.Same),
+		translate.Count(p.Findings, translate.Changed), left, accepted, translate.Count(p.Findings, translate.Dropped))
+	if diff != "" {
+		fmt.Fprintf(w, "\n%s", diff)
+	}
 	if p.Reuses() {
 		fmt.Fprintf(
 			w,
@@ -52,4 +64,13 @@ func (p Plan) Print(w io.Writer, report bool) {
 	for _, note := range p.Notes {
 		fmt.Fprintf(w, "\nnote: %s\n", note)
 	}
+	return nil
+}
+
+// levelOf returns the level of a finding, or "accepted" for a refused one that may be lost.
+func (p Plan) levelOf(f translate.Finding) string {
+	if f.Level == translate.Refused && slices.Contains(p.Accepted, f.Code) {
+		return "accepted"
+	}
+	return f.Level.String()
 }

@@ -155,11 +155,25 @@ func (r *replacement) finish(ctx context.Context) error {
 	if err := r.waitRolledOut(ctx, r.from.Name); err != nil {
 		return err
 	}
+	if err := r.waitOldGone(ctx); err != nil {
+		return err
+	}
 	r.say("ended the old pods of deployment/%s", r.from.Name)
 	if err := r.release(ctx); err != nil {
 		return err
 	}
 	return r.forget(ctx)
+}
+
+// waitOldGone waits until no pod of the old revision is left.
+func (r *replacement) waitOldGone(ctx context.Context) error {
+	return r.poll(ctx, func(ctx context.Context) (string, error) {
+		pods, err := r.podsOf(ctx, r.from, r.before.Revision)
+		if err != nil || len(pods) == 0 {
+			return "", err
+		}
+		return fmt.Sprintf("%d old pods of deployment/%s are left", len(pods), r.from.Name), nil
+	})
 }
 
 // undo ends the new pods, and releases the Service.

@@ -36,7 +36,7 @@ const (
 	hashLabel    = "pod-template-hash"
 	fieldManager = "kubectl-kubedns"
 	pollEvery    = 500 * time.Millisecond
-	undoTimeout  = time.Minute
+	undoTimeout  = 2 * time.Minute
 )
 
 // A mover runs one move.

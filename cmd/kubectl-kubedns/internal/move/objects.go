@@ -141,15 +141,21 @@ func (m *mover) writeConfigMap(ctx context.Context, want *corev1.ConfigMap) erro
 	return m.c.Explain(ctx, "update", "configmaps", m.namespace(), err)
 }
 
-// replicaSets returns those of a Deployment that have pods, or are to have some.
-func (m *mover) replicaSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
+// allSets returns the ReplicaSets of a Deployment.
+func (m *mover) allSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
 	list, err := m.c.Apps.ReplicaSets(m.namespace()).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, m.c.Explain(ctx, "list", "replicasets.apps", m.namespace(), err)
 	}
-	return slices.DeleteFunc(list.Items, func(r appsv1.ReplicaSet) bool {
-		return !metav1.IsControlledBy(&r, &d) || r.Status.Replicas == 0 && (r.Spec.Replicas == nil || *r.Spec.Replicas == 0)
-	}), nil
+	return slices.DeleteFunc(list.Items, func(r appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&r, &d) }), nil
+}
+
+// replicaSets returns those of a Deployment that have pods, or are to have some.
+func (m *mover) replicaSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
+	sets, err := m.allSets(ctx, d)
+	return slices.DeleteFunc(sets, func(r appsv1.ReplicaSet) bool {
+		return r.Status.Replicas == 0 && (r.Spec.Replicas == nil || *r.Spec.Replicas == 0)
+	}), err
 }
 
 // revision returns the label that all pods of a Deployment have, and no other pods.
@@ -174,9 +180,10 @@ func (m *mover) podsOf(ctx context.Context, d appsv1.Deployment, hash string) ([
 	return slices.DeleteFunc(pods, func(p corev1.Pod) bool { return hash != "" && p.Labels[hashLabel] != hash }), err
 }
 
-// pods returns the pods of a Deployment.
+// pods returns the pods of a Deployment. Pods that end are among them until they have ended:
+// the status of a ReplicaSet no longer counts those.
 func (m *mover) pods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, error) {
-	sets, err := m.replicaSets(ctx, d)
+	sets, err := m.allSets(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +218,7 @@ func (m *mover) whyNotReady(ctx context.Context, d appsv1.Deployment) string {
 // whyNot describes the first of the pods that is not ready, or returns "".
 func whyNot(pods []corev1.Pod) string {
 	for _, p := range pods {
-		if isReady(p) {
+		if isReady(p) || p.DeletionTimestamp != nil {
 			continue
 		}
 		for _, s := range p.Status.ContainerStatuses {
