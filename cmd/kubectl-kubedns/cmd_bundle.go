@@ -236,7 +236,7 @@ func (f *bundleFlags) logs(
 ) ([]byte, error) {
 	since, limit := int64(max(1, f.since.Seconds())), int64(logLimit)
 	opts := &corev1.PodLogOptions{Container: container, Previous: previous, SinceSeconds: &since, LimitBytes: &limit}
-	stream, err := client.Core.Pods(client.Namespace).GetLogs(p.Name, opts).Stream(ctx)
+	stream, err := client.Core.Logs(client.Namespace, p.Name, opts).Stream(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,14 +14,10 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
-	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
-	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	discoveryv1 "k8s.io/client-go/kubernetes/typed/discovery/v1"
-	policyv1 "k8s.io/client-go/kubernetes/typed/policy/v1"
-	rbacv1 "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // sign-in with the ways that kubeconfigs name
 	"k8s.io/client-go/rest"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/objects"
 )
 
 // A Client reads one cluster. Close ends its port-forwards.
@@ -29,13 +25,9 @@ type Client struct {
 	// Namespace is the one of kube-dns, and Selector that of its pods.
 	Namespace, Selector string
 
-	Core      corev1.CoreV1Interface
-	Apps      appsv1.AppsV1Interface
-	Discovery discoveryv1.DiscoveryV1Interface
-	Policy    policyv1.PolicyV1Interface
-	Rbac      rbacv1.RbacV1Interface
+	// The objects of the cluster.
+	objects.Set
 
-	auth authorizationv1.AuthorizationV1Interface
 	cfg  *rest.Config
 	http *http.Client
 
@@ -50,22 +42,7 @@ func newClient(cfg *rest.Config, namespace, selector string) (*Client, error) {
 		return nil, err
 	}
 	c.http = h
-	if c.Core, err = corev1.NewForConfigAndClient(cfg, h); err != nil {
-		return nil, err
-	}
-	if c.Apps, err = appsv1.NewForConfigAndClient(cfg, h); err != nil {
-		return nil, err
-	}
-	if c.Discovery, err = discoveryv1.NewForConfigAndClient(cfg, h); err != nil {
-		return nil, err
-	}
-	if c.Policy, err = policyv1.NewForConfigAndClient(cfg, h); err != nil {
-		return nil, err
-	}
-	if c.Rbac, err = rbacv1.NewForConfigAndClient(cfg, h); err != nil {
-		return nil, err
-	}
-	c.auth, err = authorizationv1.NewForConfigAndClient(cfg, h)
+	c.Set, err = objects.NewSet(cfg, h)
 	return c, err
 }
 

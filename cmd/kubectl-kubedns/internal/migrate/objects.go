@@ -15,7 +15,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
@@ -110,15 +109,18 @@ func modern(d *appsv1.Deployment) error {
 	if err != nil {
 		return err
 	}
-	patch, err := yaml.YAMLToJSON(text)
+	var patch, original map[string]any
+	if err := yaml.Unmarshal(text, &patch); err != nil {
+		return err
+	}
+	encoded, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	original, err := json.Marshal(d)
-	if err != nil {
+	if err := json.Unmarshal(encoded, &original); err != nil {
 		return err
 	}
-	result, err := strategicpatch.StrategicMergePatch(original, patch, appsv1.Deployment{})
+	result, err := json.Marshal(overlay(original, patch))
 	if err != nil {
 		return err
 	}
