@@ -83,10 +83,10 @@ func healthy() *Facts {
 			Kubernetes:  []string{"10.96.0.1"},
 			Zones:       map[string]string{"node-1": "a", "node-2": "b"},
 		},
-		Kubelet: &Kubelet{Addresses: []string{"10.96.0.10"}, Domain: "cluster.local"},
-		Pods:    []Pod{pod(1), pod(2)},
-		Account: map[string]bool{"services": true, "endpoints": true, "endpointslices": true},
-		Unread:  map[string]string{},
+		Kubelets: []Kubelet{{Of: "node node-1", Addresses: []string{"10.96.0.10"}, Domain: "cluster.local"}},
+		Pods:     []Pod{pod(1), pod(2)},
+		Account:  map[string]bool{"services": true, "endpoints": true, "endpointslices": true},
+		Unread:   map[string]string{},
 	}
 }
 
@@ -117,8 +117,11 @@ func TestChecks(t *testing.T) {
 		{"KD101", "no Service", Error, "there is none in namespace kube-system", func(f *Facts) { f.Objects.Service = nil }},
 		{"KD101", "selector", Error, "finds no pod", func(f *Facts) { f.Objects.Service.Spec.Selector = map[string]string{"a": "b"} }},
 		{"KD101", "no TCP", Error, "no port 53 over TCP", func(f *Facts) { f.Objects.Service.Spec.Ports = f.Objects.Service.Spec.Ports[:1] }},
-		{"KD101", "other address", Error, "kubelets write 10.96.0.11", func(f *Facts) { f.Kubelet.Addresses = []string{"10.96.0.11"} }},
-		{"KD101", "node-local cache", OK, "", func(f *Facts) { f.Kubelet.Addresses = []string{"169.254.20.10"} }},
+		{"KD101", "other address", Error, "kubelets write 10.96.0.11", func(f *Facts) { f.Kubelets[0].Addresses = []string{"10.96.0.11"} }},
+		{"KD101", "node-local cache", OK, "", func(f *Facts) { f.Kubelets[0].Addresses = []string{"169.254.20.10"} }},
+		{"KD101", "one kubelet of two", Error, "kubelets write 10.96.0.11 into the resolv.conf of pods (node node-2)", func(f *Facts) {
+			f.Kubelets = append(f.Kubelets, Kubelet{Of: "node node-2", Addresses: []string{"10.96.0.11"}, Domain: "cluster.local"})
+		}},
 		{"KD101", "no right", Skipped, "you may not", func(f *Facts) { f.Unread["services"] = "you may not" }},
 		{"KD102", "none ready", Error, "no pod is ready", func(f *Facts) { f.Objects.Slices = nil }},
 		{"KD102", "one ready", Warning, "one pod is ready", func(f *Facts) { f.Objects.Slices[0].Endpoints = f.Objects.Slices[0].Endpoints[:1] }},
@@ -131,7 +134,7 @@ func TestChecks(t *testing.T) {
 		{"KD103", "zone of the probe", Error, "other.local (--probe", func(f *Facts) {
 			f.Pods[0].Object.Spec.Containers[2].Args[0] = "--probe=kubedns,127.0.0.1:10053,kubernetes.default.svc.other.local,5,SRV"
 		}},
-		{"KD103", "zone of kubelets", Error, "other.local (clusterDomain", func(f *Facts) { f.Kubelet.Domain = "other.local" }},
+		{"KD103", "zone of kubelets", Error, "other.local (clusterDomain", func(f *Facts) { f.Kubelets[0].Domain = "other.local" }},
 		{"KD104", "two Deployments", Warning, "2 Deployments", func(f *Facts) {
 			f.Objects.Deployments = append(f.Objects.Deployments, appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "coredns"}})
 		}},
@@ -139,6 +142,28 @@ func TestChecks(t *testing.T) {
 			f.Pods[1].Object.Spec.Containers = []corev1.Container{{Name: "coredns"}}
 			f.Objects.Budgets = []policyv1.PodDisruptionBudget{{Spec: policyv1.PodDisruptionBudgetSpec{
 				Selector: &metav1.LabelSelector{MatchLabels: labelsOfDNS}}}}
+		}},
+		{"KD104", "autoscaler", OK, "", func(f *Facts) { f.Objects.Autoscalers = []Autoscaler{{"scaler", "kube-dns"}} }},
+		{"KD104", "autoscaler of no pods", Warning, "it scales deployment/coredns, which has no pods", func(f *Facts) {
+			f.Objects.Deployments = append(f.Objects.Deployments, appsv1.Deployment{
+				ObjectMeta: metav1.ObjectMeta{Name: "coredns"}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(0))},
+			})
+			f.Objects.Autoscalers = []Autoscaler{{"scaler", "coredns"}}
+		}},
+		{"KD104", "autoscaler of nothing", Warning, "it scales deployment/coredns, which does not exist", func(f *Facts) {
+			f.Objects.Autoscalers = []Autoscaler{{"scaler", "coredns"}}
+		}},
+		{"KD104", "autoscaler of something else", OK, "", func(f *Facts) { f.Objects.Autoscalers = []Autoscaler{{"scaler", "web"}} }},
+		{"KD104", "two autoscalers", Warning, "2 autoscalers", func(f *Facts) {
+			f.Objects.Autoscalers = []Autoscaler{{"a", "kube-dns"}, {"b", "kube-dns"}}
+		}},
+		{"KD104", "anti-affinity", Warning, "share no node with pods of CoreDNS and kube-dns", func(f *Facts) {
+			f.Pods[1].Object.Spec.Containers = []corev1.Container{{Name: "coredns"}}
+			f.Objects.Deployments[0].Spec.Template.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+					LabelSelector: &metav1.LabelSelector{MatchLabels: labelsOfDNS},
+				}},
+			}}
 		}},
 		{"KD105", "one node", Warning, "on node node-1", func(f *Facts) { f.Pods[1].Object.Spec.NodeName = "node-1" }},
 		{"KD105", "a cluster of one node", OK, "", func(f *Facts) {

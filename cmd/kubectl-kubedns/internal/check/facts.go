@@ -18,7 +18,7 @@ type Facts struct {
 	Namespace string
 	Options   Options
 	Objects   Objects
-	Kubelet   *Kubelet
+	Kubelets  []Kubelet
 	Pods      []Pod
 	// Account maps a resource to whether the service account may list and watch it.
 	Account map[string]bool
@@ -41,16 +41,40 @@ type Objects struct {
 	Deployments []appsv1.Deployment
 	Budgets     []policyv1.PodDisruptionBudget
 	Config      *corev1.ConfigMap
+	Autoscalers []Autoscaler
 	// Kubernetes are the addresses of the Service default/kubernetes.
 	Kubernetes []string
 	// Zones maps a node to its topology zone.
 	Zones map[string]string
 }
 
-// A Kubelet is what kubelets write into the resolv.conf of pods.
+// A Kubelet is what a kubelet writes into the resolv.conf of pods.
 type Kubelet struct {
+	// Of is where that was read: "node NAME", or "ConfigMap kubelet-config" for all kubelets.
+	Of        string
 	Addresses []string
 	Domain    string
+}
+
+// An Autoscaler is a Deployment that sets the number of pods of another one.
+type Autoscaler struct{ Name, Target string }
+
+// AutoscalersOf returns what a Deployment scales. Only the cluster-proportional-autoscaler
+// has its target in its arguments, as in --target=deployment/kube-dns.
+func AutoscalersOf(d *appsv1.Deployment) []Autoscaler {
+	if d.Spec.Replicas != nil && *d.Spec.Replicas == 0 {
+		return nil
+	}
+	var found []Autoscaler
+	for i := range d.Spec.Template.Spec.Containers {
+		for target := range strings.SplitSeq(Flag(Args(&d.Spec.Template.Spec.Containers[i]), "target"), ",") {
+			kind, name, ok := strings.Cut(strings.TrimSpace(target), "/")
+			if ok && strings.EqualFold(kind, "deployment") {
+				found = append(found, Autoscaler{d.Name, name})
+			}
+		}
+	}
+	return found
 }
 
 // A Server is the program that a pod runs.

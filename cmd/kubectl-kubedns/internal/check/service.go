@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -42,25 +43,29 @@ func checkService(f *Facts) outcome {
 		}
 	}
 	o.fine = fmt.Sprintf("Service kube-dns has the address %s", s.Spec.ClusterIP)
-	if f.Kubelet == nil {
+	if len(f.Kubelets) == 0 {
 		o.fine += "; the kubelets' cluster DNS is not compared: " + orElse(f.unread("kubelet"), "files do not have it")
 		return o
 	}
 	o.fine += ", the kubelets' cluster DNS"
-	if !slices.ContainsFunc(
-		f.Kubelet.Addresses,
-		func(a string) bool { return slices.Contains(addresses(s), a) || linkLocal(a) },
-	) {
-		o.add(
-			Error,
-			"Service kube-dns",
-			"give the Service this address: pods ask there, and cannot be changed while they run",
-			"its address is %s, but kubelets write %s into the resolv.conf of pods",
-			s.Spec.ClusterIP,
-			strings.Join(f.Kubelet.Addresses, ", "),
-		)
-	}
+	f.sameAddress(&o, s)
 	return o
+}
+
+// sameAddress adds a finding for each other address that kubelets give to pods.
+func (f *Facts) sameAddress(o *outcome, s *corev1.Service) {
+	others := map[string][]string{} // address to where it was read
+	for _, k := range f.Kubelets {
+		if slices.ContainsFunc(k.Addresses, func(a string) bool { return slices.Contains(addresses(s), a) || linkLocal(a) }) {
+			continue
+		}
+		text := orElse(strings.Join(k.Addresses, ", "), "no address")
+		others[text] = append(others[text], k.Of)
+	}
+	for _, text := range slices.Sorted(maps.Keys(others)) {
+		o.add(Error, "Service kube-dns", "give the Service this address: pods ask there, and cannot be changed while they run",
+			"its address is %s, but kubelets write %s into the resolv.conf of pods (%s)", s.Spec.ClusterIP, text, some(others[text]))
+	}
 }
 
 // linkLocal reports whether an address is one of a node-local cache.
@@ -164,12 +169,12 @@ func checkZone(f *Facts) outcome {
 	if f.Options.Zone != "" {
 		zones.note(f.Options.Zone, "--zone")
 	}
-	if f.Kubelet != nil {
-		zones.note(f.Kubelet.Domain, "clusterDomain of the kubelets")
+	for _, k := range f.Kubelets {
+		zones.note(k.Domain, "clusterDomain of the kubelets, "+k.Of)
 	}
 	names := slices.Sorted(maps.Keys(zones))
 	o := outcome{fine: "the zone is " + names[0]}
-	if f.Kubelet == nil {
+	if len(f.Kubelets) == 0 {
 		o.fine += "; the kubelets' clusterDomain is not compared: " + orElse(f.unread("kubelet"), "files do not have it")
 	}
 	if len(names) > 1 {
@@ -212,7 +217,49 @@ func checkOwners(f *Facts) outcome {
 				"it counts pods of %s together", strings.Join(servers, " and "))
 		}
 	}
+	f.scalers(&o, names)
+	f.antiAffinity(&o)
 	return o
+}
+
+// scalers adds findings for autoscalers of Deployments that have no pods, and for several of
+// one Deployment. running are the Deployments with pods.
+func (f *Facts) scalers(o *outcome, running []string) {
+	of := map[string][]string{}
+	for _, a := range f.Objects.Autoscalers {
+		of[a.Target] = append(of[a.Target], a.Name)
+	}
+	for _, target := range slices.Sorted(maps.Keys(of)) {
+		scaler := "Deployment " + of[target][0]
+		exists := slices.ContainsFunc(f.Objects.Deployments, func(d appsv1.Deployment) bool { return d.Name == target })
+		switch {
+		case len(of[target]) > 1:
+			o.add(Warning, scaler, "delete all but one", "%d autoscalers set the number of pods of deployment/%s: %s",
+				len(of[target]), target, strings.Join(of[target], ", "))
+		case exists && !slices.Contains(running, target):
+			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+orElse(some(running), "none has"),
+				"it scales deployment/%s, which has no pods, and would start them again", target)
+		case !exists && strings.Contains(target, "dns"):
+			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+orElse(some(running), "none has"),
+				"it scales deployment/%s, which does not exist: nothing sets the number of DNS pods", target)
+		}
+	}
+}
+
+// antiAffinity adds a finding for pods that share no node with pods of another server.
+func (f *Facts) antiAffinity(o *outcome) {
+	for _, d := range f.Objects.Deployments {
+		a := d.Spec.Template.Spec.Affinity
+		if a == nil || a.PodAntiAffinity == nil {
+			continue
+		}
+		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+			if servers := f.selected(term.LabelSelector); len(servers) > 1 {
+				o.add(Warning, "Deployment "+d.Name, "make the anti-affinity a preferred one, or use a label of this Deployment alone",
+					"its pods share no node with pods of %s: without free nodes they stay Pending", strings.Join(servers, " and "))
+			}
+		}
+	}
 }
 
 // selected returns which servers the pods of a selector run.

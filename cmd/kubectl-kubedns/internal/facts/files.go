@@ -136,6 +136,7 @@ func addDeployment(f *check.Facts, b []byte) error {
 	if err := syaml.Unmarshal(b, &d); err != nil {
 		return err
 	}
+	f.Objects.Autoscalers = append(f.Objects.Autoscalers, check.AutoscalersOf(&d)...)
 	template := &d.Spec.Template
 	if check.ServerOf(&template.Spec) == check.Other {
 		return nil

@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
@@ -48,7 +47,7 @@ func Gather(ctx context.Context, c *cluster.Client, opts check.Options) (*check.
 	}
 	var wait sync.WaitGroup
 	for _, read := range []func(context.Context){
-		g.services, g.slices, g.deployments, g.budgets, g.config, g.kubelet, g.nodes, g.account,
+		g.services, g.slices, g.deployments, g.budgets, g.config, g.kubelets, g.nodes, g.account,
 	} {
 		wait.Go(func() { read(ctx) })
 	}
@@ -123,6 +122,7 @@ func (g *gatherer) deployments(ctx context.Context) {
 			if selector.Matches(labels.Set(d.Spec.Template.Labels)) {
 				f.Objects.Deployments = append(f.Objects.Deployments, d)
 			}
+			f.Objects.Autoscalers = append(f.Objects.Autoscalers, check.AutoscalersOf(&d)...)
 		}
 	})
 }
@@ -140,30 +140,6 @@ func (g *gatherer) config(ctx context.Context) {
 		return
 	}
 	g.set(ctx, "get", "configmaps", ns, err, func(f *check.Facts) { f.Objects.Config = m })
-}
-
-// kubelet reads what kubeadm gives all kubelets.
-func (g *gatherer) kubelet(ctx context.Context) {
-	m, err := g.client.Core.ConfigMaps(cluster.DefaultNamespace).Get(ctx, "kubelet-config", metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		g.unread("kubelet", "there is no ConfigMap kubelet-config: it is kubeadm's")
-		return
-	}
-	if err != nil {
-		g.unread("kubelet", g.client.Explain(ctx, "get", "configmaps", cluster.DefaultNamespace, err).Error())
-		return
-	}
-	var cfg struct {
-		ClusterDNS    []string `json:"clusterDNS"`
-		ClusterDomain string   `json:"clusterDomain"`
-	}
-	if err := yaml.Unmarshal([]byte(m.Data["kubelet"]), &cfg); err != nil || len(cfg.ClusterDNS) == 0 {
-		g.unread("kubelet", "the ConfigMap kubelet-config has no clusterDNS")
-		return
-	}
-	g.set(ctx, "", "", "", nil, func(f *check.Facts) {
-		f.Kubelet = &check.Kubelet{Addresses: cfg.ClusterDNS, Domain: cfg.ClusterDomain}
-	})
 }
 
 func (g *gatherer) unread(what, why string) {
