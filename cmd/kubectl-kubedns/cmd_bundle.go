@@ -23,6 +23,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
 )
 
 // logLimit bounds the log of one container.
@@ -41,7 +42,8 @@ func (a *app) bundleCommand() *cobra.Command {
 		Use:   "support-bundle",
 		Short: "Write the state of kube-dns into one archive, for a bug report",
 		Long: `Write the state of kube-dns into one archive, for a bug report: the checks, the objects of
-kube-dns, its status pages, metrics, names, logs and events.
+kube-dns, its status pages, metrics, names, logs and events. Its index.html has the findings,
+and a link to each file.
 
 Secrets are never read. Names of users and addresses are replaced by hashes, unless
 --names=plain. Read the archive before you publish it: names without dots in logs, such as
@@ -108,7 +110,8 @@ func hider(names, zone string) *bundle.Hider {
 
 // write writes all files of the bundle.
 func (f *bundleFlags) write(ctx context.Context, client *cluster.Client, w *bundle.Writer, got *check.Facts) error {
-	results, err := json.MarshalIndent(check.Run(got, nil, nil), "", "  ")
+	found := check.Run(got, nil, nil)
+	results, err := json.MarshalIndent(found, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -135,7 +138,9 @@ func (f *bundleFlags) write(ctx context.Context, client *cluster.Client, w *bund
 			return err
 		}
 	}
-	return nil
+	var lines bytes.Buffer
+	printTable(&report.Printer{Out: &lines}, found)
+	return w.AddIndex(strings.Split(strings.TrimSpace(lines.String()), "\n"))
 }
 
 // addObjects adds the objects of kube-dns.

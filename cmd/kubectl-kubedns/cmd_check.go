@@ -22,6 +22,7 @@ type checkFlags struct {
 	only, skip, files []string
 	failOn            string
 	wait              time.Duration
+	noHeaders         bool
 	opts              check.Options
 }
 
@@ -46,6 +47,7 @@ Checks:` + about.String(),
   kubectl kubedns check --outside example.com --fail-on warning
   kubectl kubedns check --wait 5m                        # after a roll-out
   kubectl kubedns check --only KD204 -o json
+  kubectl kubedns check -o name                          # codes of the checks with findings
   kubectl kustomize ./dns | kubectl kubedns check -f -   # before a roll-out, without a cluster`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runCheck(c.Context(), f, c.InOrStdin()) },
@@ -61,6 +63,7 @@ Checks:` + about.String(),
 		"check manifests in this `file` or directory, or stdin (-), without a cluster",
 	)
 	fs.StringVar(&f.failOn, "fail-on", string(check.Error), "`level` that makes the exit code 1: info, warning, error")
+	fs.BoolVar(&f.noHeaders, "no-headers", false, "leave out the headings and the sum")
 	fs.DurationVar(&f.wait, "wait", 0, "repeat for this `time` until there are no findings")
 	fs.StringVar(&f.opts.Outside, "outside", "", "also resolve this `name` at each pod")
 	fs.StringVar(&f.opts.Zone, "zone", "", "`zone` of the cluster (default: the one of the pods)")
@@ -68,10 +71,11 @@ Checks:` + about.String(),
 }
 
 func (a *app) runCheck(ctx context.Context, f *checkFlags, stdin io.Reader) error {
-	p, err := a.printer()
+	p, err := a.printer(report.Wide, report.Name)
 	if err != nil {
 		return err
 	}
+	p.NoHeaders = f.noHeaders
 	failOn, err := check.ParseLevel(f.failOn)
 	if err != nil {
 		return fmt.Errorf("--fail-on: %w", err)
@@ -131,7 +135,8 @@ var tones = map[check.Level]struct {
 // worse.
 func printResults(p *report.Printer, results []check.Result, failOn check.Level) error {
 	bad := check.Worst(results).AtLeast(failOn)
-	if p.Format != report.Table {
+	switch {
+	case p.Encodes():
 		if err := p.Encode(struct {
 			APIVersion string         `json:"apiVersion"`
 			Success    bool           `json:"success"`
@@ -139,7 +144,9 @@ func printResults(p *report.Printer, results []check.Result, failOn check.Level)
 		}{"v1", !bad, results}); err != nil {
 			return err
 		}
-	} else {
+	case p.Format == report.Name:
+		printCodes(p, results)
+	default:
 		printTable(p, results)
 	}
 	if bad {
@@ -148,7 +155,26 @@ func printResults(p *report.Printer, results []check.Result, failOn check.Level)
 	return nil
 }
 
+// printCodes prints the codes of the checks that have findings.
+func printCodes(p *report.Printer, results []check.Result) {
+	for _, r := range results {
+		if len(r.Findings) > 0 {
+			fmt.Fprintln(p.Out, r.Code)
+		}
+	}
+}
+
+// titles returns what each check looks at.
+func titles() map[string]string {
+	titles := map[string]string{}
+	for _, c := range check.Codes() {
+		titles[c[0]] = c[1]
+	}
+	return titles
+}
+
 func printTable(p *report.Printer, results []check.Result) {
+	about := titles()
 	const indent = "               "
 	counts := map[check.Level]int{}
 	skipped := map[string][]string{} // reason → codes
@@ -159,7 +185,7 @@ func printTable(p *report.Printer, results []check.Result) {
 			skipped[r.Text] = append(skipped[r.Text], r.Code)
 			continue
 		}
-		if r.Group != group {
+		if r.Group != group && !p.NoHeaders {
 			group = r.Group
 			fmt.Fprintln(p.Out, group)
 		}
@@ -177,14 +203,20 @@ func printTable(p *report.Printer, results []check.Result) {
 				fmt.Fprintf(p.Out, "%s%s\n", indent, f.Fix)
 			}
 		}
+		if p.Format == report.Wide {
+			fmt.Fprintf(p.Out, "%schecked: %s\n", indent, about[r.Code])
+		}
 	}
-	if len(skipped) > 0 {
+	if len(skipped) > 0 && !p.NoHeaders {
 		fmt.Fprintln(p.Out, "Skipped")
 	}
 	for _, why := range slices.SortedFunc(maps.Keys(skipped), func(a, b string) int {
 		return strings.Compare(skipped[a][0], skipped[b][0])
 	}) {
 		fmt.Fprintf(p.Out, "  %s: %s\n", strings.Join(skipped[why], ", "), why)
+	}
+	if p.NoHeaders {
+		return
 	}
 	fmt.Fprintf(p.Out, "ok: %d, warnings: %d, errors: %d, skipped: %d\n",
 		counts[check.OK]+counts[check.Info], counts[check.Warning], counts[check.Error], counts[check.Skipped])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +31,7 @@ type topFlags struct {
 	switchOn  time.Duration
 	watch     bool
 	clients   bool
+	noHeaders bool
 }
 
 // topPause is the time between two pictures of --watch.
@@ -49,6 +51,8 @@ cache answers most queries before they reach kube-dns; those are not counted.
 Exit codes: 0 shown, 2 could not find out.`,
 		Example: `  kubectl kubedns top --switch-on 5m --watch
   kubectl kubedns top --by name --rcode NXDOMAIN
+  kubectl kubedns top -o wide                    # with all response codes, and the error of counts
+  kubectl kubedns top --rcode NXDOMAIN -o name   # names alone
   kubectl kubedns top --by client --clients      # names of pods instead of addresses`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runTop(c.Context(), f) },
@@ -59,6 +63,7 @@ Exit codes: 0 shown, 2 could not find out.`,
 	fs.DurationVar(&f.window, "window", 5*time.Minute, "`time` to look back, 30s to 10m")
 	fs.IntVar(&f.limit, "limit", 20, "`number` of rows")
 	fs.DurationVar(&f.switchOn, "switch-on", 0, "first switch the query log on, for this `time` (at most 15m)")
+	fs.BoolVar(&f.noHeaders, "no-headers", false, "leave out the headings and the sum")
 	fs.BoolVar(&f.watch, "watch", false, "repeat until Ctrl-C")
 	fs.BoolVar(&f.clients, "clients", false, "show names of pods instead of addresses of clients; lists all pods")
 	return cmd
@@ -86,10 +91,11 @@ func checkSwitchOn(d time.Duration) error {
 }
 
 func (a *app) runTop(ctx context.Context, f *topFlags) error {
-	p, err := a.printer()
+	p, err := a.printer(report.Wide, report.Name)
 	if err != nil {
 		return err
 	}
+	p.NoHeaders = f.noHeaders
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -248,28 +254,40 @@ func nameClients(ctx context.Context, client *cluster.Client, lines []queries.Li
 }
 
 func printTop(p *report.Printer, f *topFlags, sum queries.Sum) error {
-	if p.Format != report.Table {
+	switch {
+	case p.Encodes():
 		return p.Encode(struct {
 			APIVersion string `json:"apiVersion"`
 			By         string `json:"by"`
 			queries.Sum
 		}{"v1", f.by, sum})
-	}
-	if len(sum.Lines) == 0 {
+	case p.Format == report.Name:
+		for _, l := range sum.Lines {
+			fmt.Fprintln(p.Out, l.Key)
+		}
+		return nil
+	case len(sum.Lines) == 0 && !p.NoHeaders:
 		fmt.Fprintf(p.Out, "no query has been counted yet in %d pods: --watch repeats\n", sum.Pods)
 		return nil
 	}
 	columns := []string{"QUERIES", "/S", "SHARE", "NXDOMAIN", "SERVFAIL", "TYPES", strings.ToUpper(f.by)}
+	if p.Format == report.Wide {
+		columns = append(columns, "RCODES", "TOO HIGH BY")
+	}
 	var rows [][]string
 	worst := 0.0
 	for _, l := range sum.Lines {
 		worst = max(worst, l.Error/max(1, l.Queries))
-		rows = append(rows, []string{
+		row := []string{
 			fmt.Sprintf("%.0f", l.Queries), fmt.Sprintf("%.1f", l.PerSecond), percent(l.Share),
 			percent(l.ShareOf("NXDOMAIN")), percent(l.ShareOf("SERVFAIL")), l.TypeNames(), l.Key,
-		})
+		}
+		if p.Format == report.Wide {
+			row = append(row, strings.Join(slices.Sorted(maps.Keys(l.Rcodes)), ","), fmt.Sprintf("%.0f", l.Error))
+		}
+		rows = append(rows, row)
 	}
-	if err := p.Rows(columns, rows); err != nil {
+	if err := p.Rows(columns, rows); err != nil || p.NoHeaders {
 		return err
 	}
 	fmt.Fprintf(p.Out, "%d pods, %.0f queries in %.0f s (%.1f/s)", sum.Pods, sum.Queries, sum.Window, sum.PerSecond)

@@ -74,6 +74,16 @@ func TestTopClients(t *testing.T) {
 			t.Errorf("want %q, got:\n%s", want, out)
 		}
 	}
+	for format, want := range map[string]string{
+		"name":  "shop/web-0\n192.0.2.8\nshop/web-0\n",
+		"table": "15  0.2  50%  0%    0%  A     shop/web-0\n",
+		"wide":  "AAAA  shop/web-0  NXDOMAIN  0\n",
+	} {
+		code, text, errOut := runCommand(t, "top", "--by", "client", "--clients", "-s", url, "--no-headers", "-o", format)
+		if code != codeOK || !strings.Contains(text, want) || strings.Contains(text, "QUERIES") || strings.Contains(text, "1 pods") {
+			t.Errorf("-o %s: got code %d, want %q, got:\n%s%s", format, code, want, text, errOut)
+		}
+	}
 	if strings.Contains(out, "host-0") || strings.Contains(out, "192.0.2.7") || strings.Contains(out, "2001:db8::7") {
 		t.Errorf("the address of a node is no pod, and both addresses of a pod are one:\n%s", out)
 	}

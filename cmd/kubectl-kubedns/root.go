@@ -64,7 +64,7 @@ Exit codes: 0 fine, 1 findings, 2 could not find out.`,
 	})
 	fs := root.PersistentFlags()
 	a.conn.Bind(fs)
-	fs.StringVarP(&a.output, "output", "o", "table", "`format` of the output: "+report.FormatNames())
+	fs.StringVarP(&a.output, "output", "o", "table", "`format` of the output: "+report.FormatNames()+" (check and top: also wide, name)")
 	fs.BoolVar(&a.noColor, "no-color", false, "do not colour the output (also NO_COLOR, TERM=dumb)")
 	fs.DurationVar(&a.timeout, "timeout", 30*time.Second, "`time` after which the command gives up")
 	root.AddCommand(
@@ -80,9 +80,10 @@ Exit codes: 0 fine, 1 findings, 2 could not find out.`,
 	return root
 }
 
-// printer returns what writes the output of a command, in the format of -o.
-func (a *app) printer() (*report.Printer, error) {
-	format, err := report.ParseFormat(a.output)
+// printer returns what writes the output of a command, in the format of -o: table, json,
+// yaml, or one of extra.
+func (a *app) printer(extra ...report.Format) (*report.Printer, error) {
+	format, err := report.ParseFormat(a.output, extra...)
 	if err != nil {
 		return nil, fmt.Errorf("--output: %w", err)
 	}

@@ -43,6 +43,11 @@ func (w *Writer) Add(name string, body []byte) error {
 	if w.Hide != nil {
 		body = []byte(w.Hide.Text(string(body)))
 	}
+	return w.add(name, body)
+}
+
+// add writes a file as it is.
+func (w *Writer) add(name string, body []byte) error {
 	header := &tar.Header{Name: w.dir + "/" + name, Mode: 0o644, Size: int64(len(body)), ModTime: w.now}
 	if err := w.tar.WriteHeader(header); err != nil {
 		return err

@@ -68,3 +68,52 @@ func TestArchive(t *testing.T) {
 		t.Errorf("got %d files, want 2", n)
 	}
 }
+
+// The index links each file, also those whose names look like secrets.
+func TestIndex(t *testing.T) {
+	var b bytes.Buffer
+	w := NewWriter(&b, "kube-dns", time.Unix(0, 0), NewHider([]byte("secret"), "cluster.local"))
+	for _, name := range []string{"check.json", "pods/a/kubedns.previous.log", "pods/a/status page"} {
+		if err := w.Add(name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.AddIndex([]string{"fail <b> at 192.0.2.1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	zip, err := gzip.NewReader(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := tar.NewReader(zip)
+	var last *tar.Header
+	var page []byte
+	for {
+		h, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = h
+		page, _ = io.ReadAll(files)
+	}
+	if last.Name != "kube-dns/index.html" {
+		t.Fatalf("the last file is %s", last.Name)
+	}
+	for _, want := range []string{
+		`href="./check.json"`, `href="./pods/a/kubedns.previous.log"`, `href="./pods/a/status%20page"`, "<h2>pods/a</h2>",
+		"fail &lt;b&gt; at addr-",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("want %s in:\n%s", want, page)
+		}
+	}
+	if strings.Contains(string(page), "192.0.2.1") {
+		t.Errorf("an address is not hidden:\n%s", page)
+	}
+}

@@ -1,11 +1,11 @@
 package move
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -54,7 +54,7 @@ func (r *replacement) run(ctx context.Context) error {
 		return err
 	}
 	if err := r.finish(ctx); err != nil {
-		return fmt.Errorf("%w. The Service leads to the new pods. The same command goes on", err)
+		return r.unfinished(err, "the new pods")
 	}
 	return nil
 }
@@ -242,9 +242,10 @@ func (r *replacement) patch(ctx context.Context, to rollout, strategy map[string
 		"strategy": strategy, "minReadySeconds": to.MinReadySeconds, "progressDeadlineSeconds": to.ProgressDeadlineSeconds,
 	}
 	if len(to.Images) > 0 {
-		var containers []map[string]string
-		for _, name := range slices.Sorted(maps.Keys(to.Images)) {
-			containers = append(containers, map[string]string{"name": name, "image": to.Images[name]})
+		var containers []map[string]string // all of them: they keep their order
+		for _, c := range r.from.Spec.Template.Spec.Containers {
+			image := cmp.Or(to.Images[c.Name], r.before.Images[c.Name])
+			containers = append(containers, map[string]string{"name": c.Name, "image": image})
 		}
 		spec["template"] = map[string]any{"spec": map[string]any{"containers": containers}}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -21,18 +22,28 @@ const (
 	Table Format = "table"
 	JSON  Format = "json"
 	YAML  Format = "yaml"
+	// Wide is a table with more in it, and Name has the names of its rows alone. Only commands
+	// that print rows have them.
+	Wide Format = "wide"
+	Name Format = "name"
 )
 
 // FormatNames returns the formats as help shows them.
-func FormatNames() string { return "table, json, yaml" }
+func FormatNames(extra ...Format) string {
+	names := []string{string(Table), string(JSON), string(YAML)}
+	for _, f := range extra {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}
 
-// ParseFormat returns the format of a name.
-func ParseFormat(name string) (Format, error) {
-	switch f := Format(name); f {
-	case Table, JSON, YAML:
+// ParseFormat returns the format of a name: table, json, yaml, or one of extra.
+func ParseFormat(name string, extra ...Format) (Format, error) {
+	f := Format(name)
+	if f == Table || f == JSON || f == YAML || slices.Contains(extra, f) {
 		return f, nil
 	}
-	return "", fmt.Errorf("%q is no format: write one of %s", name, FormatNames())
+	return "", fmt.Errorf("%q is no format: write one of %s", name, FormatNames(extra...))
 }
 
 // Colored reports whether w is a terminal that shows colours, by NO_COLOR and TERM.
@@ -50,7 +61,12 @@ type Printer struct {
 	Out    io.Writer
 	Format Format
 	Color  bool
+	// NoHeaders leaves headings and sums out.
+	NoHeaders bool
 }
+
+// Encodes reports whether the output is for programs.
+func (p *Printer) Encodes() bool { return p.Format == JSON || p.Format == YAML }
 
 // Encode writes v as JSON or YAML. Its fields have JSON tags.
 func (p *Printer) Encode(v any) error {
@@ -71,7 +87,7 @@ func (p *Printer) Encode(v any) error {
 // Rows writes a table. columns may be nil: then the table has no heading.
 func (p *Printer) Rows(columns []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
-	if columns != nil {
+	if columns != nil && !p.NoHeaders {
 		fmt.Fprintln(tw, strings.Join(columns, "\t"))
 	}
 	for _, row := range rows {
