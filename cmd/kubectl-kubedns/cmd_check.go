@@ -207,6 +207,16 @@ func printTable(p *report.Printer, results []check.Result) {
 			fmt.Fprintf(p.Out, "%schecked: %s\n", indent, about[r.Code])
 		}
 	}
+	printSkipped(p, skipped)
+	if p.NoHeaders {
+		return
+	}
+	fmt.Fprintf(p.Out, "ok: %d, warnings: %d, errors: %d, skipped: %d\n",
+		counts[check.OK]+counts[check.Info], counts[check.Warning], counts[check.Error], counts[check.Skipped])
+}
+
+// printSkipped prints the checks that were skipped, by reason.
+func printSkipped(p *report.Printer, skipped map[string][]string) {
 	if len(skipped) > 0 && !p.NoHeaders {
 		fmt.Fprintln(p.Out, "Skipped")
 	}
@@ -215,9 +225,4 @@ func printTable(p *report.Printer, results []check.Result) {
 	}) {
 		fmt.Fprintf(p.Out, "  %s: %s\n", strings.Join(skipped[why], ", "), why)
 	}
-	if p.NoHeaders {
-		return
-	}
-	fmt.Fprintf(p.Out, "ok: %d, warnings: %d, errors: %d, skipped: %d\n",
-		counts[check.OK]+counts[check.Info], counts[check.Warning], counts[check.Error], counts[check.Skipped])
 }

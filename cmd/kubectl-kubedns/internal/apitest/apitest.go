@@ -93,7 +93,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 
 // copy connects a stream with the address that serves the port.
 func (s *Server) copy(stream httpstream.Stream, port string) {
-	defer stream.Reset()
+	defer func() { _ = stream.Reset() }() // it may have been closed
 	conn, err := net.Dial("tcp", s.ports[port])
 	if err != nil {
 		return

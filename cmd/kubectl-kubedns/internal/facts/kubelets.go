@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,7 +30,7 @@ type kubeletConfig struct {
 func (g *gatherer) kubelets(ctx context.Context) {
 	shared, sharedErr := g.kubeadmConfig(ctx)
 	own, ownErr := g.nodeConfigs(ctx)
-	if all := append(own, shared...); len(all) > 0 {
+	if all := slices.Concat(own, shared); len(all) > 0 {
 		g.set(ctx, "", "", "", nil, func(f *check.Facts) { f.Kubelets = all })
 		return
 	}
