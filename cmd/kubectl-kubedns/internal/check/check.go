@@ -74,7 +74,7 @@ var checks = []check{
 	{"KD101", "Service", "the Service selects pods, has port 53, and is the kubelets' cluster DNS", checkService},
 	{"KD102", "Service", "two or more kube-dns pods are ready, and no others answer", checkEndpoints},
 	{"KD103", "Service", "the zone is the same everywhere", checkZone},
-	{"KD104", "Service", "no other Deployment, budget or affinity means the same pods", checkOwners},
+	{"KD104", "Service", "no other Deployment, budget, autoscaler or affinity means the same pods", checkOwners},
 	{"KD105", "Service", "pods are on different nodes, with priority and resources", checkPlacement},
 	{"KD201", "Pods", "all parts of each pod work", checkHealth},
 	{"KD202", "Pods", "images have a registry and a tag, and versions are equal", checkVersions},
