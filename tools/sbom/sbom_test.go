@@ -149,7 +149,7 @@ func TestModules(t *testing.T) {
 			{Path: "example.org/a", Version: "v1.0.0", Sum: "h1:a"},
 			{Path: "example.org/b", Version: "v1.0.0",
 				Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}},
-			{Path: "example.org/c", Version: "v0.0.0", Replace: &debug.Module{Path: "../.."}},
+			{Path: "example.org/c", Version: "v0.0.0", Replace: &debug.Module{Path: "../..", Version: "(devel)"}},
 		},
 	}
 	d, err := newDocument("image", "v2", time.Time{}, contents{

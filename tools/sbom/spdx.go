@@ -68,7 +68,7 @@ func (d *document) program(image common.ElementID, p program, version string, li
 		}
 		switch r := m.Replace; {
 		case r == nil:
-		case r.Version == "": // a folder next to the program: our own module
+		case r.Version == "" || r.Version == "(devel)": // a folder next to the program: our own module
 			m = &debug.Module{Path: m.Path, Version: version}
 		default:
 			m = r // its license is filed by the name that it replaces
