@@ -20,6 +20,7 @@ import (
 type internet struct {
 	a, aaaa map[string]string
 	lame    bool // sends NXDOMAIN for AAAA of names without one
+	noSOA   bool // sends no SOA, as dnsmasq for its own names
 
 	mu    sync.Mutex
 	asked map[string]int
@@ -54,7 +55,7 @@ func (n *internet) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 			m.Answer = append(m.Answer, rr)
 		}
 	}
-	if len(m.Answer) == 0 {
+	if len(m.Answer) == 0 && !n.noSOA {
 		m.Ns = []dns.RR{&dns.SOA{
 			Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 300},
 			Ns:  ".", Mbox: ".", Minttl: 45,
@@ -189,6 +190,22 @@ func TestAutopathWithLameUpstream(t *testing.T) {
 	reply := dnstest.Exchange(t, addr, dnstest.Query("git.dev.ns.svc.cluster.local", dns.TypeAAAA), false)
 	if got := brief(reply); got != "CNAME git.dev.corp.example." {
 		t.Error(got)
+	}
+}
+
+// An upstream may send NODATA without SOA: both families still agree on the candidate.
+func TestAutopathWithoutSOA(t *testing.T) {
+	n := &internet{noSOA: true, a: map[string]string{
+		"git.dev.corp.example.": "git.dev.corp.example. 300 IN A 192.0.2.3", "git.dev.": "git.dev. 300 IN A 203.0.113.66",
+	}}
+	addr := autopathServer(t, n, skydns.Options{Autopath: true})
+	for qtype, want := range map[uint16]string{
+		dns.TypeA: "CNAME git.dev.corp.example. A 192.0.2.3", dns.TypeAAAA: "CNAME git.dev.corp.example.",
+	} {
+		reply := dnstest.Exchange(t, addr, dnstest.Query("git.dev.ns.svc.cluster.local", qtype), false)
+		if got := brief(reply); got != want {
+			t.Errorf("%s: %s, want %s", dns.Type(qtype), got, want)
+		}
 	}
 }
 

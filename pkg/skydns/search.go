@@ -101,7 +101,7 @@ func (z searcher) try(ctx context.Context, wait bool, name string, qtype uint16)
 		return exists, c, nil
 	case err != nil, c.rcode == dns.RcodeServerFailure, other.rcode == dns.RcodeServerFailure:
 		return unclear, c, err
-	case hasAddress(other, otherType) && len(c.soa) > 0:
+	case hasAddress(other, otherType):
 		c.rcode = dns.RcodeSuccess
 		return exists, c, nil
 	case isAbsent(c) && isAbsent(other):
