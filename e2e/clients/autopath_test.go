@@ -134,7 +134,7 @@ const lookupVariable = "KUBE_DNS_CLIENTS_LOOKUP"
 func lookUp(name string) error {
 	addrs, err := goLookup("")(context.Background(), name)
 	if errors.Is(err, errNotFound) {
-		return errors.New("Name or service not known") //nolint:staticcheck // as the C library prints it
+		return errors.New("Name or service not known") // as the C library prints it
 	}
 	for _, addr := range addrs {
 		fmt.Println(addr)
