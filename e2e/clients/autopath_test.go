@@ -123,7 +123,7 @@ func searchClients(t *testing.T, dir string) map[string]lookup {
 		"glibc":  program(nil, filepath.Join(dir, "bin/glibc")),
 		"musl":   program(nil, filepath.Join(dir, "bin/musl")),
 		"c-ares": program(nil, filepath.Join(dir, "bin/cares")),
-		"Go":     program([]string{lookupVariable + "=1"}, self),
+		"Go":     program([]string{lookupVariable + "=1", "GORACE=atexit_sleep_ms=0"}, self),
 	}
 }
 
