@@ -112,8 +112,8 @@ func TestAutopath(t *testing.T) {
 	}
 }
 
-// searchClients returns the clients. Each look-up is a process of its own, which reads
-// resolv.conf anew.
+// searchClients returns the clients. Each look-up is a process of its own, since resolvers
+// read resolv.conf at their start.
 func searchClients(t *testing.T, dir string) map[string]lookup {
 	self, err := os.Executable()
 	if err != nil {
