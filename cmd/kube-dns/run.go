@@ -100,7 +100,8 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	}
 	p.status = &status{
 		zone: p.zone, settings: p.settings, inputs: p.inputs, keeper: p.keeper, draining: draining,
-		queries: p.queries, serving: p.server.Alive, history: newHistory(p.registry), version: cli.Version(), start: time.Now(), log: log,
+		queries: p.queries, serving: p.server.Alive, history: newHistory(p.registry),
+		version: cli.Version(), start: time.Now(), log: log,
 	}
 	p.status.registerReady(p.registry)
 	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)

@@ -30,18 +30,6 @@ func CPU(pid int) float64 {
 	return sum
 }
 
-// Split returns the user and the system time of a process and its children in seconds, to
-// 10 ms.
-func Split(pid int) (user, system float64) {
-	for _, p := range family(pid) {
-		if f := stat(fmt.Sprintf("/proc/%d/stat", p)); len(f) > 14 {
-			user += number(f[11]) / 100
-			system += number(f[12]) / 100
-		}
-	}
-	return user, system
-}
-
 // Memory is a process's memory in MiB with that of its children. Shared pages count once.
 type Memory struct {
 	RSS  float64 // now

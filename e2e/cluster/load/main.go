@@ -54,7 +54,9 @@ func main() {
 	flag.IntVar(&o.namespaces, "namespaces", 10, "namespaces to spread the Services over")
 	flag.StringVar(&o.prefix, "prefix", "load", "first part of every namespace's name")
 	flag.BoolVar(&o.dualStack, "dual-stack", false, "make the Services with a ClusterIP dual stack")
-	flag.StringVar(&o.ipBase, "cluster-ip-base", "", "number the ClusterIPs from here on (e.g. 10.100.0.0) instead of\nhaving the API server choose them, which it does one at a time;\nonly for a cluster where no other Service got an address in that range")
+	flag.StringVar(&o.ipBase, "cluster-ip-base", "", "number the ClusterIPs from here on (e.g. 10.100.0.0) instead of\n"+
+		"having the API server choose them, which it does one at a time;\n"+
+		"only for a cluster where no other Service got an address in that range")
 	flag.StringVar(&o.ip6Base, "cluster-ip6-base", "", "the same for IPv6, with -dual-stack (e.g. fd00:10:96::1000)")
 	flag.BoolVar(&o.hostnames, "hostnames", false, "give every headless endpoint a host name")
 	flag.Float64Var(&o.qps, "qps", 0, "requests a second (0: no limit)")

@@ -71,7 +71,8 @@ func (a *Agent) Handler() http.Handler {
 		a.unready.Store(r.FormValue("ok") == "false")
 	})
 	mux.HandleFunc("GET /ask", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, Ask(r.Context(), r.FormValue("server"), r.FormValue("name"), r.FormValue("type"), r.FormValue("tcp") == "true"))
+		tcp := r.FormValue("tcp") == "true"
+		reply(w, Ask(r.Context(), r.FormValue("server"), r.FormValue("name"), r.FormValue("type"), tcp))
 	})
 	mux.HandleFunc("GET /resolve", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, resolve(r.Context(), r.FormValue("name")))

@@ -160,7 +160,8 @@ func (l *load) ask(network string, n int) {
 	}
 	if len(a.Failures) < 20 {
 		q := l.opts.Questions[i]
-		a.Failures = append(a.Failures, fmt.Sprintf("%d ms: %s %s over %s from %s: %s", began.Milliseconds(), q.Name, q.Type, network, from, what))
+		a.Failures = append(a.Failures, fmt.Sprintf("%d ms: %s %s over %s from %s: %s",
+			began.Milliseconds(), q.Name, q.Type, network, from, what))
 	}
 }
 
