@@ -107,9 +107,17 @@ func TestQueryLog(t *testing.T) {
 	if row := report.Rows[0]; row.Name != "web.prod.svc.cluster.local." || row.Types["A"] == 0 {
 		t.Errorf("got %+v", report)
 	}
-	for from, want := range map[string]bool{"127.0.0.1:1": true, "10.1.2.3:1": false} {
+	for _, tt := range []struct {
+		from, host string
+		want       bool
+	}{
+		{"127.0.0.1:1", "localhost:8081", true},
+		{"127.0.0.1:1", "rebound.example.com:8081", false},
+		{"10.1.2.3:1", "10.1.2.4:8081", false},
+	} {
+		from, want := tt.from, tt.want
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		r.RemoteAddr = from
+		r.RemoteAddr, r.Host = tt.from, tt.host
 		w := httptest.NewRecorder()
 		p.status.handler().ServeHTTP(w, r)
 		page := w.Body.String()
@@ -138,7 +146,7 @@ func TestQueryLogAccess(t *testing.T) {
 		for _, request := range []string{"POST /querylog", "PUT /querylog", "GET /querylog", "GET /top"} {
 			method, path, _ := strings.Cut(request, " ")
 			r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
-			r.RemoteAddr = tt.from
+			r.RemoteAddr, r.Host = tt.from, "localhost:8081"
 			w := httptest.NewRecorder()
 			p.status.handler().ServeHTTP(w, r)
 			if w.Code != tt.want {
@@ -187,7 +195,7 @@ func TestLevelAccess(t *testing.T) {
 	p := startProcess(t, "--querylog-allow=any")
 	for from, want := range map[string]int{"127.0.0.1:1": 400, "10.1.2.3:1": 403} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/debug/flags/v", strings.NewReader("many"))
-		r.RemoteAddr = from
+		r.RemoteAddr, r.Host = from, "localhost:8081"
 		w := httptest.NewRecorder()
 		p.status.handler().ServeHTTP(w, r)
 		if w.Code != want {

@@ -20,6 +20,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
+	"github.com/kube-dns/kube-dns/internal/docs"
 )
 
 // corefile answers every query as the agent.
@@ -159,6 +160,9 @@ func startAndStop(t *testing.T, install func(*testing.T, world.Namespace)) []wor
 	world.WantServer(t, "agent", w.Pod, world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6)
 	world.WantServer(t, "agent", w.Node, world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6)
 	metrics := n.get("http://127.0.0.1:9353/metrics")
+	if err := docs.CompareStartValues("node-cache", metrics+"\n"); err != nil {
+		t.Error(err)
+	}
 	for _, labels := range []string{
 		`address="169.254.20.10",family="1"`, `address="10.96.0.10",family="1"`,
 		`address="fd00:20::10",family="2"`, `address="fd00:96::10",family="2"`,

@@ -5,6 +5,7 @@
 //	ask SERVER NAME TYPE [pattern...] repeats a DNS query until the reply matches
 //	golden FILE GOLDEN [pattern]      compares files; skips lines that match the pattern
 //	term                              sends SIGTERM to the background commands
+//	values COMMAND URL                compares label values with docs/metrics.md
 //
 // get and ask leave the reply in stdout. They wait long, because tests do not measure
 // time.
@@ -32,6 +33,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/internal/docs"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -57,6 +59,7 @@ func Commands(dir string) map[string]func(ts *testscript.TestScript, neg bool, a
 		"ask":    usage(3, "ask server name type [pattern...]", ask),
 		"golden": usage(2, "golden file golden [pattern]", compare),
 		"term":   usage(0, "term", term),
+		"values": usage(2, "values command url", values),
 	}
 }
 
@@ -131,6 +134,20 @@ func until(ts *testscript.TestScript, patterns []string, f func() (string, error
 			ts.Fatalf("error %v, no match for %q in\n%s", err, missing, text)
 		}
 	}
+}
+
+// values compares what a command exports with docs/metrics.md.
+func values(ts *testscript.TestScript, args []string) {
+	var scrape string
+	until(ts, nil, func() (string, error) {
+		status, body, err := fetch(args[1])
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
+		}
+		scrape = body
+		return "", err
+	})
+	ts.Check(docs.CompareStartValues(args[0], scrape))
 }
 
 func golden(ts *testscript.TestScript, dir string, args []string) {

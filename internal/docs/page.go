@@ -3,6 +3,7 @@ package docs
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,29 +16,43 @@ import (
 // folder has the pages, relative to the folder of a command.
 const folder = "../../docs"
 
-// check compares a section of a page, such as "flags.md", with the wanted text. With the
-// flag -update of the test binary it writes the section.
+// check reports what compare returns.
 func check(t *testing.T, page, section, want string) {
 	t.Helper()
-	path := filepath.Join(folder, page)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	if err := compare(page, section, want); err != nil {
+		t.Error(err)
 	}
-	got, err := cutSection(string(text), section)
+}
+
+// compare compares a section of a page, such as "flags.md", with the wanted text. With the
+// flag -update of the test binary it writes the section.
+func compare(page, name, want string) error {
+	got, err := section(page, name)
 	if err != nil {
-		t.Fatalf("%s: %v", path, err)
+		return err
 	}
 	diff := cmp.Diff(got, want)
 	switch {
 	case diff == "":
-	case !updating():
-		t.Errorf("docs/%s is stale: run \"go test ./cmd/... -run TestDocs -update\" (-page +command):\n%s", page, diff)
-	default:
-		if err := rewrite(path, section, want); err != nil {
-			t.Fatal(err)
-		}
+		return nil
+	case updating():
+		return rewrite(filepath.Join(folder, page), name, want)
 	}
+	return fmt.Errorf("docs/%s is stale: run \"go test ./cmd/... -update\" (-page +command):\n%s", page, diff)
+}
+
+// section returns the text of a section of a page.
+func section(page, name string) (string, error) {
+	path := filepath.Join(folder, page)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	got, err := cutSection(string(text), name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return got, nil
 }
 
 // updating reports whether the flag -update is set. Package clitest defines it.

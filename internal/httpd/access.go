@@ -2,8 +2,10 @@ package httpd
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 )
 
 // An Access is who may use a handler for operators.
@@ -28,27 +30,44 @@ func ParseAccess(text string) (Access, error) {
 	return "", fmt.Errorf("want %s, %s or %s", NoAccess, Loopback, Anyone)
 }
 
-// Allows reports whether a client may use the handler.
+// Allows reports whether a client may use the handler. A client on loopback may be the
+// browser of an operator: it has to name an address or localhost.
 func (a Access) Allows(r *http.Request) bool {
-	switch a {
-	case Anyone:
-		return true
-	case Loopback:
-		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		return err == nil && from.Addr().Unmap().IsLoopback()
+	if fromLoopback(r) {
+		return a != NoAccess && isLocalHost(r.Host)
 	}
-	return false
+	return a == Anyone
+}
+
+func fromLoopback(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback()
 }
 
 // Guard serves h to clients that a allows. All others get status 403 and why. A page of
-// another site cannot change anything through the browser of an operator.
+// another site cannot read or change anything through the browser of an operator.
 func (a Access) Guard(why string, h http.Handler) http.Handler {
 	h = http.NewCrossOriginProtection().Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !a.Allows(r) {
+		switch {
+		case a.Allows(r):
+			h.ServeHTTP(w, r)
+		case a != NoAccess && fromLoopback(r):
+			http.Error(w, fmt.Sprintf("the host %q is not served: use localhost or an IP address", r.Host),
+				http.StatusMisdirectedRequest)
+		default:
 			http.Error(w, why, http.StatusForbidden)
-			return
 		}
-		h.ServeHTTP(w, r)
 	})
+}
+
+// isLocalHost reports whether a Host header is an address or localhost. The name of a
+// site whose DNS records lead to this address (DNS rebinding) is neither.
+func isLocalHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.EqualFold(host, "localhost")
 }

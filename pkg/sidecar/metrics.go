@@ -3,8 +3,11 @@ package sidecar
 import (
 	"sync/atomic"
 
+	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/kube-dns/kube-dns/internal/rcode"
 
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
@@ -71,6 +74,9 @@ type probeMetrics struct {
 // Compat: the label stands inside the first two names; dashboards use these.
 func (m *Metrics) forProbe(label string) *probeMetrics {
 	result := func(name string) prometheus.Counter { return m.results.WithLabelValues(label, name) }
+	for _, code := range []int{dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeServerFailure, dns.RcodeRefused} {
+		m.replies.WithLabelValues(label, rcode.Text(code)) // those that name servers send
+	}
 	return &probeMetrics{
 		latency: m.factory.NewHistogram(prometheus.HistogramOpts{
 			Namespace: m.namespace, Subsystem: "probe", Name: label + "_latency_ms",

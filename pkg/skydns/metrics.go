@@ -134,8 +134,8 @@ func (m *metrics) sum(get func(*counters) *atomic.Uint64) (n uint64) {
 	return n + get(m.shared).Load()
 }
 
-// Collect implements prometheus.Collector. Compat: a series appears when it is first
-// counted. Those of SERVFAIL, which alerts read, are there from the start.
+// Collect implements prometheus.Collector. Compat: a legacy series appears when it is first
+// counted. Durations, and replies of SERVFAIL, which alerts read, are there from the start.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	emit := func(d *prometheus.Desc, n uint64, labels ...string) {
 		if n > 0 {
@@ -205,9 +205,6 @@ func (m *metrics) collectDurations(
 				legacy[durationBounds[i].Seconds()] += n
 			}
 		})
-	if n == 0 {
-		return 0, 0
-	}
 	nanos := m.sum(func(c *counters) *atomic.Uint64 { return &c.nanos[sys][via] })
 	took = time.Duration(nanos).Seconds()
 	proto, name := transportNames[via], systemNames[sys]

@@ -87,16 +87,26 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// begin makes the series that alerts need: the first event of a series that is
-// new to Prometheus is no increase.
+// begin makes the series whose labels are finite: the first event of a series that is new
+// to Prometheus is no increase.
 func (m *Metrics) begin() {
 	for _, role := range []string{roleServices, roleEndpoints, roleConfigMaps} {
 		for _, reason := range listwatch.Reasons() {
 			m.errors.WithLabelValues(role, string(reason))
 		}
+		m.watches.WithLabelValues(role)
+		for _, mode := range []string{"paged", "streamed"} {
+			m.lists.WithLabelValues(role, mode)
+		}
 	}
 	for _, role := range []string{roleServices, roleEndpoints} {
 		m.differences.WithLabelValues(role)
+		for _, result := range []string{auditOK, auditDifferent, auditUnclear, auditUnsupported, auditSkipped, auditError} {
+			m.audits.WithLabelValues(role, result)
+		}
+	}
+	for _, reason := range []string{"silent", "refused"} {
+		m.streamingOff.WithLabelValues(reason)
 	}
 }
 

@@ -75,8 +75,13 @@ var advice = map[Reason]string{
 		"API server",
 }
 
-// Reasons returns the classes that need a change of the configuration.
-func Reasons() []Reason { return slices.Sorted(maps.Keys(advice)) }
+// passing are the classes of errors that may pass.
+var passing = []Reason{
+	ConnectionRefused, ConnectionLost, Unreachable, NameResolution, Timeout, TooManyRequests, ServerError, Other,
+}
+
+// Reasons returns all classes.
+func Reasons() []Reason { return slices.Concat(slices.Sorted(maps.Keys(advice)), passing) }
 
 // AdviceFor returns what to change about an error with a resource; nothing when it
 // may pass.
