@@ -13,31 +13,31 @@ func podBoard() Board {
 func podHealth() Row {
 	return Row{"Health", []Panel{
 		{
-			Kind: Number, Title: "Pods that are not ready", Unit: units.Short, Red: 1,
+			Kind: Number, Width: 3, Title: "Pods that are not ready", Unit: units.Short, Red: 1,
 			Help:    "Pods whose kube-dns wants no queries yet.",
 			Targets: one(`sum(1 - kubedns_ready{$s})`, ""),
 		},
 		{
-			Kind: Number, Title: "Watches open", Unit: units.Short, Help: "Each pod has two watches of the API server.",
+			Kind: Number, Width: 3, Title: "Watches open", Unit: units.Short, Help: "Each pod has two watches of the API server.",
 			Targets: one(`sum(kubedns_api_watch_connected{$s})`, ""),
 		},
 		{
-			Kind: Number, Title: "Failed probes", Unit: units.Short, Red: 4,
+			Kind: Number, Width: 3, Title: "Failed probes", Unit: units.Short, Red: 4,
 			Help:    "The most probes in a row that failed, of all probes.",
 			Targets: one(`max(kubedns_probe_consecutive_failures{$s})`, ""),
 		},
 		{
-			Kind: Number, Title: "Refused configurations", Unit: units.Short, Red: 1,
+			Kind: Number, Width: 3, Title: "Refused configurations", Unit: units.Short, Red: 1,
 			Help:    "Processes that refused the newest ConfigMap.",
 			Targets: one(`sum(1 - kubedns_config_valid{$s}) + (count(kubedns_nanny_config_refused{$s} == 1) or vector(0))`, ""),
 		},
 		{
-			Kind: Number, Title: "dnsmasq down", Unit: units.Short, Red: 1,
+			Kind: Number, Width: 3, Title: "dnsmasq down", Unit: units.Short, Red: 1,
 			Help:    "Pods whose dnsmasq does not answer its nanny.",
 			Targets: one(`sum(1 - kubedns_nanny_dnsmasq_up{$s})`, ""),
 		},
 		{
-			Kind: Table, Title: "Versions", Unit: units.NoUnit,
+			Kind: Table, Width: 9, Title: "Versions", Unit: units.NoUnit,
 			Help:    "The versions of the three commands and of dnsmasq in each pod.",
 			Targets: []Target{{`kubedns_build_info{$s}`, ""}, {`kubedns_nanny_dnsmasq_info{$s}`, ""}},
 		},
@@ -205,12 +205,12 @@ func fleetDifferences() Row {
 			Targets: one(`count(count_values by (namespace) ("digest", kubedns_zone_digest{$s}))`, ""),
 		},
 		{
-			Title: "Changes of the zone", Unit: units.Short,
+			Title: "Changes of the zone", Unit: units.Short, Width: 12,
 			Help:    "Changes of the data by pod; a pod at 0 below others stands still.",
 			Targets: one(`changes(kubedns_zone_digest{$s}[$i])`, "{{pod}}"),
 		},
 		{
-			Kind: Timeline, Title: "Configuration in use", Unit: units.NoUnit,
+			Kind: Timeline, Title: "Configuration in use", Unit: units.NoUnit, Width: 24,
 			Help:    "Each version of the configuration and the pods that use it.",
 			Targets: one(`kubedns_config_info{$s}`, "{{pod}} {{source}} {{version}}"),
 		},
