@@ -70,7 +70,7 @@ func startValues(families map[string]*dto.MetricFamily, metrics []string) string
 	}
 	text := "\n" + t.String() + "\n"
 	if len(later) > 0 {
-		text += fmt.Sprintf("Without a series at the start: %s.\n\n", strings.Join(later, ", "))
+		text += fmt.Sprintf("Without a series at the start:\n\n- %s\n\n", strings.Join(later, "\n- "))
 	}
 	return text
 }

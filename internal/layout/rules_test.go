@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"internal/cli":         {"internal/spelling"},
 	"conformance":          {"internal/conformance", "internal/pause"},
 	"internal/conformance": {"internal/dnstest", "internal/pause"},
-	"internal/clitest":     {"internal/dnstest"},
+	"internal/clitest":     {"internal/dnstest", "internal/docs"},
 	"internal/dnstest":     {"internal/rcode"},
 	"pkg/config":           {"internal/atomicfile", "internal/label", "internal/pause", "internal/spelling"},
 

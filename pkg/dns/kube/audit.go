@@ -37,16 +37,6 @@ const (
 	newest    = ""
 )
 
-// How an audit ended, as the label result of the metric has it.
-const (
-	auditOK          = "ok"
-	auditDifferent   = "different"
-	auditUnclear     = "unclear"
-	auditUnsupported = "unsupported"
-	auditSkipped     = "skipped"
-	auditError       = "error"
-)
-
 // An auditor finds changes that a watch has missed without a sign: now and then
 // it asks the server in which states the objects are, and compares these with
 // what the writer holds. Two states that differ prove nothing, since the watch,

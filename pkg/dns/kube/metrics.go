@@ -16,6 +16,16 @@ const (
 	roleConfigMaps = "configmaps"
 )
 
+// How an audit ended, as the label result of the metric has it.
+const (
+	auditOK          = "ok"
+	auditDifferent   = "different"
+	auditUnclear     = "unclear"
+	auditUnsupported = "unsupported"
+	auditSkipped     = "skipped"
+	auditError       = "error"
+)
+
 // Metrics of everything that reads from the API server.
 type Metrics struct {
 	errors       *prometheus.CounterVec // resource, reason
