@@ -44,16 +44,15 @@ type member struct {
 	baseFlags              []string
 }
 
-// startMember starts a pod with ports for metrics.
-func (c *chaos) startMember(t *testing.T, name string, config map[string]string, nanny ...string) *member {
+// startMember starts a pod with ports for metrics. The options of nanny and sidecar are its
+// own.
+func (c *chaos) startMember(t *testing.T, name string, opts podOptions) *member {
 	t.Helper()
 	m := &member{name: name, kubeDNSPort: freePort(t), nannyPort: freePort(t), state: stateDir(t)}
 	t.Setenv("PROMETHEUS_PORT", strconv.Itoa(m.kubeDNSPort))
-	m.pod = c.startPod(t, podOptions{
-		config:  config,
-		kubeDNS: []string{"--snapshot=" + filepath.Join(m.state, "snapshot.yaml"), "--initial-sync-timeout=3s"},
-		nanny:   append([]string{"-httpAddr=127.0.0.1:" + strconv.Itoa(m.nannyPort)}, nanny...),
-	})
+	opts.kubeDNS = []string{"--snapshot=" + filepath.Join(m.state, "snapshot.yaml"), "--initial-sync-timeout=3s"}
+	opts.nanny = append(opts.nanny, "-httpAddr=127.0.0.1:"+strconv.Itoa(m.nannyPort))
+	m.pod = c.startPod(t, opts)
 	m.baseFlags = m.kubeDNSFlags
 	return m
 }
@@ -80,6 +79,16 @@ type fleet struct {
 // startFleet starts Prometheus with the rules of the repository.
 func startFleet(t *testing.T, members ...*member) *fleet {
 	t.Helper()
+	dir := stateDir(t)
+	writeRules(t, dir, members)
+	f := &fleet{members: members, url: startPrometheus(t, dir, prometheusConfig(members)), began: time.Now()}
+	f.settle(t)
+	return f
+}
+
+// startPrometheus starts Prometheus with a configuration in dir, and returns its URL.
+func startPrometheus(t *testing.T, dir, config string, flags ...string) string {
+	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
 		t.Fatalf("there is no prometheus: install it (Debian: package prometheus): %v", err)
@@ -88,18 +97,16 @@ func startFleet(t *testing.T, members ...*member) *fleet {
 	if err := os.Symlink(program, link); err != nil && !os.IsExist(err) {
 		t.Fatal(err)
 	}
-	dir, port := stateDir(t), freePort(t)
-	writeRules(t, dir, members)
-	config := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(config, []byte(prometheusConfig(members)), 0o644); err != nil {
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	listen := fmt.Sprintf("127.0.0.1:%d", port)
-	start(t, "prometheus", nil, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+listen, "--log.level=warn")
-	f := &fleet{members: members, url: "http://" + listen, began: time.Now()}
-	f.settle(t)
-	return f
+	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	start(t, "prometheus", nil, append([]string{
+		"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + listen,
+		"--log.level=warn",
+	}, flags...)...)
+	return "http://" + listen
 }
 
 // settle waits until all targets have been scraped several times. The increase of a

@@ -39,7 +39,7 @@ type podOptions struct {
 	// config of the ConfigMap.
 	config map[string]string
 	// more flags and dnsmasq arguments.
-	kubeDNS, nanny, dnsmasq []string
+	kubeDNS, nanny, dnsmasq, sidecar []string
 	// wrap is the name of a script in the directory of the commands that runs
 	// a command in another world; empty: none.
 	wrap string
@@ -75,11 +75,12 @@ func (c *chaos) startPod(t *testing.T, opts podOptions) *pod {
 	}, opts.kubeDNS...)
 	p.startKubeDNS(t)
 	p.startNanny(t, port, back)
-	p.sidecar = start(t, "sidecar", nil,
-		"--v=2", "--probe=kubedns,"+p.back+",kubernetes.default.svc.cluster.local,5,SRV",
-		"--probe=dnsmasq,"+p.dns+",kubernetes.default.svc.cluster.local,5,SRV",
-		"--dnsmasq-port="+strconv.Itoa(port), "--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(probes),
-		"--lameduck=8s")
+	p.sidecar = start(t, "sidecar", nil, append([]string{
+		"--v=2", "--probe=kubedns," + p.back + ",kubernetes.default.svc.cluster.local,5,SRV",
+		"--probe=dnsmasq," + p.dns + ",kubernetes.default.svc.cluster.local,5,SRV",
+		"--dnsmasq-port=" + strconv.Itoa(port), "--prometheus-addr=127.0.0.1", "--prometheus-port=" + strconv.Itoa(probes),
+		"--lameduck=8s",
+	}, opts.sidecar...)...)
 	c.waitPod(t, p)
 	return p
 }
