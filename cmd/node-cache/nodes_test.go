@@ -393,22 +393,55 @@ func TestNodeSecondSignal(t *testing.T) {
 			if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
+			if err := n.cmd.Process.Signal(second); err != nil {
+				t.Fatal(err)
+			}
 			eventually(t, func() string {
-				_ = n.cmd.Process.Signal(second)
 				if !strings.Contains(n.log.String(), "Tearing down") {
 					return "the agent still waits"
 				}
 				return ""
 			})
-			eventually(t, func() string {
-				_ = n.cmd.Process.Signal(second)
-				if state, err := n.cmd.Process.Wait(); err == nil {
-					if status := state.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() != second {
-						t.Errorf("the agent ended with %v", state)
-					}
-				}
-				return ""
-			})
+			n.endAtOnce(t, second)
 		})
 	}
+}
+
+// endAtOnce sends a signal until the process has ended.
+func (n nodeCache) endAtOnce(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = n.cmd.Wait()
+	}()
+	for running := true; running; {
+		_ = n.cmd.Process.Signal(signal)
+		select {
+		case <-ended:
+			running = false
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	status := n.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !status.Signaled() && status.ExitStatus() != 0 || status.Signaled() && status.Signal() != signal {
+		t.Errorf("the agent ended with %v", n.cmd.ProcessState)
+	}
+}
+
+// TestNodeInterruptedTwice ends an agent whose plugins take an hour to end: the second SIGINT
+// does not wait for them, and kube-dns answers.
+func TestNodeInterruptedTwice(t *testing.T) {
+	t.Parallel()
+	w := world.New(t)
+	world.Proxies["nftables"](t, w.Node)
+	text := strings.Replace(corefile, "{\n", "{\n    health 127.0.0.1:8082 {\n        lameduck 1h\n    }\n", 1)
+	n := newNodeCache(t, w.Node, t.TempDir(), text)
+	n.start(t)
+	n.waitReady(t)
+	n.endAtOnce(t, os.Interrupt.(syscall.Signal))
+	if status := n.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
+		t.Errorf("the agent ended with %v, want the signal to end it", n.cmd.ProcessState)
+	}
+	world.WantServer(t, "kube-dns", w.Pod, world.ClusterIP)
 }

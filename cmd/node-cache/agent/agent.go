@@ -91,12 +91,11 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	a := &agent{opts: opts, Parts: parts, tookOver: make(chan struct{})}
 	line(a.Log, "Starting node-cache image: "+a.Version)
 	line(a.Log, "Using Corefile "+opts.Config.Corefile)
-	terminated := make(chan os.Signal, 1)
-	signal.Notify(terminated, syscall.SIGTERM)
-	defer signal.Stop(terminated)
 	draining, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
 	defer release()
-	ctx, end := a.linger(ctx)
+	stops := followStops(ctx)
+	defer stops.release()
+	ctx, end := a.linger(ctx, stops.hurry)
 	defer end()
 	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
 	a.draining = draining
@@ -125,41 +124,10 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 		group.Go(func() error { return a.Handover.Run(ctx) })
 	}
 	err := errors.Join(group.Wait(), stopNetwork())
-	if len(terminated) > 0 {
+	if stops.terminated.Load() {
 		line(a.Log, "SIGTERM: Shutting down servers then terminating")
 	}
 	return errors.Join(err, a.close(context.WithoutCancel(ctx)))
-}
-
-// lingerTime is how long an agent that is to end serves on for a successor that starts. A probe
-// of the new pod may have got the reply of this agent, so that this one is ended too early.
-const lingerTime = 10 * time.Second
-
-// linger returns a context that ends after ctx, once no successor is starting.
-func (a *agent) linger(ctx context.Context) (later context.Context, end func()) {
-	if a.Handover == nil {
-		return ctx, func() {}
-	}
-	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer cancel()
-		select {
-		case <-later.Done():
-			return
-		case <-ctx.Done():
-		}
-		wait, stop := signal.NotifyContext(later, syscall.SIGTERM, os.Interrupt)
-		defer stop()
-		wait, cancelWait := context.WithTimeout(wait, lingerTime)
-		defer cancelWait()
-		a.Handover.AwaitSuccessor(wait)
-	}()
-	return later, func() {
-		cancel()
-		<-done
-	}
 }
 
 // findUpstream reads the addresses of the cluster upstream from the environment.

@@ -29,7 +29,7 @@ import (
 func Directives() []string {
 	return []string{
 		"metadata", "timeouts", "reload", "bufsize", "bind", "debug", "ready", "health", "pprof", "prometheus",
-		"errors", "log", "dnstap", "dns64", "loadbalance", "unavailable", "stale", "cache", "rewrite",
+		"errors", "log", "dnstap", "dns64", "loadbalance", "unavailable", "stale", "pending", "cache", "rewrite",
 		"template", "hosts", "loop", "forward", "whoami",
 	}
 }

@@ -175,3 +175,70 @@ func TestOldForwardMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A query above max_concurrent gets SERVFAIL, which the cache does not keep.
+func TestPending(t *testing.T) {
+	var held atomic.Pointer[dns.Msg]
+	release := make(chan struct{})
+	upstream := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		if q.Question[0].Name == "held.example." {
+			held.Store(q)
+			<-release
+		}
+		m := new(dns.Msg).SetReply(q)
+		m.Answer = dnstest.Records(t, q.Question[0].Name+" 1 A 192.0.2.1")
+		_ = w.WriteMsg(m)
+	}))
+	addr := dnstest.FreeAddr(t)
+	text := fmt.Sprintf(". {\n bind 127.0.0.1\n errors\n prometheus 127.0.0.1:0\n cache 30\n forward . %s {\n  max_concurrent 1\n }\n}\n",
+		upstream.Addr())
+	adapted, _ := corefile.Adapt(text, corefile.Facts{})
+	start(t, addr, adapted)
+	before := sum(t, "coredns_forward_max_concurrent_rejects_total", "")
+	client := dns.Client{Timeout: 30 * time.Second}
+	first := make(chan *dns.Msg, 1)
+	go func() {
+		reply, _, _ := client.Exchange(dnstest.Query("held.example.", dns.TypeA), addr.String())
+		first <- reply
+	}()
+	until(t, func() string {
+		if held.Load() == nil {
+			return "the first query did not arrive"
+		}
+		return ""
+	})
+	if got := sum(t, "nodecache_upstream_inflight", ""); got != 1 {
+		t.Errorf("%v queries are pending, want 1", got)
+	}
+	if got := ask(t, addr, "second.example."); got.Rcode != dns.RcodeServerFailure {
+		t.Errorf("the second query: got %s, want SERVFAIL", dns.RcodeToString[got.Rcode])
+	}
+	if got := sum(t, "coredns_forward_max_concurrent_rejects_total", "") - before; got != 1 {
+		t.Errorf("%v queries are counted, want 1", got)
+	}
+	close(release)
+	if got := <-first; got == nil || len(got.Answer) != 1 {
+		t.Errorf("the first query: %v", got)
+	}
+	until(t, func() string {
+		if got := ask(t, addr, "second.example."); len(got.Answer) != 1 {
+			return got.String()
+		}
+		return ""
+	})
+	if got := sum(t, "nodecache_upstream_inflight", ""); got != 0 {
+		t.Errorf("%v queries are pending at the end", got)
+	}
+}
+
+// An upstream's own REFUSED reaches the client.
+func TestRefusedByUpstream(t *testing.T) {
+	upstream, addr := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		_ = w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeRefused))
+	})), dnstest.FreeAddr(t)
+	adapted, _ := corefile.Adapt(fmt.Sprintf(". {\n bind 127.0.0.1\n forward . %s\n}\n", upstream.Addr()), corefile.Facts{})
+	start(t, addr, adapted)
+	if got := ask(t, addr, "name.example."); got.Rcode != dns.RcodeRefused {
+		t.Errorf("got %s, want REFUSED", dns.RcodeToString[got.Rcode])
+	}
+}

@@ -12,6 +12,8 @@ import (
 const (
 	// Unavailable answers SERVFAIL. Its argument is the reason.
 	Unavailable = "unavailable"
+	// Pending counts pending queries, and answers SERVFAIL for those above max_concurrent.
+	Pending = "pending"
 	// Stale marks expired replies of the cache. Its arguments are the TTL by which it
 	// recognizes them, and the TTL that clients get.
 	Stale = "stale"
@@ -56,7 +58,7 @@ func Adapt(text string, f Facts) (adapted string, warnings []string) {
 			e, warning := checkTargets(d, f)
 			edits = append(edits, e...)
 			if warning == "" {
-				edits = append(edits, bound(text, d)...)
+				edits = append(edits, bound(text, b, d)...)
 			}
 			if warning != "" {
 				warnings = append(warnings, fmt.Sprintf("line %d: %s: %s", d.line(), strings.Join(texts(b.keys), " "), warning))
@@ -87,12 +89,16 @@ func (f Facts) preferUDP(d directive) []edit {
 // takes some 10 KiB, for 5 s if the upstream is silent.
 const maxPending = 1000
 
-// bound gives a forward a limit of pending queries, if it has none.
-func bound(text string, d directive) []edit {
-	if d.has("max_concurrent") {
-		return nil
+// bound counts the pending queries of a forward, and limits them if it has no limit.
+func bound(text string, b block, d directive) []edit {
+	var edits []edit
+	if !slices.ContainsFunc(b.directives, func(d directive) bool { return d.name() == Pending }) {
+		edits = append(edits, edit{start: d.start(), end: d.start(), with: Pending + "\n" + indentOf(text, d.start())})
 	}
-	return []edit{addOption(text, d, fmt.Sprintf("max_concurrent %d", maxPending))}
+	if !d.has("max_concurrent") {
+		edits = append(edits, addOption(text, d, fmt.Sprintf("max_concurrent %d", maxPending)))
+	}
+	return edits
 }
 
 // addOption adds a line to the block of a directive.

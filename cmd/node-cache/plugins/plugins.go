@@ -3,6 +3,8 @@
 //   - loop finds zones that are forwarded back to us. It replaces CoreDNS's own, which
 //     ends the process; here the zone answers SERVFAIL.
 //   - reload is accepted and does nothing: node-cache follows its files itself.
+//   - pending counts the queries without a reply yet, and answers SERVFAIL for those above the
+//     max_concurrent of forward.
 //   - stale marks expired replies of the cache with an Extended DNS Error.
 //   - unavailable answers SERVFAIL, for a zone without usable servers.
 package plugins
@@ -19,6 +21,7 @@ import (
 // Register registers the plugins with CoreDNS. It must be called once in a process.
 func Register(m *Metrics) {
 	plugin.Register("loop", func(c *caddy.Controller) error { return setupLoop(c, m) })
+	plugin.Register("pending", func(c *caddy.Controller) error { return setupPending(c, m) })
 	plugin.Register("reload", setupReload)
 	plugin.Register("stale", setupStale)
 	plugin.Register("unavailable", setupUnavailable)
