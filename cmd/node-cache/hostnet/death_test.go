@@ -3,6 +3,7 @@ package hostnet
 import (
 	"maps"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func TestKilled(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			l, a := startUnderLoad(t, proxy, options.RulesAuto)
+			_, l, a := startUnderLoad(t, proxy, options.RulesAuto)
 			a.signal(t, syscall.SIGKILL)
 			_ = a.cmd.Wait()
 			ended := l.Now()
@@ -31,7 +32,12 @@ func TestHangs(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
-			wantOutage(t, signalUnderLoad(t, proxy, options.RulesAuto, syscall.SIGSTOP), elementTimeout)
+			w, l, a := startUnderLoad(t, proxy, options.RulesAuto)
+			if rules := w.Node.Run(t, "nft", "list", "ruleset"); !strings.Contains(rules, "timeout "+elementTimeout.String()) {
+				t.Errorf("no element has a timeout of %s:\n%s", elementTimeout, rules)
+			}
+			a.signal(t, syscall.SIGSTOP)
+			wantOutage(t, l, func() bool { return !strings.Contains(w.Node.Run(t, "nft", "list", "ruleset"), "expires") })
 		})
 	}
 }
@@ -39,19 +45,12 @@ func TestHangs(t *testing.T) {
 // TestKilledWithIPTables is an agent without nftables: its addresses time out.
 func TestKilledWithIPTables(t *testing.T) {
 	t.Parallel()
-	wantOutage(t, signalUnderLoad(t, "iptables-legacy", options.RulesIPTables, syscall.SIGKILL), lifetime)
+	w, l, a := startUnderLoad(t, "iptables-legacy", options.RulesIPTables)
+	a.signal(t, syscall.SIGKILL)
+	wantOutage(t, l, func() bool { return !strings.Contains(w.Node.Run(t, "ip", "-br", "address"), world.ClusterIP.String()) })
 }
 
-// signalUnderLoad returns the queries from before the signal until kube-dns answers.
-func signalUnderLoad(t *testing.T, proxy string, way options.Rules, signal syscall.Signal) []world.Query {
-	t.Helper()
-	l, a := startUnderLoad(t, proxy, way)
-	a.signal(t, signal)
-	l.WaitFor("kube-dns", 500)
-	return l.Stop()
-}
-
-func startUnderLoad(t *testing.T, proxy string, way options.Rules) (*world.Load, *agentProcess) {
+func startUnderLoad(t *testing.T, proxy string, way options.Rules) (world.World, *world.Load, *agentProcess) {
 	t.Helper()
 	w := world.New(t)
 	world.Proxies[proxy](t, w.Node)
@@ -60,30 +59,27 @@ func startUnderLoad(t *testing.T, proxy string, way options.Rules) (*world.Load,
 	a := startAgent(t, w.Node, cfg)
 	l := world.StartLoad(t, w.Pod, world.ClusterIP)
 	l.WaitFor("agent", 500)
-	return l, a
+	return w, l, a
 }
 
-// wantOutage wants queries to be lost for the timeout of the rules and a second, with
-// slack for a busy machine. Then all have a reply of kube-dns.
-func wantOutage(t *testing.T, queries []world.Query, timeout time.Duration) {
+// wantOutage wants queries to be lost until the kernel has dropped what switches the rules on,
+// which is so when over returns true. From then on all have a reply of kube-dns.
+func wantOutage(t *testing.T, l *world.Load, over func() bool) {
 	t.Helper()
-	isLost := func(q world.Query) bool { return q.Server == "" }
-	first := slices.IndexFunc(queries, isLost)
-	if first < 0 {
+	started := l.Now()
+	for !over() {
+		time.Sleep(world.LoadPeriod)
+	}
+	ended := l.Now()
+	l.WaitFor("kube-dns", 500)
+	queries := l.Stop()
+	t.Logf("the rules ended after %v", ended-started)
+	if world.Lost(queries) == 0 {
 		t.Error("lost no query: did the agent hang?")
-		return
 	}
-	last := len(queries) - 1
-	for !isLost(queries[last]) {
-		last--
-	}
-	outage := queries[last].At - queries[first].At
-	t.Logf("lost %d of %d queries in %v", world.Lost(queries), len(queries), outage)
-	if most := timeout + 3*time.Second; outage > most {
-		t.Errorf("queries were lost for %v, want at most %v", outage, most)
-	}
-	for _, q := range queries[last+1:] {
-		if q.Server != "kube-dns" {
+	world.WantNoneLostSince(t, queries, ended)
+	for _, q := range world.Between(queries, ended, l.Now()) {
+		if q.Server != "kube-dns" && q.Server != "" {
 			t.Errorf("got a reply of %q after the outage, want kube-dns", q.Server)
 		}
 	}

@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replyTimeout is how long a query may take that is not lost.
-const replyTimeout = 2 * time.Second
+// replyTimeout is how long a query may take that is not lost, on a busy machine. An outage is
+// longer.
+const replyTimeout = 4 * time.Second
 
 // Ask sends one query from a namespace, and returns the name of the server.
 func Ask(from Namespace, network string, server netip.Addr) (string, error) {

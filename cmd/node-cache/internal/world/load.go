@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -99,30 +100,21 @@ func (l *Load) Stop() []Query {
 	return l.queries
 }
 
-// WantFewLost wants at most 5 lost queries. A busy machine delays the end of a process with
-// queries in its sockets, so one run of three is enough.
-func WantFewLost(t *testing.T, run func() []Query) {
-	t.Helper()
-	const most, runs = 5, 3
-	for range runs {
-		queries := run()
-		if Lost(queries) <= most {
-			return
-		}
-		t.Logf("lost %d of %d queries", Lost(queries), len(queries))
-	}
-	t.Errorf("lost more than %d queries in each of %d runs", most, runs)
-}
-
 // WantNoneLostSince wants a reply to each query that was sent at or after a time, as the
 // kernel has then removed all that belongs to a process that ended.
 func WantNoneLostSince(t *testing.T, queries []Query, ended time.Duration) {
 	t.Helper()
-	later := queries[slices.IndexFunc(queries, func(q Query) bool { return q.At >= ended }):]
 	t.Logf("lost %d of %d queries", Lost(queries), len(queries))
-	if lost := Lost(later); lost > 0 {
+	later := Between(queries, ended, math.MaxInt64)
+	if lost := Lost(later); lost > 0 || len(later) == 0 {
 		t.Errorf("lost %d of %d queries that were sent after the process ended", lost, len(later))
 	}
+}
+
+// Between returns the queries that were sent in a time.
+func Between(queries []Query, from, to time.Duration) []Query {
+	between := slices.Clone(queries)
+	return slices.DeleteFunc(between, func(q Query) bool { return q.At < from || q.At >= to })
 }
 
 // Lost returns the number of queries without a reply.
