@@ -19,6 +19,11 @@ func TestMain(m *testing.M) {
 	// A script or a test runs this binary as the command.
 	case part == "agent", filepath.Base(os.Args[0]) == "node-cache":
 		main()
+	case part == "many":
+		if err := askMany(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	case part != "":
 		if err := play(strings.Fields(part)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Caches in front of one kube-dns, and their clients.
+const (
+	manyCaches  = 50
+	manyNames   = 400  // new ones, within 100 ms
+	manyKept    = 1000 // connections that clients keep
+	manyRounds  = 3
+	startFiles  = 5                // that a cache may open once it listens
+	manyTimeout = 20 * time.Second // of a client on a busy machine
+)
+
+func manyAddr(i int) string { return fmt.Sprintf("10.60.0.%d", i%manyCaches+1) }
+
+// askMany prints how many clients that keep a connection got no answer, and how many new names.
+func askMany() error {
+	fmt.Println("ready")
+	var stuck, lost atomic.Int64
+	clients := make([]keeper, manyKept)
+	askKept := func() {
+		var asking sync.WaitGroup
+		for i := range clients {
+			asking.Go(func() {
+				if err := clients[i].ask(manyAddr(i)); err != nil {
+					stuck.Add(1)
+					fmt.Fprintln(os.Stderr, "stuck:", manyAddr(i), err)
+				}
+			})
+		}
+		asking.Wait()
+	}
+	askKept()
+	for round := range manyRounds {
+		var asking sync.WaitGroup
+		client := &dns.Client{Timeout: manyTimeout}
+		for i := range manyNames {
+			asking.Go(func() {
+				q := new(dns.Msg).SetQuestion(fmt.Sprintf("new%d-%d.prod.svc.cluster.local.", round, i), dns.TypeA)
+				if m, _, err := client.Exchange(q, manyAddr(i)+":53"); err != nil || len(m.Answer) == 0 {
+					lost.Add(1)
+					fmt.Fprintln(os.Stderr, "lost:", manyAddr(i), err)
+				}
+			})
+			time.Sleep(250 * time.Microsecond)
+		}
+		askKept()
+		asking.Wait()
+	}
+	fmt.Println(lost.Load(), stuck.Load(), 0, 0, 0, 0, 0)
+	for i := range clients {
+		clients[i].close()
+	}
+	return nil
+}
+
+// A keeper is a client that keeps its connection. A server may close it between two queries.
+type keeper struct{ conn *dns.Conn }
+
+func (k *keeper) ask(addr string) error {
+	var err error
+	for range 2 {
+		if k.conn == nil {
+			if k.conn, err = dns.DialTimeout("tcp", net.JoinHostPort(addr, "53"), manyTimeout); err != nil {
+				return err
+			}
+		}
+		_ = k.conn.SetDeadline(time.Now().Add(manyTimeout))
+		if err = k.conn.WriteMsg(new(dns.Msg).SetQuestion("kept.prod.svc.cluster.local.", dns.TypeA)); err == nil {
+			var reply *dns.Msg
+			if reply, err = k.conn.ReadMsg(); err == nil && len(reply.Answer) == 0 {
+				return fmt.Errorf("%s", dns.RcodeToString[reply.Rcode])
+			}
+		}
+		if err == nil {
+			return nil
+		}
+		k.close()
+	}
+	return err
+}
+
+func (k *keeper) close() {
+	if k.conn != nil {
+		_ = k.conn.Close()
+		k.conn = nil
+	}
+}
+
+// Fifty caches send bursts of new names to one dnsmasq, while clients keep a thousand connections:
+// each query is answered, dnsmasq gets few TCP connections, and the caches close what they opened.
+func TestManyCaches(t *testing.T) {
+	n := newNetwork(t)
+	n.start(n.kube, "PLAY=slow 127.0.0.1")
+	const dnsmasqAddr = "10.50.1.3"
+	n.in(n.kube, "ip addr add "+dnsmasqAddr+"/24 dev eth0")
+	dnsmasq := exec.Command("ip", "netns", "exec", n.kube, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
+		"--no-resolv", "--server=127.0.0.1#5353", "--listen-address="+dnsmasqAddr, "--bind-interfaces", "--dns-forward-max=1500",
+		"--pid-file=", "--user=root")
+	if err := dnsmasq.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dnsmasq.Process.Kill(); _ = dnsmasq.Wait() })
+	program := filepath.Join(t.TempDir(), "node-cache") // without the race detector, which takes memory
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	caches := make([]*exec.Cmd, manyCaches)
+	for i := range caches {
+		n.in(n.node, "ip addr add "+manyAddr(i)+"/32 dev lo")
+		caches[i] = n.cache(program, manyAddr(i), dnsmasqAddr)
+	}
+	for i := range caches {
+		eventually(t, func() string {
+			out, err := exec.Command("ip", "netns", "exec", n.node, "ss", "-Hltun", "src", manyAddr(i)+":53").CombinedOutput()
+			if err != nil || strings.Count(string(out), "\n") < 2 {
+				return fmt.Sprintf("%s does not listen: %v", manyAddr(i), err)
+			}
+			return ""
+		})
+	}
+	before := make([]int, manyCaches)
+	for i, c := range caches {
+		before[i] = descriptors(c)
+	}
+	load := n.start(n.pod, "PLAY=many")
+	if r := load.result(t); r[0]+r[1] > 0 {
+		t.Errorf("%d of %d new names and %d of %d queries over kept connections got no answer\n%s",
+			r[0], manyNames*manyRounds, r[1], manyKept*(manyRounds+1), load.readLog())
+	}
+	if open := strings.Count(n.in(n.kube, "ss -Htn state established sport = :53"), "\n"); open > 2*manyCaches {
+		t.Errorf("dnsmasq has %d TCP connections, want 2 for each cache at most", open)
+	}
+	for i, c := range caches {
+		eventually(t, func() string {
+			if now := descriptors(c); now > before[i]+startFiles {
+				return fmt.Sprintf("cache %d has %d descriptors, had %d before", i, now, before[i])
+			}
+			return ""
+		})
+	}
+}
+
+// cache starts a cache that has no link and no rules.
+func (n *network) cache(program, addr, upstream string) *exec.Cmd {
+	n.t.Helper()
+	dir := n.t.TempDir()
+	base := filepath.Join(dir, "Corefile.base")
+	text := "cluster.local {\n errors\n cache 30\n bind __PILLAR__LOCAL__DNS__\n forward . __PILLAR__CLUSTER__DNS__ {\n  force_tcp\n }\n}\n"
+	if err := os.WriteFile(base, []byte(text), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	cmd := exec.Command("ip", "netns", "exec", n.node, program, "-localip="+addr, "-setupinterface=false", "-setupiptables=false",
+		"-handover=false", "-metrics-listen-address=0", "-basecorefile="+base, "-conf="+filepath.Join(dir, "Corefile"),
+		"-kubednscm="+dir, "-upstreamsvc=up")
+	cmd.Env = append(os.Environ(), "UP_SERVICE_HOST="+upstream)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd
+}
+
+// descriptors returns how many descriptors a process has.
+func descriptors(c *exec.Cmd) int {
+	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.Process.Pid))
+	return len(entries)
+}
