@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,10 +124,11 @@ func load() error {
 			name := fmt.Sprintf("web%d.prod.svc.cluster.local.", i%400) // hits and misses of the cache
 			running.Go(func() {
 				asked.Add(1)
+				sent := time.Now()
 				m, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), net.JoinHostPort(addr, "53"))
 				if err != nil || m.Rcode != dns.RcodeSuccess || len(m.Answer) == 0 {
 					lost.Add(1)
-					fmt.Fprintln(os.Stderr, "lost:", protocol, addr, err)
+					fmt.Fprintln(os.Stderr, lostMark, sent.UnixNano(), protocol, addr, err)
 				}
 			})
 			next = next.Add(pause)
@@ -144,6 +146,28 @@ func load() error {
 	running.Wait()
 	fmt.Println(t.udp.Load(), t.udpLost.Load(), t.tcp.Load(), t.tcpLost.Load(), t.kept.Load(), t.keptLost.Load(), t.keptClosed.Load())
 	return nil
+}
+
+// lostMark begins the line of a query that was lost, before the time when it was sent.
+const lostMark = "lost:"
+
+// lostSince returns the lines of the queries that were sent at or after a time and lost.
+func (p *process) lostSince(t *testing.T, since time.Time) (lines []string) {
+	t.Helper()
+	for line := range strings.Lines(p.readLog()) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != lostMark {
+			continue
+		}
+		sent, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if sent >= since.UnixNano() {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // The pauses between two queries. Half of each still loses nothing.
@@ -333,78 +357,4 @@ func (p *process) terminate(t *testing.T) {
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("after SIGTERM: got %v, want exit code 0\n%s", err, p.readLog())
 	}
-}
-
-// Agents follow each other twenty times without a lost query. At the end the last one
-// takes link, addresses and rules with it.
-func TestReplacements(t *testing.T) {
-	n := newNetwork(t)
-	before := n.in(n.node, "ip -br addr; nft list tables")
-	current := n.agent()
-	load := n.start(n.pod, "PLAY=load")
-	for range 20 {
-		next := n.agent()
-		current.terminate(t)
-		current = next
-	}
-	r := load.result(t)
-	if r[1]+r[3]+r[5] > 0 || r[0] == 0 || r[2] == 0 || r[4] == 0 {
-		t.Errorf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections\n%s",
-			r[1], r[0], r[3], r[2], r[5], r[4], load.readLog())
-	}
-	t.Logf("%d over UDP, %d over TCP, %d over kept connections, which were closed %d times", r[0], r[2], r[4], r[6])
-	current.terminate(t)
-	if after := n.in(n.node, "ip -br addr; nft list tables"); after != before {
-		t.Errorf("left behind: got\n%s\nwant\n%s", after, before)
-	}
-}
-
-// An agent of another kind is replaced without a lost query, and takes its link along.
-func TestReplaceForeign(t *testing.T) {
-	n := newNetwork(t)
-	n.in(n.node, "ip link add nodelocaldns type bridge && ip addr add "+localAddr+"/32 dev nodelocaldns && ip addr add "+
-		serviceAddr+"/32 dev nodelocaldns && ip link set nodelocaldns up")
-	n.in(n.node, `echo "table ip foreign { chain pre { type filter hook prerouting priority -300; ip daddr 10.96.0.10 notrack; }; `+
-		`chain out { type filter hook output priority -300; ip saddr 10.96.0.10 notrack; }; }" | nft -f -`)
-	foreign := n.start(n.node, "PLAY=foreign")
-	load := n.start(n.pod, "PLAY=load")
-	current := n.agent()
-	_ = foreign.in.Close()
-	_ = foreign.cmd.Wait()
-	n.in(n.node, "nft delete table ip foreign; ip link del nodelocaldns")
-	next := n.agent()
-	current.terminate(t)
-	r := load.result(t)
-	if r[1]+r[3]+r[5] > 0 || r[0] == 0 {
-		t.Errorf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections\n%s",
-			r[1], r[0], r[3], r[2], r[5], r[4], load.readLog())
-	}
-	next.terminate(t)
-	if left := n.in(n.node, "ip -br link | grep nodelocal; nft list tables | grep node-cache || true"); left != "" {
-		t.Errorf("left behind: %s", left)
-	}
-}
-
-// An agent of another kind takes over, as in a roll-back: it gets the queries and the link.
-func TestRollBack(t *testing.T) {
-	n := newNetwork(t)
-	current := n.agent()
-	load := n.start(n.pod, "PLAY=load")
-	foreign := n.start(n.node, "PLAY=foreign")
-	n.in(n.node, `echo "table ip foreign { chain pre { type filter hook prerouting priority -300; ip daddr 10.96.0.10 notrack; }; `+
-		`chain out { type filter hook output priority -300; ip saddr 10.96.0.10 notrack; }; }" | nft -f -`)
-	current.terminate(t)
-	time.Sleep(time.Second) // of queries to the other agent alone
-	r := load.result(t)
-	const most = 5
-	if r[1]+r[3]+r[5] > most || r[0] == 0 {
-		t.Errorf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections\n%s",
-			r[1], r[0], r[3], r[2], r[5], r[4], load.readLog())
-	}
-	t.Logf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections", r[1], r[0], r[3], r[2], r[5], r[4])
-	if addrs := n.in(n.node, "ip -br addr"); !strings.Contains(addrs, localAddr) || !strings.Contains(addrs, serviceAddr) {
-		t.Errorf("the other agent has no addresses:\n%s", addrs)
-	}
-	_ = foreign.in.Close()
-	_ = foreign.cmd.Wait()
 }

@@ -4,20 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"testing"
 
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
+	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
 // A Corefile is served, another one replaces it on the same socket, and one that is
 // refused changes nothing.
 func TestServer(t *testing.T) {
-	addr := netip.MustParseAddrPort("127.0.0.1:0")
+	addr := dnstest.FreeAddr(t)
 	text := func(ip string) string {
-		return fmt.Sprintf(".:5399 {\n\tbind %s\n\thosts {\n\t\t%s name.example\n\t}\n}\n", addr.Addr(), ip)
+		return fmt.Sprintf(".:%d {\n\tbind %s\n\thosts {\n\t\t%s name.example\n\t}\n}\n", addr.Port(), addr.Addr(), ip)
 	}
 	server, err := coredns.Start(coredns.Options{Path: "Corefile", Port: 53, Quiet: true}, text("192.0.2.1"))
 	if err != nil {
@@ -30,7 +30,7 @@ func TestServer(t *testing.T) {
 	})
 	expect := func(ip string) {
 		t.Helper()
-		reply, err := dns.Exchange(new(dns.Msg).SetQuestion("name.example.", dns.TypeA), "127.0.0.1:5399")
+		reply, err := dns.Exchange(new(dns.Msg).SetQuestion("name.example.", dns.TypeA), addr.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("192.0.2.2")
-	if err := server.Reload(".:5399 {\n\tno-such-plugin\n}\n"); err == nil {
+	if err := server.Reload(".:53 {\n\tno-such-plugin\n}\n"); err == nil {
 		t.Error("an unknown plugin is accepted")
 	}
 	expect("192.0.2.2")

@@ -78,7 +78,11 @@ func helper(args []string) error {
 
 func listen(addr netip.AddrPort) ([]*dns.Server, error) {
 	share := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
-		_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		_ = raw.Control(func(fd uintptr) {
+			// On a busy machine packets wait for some seconds. Without root the queue is shorter.
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		})
 		return err
 	}}
 	share.SetMultipathTCP(false)

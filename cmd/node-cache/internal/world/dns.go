@@ -65,11 +65,17 @@ func WantServer(t *testing.T, want string, from Namespace, servers ...netip.Addr
 	}
 }
 
+// queueSize holds the queries of some seconds, for a machine that is too busy to read them.
+const queueSize = 8 << 20
+
 // Serve answers every query over UDP and TCP with the name of the server. The sockets are
 // in the namespace of the calling thread.
 func Serve(at netip.AddrPort, name string) error {
 	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		controlErr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		controlErr := c.Control(func(fd uintptr) {
+			err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queueSize))
+		})
 		return errors.Join(err, controlErr)
 	}}
 	udp, err := shared.ListenPacket(context.Background(), "udp", at.String())
