@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// overflows returns how many packets the kernel dropped because a process did not read them in time,
-// which happens on a machine that is too busy for the load.
+// overflows returns how many packets the kernel dropped because a process did not read them
+// in time, which happens on a machine that is too busy for the load.
 func (n *network) overflows() (total int64) {
 	n.t.Helper()
 	for _, ns := range []string{n.node, n.pod, n.kube} {
