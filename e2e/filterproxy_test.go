@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -110,9 +111,21 @@ func (p *filterProxy) down(t *testing.T) {
 	server := p.server
 	p.server = nil
 	p.mu.Unlock()
-	if server != nil {
-		server.CloseClientConnections()
+	if server == nil {
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
 		server.Close()
+		close(closed)
+	}()
+	for { // a connection may have been made since the last turn
+		server.CloseClientConnections()
+		select {
+		case <-closed:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
