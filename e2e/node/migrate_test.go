@@ -22,6 +22,10 @@ import (
 // coreDNSImage is the one of images.sh.
 const coreDNSImage = "localhost/coredns:1"
 
+// drain is twice as long as the kernel keeps a UDP connection. The load takes so many source
+// ports that some are taken again, and keep their connection to an old pod, for 30 s more.
+const drain = "65s"
+
 // migrate moves the cluster's DNS to CoreDNS, from it to a kube-dns that does not exist
 // yet, and back, under load.
 func (c *cluster) migrate(t *testing.T) {
@@ -53,7 +57,7 @@ func (c *cluster) migrate(t *testing.T) {
 				c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/kube-dns", "configmap/kube-dns")
 			}
 			account := c.during(t, c.moveLoad(t), func() {
-				out, err := c.plugin(t, append([]string{"migrate", "--apply"}, tt.args...)...)
+				out, err := c.plugin(t, append([]string{"migrate", "--apply", "--drain", drain}, tt.args...)...)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -81,7 +81,7 @@ func (c *cluster) migrateStock(t *testing.T) {
 
 	move := func(t *testing.T, registry, tag string) {
 		account := c.during(t, c.stockLoad(t), func() {
-			out, err := c.plugin(t, "migrate", "--apply", "--to", "kube-dns", "--registry", registry, "--tag", tag)
+			out, err := c.plugin(t, "migrate", "--apply", "--to", "kube-dns", "--registry", registry, "--tag", tag, "--drain", drain)
 			if err != nil {
 				t.Fatal(err)
 			}
