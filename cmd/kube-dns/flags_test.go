@@ -36,7 +36,7 @@ func TestCacheFitsMemoryLimit(t *testing.T) {
 func TestCacheSize(t *testing.T) {
 	const form, bounds = "a size is a number of bytes", "a cache has from 64Ki to 16Gi"
 	for text, want := range map[string]string{
-		"-1": form, "8M": form, "8MiB": form, "": form, "1.5Mi": form, "Mi": form, " 8Mi": form,
+		"-1": form, "8M": form, "8MiB": form, "": form, "1.5Mi": form, "Mi": form, "8 Mi": form,
 		"1": bounds, "63Ki": bounds, "17Gi": bounds, "17179869185": bounds, "18446744073709551616": bounds,
 		"99999999999Gi": bounds, "18014398509481985Ki": bounds,
 	} {

@@ -78,7 +78,7 @@ func isZoneName(name string) bool {
 
 func (o Options) withDefaults() (Options, error) {
 	if !isZoneName(o.Domain) {
-		return o, fmt.Errorf("domain %q: %s, such as cluster.local.", o.Domain, wantName)
+		return o, fmt.Errorf("domain %q: %s, such as \"cluster.local.\"", o.Domain, wantName)
 	}
 	if n := len(o.Domain) - 1; n > MaxDomain {
 		return o, fmt.Errorf("domain %q: %d characters leave no room for names below it: at most %d", o.Domain, n, MaxDomain)
