@@ -174,10 +174,10 @@ shapes() {
 
 # ---- the measurement -------------------------------------------------------------
 processes() { # the programs of a shape and their children
-	local pid child
+	local pid
 	for pid in ${pids[$1]}; do
 		echo "$pid"
-		for child in $(cat "/proc/$pid/task/"*/children); do echo "$child"; done
+		cat "/proc/$pid/task/"*/children | tr ' ' '\n'
 	done
 }
 cpu() { # title
@@ -191,6 +191,7 @@ cpu() { # title
 }
 queries() { nsenter --net=/run/netns/client nft list counter inet lookups queries | awk '/packets/ {print $2}'; }
 lookup() { # number of the shape, turns, name
+	# shellcheck disable=SC2016 # the inner shell expands
 	nsenter --net=/run/netns/client unshare --mount sh -c \
 		'mount --bind "$1" /etc/resolv.conf && exec "$2" "$3" "$4"' - "$dir/s$1.conf" "$dir/lookup" "$2" "$3"
 }
