@@ -14,6 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/querylog"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
@@ -92,20 +93,9 @@ func TestTap(t *testing.T) {
 	}
 }
 
-// tapped returns a batch of plain queries, and what answers it with a query log that
-// samples a share, or with none for 0.
-func tapped(t testing.TB, sample float64) (answer func([]udpbatch.Packet), batch []udpbatch.Packet) {
+// tapBatch returns 32 plain queries.
+func tapBatch(t testing.TB) (batch []udpbatch.Packet) {
 	t.Helper()
-	opts := skydns.Options{Backend: twinZone()}
-	if sample > 0 {
-		log := querylog.New(querylog.Options{})
-		log.Start(querylog.Settings{For: time.Minute, Sample: sample})
-		opts.Tap = log.Tap()
-		ctx, cancel := context.WithCancel(t.Context())
-		var running errgroup.Group
-		running.Go(func() error { return log.Run(ctx) })
-		t.Cleanup(func() { cancel(); _ = running.Wait() })
-	}
 	for i := range 32 {
 		msg := new(dns.Msg).SetQuestion([]string{"web.ns.svc.cluster.local.", "ten.ns.svc.cluster.local."}[i%2], dns.TypeA)
 		msg.SetEdns0(1232, false)
@@ -115,19 +105,59 @@ func tapped(t testing.TB, sample float64) (answer func([]udpbatch.Packet), batch
 		}
 		batch = append(batch, udpbatch.Packet{Data: raw, Room: make([]byte, 0, udpbatch.MaxPacket)})
 	}
-	return newServer(t, opts).BatchForTest(), batch
+	return batch
 }
 
+// tapped returns the fast path with a query log that samples a share, or with none for 0.
+func tapped(t testing.TB, zone backend.Backend, sample float64) (answer func([]udpbatch.Packet)) {
+	t.Helper()
+	opts := skydns.Options{Backend: zone}
+	if sample > 0 {
+		log := querylog.New(querylog.Options{})
+		log.Start(querylog.Settings{For: time.Hour, Sample: sample})
+		opts.Tap = log.Tap()
+		ctx, cancel := context.WithCancel(t.Context())
+		var running errgroup.Group
+		running.Go(func() error { return log.Run(ctx) })
+		t.Cleanup(func() { cancel(); _ = running.Wait() })
+	}
+	return newServer(t, opts).BatchForTest()
+}
+
+// tappedOff returns the fast path with a query log that was on, and is off again.
+func tappedOff(t testing.TB, zone backend.Backend, batch []udpbatch.Packet) (answer func([]udpbatch.Packet)) {
+	t.Helper()
+	log := querylog.New(querylog.Options{})
+	answer = newServer(t, skydns.Options{Backend: zone, Tap: log.Tap()}).BatchForTest()
+	log.Start(querylog.Settings{For: time.Hour, Sample: 1})
+	answer(batch)
+	if _, picked := log.Tap().Pick(); !picked {
+		t.Fatal("the log is not on")
+	}
+	log.Stop()
+	return answer
+}
+
+// TestTapAllocations: the fast path allocates nothing without a query log, with one that is
+// off again, and for a query that a log of 1 % passes over.
 func TestTapAllocations(t *testing.T) {
-	off := querylog.New(querylog.Options{})
-	s := newServer(t, skydns.Options{Backend: twinZone(), Tap: off.Tap()})
-	answer, batch := tapped(t, 0)
-	for name, answer := range map[string]func([]udpbatch.Packet){"no log": answer, "a log that is off": s.BatchForTest()} {
+	zone, batch := twinZone(), tapBatch(t)
+	log := querylog.New(querylog.Options{}) // does not run, for its own goroutine may allocate
+	s := newServer(t, skydns.Options{Backend: zone, Tap: log.Tap()})
+	for name, answer := range map[string]func([]udpbatch.Packet){
+		"no log": tapped(t, zone, 0), "a log that is off": s.BatchForTest(), "a log that was on": tappedOff(t, zone, batch),
+	} {
 		if allocs := testing.AllocsPerRun(100, func() { answer(batch) }); allocs != 0 {
 			t.Errorf("%s: %v allocations", name, allocs)
 		}
 	}
-	off.Start(querylog.Settings{For: time.Minute, Sample: 1})
+	log.Start(querylog.Settings{For: time.Hour, Sample: 0.01})
+	answer, n := s.BatchForTest(), 0
+	one := func() { answer(batch[n%len(batch):][:1]); n++ }
+	if allocs := testing.AllocsPerRun(10000, one); allocs != 0 {
+		t.Errorf("%v allocations for a query with 1 %% sampled, want none", allocs)
+	}
+	log.Start(querylog.Settings{For: time.Hour, Sample: 1})
 	answer = s.BatchForTest()
 	for range 1000 { // the buffer is full: it does not grow while allocations are counted
 		answer(batch)
@@ -142,7 +172,7 @@ func TestTapAllocations(t *testing.T) {
 func BenchmarkTap(b *testing.B) {
 	for _, sample := range []float64{0, 0.01, 0.1, 1} {
 		b.Run(fmt.Sprint("sample=", sample), func(b *testing.B) {
-			answer, batch := tapped(b, sample)
+			answer, batch := tapped(b, twinZone(), sample), tapBatch(b)
 			b.ReportAllocs()
 			before := cpuTime(b)
 			for b.Loop() {
@@ -151,4 +181,46 @@ func BenchmarkTap(b *testing.B) {
 			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*len(batch)), "cpu-ns/query")
 		})
 	}
+}
+
+// BenchmarkTapRatio compares a query log that was on, and one that samples 1 %, to none. A
+// round times each of them in turn, in another order than the round before. The ratios are
+// medians of those of the rounds, for the speed of a machine changes from round to round.
+func BenchmarkTapRatio(b *testing.B) {
+	const batches = 16 // in a row, so that the clock takes little of the time
+	zone, batch := twinZone(), tapBatch(b)
+	shapes := []struct {
+		name   string
+		answer func([]udpbatch.Packet)
+		took   []float64 // ns a query, by round
+	}{
+		{name: "none", answer: tapped(b, zone, 0)},
+		{name: "none-again", answer: tapped(b, zone, 0)}, // its ratio is the error of the others
+		{name: "off", answer: tappedOff(b, zone, batch)},
+		{name: "1%", answer: tapped(b, zone, 0.01)},
+	}
+	b.ReportAllocs()
+	for round := 0; b.Loop(); round++ {
+		for i := range shapes {
+			s := &shapes[(i+round)%len(shapes)]
+			start := time.Now()
+			for range batches {
+				s.answer(batch)
+			}
+			s.took = append(s.took, float64(time.Since(start).Nanoseconds())/float64(batches*len(batch)))
+		}
+	}
+	for _, s := range shapes {
+		ratios := slices.Clone(s.took)
+		for i := range ratios {
+			ratios[i] /= shapes[0].took[i]
+		}
+		b.ReportMetric(median(s.took), s.name+"-ns/query")
+		b.ReportMetric(median(ratios), s.name+"/none")
+	}
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
 }
