@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 )
 
@@ -25,7 +24,7 @@ func (f *loggingFormat) Set(text string) error {
 	case "text":
 		klog.ClearLogger()
 	case "json":
-		klog.SetLoggerWithOptions(logr.FromSlogHandler(jsonHandler{newJSON(os.Stderr)}), klog.ContextualLogger(true))
+		klog.SetSlogLogger(slog.New(jsonHandler{newJSON(os.Stderr)}))
 	default:
 		return errors.New("must be text or json")
 	}

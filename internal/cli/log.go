@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 )
@@ -15,34 +14,40 @@ import (
 // callDepth is the number of extra stack frames between a call of a slog.Logger method
 // and klog's lookup of the calling file. Without it --vmodule would match the files of
 // log/slog.
-const callDepth = 4
+const callDepth = 3
 
 // Logger returns a logger that writes klog's text format, or JSON after
 // --logging-format=json. A record of level -n is shown at --v=n: slog.LevelDebug at
 // --v=4, slog.LevelInfo and above always. It is safe for concurrent use.
 func Logger() *slog.Logger {
-	if h, ok := logr.ToSlogHandler(klog.Background()).(jsonHandler); ok {
-		return slog.New(h)
+	if s, ok := klog.Background().GetSink().(interface{ GetUnderlying() slog.Handler }); ok {
+		return slog.New(s.GetUnderlying()) // set by --logging-format=json
 	}
-	return slog.New(&handler{Handler: logr.ToSlogHandler(klog.NewKlogr().WithCallDepth(callDepth))})
+	return slog.New(&handler{sink: klog.NewKlogr().WithCallDepth(callDepth).GetSink().(sink)})
 }
 
-// A handler keeps the attributes of slog.Logger.With, which klog's handler drops.
+// A sink is klog's own, which writes the text format.
+type sink interface {
+	Enabled(verbosity int) bool
+	Handle(ctx context.Context, r slog.Record) error
+}
+
+// A handler keeps the attributes of slog.Logger.With, which klog drops.
 type handler struct {
-	slog.Handler
+	sink
 	attrs []slog.Attr
 	group string // prefix of keys, with a dot
 }
 
-// Enabled is not promoted, because its stack frame is part of callDepth.
-func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
-	return h.Handler.Enabled(ctx, level)
+// Enabled implements slog.Handler.
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
+	return h.sink.Enabled(int(max(0, -level)))
 }
 
 // Handle adds the attributes of With.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if len(h.attrs) == 0 && h.group == "" {
-		return h.Handler.Handle(ctx, r)
+		return h.sink.Handle(ctx, r)
 	}
 	with := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	with.AddAttrs(h.attrs...)
@@ -51,7 +56,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 		with.AddAttrs(a)
 		return true
 	})
-	return h.Handler.Handle(ctx, with)
+	return h.sink.Handle(ctx, with)
 }
 
 // WithAttrs returns a handler that adds attrs to each record.
