@@ -113,3 +113,23 @@ func read(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+// TestRequirements compares the table of decision 0037 with the modules that go.mod requires
+// for more than tests.
+func TestRequirements(t *testing.T) {
+	all := read(t, filepath.Join(root, "go.mod"))
+	required, _, _ := strings.Cut(all, "\n)")
+	_, required, _ = strings.Cut(required, "require (\n")
+	var want []string
+	for line := range strings.Lines(required) {
+		want = append(want, strings.Fields(line)[0])
+	}
+	page := read(t, filepath.Join(root, "docs/decisions/0037-direct-requirements.md"))
+	var got []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(page, -1) {
+		got = append(got, m[1])
+	}
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("the table has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
