@@ -104,26 +104,42 @@ func TestAutopath(t *testing.T) {
 			startDirect(t, flags...)
 			for _, list := range searchLists {
 				setResolvConf(t, "nameserver 127.0.0.1\n"+list.conf)
-				for client, look := range searchClients(t, dir) {
-					t.Run(list.name+"/"+client, func(t *testing.T) { wantSearched(t, flags[0] == "--autopath", list.names, look) })
+				for client, c := range searchClients(t) {
+					t.Run(list.name+"/"+client, func(t *testing.T) { c.wantSearched(t, flags[0] == "--autopath", list.names) })
 				}
+				t.Run(list.name+"/JNDI", func(t *testing.T) { wantWhole(t, flags[0] == "--autopath") })
 			}
 		})
 	}
 }
 
-// searchClients returns the clients. Each look-up is a process of its own, since resolvers
-// read resolv.conf at their start.
-func searchClients(t *testing.T, dir string) map[string]lookup {
+// A searchClient goes through the search list.
+type searchClient struct {
+	// start returns the client's look-up. Resolvers read resolv.conf at their start.
+	start func(t *testing.T) lookup
+	ipv4  bool // looks up IPv4 alone
+	keeps bool // has a cache of its own
+}
+
+// searchClients returns the clients. Each look-up is a process of its own, but for Java.
+func searchClients(t *testing.T) map[string]searchClient {
+	bin := filepath.Join(os.Getenv(insideVariable), "bin")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]lookup{
-		"glibc":  program(nil, filepath.Join(dir, "bin/glibc")),
-		"musl":   program(nil, filepath.Join(dir, "bin/musl")),
-		"c-ares": program(nil, filepath.Join(dir, "bin/cares")),
-		"Go":     program([]string{lookupVariable + "=1", "GORACE=atexit_sleep_ms=0"}, self),
+	each := func(look lookup) searchClient {
+		return searchClient{start: func(*testing.T) lookup { return look }}
+	}
+	return map[string]searchClient{
+		"glibc":  each(program(nil, bin+"/glibc")),
+		"musl":   each(program(nil, bin+"/musl")),
+		"c-ares": each(program(nil, bin+"/cares")),
+		"Go":     each(program([]string{lookupVariable + "=1", "GORACE=atexit_sleep_ms=0"}, self)),
+		"Java":   {start: func(t *testing.T) lookup { return startJava(t, javaKeeps) }, keeps: true},
+		"Java, IPv4": {start: func(t *testing.T) lookup {
+			return startJava(t, javaDrops, "-Djava.net.preferIPv4Stack=true")
+		}, ipv4: true},
 	}
 }
 
@@ -143,26 +159,67 @@ func lookUp(name string) error {
 }
 
 // wantSearched looks names up, each of them twice, and counts queries.
-func wantSearched(t *testing.T, autopath bool, names []searched, look lookup) {
-	for _, n := range slices.Concat(names, names) {
+func (c searchClient) wantSearched(t *testing.T, autopath bool, names []searched) {
+	look := c.start(t)
+	for i, n := range slices.Concat(names, names) {
 		want := n.want
 		if !autopath && n.without != nil {
 			want = n.without
 		}
+		wantQueries := n.queries
+		if c.ipv4 {
+			want, wantQueries = ipv4Only(want), n.queries/2
+		}
+		if c.keeps && i >= len(names) {
+			wantQueries = 0
+		}
 		before := queryCount(t)
 		got, err := look(t.Context(), n.name)
 		queries := queryCount(t) - before
-		switch {
-		case len(want) == 0 && !errors.Is(err, errNotFound):
-			t.Errorf("%s: got %v and error %v, want no such name", n.name, got, err)
-		case len(want) > 0 && err != nil:
-			t.Errorf("%s: %v", n.name, err)
-		case !slices.Equal(sorted(got), want):
-			t.Errorf("%s:\n got %v\nwant %v", n.name, sorted(got), want)
+		wantFound(t, n.name, got, want, err)
+		if autopath && queries != wantQueries {
+			t.Errorf("%s: %d queries, want %d", n.name, queries, wantQueries)
 		}
-		if autopath && queries != n.queries {
-			t.Errorf("%s: %d queries, want %d", n.name, queries, n.queries)
-		}
+	}
+}
+
+// wantFound checks what a look-up returned. A name without addresses does not exist.
+func wantFound(t *testing.T, name string, got, want []string, err error) {
+	t.Helper()
+	switch {
+	case len(want) == 0 && !errors.Is(err, errNotFound):
+		t.Errorf("%s: got %v and error %v, want no such name", name, got, err)
+	case len(want) > 0 && err != nil:
+		t.Errorf("%s: %v", name, err)
+	case !slices.Equal(sorted(got), sorted(want)):
+		t.Errorf("%s:\n got %v\nwant %v", name, sorted(got), want)
+	}
+}
+
+func ipv4Only(addrs []string) []string {
+	return slices.DeleteFunc(slices.Clone(addrs), func(addr string) bool { return strings.Contains(addr, ":") })
+}
+
+// wantWhole looks names up with the JDK's own DNS client. It has no search list: it asks for
+// each name as it is. Only a program that asks for a whole name below the namespace gets
+// another answer with --autopath.
+func wantWhole(t *testing.T, autopath bool) {
+	look := startJava(t, javaJNDI)
+	searched := map[string][]string{}
+	if autopath {
+		searched = map[string][]string{"www": {wwwAddr6, wwwAddr}, "git": {gitAddr}}
+	}
+	for name, want := range map[string][]string{
+		"www.outside.example": {wwwAddr6, wwwAddr}, "git.dev": {gitAlone}, "ci.dev": {ownAlone},
+		"db.data": nil, "absent.outside.example": nil,
+		"db.data.svc.cluster.local": names[2].addrs, "web.default.svc.cluster.local": {webAddr},
+		"www.outside.example.default.svc.cluster.local":    searched["www"],
+		"git.dev.default.svc.cluster.local":                searched["git"],
+		"web.outside.example.default.svc.cluster.local":    nil, // web is a Service of the namespace
+		"absent.outside.example.default.svc.cluster.local": nil,
+	} {
+		got, err := look(t.Context(), name)
+		wantFound(t, name, got, want, err)
 	}
 }
 

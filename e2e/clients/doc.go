@@ -1,5 +1,5 @@
 // Package clients tests the pod with DNS clients that people use: the resolvers
-// of glibc, musl, Go and c-ares, and nginx, HAProxy, unbound and node-cache. Each
+// of glibc, musl, Go, c-ares and Java, and nginx, HAProxy, unbound and node-cache. Each
 // client runs unchanged in a network and mount namespace where 127.0.0.1:53 is
 // the pod and /etc/resolv.conf has the search list that a kubelet writes.
 //

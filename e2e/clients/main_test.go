@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,6 +59,7 @@ func TestMain(m *testing.M) {
 // tools are the programs that the tests run, with the Debian package of each.
 var tools = map[string]string{
 	"dnsmasq": "dnsmasq-base", "ip": "iproute2", "gcc": "gcc", "musl-gcc": "musl-tools",
+	"javac": "default-jdk-headless", "java": "default-jdk-headless",
 	"nginx": "nginx-light", "haproxy": "haproxy", "unbound": "unbound",
 }
 
@@ -100,9 +102,6 @@ func runInside() (int, error) {
 }
 
 func checkTools() error {
-	if os.Geteuid() != 0 {
-		return errors.New("root is needed to make network and mount namespaces")
-	}
 	var missing []string
 	for tool, debian := range tools {
 		if _, err := lookPath(tool); err != nil {
@@ -112,10 +111,16 @@ func checkTools() error {
 	if _, err := os.Stat("/usr/include/ares.h"); err != nil {
 		missing = append(missing, "libc-ares-dev")
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("not installed: apt-get install --no-install-recommends %s", strings.Join(missing, " "))
+	var errs []error
+	if os.Geteuid() != 0 {
+		errs = append(errs, errors.New("root is needed to make network and mount namespaces"))
 	}
-	return nil
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		errs = append(errs, fmt.Errorf("not installed: apt-get install --no-install-recommends %s",
+			strings.Join(slices.Compact(missing), " ")))
+	}
+	return errors.Join(errs...)
 }
 
 // lookPath finds a program, also where only root's PATH leads.
@@ -126,7 +131,7 @@ func lookPath(tool string) (string, error) {
 	return exec.LookPath(filepath.Join("/usr/sbin", tool))
 }
 
-// build makes the commands and the C programs, in dir/bin.
+// build makes the commands, and the programs in C and Java, in dir/bin.
 func build(dir string) error {
 	bin := filepath.Join(dir, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -138,6 +143,7 @@ func build(dir string) error {
 		{"gcc", "-O1", "-o", bin + "/glibc", "testdata/getaddrinfo.c"},
 		{"musl-gcc", "-O1", "-static", "-o", bin + "/musl", "testdata/getaddrinfo.c"},
 		{"gcc", "-O1", "-o", bin + "/cares", "testdata/cares.c", "-lcares"},
+		{"javac", "-d", bin, "testdata/Lookup.java"},
 	} {
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Stderr = os.Stderr
