@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"pkg/querylog":          {"internal/pause", "internal/rcode"},
 	"pkg/querylog/dnstap":   {"internal/pause", "pkg/querylog"},
 	"pkg/sidecar":           {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
-	"pkg/skydns/upstream":   {"pkg/skydns/internal/cache", "pkg/skydns/internal/wire"},
+	"pkg/skydns/upstream":   {"pkg/skydns/internal/cache", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
 	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/querylog", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
 	"internal/cli":         {"internal/spelling"},

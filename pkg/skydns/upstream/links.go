@@ -8,13 +8,11 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
 const (
-	// maxReply is the size of the largest reply, in bytes.
-	maxReply = 65535
-	// receiveBuffer is the size of a socket's buffer, in bytes, where the kernel allows it.
-	receiveBuffer = 4 << 20
 	// maxLinkAge is how long a socket takes new queries. Rotating sockets changes
 	// the source port, which a forger has to guess (RFC 5452 section 9.2).
 	maxLinkAge = 10 * time.Second
@@ -50,11 +48,10 @@ func (s *links) to(server netip.AddrPort, now time.Time) (*link, error) {
 		s.retire(l)
 		links = s.byServer[server]
 	}
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
+	conn, err := udpbatch.Dial(server)
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetReadBuffer(receiveBuffer)
 	l := &link{server: server, conn: conn, made: now, tries: map[uint16]*try{}}
 	s.byServer[server] = append(links, l)
 	s.open[l] = true
@@ -86,9 +83,8 @@ func (s *links) closeUnused(l *link) {
 }
 
 func (s *links) read(l *link) {
-	buf := make([]byte, maxReply)
 	for {
-		n, err := l.conn.Read(buf)
+		packet, err := l.conn.Read()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -96,6 +92,6 @@ func (s *links) read(l *link) {
 			s.broken(l, err) // which closes it
 			return
 		}
-		s.received(l, buf[:n])
+		s.received(l, packet)
 	}
 }

@@ -1,9 +1,10 @@
 package upstream
 
 import (
-	"net"
 	"net/netip"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
 // A pending query, and everything that waits for its reply.
@@ -53,7 +54,7 @@ type hop struct {
 // A link is a socket to one server.
 type link struct {
 	server  netip.AddrPort
-	conn    *net.UDPConn
+	conn    *udpbatch.Peer
 	made    time.Time
 	retired bool            // takes no more queries, and closes after the last reply
 	tries   map[uint16]*try // by our ID

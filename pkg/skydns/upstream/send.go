@@ -187,7 +187,7 @@ func (m *mux) finish(p *pending, reply []byte, err error) []hop {
 func (m *mux) do(hops []hop) {
 	for _, h := range hops {
 		if h.link != nil {
-			if _, err := h.link.conn.Write(h.packet); err != nil {
+			if err := h.link.conn.Write(h.packet); err != nil {
 				m.links.broken(h.link, err)
 			}
 			continue

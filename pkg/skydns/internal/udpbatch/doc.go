@@ -5,7 +5,14 @@
 // The arrays that the kernel fills and reads are made once. No call blocks: Serve
 // waits with Go's poller, and a reply for which the kernel has no room is dropped.
 // Where the kernel refuses these calls, packets are served one at a time.
+//
+// A Peer is a socket for the other side: it sends queries to one server.
 package udpbatch
+
+import (
+	"net"
+	"net/netip"
+)
 
 const (
 	// batchSize is how many packets are received at a time.
@@ -13,4 +20,17 @@ const (
 	// MaxPacket is the size in bytes of the largest packet that is received whole, and
 	// of the room for a reply.
 	MaxPacket = 4096
+	// maxReply is the size of the largest packet from a server, in bytes.
+	maxReply = 65535
+	// peerBuffer is the size of a Peer's receive buffer, in bytes, where the kernel allows it.
+	peerBuffer = 4 << 20
 )
+
+// dial returns a socket with a port that the kernel chooses.
+func dial(server netip.AddrPort) (*net.UDPConn, error) {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
+	if err == nil {
+		_ = conn.SetReadBuffer(peerBuffer)
+	}
+	return conn, err
+}
