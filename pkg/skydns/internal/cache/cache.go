@@ -45,6 +45,8 @@ func New(size int) *Cache {
 	return &Cache{entries: otter.Must(&otter.Options[string, *entry]{
 		MaximumWeight: uint64(max(size, MinSize)),
 		Weigher:       func(key string, e *entry) uint32 { return uint32(weigh(key, e)) },
+		// Maintenance is short: a goroutine for it costs more.
+		Executor: func(task func()) { task() },
 	})}
 }
 
