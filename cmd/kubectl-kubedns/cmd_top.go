@@ -41,24 +41,31 @@ func (a *app) topCommand() *cobra.Command {
 	f := &topFlags{}
 	cmd := &cobra.Command{
 		Use:   "top",
-		Short: "Show which names and clients are asked for most",
-		Long: `Show which names and clients are asked for most, added up over all kube-dns pods.
+		Short: "Show the most frequent names, clients and upstream servers",
+		Long: `Show which names and clients are most frequent, or how upstream servers reply, added up over
+all kube-dns pods.
 
-The query log counts them, which is off until somebody switches it on: --switch-on does so
+The query log counts names, clients, response codes and types, which is off until somebody switches it on: --switch-on does so
 in all pods for a time (docs/querylog.md). Names and clients are personal data. dnsmasq's
 cache answers most queries before they reach kube-dns; those are not counted.
+
+--by server needs no query log. Status pages have the figures of each server that dnsmasq or
+kube-dns sends queries to. dnsmasq does not measure the latency. The queries of kube-dns are
+those with a reply, late ones included.
 
 Exit codes: 0 shown, 2 could not find out.`,
 		Example: `  kubectl kubedns top --switch-on 5m --watch
   kubectl kubedns top --by name --rcode NXDOMAIN
   kubectl kubedns top -o wide                    # with all response codes, and the error of counts
   kubectl kubedns top --rcode NXDOMAIN -o name   # names alone
-  kubectl kubedns top --by client --clients      # names of pods instead of addresses`,
+  kubectl kubedns top --by client --clients      # names of pods instead of addresses
+  kubectl kubedns top --by server --window 1m    # queries, failures, latency of upstream servers
+  kubectl kubedns top --by server -o json`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.runTop(c.Context(), f) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.by, "by", "name", "`what` to count: name, client, rcode, type")
+	fs.StringVar(&f.by, "by", "name", "`what` to count: name, client, rcode, type, server")
 	fs.StringVar(&f.rcode, "rcode", "", "only rows that have this response `code`")
 	fs.DurationVar(&f.window, "window", 5*time.Minute, "`time` to look back, 30s to 10m")
 	fs.IntVar(&f.limit, "limit", 20, "`number` of rows")
@@ -71,14 +78,16 @@ Exit codes: 0 shown, 2 could not find out.`,
 
 func (f *topFlags) check() error {
 	switch {
-	case !slices.Contains([]string{"name", "client", "rcode", "type"}, f.by):
-		return fmt.Errorf("--by: %q cannot be counted: write name, client, rcode or type", f.by)
+	case !slices.Contains([]string{"name", "client", "rcode", "type", byServer}, f.by):
+		return fmt.Errorf("--by: %q cannot be counted: write name, client, rcode, type or server", f.by)
 	case f.window < 30*time.Second || f.window > 10*time.Minute:
 		return fmt.Errorf("--window: %s is out of range: write 30s to 10m", f.window)
 	case f.limit < 1 || f.limit > 1000:
 		return fmt.Errorf("--limit: %d is out of range: write 1 to 1000", f.limit)
 	case f.clients && f.by != "client":
 		return errors.New("--clients needs --by client")
+	case f.by == byServer:
+		return f.checkByServer()
 	}
 	return checkSwitchOn(f.switchOn)
 }
@@ -108,14 +117,14 @@ func (a *app) runTop(ctx context.Context, f *topFlags) error {
 		return err
 	}
 	for {
-		sum, err := a.topOnce(ctx, client, f)
+		show, err := a.topOnce(ctx, client, f)
 		if err != nil {
 			if f.watch && ctx.Err() != nil {
 				return nil // Ctrl-C is how this ends
 			}
 			return err
 		}
-		if err := printTop(p, f, sum); err != nil || !f.watch {
+		if err := show(p); err != nil || !f.watch {
 			return err
 		}
 		if !sleep(ctx, topPause) {
@@ -123,6 +132,16 @@ func (a *app) runTop(ctx context.Context, f *topFlags) error {
 		}
 		fmt.Fprintln(p.Out)
 	}
+}
+
+// topOnce reads the figures once, and returns the function that prints them.
+func (a *app) topOnce(ctx context.Context, client *cluster.Client, f *topFlags) (func(*report.Printer) error, error) {
+	if f.by == byServer {
+		sum, err := a.topServers(ctx, client, f)
+		return func(p *report.Printer) error { return printServers(p, sum) }, err
+	}
+	sum, err := a.topQueries(ctx, client, f)
+	return func(p *report.Printer) error { return printTop(p, f, sum) }, err
 }
 
 // A logPod is a pod whose query log is read, with the local address of its status port.
@@ -188,7 +207,7 @@ func logError(pod logPod, err error) error {
 	return fmt.Errorf("pod %s: %w", pod.name, err)
 }
 
-func (a *app) topOnce(ctx context.Context, client *cluster.Client, f *topFlags) (queries.Sum, error) {
+func (a *app) topQueries(ctx context.Context, client *cluster.Client, f *topFlags) (queries.Sum, error) {
 	ctx, cancel := a.limited(ctx)
 	defer cancel()
 	pods, err := logPods(ctx, client)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -86,6 +87,68 @@ func TestTopClients(t *testing.T) {
 	}
 	if strings.Contains(out, "host-0") || strings.Contains(out, "192.0.2.7") || strings.Contains(out, "2001:db8::7") {
 		t.Errorf("the address of a node is no pod, and both addresses of a pod are one:\n%s", out)
+	}
+}
+
+// TestTopServers adds up what the status pages of kube-dns and of the sidecar have.
+func TestTopServers(t *testing.T) {
+	const ofKubeDNS = `{"command":"kube-dns","charts":[
+		{"metric":"kubedns_dns_upstream_duration_seconds_count","lines":[{"name":"192.0.2.53:53","rates":[10,20]}]},
+		{"metric":"kubedns_dns_upstream_duration_seconds_sum","lines":[{"name":"192.0.2.53:53","rates":[1,0.05]}]},
+		{"metric":"kubedns_dns_upstream_failures_total","lines":null}]}`
+	const ofDnsmasq = `{"command":"sidecar","charts":[
+		{"metric":"kubedns_dnsmasq_upstream_queries_total","lines":[{"name":"192.0.2.54:53","rates":[2,2]}]},
+		{"metric":"kubedns_dnsmasq_upstream_failures_total","lines":[{"name":"192.0.2.54:53","rates":[0,1]}]}]}`
+	serve := func(page *atomic.Value) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/" || r.FormValue("format") != "json" {
+				http.NotFound(w, r)
+				return
+			}
+			fmt.Fprint(w, page.Load())
+		}))
+		t.Cleanup(s.Close)
+		return s.Listener.Addr().String()
+	}
+	var kubeDNS, sidecar atomic.Value
+	kubeDNS.Store(ofKubeDNS)
+	sidecar.Store(ofDnsmasq)
+	pod := testPod()
+	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "sidecar", Image: "registry.example/k8s-dns-sidecar:v1"})
+	api := apitest.New(t, map[string]any{
+		"/api/v1/namespaces/kube-system/pods": corev1.PodList{Items: []corev1.Pod{pod}},
+	}, map[string]string{"8081": serve(&kubeDNS), "10054": serve(&sidecar)})
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	for args, want := range map[string]string{
+		"": "QUERIES  /S    FAILURES  FAILED  LATENCY  BY        SERVER\n" +
+			"300      15.0  0         0%      35ms     kube-dns  192.0.2.53:53\n" +
+			"40       2.0   10        25%     -        dnsmasq   192.0.2.54:53\n1 pods, 20 s\n",
+		"--no-headers --limit 1": "300  15.0  0  0%  35ms  kube-dns  192.0.2.53:53\n",
+		"-o name":                "192.0.2.53:53\n192.0.2.54:53\n",
+	} {
+		code, out, errOut := runCommand(t, append([]string{"top", "--by", "server", "-s", api.URL}, strings.Fields(args)...)...)
+		if code != codeOK || out != want {
+			t.Errorf("%s: got code %d, want\n%s, got:\n%s%s", args, code, want, out, errOut)
+		}
+	}
+	_, out, errOut := runCommand(t, "top", "--by", "server", "-s", api.URL, "-o", "json")
+	var doc struct {
+		APIVersion, By string
+		Window         float64
+		Lines          []struct {
+			Server, By                                   string
+			Queries, PerSecond, Failures, LatencySeconds float64
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &doc); err != nil || doc.APIVersion != "v1" || doc.By != "server" || doc.Window != 20 ||
+		len(doc.Lines) != 2 || doc.Lines[0].LatencySeconds != 0.035 || doc.Lines[1].Failures != 10 {
+		t.Errorf("got %+v, %v:\n%s%s", doc, err, out, errOut)
+	}
+	sidecar.Store(`{"command":"sidecar","charts":[{"title":"Probes by result","lines":null}]}`)
+	code, out, errOut := runCommand(t, "top", "--by", "server", "-s", api.URL)
+	if want := "pod kube-dns-1, port 10054, servers of dnsmasq: its status page has no figures"; code != codeUnknown ||
+		out != "" || !strings.Contains(errOut, want) {
+		t.Errorf("got code %d, want %q, got:\n%s%s", code, want, out, errOut)
 	}
 }
 

@@ -57,17 +57,19 @@ func TestLogErrors(t *testing.T) {
 
 func TestTopAndTailUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"top --by x":          "--by: \"x\" cannot be counted",
-		"top --window 1s":     "--window: 1s is out of range",
-		"top --limit 0":       "--limit: 0 is out of range",
-		"top --clients":       "--clients needs --by client",
-		"top --switch-on 1h":  "--switch-on: 1h0m0s is out of range",
-		"tail --for 1h":       "--for: 1h0m0s is out of range",
-		"tail --rate 0":       "--rate: 0 is out of range",
-		"tail -o yaml":        "tail writes table or json",
-		"explain":             "kubectl kubedns explain takes NAME",
-		"explain web -t X":    `--type: "X" cannot be explained`,
-		"check --fail-on bad": `--fail-on: "bad" is no level`,
+		"top --by x":                       "--by: \"x\" cannot be counted: write name, client, rcode, type or server",
+		"top --by server --rcode SERVFAIL": "leave it out with --by server",
+		"top --by server --switch-on 5m":   "--by server needs no query log",
+		"top --window 1s":                  "--window: 1s is out of range",
+		"top --limit 0":                    "--limit: 0 is out of range",
+		"top --clients":                    "--clients needs --by client",
+		"top --switch-on 1h":               "--switch-on: 1h0m0s is out of range",
+		"tail --for 1h":                    "--for: 1h0m0s is out of range",
+		"tail --rate 0":                    "--rate: 0 is out of range",
+		"tail -o yaml":                     "tail writes table or json",
+		"explain":                          "kubectl kubedns explain takes NAME",
+		"explain web -t X":                 `--type: "X" cannot be explained`,
+		"check --fail-on bad":              `--fail-on: "bad" is no level`,
 	} {
 		code, out, errOut := runCommand(t, strings.Fields(args)...)
 		if code != codeUnknown || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {

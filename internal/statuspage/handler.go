@@ -115,7 +115,7 @@ func writeText(b *bytes.Buffer, p *Page) {
 			continue
 		}
 		t := Table{Columns: []string{"", "now", "highest"}}
-		for _, l := range c.Lines {
+		for _, l := range c.Shown() {
 			t.Rows = append(t.Rows, []string{l.Name, l.Now(), l.Highest()})
 		}
 		fmt.Fprintf(b, "%s\n", c.Title)

@@ -17,8 +17,16 @@ import (
 // A Chart shows how fast counters grew in the last minutes.
 type Chart struct {
 	Title string `json:"title"`
-	Lines []Line `json:"lines"`
+	// Metric is the name of the counters in the metrics of the command.
+	Metric string `json:"metric"`
+	Lines  []Line `json:"lines"`
 }
+
+// shownLines is how many lines of a chart people see: those that grew most.
+const shownLines = 8
+
+// Shown are the lines for people.
+func (c Chart) Shown() []Line { return c.Lines[:min(shownLines, len(c.Lines))] }
 
 // A Line is the growth of one counter.
 type Line struct {
@@ -73,7 +81,8 @@ const Every = 10 * time.Second
 // samples is how many rates a History keeps: ten minutes.
 const samples = 60
 
-// A Counted is a metric to draw: one line for each value of a label.
+// A Counted is a metric to draw: one line for each value of a label. The name of a histogram
+// ends in _count or _sum.
 type Counted struct {
 	Title, Metric, Label string
 }
@@ -133,7 +142,8 @@ func (h *History) sample() {
 func sums(families []*dto.MetricFamily, c Counted) map[string]float64 {
 	by := map[string]float64{}
 	for _, family := range families {
-		if family.GetName() != c.Metric {
+		value := valueOf(family, c.Metric)
+		if value == nil {
 			continue
 		}
 		for _, m := range family.GetMetric() {
@@ -143,14 +153,28 @@ func sums(families []*dto.MetricFamily, c Counted) map[string]float64 {
 					name = l.GetValue()
 				}
 			}
-			by[name] += m.GetCounter().GetValue()
+			by[name] += value(m)
 		}
 	}
 	return by
 }
 
+// valueOf returns the function that reads what metric counts, or nil if family is another one.
+func valueOf(family *dto.MetricFamily, metric string) func(*dto.Metric) float64 {
+	suffix, ok := strings.CutPrefix(metric, family.GetName())
+	switch {
+	case ok && suffix == "" && family.GetType() == dto.MetricType_COUNTER:
+		return func(m *dto.Metric) float64 { return m.GetCounter().GetValue() }
+	case ok && suffix == "_count" && family.GetType() == dto.MetricType_HISTOGRAM:
+		return func(m *dto.Metric) float64 { return float64(m.GetHistogram().GetSampleCount()) }
+	case ok && suffix == "_sum" && family.GetType() == dto.MetricType_HISTOGRAM:
+		return func(m *dto.Metric) float64 { return m.GetHistogram().GetSampleSum() }
+	}
+	return nil
+}
+
 // maxLines is how many lines a chart has: those that grew most.
-const maxLines = 8
+const maxLines = 64
 
 // Charts are the lines of the last minutes. Counters that did not grow are left out.
 func (h *History) Charts() []Chart {
@@ -158,7 +182,7 @@ func (h *History) Charts() []Chart {
 	defer h.mu.Unlock()
 	charts := make([]Chart, len(h.counted))
 	for i, c := range h.counted {
-		charts[i].Title = c.Title
+		charts[i].Title, charts[i].Metric = c.Title, c.Metric
 		for _, name := range slices.Sorted(maps.Keys(h.rates[i])) {
 			if rates := h.rates[i][name]; slices.Max(rates) > 0 {
 				charts[i].Lines = append(charts[i].Lines, Line{Name: name, Rates: slices.Clone(rates)})

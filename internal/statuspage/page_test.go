@@ -86,13 +86,20 @@ func TestHistory(t *testing.T) {
 		reg.MustRegister(replies)
 		replies.WithLabelValues("NOERROR", "udp").Add(1000) // before the first sample
 		replies.WithLabelValues("REFUSED", "udp").Add(5)
-		h := statuspage.NewHistory(reg, statuspage.Counted{Title: "Replies", Metric: "replies_total", Label: "rcode"})
+		took := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "took_seconds", Help: "h"}, []string{"server"})
+		reg.MustRegister(took)
+		took.WithLabelValues("192.0.2.1:53").Observe(100) // before the first sample
+		h := statuspage.NewHistory(reg, statuspage.Counted{Title: "Replies", Metric: "replies_total", Label: "rcode"},
+			statuspage.Counted{Title: "Replies of servers", Metric: "took_seconds_count", Label: "server"},
+			statuspage.Counted{Title: "Time of servers", Metric: "took_seconds_sum", Label: "server"})
 		go func() { _ = h.Run(t.Context()) }()
 		synctest.Wait()
 		for range 70 {
 			replies.WithLabelValues("NOERROR", "udp").Add(20)
 			replies.WithLabelValues("NOERROR", "tcp").Add(10)
 			replies.WithLabelValues("NXDOMAIN", "udp").Add(5)
+			took.WithLabelValues("192.0.2.1:53").Observe(2)
+			took.WithLabelValues("192.0.2.1:53").Observe(3)
 			time.Sleep(statuspage.Every)
 			synctest.Wait()
 		}
@@ -102,6 +109,11 @@ func TestHistory(t *testing.T) {
 		}
 		if grown := h.Grown("replies_total"); grown["NOERROR"] != 180 || grown["REFUSED"] != 0 {
 			t.Errorf("got %v, want the growth of one minute, 180 NOERROR", grown)
+		}
+		for metric, want := range map[string]float64{"took_seconds_count": 12, "took_seconds_sum": 30} {
+			if grown := h.Grown(metric); grown["192.0.2.1:53"] != want {
+				t.Errorf("%s: got %v, want the growth of one minute, %v", metric, grown, want)
+			}
 		}
 		if n := len(lines[0].Rates); n != 60 {
 			t.Errorf("got %d rates, want those of ten minutes, 60", n)

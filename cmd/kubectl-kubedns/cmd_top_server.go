@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/servers"
+)
+
+// byServer counts the queries to each upstream server. Status pages have these figures, and
+// the query log has not.
+const byServer = "server"
+
+// checkByServer refuses flags of the query log.
+func (f *topFlags) checkByServer() error {
+	switch {
+	case f.rcode != "":
+		return errors.New("--rcode counts queries of clients: leave it out with --by server")
+	case f.switchOn != 0:
+		return errors.New("--by server needs no query log: leave --switch-on out")
+	}
+	return nil
+}
+
+// A serverPage is a status page with figures of upstream servers.
+type serverPage struct {
+	pod     cluster.Pod
+	port    int
+	program string // whose figures they are
+}
+
+// serverPages returns the pages to read: kube-dns has its own figures, and the sidecar those of
+// dnsmasq.
+func serverPages(ctx context.Context, client *cluster.Client) (pages []serverPage, pods int, err error) {
+	list, err := client.Pods(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range list {
+		if check.ServerOf(&list[i].Spec) != check.KubeDNS {
+			continue
+		}
+		pods++
+		pod, ports := cluster.Pod{Namespace: list[i].Namespace, Name: list[i].Name}, facts.PortsOf(&list[i].Spec)
+		if ports.Status != 0 {
+			pages = append(pages, serverPage{pod, ports.Status, servers.KubeDNS})
+		}
+		if ports.Sidecar != 0 {
+			pages = append(pages, serverPage{pod, ports.Sidecar, servers.Dnsmasq})
+		}
+	}
+	if pods == 0 {
+		return nil, 0, fmt.Errorf("no pod in namespace %s with label %s runs kube-dns", client.Namespace, client.Selector)
+	}
+	return pages, pods, nil
+}
+
+// topServers adds up the figures of all pods.
+func (a *app) topServers(ctx context.Context, client *cluster.Client, f *topFlags) (servers.Sum, error) {
+	ctx, cancel := a.limited(ctx)
+	defer cancel()
+	pages, pods, err := serverPages(ctx, client)
+	if err != nil {
+		return servers.Sum{}, err
+	}
+	sums, errs := make([]servers.Sum, len(pages)), make([]error, len(pages))
+	var wait sync.WaitGroup
+	for i, page := range pages {
+		wait.Go(func() {
+			body, err := client.Get(ctx, page.pod, page.port, "/?format=json")
+			if err == nil {
+				sums[i], err = servers.Parse(body, page.program, f.window)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("pod %s, port %d, servers of %s: %w", page.pod.Name, page.port, page.program, err)
+			}
+		})
+	}
+	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return servers.Sum{}, err
+	}
+	return servers.Add(pods, sums, f.limit), nil
+}
+
+func printServers(p *report.Printer, sum servers.Sum) error {
+	switch {
+	case p.Encodes():
+		return p.Encode(struct {
+			APIVersion string `json:"apiVersion"`
+			By         string `json:"by"`
+			servers.Sum
+		}{"v1", byServer, sum})
+	case p.Format == report.Name:
+		for _, l := range sum.Lines {
+			fmt.Fprintln(p.Out, l.Server)
+		}
+		return nil
+	case len(sum.Lines) == 0 && !p.NoHeaders:
+		fmt.Fprintf(p.Out, "no server has been asked lately by %d pods: --watch repeats\n", sum.Pods)
+		return nil
+	}
+	var rows [][]string
+	for _, l := range sum.Lines {
+		latency := "-"
+		if l.Latency > 0 {
+			latency = time.Duration(l.Latency * float64(time.Second)).Round(10 * time.Microsecond).String()
+		}
+		rows = append(rows, []string{
+			fmt.Sprintf("%.0f", l.Queries), fmt.Sprintf("%.1f", l.PerSecond), fmt.Sprintf("%.0f", l.Failures),
+			percent(l.Failed), latency, l.By, l.Server,
+		})
+	}
+	columns := []string{"QUERIES", "/S", "FAILURES", "FAILED", "LATENCY", "BY", "SERVER"}
+	if err := p.Rows(columns, rows); err != nil || p.NoHeaders {
+		return err
+	}
+	fmt.Fprintf(p.Out, "%d pods, %.0f s\n", sum.Pods, sum.Window)
+	return nil
+}
