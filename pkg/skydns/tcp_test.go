@@ -3,8 +3,10 @@ package skydns_test
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -172,6 +174,51 @@ func TestManyForwardsOnOneConnection(t *testing.T) {
 	close(release)
 	for range limit {
 		readID(t, r)
+	}
+}
+
+// TestPendingQueriesKeepTheirBytes: a pending query stays as it is while the connection
+// reads others.
+func TestPendingQueriesKeepTheirBytes(t *testing.T) {
+	const outside = 200
+	read := make(chan struct{}) // closed once the server has read all queries
+	release := sync.OnceFunc(func() { close(read) })
+	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		<-read
+		_ = w.WriteMsg(new(dns.Msg).SetReply(q))
+	})
+	conn, err := net.Dial("tcp", serve(t, skydns.Options{Backend: zone(), Forwarder: f}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	defer release()
+	client := &dns.Conn{Conn: conn}
+	for i := range outside + 1 {
+		q := dnstest.Query(fmt.Sprintf("host%d.outside.example", i), dns.TypeA)
+		if i == outside {
+			q = dnstest.Query("web.cluster.local", dns.TypeA)
+		}
+		q.Id = uint16(i)
+		if err := client.WriteMsg(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range outside + 1 {
+		m, err := client.ReadMsg()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			if m.Id != outside {
+				t.Fatalf("the first reply is to query %d, want %d", m.Id, outside)
+			}
+			release()
+			continue
+		}
+		if want := fmt.Sprintf("host%d.outside.example.", m.Id); m.Question[0].Name != want {
+			t.Errorf("the reply to query %d is about %s, want %s", m.Id, m.Question[0].Name, want)
+		}
 	}
 }
 

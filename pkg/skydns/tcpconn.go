@@ -22,6 +22,8 @@ const (
 	maxTCPQuery = udpbatch.MaxPacket
 	// connBuffer is the size of a connection's buffers, each way.
 	connBuffer = 2048
+	// sizeSize is the size of the length before each message.
+	sizeSize = 2
 )
 
 // A tcpConn is the connection of a client. One goroutine reads, several write replies.
@@ -45,8 +47,8 @@ func newTCPConn(conn net.Conn, from netip.Addr, replies *shares) *tcpConn {
 
 var errLargeQuery = errors.New("the query is too large")
 
-// next reads a query. It sends the replies that are buffered before it waits for the
-// client.
+// next reads a query, which is valid until the next call. It sends the replies that are
+// buffered before it waits for the client.
 func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, error) {
 	if !c.hasNext() {
 		c.flush()
@@ -60,24 +62,33 @@ func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, erro
 			return nil, net.ErrClosed // it failed before
 		}
 	}
-	size, err := c.r.Peek(2)
+	size, err := c.r.Peek(sizeSize)
 	if err != nil {
 		return nil, err
 	}
-	if binary.BigEndian.Uint16(size) > maxTCPQuery {
+	switch n := sizeSize + int(binary.BigEndian.Uint16(size)); {
+	case n > sizeSize+maxTCPQuery:
 		return nil, errLargeQuery
+	case n > connBuffer:
+		return wire.ReadMessage(c.r)
+	default:
+		framed, err := c.r.Peek(n)
+		if err != nil {
+			return nil, err
+		}
+		_, err = c.r.Discard(n) // the bytes stay where they are
+		return framed[sizeSize:n:n], err
 	}
-	return wire.ReadMessage(c.r)
 }
 
 // hasNext reports whether a whole query is in the buffer.
 func (c *tcpConn) hasNext() bool {
 	n := c.r.Buffered()
-	if n < 2 {
+	if n < sizeSize {
 		return false
 	}
-	size, _ := c.r.Peek(2) // it is there
-	return n-2 >= int(binary.BigEndian.Uint16(size))
+	size, _ := c.r.Peek(sizeSize) // it is there
+	return n-sizeSize >= int(binary.BigEndian.Uint16(size))
 }
 
 // send writes a reply, and flushes it if flush is set. A client that does not read, or
