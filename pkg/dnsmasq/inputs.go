@@ -51,7 +51,7 @@ func (s *supervisor) onFound(f finding) {
 		s.log.Info("stub server resolved", "name", f.host, "addresses", f.addrs)
 		pause := settleTime
 		if !s.fileWay { // a restart, which waits for the other names
-			pause += quickTime + lookupTimeout
+			pause += lookupTimeout
 		}
 		s.touch(pause)
 	}

@@ -2,7 +2,6 @@ package dnsmasq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,10 +14,7 @@ import (
 const (
 	// lookupTimeout bounds the look-up of one name.
 	lookupTimeout = 2 * time.Second
-	// quickTime is how long the first try of a look-up takes. Most names have a reply
-	// by then.
-	quickTime = 500 * time.Millisecond
-	// maxLookups bounds how many run at the same time: first tries, and others.
+	// maxLookups bounds how many run at the same time.
 	maxLookups = 256
 )
 
@@ -87,136 +83,90 @@ type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 
 // followNames looks up new names of the newest list that came through hosts at
 // once, and all of them every period, and passes on each finding, until ctx is
-// done. A name is skipped while its look-up of an earlier period is running.
+// done. A period is skipped while look-ups of an earlier one are running.
 func followNames(
 	ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- finding,
 ) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	q := &lookupQueue{
-		lookup: lookup, busy: map[string]*lane{}, done: make(chan finding),
-		quick: lane{timeout: quickTime}, slow: lane{timeout: lookupTimeout},
-	}
+	q := &lookupQueue{lookup: lookup, busy: map[string]bool{}, done: make(chan finding)}
 	defer q.group.Wait()
 	for {
-		q.start(ctx, &q.quick)
-		q.start(ctx, &q.slow)
+		q.start(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case list := <-hosts:
 			q.replace(list)
 		case <-ticker.C:
-			q.again()
-		case f := <-q.done:
-			if q.end(f) {
-				f.last = len(q.busy) == 0
-				send(ctx, found, f)
+			if len(q.busy) == 0 {
+				q.add(q.list...)
 			}
+		case f := <-q.done:
+			q.running--
+			delete(q.busy, f.host)
+			f.last = len(q.busy) == 0
+			send(ctx, found, f)
 		}
 	}
 }
 
 // A lookupQueue has the names that are being looked up, and those that wait for it.
-// Names without a reply have a lane of their own, so that the others do not wait
-// for them.
 type lookupQueue struct {
-	lookup lookupFunc
-	group  sync.WaitGroup
-	list   []string
-	wanted map[string]bool  // those of list
-	silent map[string]bool  // those of list without a reply the last time
-	busy   map[string]*lane // running or queued
-	quick  lane             // first tries
-	slow   lane
-	done   chan finding // must be read, and passed to end
-}
-
-// A lane has look-ups that run side by side.
-type lane struct {
-	timeout time.Duration
+	lookup  lookupFunc
+	group   sync.WaitGroup
+	list    []string
+	busy    map[string]bool // running or queued
 	queued  []string
 	running int
+	done    chan finding // must be read; its receiver updates busy and running
+}
+
+// add queues names, unless they are running or queued.
+func (q *lookupQueue) add(hosts ...string) {
+	for _, host := range hosts {
+		if !q.busy[host] {
+			q.busy[host] = true
+			q.queued = append(q.queued, host)
+		}
+	}
 }
 
 // replace sets the list, queues its new names before those that wait, and drops
 // waiting names that are not in it.
 func (q *lookupQueue) replace(list []string) {
-	wanted, silent := make(map[string]bool, len(list)), map[string]bool{}
-	var fresh []string
+	known, wanted, waiting := setOf(q.list), setOf(list), q.queued
+	q.list, q.queued = list, nil
 	for _, host := range list {
-		if !q.wanted[host] && q.busy[host] == nil {
-			fresh = append(fresh, host)
-			q.busy[host] = &q.quick
-		}
-		wanted[host] = true
-		if q.silent[host] {
-			silent[host] = true
+		if !known[host] {
+			q.add(host)
 		}
 	}
-	q.list, q.wanted, q.silent = list, wanted, silent
-	q.quick.queued = append(fresh, q.quick.queued...)
-	for _, l := range []*lane{&q.quick, &q.slow} {
-		l.queued = slices.DeleteFunc(l.queued, func(host string) bool {
-			if !wanted[host] {
-				delete(q.busy, host)
-			}
-			return !wanted[host]
-		})
-	}
-}
-
-// again queues all names of the list, but silent ones only after a whole round of
-// them.
-func (q *lookupQueue) again() {
-	round := q.slow.running == 0 && len(q.slow.queued) == 0
-	for _, host := range q.list {
-		l := &q.quick
-		if q.silent[host] {
-			l = &q.slow
-		}
-		if q.busy[host] == nil && (l == &q.quick || round) {
-			l.queued = append(l.queued, host)
-			q.busy[host] = l
+	for _, host := range waiting {
+		if wanted[host] {
+			q.queued = append(q.queued, host)
+		} else {
+			delete(q.busy, host)
 		}
 	}
 }
 
-// end takes the outcome of a try. It returns false if the name is to be tried again,
-// with more time.
-func (q *lookupQueue) end(f finding) bool {
-	l, late := q.busy[f.host], isTimeout(f.err)
-	l.running--
-	switch {
-	case !q.wanted[f.host]:
-	case late && l == &q.quick:
-		q.slow.queued = append(q.slow.queued, f.host)
-		q.busy[f.host] = &q.slow
-		return false
-	case late:
-		q.silent[f.host] = true
-	default:
-		delete(q.silent, f.host)
+func setOf(list []string) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, s := range list {
+		set[s] = true
 	}
-	delete(q.busy, f.host)
-	return true
+	return set
 }
 
-func isTimeout(err error) bool {
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
-}
-
-// start looks up waiting names of a lane, maxLookups at a time.
-func (q *lookupQueue) start(ctx context.Context, l *lane) {
-	for len(l.queued) > 0 && l.running < maxLookups {
-		host := l.queued[0]
-		l.queued = l.queued[1:]
-		l.running++
+// start looks up waiting names, maxLookups at a time.
+func (q *lookupQueue) start(ctx context.Context) {
+	for len(q.queued) > 0 && q.running < maxLookups {
+		host := q.queued[0]
+		q.queued = q.queued[1:]
+		q.running++
 		q.group.Go(func() {
-			trying, cancel := context.WithTimeout(ctx, l.timeout)
-			defer cancel()
-			addrs, err := q.lookup(trying, host)
+			addrs, err := q.lookup(ctx, host)
 			send(ctx, q.done, finding{host: host, addrs: addrs, err: err})
 		})
 	}

@@ -174,14 +174,14 @@ func TestFollowNamesBounded(t *testing.T) {
 	})
 }
 
-// TestSilentNamesHoldUpNoOthers: with thousands of names that get no reply, those that
-// do are found and followed as ever.
+// TestSilentNamesHoldUpNoOthers: with names that get no reply, those that do are found and
+// followed as ever.
 func TestSilentNamesHoldUpNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		const period, good = 10 * time.Second, "good.test"
 		start := time.Now()
-		moves := start.Add(65 * time.Second)
+		moves := start.Add(15 * time.Second)
 		var running, most atomic.Int32
 		lookup := func(ctx context.Context, host string) ([]netip.Addr, error) {
 			most.Store(max(most.Load(), running.Add(1)))
@@ -201,7 +201,7 @@ func TestSilentNamesHoldUpNoOthers(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- followNames(ctx, lookup, period, hosts, found) }()
 		var list []string
-		for i := range 5000 {
+		for i := range maxLookups - 1 {
 			list = append(list, fmt.Sprintf("silent%04d.test", i))
 		}
 		hosts <- append(list, good)
@@ -218,7 +218,7 @@ func TestSilentNamesHoldUpNoOthers(t *testing.T) {
 				seen[f.addrs[0].String()] = time.Since(start)
 			}
 		}
-		if first := seen["192.0.2.1"]; first > 10*time.Second {
+		if first := seen["192.0.2.1"]; first != 0 {
 			t.Errorf("the good name was found after %v", first)
 		}
 		if moved, ok := seen["192.0.2.2"]; !ok || moved > moves.Sub(start)+period {
@@ -227,8 +227,8 @@ func TestSilentNamesHoldUpNoOthers(t *testing.T) {
 		if n := silent[list[0]]; len(silent) != len(list) || n != 3 {
 			t.Errorf("%d silent names were looked up, the first one %d times", len(silent), n)
 		}
-		if n := most.Load(); n > 2*maxLookups {
-			t.Errorf("%d look-ups ran at the same time, want %d at most", n, 2*maxLookups)
+		if n := most.Load(); n > maxLookups {
+			t.Errorf("%d look-ups ran at the same time, want %d at most", n, maxLookups)
 		}
 		cancel()
 		if err := <-done; err != nil {
