@@ -24,7 +24,6 @@ type fastPath struct {
 	via      transport
 	soa      *wire.SOA
 	tap      *querylog.Tap
-	picker   querylog.Picker
 	received time.Time        // of the packets that are answered
 	outcomes []outcome        // of their replies
 	misses   uint64           // among them
@@ -44,7 +43,7 @@ func newFastPath(z *zone, c *counters, tap *querylog.Tap, via transport) *fastPa
 	}
 	soa := z.soa(negativeTTL)
 	return &fastPath{
-		zone: z, backend: plain, counts: c, tap: tap, picker: tap.Picker(), via: via,
+		zone: z, backend: plain, counts: c, tap: tap, via: via,
 		soa: wire.NewSOA(z.domain, soa.Ns, soa.Mbox, negativeTTL, soa.Refresh, soa.Retry, soa.Expire, soa.Minttl),
 	}
 }
@@ -58,7 +57,7 @@ func (f *fastPath) answerAll(batch []udpbatch.Packet) {
 		if p.Reply = f.answer(p.Data, p.Room); p.Reply == nil {
 			continue
 		}
-		if draw, picked := f.picker.Pick(); picked {
+		if draw, picked := f.tap.Pick(); picked {
 			f.sample(draw, p.Route.Source(), p.Reply)
 		}
 	}
