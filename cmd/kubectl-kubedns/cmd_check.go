@@ -15,6 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // checkFlags are the flags of check.
@@ -100,7 +101,7 @@ func (a *app) runCheck(ctx context.Context, f *checkFlags, stdin io.Reader) erro
 			}
 			return printResults(p, results, failOn)
 		}
-		if !sleep(ctx, waitPause) {
+		if !pause.For(ctx, waitPause) {
 			return ctx.Err()
 		}
 	}

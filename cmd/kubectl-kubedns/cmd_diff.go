@@ -17,6 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/compare"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/local"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // diffFlags are the flags of diff.
@@ -301,7 +302,7 @@ func (f *diffFlags) watchSides(
 		if first && err == nil {
 			fmt.Fprintf(out, "%s %d same, %d different of %d\n", now, len(questions)-len(found), len(found), len(questions))
 		}
-		if !sleep(ctx, f.every) {
+		if !pause.For(ctx, f.every) {
 			return nil
 		}
 	}

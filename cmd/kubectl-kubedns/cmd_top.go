@@ -21,6 +21,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/queries"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // topFlags are the flags of top.
@@ -127,7 +128,7 @@ func (a *app) runTop(ctx context.Context, f *topFlags) error {
 		if err := show(p); err != nil || !f.watch {
 			return err
 		}
-		if !sleep(ctx, topPause) {
+		if !pause.For(ctx, topPause) {
 			return nil
 		}
 		fmt.Fprintln(p.Out)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,7 +189,7 @@ func (m *migration) plan(p *report.Printer, inv migrate.Inventory) (migrate.Plan
 			m.app.err,
 			"\n%d settings are refused: nothing was written. Change them, or leave them out with --accept %s (docs/move.md)\n",
 			len(left),
-			strings.Join(sortedKeys(codes), ","),
+			strings.Join(slices.Sorted(maps.Keys(codes)), ","),
 		)
 		return plan, errFindings
 	}
@@ -211,7 +213,7 @@ func (m *migration) write(plan migrate.Plan) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range sortedKeys(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(m.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("--out: %w", err)

@@ -159,7 +159,7 @@ func checkWatches(f *Facts) outcome {
 		}
 	}
 	if !known {
-		return skip("no pod has a status page: %s", orElse(pods[0].Pages[Status].Err, "its version has none"))
+		return skip("no pod has a status page: %s", cmp.Or(pods[0].Pages[Status].Err, "its version has none"))
 	}
 	return o
 }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,7 +46,7 @@ func checkInside(f *Facts) outcome {
 		}
 	}
 	if asked == 0 {
-		return skip("%s", orElse(f.unread("queries"), needsPods))
+		return skip("%s", cmp.Or(f.unread("queries"), needsPods))
 	}
 	o.fine += " as " + strings.Join(first, ", ")
 	return o
@@ -78,7 +79,7 @@ func checkOutside(f *Facts) outcome {
 		}
 	}
 	if asked == 0 {
-		return skip("%s", orElse(f.unread("queries"), needsPods))
+		return skip("%s", cmp.Or(f.unread("queries"), needsPods))
 	}
 	o.fine = fmt.Sprintf("each pod resolves %s, the slowest in %s", f.Options.Outside, slowest.Round(time.Millisecond))
 	return o

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -44,7 +45,7 @@ func checkService(f *Facts) outcome {
 	}
 	o.fine = fmt.Sprintf("Service kube-dns has the address %s", s.Spec.ClusterIP)
 	if len(f.Kubelets) == 0 {
-		o.fine += "; the kubelets' cluster DNS is not compared: " + orElse(f.unread("kubelet"), "files do not have it")
+		o.fine += "; the kubelets' cluster DNS is not compared: " + cmp.Or(f.unread("kubelet"), "files do not have it")
 		return o
 	}
 	o.fine += ", the kubelets' cluster DNS"
@@ -59,7 +60,7 @@ func (f *Facts) sameAddress(o *outcome, s *corev1.Service) {
 		if slices.ContainsFunc(k.Addresses, func(a string) bool { return slices.Contains(addresses(s), a) || linkLocal(a) }) {
 			continue
 		}
-		text := orElse(strings.Join(k.Addresses, ", "), "no address")
+		text := cmp.Or(strings.Join(k.Addresses, ", "), "no address")
 		others[text] = append(others[text], k.Of)
 	}
 	for _, text := range slices.Sorted(maps.Keys(others)) {
@@ -76,13 +77,6 @@ func linkLocal(a string) bool {
 
 func addresses(s *corev1.Service) []string {
 	return append(slices.Clone(s.Spec.ClusterIPs), s.Spec.ClusterIP)
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 func checkEndpoints(f *Facts) outcome {
@@ -175,7 +169,7 @@ func checkZone(f *Facts) outcome {
 	names := slices.Sorted(maps.Keys(zones))
 	o := outcome{fine: "the zone is " + names[0]}
 	if len(f.Kubelets) == 0 {
-		o.fine += "; the kubelets' clusterDomain is not compared: " + orElse(f.unread("kubelet"), "files do not have it")
+		o.fine += "; the kubelets' clusterDomain is not compared: " + cmp.Or(f.unread("kubelet"), "files do not have it")
 	}
 	if len(names) > 1 {
 		var parts []string
@@ -237,10 +231,10 @@ func (f *Facts) scalers(o *outcome, running []string) {
 			o.add(Warning, scaler, "delete all but one", "%d autoscalers set the number of pods of deployment/%s: %s",
 				len(of[target]), target, strings.Join(of[target], ", "))
 		case exists && !slices.Contains(running, target):
-			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+orElse(some(running), "none has"),
+			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+cmp.Or(some(running), "none has"),
 				"it scales deployment/%s, which has no pods, and would start them again", target)
 		case !exists && strings.Contains(target, "dns"):
-			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+orElse(some(running), "none has"),
+			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+cmp.Or(some(running), "none has"),
 				"it scales deployment/%s, which does not exist: nothing sets the number of DNS pods", target)
 		}
 	}

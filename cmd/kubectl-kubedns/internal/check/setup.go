@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -114,7 +115,7 @@ func checkCapacity(f *Facts) outcome {
 		}
 	}
 	if !known {
-		return skip("no pod served metrics: %s", orElse(pods[0].Pages[Metrics].Err, "its version has none"))
+		return skip("no pod served metrics: %s", cmp.Or(pods[0].Pages[Metrics].Err, "its version has none"))
 	}
 	return o
 }

@@ -1,6 +1,8 @@
 package migrate
 
 import (
+	"cmp"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -98,7 +100,7 @@ func coreDNSContainer(p Plan, opts Options) corev1.Container {
 	live.InitialDelaySeconds, live.TimeoutSeconds, live.FailureThreshold = 60, 5, 5
 	ready.PeriodSeconds, ready.FailureThreshold = 5, 1 // out of the Service well before the lame duck ends
 	return corev1.Container{
-		Name: CoreDNS, Image: orElse(opts.Image, DefaultCoreDNSImage), Args: []string{"-conf", "/etc/coredns/Corefile"},
+		Name: CoreDNS, Image: cmp.Or(opts.Image, DefaultCoreDNSImage), Args: []string{"-conf", "/etc/coredns/Corefile"},
 		Resources: resourcesOf(p.From.Deployment, corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{
 				corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("70Mi"),

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -36,7 +37,7 @@ func replaceImages(inv Inventory, opts Options) (p Plan, ok bool, err error) {
 		if name == "" {
 			continue
 		}
-		image := orElse(opts.Registry, "REGISTRY") + "/" + name + ":" + orElse(opts.Tag, "TAG")
+		image := cmp.Or(opts.Registry, "REGISTRY") + "/" + name + ":" + cmp.Or(opts.Tag, "TAG")
 		if image != c.Image {
 			p.Findings = append(p.Findings, translate.Finding{
 				Level: translate.Changed, Place: "container " + c.Name, From: c.Image, To: image,

@@ -2,10 +2,7 @@ package migrate
 
 import (
 	"maps"
-	"slices"
 )
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // without returns a copy of m without a key.
 func without(m map[string]string, key string) map[string]string {

@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -136,7 +137,7 @@ func fillKubeDNS(d *appsv1.Deployment, p Plan, result translate.KubeDNS, opts Op
 	copyPodSettings(pod, p.From.Deployment.Spec.Template.Spec)
 	for i := range pod.Containers {
 		c := &pod.Containers[i]
-		c.Image = orElse(opts.Registry, "REGISTRY") + "/" + c.Image + ":" + orElse(opts.Tag, "TAG")
+		c.Image = cmp.Or(opts.Registry, "REGISTRY") + "/" + c.Image + ":" + cmp.Or(opts.Tag, "TAG")
 		for j := range c.Env {
 			if c.Env[j].Name == "CLUSTER_DOMAIN" {
 				c.Env[j].Value = result.Zone
@@ -216,7 +217,7 @@ func helmValues(p Plan, result translate.KubeDNS, opts Options) map[string]any {
 		}
 	}
 	values := map[string]any{
-		"image":         map[string]any{"registry": orElse(opts.Registry, "REGISTRY"), "tag": orElse(opts.Tag, "TAG")},
+		"image":         map[string]any{"registry": cmp.Or(opts.Registry, "REGISTRY"), "tag": cmp.Or(opts.Tag, "TAG")},
 		"clusterIP":     p.Service.Spec.ClusterIP,
 		"clusterDomain": result.Zone,
 		"replicas":      p.Replicas,
@@ -241,11 +242,4 @@ func helmValues(p Plan, result translate.KubeDNS, opts Options) map[string]any {
 		values["dualStack"] = true
 	}
 	return values
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }

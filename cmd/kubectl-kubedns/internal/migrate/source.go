@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -47,7 +48,7 @@ func (inv Inventory) corefileOf(s Server) (file corefile.File, files map[string]
 			"deployment/%s reads %s, and no ConfigMap that it mounts has that file: mounted are %s",
 			s.Deployment.Name,
 			name,
-			orNone(sortedKeys(files)),
+			orNone(slices.Sorted(maps.Keys(files))),
 		)
 	}
 	src := corefile.Source{Path: name, Text: text, Env: envOf(container), Files: without(files, name)}
@@ -110,7 +111,7 @@ func (inv Inventory) addFiles(files map[string]string, s Server, mount corev1.Vo
 	}
 	items := source.items
 	if len(items) == 0 {
-		for _, key := range sortedKeys(cm.Data) {
+		for _, key := range slices.Sorted(maps.Keys(cm.Data)) {
 			items = append(items, corev1.KeyToPath{Key: key, Path: key})
 		}
 	}

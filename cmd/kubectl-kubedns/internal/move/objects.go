@@ -15,6 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 func with(m map[string]string, key, value string) map[string]string {
@@ -313,13 +315,12 @@ func pollFor(ctx context.Context, limit time.Duration, check func(context.Contex
 		if err == nil {
 			last = why
 		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), context.Canceled) {
-				return context.Canceled
-			}
-			return fmt.Errorf("after %v: %s", limit, last)
-		case <-time.After(pollEvery):
+		if pause.For(ctx, pollEvery) {
+			continue
 		}
+		if errors.Is(context.Cause(ctx), context.Canceled) {
+			return context.Canceled
+		}
+		return fmt.Errorf("after %v: %s", limit, last)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // clearTime is how long kube-proxy has to remove what leads to the old pods, before they end.
@@ -74,20 +76,12 @@ func (m *mover) stopServing(ctx context.Context) error {
 
 // waitUnused waits until clients no longer use the old pods, and removes what leads to them.
 func (m *mover) waitUnused(ctx context.Context) error {
-	if err := sleep(ctx, m.opts.Drain); err != nil {
-		return err
+	if !pause.For(ctx, m.opts.Drain) {
+		return context.Cause(ctx)
 	}
 	if err := m.stopServing(ctx); err != nil {
 		return err
 	}
-	return sleep(ctx, min(clearTime, m.opts.Drain))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
+	pause.For(ctx, min(clearTime, m.opts.Drain))
+	return context.Cause(ctx)
 }

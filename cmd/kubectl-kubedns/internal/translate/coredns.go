@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -203,7 +204,7 @@ func (t *toCoreDNS) option(o string) {
 	name, value, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
 	same := func(to string) { t.found.add(Same, "", placeDnsmasq, o, to) }
 	change := func(code, to string) { t.found.add(Changed, code, placeDnsmasq, o, to) }
-	if _, err := strconv.Atoi(orElse(value, "0")); err != nil && slices.Contains(numbers(), name) {
+	if _, err := strconv.Atoi(cmp.Or(value, "0")); err != nil && slices.Contains(numbers(), name) {
 		t.found.add(Refused, codeOption, placeDnsmasq, o, "want a number")
 		return
 	}

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,7 +20,7 @@ func (t *toCoreDNS) corefile() string {
 	if t.log {
 		line("    log")
 	}
-	line("    health {\n        lameduck %s\n    }", orElse(t.lameduck, "25s"))
+	line("    health {\n        lameduck %s\n    }", cmp.Or(t.lameduck, "25s"))
 	line("    ready")
 	for _, text := range t.templates {
 		line("    %s", text)
@@ -52,7 +53,7 @@ func (t *toCoreDNS) corefile() string {
 }
 
 func (t *toCoreDNS) forwardText(servers []string) string {
-	to := orElse(strings.Join(servers, " "), resolvConf)
+	to := cmp.Or(strings.Join(servers, " "), resolvConf)
 	options := t.forward
 	if !slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "max_concurrent ") }) {
 		options = append(slices.Clone(options), "max_concurrent 1500") // as dnsmasq-nanny has it
@@ -62,23 +63,16 @@ func (t *toCoreDNS) forwardText(servers []string) string {
 
 func (t *toCoreDNS) cacheText() string {
 	size := max(t.cache.size, minCoreDNSCache)
-	ttl := orElse(t.cache.maxTTL, "3600")
+	ttl := cmp.Or(t.cache.maxTTL, "3600")
 	var lines []string
-	lines = append(lines, fmt.Sprintf("success %d %s %s", size, ttl, orElse(t.cache.minTTL, "0")))
+	lines = append(lines, fmt.Sprintf("success %d %s %s", size, ttl, cmp.Or(t.cache.minTTL, "0")))
 	if t.cache.noNeg {
 		lines = append(lines, "disable denial")
 	} else {
-		lines = append(lines, fmt.Sprintf("denial %d %s %s", size, ttl, orElse(t.cache.minTTL, "0")))
+		lines = append(lines, fmt.Sprintf("denial %d %s %s", size, ttl, cmp.Or(t.cache.minTTL, "0")))
 	}
 	if t.cache.stale != "" {
 		lines = append(lines, "serve_stale "+t.cache.stale+"s")
 	}
 	return "    cache {\n        " + strings.Join(lines, "\n        ") + "\n    }"
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }
