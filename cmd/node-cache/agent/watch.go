@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 const (
@@ -119,9 +120,6 @@ func (w *watch) await(ctx context.Context, zone string) {
 		if err == nil && reply.Rcode != dns.RcodeServerFailure {
 			return
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(selfPause):
-		}
+		pause.For(ctx, selfPause)
 	}
 }

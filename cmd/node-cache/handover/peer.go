@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // A Peer talks to the agent before this one and to the one after it, through an abstract
@@ -172,9 +174,7 @@ func (p *Peer) listen(ctx context.Context) (*net.UnixListener, error) {
 		if err == nil {
 			return ln, nil
 		}
-		select {
-		case <-time.After(bindPeriod):
-		case <-ctx.Done():
+		if !pause.For(ctx, bindPeriod) {
 			return nil, ctx.Err()
 		}
 	}

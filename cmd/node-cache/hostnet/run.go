@@ -10,6 +10,8 @@ import (
 	mdnetlink "github.com/mdlayher/netlink"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 const (
@@ -57,7 +59,7 @@ func watch(ctx context.Context, socket *mdnetlink.Conn, changes chan<- struct{})
 		default:
 		}
 		if err != nil {
-			sleep(ctx, settle)
+			pause.For(ctx, settle)
 		}
 	}
 }
@@ -74,7 +76,7 @@ func (n *Network) keepLink(ctx context.Context, changes <-chan struct{}, report 
 		}
 		_, err := n.link.ensure()
 		report(err)
-		sleep(ctx, settle)
+		pause.For(ctx, settle)
 	}
 }
 
@@ -97,13 +99,4 @@ func (n *Network) period(usual time.Duration) time.Duration {
 		return min(usual, n.cfg.Interval)
 	}
 	return usual
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

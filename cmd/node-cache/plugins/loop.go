@@ -16,6 +16,8 @@ import (
 	"github.com/coredns/coredns/plugin"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"github.com/miekg/dns"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 const (
@@ -130,11 +132,11 @@ func (l *loop) run(ctx context.Context) {
 			}
 			return
 		case looped:
-			wait(ctx, probeAgain)
+			pause.For(ctx, probeAgain)
 		case round >= maxProbes && !l.looped.Load():
 			return
 		default:
-			wait(ctx, probeInterval)
+			pause.For(ctx, probeInterval)
 		}
 	}
 }
@@ -160,13 +162,4 @@ func probeName(zone string) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return dns.Fqdn(fmt.Sprintf("%x.%x.%s", b[:8], b[8:], strings.TrimPrefix(zone, ".")))
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
