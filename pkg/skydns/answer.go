@@ -35,8 +35,11 @@ func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 	found, err := z.backend.Records(ctx, q)
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
-		if m, err := (searcher{z}).search(ctx, r, wait); m != nil || err != nil {
-			return m, err
+		if search := newSearch(ctx, z, r); search != nil {
+			r.lookUp = search.lookUp
+			if m, err := search.run(ctx); m != nil || err != nil {
+				return m, err
+			}
 		}
 		return z.negative(r, dns.RcodeNameError), nil
 	case errors.Is(err, backend.ErrNotReady):

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
-	"golang.org/x/sync/singleflight"
 )
 
 // An autopath goes through a pod's search list in the place of the pod.
@@ -15,8 +14,6 @@ type autopath struct {
 	domains []string
 	// whole: after the domains comes the name as it is.
 	whole bool
-	// tries are the candidates that are looked up, by name.
-	tries singleflight.Group
 }
 
 // maxNodeDomains is how many search domains of the node are used. Kubelets before 1.26 and

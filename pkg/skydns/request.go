@@ -3,6 +3,7 @@ package skydns
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -33,6 +34,8 @@ type request struct {
 	opt *edns
 	// stale: the answer comes from data of an earlier run.
 	stale bool
+	// lookUp goes on with the search list of the pod, as search.lookUp; nil: nothing is searched.
+	lookUp func(until time.Time, goOn func(step func() (*dns.Msg, error)))
 }
 
 // An edns is the part of an OPT record that matters here (RFC 6891 section 6.1).

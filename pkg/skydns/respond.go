@@ -116,12 +116,43 @@ func (s *responder) respondLocal(r *request, start time.Time) response {
 		return response{reply: s.finishLocal(r, m, err, start)}
 	}
 	r.raw = bytes.Clone(r.raw) // the packet's buffer is used again
+	if r.lookUp != nil {
+		return response{start: func(send func([]byte)) { s.goOn(r, start, send) }}
+	}
 	return response{wildcard: isWildcard(r.name), start: s.background(func(ctx context.Context, send func([]byte)) {
 		send(s.guard(r.raw, func() []byte {
 			m, err := s.answer(ctx, r, true)
 			return s.finishLocal(r, m, err, start)
 		}))
 	})}
+}
+
+// goOn goes on with a search that needs other servers. No goroutine waits for them.
+func (s *responder) goOn(r *request, start time.Time, send func(reply []byte)) {
+	until := start.Add(searchTimeout)
+	var then func(step func() (*dns.Msg, error))
+	then = func(step func() (*dns.Msg, error)) {
+		waits := false
+		reply := s.guard(r.raw, func() []byte {
+			m, err := step()
+			if waits = errors.Is(err, backend.ErrWouldWait); waits {
+				return nil
+			}
+			if m == nil {
+				m = s.negative(r, dns.RcodeNameError)
+			}
+			return s.finishLocal(r, m, err, start)
+		})
+		switch {
+		case waits:
+			r.lookUp(until, then)
+		case r.via == tcp: // the client may keep a goroutine waiting
+			s.running.Go(func() { send(reply) })
+		default:
+			send(reply)
+		}
+	}
+	r.lookUp(until, then)
 }
 
 func (s *responder) finishLocal(r *request, m *dns.Msg, err error, start time.Time) []byte {

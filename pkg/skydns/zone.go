@@ -67,18 +67,8 @@ type chain struct {
 	rrs   []dns.RR // CNAMEs first, then the records of the last name
 	soa   []dns.RR // of a negative end
 	rcode int
-}
-
-// clone returns a copy with records of its own.
-func (c chain) clone() chain {
-	for _, list := range []*[]dns.RR{&c.rrs, &c.soa} {
-		own := make([]dns.RR, len(*list))
-		for i, rr := range *list {
-			own[i] = dns.Copy(rr)
-		}
-		*list = own
-	}
-	return c
+	// outside is the last name, if the forwarder is asked for it; else "".
+	outside string
 }
 
 // follow looks up a name that a CNAME leads to, and the names that follow; been are
@@ -86,11 +76,44 @@ func (c chain) clone() chain {
 // forwarder. With wait false the error is backend.ErrWouldWait where the reply needs
 // another server, else it is the context's.
 func (z *zone) follow(ctx context.Context, wait bool, name string, qtype uint16, been ...string) (chain, error) {
+	c, err := z.followInside(ctx, wait, name, qtype, been...)
+	if err != nil || c.outside == "" {
+		return c, err
+	}
+	if wait {
+		m, err := z.forwarder.Lookup(ctx, c.outside, qtype)
+		return z.end(c, m, err), nil
+	}
+	c, ok := z.endCached(c, qtype)
+	if !ok {
+		return c, backend.ErrWouldWait
+	}
+	return c, nil
+}
+
+// endCached ends a chain that leads outside with the cached reply, and reports whether there
+// is one.
+func (z *zone) endCached(c chain, qtype uint16) (chain, bool) {
+	if c.outside == "" {
+		return c, true
+	}
+	m := z.forwarder.LookupCached(c.outside, qtype)
+	if m == nil {
+		return c, false
+	}
+	return z.end(c, m, nil), true
+}
+
+// followInside is follow as far as the names are those of the zone.
+func (z *zone) followInside(ctx context.Context, wait bool, name string, qtype uint16, been ...string) (chain, error) {
 	var c chain
 	for {
 		name = canonical(name)
 		if z.outside(name) {
-			return z.followOutside(ctx, wait, c, name, qtype)
+			if strings.Count(name, ".") >= 2 && z.forwarder.CanLookup(name) {
+				c.outside = name
+			}
+			return c, nil // with one label, or without a server to ask, the reply is the CNAME
 		}
 		q := backend.Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize, NoWait: !wait}
 		found, err := z.backend.Records(ctx, q)
@@ -129,23 +152,12 @@ func (z *zone) follow(ctx context.Context, wait bool, name string, qtype uint16,
 // targetTTL is the longest TTL, in seconds, of an upstream's records for an alias.
 const targetTTL = 30
 
-// followOutside asks the forwarder for a name that is not in the zone.
-func (z *zone) followOutside(ctx context.Context, wait bool, c chain, name string, qtype uint16) (chain, error) {
-	if strings.Count(name, ".") < 2 || !z.forwarder.CanLookup(name) {
-		return c, nil // one label, or no server to ask: the reply is the CNAME
-	}
-	var err error
-	m := z.forwarder.LookupCached(name, qtype)
-	switch {
-	case m == nil && !wait:
-		return c, backend.ErrWouldWait
-	case m == nil:
-		m, err = z.forwarder.Lookup(ctx, name, qtype)
-	}
+// end ends a chain that leads outside with the forwarder's reply or error.
+func (z *zone) end(c chain, m *dns.Msg, err error) chain {
 	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-		z.log.Debug("cannot look up the target of an alias", "name", name, "err", err)
+		z.log.Debug("cannot look up the target of an alias", "name", c.outside, "err", err)
 		c.rcode = dns.RcodeServerFailure
-		return c, nil
+		return c
 	}
 	c.rcode = m.Rcode
 	for _, rr := range m.Answer {
@@ -157,7 +169,7 @@ func (z *zone) followOutside(ctx context.Context, wait bool, c chain, name strin
 			c.soa = append(c.soa, rr)
 		}
 	}
-	return c, nil
+	return c
 }
 
 // addresses returns the addresses of a name in the zone, and false for others.
@@ -172,12 +184,7 @@ func (z *zone) addresses(ctx context.Context, name string) ([]netip.Addr, bool) 
 // followBoth looks up the addresses of both families at the same time: IPv4 first. The
 // records of one family are returned also when the other one fails.
 func (z *zone) followBoth(ctx context.Context, wait bool, name string) ([]dns.RR, error) {
-	chains, err := z.families(ctx, wait, name)
-	return append(chains[0].rrs, chains[1].rrs...), err
-}
-
-// families follows a name for both families, IPv4 first.
-func (z *zone) families(ctx context.Context, wait bool, name string) (chains [2]chain, err error) {
+	var chains [2]chain
 	var errs [2]error
 	var panics [2]any
 	var running sync.WaitGroup
@@ -198,7 +205,7 @@ func (z *zone) families(ctx context.Context, wait bool, name string) (chains [2]
 			panic(trouble) // in the goroutine that recovers it
 		}
 	}
-	return chains, cmp.Or(errs[0], errs[1])
+	return append(chains[0].rrs, chains[1].rrs...), cmp.Or(errs[0], errs[1])
 }
 
 // keepFromCaches makes sure that dnsmasq does not cache a reply with a CNAME to a name

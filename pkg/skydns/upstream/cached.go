@@ -58,37 +58,20 @@ func (f *Forwarder) refresh(w way, query []byte, q cache.Question) {
 	})
 }
 
-// waitFor runs an exchange for a caller that waits, with the cache in front.
-func (f *Forwarder) waitFor(w way, query []byte, exchange func() ([]byte, error)) ([]byte, error) {
-	q, ok := cacheable(f.replies, w, query)
-	if !ok {
-		return exchange()
-	}
-	stale := f.replies.Stale(q, time.Now())
-	if stale == nil {
-		reply, err := exchange()
-		f.replies.Set(q, reply, time.Now())
-		return reply, err
-	}
-	result := make(chan exchanged, 1)
-	done := orStale(f.replies, q, stale, func(reply []byte, err error) { result <- exchanged{reply, err} })
-	f.background.Go(func() { done(exchange()) })
-	r := <-result
-	return r.reply, r.err
-}
-
 // keeping returns done with the cache in front: the cache keeps the reply, and a query that
 // fails or takes long gets a stale reply, if there is one.
-func (f *Forwarder) keeping(w way, query []byte, done func([]byte, error)) func([]byte, error) {
-	q, ok := cacheable(f.replies, w, query)
+func keeping(
+	replies *cache.Cache, w way, query []byte, done func([]byte, error),
+) func([]byte, error) {
+	q, ok := cacheable(replies, w, query)
 	if !ok {
 		return done
 	}
-	if stale := f.replies.Stale(q, time.Now()); stale != nil {
-		return orStale(f.replies, q, stale, done)
+	if stale := replies.Stale(q, time.Now()); stale != nil {
+		return orStale(replies, q, stale, done)
 	}
 	return func(reply []byte, err error) {
-		f.replies.Set(q, reply, time.Now())
+		replies.Set(q, reply, time.Now())
 		done(reply, err)
 	}
 }

@@ -12,17 +12,50 @@ import (
 // Lookup asks for a name on our own behalf: at the servers of its stub domain,
 // else at the upstreams; over UDP with EDNS, and over TCP when truncated.
 func (f *Forwarder) Lookup(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+	type result struct {
+		m   *dns.Msg
+		err error
+	}
+	results := make(chan result, 1) // from done, which is called once
+	f.LookupLater(name, qtype, lookupDeadline(ctx), func(m *dns.Msg, err error) { results <- result{m, err} })
+	select {
+	case r := <-results:
+		return r.m, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("look up %s: %w", name, ctx.Err())
+	}
+}
+
+// LookupLater is Lookup for callers that do not wait. done is called once, immediately or
+// later by another goroutine, and must not panic.
+func (f *Forwarder) LookupLater(name string, qtype uint16, until time.Time, done func(*dns.Msg, error)) {
 	query, err := lookupQuery(name, qtype)
 	if err != nil {
-		return nil, err
+		done(nil, err)
+		return
+	}
+	replied := func(reply []byte, err error) {
+		if err != nil {
+			done(nil, fmt.Errorf("look up %s: %w", name, err))
+			return
+		}
+		done(unpackLookup(name, reply))
 	}
 	w := f.wayOfLookup(name)
-	until := lookupDeadline(ctx)
-	reply, err := f.waitFor(w, query, func() ([]byte, error) { return f.exchange(ctx, f.resolve(ctx, w), query, until) })
-	if err != nil {
-		return nil, fmt.Errorf("look up %s: %w", name, err)
+	if reply := f.cached(w, query); reply != nil {
+		replied(reply, nil)
+		return
 	}
-	return unpackLookup(name, reply)
+	whole := keeping(f.replies, w, query, replied)
+	f.send(w, query, until, func(reply []byte, err error) {
+		if truncated := err == nil && reply[2]&2 != 0; !truncated {
+			whole(reply, err)
+			return
+		}
+		background(&f.background, until, func(ctx context.Context) {
+			whole(f.exchangeTCP(ctx, f.resolve(ctx, w), query))
+		})
+	})
 }
 
 // LookupCached is Lookup from the cache alone. It returns nil where that has no reply.
