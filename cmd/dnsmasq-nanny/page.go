@@ -33,7 +33,7 @@ func page(
 		state := nanny.State()
 		p := statuspage.Page{
 			Command: "dnsmasq-nanny", Version: cli.Version(), Started: started,
-			Parts:  []statuspage.Part{answers(r.Context(), ready), configuration(state), servers(state)},
+			Parts:  []statuspage.Part{answers(r.Context(), ready), configuration(state), servers(state), replies(state)},
 			Tables: []statuspage.Table{serverTable(state)},
 			Charts: history.Charts(),
 			Links: []statuspage.Link{
@@ -90,13 +90,40 @@ func servers(state dnsmasq.State) statuspage.Part {
 	return part
 }
 
+// namedServers is how many servers that fail the part names.
+const namedServers = 5
+
+// replies are those of servers to the tests of the nanny.
+func replies(state dnsmasq.State) statuspage.Part {
+	part := statuspage.Part{Name: "replies of servers", Level: statuspage.OK, Text: "no server fails its tests"}
+	if len(state.Failing) == 0 {
+		return part
+	}
+	var names []string
+	for _, s := range state.Failing[:min(namedServers, len(state.Failing))] {
+		names = append(names, s.Server+" replies with "+s.Rcode)
+	}
+	if more := len(state.Failing) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	part.Level, part.Text = statuspage.Warning, "test queries fail: "+strings.Join(names, ", ")
+	return part
+}
+
 func serverTable(state dnsmasq.State) statuspage.Table {
 	t := statuspage.Table{
 		Caption: "Servers of the configuration, as dnsmasq reads them", Columns: []string{"server", "state"},
 		Empty: "None: dnsmasq has those of its own arguments.",
 	}
+	failing := map[string]string{}
+	for _, s := range state.Failing {
+		failing[s.Server] = s.Rcode
+	}
 	for _, s := range state.Servers {
 		text := "in use"
+		if rcode := failing[s.Server]; rcode != "" {
+			text = "in use, but replies to tests with " + rcode
+		}
 		if s.LeftOut != "" {
 			text = "left out: " + s.LeftOut
 		}

@@ -105,7 +105,7 @@ func upstreams(history *statuspage.History, namespace string) statuspage.Part {
 			failing = append(failing, fmt.Sprintf("%s (%.0f of %.0f queries in the last minute)", server, failed, queries[server]))
 		}
 	}
-	part.Text = "none fails"
+	part.Text = "none fails by dnsmasq's counts, which may lack SERVFAIL: see the page of dnsmasq-nanny"
 	if len(failing) > 0 {
 		part.Level, part.Text = statuspage.Warning, "failing: "+strings.Join(failing, ", ")
 	}

@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 
 	"pkg/dns/manifest":      {"internal/label", "internal/pause", "pkg/dns", "pkg/dns/convert"},
 	"pkg/dns/snapshot":      {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
-	"pkg/dnsmasq":           {"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "pkg/config", "pkg/dnsmasq/chaos", "pkg/dnsmasq/cmdline", "pkg/dnsmasq/upstreams"},
+	"pkg/dnsmasq":           {"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "internal/rcode", "pkg/config", "pkg/dnsmasq/chaos", "pkg/dnsmasq/cmdline", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/chaos":     {"internal/rcode"},
 	"pkg/dnsmasq/cmdline":   {"internal/spelling", "pkg/config", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/upstreams": {"pkg/config"},

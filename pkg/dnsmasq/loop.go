@@ -61,6 +61,7 @@ type loopTest struct {
 	dnsmasq string         // where dnsmasq can be asked
 	metrics *Metrics
 	log     *slog.Logger
+	faults  *faults
 	given   map[upstreams.Server]bool // of dnsmasq's own options; set before run
 
 	mu      sync.Mutex
@@ -91,7 +92,7 @@ func newLoopTest(dnsmasq string, period time.Duration, metrics *Metrics, log *sl
 	local, _ := conn.LocalAddr().(*net.UDPAddr)
 	return &loopTest{
 		conn: conn, self: local.AddrPort(), label: "kube-dns-loop-" + randomLabel(), dnsmasq: dnsmasq, period: period,
-		metrics: metrics, log: log, given: map[upstreams.Server]bool{},
+		metrics: metrics, log: log, faults: newFaults(metrics, log), given: map[upstreams.Server]bool{},
 		waiting: map[string]chan struct{}{}, looping: map[upstreams.Server]bool{},
 		fine: map[upstreams.Server]int{}, needed: map[upstreams.Server]int{},
 	}, nil
@@ -253,6 +254,7 @@ func (t *loopTest) report(ctx context.Context, id int, reports chan<- loopReport
 
 // forget drops servers that are not among known.
 func (t *loopTest) forget(known map[upstreams.Server]bool) {
+	t.faults.keep(known)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	maps.DeleteFunc(t.looping, func(s upstreams.Server, _ bool) bool { return !known[s] })
@@ -276,7 +278,29 @@ func (t *loopTest) test(ctx context.Context, s upstreams.Server) verdict {
 	if !ok {
 		return verdictSilent
 	}
-	return t.ask(ctx, s.Addr.String(), m.Domain, loopTime)
+	v, code := t.ask(ctx, s.Addr.String(), m.Domain, loopTime)
+	switch {
+	case v == verdictLoop:
+		t.faults.note(s, dns.RcodeSuccess) // it works, though it leads to the wrong place
+	case v == verdictFine && ctx.Err() == nil:
+		t.faults.note(s, confirm(ctx, s, code))
+	}
+	return v
+}
+
+// confirm returns the response code of a server for a name that exists, if code is an error.
+// A server may refuse names of tests alone. code stands if there is no reply.
+func confirm(ctx context.Context, s upstreams.Server, code int) int {
+	if !isError(code) {
+		return code
+	}
+	ctx, cancel := context.WithTimeout(ctx, loopTime)
+	defer cancel()
+	query := new(dns.Msg).SetQuestion(dns.Fqdn(s.Domain), dns.TypeSOA)
+	if confirmed, ok := replyOf(ctx, s.Addr.String(), query); ok {
+		return confirmed
+	}
+	return code
 }
 
 // marked waits until dnsmasq has the marker of a domain, and reports whether it
@@ -287,7 +311,7 @@ func (t *loopTest) marked(ctx context.Context, domain string) bool {
 		return true // its servers are not tested
 	}
 	for deadline := time.Now().Add(markerTime); time.Now().Before(deadline); {
-		if t.ask(ctx, t.dnsmasq, m.Domain, markerTime) == verdictLoop {
+		if v, _ := t.ask(ctx, t.dnsmasq, m.Domain, markerTime); v == verdictLoop {
 			return true
 		}
 		if !pause.For(ctx, firstPause) {
@@ -298,8 +322,8 @@ func (t *loopTest) marked(ctx context.Context, domain string) bool {
 }
 
 // ask sends a query for a random name of a domain to addr, and waits until it
-// arrives here, or is replied to, or the time is over.
-func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Duration) verdict {
+// arrives here, or is replied to, or the time is over. code is that of a reply.
+func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Duration) (v verdict, code int) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	name := dns.Fqdn(randomLabel() + "." + domain)
@@ -313,50 +337,28 @@ func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Du
 		t.mu.Unlock()
 	}()
 	replied := make(chan bool, 1)
+	var reply int // when replied has true
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer cancel() // first
-	asking.Go(func() { replied <- replies(ctx, addr, new(dns.Msg).SetQuestion(name, dns.TypeA)) })
+	asking.Go(func() {
+		var ok bool
+		reply, ok = replyOf(ctx, addr, new(dns.Msg).SetQuestion(name, dns.TypeA))
+		replied <- ok
+	})
 	select {
 	case <-arrived:
-		return verdictLoop
+		return verdictLoop, 0
 	case ok := <-replied:
 		select {
 		case <-arrived: // before the reply
-			return verdictLoop
+			return verdictLoop, 0
 		default:
 		}
 		if ok {
-			return verdictFine
+			return verdictFine, reply
 		}
-		return verdictSilent
-	}
-}
-
-// replies reports whether addr replies to query, over UDP, before ctx is done.
-func replies(ctx context.Context, addr string, query *dns.Msg) bool {
-	packet, err := query.Pack()
-	if err != nil {
-		return false
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "udp", addr)
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
-	if _, err := conn.Write(packet); err != nil {
-		return false
-	}
-	buf := make([]byte, dns.MinMsgSize*2)
-	for {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return false
-		}
-		if reply := new(dns.Msg); reply.Unpack(buf[:n]) == nil && reply.Response && reply.Id == query.Id {
-			return true
-		}
+		return verdictSilent, 0
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/kube-dns/kube-dns/internal/rcode"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
@@ -21,6 +22,7 @@ type Metrics struct {
 	overload     prometheus.Counter
 	differ       prometheus.Gauge
 	loops        *prometheus.GaugeVec
+	failing      *prometheus.GaugeVec
 	unresolved   prometheus.Gauge
 }
 
@@ -76,6 +78,10 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 		loops: f.NewGaugeVec(gauge("upstream_loop",
 			"1 for each server that leads back to dnsmasq: it is left out, unless it is in dnsmasq's own options. The domain "+
 				"is empty for an upstream nameserver."), []string{"server", "domain"}),
+		failing: f.NewGaugeVec(gauge("upstream_failing",
+			"1 for each server that replied with SERVFAIL or REFUSED to its last two tests, each for a random name and for the "+
+				"SOA record of the domain, and for that response code. The domain is empty for an upstream nameserver."),
+			[]string{"server", "domain", "rcode"}),
 		unresolved: f.NewGauge(gauge("unresolved_names",
 			"Stub servers given by name that have never been resolved and are left out.")),
 	}
@@ -92,6 +98,14 @@ func (m *Metrics) setLoops(looping map[upstreams.Server]bool) {
 	m.loops.Reset()
 	for s := range looping {
 		m.loops.WithLabelValues(s.Addr.String(), s.Domain).Set(1)
+	}
+}
+
+// setFailing makes the servers of failing, with their response codes, the only ones that fail.
+func (m *Metrics) setFailing(failing map[upstreams.Server]int) {
+	m.failing.Reset()
+	for s, code := range failing {
+		m.failing.WithLabelValues(s.Addr.String(), s.Domain, rcode.Text(code)).Set(1)
 	}
 }
 

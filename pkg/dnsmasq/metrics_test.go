@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
@@ -26,6 +27,7 @@ func TestMetricsGolden(t *testing.T) {
 	setOne(m.refused, "stubDomains")
 	setOne(m.info, "2.90")
 	m.setLoops(map[upstreams.Server]bool{{Domain: "", Addr: server}: true, {Domain: "acme.test", Addr: server}: true})
+	m.setFailing(map[upstreams.Server]int{{Domain: "acme.test", Addr: server}: dns.RcodeServerFailure})
 
 	var got strings.Builder
 	for line := range strings.Lines(scrape(t, httpd.MetricsHandler(reg))) {
@@ -47,7 +49,9 @@ func TestMetricsGolden(t *testing.T) {
 		t.Errorf("%s (-want +got); go test -update rewrites it if this is meant:\n%s", golden, diff)
 	}
 	m.setLoops(nil)
-	if text := scrape(t, httpd.MetricsHandler(reg)); strings.Contains(text, "upstream_loop{") {
-		t.Errorf("a server that no longer leads back still has a series")
+	m.setFailing(nil)
+	if text := scrape(t, httpd.MetricsHandler(reg)); strings.Contains(text, "upstream_loop{") ||
+		strings.Contains(text, "upstream_failing{") {
+		t.Errorf("a server that no longer leads back, or fails, still has a series")
 	}
 }

@@ -56,6 +56,9 @@ func newSupervisor(
 		Zone: cmdline.ClusterDomain(s.in.resolver.Zones), LastGood: lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
 	})
 	s.chooseWay(ctx)
+	if s.want.loops != nil {
+		status.tests(s.want.loops.faults)
+	}
 	for _, difference := range differences {
 		s.log.Info("changed the arguments of dnsmasq", "change", difference)
 	}

@@ -14,6 +14,9 @@ type State struct {
 	// Servers are those that the configuration asks for, at most some of Total.
 	Servers []ServerState
 	Total   int
+	// Failing are the servers that reply to tests with an error, also those of dnsmasq's own
+	// options.
+	Failing []FailingServer
 	// Unresolved are the names of stub servers that have no address.
 	Unresolved int
 	// Signalled: a change of servers is taken without a restart of dnsmasq.
@@ -26,6 +29,12 @@ type ServerState struct {
 	Server string
 	// LeftOut is why dnsmasq does not have it; empty: it has.
 	LeftOut string
+}
+
+// A FailingServer is a server that replies to tests with an error.
+type FailingServer struct {
+	// Server is as in ServerState, and Rcode the last response code: "SERVFAIL".
+	Server, Rcode string
 }
 
 // shownServers is how many servers a State has at most.

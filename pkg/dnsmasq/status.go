@@ -17,6 +17,7 @@ type status struct {
 	since  time.Time // since when why holds, or of the last answer
 	silent int       // questions without an answer since then
 	shown  State
+	faults *faults // nil: servers are not tested
 }
 
 // wait notes that something has to happen first.
@@ -54,11 +55,20 @@ func (s *status) reason(now time.Time) string {
 	return ""
 }
 
-// state returns what was shown last.
+// state returns what was shown last, with the servers that fail now.
 func (s *status) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.shown
+	is := s.shown
+	is.Failing = s.faults.list()
+	return is
+}
+
+// tests notes who has the results of tests.
+func (s *status) tests(f *faults) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = f
 }
 
 // refuse notes why a configuration is not used; empty: the one read last is.
