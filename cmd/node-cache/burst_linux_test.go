@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"sync"
 	"sync/atomic"
@@ -29,42 +30,62 @@ func slowUpstream(addr string) error {
 	})}).ActivateAndServe()
 }
 
-// burst asks for 400 new names within 100 ms, and prints how many got no answer.
-func burst() error {
-	fmt.Println("ready")
-	var lost atomic.Int64
+// newNames is how many names askNew asks for.
+const newNames = 400
+
+// askNew asks servers in turn for new names, all of them within 100 ms where the machine is idle.
+// The function that it returns waits for the replies and returns how many names got no answer.
+func askNew(prefix string, server func(i int) string) (lost func() int64) {
+	var count atomic.Int64
 	var asking sync.WaitGroup
-	client := &dns.Client{Timeout: 10 * time.Second}
-	for i := range 400 {
+	client := &dns.Client{Timeout: patience}
+	for i := range newNames {
 		asking.Go(func() {
-			q := new(dns.Msg).SetQuestion(fmt.Sprintf("new%d.prod.svc.cluster.local.", i), dns.TypeA)
-			if m, _, err := client.Exchange(q, localAddr+":53"); err != nil || len(m.Answer) == 0 {
-				lost.Add(1)
+			q := new(dns.Msg).SetQuestion(fmt.Sprintf("%s%d.prod.svc.cluster.local.", prefix, i), dns.TypeA)
+			if m, _, err := client.Exchange(q, net.JoinHostPort(server(i), "53")); err != nil || len(m.Answer) == 0 {
+				count.Add(1)
+				fmt.Fprintln(os.Stderr, "lost:", server(i), err)
 			}
 		})
 		time.Sleep(250 * time.Microsecond)
 	}
-	asking.Wait()
-	fmt.Println(lost.Load(), 0, 0, 0, 0, 0, 0)
+	return func() int64 {
+		asking.Wait()
+		return count.Load()
+	}
+}
+
+// burst prints how many new names got no answer.
+func burst() error {
+	fmt.Println("ready")
+	lost := askNew("new", func(int) string { return localAddr })
+	fmt.Println(lost(), 0, 0, 0, 0, 0, 0)
 	return nil
+}
+
+// dnsmasq starts a dnsmasq in front of a slow upstream, and returns its address.
+func (n *network) dnsmasq() string {
+	n.t.Helper()
+	n.start(n.kube, "PLAY=slow 127.0.0.1")
+	const addr = "10.50.1.3"
+	n.in(n.kube, "ip addr add "+addr+"/24 dev eth0")
+	cmd := exec.Command("ip", "netns", "exec", n.kube, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
+		"--no-resolv", "--server=127.0.0.1#5353", "--listen-address="+addr, "--bind-interfaces", "--dns-forward-max=1500",
+		"--pid-file=", "--user=root")
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return addr
 }
 
 // A burst of new names reaches dnsmasq, which accepts few TCP clients, although the
 // Corefile demands TCP.
 func TestBurst(t *testing.T) {
 	n := newNetwork(t)
-	n.start(n.kube, "PLAY=slow 127.0.0.1")
-	const dnsmasqAddr = "10.50.1.3"
-	n.in(n.kube, "ip addr add "+dnsmasqAddr+"/24 dev eth0")
-	dnsmasq := exec.Command("ip", "netns", "exec", n.kube, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
-		"--no-resolv", "--server=127.0.0.1#5353", "--listen-address="+dnsmasqAddr, "--bind-interfaces", "--dns-forward-max=1500",
-		"--pid-file=", "--user=root")
-	if err := dnsmasq.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = dnsmasq.Process.Kill(); _ = dnsmasq.Wait() })
-	agent := n.agentAt(dnsmasqAddr)
-	if r := n.start(n.pod, "PLAY=burst").result(t); r[0] != 0 {
-		t.Errorf("%d of 400 new names got no answer\n%s", r[0], agent.readLog())
+	agent := n.agentAt(n.dnsmasq())
+	load := n.start(n.pod, "PLAY=burst")
+	if r := load.result(t); r[0] != 0 {
+		t.Errorf("%d of %d new names got no answer\n%s%s", r[0], newNames, load.readLog(), agent.readLog())
 	}
 }

@@ -125,7 +125,7 @@ func askCluster(from world.Namespace, at netip.Addr) string {
 		return err.Error()
 	}
 	defer conn.Close()
-	client := dns.Client{Timeout: time.Second}
+	client := dns.Client{Timeout: 5 * time.Second}
 	reply, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion("a.cluster.local.", dns.TypeTXT), &dns.Conn{Conn: conn})
 	if err != nil || len(reply.Answer) != 1 {
 		return fmt.Sprintf("%s: %v %v", at, reply, err)

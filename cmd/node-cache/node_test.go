@@ -112,7 +112,7 @@ func (n nodeCache) start(t *testing.T) {
 // waitReady returns when the agent is ready.
 func (n nodeCache) waitReady(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); n.get("http://127.0.0.1:8081/ready") != "ok"; {
+	for deadline := time.Now().Add(patience); n.get("http://127.0.0.1:8081/ready") != "ok"; {
 		if time.Now().After(deadline) {
 			t.Fatal("the agent is not ready")
 		}
@@ -181,7 +181,7 @@ func startAndStop(t *testing.T, install func(*testing.T, world.Namespace)) {
 	if err := n.cmd.Wait(); err != nil {
 		t.Errorf("the agent ended with %v", err)
 	}
-	ended := l.Now()
+	ended := l.Abandon()
 	l.WaitFor("kube-dns", 100)
 	if links := w.Node.Run(t, "ls", "/proc/thread-self/net/dev_snmp6"); strings.Contains(links, "nodelocaldns") {
 		t.Error("the link is left")
@@ -212,7 +212,7 @@ func TestNodeKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = n.cmd.Wait()
-	ended := l.Now()
+	ended := l.Abandon()
 	l.WaitFor("kube-dns", 250)
 	world.WantNoneLostSince(t, l.Stop(), ended)
 }

@@ -1,36 +1,10 @@
 package main
 
 import (
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
-
-// overflows returns how many packets the kernel dropped because a process did not read them
-// in time, which happens on a machine that is too busy for the load.
-func (n *network) overflows() (total int64) {
-	n.t.Helper()
-	for _, ns := range []string{n.node, n.pod, n.kube} {
-		var names []string
-		for line := range strings.Lines(n.in(ns, "cat /proc/net/snmp")) {
-			fields := strings.Fields(line)
-			switch {
-			case fields[0] != "Udp:":
-			case names == nil:
-				names = fields
-			default:
-				dropped, err := strconv.ParseInt(fields[slices.Index(names, "RcvbufErrors")], 10, 64)
-				if err != nil {
-					n.t.Fatalf("%q: %v", line, err)
-				}
-				total += dropped
-			}
-		}
-	}
-	return total
-}
 
 // Agents follow each other twenty times without a lost query. At the end the last one
 // takes link, addresses and rules with it.
@@ -45,12 +19,11 @@ func TestReplacements(t *testing.T) {
 		current = next
 	}
 	r := load.result(t)
-	if r[1] > n.overflows() || r[3]+r[5] > 0 || r[0] == 0 || r[2] == 0 || r[4] == 0 {
+	if r[1]+r[3]+r[5] > 0 || r[0] == 0 || r[2] == 0 || r[4] == 0 {
 		t.Errorf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections\n%s",
 			r[1], r[0], r[3], r[2], r[5], r[4], load.readLog())
 	}
-	t.Logf("%d over UDP, %d over TCP, %d over kept connections, which were closed %d times. The kernel dropped %d packets.",
-		r[0], r[2], r[4], r[6], n.overflows())
+	t.Logf("%d over UDP, %d over TCP, %d over kept connections, which were closed %d times", r[0], r[2], r[4], r[6])
 	current.terminate(t)
 	if after := n.in(n.node, "ip -br addr; nft list tables"); after != before {
 		t.Errorf("left behind: got\n%s\nwant\n%s", after, before)
@@ -73,7 +46,7 @@ func TestReplaceForeign(t *testing.T) {
 	next := n.agent()
 	current.terminate(t)
 	r := load.result(t)
-	if r[1] > n.overflows() || r[3]+r[5] > 0 || r[0] == 0 {
+	if r[1]+r[3]+r[5] > 0 || r[0] == 0 {
 		t.Errorf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections\n%s",
 			r[1], r[0], r[3], r[2], r[5], r[4], load.readLog())
 	}

@@ -38,7 +38,7 @@ func TestNodeLingers(t *testing.T) {
 		}
 		return ""
 	})
-	l.WaitFor("agent", 500)
+	l.WaitFor("agent", 50)
 	if lost := world.Lost(l.Stop()); lost > 0 {
 		t.Errorf("lost %d queries", lost)
 	}

@@ -184,7 +184,7 @@ func (n *node) until(name, want string) {
 func (n *node) eventually(f func() string) {
 	n.t.Helper()
 	last := ""
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if last = f(); last == "" {
 			return
 		}

@@ -26,6 +26,7 @@ func TestChangesUnderLoad(t *testing.T) {
 		l.running.Go(func() { l.run(ctx, i) })
 	}
 	for i := range 100 {
+		before := l.asked.Load()
 		if i%10 == 5 {
 			n.write("map/stubDomains", "{")
 			n.eventually(func() string {
@@ -37,13 +38,19 @@ func TestChangesUnderLoad(t *testing.T) {
 		}
 		n.write("map/stubDomains", fmt.Sprintf(`{"s%d.example": [%q]}`, i, n.kubeDNS.Addr()))
 		n.until(fmt.Sprintf("a.s%d.example.", i), "192.0.2.1")
+		n.eventually(func() string {
+			if l.asked.Load() == before {
+				return "there is no load"
+			}
+			return ""
+		})
 	}
 	cancel()
 	l.running.Wait()
 	t.Logf("%d queries, %d over UDP and %d over TCP lost, %d TCP connections closed",
 		l.asked.Load(), l.lost[0].Load(), l.lost[1].Load(), l.closed.Load())
-	if l.lost[0].Load() > 0 || l.lost[1].Load() > 0 || l.asked.Load() < 500 {
-		t.Error("queries were lost, or there was no load")
+	if l.lost[0].Load() > 0 || l.lost[1].Load() > 0 {
+		t.Error("queries were lost")
 	}
 }
 
@@ -82,7 +89,7 @@ const mostTries = 10
 
 // answered reports whether a query gets a record. A busy machine takes its time.
 func (n *node) answered(name string, tcp bool) bool {
-	ctx, cancel := context.WithTimeout(n.t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
 	defer cancel()
 	reply, err := dnstest.TryExchange(ctx, n.addr.String(), dnstest.Query(name, dns.TypeA), tcp)
 	return err == nil && len(reply.Answer) == 1

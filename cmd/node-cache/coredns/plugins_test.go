@@ -110,7 +110,7 @@ func TestStale(t *testing.T) {
 func until(t *testing.T, f func() string) {
 	t.Helper()
 	var last string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if last = f(); last == "" {
 			return
 		}

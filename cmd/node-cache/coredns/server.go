@@ -76,9 +76,12 @@ func (s *Server) Drain() error { return errors.Join(s.instance.ShutdownCallbacks
 
 // Stop closes all sockets and lets queries finish until ctx is done. Drain must come before
 // it. CoreDNS itself waits for 5 s, which queries need whose upstream is dead.
-func (s *Server) Stop(ctx context.Context) error {
+func (s *Server) Stop(ctx context.Context) error { return within(ctx, s.instance.Stop) }
+
+// within returns when stop has returned or ctx is done.
+func within(ctx context.Context, stop func() error) error {
 	stopped := make(chan error, 1)
-	go func() { stopped <- s.instance.Stop() }()
+	go func() { stopped <- stop() }()
 	select {
 	case err := <-stopped:
 		return err

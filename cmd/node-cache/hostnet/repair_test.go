@@ -78,7 +78,7 @@ func awaitAddr(t *testing.T, w world.World, l *world.Load) time.Duration {
 	for !strings.Contains(w.Node.Run(t, "ip", "-br", "address"), world.LinkLocal.String()) {
 		time.Sleep(world.LoadPeriod)
 	}
-	return l.Now()
+	return l.Abandon()
 }
 
 func deleteAddrs(t *testing.T, cfg Config) {

@@ -14,9 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replyTimeout is how long a query may take that is not lost, on a busy machine. An outage is
-// longer.
-const replyTimeout = 4 * time.Second
+// replyTimeout is longer than a busy machine takes for a reply.
+const replyTimeout = 30 * time.Second
 
 // Ask sends one query from a namespace, and returns the name of the server.
 func Ask(from Namespace, network string, server netip.Addr) (string, error) {

@@ -23,6 +23,7 @@ type Load struct {
 	done    chan struct{}
 	mu      sync.Mutex
 	queries []Query
+	pending map[net.Conn]bool
 	start   time.Time
 }
 
@@ -32,11 +33,11 @@ const LoadPeriod = 2 * time.Millisecond
 // StartLoad sends queries to a server until the load is stopped, or the test ends.
 func StartLoad(t *testing.T, from Namespace, server netip.Addr) *Load {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &Load{cancel: cancel, done: make(chan struct{}), start: time.Now()}
+	l := &Load{cancel: cancel, done: make(chan struct{}), pending: map[net.Conn]bool{}, start: time.Now()}
 	go from.Do(func() {
 		defer close(l.done)
-		var pending sync.WaitGroup
-		defer pending.Wait()
+		var asking sync.WaitGroup
+		defer asking.Wait()
 		ticker := time.NewTicker(LoadPeriod)
 		defer ticker.Stop()
 		for {
@@ -45,27 +46,58 @@ func StartLoad(t *testing.T, from Namespace, server netip.Addr) *Load {
 				return
 			case <-ticker.C:
 			}
-			at := time.Since(l.start)
 			conn, err := net.Dial("udp", netip.AddrPortFrom(server, 53).String())
 			if err != nil {
-				l.add(Query{At: at})
+				l.add(Query{At: l.Now()})
 				continue
 			}
-			pending.Go(func() {
+			at := l.begin(conn)
+			asking.Go(func() {
 				defer conn.Close()
 				name, _ := Exchange(conn, replyTimeout)
-				l.add(Query{At: at, Server: name})
+				l.end(conn, Query{At: at, Server: name})
 			})
 		}
 	})
-	t.Cleanup(func() { l.Stop() })
+	t.Cleanup(func() {
+		cancel()
+		l.Abandon()
+		l.Stop()
+	})
 	return l
+}
+
+// begin notes that a query is about to be sent, and returns when.
+func (l *Load) begin(conn net.Conn) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending[conn] = true
+	return l.Now()
+}
+
+func (l *Load) end(conn net.Conn, q Query) {
+	l.add(q)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.pending, conn)
 }
 
 func (l *Load) add(q Query) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.queries = append(l.queries, q)
+}
+
+// Abandon gives up all queries without a reply, as after an outage, and returns the time. Those
+// that are sent after it are not given up.
+func (l *Load) Abandon() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for conn := range l.pending {
+		_ = conn.Close()
+	}
+	clear(l.pending)
+	return l.Now()
 }
 
 // WaitFor returns when so many queries more have a reply of a server.
@@ -100,8 +132,8 @@ func (l *Load) Stop() []Query {
 	return l.queries
 }
 
-// WantNoneLostSince wants a reply to each query that was sent at or after a time, as the
-// kernel has then removed all that belongs to a process that ended.
+// WantNoneLostSince wants a reply to each query that was sent at or after a time that Abandon
+// returned, as the kernel has then removed all that belongs to a process that ended.
 func WantNoneLostSince(t *testing.T, queries []Query, ended time.Duration) {
 	t.Helper()
 	t.Logf("lost %d of %d queries", Lost(queries), len(queries))
