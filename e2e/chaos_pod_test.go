@@ -117,7 +117,7 @@ func (c *chaos) waitPod(t *testing.T, p *pod) {
 		})
 	}
 	for _, q := range questions {
-		eventually(t, 15*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			if err := p.nanny.running(); err != nil {
 				return err
 			}

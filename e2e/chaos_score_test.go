@@ -75,6 +75,7 @@ type summary struct {
 	sent, lost, refused, noSocket, failed, wrong int
 	gap, slowest                                 time.Duration
 	gapAt                                        time.Duration
+	lasted                                       time.Duration
 }
 
 // of sums up classes; with none, those of the UDP load.
@@ -82,7 +83,7 @@ func (s *score) of(classes ...class) summary {
 	if len(classes) == 0 {
 		classes = append(slices.Clone(clusterClasses), classOutside)
 	}
-	var sum summary
+	sum := summary{lasted: s.ended}
 	var rights []time.Duration
 	for _, c := range classes {
 		t := s.tallies[c]
@@ -134,6 +135,14 @@ func (s *score) gapAfter(moment time.Time) time.Duration {
 // bad is all that a client would complain about.
 func (s summary) bad() int { return s.lost + s.refused + s.noSocket + s.failed + s.wrong }
 
+// sentInGap returns how many queries were sent in the longest gap, at the rate of the whole load.
+func (s summary) sentInGap() int {
+	if s.lasted == 0 {
+		return 0
+	}
+	return int(float64(s.sent) * s.gap.Seconds() / s.lasted.Seconds())
+}
+
 func (s summary) String() string {
 	return fmt.Sprintf("sent %d, lost %d, refused %d, noSocket there %d, failed %d, wrong %d, longest gap %v at %v, slowest %v",
 		s.sent, s.lost, s.refused, s.noSocket, s.failed, s.wrong, ms(s.gap), ms(s.gapAt), ms(s.slowest))
@@ -181,6 +190,6 @@ func (s summary) plus(o summary) summary {
 	if o.gap > s.gap {
 		s.gap, s.gapAt = o.gap, o.gapAt
 	}
-	s.slowest = max(s.slowest, o.slowest)
+	s.slowest, s.lasted = max(s.slowest, o.slowest), s.lasted+o.lasted
 	return s
 }
