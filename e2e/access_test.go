@@ -66,7 +66,7 @@ func TestReadinessNamesTheReason(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			k := startKubeDNS(t, tt.id.write(t), nil)
-			eventually(t, 15*time.Second, func() error {
+			eventually(t, time.Minute, func() error {
 				text, err := get(k.status+"/readiness", 503)
 				for _, want := range tt.want {
 					if err == nil && !strings.Contains(text, want) {

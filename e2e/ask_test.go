@@ -107,5 +107,5 @@ func get(url string, status int) (string, error) {
 // mustAnswer is wantAnswer, tried again until it is right.
 func mustAnswer(t *testing.T, server string, q question, rcode int, records ...string) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error { return wantAnswer(server, q, rcode, records...) })
+	eventually(t, time.Minute, func() error { return wantAnswer(server, q, rcode, records...) })
 }

@@ -42,11 +42,11 @@ func TestClusterFirst(t *testing.T) {
 	}
 	mustAnswer(t, k.dns, question{name: "absent.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeNameError)
 	for _, probe := range []string{"kubedns", "dnsmasq"} {
-		eventually(t, 20*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			return wantHealth(f, probe, func(h health) bool { return h.IsOk && h.Err == "" && h.LatencySeconds > 0 })
 		})
 	}
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		body, err := get(f.status+"/metrics", 200)
 		if err == nil && !strings.Contains(body, "\nkubedns_dnsmasq_max_size 1000\n") {
 			err = fmt.Errorf("the counters are not those of dnsmasq: %.3000s", body)

@@ -188,7 +188,7 @@ func (c *controlPlane) setRole(t *testing.T, role *rbacv1.ClusterRole, binding *
 // waitAccess waits until the API server allows, or forbids, a list.
 func (c *controlPlane) waitAccess(t *testing.T, what string, allowed bool, list func(context.Context, metav1.ListOptions) error) {
 	t.Helper()
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		err := list(t.Context(), metav1.ListOptions{Limit: 1})
 		switch {
 		case allowed && err != nil:

@@ -88,7 +88,7 @@ var throughDNSMasq = []struct {
 func checkHealth(t *testing.T, k *kubeDNS, f *front) {
 	t.Helper()
 	for _, probe := range []string{"kubedns", "dnsmasq"} {
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			return wantHealth(f, probe, func(h health) bool { return h.IsOk && h.Err == "" && h.LatencySeconds > 0 })
 		})
 	}
@@ -109,7 +109,7 @@ func checkHealth(t *testing.T, k *kubeDNS, f *front) {
 		{f.status + "/metrics", `(?m)^kubedns_dnsmasq_misses [1-9]`},
 		{f.status + "/metrics", `(?m)^kubedns_dnsmasq_errors \d`},
 	} {
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			body, err := get(page.url, 200)
 			if err != nil {
 				return err
@@ -133,16 +133,16 @@ func TestPodWaitsForAPIServer(t *testing.T) {
 	f := startFront(t, k)
 	mustAnswer(t, f.dns, question{name: "www.outside.example", qtype: dns.TypeA}, dns.RcodeSuccess, "A 203.0.113.80")
 	inside := question{name: "kubernetes.default.svc.cluster.local", qtype: dns.TypeA}
-	eventually(t, 10*time.Second, func() error { return wantNotReady(f.dns, inside) })
+	eventually(t, time.Minute, func() error { return wantNotReady(f.dns, inside) })
 	for _, probe := range []string{"kubedns", "dnsmasq"} {
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			return wantHealth(f, probe, func(h health) bool { return !h.IsOk && h.Err != "" })
 		})
 	}
 	proxy.up(t)
 	mustAnswer(t, f.dns, inside, dns.RcodeSuccess, "A 10.96.0.1")
 	for _, probe := range []string{"kubedns", "dnsmasq"} {
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			return wantHealth(f, probe, func(h health) bool { return h.IsOk && h.Err == "" })
 		})
 	}

@@ -43,7 +43,7 @@ func TestLean(t *testing.T) {
 	mustAnswer(t, k.dns, question{name: "absent.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeNameError)
 	mustAnswer(t, k.dns, question{name: "www.partner.example.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess,
 		"CNAME www.partner.example.", "A 203.0.113.90")
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		return wantHealth(&front{status: status}, "kubedns", func(h health) bool { return h.IsOk && h.LatencySeconds > 0 })
 	})
 	body, err := get(status+"/metrics", 200)

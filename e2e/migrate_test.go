@@ -150,7 +150,7 @@ func TestMigrateToCoreDNS(t *testing.T) {
 		{"c.example", dns.TypeA, dns.RcodeSuccess, []string{"A 192.0.2.6", "CNAME h.example."}},
 		{"mail.example", dns.TypeMX, dns.RcodeSuccess, []string{"MX 10 mx.example."}},
 	} {
-		eventually(t, 20*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			return wantAnswer("127.0.0.1:"+port, question{name: tt.name, qtype: tt.qtype}, tt.rcode, tt.records...)
 		})
 	}

@@ -120,7 +120,7 @@ func checkNodeCache(t *testing.T, n *nodeCache) {
 		{n.metrics + "/metrics", `(?m)^coredns_cache_hits_total\{.*type="success".*\} [1-9]`},
 		{n.metrics + "/metrics", `(?m)^coredns_nodecache_setup_errors_total\{errortype="configmap"\} 0$`},
 	} {
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			if err := n.running(); err != nil {
 				return err
 			}

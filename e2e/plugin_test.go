@@ -155,7 +155,7 @@ func TestPlugin(t *testing.T) {
 		wantPlugin(t, 2, []string{"you may not list pods in namespace plugin", "kube-dns-viewer"}, append([]string{"check"}, viewer...)...)
 		role := manifest[rbacv1.ClusterRole](t, "../components/viewer/rbac.yaml", "ClusterRole")
 		bindPluginViewer(t, role)
-		eventually(t, 20*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			if code, out, errOut := plugin(t, append([]string{"check", "--only", "KD201,KD203"}, viewer...)...); code != 0 {
 				return fmt.Errorf("exit code %d: %s%s", code, out, errOut)
 			}

@@ -198,7 +198,7 @@ func TestSwappedNanny(t *testing.T) {
 		q.name, q.qtype = "absent.default.svc.cluster.local", dns.TypeA
 		mustAnswer(t, front, q, dns.RcodeNameError)
 	}
-	eventually(t, 10*time.Second, func() error { return wantServer(front, "127.0.0.99#53") })
+	eventually(t, time.Minute, func() error { return wantServer(front, "127.0.0.99#53") })
 
 	// The upstream changes; what is invalid changes nothing.
 	change := question{name: "www.outside.example", qtype: dns.TypeA}
@@ -261,14 +261,14 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 
 	// A refusal is no answer, and no sign of waiting.
 	for _, label := range []string{"kubedns", "dnsmasq"} {
-		eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/"+label, 503); return err })
+		eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/"+label, 503); return err })
 	}
 	for _, label := range []string{"kubedns", "dnsmasq"} { // each has asked: before, the sidecar returns 503 as well
 		wantMetric(t, f, `kubedns_probe_`+label+`_errors [1-9]`)
 	}
 	stock.synced.Store(true)
 	for _, label := range []string{"kubedns", "dnsmasq"} {
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			return wantHealth(f, label, func(h health) bool { return h.IsOk && h.Err == "" && h.LatencySeconds > 0 })
 		})
 	}
@@ -285,18 +285,18 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 	}
 	// Only the container that does not answer is restarted.
 	kill(dnsmasq)
-	eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/dnsmasq", 503); return err })
-	eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/kubedns", 200); return err })
+	eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/dnsmasq", 503); return err })
+	eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/kubedns", 200); return err })
 	wantMetric(t, f, `kubedns_dnsmasq_errors [1-9]`)
 	s.startPlainDNSMasq(t, addr, stock.addr)
-	eventually(t, 10*time.Second, func() error { _, err := get(f.status+"/healthcheck/dnsmasq", 200); return err })
+	eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/dnsmasq", 200); return err })
 }
 
 // wantMetric waits until the sidecar's metrics have a line.
 func wantMetric(t *testing.T, f *front, line string) {
 	t.Helper()
 	pattern := regexp.MustCompile(`(?m)^` + line)
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		body, err := get(f.status+"/metrics", 200)
 		if err == nil && !pattern.MatchString(body) {
 			err = fmt.Errorf("the metrics have no line %s:\n%.4000s", line, body)

@@ -206,7 +206,7 @@ func (a *apiTarget) mark(ctx context.Context) error {
 }
 
 func (a *apiTarget) waitMark(ctx context.Context, target, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := wantAnswer(a.server, question{name: "name." + markerNamespace + ".svc.cluster.local", qtype: dns.TypeCNAME},

@@ -38,7 +38,7 @@ func TestWayToAPIServer(t *testing.T) {
 			snapshot := stateDir(t) + "/snapshot"
 			k := startKubeDNS(t, through.write(t), upstream(startResolver(t)), "--snapshot="+snapshot)
 			k.waitReady(t, 30*time.Second)
-			eventually(t, 10*time.Second, func() error {
+			eventually(t, time.Minute, func() error {
 				_, err := os.Stat(snapshot)
 				return err
 			})
@@ -84,7 +84,7 @@ func TestForbiddenForSeconds(t *testing.T) {
 	}
 	proxy.fault.Store(new(fault(forbid)))
 	k := startKubeDNS(t, proxy.identity().write(t), upstream(startResolver(t)))
-	eventually(t, 20*time.Second, func() error { return wantNotReady(k.dns, q) })
+	eventually(t, time.Minute, func() error { return wantNotReady(k.dns, q) })
 	always(t, 6*time.Second, func() error { return wantNotReady(k.dns, q) })
 	proxy.fault.Store(nil)
 	mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 10.244.78.1")

@@ -86,7 +86,7 @@ func TestMemory(t *testing.T) {
 		defer conn.Close()
 		conn.UDPSize = 4096
 		for port := worker; port < 20000; port += 8 {
-			_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			query := dnstest.Query(fmt.Sprintf("_p%d._tcp.odd.data.svc.cluster.local", port), dns.TypeSRV)
 			query.SetEdns0(1232, false)
 			if err := conn.WriteMsg(query); err != nil {

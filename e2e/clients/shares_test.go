@@ -66,7 +66,7 @@ func (l *link) pendingQueries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = l.honest.SetDeadline(time.Now().Add(4 * time.Second))
+		_ = l.honest.SetDeadline(time.Now().Add(30 * time.Second))
 		if _, err := l.honest.Write(packet); err != nil {
 			t.Fatal(err)
 		}

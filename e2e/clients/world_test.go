@@ -195,7 +195,7 @@ func runCommand(t *testing.T, cmd *exec.Cmd) int {
 // cannot succeed any more.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := check()
 		if err == nil {

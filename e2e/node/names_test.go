@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a test waits for an answer to become right.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // names asks for every kind of name, as programs in pods do.
 func (c *cluster) names(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 const (
 	configPeriod = 200 * time.Millisecond
 	startTimeout = 30 * time.Second
-	seenTimeout  = 15 * time.Second
+	seenTimeout  = time.Minute
 	pollInterval = 20 * time.Millisecond
 )
 

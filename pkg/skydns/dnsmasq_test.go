@@ -112,7 +112,7 @@ func startDnsmasq(t *testing.T, args ...string) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for range 500 {
+	for range 3000 {
 		if conn, err := net.Dial("tcp", addr); err == nil {
 			_ = conn.Close()
 			return addr
