@@ -51,7 +51,7 @@ func (t target) String() string {
 // What shortGap allows: a gap that is so much longer than the control run's, or so short. The
 // gaps of the control run are those of the machine, which also delays the start of a process.
 const (
-	gapFactor = 10
+	gapFactor = 5
 	gapTarget = 100 * time.Millisecond
 )
 

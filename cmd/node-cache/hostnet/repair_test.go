@@ -2,6 +2,7 @@ package hostnet
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,8 +26,8 @@ func TestFlushRuleset(t *testing.T) {
 	}
 }
 
-// TestFlushIPTables deletes rules that were made with iptables. They are back after 10
-// seconds at most; until then kube-dns answers.
+// TestFlushIPTables deletes rules that were made with iptables, while the agent is stopped with
+// SIGSTOP: kube-dns answers. The agent adds them back.
 func TestFlushIPTables(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -36,8 +37,10 @@ func TestFlushIPTables(t *testing.T) {
 	a := startAgent(t, w.Node, cfg)
 	l := world.StartLoad(t, w.Pod, world.ClusterIP)
 	l.WaitFor("agent", 250)
+	a.signal(t, syscall.SIGSTOP)
 	w.Node.Run(t, "iptables", "-w", "-t", "raw", "-F")
 	l.WaitFor("kube-dns", 250)
+	a.signal(t, syscall.SIGCONT)
 	a.waitFor(t, "Added back nodelocaldns rule - ")
 	l.WaitFor("agent", 250)
 }
