@@ -26,7 +26,7 @@ func ask(server string, q question) (*dns.Msg, error) {
 	if !q.plain {
 		m.SetEdns0(1232, false)
 	}
-	client := &dns.Client{Timeout: 5 * time.Second}
+	client := &dns.Client{Timeout: 20 * time.Second}
 	if q.tcp {
 		client.Net = "tcp"
 	}
@@ -88,7 +88,7 @@ func extendedError(m *dns.Msg) int {
 
 // get reads a URL and checks its status.
 func get(url string, status int) (string, error) {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(url)
 	if err != nil {
 		return "", err
