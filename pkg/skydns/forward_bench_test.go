@@ -2,6 +2,7 @@ package skydns_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,27 +22,36 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
+	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
 // BenchmarkForwarded sends queries through a server to an upstream and back,
 // over UDP. Clients and upstream are another process, so that cpu-ns/op, the
 // processor time of this one with its share of the kernel, is the server's own.
-// lost counts queries without a reply in a second.
+// lost counts queries without a reply in a second. A query that is searched is
+// forwarded twice, for one name in both families. The cache has none of the names.
 func BenchmarkForwarded(b *testing.B) {
+	const searched = outsideName + ".ns.svc.cluster.local"
 	for _, bb := range []struct {
-		name     string
+		title    string
 		delay    time.Duration
 		inFlight int
+		name     string
+		cache    int
 	}{
-		{"one at a time", 0, 1},
-		{"at once", 0, 256},
-		{"after 5ms", 5 * time.Millisecond, 512},
+		{"one at a time", 0, 1, outsideName, 0},
+		{"one at a time, cache", 0, 1, outsideName, 16 << 20},
+		{"one at a time, searched", 0, 1, searched, 0},
+		{"one at a time, searched, cache", 0, 1, searched, 16 << 20},
+		{"at once", 0, 256, outsideName, 0},
+		{"after 5ms", 5 * time.Millisecond, 512, outsideName, 0},
+		{"after 5ms, searched, cache", 5 * time.Millisecond, 256, searched, 16 << 20},
 	} {
-		b.Run(bb.name, func(b *testing.B) {
-			p := startPeers(b, bb.delay, bb.inFlight)
-			f := newForwarder(b, netip.AddrPort{})
+		b.Run(bb.title, func(b *testing.B) {
+			p := startPeers(b, bb.delay, bb.inFlight, bb.name)
+			f := directForwarder(b, upstream.Options{Direct: true, CacheSize: bb.cache})
 			f.SetRoutes([]netip.AddrPort{p.upstream}, nil)
-			addr := serve(b, skydns.Options{Backend: twinZone(), Forwarder: f})
+			addr := serve(b, skydns.Options{Backend: twinZone(), Forwarder: f, Autopath: true})
 			p.ask(b, addr, 2000) // so that sockets and buffers are there
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -64,7 +74,7 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // peersEnv makes the test binary the peers of a benchmark: an upstream, and
-// clients. Its value is the delay of the upstream and the queries in flight.
+// clients. Its value is the delay of the upstream, the queries in flight and their name.
 const peersEnv = "SKYDNS_TEST_PEERS"
 
 // peers are the other process.
@@ -74,9 +84,12 @@ type peers struct {
 	out      *bufio.Reader
 }
 
-func startPeers(b *testing.B, delay time.Duration, inFlight int) *peers {
+// outsideName is a name whose digits the clients set.
+const outsideName = "q00000000.outside.example"
+
+func startPeers(b *testing.B, delay time.Duration, inFlight int, name string) *peers {
 	cmd := exec.CommandContext(b.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", peersEnv, delay, inFlight))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", peersEnv, delay, inFlight, name))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -116,9 +129,9 @@ func (p *peers) ask(b *testing.B, server string, n int) (failed, lost int) {
 
 // runPeers is the main function of the other process.
 func runPeers(options string) error {
-	var text string
+	var text, name string
 	var inFlight int
-	if _, err := fmt.Sscan(options, &text, &inFlight); err != nil {
+	if _, err := fmt.Sscan(options, &text, &inFlight, &name); err != nil {
 		return err
 	}
 	delay, err := time.ParseDuration(text)
@@ -139,7 +152,7 @@ func runPeers(options string) error {
 		if _, err := fmt.Scanln(&server, &n); err != nil {
 			return nil // the benchmark is over
 		}
-		failed, lost, err := runClients(server, asked, n, inFlight)
+		failed, lost, err := runClients(server, name, asked, n, inFlight)
 		if err != nil {
 			return err
 		}
@@ -171,10 +184,11 @@ func runUpstream(conn *ipv4.PacketConn, delay time.Duration) error {
 		messages = messages[:n]
 		for i := range messages {
 			m := &messages[i]
-			reply := m.Buffers[0][:m.N]
+			end := headerSize + bytes.IndexByte(m.Buffers[0][headerSize:m.N], 0) + 5
+			reply := m.Buffers[0][:end] // without OPT
 			reply = append(reply, 0xc0, headerSize, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 192, 0, 2, 1)
 			reply[2] |= 0x80
-			reply[7] = 1
+			reply[7], reply[11] = 1, 0
 			m.Buffers[0] = reply
 		}
 		if delay == 0 {
@@ -212,7 +226,7 @@ func writeAll(conn *ipv4.PacketConn, messages []ipv4.Message) error {
 
 // runClients asks for n names that are all different, so many at a time, from
 // several sockets.
-func runClients(server string, first, n, inFlight int) (failed, lost int, err error) {
+func runClients(server, name string, first, n, inFlight int) (failed, lost int, err error) {
 	sockets := min(4, inFlight, n)
 	var mu sync.Mutex
 	var clients sync.WaitGroup
@@ -224,7 +238,7 @@ func runClients(server string, first, n, inFlight int) (failed, lost int, err er
 		begin := first
 		first += share
 		clients.Go(func() {
-			f, l, e := runClient(server, begin, share, inFlight/sockets)
+			f, l, e := runClient(server, name, begin, share, inFlight/sockets)
 			mu.Lock()
 			defer mu.Unlock()
 			failed, lost, err = failed+f, lost+l, errors.Join(err, e)
@@ -234,7 +248,7 @@ func runClients(server string, first, n, inFlight int) (failed, lost int, err er
 	return failed, lost, err
 }
 
-func runClient(server string, first, n, inFlight int) (failed, lost int, err error) {
+func runClient(server, name string, first, n, inFlight int) (failed, lost int, err error) {
 	udp, err := net.Dial("udp4", server)
 	if err != nil {
 		return 0, 0, err
@@ -242,7 +256,7 @@ func runClient(server string, first, n, inFlight int) (failed, lost int, err err
 	defer udp.Close()
 	_ = udp.(*net.UDPConn).SetReadBuffer(4 << 20)
 	conn := ipv4.NewPacketConn(udp.(net.PacketConn))
-	raw, err := dnstest.Query("q00000000.outside.example", dns.TypeA).Pack()
+	raw, err := dnstest.Query(name, dns.TypeA).Pack()
 	if err != nil {
 		return 0, 0, err
 	}
