@@ -16,6 +16,8 @@ const (
 	// maxLinkAge is how long a socket takes new queries. Rotating sockets changes
 	// the source port, which a forger has to guess (RFC 5452 section 9.2).
 	maxLinkAge = 10 * time.Second
+	// linkStep is how often open sockets are looked at.
+	linkStep = maxLinkAge / 10
 	// A server gets another socket when one has linkLoad pending queries, up to
 	// maxLinks. So 2000 queries are at most 125 on each, and the kernel has room
 	// for their replies (208 KB by default).

@@ -58,8 +58,9 @@ func (m *mux) begin(servers []netip.AddrPort, query []byte, key string, w waiter
 	var probe netip.AddrPort
 	p.plan.servers, probe = m.health.order(servers, now)
 	m.shared[key], m.live[p] = p, true
-	m.sweeper.wake(true, true)
 	hops := m.next(p, now)
+	m.sweeper.wake(now.Add(linkStep), now)
+	m.sweeper.watch(p, now)
 	if probe.IsValid() && !p.over {
 		if l, err := m.links.to(probe, now); err == nil {
 			hops = append(hops, m.board(p, -1, l, now))
@@ -77,7 +78,7 @@ func (m *mux) probe(server netip.AddrPort, query []byte) {
 	if l, err := m.links.to(server, now); err == nil {
 		hops = []hop{m.board(&pending{query: bytes.Clone(query), over: true}, -1, l, now)}
 	}
-	m.sweeper.wake(false, true)
+	m.sweeper.wake(now.Add(linkStep), now)
 	m.mu.Unlock()
 	m.do(hops)
 }
@@ -86,11 +87,13 @@ func (m *mux) probe(server netip.AddrPort, query []byte) {
 // again for it.
 func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
 	p.waiters = append(p.waiters, w)
+	var hops []hop
 	if p.nextAt.IsZero() && now.Sub(p.sent) >= maxStep {
 		p.plan.n = 0
-		return m.next(p, now)
+		hops = m.next(p, now)
 	}
-	return nil
+	m.sweeper.watch(p, now)
+	return hops
 }
 
 // next asks the next server, or ends a query that has none left and waits for
@@ -123,9 +126,12 @@ func (m *mux) advance(p *pending, now time.Time) []hop {
 		if soon := now.Add(roundPause); p.nextAt.IsZero() || p.nextAt.After(soon) {
 			p.nextAt = soon
 		}
+		m.sweeper.watch(p, now)
 		return nil
 	}
-	return m.next(p, now)
+	hops := m.next(p, now)
+	m.sweeper.watch(p, now)
+	return hops
 }
 
 // board puts a try on a link, with an ID of its own. IDs cannot run out: the

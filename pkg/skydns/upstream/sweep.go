@@ -28,7 +28,13 @@ func (m *mux) sweep() {
 		}
 	}
 	m.health.forget(now)
-	m.sweeper.rearm(len(m.live) > 0, len(m.links.open) > 0)
+	m.sweeper.stop() // another sweep may have been due meanwhile
+	for p := range m.live {
+		m.sweeper.watch(p, now)
+	}
+	if len(m.links.open) > 0 {
+		m.sweeper.wake(now.Add(linkStep), now)
+	}
 	m.mu.Unlock()
 	m.do(hops)
 }

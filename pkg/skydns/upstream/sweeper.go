@@ -2,39 +2,43 @@ package upstream
 
 import "time"
 
-// sweepStep is how often pending queries are looked at.
+// sweepStep is the time between two sweeps, at least.
 const sweepStep = 25 * time.Millisecond
 
-// A sweeper calls sweep often while queries are pending, and seldom while sockets are
-// open. The lock of its mux guards it.
+// A sweeper calls sweep when something is due. A reply mostly comes before that, so a query
+// costs no call. The lock of its mux guards it.
 type sweeper struct {
 	sweep func()
-	timer *time.Timer // nil: no socket is open and no query is pending
-	idle  bool        // the timer fires seldom
+	timer *time.Timer
+	at    time.Time // when the timer fires; zero: it does not
 }
 
-// wake starts the timer where there is work.
-func (s *sweeper) wake(pending, open bool) {
-	switch {
-	case pending && (s.timer == nil || s.idle):
-		s.stop()
-		s.idle = false
-		s.timer = time.AfterFunc(sweepStep, s.sweep)
-	case open && s.timer == nil:
-		s.idle = true
-		s.timer = time.AfterFunc(maxLinkAge/10, s.sweep)
+// wake has sweep called when something is due, at most sweepStep later.
+func (s *sweeper) wake(due, now time.Time) {
+	if soonest := now.Add(sweepStep); due.Before(soonest) {
+		due = soonest
+	}
+	if !s.at.IsZero() && !due.Before(s.at) {
+		return
+	}
+	s.at = due
+	if s.timer == nil {
+		s.timer = time.AfterFunc(due.Sub(now), s.sweep)
+		return
+	}
+	s.timer.Reset(due.Sub(now))
+}
+
+// watch has a pending query looked at when something is due for it.
+func (s *sweeper) watch(p *pending, now time.Time) {
+	if !p.over {
+		s.wake(p.due(), now)
 	}
 }
 
-// rearm is wake after the timer has fired.
-func (s *sweeper) rearm(pending, open bool) {
-	s.timer = nil
-	s.wake(pending, open)
-}
-
 func (s *sweeper) stop() {
+	s.at = time.Time{}
 	if s.timer != nil {
 		s.timer.Stop()
-		s.timer = nil
 	}
 }
