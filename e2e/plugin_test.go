@@ -144,6 +144,10 @@ func TestPlugin(t *testing.T) {
 		wantPlugin(t, 0, []string{" 0 different of "}, with("diff", k.dns, other.dns, "--rate", "500")...)
 		wantPlugin(t, 2, []string{"none: not found in namespace plugin"}, with("diff", "deployment/none", other.dns)...)
 	})
+	t.Run("top", func(t *testing.T) {
+		wantPlugin(t, 0, []string{"1 pods"}, with("top", "--by", "server")...)
+		wantPlugin(t, 0, []string{`"by": "server"`, `"pods": 1`}, with("top", "--by", "server", "-o", "json")...)
+	})
 	t.Run("bad input", func(t *testing.T) {
 		wantPlugin(t, 2, []string{"has no namespace nowhere: set -n"}, "check", "-n", "nowhere", admin[0], admin[1])
 		wantPlugin(t, 2, []string{"cannot reach the API server https://127.0.0.1:1"}, with("check", "-s", "https://127.0.0.1:1")...)
