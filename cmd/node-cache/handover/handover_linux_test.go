@@ -164,7 +164,7 @@ func newLoad(t *testing.T, protocol string, addrs []netip.AddrPort, pause time.D
 // the time of patience is lost.
 const (
 	mostPending = 20
-	patience    = 5 * time.Second
+	patience    = 15 * time.Second
 )
 
 func (l *load) ask(protocol, addr string) {
