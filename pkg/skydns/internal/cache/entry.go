@@ -57,7 +57,7 @@ func newEntry(q Question, reply []byte, now time.Time) *entry {
 	}
 	m.Compress, m.Authoritative, m.Zero = true, false, false
 	packed, err := m.Pack()
-	if err != nil || len(packed) < q.end || key(packed, q.end, 0, 0)[keyName:] != q.key[keyName:] {
+	if err != nil || !q.asks(packed) {
 		return nil
 	}
 	records := len(m.Answer) + len(m.Ns)

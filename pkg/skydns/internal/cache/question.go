@@ -56,19 +56,32 @@ func Read(packet []byte, route uint64) (q Question, ok bool) {
 	return q, true
 }
 
-// key has the name in lower case: its letters alone are changed, since the sizes of labels
-// are below those of letters.
+// keySize is the size of the largest key of a valid name.
+const keySize = keyName + 255 + 2
+
 func key(packet []byte, end int, route uint64, bits byte) string {
-	b := make([]byte, 0, keyName+end-wire.HeaderSize)
-	b = binary.BigEndian.AppendUint64(b, route)
-	b = append(b, bits)
+	var buf [keySize]byte
+	b := binary.BigEndian.AppendUint64(buf[:0], route)
+	return string(appendQuestion(append(b, bits), packet, end))
+}
+
+// appendQuestion appends the name and the type of a question to b. The name is in lower case:
+// its letters alone are changed, since the sizes of labels are below those of letters.
+func appendQuestion(b, packet []byte, end int) []byte {
 	for at, c := range packet[wire.HeaderSize : end-2] {
 		if isName := at < end-4-wire.HeaderSize; isName && 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
 		b = append(b, c)
 	}
-	return string(b)
+	return b
+}
+
+// asks reports whether a reply whose question section ends where that of q does has the
+// question of q.
+func (q *Question) asks(reply []byte) bool {
+	var buf [keySize]byte
+	return len(reply) >= q.end && string(appendQuestion(buf[:0], reply, q.end)) == q.key[keyName:]
 }
 
 const (
