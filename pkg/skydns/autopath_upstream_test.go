@@ -77,3 +77,13 @@ func TestAutopathPanic(t *testing.T) {
 		t.Errorf("%v panics counted", n)
 	}
 }
+
+// While the upstream is silent the client goes on by itself, and the search ends.
+func TestAutopathSilentUpstream(t *testing.T) {
+	_, addr := forwarding(t, skydns.Options{Autopath: true, SearchDomains: []string{"corp.example."}}, newMute(t))
+	c := newClient(t, addr)
+	c.ask(7, "www.example.com.ns.svc.cluster.local")
+	if got := c.next(); binary.BigEndian.Uint16(got) != 7 || got[3]&0xf != dns.RcodeNameError {
+		t.Errorf("got %q", got)
+	}
+}
