@@ -226,14 +226,20 @@ func wantWhole(t *testing.T, autopath bool) {
 // startDirect runs kube-dns on port 53, without dnsmasq.
 func startDirect(t *testing.T, flags ...string) {
 	t.Helper()
+	startDirectAt(t, outside, flags...)
+	waitAnswer(t, pod, "www.outside.example")
+}
+
+// startDirectAt is startDirect with these upstreams.
+func startDirectAt(t *testing.T, upstreams string, flags ...string) {
+	t.Helper()
 	dir := os.Getenv(insideVariable)
 	write(t, filepath.Join(dir, "manifests", "objects.yaml"), objects())
 	cmd := command(t, filepath.Join(dir, "bin", "kube-dns"), append([]string{"--manifests=" + filepath.Join(dir, "manifests"),
-		"--dns-port=53", "--dns-bind-address=127.0.0.1", "--direct", "--nameservers=" + outside, "--v=2"}, flags...)...)
+		"--dns-port=53", "--dns-bind-address=127.0.0.1", "--direct", "--nameservers=" + upstreams, "--v=2"}, flags...)...)
 	cmd.Env = append(os.Environ(), "PROMETHEUS_PORT=10055")
 	runCommand(t, cmd)
 	waitAnswer(t, pod, "web.default.svc.cluster.local")
-	waitAnswer(t, pod, "www.outside.example")
 }
 
 // setResolvConf replaces the text of the file that is mounted over /etc/resolv.conf.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -65,7 +66,7 @@ func (n *internet) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 }
 
 // autopathServer runs a server of twinZone, on a node with the search domain corp.example.
-func autopathServer(t testing.TB, n *internet, opts skydns.Options, node ...string) string {
+func autopathServer(t testing.TB, n dns.Handler, opts skydns.Options, node ...string) string {
 	t.Helper()
 	f := upstream.NewForwarder(upstream.Options{Direct: true, CacheSize: cacheSize})
 	t.Cleanup(f.Close)
@@ -117,9 +118,9 @@ func TestAutopath(t *testing.T) {
 		{name: "www.example.com.ns", qtype: dns.TypeAAAA, want: "CNAME www.example.com."},
 		{name: "both.example.com.ns", qtype: dns.TypeA, ttl: "30", want: "CNAME both.example.com. A 192.0.2.2"},
 		{name: "both.example.com.ns", qtype: dns.TypeAAAA, ttl: "10", want: "CNAME both.example.com. AAAA 2001:db8::2"},
-		// An address is an answer, also while the other family fails.
+		// An address is an answer, also while the other family fails. The failure is no denial.
 		{name: "half.example.com.ns", qtype: dns.TypeA, want: "CNAME half.example.com. A 192.0.2.5"},
-		{name: "half.example.com.ns", qtype: dns.TypeAAAA, want: nxdomain},
+		{name: "half.example.com.ns", qtype: dns.TypeAAAA, want: "SERVFAIL"},
 		// The order of the list: svc.<zone>, <zone>, the node's domain, the name.
 		{name: "dual.ns.shop", qtype: dns.TypeA, ttl: "30", want: "CNAME dual.ns.svc.cluster.local. A 10.0.0.2"},
 		{name: "web.ns.shop", qtype: dns.TypeAAAA, want: "CNAME web.ns.svc.cluster.local."},
@@ -224,6 +225,40 @@ func TestAutopathWithManyDomains(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
+}
+
+// While upstreams do not answer for one family of a name that exists, its reply is no denial:
+// a cache of a client would keep that, and hide the addresses for as long.
+func TestAutopathWhileAFamilyIsSilent(t *testing.T) {
+	n := &internet{
+		a:    map[string]string{"both.example.com.": "both.example.com. 300 IN A 192.0.2.2"},
+		aaaa: map[string]string{"both.example.com.": "both.example.com. 300 IN AAAA 2001:db8::2"},
+	}
+	var silent atomic.Bool
+	addr := autopathServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		if !silent.Load() || q.Question[0].Qtype != dns.TypeAAAA {
+			n.ServeDNS(w, q)
+		}
+	}), skydns.Options{Autopath: true})
+	// These fill the cache: the candidates before are denied, and the name has an address.
+	for _, q := range []*dns.Msg{
+		dnstest.Query("both.example.com.corp.example", dns.TypeA), dnstest.Query("both.example.com.corp.example", dns.TypeAAAA),
+		dnstest.Query("both.example.com", dns.TypeA),
+	} {
+		dnstest.Exchange(t, addr, q, false)
+	}
+	silent.Store(true)
+	want := func(qtype uint16, want string) {
+		t.Helper()
+		reply := dnstest.Exchange(t, addr, dnstest.Query("both.example.com.ns.svc.cluster.local", qtype), false)
+		if got := brief(reply); got != want {
+			t.Errorf("%s: %s, want %s", dns.Type(qtype), got, want)
+		}
+	}
+	want(dns.TypeA, "CNAME both.example.com. A 192.0.2.2")
+	want(dns.TypeAAAA, "SERVFAIL")
+	silent.Store(false)
+	want(dns.TypeAAAA, "CNAME both.example.com. AAAA 2001:db8::2")
 }
 
 // Clients that look the same name up at the same time get the same answers.

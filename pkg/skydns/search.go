@@ -79,6 +79,8 @@ func (s *search) run(ctx context.Context) (*dns.Msg, error) {
 func (s *search) decide(own, other chain) (m *dns.Msg, over bool) {
 	switch {
 	case hasAddress(own, s.types[0]): // also while the other family fails
+	case own.rcode == dns.RcodeServerFailure && hasAddress(other, s.types[1]):
+		return s.r.failure(), true // it exists, so NXDOMAIN would hide the addresses from caches
 	case own.rcode == dns.RcodeServerFailure || other.rcode == dns.RcodeServerFailure:
 		return nil, true
 	case hasAddress(other, s.types[1]):
