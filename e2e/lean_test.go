@@ -61,9 +61,8 @@ func TestLean(t *testing.T) {
 // leanDifferences are the vectors whose replies differ in the overlay lean, with the flag
 // that is documented to change them. All others have the same replies as with dnsmasq.
 var leanDifferences = map[string]string{
-	"15-behind-dnsmasq/start/one label is never forwarded/short/A":                    "--direct",
-	"15-behind-dnsmasq/start/the root is never forwarded/./NS":                        "--direct",
-	"15-behind-dnsmasq/start/not a federation/local.fed-ns.nofed.svc.cluster.local/A": "--autopath",
+	"15-behind-dnsmasq/start/one label is never forwarded/short/A": "--direct",
+	"15-behind-dnsmasq/start/the root is never forwarded/./NS":     "--direct",
 }
 
 // The conformance vectors over the overlay lean: those of kube-dns with dnsmasq, but for the

@@ -53,6 +53,9 @@ var searchLists = []struct {
 		{name: "www.outside.example", want: []string{wwwAddr6, wwwAddr}, queries: 2},
 		{name: "git.dev", want: []string{gitAddr}, queries: 2},
 		{name: "absent.outside.example", queries: 10},
+		// Their second question looks like the first one of a namespace "absent".
+		{name: "git.dev.absent", queries: 10},
+		{name: "www.outside.example.absent", queries: 10},
 		// The first label is a Service of the namespace, so these may be members of it.
 		{name: "web.default.svc.cluster.local", want: []string{webAddr}, queries: 10},
 		{name: "web.outside.example", want: []string{wwwAddr}, queries: 10},

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
@@ -74,7 +75,12 @@ func autopathServer(t testing.TB, n dns.Handler, opts skydns.Options, node ...st
 	if node == nil {
 		node = []string{"corp.example."}
 	}
-	opts.Backend, opts.Forwarder, opts.SearchDomains = twinZone(), f, node
+	zone, one := twinZone(), []netip.Addr{netip.MustParseAddr("10.0.0.9")}
+	for _, namespace := range []string{"shop", "other-namespace"} {
+		zone.SetService(kubedns.Service{Key: kubedns.Key{Namespace: namespace, Name: "a"}, ClusterIPs: one})
+	}
+	zone.Publish()
+	opts.Backend, opts.Forwarder, opts.SearchDomains = zone, f, node
 	return serve(t, opts)
 }
 
@@ -138,6 +144,10 @@ func TestAutopath(t *testing.T) {
 		{name: "not-ready.two.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "web.example.com.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "web.example.com.shop", qtype: dns.TypeA, want: "CNAME web.example.com. A 192.0.2.4"},
+		// These may be the second question of a list, for www.example.com.none. A namespace
+		// has Services.
+		{name: "www.example.com.none", qtype: dns.TypeA, want: nxdomain},
+		{name: "git.dev.none", qtype: dns.TypeA, want: nxdomain},
 		// Other names and types.
 		{name: "www.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "www.example.com.ns", qtype: dns.TypeMX, want: nxdomain},

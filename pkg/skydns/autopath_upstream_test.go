@@ -64,7 +64,7 @@ func TestAutopathPanic(t *testing.T) {
 	gone := newMute(t)
 	reg := prometheus.NewRegistry()
 	_, addr := forwarding(t, skydns.Options{
-		Autopath: true, SearchDomains: []string{"corp.example."},
+		Backend: twinZone(), Autopath: true, SearchDomains: []string{"corp.example."},
 		Logger: slog.New(panicky{slog.DiscardHandler}), Registerer: reg,
 	}, gone)
 	_ = gone.Close()

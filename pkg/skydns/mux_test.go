@@ -120,7 +120,9 @@ func forwarding(t testing.TB, opts skydns.Options, upstreams ...mute) (*upstream
 	}
 	opts.Forwarder = newForwarder(t, netip.AddrPort{})
 	opts.Forwarder.SetRoutes(addrs, nil)
-	opts.Backend = zone()
+	if opts.Backend == nil {
+		opts.Backend = zone()
+	}
 	return opts.Forwarder, serve(t, opts)
 }
 

@@ -36,7 +36,7 @@ func newSearch(ctx context.Context, z *zone, r *request) *search {
 	}
 	qtype := r.question.Qtype
 	s := &search{zone: z, r: r, ttl: negativeTTL, types: [2]uint16{qtype, dns.TypeA + dns.TypeAAAA - qtype}}
-	if s.isService(ctx, asked, namespace) {
+	if !s.hasServices(ctx, namespace) || s.isService(ctx, asked, namespace) {
 		return nil
 	}
 	s.names = z.autopath.candidates(asked)
@@ -133,6 +133,14 @@ func (s *search) lookUp(until time.Time, goOn func(step func() (*dns.Msg, error)
 			done(nil, nil)
 		}
 	}
+}
+
+// hasServices reports whether a namespace has Services. Else the question may be the second
+// one of a pod's list, for a name that ends with what looks like a namespace.
+func (s *search) hasServices(ctx context.Context, namespace string) bool {
+	q := backend.Query{Name: namespace + s.autopath.below, Type: dns.TypeTXT, Limit: 1, NoWait: true}
+	_, err := s.backend.Records(ctx, q)
+	return err == nil
 }
 
 // isService reports whether a name may be one of a Service in the pod's namespace, such as
