@@ -124,8 +124,9 @@ type searchClient struct {
 	keeps bool // has a cache of its own
 }
 
-// searchClients returns the clients. Each look-up is a process of its own, but for Java.
-func searchClients(t *testing.T) map[string]searchClient {
+// searchClients returns the clients. Each look-up is a process of its own, but for Java. The
+// arguments in front start each of them.
+func searchClients(t *testing.T, front ...string) map[string]searchClient {
 	bin := filepath.Join(os.Getenv(insideVariable), "bin")
 	self, err := os.Executable()
 	if err != nil {
@@ -135,13 +136,13 @@ func searchClients(t *testing.T) map[string]searchClient {
 		return searchClient{start: func(*testing.T) lookup { return look }}
 	}
 	return map[string]searchClient{
-		"glibc":  each(program(nil, bin+"/glibc")),
-		"musl":   each(program(nil, bin+"/musl")),
-		"c-ares": each(program(nil, bin+"/cares")),
-		"Go":     each(program([]string{lookupVariable + "=1", "GORACE=atexit_sleep_ms=0"}, self)),
-		"Java":   {start: func(t *testing.T) lookup { return startJava(t, javaKeeps) }, keeps: true},
+		"glibc":  each(programAfter(front, nil, bin+"/glibc")),
+		"musl":   each(programAfter(front, nil, bin+"/musl")),
+		"c-ares": each(programAfter(front, nil, bin+"/cares")),
+		"Go":     each(programAfter(front, []string{lookupVariable + "=1", "GORACE=atexit_sleep_ms=0"}, self)),
+		"Java":   {start: func(t *testing.T) lookup { return startJava(t, front, javaKeeps) }, keeps: true},
 		"Java, IPv4": {start: func(t *testing.T) lookup {
-			return startJava(t, javaDrops, "-Djava.net.preferIPv4Stack=true")
+			return startJava(t, front, javaDrops, "-Djava.net.preferIPv4Stack=true")
 		}, ipv4: true},
 	}
 }
@@ -207,7 +208,7 @@ func ipv4Only(addrs []string) []string {
 // each name as it is. Only a program that asks for a whole name below the namespace gets
 // another answer with --autopath.
 func wantWhole(t *testing.T, autopath bool) {
-	look := startJava(t, javaJNDI)
+	look := startJava(t, nil, javaJNDI)
 	searched := map[string][]string{}
 	if autopath {
 		searched = map[string][]string{"www": {wwwAddr6, wwwAddr}, "git": {gitAddr}}

@@ -29,9 +29,9 @@ func TestClients(t *testing.T) {
 	t.Run("Go", func(t *testing.T) { wantNames(t, false, goLookup("")) })
 	t.Run("Go over TCP", func(t *testing.T) { wantNames(t, false, goLookup("tcp")) })
 	t.Run("Go reverse", goReverse)
-	t.Run("Java", func(t *testing.T) { wantNames(t, false, startJava(t, javaDrops)) })
-	t.Run("Java's own cache", func(t *testing.T) { wantNames(t, false, startJava(t, javaKeeps)) })
-	t.Run("Java's JNDI", func(t *testing.T) { wantNames(t, false, fullNames(startJava(t, javaJNDI))) })
+	t.Run("Java", func(t *testing.T) { wantNames(t, false, startJava(t, nil, javaDrops)) })
+	t.Run("Java's own cache", func(t *testing.T) { wantNames(t, false, startJava(t, nil, javaKeeps)) })
+	t.Run("Java's JNDI", func(t *testing.T) { wantNames(t, false, fullNames(startJava(t, nil, javaJNDI))) })
 	t.Run("nginx", func(t *testing.T) { testNginx(t, w) })
 	t.Run("HAProxy", func(t *testing.T) { testHAProxy(t, w) })
 	t.Run("unbound", func(t *testing.T) { testUnbound(t, w) })
@@ -66,8 +66,14 @@ func wantNames(t *testing.T, udpOnly bool, look lookup) {
 
 // program looks names up with a program that prints addresses.
 func program(env []string, path string, args ...string) lookup {
+	return programAfter(nil, env, path, args...)
+}
+
+// programAfter is program with the arguments of another program in front, which starts it.
+func programAfter(front, env []string, path string, args ...string) lookup {
 	return func(ctx context.Context, name string) ([]string, error) {
-		cmd := exec.CommandContext(ctx, path, append([]string{name}, args...)...)
+		all := slices.Concat(front, []string{path, name}, args)
+		cmd := exec.CommandContext(ctx, all[0], all[1:]...)
 		cmd.Env = env
 		var stderr strings.Builder
 		cmd.Stderr = &stderr

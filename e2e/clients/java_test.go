@@ -23,13 +23,13 @@ const (
 )
 
 // startJava runs a JVM that looks names up until the test ends. The C library in it reads
-// resolv.conf at its start.
-func startJava(t *testing.T, arg string, options ...string) lookup {
+// resolv.conf at its start. The arguments in front start the JVM.
+func startJava(t *testing.T, front []string, arg string, options ...string) lookup {
 	t.Helper()
 	// A JVM of few threads starts sooner.
-	options = slices.Concat([]string{"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}, options,
+	args := slices.Concat(front, []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}, options,
 		[]string{"-cp", filepath.Join(os.Getenv(insideVariable), "bin"), "Lookup", arg})
-	cmd := exec.Command("java", options...)
+	cmd := exec.Command(args[0], args[1:]...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()

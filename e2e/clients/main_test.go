@@ -58,6 +58,7 @@ func TestMain(m *testing.M) {
 
 // tools are the programs that the tests run, with the Debian package of each.
 var tools = map[string]string{
+	"unshare": "util-linux", "mount": "mount",
 	"dnsmasq": "dnsmasq-base", "ip": "iproute2", "gcc": "gcc", "musl-gcc": "musl-tools",
 	"javac": "default-jdk-headless", "java": "default-jdk-headless",
 	"nginx": "nginx-light", "haproxy": "haproxy", "unbound": "unbound",
