@@ -83,6 +83,9 @@ func (l *memberList) start(n int) int {
 // around returns the range of the members that have one name with the one at i.
 func (l *memberList) around(i int) (first, end int) {
 	first, end = i, i+1
+	if l.starts == nil {
+		return first, end
+	}
 	for first > 0 && sameHost(l.all[first-1], l.all[i]) {
 		first--
 	}

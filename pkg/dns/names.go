@@ -1,9 +1,8 @@
 package dns
 
 import (
-	"encoding/hex"
+	"math/bits"
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -100,8 +99,14 @@ func belowOf(rest string) below {
 // has always made: the hash in hexadecimal, and that text once more in
 // hexadecimal.
 func appendHashLabel(b []byte, hash uint32) []byte {
-	var text [8]byte
-	return hex.AppendEncode(b, strconv.AppendUint(text[:0], uint64(hash), 16))
+	for shift := max(0, bits.Len32(hash)-1) &^ 3; shift >= 0; shift -= 4 {
+		if digit := byte(hash>>shift) & 0xf; digit < 10 {
+			b = append(b, '3', '0'+digit)
+		} else {
+			b = append(b, '6', '0'+digit-9) // 'a' is 0x61
+		}
+	}
+	return b
 }
 
 // parseHashLabel is the inverse of appendHashLabel. It does not allocate.

@@ -201,7 +201,7 @@ func (f *fastPath) answerTargets(packet, room []byte, name string, plain *backen
 	for ; n < total; n++ {
 		at = targets.NextTarget(plain.Port, at, limit/minRecordSize+1, t)
 		host := name[len(name)-len(t.Host):] // as t.Host, but it is in the processor's cache
-		target, ok := f.reply.SRV(limit, plain.TTL, srvPriority, weightOf(total), t.Port, t.Label, host)
+		target, ok := f.reply.SRV(limit, plain.TTL, srvPriority, weightOf(total), t.Port, t.Label, host, &f.query)
 		if !ok {
 			break
 		}

@@ -335,7 +335,7 @@ func BenchmarkAnswer(b *testing.B) {
 		{"headless10", "ten.ns.svc.cluster.local.", dns.TypeA}, {"PTR", "1.0.0.10.in-addr.arpa.", dns.TypePTR},
 		{"NXDOMAIN", "none.ns.svc.cluster.local.", dns.TypeA},
 	} {
-		raw, err := new(dns.Msg).SetQuestion(q.name, q.qtype).Pack()
+		raw, err := new(dns.Msg).SetQuestion(q.name, q.qtype).SetEdns0(4096, false).Pack()
 		if err != nil {
 			b.Fatal(err)
 		}

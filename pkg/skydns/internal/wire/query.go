@@ -34,6 +34,9 @@ type Query struct {
 	text [maxName + 1]byte
 }
 
+// offset returns where end, which is the end of the name, begins in the packet.
+func (q *Query) offset(end string) int { return headerSize + len(q.Name) - len(end) }
+
 // lowered maps each byte that a plain name may have to lower case, and all
 // others to 0.
 var lowered = func() (t [256]byte) {

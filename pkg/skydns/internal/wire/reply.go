@@ -15,6 +15,8 @@ const (
 type Reply struct {
 	// Buf is the reply so far.
 	Buf []byte
+	// target is where the last SRV record begins; 0: there is none.
+	target int
 	// extra are the records of the additional section, until they are added.
 	extra  []byte
 	extras int // -1: they do not fit
@@ -28,7 +30,7 @@ func (r *Reply) Begin(dst, packet []byte, q *Query, rcode byte) {
 	r.Buf[2] = 0x84 | packet[2]&1
 	r.Buf[3] = 0x80 | packet[3]&0x10 | rcode
 	clear(r.Buf[6:headerSize])
-	r.extra, r.extras = r.extra[:0], 0
+	r.target, r.extra, r.extras = 0, r.extra[:0], 0
 }
 
 // Answers sets the number of records in the answer section.
@@ -106,10 +108,12 @@ func appendLabel[T string | []byte](b []byte, label T) []byte {
 }
 
 // SRV appends an SRV record of the question's name, unless the reply would then
-// be larger than limit. Its target is label, which may be empty, and host. SRV
-// returns the target's offset. The target is not compressed (RFC 2782).
+// be larger than limit. Its target is label, which may be empty, and host, which is the
+// end of the question's name. SRV returns the target's offset. The target is not
+// compressed (RFC 2782). All SRV records of a reply are appended one after the other. They
+// differ in port and label alone.
 func (r *Reply) SRV(
-	limit int, ttl uint32, priority, weight, port uint16, label []byte, host string,
+	limit int, ttl uint32, priority, weight, port uint16, label []byte, host string, q *Query,
 ) (target int, ok bool) {
 	size := len(host) + 1
 	if len(label) > 0 {
@@ -119,13 +123,33 @@ func (r *Reply) SRV(
 	if len(r.Buf)+fixed+size > limit {
 		return 0, false
 	}
+	at := len(r.Buf)
+	target = at + fixed
+	if r.target > 0 && at-r.target == fixed+size {
+		r.Buf = append(r.Buf, r.Buf[r.target:]...)
+		binary.BigEndian.PutUint16(r.Buf[target-2:], port)
+		copy(r.Buf[target+1:], label) // which is as long as the one before
+		r.target = at
+		return target, true
+	}
 	b := appendHeader(r.Buf, owner, typeSRV, ttl, 6+size)
 	b = binary.BigEndian.AppendUint16(b, priority)
 	b = binary.BigEndian.AppendUint16(b, weight)
 	b = binary.BigEndian.AppendUint16(b, port)
-	target = len(b)
-	r.Buf = appendName(appendLabel(b, label), host)
+	b = appendLabel(b, label)
+	r.Buf, r.target = appendEnd(b, host, b[q.offset(host):]), at
 	return target, true
+}
+
+// appendEnd appends a name, in text with trailing dot. sizes is the same name on the wire,
+// but in any case of letters.
+func appendEnd(b []byte, name string, sizes []byte) []byte {
+	at := len(b)
+	b = append(append(b, 0), name...)
+	for copied, i := b[at:], 0; i < len(copied); i += int(sizes[i]) + 1 {
+		copied[i] = sizes[i]
+	}
+	return b
 }
 
 // An Owner is the name of records in the additional section: a label, which may
@@ -145,7 +169,7 @@ func (r *Reply) Owner(target int, q *Query, label []byte, host string) Owner {
 	if target <= maxPointer {
 		return Owner{pointer: 0xc000 | uint16(target)}
 	}
-	return Owner{label: label, pointer: 0xc000 | uint16(headerSize+len(q.Name)-len(host))}
+	return Owner{label: label, pointer: 0xc000 | uint16(q.offset(host))}
 }
 
 // Additional keeps address records for the additional section, unless they make
@@ -209,7 +233,7 @@ func NewSOA(apex, ns, mbox string, ttl, refresh, retry, expire, minimum uint32) 
 // SOA appends the record of a zone that the question is in. The apex is the end
 // of the question's name, so the record's names end with a pointer to it.
 func (r *Reply) SOA(s *SOA, q *Query, serial uint32) {
-	apex := 0xc000 | uint16(headerSize+len(q.Name)-len(s.apex))
+	apex := 0xc000 | uint16(q.offset(s.apex))
 	b := appendHeader(r.Buf, apex, typeSOA, s.ttl, len(s.names)+len(s.tail))
 	names := len(b)
 	b = append(b, s.names...)

@@ -89,6 +89,30 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestParseCharacters: a plain name has letters, digits, "-" and "_" at any place, whatever
+// follows the question.
+func TestParseCharacters(t *testing.T) {
+	const plain = "-0123456789abcdefghijklmnopqrstuvwxyz_"
+	for size := 1; size <= 63; size++ {
+		label := strings.Repeat("q", size)
+		packet := append(pack(t, new(dns.Msg).SetQuestion(label+".Ab.", dns.TypeA)), 0, 0, 41, 0xff, 0xff, 0, 0, 0, 0, 0, 0)
+		packet[11] = 1
+		for i := range size {
+			for c := range 256 {
+				packet[13+i] = byte(c)
+				text := []byte(label + ".ab.")
+				text[i] = bytes.ToLower([]byte{byte(c)})[0]
+				var q Query
+				got := q.Parse(packet)
+				if want := c < 0x80 && strings.IndexByte(plain, text[i]) >= 0; got != want || got && !bytes.Equal(q.Name, text) {
+					t.Fatalf("%#x at %d of %d: plain: %v, name %q, want %q", c, i, size, got, q.Name, text)
+				}
+			}
+			packet[13+i] = 'q'
+		}
+	}
+}
+
 // FuzzParse: the library reads plain queries in the same way.
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"web.default.svc.cluster.local.", ".", "_HTTP._tcp.Web.", "*.x."} {
