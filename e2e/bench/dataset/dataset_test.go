@@ -49,7 +49,7 @@ func TestZoneHasTheQuestions(t *testing.T) {
 		}
 	}
 	for _, m := range set.Mixes() {
-		want := map[string]int{dataset.MixNX: 0, dataset.MixTen: 10, dataset.MixFifty: 50}
+		want := map[string]int{dataset.MixNX: 0, dataset.MixTen: 10, dataset.MixTenSRV: 10, dataset.MixFifty: 50}
 		n, ok := want[m.Name]
 		if !ok {
 			n = 1

@@ -31,14 +31,15 @@ type Mix struct {
 
 // The names of the mixes.
 const (
-	MixA     = "a"
-	MixSRV   = "srv"
-	MixTen   = "headless10"
-	MixFifty = "headless50"
-	MixPTR   = "ptr"
-	MixNX    = "nxdomain"
-	MixReal  = "search"
-	MixTCP   = "tcp"
+	MixA      = "a"
+	MixSRV    = "srv"
+	MixTen    = "headless10"
+	MixTenSRV = "headless10-srv"
+	MixFifty  = "headless50"
+	MixPTR    = "ptr"
+	MixNX     = "nxdomain"
+	MixReal   = "search"
+	MixTCP    = "tcp"
 )
 
 // Mixes returns all mixes of the set, in a fixed order.
@@ -50,12 +51,14 @@ func (s Set) Mixes() []Mix {
 		{Name: MixSRV, Title: "SRV", Questions: shuffled(rng, srv)},
 	}
 	if g, ok := s.Group(10); ok {
-		mixes = append(mixes, Mix{Name: MixTen, Title: "A, headless, 10 addresses",
-			Questions: shuffled(rng, g.questions())})
+		mixes = append(mixes,
+			Mix{Name: MixTen, Title: "A, headless, 10 addresses", Questions: shuffled(rng, g.questions("", "A"))},
+			Mix{Name: MixTenSRV, Title: "SRV, headless, 10 targets, EDNS", EDNS: true,
+				Questions: shuffled(rng, g.questions("_http._tcp.", "SRV"))})
 	}
 	if g, ok := s.Group(50); ok {
 		mixes = append(mixes, Mix{Name: MixFifty, Title: "A, headless, 50 addresses, EDNS", EDNS: true,
-			Questions: shuffled(rng, g.questions())})
+			Questions: shuffled(rng, g.questions("", "A"))})
 	}
 	return append(mixes,
 		Mix{Name: MixPTR, Title: "PTR", Questions: shuffled(rng, ptr)},
@@ -75,10 +78,11 @@ func (s Set) clusterIPQuestions() (a, srv, ptr []Question) {
 	return a, srv, ptr
 }
 
-func (g Group) questions() []Question {
+// questions are about a name below each Service of the group, or about the Service.
+func (g Group) questions(below, rrtype string) []Question {
 	var out []Question
 	for i := range g.Services {
-		out = append(out, Question{g.Service(i), "A"})
+		out = append(out, Question{below + g.Service(i), rrtype})
 	}
 	return out
 }

@@ -93,9 +93,9 @@ func (s *Set) CPU(peer, mix string) float64 {
 }
 
 var short = map[string]string{
-	dataset.MixA: "A", dataset.MixSRV: "SRV", dataset.MixTen: "10 addr.", dataset.MixFifty: "50 addr.",
-	dataset.MixPTR: "PTR", dataset.MixNX: "NXDOMAIN", dataset.MixReal: "search path", dataset.MixTCP: "A, TCP",
-	dnsperfMix: "A, dnsperf",
+	dataset.MixA: "A", dataset.MixSRV: "SRV", dataset.MixTen: "10 addr.", dataset.MixTenSRV: "10 targets",
+	dataset.MixFifty: "50 addr.", dataset.MixPTR: "PTR", dataset.MixNX: "NXDOMAIN", dataset.MixReal: "search path",
+	dataset.MixTCP: "A, TCP", dnsperfMix: "A, dnsperf",
 }
 
 // columns returns the mixes of the set's tables.
