@@ -67,7 +67,7 @@ func newFlags() (*flags, *flag.FlagSet) {
 	fs := flag.NewFlagSet("dnsmasq-nanny", flag.ContinueOnError)
 	fs.StringVar(&f.exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
 	fs.BoolVar(&f.restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a "+
-		"reload or, where that cannot work, a restart; false: changes are only noted in the log")
+		"reload or, where that cannot work, a restart. false: changes are only noted in the log")
 	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file "+
 		"for each key")
 	fs.Var(&f.syncInterval, "syncInterval", "`time` between two readings of the configuration; "+
@@ -77,7 +77,7 @@ func newFlags() (*flags, *flag.FlagSet) {
 	fs.Var(&f.logInterval, "logInterval", "`time` between two requests to dnsmasq to log its statistics; 0: "+
 		"never")
 	fs.StringVar(&f.stateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with "+
-		"dnsmasq's servers where /dev/shm cannot be used for it; dnsmasq's user must then be able to enter it (default a "+
+		"dnsmasq's servers where /dev/shm cannot be used for it. dnsmasq's user must then be able to enter it (default a "+
 		"directory below the system's temporary directory)")
 	fs.Var(&f.httpAddr, "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 "+
 		"(default none)")

@@ -113,7 +113,7 @@ func (o *options) addSourceFlags(fs *pflag.FlagSet) {
 		"`directory` of Kubernetes manifests (YAML or JSON) to read the objects from, in place of an API server")
 	fs.StringVar(&o.snapshot, "snapshot", "",
 		"`file` to save the objects in, so that kube-dns can answer after a restart without "+
-			"an API server; the last valid configuration is saved in FILE.config. Empty: none")
+			"an API server. The last valid configuration is saved in FILE.config. Empty: none")
 	fs.DurationVar(&o.snapshotMaxAge, "snapshot-max-age", 24*time.Hour,
 		"`age` from which a --snapshot is ignored")
 }
@@ -140,13 +140,13 @@ func (o *options) addConfigFlags(fs *pflag.FlagSet) {
 func (o *options) addForwardFlags(fs *pflag.FlagSet) {
 	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward",
 		"`ip[:port]` of the only upstream for queries outside the cluster domain, "+
-			"single-label names and *.bind included; lets kube-dns listen on port 53, in front of dnsmasq")
+			"single-label names and *.bind included. With it kube-dns can listen on port 53, in front of dnsmasq")
 	fs.BoolVar(&o.direct, "direct", false,
 		"forward queries outside the cluster domain to the stub domains and upstreams of the configuration, "+
-			"single-label names included; lets kube-dns listen on port 53 without dnsmasq")
+			"single-label names included. With it kube-dns can listen on port 53 without dnsmasq")
 	fs.BoolVar(&o.autopath, "autopath", false,
-		"reply to the first name of a pod's search list with the first name of the rest of the list that exists; "+
-			"the node's search domains come from /etc/resolv.conf. docs/autopath.md lists where it must stay off")
+		"reply to the first name of a pod's search list with the first name of the rest of the list that exists. "+
+			"The node's search domains come from /etc/resolv.conf. docs/autopath.md lists where it must stay off")
 	fs.Var(parsed(&o.cacheSize, parseSize, "size"), "cache-size",
 		"`bytes` of memory for replies of upstreams, such as 8Mi. 0: no cache")
 }

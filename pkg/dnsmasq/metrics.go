@@ -53,8 +53,9 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 			"Starts of dnsmasq by reason: first, died, change (could not be taken while running) or fallback (the servers file "+
 				"does not work)."), []string{"reason"}),
 		reloads: f.NewCounterVec(counter("reloads_total",
-			"Changes of servers taken without a restart, by result: confirmed, different (dnsmasq lacks some of the servers, "+
-				"or still has removed ones) or unconfirmed (it does not answer for its list)."), []string{"result"}),
+			"Changes of servers taken without a restart, by result: confirmed, different or unconfirmed. "+
+				"Different: dnsmasq lacks some of the servers, or still has removed ones. "+
+				"Unconfirmed: it does not answer for its list."), []string{"result"}),
 		configErrors: f.NewCounter(counter("config_errors_total",
 			"Readings of the configuration that failed or were invalid.")),
 		configInfo: f.NewGaugeVec(gauge("config_info",

@@ -194,8 +194,8 @@ func TestFloodIsBounded(t *testing.T) {
 	l.Start(querylog.Settings{For: time.Minute, Sample: 1})
 	put(l, 10_000, "a.", 0)
 	want := `
-# HELP kubedns_querylog_dropped_total Sampled queries that were dropped because there were too many: ` +
-		`for all sinks (sink="buffer"), for the log ("log"), for a reader of /querylog ("stream"), or for dnstap ("dnstap").
+# HELP kubedns_querylog_dropped_total Sampled queries that were dropped because there were too many. ` +
+		`They were for all sinks (sink="buffer"), for the log ("log"), for a reader of /querylog ("stream"), or for dnstap ("dnstap").
 # TYPE kubedns_querylog_dropped_total counter
 kubedns_querylog_dropped_total{sink="buffer"} 1808
 kubedns_querylog_dropped_total{sink="dnstap"} 0

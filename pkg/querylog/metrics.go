@@ -13,7 +13,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kubedns_querylog_dropped_total",
-			Help: `Sampled queries that were dropped because there were too many: for all sinks (sink="buffer"), ` +
+			Help: `Sampled queries that were dropped because there were too many. They were for all sinks (sink="buffer"), ` +
 				`for the log ("log"), for a reader of /querylog ("stream"), or for dnstap ("dnstap").`,
 		}, []string{"sink"}),
 		on: prometheus.NewGauge(prometheus.GaugeOpts{

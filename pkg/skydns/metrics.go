@@ -297,11 +297,11 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 		rtt: prometheus.NewDesc("kubedns_dns_upstream_reply_seconds",
 			"Time that an upstream takes to reply over UDP, in seconds, smoothed.", []string{"server"}, nil),
 		malformed: prometheus.NewDesc("kubedns_dns_upstream_malformed_replies_total",
-			"Replies of upstreams that were dropped since they cannot be read: the message ends before its records "+
+			"Replies of upstreams that were dropped since they cannot be read. The message ends before its records "+
 				`(reason="short"), or a name (reason="name") or the data of a record (reason="data") is invalid.`,
 			[]string{"reason"}, nil),
 		lookups: prometheus.NewDesc("kubedns_dns_cache_lookups_total",
-			"Queries outside the zone that the cache was searched for, with --cache-size: answered from it "+
+			"Queries outside the zone that the cache was searched for, with --cache-size. They were answered from it "+
 				`(result="hit"), also with an old reply while upstreams fail (result="stale"), or forwarded (result="miss").`,
 			[]string{"result"}, nil),
 		entries: prometheus.NewDesc("kubedns_dns_cache_entries", "Replies of upstreams in the cache, with --cache-size.",
@@ -311,7 +311,7 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 		durations: prometheus.NewDesc("kubedns_dns_upstream_duration_seconds",
 			"Time from a query to an upstream to its reply, in seconds, late replies included.", []string{"server"}, nil),
 		failures: prometheus.NewDesc("kubedns_dns_upstream_failures_total",
-			"Queries to an upstream that did not help, so that another server is asked, by reason: timeout (the reply "+
+			"Queries to an upstream that did not help, so that another server is asked. The reason is timeout (the reply "+
 				"may be late), unreachable, servfail, refused, other_rcode or malformed.", []string{"server", "reason"}, nil),
 	}
 }

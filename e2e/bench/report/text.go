@@ -55,7 +55,7 @@ func where(r *Results) string {
 with %s, on %d cores of %s, Linux %s.
 The other programs: %s.
 Every figure is the median of %d turns of %.1f s. Meanwhile other programs took %.0f %% of the
-server's core (median; at most %.0f %%), and the load average was %.1f (median).
+server's core (median; at most %.0f %%). The load average was %.1f (median).
 `, m.Start.Format(time.DateTime), m.End.Format(time.TimeOnly), m.Commit, m.Go, m.Cores, m.Processor, m.Kernel,
 		strings.Join(versions, ", "), r.Turns, r.Seconds, 100*Median(others), 100*slices.Max(others), Median(m.Load))
 }

@@ -81,8 +81,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		programming: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "dns", Name: "programming_duration_seconds",
-			Help: "DNS programming latency: time from a change of a Service or its pods, as the endpoints controller notes it " +
-				"in endpoints.kubernetes.io/last-change-trigger-time, until it is answered. First lists are not counted.",
+			Help: "DNS programming latency: time from a change of a Service or its pods until it is answered. The endpoints " +
+				"controller notes the change in endpoints.kubernetes.io/last-change-trigger-time. " +
+				"First lists are not counted.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 21), // to 17.5 minutes
 		}, []string{"service_kind"}).WithLabelValues("headless_with_selector"),
 		audits: counter("audits_total",
