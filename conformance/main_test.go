@@ -61,7 +61,8 @@ func TestPlay(t *testing.T) {
 		wrong         bool
 	}{
 		{"right", "10.96.0.5", []string{path},
-			[]string{"web: 2 right, 0 wrong, 1 skipped (change objects: changes of objects not supported without -kubectl)", "total: 2 right"}, false},
+			[]string{"web: 2 right, 0 wrong, 1 skipped (change objects: changes of objects not supported without -kubectl)",
+				"total: 2 right"}, false},
 		{"wrong", "10.96.0.6", []string{path}, []string{
 			"WRONG web/start/web.shop.svc.cluster.local/A",
 			"want web.shop.svc.cluster.local. 30 IN A 10.96.0.5", "got  web.shop.svc.cluster.local. 30 IN A 10.96.0.6",

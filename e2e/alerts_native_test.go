@@ -37,7 +37,8 @@ func TestAlertsNativeHistograms(t *testing.T) {
 	})
 	answered := 0
 	for range 50 {
-		if _, err := exchange("udp", fmt.Sprintf("127.0.0.1:%d", queries), "web.prod.svc.cluster.local.", dns.TypeA); err == nil {
+		if _, err := exchange("udp", fmt.Sprintf("127.0.0.1:%d", queries), "web.prod.svc.cluster.local.",
+			dns.TypeA); err == nil {
 			answered++ // on a busy machine some replies are late
 		}
 	}

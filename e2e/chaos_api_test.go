@@ -110,7 +110,8 @@ func (m *moves) next(t *testing.T) []*asked {
 	}
 	name := func(n int) string { return fmt.Sprintf("m-%d", n) }
 	full := func(name string) string { return name + "." + movingNamespace + ".svc.cluster.local" }
-	ip, _, _ := unstructured.NestedString(apply(service(movingNamespace, name(m.round), map[string]any{})).Object, "spec", "clusterIP")
+	ip, _, _ := unstructured.NestedString(apply(service(movingNamespace, name(m.round), map[string]any{})).Object, "spec",
+		"clusterIP")
 	addr := fmt.Sprintf("10.244.90.%d", m.round%250)
 	apply(service(movingNamespace, "set", map[string]any{"clusterIP": "None"}))
 	old := conformance.Ref{Kind: "Service", Namespace: movingNamespace, Name: name(m.round - 1)}
@@ -170,7 +171,8 @@ func (c *chaos) apiAway(t *testing.T) {
 	})
 	c.record(t, row{
 		harm: "API server away for 60 s in which objects changed", scope: "all", target: asControl,
-		with: harmed.of(), without: undisturbed.of(), note: fmt.Sprintf("(changes shown %.1f s after its return)", took.Seconds()),
+		with: harmed.of(), without: undisturbed.of(),
+		note: fmt.Sprintf("(changes shown %.1f s after its return)", took.Seconds()),
 	}, harmed, undisturbed)
 }
 
@@ -199,7 +201,8 @@ func (c *chaos) etcdStopped(t *testing.T) {
 	})
 	c.record(t, row{
 		harm: "etcd killed, back after 20 s", scope: "all", target: asControl,
-		with: harmed.of(), without: undisturbed.of(), note: fmt.Sprintf("(a change shown %.1f s after its return)", took.Seconds()),
+		with: harmed.of(), without: undisturbed.of(),
+		note: fmt.Sprintf("(a change shown %.1f s after its return)", took.Seconds()),
 	}, harmed, undisturbed)
 }
 
@@ -225,7 +228,8 @@ func (c *chaos) watchesCut(t *testing.T) {
 	})
 	c.record(t, row{
 		harm: "all watches cut 20 times, once a second, while objects changed", scope: "all", target: asControl,
-		with: harmed.of(), without: undisturbed.of(), note: fmt.Sprintf("(the last change shown after %.1f s)", took.Seconds()),
+		with: harmed.of(), without: undisturbed.of(),
+		note: fmt.Sprintf("(the last change shown after %.1f s)", took.Seconds()),
 	}, harmed, undisturbed)
 }
 
@@ -251,7 +255,8 @@ func (c *chaos) liveness(t *testing.T) func(*testing.T) {
 	end := time.Now().Add(livenessTime)
 	ctx, stop := context.WithDeadline(t.Context(), end)
 	var probing sync.WaitGroup
-	kubelets := []*kubelet{{url: p.probes + "/healthcheck/kubedns"}, {url: p.probes + "/healthcheck/dnsmasq"}, {url: p.probes + "/metrics"}}
+	kubelets := []*kubelet{{url: p.probes + "/healthcheck/kubedns"}, {url: p.probes + "/healthcheck/dnsmasq"},
+		{url: p.probes + "/metrics"}}
 	for _, k := range kubelets {
 		probing.Go(func() { k.run(ctx) })
 	}
@@ -268,13 +273,16 @@ func (c *chaos) liveness(t *testing.T) func(*testing.T) {
 				t.Errorf("%s was never probed", k.url)
 			}
 			if k.restarts > 0 {
-				t.Errorf("kubelet would have restarted a container %d times because of %s, the last time because of %v", k.restarts, k.url, k.last)
+				t.Errorf("kubelet would have restarted a container %d times because of %s, the last time because of %v", k.restarts,
+					k.url, k.last)
 			}
 			restarts += k.restarts
 		}
 		c.record(t, row{
-			harm: "no API server from the start for 5 min, liveness probes as in the manifests", scope: "outside", target: asControl,
-			with: harmed.of(classOutside), without: undisturbed.of(classOutside), note: fmt.Sprintf("(restarts due: %d)", restarts),
+			harm: "no API server from the start for 5 min, liveness probes as in the manifests", scope: "outside",
+			target: asControl,
+			with:   harmed.of(classOutside), without: undisturbed.of(classOutside),
+			note: fmt.Sprintf("(restarts due: %d)", restarts),
 		}, harmed, undisturbed)
 	}
 }

@@ -107,7 +107,8 @@ func (q *asked) judgeMsg(m *dns.Msg) (outcome, string) {
 	}
 	slices.Sort(got)
 	if m.Rcode != q.rcode || !slices.Equal(got, q.rdata) {
-		return wrong, fmt.Sprintf("got %s %q, want %s %q", dns.RcodeToString[m.Rcode], got, dns.RcodeToString[q.rcode], q.rdata)
+		return wrong, fmt.Sprintf("got %s %q, want %s %q", dns.RcodeToString[m.Rcode], got, dns.RcodeToString[q.rcode],
+			q.rdata)
 	}
 	return right, ""
 }
@@ -167,7 +168,8 @@ var podNames atomic.Uint32
 
 // askTCP asks a cluster name over a connection of its own.
 func (l *load) askTCP(int) {
-	q := &asked{class: classTCP, name: tcpQuestion.name, qtype: tcpQuestion.qtype, rcode: tcpQuestion.rcode, rdata: tcpQuestion.rdata}
+	q := &asked{class: classTCP, name: tcpQuestion.name, qtype: tcpQuestion.qtype, rcode: tcpQuestion.rcode,
+		rdata: tcpQuestion.rdata}
 	began := time.Now()
 	reply, err := exchange("tcp", l.opts.server, q.name, q.qtype)
 	if err != nil {

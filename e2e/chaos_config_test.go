@@ -24,7 +24,8 @@ const (
 
 // configChanges makes 20 valid changes, one a second, of all kinds.
 func (c *chaos) configChanges(t *testing.T) {
-	one, two, partner := startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay)
+	one, two, partner := startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay),
+		startFarServer(t, "127.0.0.1:0", farDelay)
 	resolv := c.nodeResolvConf(t)
 	p := c.startPod(t, podOptions{config: upstreams(one), dnsmasq: []string{"--resolv-file=" + resolv.file}})
 	p.warm(t)
@@ -101,7 +102,8 @@ type resolvFile struct {
 
 func (c *chaos) nodeResolvConf(t *testing.T) *resolvFile {
 	t.Helper()
-	r := &resolvFile{file: filepath.Join(stateDir(t), "resolv.conf"), usable: c.root(t, "changes of the node's resolv.conf")}
+	r := &resolvFile{file: filepath.Join(stateDir(t), "resolv.conf"),
+		usable: c.root(t, "changes of the node's resolv.conf")}
 	if r.usable {
 		r.text = " and the node's resolv.conf"
 		startFarServer(t, "127.77.0.1:53", farDelay)
@@ -227,7 +229,8 @@ func (c *chaos) stubNames(t *testing.T) {
 			harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 13*time.Second, func() {
 				p.configure(t, with(upstreams(one), "stubDomains", stub))
 			})
-			c.record(t, row{harm: tt.harm, scope: "all", target: asControl, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)
+			c.record(t, row{harm: tt.harm, scope: "all", target: asControl, with: harmed.of(), without: undisturbed.of()},
+				harmed, undisturbed)
 		})
 	}
 }

@@ -37,14 +37,17 @@ func (c *chaos) diskFull(t *testing.T) {
 		{"state directory full later, then 2 changes", "", "", fill, fewLost},
 		{"state directory read-only from the start, then 2 changes", "", readOnly, "", fewLost},
 		{"state directory read-only later, then 2 changes", "", "", readOnly, fewLost},
-		{"state directory and /dev/shm read-only from the start, then 2 changes", memory, readOnly + " && mount -o remount,ro /dev/shm", "", shortGap},
-		{"state directory and /dev/shm full later, then 2 changes", memory, "", fill + "; dd if=/dev/zero of=/dev/shm/fill bs=4k 2>/dev/null || true", shortGap},
+		{"state directory and /dev/shm read-only from the start, then 2 changes", memory, readOnly +
+			" && mount -o remount,ro /dev/shm", "", shortGap},
+		{"state directory and /dev/shm full later, then 2 changes", memory, "", fill +
+			"; dd if=/dev/zero of=/dev/shm/fill bs=4k 2>/dev/null || true", shortGap},
 	} {
 		t.Run(tt.harm, func(t *testing.T) {
 			one, two := startFarServer(t, "127.0.0.1:0", farDelay), startFarServer(t, "127.0.0.1:0", farDelay)
 			start := func(name, commands string) *pod {
 				dir := stateDir(t)
-				wrap := wrapper(t, name, "DIR="+dir, "mount -t tmpfs -o size=32k,mode=0755 none $DIR", "mkdir $DIR/nanny", tt.always, commands)
+				wrap := wrapper(t, name, "DIR="+dir, "mount -t tmpfs -o size=32k,mode=0755 none $DIR", "mkdir $DIR/nanny",
+					tt.always, commands)
 				p := c.startPod(t, podOptions{
 					config: upstreams(one), wrap: wrap, state: filepath.Join(dir, "nanny"),
 					kubeDNS: []string{"--snapshot=" + filepath.Join(dir, "snapshot.yaml")},
@@ -72,7 +75,8 @@ func (c *chaos) diskFull(t *testing.T) {
 					t.Error("the second change was not taken: the new upstream was never asked")
 				}
 			})
-			c.record(t, row{harm: tt.harm, scope: "all", target: tt.target, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)
+			c.record(t, row{harm: tt.harm, scope: "all", target: tt.target, with: harmed.of(), without: undisturbed.of()},
+				harmed, undisturbed)
 			for _, proc := range []*process{p.kubeDNS, p.nanny} {
 				if err := proc.running(); err != nil {
 					t.Error(err)

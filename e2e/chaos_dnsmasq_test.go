@@ -122,7 +122,8 @@ func (c *chaos) idleClients(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				t.Logf("%d of %d clients are connected", connected.Load(), tt.clients)
 			})
-			c.record(t, row{harm: tt.name, scope: "all over UDP", target: asControl, with: harmed.of(), without: undisturbed.of()}, harmed, undisturbed)
+			c.record(t, row{harm: tt.name, scope: "all over UDP", target: asControl, with: harmed.of(),
+				without: undisturbed.of()}, harmed, undisturbed)
 			c.record(t, row{
 				harm: tt.name, scope: "over TCP", target: tt.tcp,
 				with: harmed.of(classTCP), without: undisturbed.of(classTCP),
@@ -140,10 +141,12 @@ func (c *chaos) flood(t *testing.T) {
 	unique := []share{
 		{weight: 1, fresh: func() *asked {
 			i := int(n.Add(1))
-			return newAsked(classOutside, fmt.Sprintf("f%d.flood.example", i), dns.TypeA, dns.RcodeSuccess, worldAddr(i).String())
+			return newAsked(classOutside, fmt.Sprintf("f%d.flood.example", i), dns.TypeA, dns.RcodeSuccess,
+				worldAddr(i).String())
 		}},
 		{weight: 1, fresh: func() *asked {
-			return newAsked(classMiss, fmt.Sprintf("f%d.flood.example.chaos.svc.cluster.local", n.Add(1)), dns.TypeA, dns.RcodeNameError)
+			return newAsked(classMiss, fmt.Sprintf("f%d.flood.example.chaos.svc.cluster.local", n.Add(1)), dns.TypeA,
+				dns.RcodeNameError)
 		}},
 	}
 	var flooding *score
@@ -153,8 +156,10 @@ func (c *chaos) flood(t *testing.T) {
 		flooding = flood.finish(t)
 	})
 	what := fmt.Sprintf("%d names a second that are queried once", 2*rate)
-	c.record(t, row{harm: what, scope: "cluster", target: asControl, with: harmed.of(clusterClasses...), without: undisturbed.of(clusterClasses...)}, harmed, undisturbed)
-	c.record(t, row{harm: what, scope: "outside", target: asControl, with: harmed.of(classOutside), without: undisturbed.of(classOutside)}, nil, nil)
+	c.record(t, row{harm: what, scope: "cluster", target: asControl, with: harmed.of(clusterClasses...),
+		without: undisturbed.of(clusterClasses...)}, harmed, undisturbed)
+	c.record(t, row{harm: what, scope: "outside", target: asControl, with: harmed.of(classOutside),
+		without: undisturbed.of(classOutside)}, nil, nil)
 	c.record(t, row{harm: what, scope: "the flood itself", with: flooding.of()}, flooding, nil)
 }
 

@@ -49,7 +49,8 @@ func (c *chaos) startLeanPod(t *testing.T, config map[string]string) *pod {
 		_, err := get(p.status+"/readiness", 200)
 		return errors.Join(err, p.kubeDNS.running())
 	})
-	p.shows(t, []*asked{outsideQuestion(1), outsideQuestion(10), pathQuestion(1), c.cluster[classA][0], c.cluster[classSRV][0]})
+	p.shows(t, []*asked{outsideQuestion(1), outsideQuestion(10), pathQuestion(1), c.cluster[classA][0],
+		c.cluster[classSRV][0]})
 	p.warm(t)
 	return p
 }
@@ -57,7 +58,8 @@ func (c *chaos) startLeanPod(t *testing.T, config map[string]string) *pod {
 // pathQuestion is the first question of a pod's search list for a name of the world.
 func pathQuestion(n int) *asked {
 	q := outsideQuestion(n)
-	return newAsked(classPath, q.name+"chaos.svc.cluster.local", dns.TypeA, dns.RcodeSuccess, "CNAME "+q.name, worldAddr(n).String())
+	return newAsked(classPath, q.name+"chaos.svc.cluster.local", dns.TypeA, dns.RcodeSuccess, "CNAME "+q.name,
+		worldAddr(n).String())
 }
 
 // leanLoad is the usual load, with the reply that lean has to names of search lists, and
@@ -75,7 +77,8 @@ func (c *chaos) leanLoad(p *pod) loadOptions {
 
 // leanPods starts two pods, the second one for the control run, each with the upstreams that
 // config makes of two servers.
-func (c *chaos) leanPods(t *testing.T, config func(one, two *farServer) map[string]string) (pods [2]*pod, servers [2][2]*farServer) {
+func (c *chaos) leanPods(t *testing.T, config func(one, two *farServer) map[string]string) (pods [2]*pod,
+	servers [2][2]*farServer) {
 	t.Helper()
 	for i := range pods {
 		for j := range servers[i] {
@@ -122,7 +125,8 @@ func (c *chaos) leanAPI(t *testing.T) {
 		pods[0].proxy.up(t)
 		took = pods[0].shows(t, last)
 	})
-	c.leanRows(t, "API server away for 10 s in which objects changed", fmt.Sprintf("(changes shown %.1f s after its return)", took.Seconds()),
+	c.leanRows(t, "API server away for 10 s in which objects changed",
+		fmt.Sprintf("(changes shown %.1f s after its return)", took.Seconds()),
 		harmed, undisturbed, asControl)
 }
 
@@ -157,14 +161,16 @@ func (c *chaos) leanSilent(t *testing.T) {
 		servers[0][0].set(answers)
 		took = pods[0].shows(t, []*asked{freshQuestion()})
 	})
-	c.leanRows(t, "upstream silent for 12 s, longer than all TTLs", fmt.Sprintf("(new names answered %.1f s after its return)", took.Seconds()),
+	c.leanRows(t, "upstream silent for 12 s, longer than all TTLs",
+		fmt.Sprintf("(new names answered %.1f s after its return)", took.Seconds()),
 		harmed, undisturbed, asControl)
 }
 
 // freshQuestion is a name of the world that no load asks for.
 func freshQuestion() *asked {
 	n := outsideNames + int(podNames.Add(1))
-	return newAsked(classOutside, fmt.Sprintf("f%d.outside.example", n), dns.TypeA, dns.RcodeSuccess, worldAddr(n).String())
+	return newAsked(classOutside, fmt.Sprintf("f%d.outside.example", n), dns.TypeA, dns.RcodeSuccess,
+		worldAddr(n).String())
 }
 
 // leanFlapping makes the only upstream silent and lets it answer again, in turn.
@@ -199,5 +205,6 @@ func (c *chaos) leanConfig(t *testing.T) {
 			<-next.C
 		}
 	})
-	c.leanRows(t, fmt.Sprintf("%d changes of the ConfigMap, one every 200 ms", changes), "", harmed, undisturbed, asControl)
+	c.leanRows(t, fmt.Sprintf("%d changes of the ConfigMap, one every 200 ms", changes), "", harmed, undisturbed,
+		asControl)
 }

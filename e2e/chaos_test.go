@@ -174,7 +174,8 @@ func (c *chaos) load(p *pod, rate int) loadOptions {
 
 // compare puts the same load on two pods for a time, and does harm to the first
 // one second after the beginning.
-func (c *chaos) compare(t *testing.T, harmed, control loadOptions, d time.Duration, harm func()) (with, without *score) {
+func (c *chaos) compare(t *testing.T, harmed, control loadOptions, d time.Duration, harm func()) (with,
+	without *score) {
 	t.Helper()
 	a, b := startLoad(t, harmed), startLoad(t, control)
 	end := time.Now().Add(d)

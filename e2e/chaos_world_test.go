@@ -135,7 +135,8 @@ func (s *farServer) reply(query []byte) []byte {
 		}
 	}
 	if r.Rcode != dns.RcodeServerFailure && len(r.Answer) == 0 {
-		r.Ns = []dns.RR{&dns.SOA{Hdr: s.header("example.", dns.TypeSOA), Ns: "ns.example.", Mbox: "host.example.", Minttl: worldTTL}}
+		r.Ns = []dns.RR{&dns.SOA{Hdr: s.header("example.", dns.TypeSOA), Ns: "ns.example.", Mbox: "host.example.",
+			Minttl: worldTTL}}
 	}
 	wire, err := r.Pack()
 	if err != nil {

@@ -88,7 +88,8 @@ func startFront(t *testing.T, k *kubeDNS) *front {
 	dnsmasq = append(dnsmasq, "--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
 		"--user="+userName(), "--pid-file=", "--no-hosts")
 	f.nanny = start(t, "dnsmasq-nanny", nil, append(own, dnsmasq...)...)
-	sidecar := manifestArgs(t, "sidecar", ",127.0.0.1:10053,", ","+k.dns+",", ",127.0.0.1:53,", ","+f.dns+",", ",5,", ",1,")
+	sidecar := manifestArgs(t, "sidecar", ",127.0.0.1:10053,", ","+k.dns+",", ",127.0.0.1:53,", ","+f.dns+",", ",5,",
+		",1,")
 	f.sidecar = start(t, "sidecar", nil, append(sidecar,
 		"--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(statusPort),
 		"--dnsmasq-port="+strconv.Itoa(port), "--dnsmasq-poll-interval-ms=500")...)

@@ -62,11 +62,13 @@ func TestBecomesHeadless(t *testing.T) {
 			addresses := []string{"A 10.244.73.1", "A 10.244.73.2"}
 
 			q := question{name: "door.turn.svc.cluster.local", qtype: dns.TypeA}
-			change(t, target, []map[string]any{service("turn", "door", map[string]any{"clusterIP": "10.96.73.1"}), mode.ends("door")})
+			change(t, target, []map[string]any{service("turn", "door", map[string]any{"clusterIP": "10.96.73.1"}),
+				mode.ends("door")})
 			mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 10.96.73.1")
 			patchService(t, "turn", "door", `{"spec":{"type":"ExternalName","externalName":"10.9.9.9"}}`)
 			mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 10.9.9.9")
-			patchService(t, "turn", "door", `{"spec":{"type":"ClusterIP","externalName":null,"clusterIP":"None","clusterIPs":["None"]}}`)
+			patchService(t, "turn", "door",
+				`{"spec":{"type":"ClusterIP","externalName":null,"clusterIP":"None","clusterIPs":["None"]}}`)
 			mustAnswer(t, k.dns, q, dns.RcodeSuccess, addresses...)
 
 			// Endpoints before their Service.
@@ -93,7 +95,8 @@ func patchService(t *testing.T, namespace, name, patch string) {
 // they mirror.
 func TestEndpointsOfControllers(t *testing.T) {
 	k, target := follow(t, rig.cluster.kubeDNSIdentity(t, true, false))
-	change(t, target, []map[string]any{{"apiVersion": "v1", "kind": "Node", "metadata": map[string]any{"name": "e2e-node"}}})
+	change(t, target, []map[string]any{{"apiVersion": "v1", "kind": "Node",
+		"metadata": map[string]any{"name": "e2e-node"}}})
 	set := map[string]any{
 		"clusterIP": "None", "ipFamilyPolicy": "RequireDualStack",
 		"selector": map[string]any{"app": "db"},
@@ -113,7 +116,8 @@ func TestEndpointsOfControllers(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "hand"},
 		Subsets:    []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "10.244.74.9"}}}},
 	}
-	if _, err := rig.cluster.client.CoreV1().Endpoints("made").Create(t.Context(), hand, metav1.CreateOptions{}); err != nil {
+	if _, err := rig.cluster.client.CoreV1().Endpoints("made").Create(t.Context(), hand,
+		metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	removeLater(t, target, conformance.Ref{Kind: "Endpoints", Namespace: "made", Name: "hand"})
@@ -165,7 +169,8 @@ func makePod(t *testing.T, name, ip4, ip6 string, ready bool) {
 	})
 	t.Cleanup(func() { deletePod(t, name) })
 	status := fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q},{"ip":%q}]}}`, ip4, ip4, ip6)
-	if _, err := pods.Patch(t.Context(), name, types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status"); err != nil {
+	if _, err := pods.Patch(t.Context(), name, types.MergePatchType, []byte(status), metav1.PatchOptions{},
+		"status"); err != nil {
 		t.Fatal(err)
 	}
 	setReady(t, name, ready)

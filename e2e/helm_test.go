@@ -22,13 +22,16 @@ func TestHelm(t *testing.T) {
 
 func testHelm(t *testing.T, helm, mode string) {
 	installStock(t)
-	chart := []string{"kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=image.registry=registry.example/dns"}
-	if out, err := try(t, "", helm, append([]string{"install", "--take-ownership", mode}, chart...)...); err == nil || !strings.Contains(out, "clusterDomain=prod.example") {
+	chart := []string{"kube-dns", "../charts/kube-dns", "--namespace=kube-system",
+		"--set=image.registry=registry.example/dns"}
+	if out, err := try(t, "", helm, append([]string{"install", "--take-ownership", mode}, chart...)...); err == nil ||
+		!strings.Contains(out, "clusterDomain=prod.example") {
 		t.Errorf("install with another zone: got %v, %s", err, out)
 	}
 	chart = append(chart, "--set=clusterDomain=prod.example", mode)
 	stubs := `{"acme.example": ["192.0.2.1"]}`
-	own, both := map[string]string{"stubDomains": stubs}, map[string]string{"stubDomains": stubs, "upstreamNameservers": `["192.0.2.3"]`}
+	own, both := map[string]string{"stubDomains": stubs},
+		map[string]string{"stubDomains": stubs, "upstreamNameservers": `["192.0.2.3"]`}
 	steps := []struct {
 		name     string
 		args     []string
@@ -36,9 +39,11 @@ func testHelm(t *testing.T, helm, mode string) {
 		config   map[string]string
 	}{
 		{"install", append([]string{"install", "--take-ownership"}, chart...), 3, own},
-		{"with upstreams", append([]string{"upgrade", "--take-ownership", "--set=config.upstreamNameservers={192.0.2.3}"}, chart...), 3, both},
+		{"with upstreams", append([]string{"upgrade", "--take-ownership", "--set=config.upstreamNameservers={192.0.2.3}"},
+			chart...), 3, both},
 		{"without config", append([]string{"upgrade"}, chart...), 3, both},
-		{"with the autoscaler", append([]string{"upgrade", "--set=autoscaler.enabled=true,autoscaler.image=registry.example/cpa:v1"}, chart...), 5, both},
+		{"with the autoscaler", append([]string{"upgrade",
+			"--set=autoscaler.enabled=true,autoscaler.image=registry.example/cpa:v1"}, chart...), 5, both},
 		{"without the autoscaler", append([]string{"upgrade"}, chart...), 5, both},
 		{"rollback", []string{"rollback", "kube-dns", "4", "--namespace=kube-system", mode}, 5, both},
 	}
@@ -54,7 +59,8 @@ func testHelm(t *testing.T, helm, mode string) {
 		if diff := cmp.Diff(step.config, l.config); diff != "" {
 			t.Errorf("%s: data of the ConfigMap (-want +got):\n%s", step.name, diff)
 		}
-		for kind, labels := range map[string]map[string]string{"Deployment": l.deployment.Labels, "Service": l.service.Labels} {
+		for kind, labels := range map[string]map[string]string{"Deployment": l.deployment.Labels,
+			"Service": l.service.Labels} {
 			if got := labels["addonmanager.kubernetes.io/mode"]; got != "EnsureExists" {
 				t.Errorf("%s: the %s has the add-on manager's mode %q", step.name, kind, got)
 			}
@@ -125,7 +131,8 @@ func TestHelmAfterOverlay(t *testing.T) {
 	if d, err = deployments.Get(t.Context(), "kube-dns", metav1.GetOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if image := d.Spec.Template.Spec.Containers[0].Image; *d.Spec.Replicas != 3 || strings.HasPrefix(image, "registry.example/") {
+	if image := d.Spec.Template.Spec.Containers[0].Image; *d.Spec.Replicas != 3 ||
+		strings.HasPrefix(image, "registry.example/") {
 		t.Errorf("back at the overlay: got %d replicas of %s", *d.Spec.Replicas, image)
 	}
 

@@ -82,11 +82,13 @@ func withoutKubeDNS(t *testing.T) {
 		}
 	}
 	remove := func() {
-		for _, kinds := range []string{"deployment,service,configmap,serviceaccount,poddisruptionbudget", "clusterrole,clusterrolebinding"} {
+		for _, kinds := range []string{"deployment,service,configmap,serviceaccount,poddisruptionbudget",
+			"clusterrole,clusterrolebinding"} {
 			kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "-l", "app.kubernetes.io/managed-by=Helm", kinds)
 		}
 		kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "secret", "-l", "owner=helm,name=kube-dns")
-		kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found", "deployment,service,configmap,poddisruptionbudget", "kube-dns")
+		kubectl(t, "", "-n", "kube-system", "delete", "--ignore-not-found",
+			"deployment,service,configmap,poddisruptionbudget", "kube-dns")
 		kubectl(t, "", "delete", "--ignore-not-found", "clusterrole,clusterrolebinding", "kube-dns-endpointslices")
 	}
 	remove()
@@ -119,7 +121,8 @@ func try(t *testing.T, stdin, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+rig.cluster.dir+"/kubeconfig", "HELM_CACHE_HOME="+rig.dir, "HELM_CONFIG_HOME="+rig.dir)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+rig.cluster.dir+"/kubeconfig", "HELM_CACHE_HOME="+rig.dir,
+		"HELM_CONFIG_HOME="+rig.dir)
 	cmd.Stdin = strings.NewReader(stdin)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -138,7 +141,8 @@ func lookAt(t *testing.T) live {
 	t.Helper()
 	var l live
 	var err error
-	if l.deployment, err = rig.cluster.client.AppsV1().Deployments("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{}); apierrors.IsNotFound(err) {
+	if l.deployment, err = rig.cluster.client.AppsV1().Deployments("kube-system").Get(t.Context(), "kube-dns",
+		metav1.GetOptions{}); apierrors.IsNotFound(err) {
 		l.deployment = nil
 	} else if err != nil {
 		t.Fatal(err)
@@ -184,7 +188,8 @@ func TestFirstStep(t *testing.T) {
 	}
 	undo = "kubectl -n kube-system rollout undo" + undo
 	out := tool(t, "", "bash", "-c", forward)
-	for _, want := range []string{"-        image: stock.example/k8s-dns-kube-dns:1.26.4", "+        image: registry.example/dns/k8s-dns-kube-dns:v1.0.0"} {
+	for _, want := range []string{"-        image: stock.example/k8s-dns-kube-dns:1.26.4",
+		"+        image: registry.example/dns/k8s-dns-kube-dns:v1.0.0"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the commands do not show %q first:\n%s", want, out)
 		}

@@ -69,7 +69,8 @@ func waitRefused(t *testing.T, p *process, key, server string) {
 			return err
 		}
 		for line := range strings.Lines(string(log)) {
-			if strings.Contains(line, "configuration refused, the one in use stays") && strings.Contains(line, `key="`+key+`"`) &&
+			if strings.Contains(line, "configuration refused, the one in use stays") &&
+				strings.Contains(line, `key="`+key+`"`) &&
 				strings.Contains(line, server) {
 				return nil
 			}
@@ -212,7 +213,8 @@ func (l *mixedLoad) ask(server, kind, domain, addr string, tcp bool, client int)
 				name = "again." + domain
 			}
 		}
-		err := wantAnswer(server, question{name: name, qtype: dns.TypeA, tcp: tcp, plain: client == 1}, dns.RcodeSuccess, "A "+addr)
+		err := wantAnswer(server, question{name: name, qtype: dns.TypeA, tcp: tcp, plain: client == 1}, dns.RcodeSuccess,
+			"A "+addr)
 		l.mu.Lock()
 		if err == nil {
 			l.right[kind]++

@@ -58,7 +58,8 @@ func TestManifestsDryRun(t *testing.T) {
 func renderManifests(t *testing.T, folder string) []*unstructured.Unstructured {
 	t.Helper()
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "go", "-C", "../tools", "run", "./manifests", strings.TrimPrefix(folder, "../manifests/"))
+	cmd := exec.CommandContext(t.Context(), "go", "-C", "../tools", "run", "./manifests",
+		strings.TrimPrefix(folder, "../manifests/"))
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -48,7 +48,8 @@ func TestMigrateApply(t *testing.T) {
 		if err := leadsTo(t, "kube-dns-"); err != nil {
 			t.Error(err)
 		}
-		status := tool(t, "", rig.dir+"/bin/kubectl-kubedns", "migrate", "-n", migrateNamespace, "--to", "kube-dns", "--status")
+		status := tool(t, "", rig.dir+"/bin/kubectl-kubedns", "migrate", "-n", migrateNamespace, "--to", "kube-dns",
+			"--status")
 		if !strings.Contains(status, "kube-dns (deployment/kube-dns): 1 of 1 pods ready, 1 get queries") ||
 			!strings.Contains(status, "coredns (deployment/coredns): 0 of 0 pods ready, 0 get queries") {
 			t.Errorf("status:\n%s", status)

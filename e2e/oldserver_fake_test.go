@@ -182,7 +182,8 @@ func wanted(r *http.Request, namespace string) (func(*unstructured.Unstructured)
 	}
 	return func(u *unstructured.Unstructured) bool {
 		set := fields.Set{"metadata.name": u.GetName(), "metadata.namespace": u.GetNamespace()}
-		return (namespace == "" || u.GetNamespace() == namespace) && byLabel.Matches(labels.Set(u.GetLabels())) && byField.Matches(set)
+		return (namespace == "" || u.GetNamespace() == namespace) && byLabel.Matches(labels.Set(u.GetLabels())) &&
+			byField.Matches(set)
 	}, nil
 }
 
@@ -202,7 +203,8 @@ func (o *oldServer) list(w http.ResponseWriter, r *http.Request, path, namespace
 			items = append(items, u.Object)
 		}
 	}
-	kinds := map[string]string{"services": "ServiceList", "endpoints": "EndpointsList", "endpointslices": "EndpointSliceList"}
+	kinds := map[string]string{"services": "ServiceList", "endpoints": "EndpointsList",
+		"endpointslices": "EndpointSliceList"}
 	apiVersion := strings.TrimPrefix(strings.TrimPrefix(path[:strings.LastIndexByte(path, '/')], "/apis/"), "/api/")
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{
@@ -230,7 +232,8 @@ func (o *oldServer) watch(w http.ResponseWriter, r *http.Request, path, namespac
 		o.mu.Unlock()
 		if o.streaming == streamRejected {
 			writeStatus(w, http.StatusUnprocessableEntity, metav1.StatusReasonInvalid,
-				"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+				"sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is "+
+					"enabled")
 			return
 		}
 	}

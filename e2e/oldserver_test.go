@@ -24,10 +24,14 @@ func TestOldAPIServers(t *testing.T) {
 		// Until 1.19 nothing mirrors hand-made Endpoints into slices.
 		{"1.18 with v1beta1 slices", &oldServer{minor: 18, slices: "v1beta1"}, "Endpoints", 10 * time.Second, false},
 		{"1.20 with v1beta1 slices", &oldServer{minor: 20, slices: "v1beta1"}, "EndpointSlice", 10 * time.Second, false},
-		{"1.30 rejects streaming", &oldServer{minor: 30, slices: "v1", streaming: streamRejected}, "EndpointSlice", 10 * time.Second, false},
-		{"1.32 rejects streaming", &oldServer{minor: 32, slices: "v1", streaming: streamRejected}, "EndpointSlice", 15 * time.Second, true},
-		{"1.32 ignores streaming", &oldServer{minor: 32, slices: "v1", streaming: streamIgnored}, "EndpointSlice", 40 * time.Second, true},
-		{"1.32 is silent when streaming", &oldServer{minor: 32, slices: "v1", streaming: streamSilent}, "EndpointSlice", 40 * time.Second, true},
+		{"1.30 rejects streaming", &oldServer{minor: 30, slices: "v1", streaming: streamRejected}, "EndpointSlice",
+			10 * time.Second, false},
+		{"1.32 rejects streaming", &oldServer{minor: 32, slices: "v1", streaming: streamRejected}, "EndpointSlice",
+			15 * time.Second, true},
+		{"1.32 ignores streaming", &oldServer{minor: 32, slices: "v1", streaming: streamIgnored}, "EndpointSlice",
+			40 * time.Second, true},
+		{"1.32 is silent when streaming", &oldServer{minor: 32, slices: "v1", streaming: streamSilent}, "EndpointSlice",
+			40 * time.Second, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +52,8 @@ func TestOldAPIServers(t *testing.T) {
 			mustAnswer(t, k.dns, question{name: "set.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess, want)
 
 			old.set(service("shop", "later", map[string]any{"clusterIP": "10.96.1.2", "clusterIPs": []any{"10.96.1.2"}}))
-			mustAnswer(t, k.dns, question{name: "later.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess, "A 10.96.1.2")
+			mustAnswer(t, k.dns, question{name: "later.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess,
+				"A 10.96.1.2")
 
 			streamed, _ := old.asked("services")
 			if got := streamed > 0; got != tt.streams {

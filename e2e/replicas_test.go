@@ -37,7 +37,8 @@ func TestReplicasDisagree(t *testing.T) {
 	proxy.fault.Store(&refuse)
 	proxy.hang()
 	change(t, target, []map[string]any{service("replicas", "one", map[string]any{"clusterIP": "10.96.78.2"})})
-	mustAnswer(t, fresh.dns, question{name: "one.replicas.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess, "A 10.96.78.2")
+	mustAnswer(t, fresh.dns, question{name: "one.replicas.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess,
+		"A 10.96.78.2")
 	wantPlugin(t, 1, []string{"KD205", "pods have different names, in 2 groups", "kube-dns-fresh", "kube-dns-frozen",
 		"kubectl kubedns diff POD POD"}, agree...)
 	wantPlugin(t, 1, []string{"one.replicas.svc.cluster.local.", "10.96.78.2"}, diff...)
@@ -87,7 +88,8 @@ func eventuallyPlugin(t *testing.T, wantCode int, want []string, args ...string)
 			}
 		}
 		if code != wantCode || len(errs) > 0 {
-			errs = append(errs, fmt.Errorf("kubedns %s: got exit code %d, want %d\n%s%s", strings.Join(args, " "), code, wantCode, out, errOut))
+			errs = append(errs, fmt.Errorf("kubedns %s: got exit code %d, want %d\n%s%s", strings.Join(args, " "), code,
+				wantCode, out, errOut))
 		}
 		return errors.Join(errs...)
 	})

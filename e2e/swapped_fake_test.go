@@ -20,10 +20,11 @@ type stockFake struct {
 
 // stockRecords are its records, by name and type.
 var stockRecords = map[string]string{
-	"kubernetes.default.svc.cluster.local. A":   "30 IN A 10.96.0.1",
-	"kubernetes.default.svc.cluster.local. SRV": "30 IN SRV 10 100 0 3730373435633866.kubernetes.default.svc.cluster.local.",
-	"1.0.96.10.in-addr.arpa. PTR":               "30 IN PTR kubernetes.default.svc.cluster.local.",
-	"ns.corp.svc.cluster.local. A":              "30 IN A 127.0.0.99",
+	"kubernetes.default.svc.cluster.local. A": "30 IN A 10.96.0.1",
+	"kubernetes.default.svc.cluster.local. SRV": "30 IN SRV 10 100 0 " +
+		"3730373435633866.kubernetes.default.svc.cluster.local.",
+	"1.0.96.10.in-addr.arpa. PTR":  "30 IN PTR kubernetes.default.svc.cluster.local.",
+	"ns.corp.svc.cluster.local. A": "30 IN A 127.0.0.99",
 }
 
 // startStockFake runs a stockFake without data at a free port of loopback until the
@@ -96,7 +97,8 @@ func (s *stockFake) answer(reply *dns.Msg, q dns.Question) {
 			reply.Rcode, reply.Authoritative, reply.RecursionAvailable = dns.RcodeSuccess, true, true
 		}
 	}
-	if soa, err := dns.NewRR("cluster.local. 60 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 28800 7200 604800 60"); err == nil {
+	if soa, err := dns.NewRR("cluster.local. 60 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 28800 7200 " +
+		"604800 60"); err == nil {
 		reply.Ns = []dns.RR{soa}
 	}
 }

@@ -36,7 +36,8 @@ func TestDocs(t *testing.T) {
 		"profiling", "version", "v", "vmodule", "log-flush-frequency",
 	}, docs.LegacyLogFlags...), []string{
 		"autopath", "cache-size", "direct", "fast-path", "forward", "http-bind-address", "lameduck", "logging-format",
-		"manifests", "querylog-allow", "querylog-clients", "querylog-dnstap", "querylog-sample", "snapshot", "snapshot-max-age",
+		"manifests", "querylog-allow", "querylog-clients", "querylog-dnstap", "querylog-sample", "snapshot",
+		"snapshot-max-age",
 	})
 
 	metrics := recordMetrics(t)
@@ -47,7 +48,8 @@ func TestDocs(t *testing.T) {
 	docs.CheckAlerts(t)
 	names, families := processMetrics(t)
 	docs.CheckAlerted(t, docs.Names(metrics), families,
-		"kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_ready", "kubedns_snapshot_", "kubedns_zone_")
+		"kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_ready", "kubedns_snapshot_",
+		"kubedns_zone_")
 	for _, name := range names {
 		if !slices.ContainsFunc(metrics, func(m docs.Metric) bool { return m.Name == name }) {
 			t.Errorf("kube-dns measures %s, and recordMetrics does not know of it", name)

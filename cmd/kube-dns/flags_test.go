@@ -13,9 +13,10 @@ import (
 func TestCacheFitsMemoryLimit(t *testing.T) {
 	const limit, file = 64 << 20, "/sys/fs/cgroup/memory.max"
 	for size, want := range map[string]string{
-		"16Mi":     "",
-		"0":        "",
-		"17Mi":     "--cache-size=17Mi does not fit the memory limit of 67108864 bytes in " + file + ": give at most 16777216",
+		"16Mi": "",
+		"0":    "",
+		"17Mi": "--cache-size=17Mi does not fit the memory limit of 67108864 bytes in " + file +
+			": give at most 16777216",
 		"67108864": "--cache-size=67108864 does not fit",
 	} {
 		o, err := parseFlags([]string{"--cache-size=" + size}, io.Discard)
@@ -70,7 +71,8 @@ func TestAutopathReadsNode(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = o.readSearch(path)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), path) || err != nil && !strings.Contains(err.Error(), want) {
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), path) ||
+			err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 		if want == "" && !slices.Equal(o.search, []string{"corp.example.", "eu.corp.example."}) {

@@ -35,11 +35,14 @@ func newHistory(reg prometheus.Gatherer) *statuspage.History {
 	return statuspage.NewHistory(reg,
 		statuspage.Counted{Title: "Replies by response code", Metric: "kubedns_dns_responses_total", Label: "rcode"},
 		statuspage.Counted{Title: "Replies by type", Metric: "kubedns_dns_responses_total", Label: "type"},
-		statuspage.Counted{Title: "Replies of each upstream", Metric: "kubedns_dns_upstream_duration_seconds_count", Label: "server"},
+		statuspage.Counted{Title: "Replies of each upstream", Metric: "kubedns_dns_upstream_duration_seconds_count",
+			Label: "server"},
 		statuspage.Counted{
-			Title: "Seconds until the replies of each upstream", Metric: "kubedns_dns_upstream_duration_seconds_sum", Label: "server",
+			Title: "Seconds until the replies of each upstream", Metric: "kubedns_dns_upstream_duration_seconds_sum",
+			Label: "server",
 		},
-		statuspage.Counted{Title: "Failures of each upstream", Metric: "kubedns_dns_upstream_failures_total", Label: "server"},
+		statuspage.Counted{Title: "Failures of each upstream", Metric: "kubedns_dns_upstream_failures_total",
+			Label: "server"},
 	)
 }
 
@@ -96,7 +99,8 @@ func size(z *kubedns.Zone) string {
 		return "the names of the snapshot" // which are not counted
 	}
 	c := z.Counts()
-	return strings.Join([]string{count(c.Services, "Service"), count(c.Endpoints, "endpoint"), count(c.Names, "name")}, ", ")
+	return strings.Join([]string{count(c.Services, "Service"), count(c.Endpoints, "endpoint"), count(c.Names, "name")},
+		", ")
 }
 
 // count returns a number of things in words.

@@ -88,8 +88,9 @@ func TestReadyInTrouble(t *testing.T) {
 // /explain returns JSON, and 400 for what cannot be asked.
 func TestExplainIsJSON(t *testing.T) {
 	s := &status{
-		zone: kubedns.NewZone(kubedns.Options{}), settings: &settings{domain: "cluster.local.", forwarder: upstream.New(noServer)},
-		inputs: inputs{waitingFor: func() string { return "services" }},
+		zone:     kubedns.NewZone(kubedns.Options{}),
+		settings: &settings{domain: "cluster.local.", forwarder: upstream.New(noServer)},
+		inputs:   inputs{waitingFor: func() string { return "services" }},
 	}
 	pages := newPageMaker(s, nil)
 	ask := func(query string) *httptest.ResponseRecorder {

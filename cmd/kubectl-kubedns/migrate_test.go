@@ -20,7 +20,8 @@ func TestMigrateFiles(t *testing.T) {
 		t.Errorf("a refused setting is not accepted, and %s was written: %v", out, err)
 	}
 	code, _, errText = runCommand(t, append(helm, "--accept", "MG41", "--out", out)...)
-	if code != codeOK || !strings.Contains(errText, "the way back:   kubectl kubedns migrate --to coredns -n kube-system --apply") {
+	if code != codeOK || !strings.Contains(errText,
+		"the way back:   kubectl kubedns migrate --to coredns -n kube-system --apply") {
 		t.Errorf("accepted: got code %d, %s", code, errText)
 	}
 	for _, name := range []string{"kustomization.yaml", "deployment.yaml", "values.yaml", "before/coredns.yaml"} {
@@ -51,14 +52,15 @@ func TestMigrateErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]string{
-		"":                                     "--to is missing: write --to kube-dns or --to coredns",
-		"--to bind":                            `--to "bind": write kube-dns or coredns`,
-		"--to kube-dns -f missing.yaml":        "-f open missing.yaml: no such file or directory",
-		"--to kube-dns --apply -f " + in:       "--apply needs a cluster: leave -f out, or write the manifests with --out",
-		"--to coredns -f " + in:                "deployment/coredns runs coredns already: nothing is to do",
-		"--to kube-dns --out x -f " + in:       "--registry is missing: write where the images of kube-dns are",
-		"--to kube-dns -f " + broken:           "this brace is never closed",
-		"--to kube-dns -n other -f " + in:      "no Deployment in namespace other has an image coredns: there are no Deployments",
+		"":                               "--to is missing: write --to kube-dns or --to coredns",
+		"--to bind":                      `--to "bind": write kube-dns or coredns`,
+		"--to kube-dns -f missing.yaml":  "-f open missing.yaml: no such file or directory",
+		"--to kube-dns --apply -f " + in: "--apply needs a cluster: leave -f out, or write the manifests with --out",
+		"--to coredns -f " + in:          "deployment/coredns runs coredns already: nothing is to do",
+		"--to kube-dns --out x -f " + in: "--registry is missing: write where the images of kube-dns are",
+		"--to kube-dns -f " + broken:     "this brace is never closed",
+		"--to kube-dns -n other -f " + in: "no Deployment in namespace other has an image coredns: there are no " +
+			"Deployments",
 		"--to kube-dns --kubeconfig none.yaml": "none.yaml",
 	} {
 		code, _, errText := runCommand(t, append([]string{"migrate"}, strings.Fields(args)...)...)

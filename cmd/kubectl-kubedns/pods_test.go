@@ -23,7 +23,8 @@ import (
 // testPod is a ready pod of kube-dns, without dnsmasq.
 func testPod() corev1.Pod {
 	return corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-dns-1", Labels: map[string]string{"k8s-app": "kube-dns"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-dns-1",
+			Labels: map[string]string{"k8s-app": "kube-dns"}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{
 			Name: "kubedns", Image: "registry.example/k8s-dns-kube-dns:v1", Args: []string{"--domain=cluster.local."},
 		}}},
@@ -81,7 +82,8 @@ func TestTopClients(t *testing.T) {
 		"wide":  "AAAA  shop/web-0  NXDOMAIN  0\n",
 	} {
 		code, text, errOut := runCommand(t, "top", "--by", "client", "--clients", "-s", url, "--no-headers", "-o", format)
-		if code != codeOK || !strings.Contains(text, want) || strings.Contains(text, "QUERIES") || strings.Contains(text, "1 pods") {
+		if code != codeOK || !strings.Contains(text, want) || strings.Contains(text, "QUERIES") ||
+			strings.Contains(text, "1 pods") {
 			t.Errorf("-o %s: got code %d, want %q, got:\n%s%s", format, code, want, text, errOut)
 		}
 	}
@@ -114,7 +116,8 @@ func TestTopServers(t *testing.T) {
 	kubeDNS.Store(ofKubeDNS)
 	sidecar.Store(ofDnsmasq)
 	pod := testPod()
-	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "sidecar", Image: "registry.example/k8s-dns-sidecar:v1"})
+	pod.Spec.Containers = append(pod.Spec.Containers,
+		corev1.Container{Name: "sidecar", Image: "registry.example/k8s-dns-sidecar:v1"})
 	api := apitest.New(t, map[string]any{
 		"/api/v1/namespaces/kube-system/pods": corev1.PodList{Items: []corev1.Pod{pod}},
 	}, map[string]string{"8081": serve(&kubeDNS), "10054": serve(&sidecar)})
@@ -126,7 +129,8 @@ func TestTopServers(t *testing.T) {
 		"--no-headers --limit 1": "300  15.0  0  0%  35ms  kube-dns  192.0.2.53:53\n",
 		"-o name":                "192.0.2.53:53\n192.0.2.54:53\n",
 	} {
-		code, out, errOut := runCommand(t, append([]string{"top", "--by", "server", "-s", api.URL}, strings.Fields(args)...)...)
+		code, out, errOut := runCommand(t, append([]string{"top", "--by", "server", "-s", api.URL},
+			strings.Fields(args)...)...)
 		if code != codeOK || out != want {
 			t.Errorf("%s: got code %d, want\n%s, got:\n%s%s", args, code, want, out, errOut)
 		}
@@ -140,7 +144,8 @@ func TestTopServers(t *testing.T) {
 			Queries, PerSecond, Failures, LatencySeconds float64
 		}
 	}
-	if err := json.Unmarshal([]byte(out), &doc); err != nil || doc.APIVersion != "v1" || doc.By != "server" || doc.Window != 20 ||
+	if err := json.Unmarshal([]byte(out), &doc); err != nil || doc.APIVersion != "v1" || doc.By != "server" ||
+		doc.Window != 20 ||
 		len(doc.Lines) != 2 || doc.Lines[0].LatencySeconds != 0.035 || doc.Lines[1].Failures != 10 {
 		t.Errorf("got %+v, %v:\n%s%s", doc, err, out, errOut)
 	}
@@ -211,7 +216,8 @@ func TestDiffWatch(t *testing.T) {
 		}
 	}}
 	var errOut bytes.Buffer
-	code := run(ctx, []string{"diff", left, relay, "--names", names, "--watch", "--every", "10ms", "--rate", "1000"}, out, &errOut)
+	code := run(ctx, []string{"diff", left, relay, "--names", names, "--watch", "--every", "10ms", "--rate", "1000"}, out,
+		&errOut)
 	if code != codeOK || strings.Join(seen, " ") != "first differs same" {
 		t.Errorf("got code %d, %q:\n%s%s", code, seen, &out.all, &errOut)
 	}

@@ -47,19 +47,21 @@ func TestSendBuffer(t *testing.T) {
 				{2, "wide.data.svc.cluster.local", 1000, 4096},
 				{50, "wide.data.svc.cluster.local", 5000, 4096},
 			} {
-				t.Run(fmt.Sprintf("%s/fast path %s/%d queries from %d addresses", rights.name, fast, burst.queries, burst.absent), func(t *testing.T) {
-					cmd := command(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir, "--dns-port=10053", "--fast-path="+fast)
-					rights.change(cmd)
-					runCommand(t, cmd)
-					waitAnswer(t, kubeDNS, "s999.default.svc.cluster.local")
-					link := newLink(t, burst.absent)
-					link.send(t, burst)
-					lost, slowest := link.askHonestly(t)
-					t.Logf("lost %d of 12, slowest %v", lost, slowest)
-					if lost > rights.lost {
-						t.Errorf("lost %d of 12 honest queries, want at most %d", lost, rights.lost)
-					}
-				})
+				t.Run(fmt.Sprintf("%s/fast path %s/%d queries from %d addresses", rights.name, fast, burst.queries, burst.absent),
+					func(t *testing.T) {
+						cmd := command(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir,
+							"--dns-port=10053", "--fast-path="+fast)
+						rights.change(cmd)
+						runCommand(t, cmd)
+						waitAnswer(t, kubeDNS, "s999.default.svc.cluster.local")
+						link := newLink(t, burst.absent)
+						link.send(t, burst)
+						lost, slowest := link.askHonestly(t)
+						t.Logf("lost %d of 12, slowest %v", lost, slowest)
+						if lost > rights.lost {
+							t.Errorf("lost %d of 12 honest queries, want at most %d", lost, rights.lost)
+						}
+					})
 			}
 		}
 	}
@@ -111,7 +113,8 @@ type link struct {
 // resolve makes the address of an absent client known.
 func (l *link) resolve(t *testing.T, addr string) {
 	t.Helper()
-	if out, err := exec.Command("ip", "neigh", "add", addr, "lladdr", farMAC, "dev", "near", "nud", "permanent").CombinedOutput(); err != nil {
+	if out, err := exec.Command("ip", "neigh", "add", addr, "lladdr", farMAC, "dev", "near", "nud",
+		"permanent").CombinedOutput(); err != nil {
 		t.Fatalf("ip neigh add %s: %v: %s", addr, err, out)
 	}
 }
@@ -131,7 +134,8 @@ func newLink(t *testing.T, absent int) *link {
 	}
 	command("netns", "add", "peer")
 	t.Cleanup(func() { command("netns", "del", "peer") })
-	command("link", "add", "near", "address", nearMAC, "type", "veth", "peer", "name", "far", "address", farMAC, "netns", "peer")
+	command("link", "add", "near", "address", nearMAC, "type", "veth", "peer", "name", "far", "address", farMAC, "netns",
+		"peer")
 	t.Cleanup(func() { command("link", "del", "near") })
 	command("addr", "add", "10.9.0.1/24", "dev", "near")
 	command("link", "set", "near", "up")
@@ -149,7 +153,8 @@ func newLink(t *testing.T, absent int) *link {
 	l := new(link)
 	inNamespace(t, "peer", func() error {
 		for _, last := range hosts {
-			conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(10, 9, 0, last)}, &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: 10053})
+			conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(10, 9, 0, last)},
+				&net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: 10053})
 			if err != nil {
 				return err
 			}

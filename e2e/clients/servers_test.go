@@ -23,7 +23,10 @@ func testNginx(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "web") })}
+	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter,
+		_ *http.Request) {
+		fmt.Fprint(rw, "web")
+	})}
 	ended := make(chan error, 1) // sent to by the goroutine that serves
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -164,7 +167,8 @@ func testUnbound(t *testing.T, w *world) {
 		outside    bool
 	}{
 		{"forward", "forward-zone:\n  name: \".\"\n  forward-addr: 127.0.0.1@53\n", true},
-		{"forward over TCP", "forward-zone:\n  name: \".\"\n  forward-addr: 127.0.0.1@53\n  forward-tcp-upstream: yes\n", true},
+		{"forward over TCP", "forward-zone:\n  name: \".\"\n  forward-addr: 127.0.0.1@53\n  forward-tcp-upstream: yes\n",
+			true},
 		{"iterate", stubZones("cluster.local", "10.in-addr.arpa", "0.0.0.0.6.9.0.0.0.1.0.0.0.0.d.f.ip6.arpa"), false},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
@@ -187,7 +191,10 @@ func testUnbound(t *testing.T, w *world) {
 `+mode.conf)
 			run(t, "unbound", "-d", "-c", conf)
 			waitAnswer(t, "127.0.0.1:5354", "web.default.svc.cluster.local")
-			askFamilies(t, "127.0.0.1:5354", func(n name) bool { return mode.outside || strings.HasPrefix(n.full, "db") || n.asked == "web" })
+			askFamilies(t, "127.0.0.1:5354", func(n name) bool {
+				return mode.outside || strings.HasPrefix(n.full, "db") ||
+					n.asked == "web"
+			})
 			for addr, want := range map[string]string{
 				webAddr: "web.default.svc.cluster.local.", "fd00:10:96::30": "dual.default.svc.cluster.local.",
 			} {

@@ -103,7 +103,8 @@ func (c *cluster) awayWithout(t *testing.T) {
 		for _, p := range c.dnsPods(t) {
 			for container, want := range map[string]int{"kubedns": 1, "dnsmasq": 0, "sidecar": 0} {
 				if got := restarts(&p, container); got != want {
-					return fmt.Errorf("pod %s: container %s was restarted %d times, want %d (by this test)", p.Name, container, got, want)
+					return fmt.Errorf("pod %s: container %s was restarted %d times, want %d (by this test)", p.Name, container, got,
+						want)
 				}
 			}
 		}

@@ -70,7 +70,8 @@ func newCluster(t *testing.T) *cluster {
 	c.shop = c.waitPod(t, "shop", "client")
 	c.other = c.waitPod(t, "other", "client")
 	c.hostnet = c.waitPod(t, "shop", "hostnet")
-	if c.deployment, err = c.client.AppsV1().Deployments("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{}); err != nil {
+	if c.deployment, err = c.client.AppsV1().Deployments("kube-system").Get(t.Context(), "kube-dns",
+		metav1.GetOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -194,7 +195,8 @@ func (c *cluster) settle(t *testing.T) {
 // dnsPods are the pods of kube-dns, those that are going away included.
 func (c *cluster) dnsPods(t *testing.T) []corev1.Pod {
 	t.Helper()
-	list, err := c.client.CoreV1().Pods("kube-system").List(t.Context(), metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
+	list, err := c.client.CoreV1().Pods("kube-system").List(t.Context(),
+		metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
 	if err != nil {
 		t.Fatal(err)
 	}

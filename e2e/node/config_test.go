@@ -45,7 +45,8 @@ func (c *cluster) wantAnswered(t *testing.T, question, server string) {
 				return nil
 			}
 			if len(a.Records) != 1 || a.Records[0] != `TXT "`+server+`"` {
-				return fmt.Errorf("%s at pod %s: answered %s %q, want it from the %s name server", question, p.Name, a.Rcode, a.Records, server)
+				return fmt.Errorf("%s at pod %s: answered %s %q, want it from the %s name server", question, p.Name, a.Rcode,
+					a.Records, server)
 			}
 			return nil
 		})
@@ -90,11 +91,13 @@ func (c *cluster) configuration(t *testing.T) {
 		eventually(t, patience, func() error {
 			return c.shop.want("office.shop"+zone, "A", "NOERROR", "CNAME printer.stub.test.", "A 192.0.2.83")
 		})
-		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]}`, "upstreamNameservers": `["` + second + `"]`})
+		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]}`, "upstreamNameservers": `["` +
+			second + `"]`})
 		c.wantAnswered(t, "who.example.test", "second")
 		c.wantAnswered(t, "who.stub.test", "stub")
 
-		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]`, "upstreamNameservers": `["` + nodeIP + `"]`})
+		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]`, "upstreamNameservers": `["` +
+			nodeIP + `"]`})
 		c.wantRefused(t)
 		c.wantAnswered(t, "who.example.test", "second")
 		c.wantAnswered(t, "who.stub.test", "stub")

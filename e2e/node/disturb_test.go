@@ -33,7 +33,8 @@ func (c *cluster) against(t *testing.T, load agent.LoadOptions, do func()) {
 	control := c.during(t, load, func() { time.Sleep(min(took, 30*time.Second)) })
 	progress(t, "control run: %v", &control)
 	if account.Bad() > control.Bad() {
-		t.Errorf("%d queries were not answered right, %d in the control run\n%v\n%v", account.Bad(), control.Bad(), &account, &control)
+		t.Errorf("%d queries were not answered right, %d in the control run\n%v\n%v", account.Bad(), control.Bad(), &account,
+			&control)
 	}
 }
 
@@ -172,7 +173,8 @@ func (c *cluster) hung(t *testing.T) {
 					return err
 				}
 				if got := restarts(p, tt.container); got <= count {
-					return fmt.Errorf("pod %s: container %s was restarted %d times, want more than %d", p.Name, tt.container, got, count)
+					return fmt.Errorf("pod %s: container %s was restarted %d times, want more than %d", p.Name, tt.container, got,
+						count)
 				}
 				if !ready(p) {
 					return errors.New("the pod is not ready again")

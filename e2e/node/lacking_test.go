@@ -64,7 +64,8 @@ func (c *cluster) lacking(t *testing.T) {
 
 // wantEvent looks for an event about an object of that Deployment.
 func (c *cluster) wantEvent(t *testing.T, deployment, reason, text string) error {
-	list, err := c.client.CoreV1().Events("kube-system").List(t.Context(), metav1.ListOptions{FieldSelector: "reason=" + reason})
+	list, err := c.client.CoreV1().Events("kube-system").List(t.Context(),
+		metav1.ListOptions{FieldSelector: "reason=" + reason})
 	if err != nil {
 		return err
 	}
@@ -93,7 +94,8 @@ func (c *cluster) lackingObjects(t *testing.T) {
 	c.settle(t)
 	db := c.waitPod(t, "shop", "db-0")
 	eventually(t, patience, func() error {
-		return errors.Join(c.shop.wantResolved("db-0.db", db.ip), c.shop.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"))
+		return errors.Join(c.shop.wantResolved("db-0.db", db.ip),
+			c.shop.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"))
 	})
 	for _, p := range c.dnsPods(t) {
 		eventually(t, patience, func() error {

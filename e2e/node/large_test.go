@@ -44,7 +44,8 @@ func (c *cluster) large(t *testing.T) {
 	for _, p := range c.dnsPods(t) {
 		for _, s := range p.Status.ContainerStatuses {
 			if s.RestartCount > 0 {
-				t.Errorf("container %s of pod %s was restarted %d times: %+v", s.Name, p.Name, s.RestartCount, s.LastTerminationState.Terminated)
+				t.Errorf("container %s of pod %s was restarted %d times: %+v", s.Name, p.Name, s.RestartCount,
+					s.LastTerminationState.Terminated)
 			}
 		}
 	}
@@ -68,9 +69,11 @@ func (c *cluster) wantLarge(t *testing.T) {
 			return err
 		})
 		eventually(t, time.Minute, func() error {
-			a, err := c.shop.ask(server, fmt.Sprintf("each-%d.large-%d%s", largeHeadless-1, (largeHeadless-1)%10, zone), "A", true)
+			a, err := c.shop.ask(server, fmt.Sprintf("each-%d.large-%d%s", largeHeadless-1, (largeHeadless-1)%10, zone), "A",
+				true)
 			if err == nil && len(a.Records) != len(each) {
-				err = fmt.Errorf("pod %s, the last headless Service: %s, %d records, want %d", p.Name, a.Rcode, len(a.Records), len(each))
+				err = fmt.Errorf("pod %s, the last headless Service: %s, %d records, want %d", p.Name, a.Rcode, len(a.Records),
+					len(each))
 			}
 			return err
 		})
@@ -175,7 +178,8 @@ func (c *cluster) createHeadless(ctx context.Context, i int) error {
 	namespace, name := fmt.Sprintf("large-%d", i%10), fmt.Sprintf("each-%d", i)
 	if _, err := c.client.CoreV1().Services(namespace).Create(ctx, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: unproxied},
-		Spec:       corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
+		Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone,
+			Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
 	}, metav1.CreateOptions{}); err != nil {
 		return err
 	}

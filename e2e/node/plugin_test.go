@@ -36,7 +36,8 @@ func (c *cluster) pluginCommands(t *testing.T) {
 		{"top", 2, []string{"the query log is off: switch it on with --switch-on 5m"}},
 		{"top --switch-on 1m", 0, []string{"the query log is on in 2 pods"}},
 		{"tail --for 1s", 0, nil},
-		{"support-bundle -f " + bundle, 0, []string{"check.json", "index.html", "objects.yaml", "kubedns.log", "wrote " + bundle}},
+		{"support-bundle -f " + bundle, 0, []string{"check.json", "index.html", "objects.yaml", "kubedns.log", "wrote " +
+			bundle}},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), bin, strings.Fields(tt.args)...)

@@ -81,7 +81,8 @@ func (c *cluster) migrateStock(t *testing.T) {
 
 	move := func(t *testing.T, registry, tag string) {
 		account := c.during(t, c.stockLoad(t), func() {
-			out, err := c.plugin(t, "migrate", "--apply", "--to", "kube-dns", "--registry", registry, "--tag", tag, "--drain", drain)
+			out, err := c.plugin(t, "migrate", "--apply", "--to", "kube-dns", "--registry", registry, "--tag", tag, "--drain",
+				drain)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,14 +94,16 @@ func (c *cluster) migrateStock(t *testing.T) {
 		c.wantSameAnswers(t, before, c.stockAnswers(t, client))
 		web := c.service(t, "shop", "web")
 		eventually(t, time.Minute, func() error {
-			return errors.Join(client.wantResolved("web", web...), client.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"))
+			return errors.Join(client.wantResolved("web", web...),
+				client.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"))
 		})
 	}
 	t.Run("to kube-dns", func(t *testing.T) { move(t, "localhost", "dev") })
 	t.Run("back", func(t *testing.T) { move(t, stockRegistry, stockTag) })
 	t.Run("images that do not exist", func(t *testing.T) {
 		account := c.during(t, c.stockLoad(t), func() {
-			out, err := c.plugin(t, "migrate", "--apply", "--to", "kube-dns", "--registry", "localhost", "--tag", "missing", "--wait", "20s")
+			out, err := c.plugin(t, "migrate", "--apply", "--to", "kube-dns", "--registry", "localhost", "--tag", "missing",
+				"--wait", "20s")
 			if err == nil || !strings.Contains(out, "put back the images of deployment/kube-dns") {
 				t.Errorf("got %v: %s", err, out)
 			}
@@ -114,7 +117,8 @@ func (c *cluster) migrateStock(t *testing.T) {
 func (c *cluster) startStock(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"k8s-dns-kube-dns", "k8s-dns-dnsmasq-nanny", "k8s-dns-sidecar"} {
-		tag := exec.CommandContext(t.Context(), "ctr", "-a", c.dir+"/run/containerd.sock", "-n", "k8s.io", "images", "tag", "--force",
+		tag := exec.CommandContext(t.Context(), "ctr", "-a", c.dir+"/run/containerd.sock", "-n", "k8s.io", "images", "tag",
+			"--force",
 			"localhost/"+name+":previous", stockRegistry+"/"+name+":"+stockTag)
 		if out, err := tag.CombinedOutput(); err != nil {
 			t.Fatalf("ctr images tag: %v: %s", err, out)
@@ -131,7 +135,8 @@ func (c *cluster) startStock(t *testing.T) {
 // upstream's manifests do not have.
 func (c *cluster) removeDNS(t *testing.T) {
 	t.Helper()
-	c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/kube-dns", "service/kube-dns", "configmap/kube-dns-migration",
+	c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/kube-dns", "service/kube-dns",
+		"configmap/kube-dns-migration",
 		"poddisruptionbudget/kube-dns", "--ignore-not-found")
 	c.mustKubectl(t, "delete", "clusterrolebinding", "kube-dns-endpointslices", "--ignore-not-found")
 }

@@ -38,11 +38,13 @@ func (c *cluster) suite(t *testing.T) {
 		{"should provide DNS for ExternalName services", (*cluster).suiteExternalName},
 		{"should support configurable pod DNS nameservers", (*cluster).suiteNameservers},
 		{"should support configurable pod resolv.conf", (*cluster).suiteResolvConf},
-		{"should work with the pod containing more than 6 DNS search paths and longer than 256 search list characters", (*cluster).suiteSearch},
+		{"should work with the pod containing more than 6 DNS search paths and longer than 256 search list characters",
+			(*cluster).suiteSearch},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(c, t, querier) })
 	}
-	t.Run("should resolve DNS of partial qualified names for services on hostNetwork pods with dnsPolicy: ClusterFirstWithHostNet",
+	t.Run("should resolve DNS of partial qualified names for services on hostNetwork pods with dnsPolicy: "+
+		"ClusterFirstWithHostNet",
 		func(t *testing.T) { c.suitePartialServices(t, host) })
 	t.Run("DNS configMap nameserver", c.suiteConfigMap)
 }
@@ -83,7 +85,8 @@ func (c *cluster) suiteServices(t *testing.T, p pod) {
 			p.wantA("dns-test-web.dns-test"+zone, web.ip), // headless
 			p.wantA(target, web.ip),
 			p.wantA("test-service-2.dns-test"+zone, service),
-			p.want("_http._tcp.test-service-2.dns-test"+zone, "SRV", "NOERROR", "SRV 10 100 80 test-service-2.dns-test"+zone+"."),
+			p.want("_http._tcp.test-service-2.dns-test"+zone, "SRV", "NOERROR",
+				"SRV 10 100 80 test-service-2.dns-test"+zone+"."),
 			p.want(reverse(service), "PTR", "NOERROR", "PTR test-service-2.dns-test"+zone+"."),
 		)
 	})
@@ -142,7 +145,8 @@ func (c *cluster) suiteExternalName(t *testing.T, p pod) {
 	}
 	want("CNAME", "CNAME foo.example.test.")
 	want("A", "CNAME foo.example.test.", "A 192.0.2.81")
-	c.mustKubectl(t, "-n", "dns-test", "patch", "service", "dns-test-service-3", "-p", `{"spec":{"externalName":"bar.example.test"}}`)
+	c.mustKubectl(t, "-n", "dns-test", "patch", "service", "dns-test-service-3", "-p",
+		`{"spec":{"externalName":"bar.example.test"}}`)
 	want("CNAME", "CNAME bar.example.test.")
 	want("A", "CNAME bar.example.test.", "A 192.0.2.82")
 	c.mustKubectl(t, "-n", "dns-test", "patch", "service", "dns-test-service-3", "-p",
@@ -154,11 +158,13 @@ func (c *cluster) suiteExternalName(t *testing.T, p pod) {
 func (c *cluster) suiteNameservers(t *testing.T, _ pod) {
 	p := c.waitPod(t, "dns-test", "dns-nameservers")
 	text, err := p.file("/etc/resolv.conf")
-	if err != nil || !strings.Contains(text, "nameserver 10.96.0.10") || !strings.Contains(text, "search resolv.conf.local") {
+	if err != nil || !strings.Contains(text, "nameserver 10.96.0.10") ||
+		!strings.Contains(text, "search resolv.conf.local") {
 		t.Fatalf("resolv.conf is not what the pod says: %v\n%s", err, text)
 	}
 	eventually(t, patience, func() error {
-		return errors.Join(p.wantResolved("kubernetes.default"+zone, "10.96.0.1"), p.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"))
+		return errors.Join(p.wantResolved("kubernetes.default"+zone, "10.96.0.1"),
+			p.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"))
 	})
 }
 

@@ -16,7 +16,8 @@ func text(s string) func(io.Writer) error {
 
 func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	for _, write := range []func(string, os.FileMode, func(io.Writer) error) error{atomicfile.Write, atomicfile.WriteCached} {
+	for _, write := range []func(string, os.FileMode, func(io.Writer) error) error{atomicfile.Write,
+		atomicfile.WriteCached} {
 		for _, content := range []string{"one", "two"} {
 			if err := write(path, 0o640, text(content)); err != nil {
 				t.Fatal(err)

@@ -201,7 +201,8 @@ func TestCheckOtherSections(t *testing.T) {
 		{"no authority", "rcode: NOERROR, authority: []", message{}, ""},
 		{"unwanted authority", "rcode: NOERROR, authority: []", message{authority: []string{good}}, "got  "},
 		{"authority not named", "rcode: NOERROR", message{authority: []string{good}}, ""},
-		{"authority records", list, message{authority: []string{"resolver.test. 60 IN SOA ns.resolver.test. root.resolver.test. 1 7200 900 86400 60"}}, ""},
+		{"authority records", list, message{authority: []string{"resolver.test. 60 IN SOA ns.resolver.test. " +
+			"root.resolver.test. 1 7200 900 86400 60"}}, ""},
 		{"other authority records", list, message{authority: []string{good}}, "authority:\n    want "},
 
 		{"additional", "rcode: NOERROR, additional: [" + wantOne + "]", message{extras: []string{one}}, ""},

@@ -62,10 +62,14 @@ func FuzzReply(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"queries: [{query: a A, rcode: NOERROR|REFUSED, answer: ['{hash:10.0.0.1} TXT * \"x y\"']}]",
-		"objects: [{kind: Endpoints, metadata: {name: a, namespace: b}, subsets: [{addresses: [{ip: 10.0.0.1}, {ip: '::1'}], ports: [{port: 1}]}]}]",
-		"resolver: {records: [a. 1 IN A 192.0.2.1], drop: [b]}\nsteps: [{step: x, config: {k: '[\"{resolver}\"]'}, delete: [{kind: Service, name: a}]}]",
-		"queries: [{query: '{arpa:::1} PTR CH +tcp +norecurse +bufsize=1 +edns=1', rcode: BADVERS, authority: soa, flags: {aa: true}}]",
-		"objects: [{kind: Endpoints, metadata: {name: a}, subsets: {a: 1}}, {kind: EndpointSlice, metadata: {name: 1, labels: []}}]",
+		"objects: [{kind: Endpoints, metadata: {name: a, namespace: b}, subsets: [{addresses: [{ip: 10.0.0.1}, {ip: " +
+			"'::1'}], ports: [{port: 1}]}]}]",
+		"resolver: {records: [a. 1 IN A 192.0.2.1], drop: [b]}\nsteps: [{step: x, config: {k: '[\"{resolver}\"]'}, delete: " +
+			"[{kind: Service, name: a}]}]",
+		"queries: [{query: '{arpa:::1} PTR CH +tcp +norecurse +bufsize=1 +edns=1', rcode: BADVERS, authority: soa, flags: " +
+			"{aa: true}}]",
+		"objects: [{kind: Endpoints, metadata: {name: a}, subsets: {a: 1}}, {kind: EndpointSlice, metadata: {name: 1, " +
+			"labels: []}}]",
 	} {
 		f.Add(text)
 	}

@@ -34,11 +34,13 @@ func TestResolver(t *testing.T) {
 	negative := "authority: resolver.test 60 SOA ns.resolver.test. root.resolver.test. 1 7200 900 86400 60, "
 	always := "flags: {aa: false, ra: true, rd: true}, "
 	cases := []struct{ name, query string }{
-		{"known", "query: www.example A, rcode: NOERROR, opt: false, authority: [], additional: [], answer_count: 2, answer_contains: [www.example 300 A 192.0.2.2]"},
+		{"known", "query: www.example A, rcode: NOERROR, opt: false, authority: [], additional: [], answer_count: 2, " +
+			"answer_contains: [www.example 300 A 192.0.2.2]"},
 		{"other case", "query: WWW.example A, rcode: NOERROR, answer_count: 2"},
 		{"over TCP", "query: www.example A +tcp, rcode: NOERROR, answer_count: 2"},
 		{"opt", "query: www.example A +bufsize=1232, opt: true, rcode: NOERROR"},
-		{"cname", "query: far.example A, order: strict, rcode: NOERROR, authority: [], answer: [far.example CNAME go.example, go.example CNAME www.example, www.example A 192.0.2.1, www.example A 192.0.2.2]"},
+		{"cname", "query: far.example A, order: strict, rcode: NOERROR, authority: [], answer: [far.example CNAME " +
+			"go.example, go.example CNAME www.example, www.example A 192.0.2.1, www.example A 192.0.2.2]"},
 		{"cname itself", "query: go.example CNAME, rcode: NOERROR, answer: [go.example CNAME www.example]"},
 		{"cname without such type", negative +
 			"query: go.example AAAA, rcode: NOERROR, answer: [go.example CNAME www.example]"},

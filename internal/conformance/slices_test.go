@@ -30,14 +30,17 @@ func TestToSlices(t *testing.T) {
 		{"no addresses", "{metadata: {name: db, namespace: data}, subsets: [{ports: [{port: 1}]}]}", nil},
 		{
 			"ready and not, host names",
-			"{metadata: {name: db, namespace: data}, subsets: [{addresses: [{ip: 10.0.0.1, hostname: a, nodeName: n}], notReadyAddresses: [{ip: 10.0.0.2}], ports: [{name: x, port: 1, protocol: TCP}]}]}",
+			"{metadata: {name: db, namespace: data}, subsets: [{addresses: [{ip: 10.0.0.1, hostname: a, nodeName: n}], " +
+				"notReadyAddresses: [{ip: 10.0.0.2}], ports: [{name: x, port: 1, protocol: TCP}]}]}",
 			[]string{fmt.Sprintf(head, "db-0-v4-0", "IPv4") +
 				"ports: [{name: x, port: 1, protocol: TCP}], endpoints: " +
-				"[{addresses: [10.0.0.1], hostname: a, nodeName: n, conditions: {ready: true}}, {addresses: [10.0.0.2], conditions: {ready: false}}]}"},
+				"[{addresses: [10.0.0.1], hostname: a, nodeName: n, conditions: {ready: true}}, {addresses: [10.0.0.2], " +
+				"conditions: {ready: false}}]}"},
 		},
 		{
 			"families and subsets",
-			"{metadata: {name: db, namespace: data}, subsets: [{addresses: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}, {addresses: [{ip: 10.0.0.1}], ports: [{port: 2}]}]}",
+			"{metadata: {name: db, namespace: data}, subsets: [{addresses: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}, {addresses: " +
+				"[{ip: 10.0.0.1}], ports: [{port: 2}]}]}",
 			[]string{
 				fmt.Sprintf(head, "db-0-v4-0", "IPv4") +
 					"endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]}",

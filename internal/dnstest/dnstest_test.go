@@ -51,7 +51,8 @@ func TestServerCloseAndReopen(t *testing.T) {
 	dnstest.Exchange(t, server.Addr(), dnstest.Query("a.test", dns.TypeTXT), true)
 	server.Close()
 	for _, tcp := range []bool{false, true} {
-		if reply, err := dnstest.TryExchange(t.Context(), addr.String(), dnstest.Query("a.test", dns.TypeTXT), tcp); err == nil {
+		if reply, err := dnstest.TryExchange(t.Context(), addr.String(), dnstest.Query("a.test", dns.TypeTXT),
+			tcp); err == nil {
 			t.Errorf("a closed server answered:\n%s", reply)
 		}
 	}
@@ -83,7 +84,8 @@ func TestTryExchangeRefusesOtherReplies(t *testing.T) {
 				change(reply)
 				_ = w.WriteMsg(reply)
 			}))
-			if reply, err := dnstest.TryExchange(t.Context(), server.Addr(), dnstest.Query("a.test", dns.TypeA), false); err == nil {
+			if reply, err := dnstest.TryExchange(t.Context(), server.Addr(), dnstest.Query("a.test", dns.TypeA),
+				false); err == nil {
 				t.Errorf("accepted:\n%s", reply)
 			}
 		})
@@ -226,7 +228,8 @@ func TestTLSServer(t *testing.T) {
 		t.Fatalf("no certificate:\n%s", root)
 	}
 	for name, trusted := range map[string]bool{"dns.example.com": true, "127.0.0.1": true, "other.example.com": false} {
-		client := &dns.Client{Net: "tcp-tls", TLSConfig: &tls.Config{ServerName: name, RootCAs: roots, MinVersion: tls.VersionTLS12}}
+		client := &dns.Client{Net: "tcp-tls", TLSConfig: &tls.Config{ServerName: name, RootCAs: roots,
+			MinVersion: tls.VersionTLS12}}
 		reply, _, err := client.ExchangeContext(t.Context(), dnstest.Query("www.example.com", dns.TypeA), server.Addr())
 		if trusted != (err == nil) || trusted && !reply.Response {
 			t.Errorf("%s: %v, %v", name, reply, err)

@@ -13,7 +13,8 @@ import (
 )
 
 // openLabels have values that depend on the build, the configuration or the machine.
-var openLabels = []string{"version", "revision", "goversion", "component", "server", "address", "family", "source", "zone"}
+var openLabels = []string{"version", "revision", "goversion", "component", "server", "address", "family", "source",
+	"zone"}
 
 // foreign are metrics of libraries and of CoreDNS's plugins.
 var foreign = regexp.MustCompile(`^(go|process|promhttp|coredns)_`)

@@ -41,7 +41,8 @@ func TestAccess(t *testing.T) {
 		}
 	}
 	for host, want := range map[string]int{
-		"localhost:8081": 200, "LOCALHOST": 200, "127.0.0.1:8081": 200, "10.1.2.3": 200, "[::1]:8081": 200, "[fe80::1%25eth0]": 200,
+		"localhost:8081": 200, "LOCALHOST": 200, "127.0.0.1:8081": 200, "10.1.2.3": 200, "[::1]:8081": 200,
+		"[fe80::1%25eth0]":         200,
 		"rebound.example.com:8081": 421, "localhost.example.com": 421, "": 421,
 	} {
 		for _, access := range []httpd.Access{httpd.Loopback, httpd.Anyone} {

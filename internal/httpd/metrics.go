@@ -32,7 +32,8 @@ func RegisterBuildInfo(reg prometheus.Registerer, namespace, component, version 
 		Name:      "build_info",
 		Help:      "Always 1. Version and git revision of the command, and the Go version that it is built with.",
 		ConstLabels: prometheus.Labels{
-			"component": component, "version": version, "revision": revision(linkedRevision, info), "goversion": runtime.Version(),
+			"component": component, "version": version, "revision": revision(linkedRevision, info),
+			"goversion": runtime.Version(),
 		},
 	}, func() float64 { return 1 }))
 }

@@ -6,7 +6,8 @@ import (
 )
 
 func TestRevision(t *testing.T) {
-	stamped := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"}, {Key: "vcs.revision", Value: "0123"}}}
+	stamped := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"},
+		{Key: "vcs.revision", Value: "0123"}}}
 	for _, tt := range []struct {
 		linked string
 		info   *debug.BuildInfo

@@ -30,14 +30,16 @@ var rules = []rule{
 func checkDirection(p pkg) []string {
 	allowed, ok := mayImport[p.path]
 	if !ok {
-		return []string{"this package has no place: add it to mayImport in internal/layout/rules_test.go, with the packages it may import"}
+		return []string{"this package has no place: add it to mayImport in internal/layout/rules_test.go, with the " +
+			"packages it may import"}
 	}
 	var problems []string
 	for _, f := range p.files {
 		for _, path := range f.imports {
 			ours, ok := strings.CutPrefix(path, module+"/")
 			if ok && !slices.Contains(allowed, ours) {
-				problems = append(problems, fmt.Sprintf("%s imports %s: allowed are [%s]", f.name, ours, strings.Join(allowed, " ")))
+				problems = append(problems, fmt.Sprintf("%s imports %s: allowed are [%s]", f.name, ours,
+					strings.Join(allowed, " ")))
 			}
 		}
 	}
@@ -53,7 +55,8 @@ func checkStdOnly(p pkg) []string {
 		for _, path := range f.imports {
 			own := slices.Contains(stdOnly, strings.TrimPrefix(path, module+"/"))
 			if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") && !own {
-				problems = append(problems, fmt.Sprintf("%s imports %s: this package imports only the standard library", f.name, path))
+				problems = append(problems, fmt.Sprintf("%s imports %s: this package imports only the standard library", f.name,
+					path))
 			}
 		}
 	}
@@ -97,7 +100,8 @@ func checkPure(p pkg) []string {
 		}
 		for _, path := range p.deps {
 			if matches(rule.deps, path) {
-				problems = append(problems, fmt.Sprintf("links %s: this package has no sockets (`go list -deps` shows the way)", path))
+				problems = append(problems, fmt.Sprintf("links %s: this package has no sockets (`go list -deps` shows the way)",
+					path))
 			}
 		}
 	}
@@ -152,7 +156,8 @@ func checkLength(p pkg) []string {
 	var problems []string
 	for _, f := range p.files {
 		if f.lines > maxLines {
-			problems = append(problems, fmt.Sprintf("%s has %d lines, more than %d: split it by noun", f.name, f.lines, maxLines))
+			problems = append(problems, fmt.Sprintf("%s has %d lines, more than %d: split it by noun", f.name, f.lines,
+				maxLines))
 		}
 	}
 	return problems

@@ -127,7 +127,8 @@ func checkMembers(p pkg) []string {
 			problems = append(problems, fmt.Sprintf("type %s has %d methods, %d are allowed: split it", name, n, maxMembers))
 		}
 		if s := structs[name]; s != nil && s.Fields.NumFields() > maxMembers {
-			problems = append(problems, fmt.Sprintf("type %s has %d fields, %d are allowed: split it", name, s.Fields.NumFields(), maxMembers))
+			problems = append(problems, fmt.Sprintf("type %s has %d fields, %d are allowed: split it", name,
+				s.Fields.NumFields(), maxMembers))
 		}
 	}
 	return problems

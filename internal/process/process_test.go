@@ -54,12 +54,13 @@ func TestProcessEnds(t *testing.T) {
 		want   string
 		tail   []string
 	}{
-		"on its own":          {"args", "exit code 0", []string{"-x y"}},
-		"exit code":           {"say=bad exit=1", "exit code 1", []string{"bad"}},
-		"other exit code":     {"exit=42", "exit code 42", nil},
-		"signal":              {"kill=9", "signal 9 (killed)", nil},
-		"only the last lines": {"say=1 say=2 say=3 say=4 say=5 say=6 say=7 say=8 say=9 say=10 say=11 say=12", "exit code 0", strings.Fields("3 4 5 6 7 8 9 10 11 12")},
-		"a line without end":  {"long say=next", "exit code 0", []string{strings.Repeat("x", process.MaxLine), "next"}},
+		"on its own":      {"args", "exit code 0", []string{"-x y"}},
+		"exit code":       {"say=bad exit=1", "exit code 1", []string{"bad"}},
+		"other exit code": {"exit=42", "exit code 42", nil},
+		"signal":          {"kill=9", "signal 9 (killed)", nil},
+		"only the last lines": {"say=1 say=2 say=3 say=4 say=5 say=6 say=7 say=8 say=9 say=10 say=11 say=12", "exit code 0",
+			strings.Fields("3 4 5 6 7 8 9 10 11 12")},
+		"a line without end": {"long say=next", "exit code 0", []string{strings.Repeat("x", process.MaxLine), "next"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

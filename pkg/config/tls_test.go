@@ -37,11 +37,13 @@ func TestParseTLS(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]string{
-		`["tls://dns.example.com"]`:                          "want tls:// and an IP address",
-		`["tls://"]`:                                         "want tls:// and an IP address",
-		`["TLS://192.0.2.1"]`:                                `server "TLS://192.0.2.1": want an IP address`,
-		`["tls://192.0.2.1:0"]`:                              "a port is a number from 1 to 65535; want tls:// and an IP address",
-		`["tls://192.0.2.300"]`:                              "an IPv4 address is four numbers from 0 to 255 without leading zeros; want tls://",
+		`["tls://dns.example.com"]`: "want tls:// and an IP address",
+		`["tls://"]`:                "want tls:// and an IP address",
+		`["TLS://192.0.2.1"]`:       `server "TLS://192.0.2.1": want an IP address`,
+		`["tls://192.0.2.1:0"]`: "a port is a number from 1 to 65535; want tls:// and an IP " +
+			"address",
+		`["tls://192.0.2.300"]`: "an IPv4 address is four numbers from 0 to 255 without " +
+			"leading zeros; want tls://",
 		`["tls://0.0.0.0"]`:                                  "this is the unspecified address",
 		`["tls://224.0.0.1#dns.example.com"]`:                "this is a multicast address",
 		`["tls://fe80::1%eth0"]`:                             "means something else on every node; want tls://",

@@ -12,7 +12,8 @@ import (
 // alias, and never more records than there are.
 func FuzzRecords(f *testing.F) {
 	for _, name := range []string{
-		"", "web.ns.svc", "*.web.ns.svc", "_http._tcp.web.ns.svc", "a._http._tcp.set.ns.svc", "*.*.*.*.svc", "_http._tcp.*.*.svc",
+		"", "web.ns.svc", "*.web.ns.svc", "_http._tcp.web.ns.svc", "a._http._tcp.set.ns.svc", "*.*.*.*.svc",
+		"_http._tcp.*.*.svc",
 		"1-2-3-4.ns.pod", "--.ns.pod", "web.ns.acme.svc", "...", "_.x.web.ns.svc", "a\\046b.ns.svc", "_", "_tcp.set.ns.svc",
 	} {
 		f.Add(name, uint16(1))
@@ -34,7 +35,8 @@ func FuzzRecords(f *testing.F) {
 			if len(a.Records) > 0 {
 				t.Error("records beside an error")
 			}
-			if !errors.Is(err, backend.ErrNotFound) && rrtype != backend.TypeA && rrtype != backend.TypeAAAA && rrtype != backend.TypeSRV {
+			if !errors.Is(err, backend.ErrNotFound) && rrtype != backend.TypeA && rrtype != backend.TypeAAAA &&
+				rrtype != backend.TypeSRV {
 				t.Error(err)
 			}
 			return

@@ -19,19 +19,24 @@ func large(z *dns.Zone, services, headlessServices int) {
 	for i := range services {
 		k := dns.Key{Namespace: fmt.Sprint("namespace-", i%50), Name: fmt.Sprint("service-", i)}
 		version := fmt.Sprint(1000 + i)
-		z.SetService(dns.Service{Key: k, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)})}, Ports: port, Version: version, UID: fmt.Sprint(uid, i)})
-		e := dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, AnyReady: true, Version: version, UID: fmt.Sprint(uid, i), Subsets: []dns.Subset{{Ports: slices.Clone(port)}}}
+		z.SetService(dns.Service{Key: k, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)})},
+			Ports: port, Version: version, UID: fmt.Sprint(uid, i)})
+		e := dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, AnyReady: true,
+			Version: version, UID: fmt.Sprint(uid, i), Subsets: []dns.Subset{{Ports: slices.Clone(port)}}}
 		for j := range 3 {
-			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints, dns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(128 + i>>8), byte(i), byte(j)}), Ready: true})
+			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints,
+				dns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(128 + i>>8), byte(i), byte(j)}), Ready: true})
 		}
 		z.SetEndpoints(e)
 	}
 	for i := range headlessServices {
 		k := dns.Key{Namespace: fmt.Sprint("namespace-", i%50), Name: fmt.Sprint("headless-", i)}
 		z.SetService(dns.Service{Key: k, Headless: true, UID: fmt.Sprint(uid, i)})
-		e := dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, AnyReady: true, UID: fmt.Sprint(uid, i), Subsets: []dns.Subset{{Ports: port}}}
+		e := dns.Endpoints{Key: dns.Key{Namespace: k.Namespace, Name: k.Name + "-abcde"}, Service: k.Name, AnyReady: true,
+			UID: fmt.Sprint(uid, i), Subsets: []dns.Subset{{Ports: port}}}
 		for j := range 50 {
-			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints, dns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}), Ready: true})
+			e.Subsets[0].Endpoints = append(e.Subsets[0].Endpoints,
+				dns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}), Ready: true})
 		}
 		z.SetEndpoints(e)
 	}
@@ -67,14 +72,17 @@ func BenchmarkMemoryOfRecords(b *testing.B) {
 					host := fmt.Sprintf("%x.%s", ip.As4(), owner)
 					a := backend.Record{Type: backend.TypeA, TTL: 30, Addr: ip}
 					names[owner], names[host] = append(names[owner], a), []backend.Record{a}
-					names["_http._tcp."+owner] = append(names["_http._tcp."+owner], backend.Record{Type: backend.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{ip}})
+					names["_http._tcp."+owner] = append(names["_http._tcp."+owner],
+						backend.Record{Type: backend.TypeSRV, TTL: 30, Host: host, Port: 80, Addrs: []netip.Addr{ip}})
 				}
 				for i := range size.services {
-					add(fmt.Sprintf("service-%d.namespace-%d.svc.cluster.local.", i, i%50), netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)}))
+					add(fmt.Sprintf("service-%d.namespace-%d.svc.cluster.local.", i, i%50),
+						netip.AddrFrom4([4]byte{10, 96, byte(i >> 8), byte(i)}))
 				}
 				for i := range size.headless {
 					for j := range 50 {
-						add(fmt.Sprintf("headless-%d.namespace-%d.svc.cluster.local.", i, i%50), netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}))
+						add(fmt.Sprintf("headless-%d.namespace-%d.svc.cluster.local.", i, i%50),
+							netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}))
 					}
 				}
 				b.ReportMetric(float64(heap()-before), "B")

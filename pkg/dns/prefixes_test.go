@@ -27,12 +27,14 @@ func TestReverseBelow(t *testing.T) {
 	z.SetService(clusterIP("ns/a", "10.96.0.20", "fd00:10:96::7014"))
 	z.SetService(clusterIP("ns/b", "10.96.0.21", "fd00:10:96::7015"))
 	z.Publish()
-	for _, prefix := range []string{"10.0.0.0/8", "10.96.0.0/16", "10.96.0.0/24", "f000::/4", "fd00:10:96::/48", "fd00:10:96::7010/124"} {
+	for _, prefix := range []string{"10.0.0.0/8", "10.96.0.0/16", "10.96.0.0/24", "f000::/4", "fd00:10:96::/48",
+		"fd00:10:96::7010/124"} {
 		if !below(prefix) {
 			t.Errorf("nothing below %s", prefix)
 		}
 	}
-	for _, prefix := range []string{"11.0.0.0/8", "10.97.0.0/16", "10.96.1.0/24", "::/4", "e000::/4", "fd00:10:97::/48", "fd00:10:96::7000/124"} {
+	for _, prefix := range []string{"11.0.0.0/8", "10.97.0.0/16", "10.96.1.0/24", "::/4", "e000::/4", "fd00:10:97::/48",
+		"fd00:10:96::7000/124"} {
 		if below(prefix) {
 			t.Errorf("something below %s", prefix)
 		}
@@ -90,11 +92,13 @@ func TestReverseBelowAtRandom(t *testing.T) {
 		} else {
 			six := netip.MustParseAddr("fd00::1").As16()
 			six[random.IntN(16)] = byte(random.IntN(256))
-			held[i] = []netip.Addr{netip.AddrFrom4([4]byte{10, byte(random.IntN(2)), byte(random.IntN(3)), byte(random.IntN(9))}), netip.AddrFrom16(six)}
+			held[i] = []netip.Addr{netip.AddrFrom4([4]byte{10, byte(random.IntN(2)), byte(random.IntN(3)),
+				byte(random.IntN(9))}), netip.AddrFrom16(six)}
 			z.SetService(dns.Service{Key: k, ClusterIPs: held[i]})
 		}
 		z.Publish()
-		for _, addr := range []netip.Addr{netip.AddrFrom4([4]byte{10, byte(random.IntN(3)), byte(random.IntN(4)), 0}), held[-1][1], netip.AddrFrom16([16]byte{byte(random.IntN(256))})} {
+		for _, addr := range []netip.Addr{netip.AddrFrom4([4]byte{10, byte(random.IntN(3)), byte(random.IntN(4)), 0}),
+			held[-1][1], netip.AddrFrom16([16]byte{byte(random.IntN(256))})} {
 			for n := 8; n <= addr.BitLen()-8; n += 8 {
 				prefix := netip.PrefixFrom(addr, n).Masked()
 				want := false

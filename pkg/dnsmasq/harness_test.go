@@ -169,7 +169,8 @@ func (r *running) wait(what string, ok func() bool) {
 func (r *running) waitLog(n int, pattern string) {
 	r.t.Helper()
 	re := regexp.MustCompile(pattern)
-	r.wait(fmt.Sprintf("%d times %q in the log", n, pattern), func() bool { return len(re.FindAllString(r.log.String(), -1)) >= n })
+	r.wait(fmt.Sprintf("%d times %q in the log", n, pattern),
+		func() bool { return len(re.FindAllString(r.log.String(), -1)) >= n })
 }
 
 // waitMetric waits until the metrics have a line.

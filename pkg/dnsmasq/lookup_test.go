@@ -45,7 +45,8 @@ func TestLookupAtKubeDNS(t *testing.T) {
 	if diff := cmp.Diff(addrs("192.0.2.8 192.0.2.9 2001:db8::8"), got, sameAddr); diff != "" || err != nil {
 		t.Errorf("error %v, addresses (-want +got):\n%s", err, diff)
 	}
-	if got, err := r.Lookup(t.Context(), "none.acme.svc.cluster.test"); err == nil || !strings.Contains(err.Error(), server.Addr()) {
+	if got, err := r.Lookup(t.Context(), "none.acme.svc.cluster.test"); err == nil ||
+		!strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("got %v, %v; want an error that names %s", got, err, server.Addr())
 	}
 }
@@ -63,7 +64,8 @@ func TestLookupEndsWithContext(t *testing.T) {
 func TestInZones(t *testing.T) {
 	r := Resolver{Zones: []string{"cluster.local"}}
 	for host, want := range map[string]bool{
-		"cluster.local": true, "dns.acme.svc.cluster.local": true, "mycluster.local": false, "local": false, "cluster.local.test": false,
+		"cluster.local": true, "dns.acme.svc.cluster.local": true, "mycluster.local": false, "local": false,
+		"cluster.local.test": false,
 	} {
 		if got := r.inZones(host); got != want {
 			t.Errorf("inZones(%q) = %v, want %v", host, got, want)

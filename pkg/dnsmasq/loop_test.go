@@ -48,7 +48,8 @@ func TestLoop(t *testing.T) {
 				t.Parallel()
 				r := startNanny(t, "", nil)
 				looping := server(t, r.addr)
-				keys, metric := []string{keyUpstreams, fmt.Sprintf(`["%s","%s"]`, looping, good.Addr())}, fmt.Sprintf(`domain="",server="%s"`, looping)
+				keys, metric := []string{keyUpstreams, fmt.Sprintf(`["%s","%s"]`, looping, good.Addr())},
+					fmt.Sprintf(`domain="",server="%s"`, looping)
 				want, name := good.text(), "x.test."
 				if stub {
 					keys = []string{keyStubs, fmt.Sprintf(`{"corp.test":["%s","%s"]}`, looping, good.Addr())}
@@ -82,13 +83,16 @@ func TestLoopIsNeverTaken(t *testing.T) {
 	r.waitLog(1, answersLine)
 	relay := newRelay(t, r.addr)
 	good := newUpstream(t, "192.0.2.1")
-	r.configure(keyStubs, fmt.Sprintf(`{"corp.test":["%s"],"b.test":["%s"],"c.test":["%s"]}`, relay.addr, good.Addr(), silent.LocalAddr()))
+	r.configure(keyStubs, fmt.Sprintf(`{"corp.test":["%s"],"b.test":["%s"],"c.test":["%s"]}`, relay.addr, good.Addr(),
+		silent.LocalAddr()))
 	r.waitAnswer("x.b.test.", "192.0.2.1")
 	r.waitLog(1, confirmedLine)
-	if n := r.logged(`for domain corp.test.*` + strings.ReplaceAll(upstreams.Server{Addr: relay.addr}.String(), "#", ".")); n != 0 {
+	if n := r.logged(`for domain corp.test.*` +
+		strings.ReplaceAll(upstreams.Server{Addr: relay.addr}.String(), "#", ".")); n != 0 {
 		t.Error("dnsmasq had the server that leads back")
 	}
-	if !strings.Contains(r.serversFile(), upstreams.Server{Addr: netip.MustParseAddrPort(silent.LocalAddr().String())}.String()) {
+	if !strings.Contains(r.serversFile(),
+		upstreams.Server{Addr: netip.MustParseAddrPort(silent.LocalAddr().String())}.String()) {
 		t.Errorf("servers %s, want the silent one too", r.serversFile())
 	}
 	// All servers of the domain lead back: its names go nowhere.

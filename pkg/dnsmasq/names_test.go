@@ -110,7 +110,8 @@ func TestNameTrouble(t *testing.T) {
 		{all, "e.test", `level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=4 ` +
 			`names="[a.test b.test c.test]" err="no reply for a.test"` + "\n"},
 		{all, "e.test", ""},
-		{all, "a.test c.test e.test", `level=INFO msg="stub servers can be resolved again" count=2 names="[a.test c.test]"` + "\n" +
+		{all, "a.test c.test e.test", `level=INFO msg="stub servers can be resolved again" count=2 names="[a.test c.test]"` +
+			"\n" +
 			`level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=2 ` +
 			`names="[b.test d.test]" err="no reply for b.test"` + "\n"},
 		{all, "a.test e.test", `level=WARN msg="stub servers cannot be resolved, keeping their last addresses" count=1 ` +

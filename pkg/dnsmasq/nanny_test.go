@@ -118,12 +118,14 @@ func TestDeaths(t *testing.T) {
 		starts int
 		err    string
 	}{
-		"bad configuration":      {"say=bad_option exit=1", 1, "dnsmasq does not start: exit code 1 (bad configuration): bad_option"},
-		"file system":            {"exit=3", 1, "dnsmasq does not start: exit code 3 (file system): "},
-		"other":                  {"exit=5", 1, "dnsmasq does not start: exit code 5 (other): "},
-		"port taken, five times": {"say=taken exit=2", 5, "dnsmasq ended 5 times within 1m0s, the last time with exit code 2 (network, often a port that is taken): taken"},
-		"five orderly ends":      {"exit=0", 5, "dnsmasq ended 5 times within 1m0s, the last time with exit code 0: "},
-		"five crashes":           {"kill=9", 5, "dnsmasq ended 5 times within 1m0s, the last time with signal 9 (killed): "},
+		"bad configuration": {"say=bad_option exit=1", 1,
+			"dnsmasq does not start: exit code 1 (bad configuration): bad_option"},
+		"file system": {"exit=3", 1, "dnsmasq does not start: exit code 3 (file system): "},
+		"other":       {"exit=5", 1, "dnsmasq does not start: exit code 5 (other): "},
+		"port taken, five times": {"say=taken exit=2", 5,
+			"dnsmasq ended 5 times within 1m0s, the last time with exit code 2 (network, often a port that is taken): taken"},
+		"five orderly ends": {"exit=0", 5, "dnsmasq ended 5 times within 1m0s, the last time with exit code 0: "},
+		"five crashes":      {"kill=9", 5, "dnsmasq ended 5 times within 1m0s, the last time with signal 9 (killed): "},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +174,8 @@ func TestLogStatistics(t *testing.T) {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", nil)
-	if _, err := r.nanny.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "waiting for the first configuration") {
+	if _, err := r.nanny.Ready(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "waiting for the first configuration") {
 		t.Errorf("ready at first: got %v, want that it waits for a configuration", err)
 	}
 	r.configure()

@@ -40,7 +40,8 @@ func TestEndsWithParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	parent := exec.Command(self, "-test.run=^TestEndsWithParent$")
-	parent.Env = append(os.Environ(), parentVariable+"="+dnsmasqPath(t), parentVariable+"_FILE="+filepath.Join(t.TempDir(), serversName))
+	parent.Env = append(os.Environ(), parentVariable+"="+dnsmasqPath(t),
+		parentVariable+"_FILE="+filepath.Join(t.TempDir(), serversName))
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +145,8 @@ func TestNannyKilled(t *testing.T) {
 }
 
 func orphanArgs(servers string) []string {
-	return []string{"-k", "-C", "/dev/null", "--no-hosts", "--no-resolv", "--port=0", "--pid-file=", "--user=" + testUser(), "--group=" + testUser(), "--servers-file=" + servers}
+	return []string{"-k", "-C", "/dev/null", "--no-hosts", "--no-resolv", "--port=0", "--pid-file=", "--user=" +
+		testUser(), "--group=" + testUser(), "--servers-file=" + servers}
 }
 
 // testUser keeps dnsmasq from changing its user and group: the kernel unbinds

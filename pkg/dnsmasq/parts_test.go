@@ -11,14 +11,15 @@ func TestClassify(t *testing.T) {
 		line string
 		kind lineKind
 	}{
-		"cannot read":     {"dnsmasq[7]: cannot read /state/servers.conf: Permission denied", lineBadFile},
-		"bad line":        {"dnsmasq[7]: bad option at line 5 of /state/servers.conf", lineBadFile},
-		"bad name":        {"dnsmasq[7]: Name or service not known at line 1 of /state/servers.conf", lineBadFile},
-		"without a pid":   {"dnsmasq: bad option at line 5 of /state/servers.conf", lineBadFile},
-		"another file":    {"dnsmasq[7]: cannot read /etc/hosts: Permission denied", lineOther},
-		"read":            {"dnsmasq[7]: read /state/servers.conf - 3 names", lineOther},
-		"overload":        {"dnsmasq[7]: Maximum number of concurrent DNS queries reached (max: 150)", lineOverload},
-		"overload, one":   {"dnsmasq[7]: Maximum number of concurrent DNS queries to 192.0.2.1 reached (max: 150)", lineOverload},
+		"cannot read":   {"dnsmasq[7]: cannot read /state/servers.conf: Permission denied", lineBadFile},
+		"bad line":      {"dnsmasq[7]: bad option at line 5 of /state/servers.conf", lineBadFile},
+		"bad name":      {"dnsmasq[7]: Name or service not known at line 1 of /state/servers.conf", lineBadFile},
+		"without a pid": {"dnsmasq: bad option at line 5 of /state/servers.conf", lineBadFile},
+		"another file":  {"dnsmasq[7]: cannot read /etc/hosts: Permission denied", lineOther},
+		"read":          {"dnsmasq[7]: read /state/servers.conf - 3 names", lineOther},
+		"overload":      {"dnsmasq[7]: Maximum number of concurrent DNS queries reached (max: 150)", lineOverload},
+		"overload, one": {"dnsmasq[7]: Maximum number of concurrent DNS queries to 192.0.2.1 reached (max: 150)",
+			lineOverload},
 		"loop":            {"dnsmasq[7]: NOT using nameserver 192.0.2.1#5353 - query loop detected", lineUnused},
 		"loop, IPv6":      {"dnsmasq[7]: NOT using nameserver 2001:db8::1#53 - query loop detected", lineUnused},
 		"local":           {"dnsmasq[7]: ignoring nameserver 127.0.0.1 - local interface", lineUnused},
@@ -29,7 +30,8 @@ func TestClassify(t *testing.T) {
 			"dnsmasq[7]: possible DNS-rebind attack detected: dnsmasq: bad option at line 5 of /state/servers.conf", lineOther,
 		},
 		"a name that is a loop": {
-			"dnsmasq[7]: possible DNS-rebind attack detected: NOT using nameserver 192.0.2.1#53 - query loop detected", lineOther,
+			"dnsmasq[7]: possible DNS-rebind attack detected: NOT using nameserver 192.0.2.1#53 - query loop detected",
+			lineOther,
 		},
 		"a name before it": {"dnsmasq[7]: forwarded NOT using nameserver 192.0.2.1#53 - query loop detected", lineOther},
 	}

@@ -47,7 +47,8 @@ func TestResolvConf(t *testing.T) {
 	}
 	expect("no file", "", false, `none of ["DIR/a" "DIR/b"] can be read`)
 	expect("still none", "", false, "")
-	put(t, a, "search x\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver fe80::1%eth0\nnameserver bad\n", time.Second)
+	put(t, a, "search x\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver "+
+		"fe80::1%eth0\nnameserver bad\n", time.Second)
 	const four = "192.0.2.1:53 192.0.2.2:53 192.0.2.3:53 [fe80::1%eth0]:53"
 	expect("a file", four, true, "")
 	expect("the same", four, false, "")

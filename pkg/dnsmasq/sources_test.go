@@ -141,7 +141,8 @@ func TestSilentResolver(t *testing.T) {
 		t.Errorf("servers %q, want %q", got, want)
 	}
 	r.waitMetric(fmt.Sprintf("kubedns_nanny_unresolved_names %d", count))
-	r.waitLog(1, fmt.Sprintf(`level=ERROR msg="stub servers left out.*count=%d names="\[ns0.cluster.test \S+ \S+\]" err=`, count))
+	r.waitLog(1, fmt.Sprintf(`level=ERROR msg="stub servers left out.*count=%d names="\[ns0.cluster.test \S+ \S+\]" err=`,
+		count))
 	if n := r.logged("level=ERROR"); n != 1 {
 		t.Errorf("%d errors in the log, want one", n)
 	}
@@ -186,7 +187,8 @@ func TestLastGoodConfiguration(t *testing.T) {
 	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
 		t.Errorf("servers %q, want %q", got, want)
 	}
-	r.waitMetric(`kubedns_nanny_config_info{source="last_good",version="` + config.Version(config.Format(parse(t, keyStubs, `{"acme.test":["192.0.2.1"]}`))) + `"} 1`)
+	r.waitMetric(`kubedns_nanny_config_info{source="last_good",version="` +
+		config.Version(config.Format(parse(t, keyStubs, `{"acme.test":["192.0.2.1"]}`))) + `"} 1`)
 	r.waitMetric(`kubedns_nanny_config_refused{reason="stubDomains"} 1`)
 	r.configure()
 	r.waitLog(1, "configuration changed")
@@ -264,11 +266,14 @@ func TestStepsBack(t *testing.T) {
 		change func(*Options)
 		why    string
 	}{
-		"a servers file in the arguments":  {"--servers-file=" + dir + "/servers", nil, "has a --servers-file already: " + dir + "/servers"},
-		"a servers file, cut":              {"--servers " + dir + "/servers", nil, "has a --servers-file already"},
-		"a servers file in another file":   {"-C" + dir + "/own.conf", nil, "has a --servers-file already"},
-		"no directory":                     {"", func(o *Options) { o.MemoryDir, o.StateDir = dir+"/none", dir+"/file/x" }, "no directory for the servers file: stat .*/none.*, and no state directory"},
-		"directories dnsmasq cannot enter": {"", func(o *Options) { o.MemoryDir, o.StateDir = closed, closed+"/x" }, "dnsmasq's user nobody cannot enter " + closed + ".*cannot enter " + closed},
+		"a servers file in the arguments": {"--servers-file=" + dir + "/servers", nil, "has a --servers-file already: " +
+			dir + "/servers"},
+		"a servers file, cut":            {"--servers " + dir + "/servers", nil, "has a --servers-file already"},
+		"a servers file in another file": {"-C" + dir + "/own.conf", nil, "has a --servers-file already"},
+		"no directory": {"", func(o *Options) { o.MemoryDir, o.StateDir = dir+"/none", dir+"/file/x" },
+			"no directory for the servers file: stat .*/none.*, and no state directory"},
+		"directories dnsmasq cannot enter": {"", func(o *Options) { o.MemoryDir, o.StateDir = closed, closed+"/x" },
+			"dnsmasq's user nobody cannot enter " + closed + ".*cannot enter " + closed},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

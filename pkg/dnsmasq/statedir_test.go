@@ -37,7 +37,8 @@ func TestStateDirGiven(t *testing.T) {
 	path := filepath.Join(publicDir(t), "a", "b")
 	defer syscall.Umask(syscall.Umask(0o077))
 	d := openState(t, path)
-	if err := d.enterableBy("nobody"); err == nil || !strings.Contains(err.Error(), "/a (mode 0700)") && !strings.Contains(err.Error(), "/a/b (mode 0700)") {
+	if err := d.enterableBy("nobody"); err == nil ||
+		!strings.Contains(err.Error(), "/a (mode 0700)") && !strings.Contains(err.Error(), "/a/b (mode 0700)") {
 		if os.Geteuid() == 0 {
 			t.Errorf("error %v, want one that names the directory that nobody cannot enter", err)
 		}

@@ -29,16 +29,23 @@ func TestVerify(t *testing.T) {
 		left       string
 		took       time.Duration
 	}{
-		"there at once":           {"192.0.2.1 192.0.2.2", "", []reply{{0, "192.0.2.1 192.0.2.2 192.0.2.3", nil}}, resultConfirmed, "", "", verifyPause},
-		"there after a while":     {"192.0.2.1", "192.0.2.3", []reply{{0, "192.0.2.3", nil}, {time.Second, "192.0.2.1", nil}}, resultConfirmed, "", "", time.Second},
-		"nothing is wanted":       {"", "", []reply{{0, "", nil}}, resultConfirmed, "", "", verifyPause},
-		"one is missing":          {"192.0.2.1 192.0.2.2", "", []reply{{0, "192.0.2.1", nil}}, resultDifferent, "192.0.2.2", "", verifyTime},
-		"one is left":             {"192.0.2.1", "192.0.2.2", []reply{{0, "192.0.2.1 192.0.2.2", nil}}, resultDifferent, "", "192.0.2.2", verifyTime},
-		"scopes do not matter":    {"fe80::1%eth0", "", []reply{{0, "fe80::1%2", nil}}, resultConfirmed, "", "", verifyPause},
-		"no answer":               {"192.0.2.1", "", []reply{{0, "", silent}}, resultUnconfirmed, "", "", verifyTime},
-		"an answer in the end":    {"192.0.2.1", "", []reply{{0, "", silent}, {time.Second, "192.0.2.1", nil}}, resultConfirmed, "", "", time.Second},
-		"a refusal":               {"192.0.2.1", "", []reply{{0, "", &chaos.ReplyError{Rcode: dns.RcodeNotImplemented}}}, resultUnconfirmed, "", "", verifyPause},
-		"another port is another": {"192.0.2.1#54", "", []reply{{0, "192.0.2.1", nil}}, resultDifferent, "192.0.2.1#54", "", verifyTime},
+		"there at once": {"192.0.2.1 192.0.2.2", "", []reply{{0, "192.0.2.1 192.0.2.2 192.0.2.3", nil}},
+			resultConfirmed, "", "", verifyPause},
+		"there after a while": {"192.0.2.1", "192.0.2.3", []reply{{0, "192.0.2.3", nil}, {time.Second, "192.0.2.1", nil}},
+			resultConfirmed, "", "", time.Second},
+		"nothing is wanted": {"", "", []reply{{0, "", nil}}, resultConfirmed, "", "", verifyPause},
+		"one is missing": {"192.0.2.1 192.0.2.2", "", []reply{{0, "192.0.2.1", nil}}, resultDifferent, "192.0.2.2",
+			"", verifyTime},
+		"one is left": {"192.0.2.1", "192.0.2.2", []reply{{0, "192.0.2.1 192.0.2.2", nil}}, resultDifferent, "",
+			"192.0.2.2", verifyTime},
+		"scopes do not matter": {"fe80::1%eth0", "", []reply{{0, "fe80::1%2", nil}}, resultConfirmed, "", "", verifyPause},
+		"no answer":            {"192.0.2.1", "", []reply{{0, "", silent}}, resultUnconfirmed, "", "", verifyTime},
+		"an answer in the end": {"192.0.2.1", "", []reply{{0, "", silent}, {time.Second, "192.0.2.1", nil}},
+			resultConfirmed, "", "", time.Second},
+		"a refusal": {"192.0.2.1", "", []reply{{0, "", &chaos.ReplyError{Rcode: dns.RcodeNotImplemented}}},
+			resultUnconfirmed, "", "", verifyPause},
+		"another port is another": {"192.0.2.1#54", "", []reply{{0, "192.0.2.1", nil}}, resultDifferent, "192.0.2.1#54", "",
+			verifyTime},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +62,8 @@ func TestVerify(t *testing.T) {
 					}
 					return list, tt.replies[i].err
 				}
-				got := verify(t.Context(), query, upstreams.Addresses(servers(t, tt.want)), upstreams.Addresses(servers(t, tt.gone)))
+				got := verify(t.Context(), query, upstreams.Addresses(servers(t, tt.want)),
+					upstreams.Addresses(servers(t, tt.gone)))
 				if got.result() != tt.result {
 					t.Errorf("result %v, want %v", got.result(), tt.result)
 				}
@@ -85,7 +93,8 @@ func TestVerifyCutOff(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		if got := verify(t.Context(), query, upstreams.Addresses(servers(t, "192.0.2.1")), nil); got.result() != resultDifferent {
+		if got := verify(t.Context(), query, upstreams.Addresses(servers(t, "192.0.2.1")),
+			nil); got.result() != resultDifferent {
 			t.Errorf("result %v, want different", got.result())
 		}
 	})

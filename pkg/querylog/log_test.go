@@ -73,7 +73,8 @@ func TestOffByDefault(t *testing.T) {
 			t.Errorf("GET %s: %d %s", target, code, body)
 		}
 	}
-	if code, body := request(t, l, "GET", "/querylog"); code != 200 || body != `{"apiVersion":"v1","on":false,"clients":"full"}` {
+	if code, body := request(t, l, "GET", "/querylog"); code != 200 ||
+		body != `{"apiVersion":"v1","on":false,"clients":"full"}` {
 		t.Errorf("GET /querylog: %d %s", code, body)
 	}
 }
@@ -228,7 +229,8 @@ func TestStream(t *testing.T) {
 	defer server.Close()
 	l.Start(querylog.Settings{For: time.Minute, Sample: 1})
 	get := func() (int, io.Reader) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/querylog?seconds=60&name=example.com", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			server.URL+"/querylog?seconds=60&name=example.com", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,7 +53,8 @@ func TestExporter(t *testing.T) {
 				stats:   chaos.Stats{Hits: 10, Misses: 20, Evictions: 3, Insertions: 40, CacheSize: 1000},
 				servers: []chaos.Server{upstream(one, 15, 2), upstream(two, 5, 0)},
 			},
-			join(legacy(10, 20, 3, 40, 1000, 1), map[string]float64{queries(one): 15, failures(one): 2, queries(two): 5, failures(two): 0}),
+			join(legacy(10, 20, 3, 40, 1000, 1), map[string]float64{queries(one): 15, failures(one): 2, queries(two): 5,
+				failures(two): 0}),
 		},
 		{
 			"growth",
@@ -63,7 +64,8 @@ func TestExporter(t *testing.T) {
 			},
 			join(legacy(11, 22, 6, 44, 1000, 1), map[string]float64{queries(one): 16, failures(one): 3, queries(two): 6}),
 		},
-		{"a failed poll changes nothing", fakeDnsmasq{err: down}, join(legacy(11, 22, 6, 44, 1000, 2), map[string]float64{queries(one): 16})},
+		{"a failed poll changes nothing", fakeDnsmasq{err: down},
+			join(legacy(11, 22, 6, 44, 1000, 2), map[string]float64{queries(one): 16})},
 		{
 			"restart with a smaller cache: what it counted since is added",
 			fakeDnsmasq{
@@ -102,7 +104,8 @@ func TestExporter(t *testing.T) {
 				stats:   chaos.Stats{Hits: 4, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
 				servers: []chaos.Server{upstream(one, 24, 1)},
 			},
-			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): -1, failures(two): -1}),
+			join(legacy(15, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, failures(one): 4, queries(two): -1,
+				failures(two): -1}),
 		},
 		{
 			"the server is used again",
@@ -118,7 +121,8 @@ func TestExporter(t *testing.T) {
 				stats:      chaos.Stats{Hits: 5, Misses: 33, Evictions: 0, Insertions: 2, CacheSize: 150},
 				serversErr: errors.New("NOTIMP"),
 			},
-			join(legacy(16, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37, "kubedns_dnsmasq_upstream_poll_errors_total": 1}),
+			join(legacy(16, 55, 7, 50, 150, 2), map[string]float64{queries(one): 37,
+				"kubedns_dnsmasq_upstream_poll_errors_total": 1}),
 		},
 		{
 			"restart seen while they fail",
@@ -160,7 +164,8 @@ func TestExporter(t *testing.T) {
 			}
 			wantValues(t, reg, p.want)
 			state, polled := s.Dnsmasq()
-			if !polled || !state.Polled || (state.Err != "") != (p.dns.err != nil) || time.Since(state.Since) > time.Duration(i)*time.Second {
+			if !polled || !state.Polled || (state.Err != "") != (p.dns.err != nil) ||
+				time.Since(state.Since) > time.Duration(i)*time.Second {
 				t.Errorf("got the state %+v, %v", state, polled)
 			}
 			if i+1 < len(polls) {

@@ -28,7 +28,8 @@ func TestMetricsGolden(t *testing.T) {
 		waits := &script{rtt: 3 * time.Millisecond, reply: reply(dns.RcodeServerFailure, 0, waiting(""))}
 		reg := prometheus.NewRegistry()
 		s, err := sidecar.New(sidecar.Options{
-			Targets: []sidecar.Target{target(t, "dnsmasq,127.0.0.1,a.test,5,A"), target(t, "kubedns,127.0.0.1:10053,a.test,5,SRV")},
+			Targets: []sidecar.Target{target(t, "dnsmasq,127.0.0.1,a.test,5,A"),
+				target(t, "kubedns,127.0.0.1:10053,a.test,5,SRV")},
 			Exchange: func(ctx context.Context, t sidecar.Target) (*dns.Msg, time.Duration, error) {
 				if t.Label == "dnsmasq" {
 					return good.exchange(ctx, t)

@@ -60,7 +60,8 @@ func reply(rcode, answers int, errs ...*dns.EDNS0_EDE) *dns.Msg {
 	m := new(dns.Msg).SetQuestion("a.test.", dns.TypeA)
 	m.Response, m.Rcode = true, rcode
 	for range answers {
-		m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: "a.test.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 30}})
+		m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: "a.test.", Rrtype: dns.TypeA, Class: dns.ClassINET,
+			Ttl: 30}})
 	}
 	m.SetEdns0(1232, false)
 	for _, e := range errs {
@@ -105,13 +106,16 @@ func TestStates(t *testing.T) {
 		{"REFUSED with records", reply(dns.RcodeRefused, 1), 503, "failed", "REFUSED", "REFUSED"},
 		{"BADVERS", reply(dns.RcodeBadVers, 0), 503, "failed", "BADVERS", "BADVERS"},
 		{"rcode without a name", reply(3000, 0), 503, "failed", "RCODE3000", "RCODE3000"},
-		{"not ready", reply(dns.RcodeServerFailure, 0, waiting("services not listed")), 200, "not ready", "SERVFAIL", "services not listed"},
+		{"not ready", reply(dns.RcodeServerFailure, 0, waiting("services not listed")), 200, "not ready", "SERVFAIL",
+			"services not listed"},
 		{"not ready, second of two errors", reply(dns.RcodeServerFailure, 0,
-			&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther}, waiting("")), 200, "not ready", "SERVFAIL", "Extended DNS Error 14"},
+			&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeOther}, waiting("")), 200, "not ready", "SERVFAIL",
+			"Extended DNS Error 14"},
 		{"SERVFAIL with another error", reply(dns.RcodeServerFailure, 0,
 			&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNetworkError}), 503, "failed", "SERVFAIL", "SERVFAIL"},
 		{"REFUSED that claims to wait", reply(dns.RcodeRefused, 0, waiting("")), 503, "failed", "REFUSED", "REFUSED"},
-		{"empty answer that claims to wait", reply(dns.RcodeSuccess, 0, waiting("")), 503, "failed", "NOERROR", "no answer record"},
+		{"empty answer that claims to wait", reply(dns.RcodeSuccess, 0, waiting("")), 503, "failed", "NOERROR",
+			"no answer record"},
 		{"silence", nil, 503, "failed", "", "i/o timeout"},
 	}
 	for _, tt := range tests {
@@ -243,7 +247,8 @@ func TestHealthOverTime(t *testing.T) {
 			time.Sleep(18 * time.Second)
 			status, doc := healthcheck(t, s, "a")
 			if status != wantStatus || doc.State != wantState || doc.FailuresInARow != wantFailures {
-				t.Errorf("after %v: %d %+v, want %d, %q, %d failures", time.Since(start), status, doc, wantStatus, wantState, wantFailures)
+				t.Errorf("after %v: %d %+v, want %d, %q, %d failures", time.Since(start), status, doc, wantStatus, wantState,
+					wantFailures)
 			}
 			return doc
 		}

@@ -56,7 +56,8 @@ func TestNewRefuses(t *testing.T) {
 		targets []sidecar.Target
 		want    string
 	}{
-		{"two probes of one label", []sidecar.Target{target(t, "a,1.2.3.4,a.test"), target(t, "a,1.2.3.5,b.test")}, `label "a"`},
+		{"two probes of one label", []sidecar.Target{target(t, "a,1.2.3.4,a.test"), target(t, "a,1.2.3.5,b.test")},
+			`label "a"`},
 		{"no interval", []sidecar.Target{{Label: "a"}}, "interval"},
 	}
 	for _, tt := range tests {

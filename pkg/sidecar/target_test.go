@@ -11,7 +11,8 @@ import (
 )
 
 func TestParseTarget(t *testing.T) {
-	base := sidecar.Target{Label: "a", Network: "udp", Server: "1.2.3.4:53", Name: "b.test.", Interval: 5 * time.Second, Type: "ANY"}
+	base := sidecar.Target{Label: "a", Network: "udp", Server: "1.2.3.4:53", Name: "b.test.", Interval: 5 * time.Second,
+		Type: "ANY"}
 	with := func(change func(*sidecar.Target)) sidecar.Target {
 		want := base
 		change(&want)
@@ -126,7 +127,8 @@ func FuzzParseTarget(f *testing.F) {
 	for _, seed := range []string{
 		"kubedns,127.0.0.1:10053,kubernetes.default.svc.cluster.local,5,SRV",
 		"a,tcp://[fe80::1%eth0]:53,b.test.,30,AAAA",
-		"a,dns.example,b.test", "a,,b.test", "a,[::1],", "a,::1,\\.", "a,1.2.3.4:,b,0,ANY", "0,::0%],", "0,,\\", "0,],", "0,tcp://[0000::0%0,",
+		"a,dns.example,b.test", "a,,b.test", "a,[::1],", "a,::1,\\.", "a,1.2.3.4:,b,0,ANY", "0,::0%],", "0,,\\", "0,],",
+		"0,tcp://[0000::0%0,",
 	} {
 		f.Add(seed)
 	}

@@ -54,7 +54,8 @@ func TestCacheTruncates(t *testing.T) {
 				t.Errorf("UDP with size %d: truncated %v, %d bytes", size, reply.Truncated, reply.Len())
 			}
 		}
-		if reply := dnstest.Exchange(t, addr, dnstest.Query("www.outside.example", dns.TypeA), true); len(reply.Answer) != records {
+		if reply := dnstest.Exchange(t, addr, dnstest.Query("www.outside.example", dns.TypeA),
+			true); len(reply.Answer) != records {
 			t.Errorf("TCP: %d records", len(reply.Answer))
 		}
 	}
@@ -82,11 +83,13 @@ func TestCacheKeepsOtherNamesOut(t *testing.T) {
 		dnstest.Exchange(t, addr, dnstest.Query("www.partner.example", dns.TypeA), false)
 		for _, name := range []string{"www.bank.example", "ns.bank.example"} {
 			want := name + ". 60 IN A 192.0.2.1"
-			if diff := dnstest.DiffRecords(t, want, withTTL(dnstest.Exchange(t, addr, dnstest.Query(name, dns.TypeA), false).Answer, 60)); diff != "" {
+			if diff := dnstest.DiffRecords(t, want, withTTL(dnstest.Exchange(t, addr, dnstest.Query(name, dns.TypeA),
+				false).Answer, 60)); diff != "" {
 				t.Error(diff)
 			}
 		}
-		if reply := dnstest.Exchange(t, addr, dnstest.Query("www.cluster.local", dns.TypeA), false); reply.Rcode != dns.RcodeNameError {
+		if reply := dnstest.Exchange(t, addr, dnstest.Query("www.cluster.local", dns.TypeA),
+			false); reply.Rcode != dns.RcodeNameError {
 			t.Errorf("a name of the zone:\n%s", reply)
 		}
 	}

@@ -29,7 +29,8 @@ func tlsServer(t *testing.T, name string, handler dns.Handler) (netip.AddrPort, 
 // Upstreams and stub servers are queried over TLS, and the name in the certificate counts.
 func TestTLS(t *testing.T) {
 	var asked atomic.Int32
-	server, roots := tlsServer(t, "dns.example.com", counting(&asked, answerWith(t, "www.outside.example. 0 IN A 192.0.2.1")))
+	server, roots := tlsServer(t, "dns.example.com",
+		counting(&asked, answerWith(t, "www.outside.example. 0 IN A 192.0.2.1")))
 	plain := dnstest.NewServer(t, answerWith(t, "www.outside.example. 0 IN A 192.0.2.9")).AddrPort()
 	for name, tt := range map[string]struct {
 		upstreams  []netip.AddrPort
@@ -37,11 +38,12 @@ func TestTLS(t *testing.T) {
 		serverName string
 		want       string
 	}{
-		"the address":          {upstreams: []netip.AddrPort{server}, want: "192.0.2.1"},
-		"the name":             {upstreams: []netip.AddrPort{server}, serverName: "dns.example.com", want: "192.0.2.1"},
-		"another name":         {upstreams: []netip.AddrPort{server}, serverName: "other.example.com"},
-		"then one without TLS": {upstreams: []netip.AddrPort{server, plain}, serverName: "other.example.com", want: "192.0.2.9"},
-		"a stub domain":        {upstreams: []netip.AddrPort{plain}, stub: true, want: "192.0.2.1"},
+		"the address":  {upstreams: []netip.AddrPort{server}, want: "192.0.2.1"},
+		"the name":     {upstreams: []netip.AddrPort{server}, serverName: "dns.example.com", want: "192.0.2.1"},
+		"another name": {upstreams: []netip.AddrPort{server}, serverName: "other.example.com"},
+		"then one without TLS": {upstreams: []netip.AddrPort{server, plain}, serverName: "other.example.com",
+			want: "192.0.2.9"},
+		"a stub domain": {upstreams: []netip.AddrPort{plain}, stub: true, want: "192.0.2.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := upstream.NewForwarder(upstream.Options{Direct: true, RootCAs: roots})

@@ -21,7 +21,8 @@ func TestUpstreamMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	f := newForwarder(t, netip.AddrPort{})
 	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f, Registerer: reg})
-	f.SetRoutes([]netip.AddrPort{silent, good}, map[string][]upstream.StubServer{"stub.example": {{Addr: stub}, {Host: "ns.example"}}})
+	f.SetRoutes([]netip.AddrPort{silent, good},
+		map[string][]upstream.StubServer{"stub.example": {{Addr: stub}, {Host: "ns.example"}}})
 	expect := func(name string, want ...string) {
 		t.Helper()
 		got := series(t, reg, name)

@@ -61,8 +61,10 @@ func ways(n int) (names []string, all []way) {
 		sm.names.Store(name, &i)
 	}
 	return names, []way{
-		{"tree", func(name string) bool { _, rest := tr.Lookup(name); return rest == "" }, func(name string, value *int) { tr.Set(name, value) }},
-		{"sync.Map", func(name string) bool { return sm.get(name) != nil }, func(name string, value *int) { sm.names.Store(name, value) }},
+		{"tree", func(name string) bool { _, rest := tr.Lookup(name); return rest == "" },
+			func(name string, value *int) { tr.Set(name, value) }},
+		{"sync.Map", func(name string) bool { return sm.get(name) != nil },
+			func(name string, value *int) { sm.names.Store(name, value) }},
 		{"locked map", func(name string) bool { return m.get(name) != nil }, m.set},
 	}
 }

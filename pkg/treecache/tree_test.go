@@ -25,7 +25,8 @@ func TestLookup(t *testing.T) {
 		absent      bool
 	}{
 		{name: "a value", query: "web.default.svc.cluster.local.", value: "web.default.svc.cluster.local."},
-		{name: "below a value", query: "_a._tcp.web.default.svc.cluster.local.", value: "web.default.svc.cluster.local.", rest: "_a._tcp"},
+		{name: "below a value", query: "_a._tcp.web.default.svc.cluster.local.", value: "web.default.svc.cluster.local.",
+			rest: "_a._tcp"},
 		{name: "only children", query: "default.svc.cluster.local."},
 		{name: "the origin", query: "cluster.local."},
 		{name: "missing leaf", query: "x.default.svc.cluster.local.", rest: "x"},
@@ -57,7 +58,8 @@ func TestLookup(t *testing.T) {
 }
 
 func TestMatch(t *testing.T) {
-	tr := tree("web.default.svc.cluster.local.", "db.default.svc.cluster.local.", "web.prod.svc.cluster.local.", "_odd.prod.svc.cluster.local.")
+	tr := tree("web.default.svc.cluster.local.", "db.default.svc.cluster.local.", "web.prod.svc.cluster.local.",
+		"_odd.prod.svc.cluster.local.")
 	tests := []struct {
 		query string
 		want  []string // value + "|" + rest
@@ -66,7 +68,8 @@ func TestMatch(t *testing.T) {
 		{"web.default.*.cluster.local.", []string{"web.default.svc.cluster.local.|"}},
 		{"web.*.*.cluster.local.", []string{"web.default.svc.cluster.local.|", "web.prod.svc.cluster.local.|"}},
 		{"*.web.default.svc.cluster.local.", []string{"web.default.svc.cluster.local.|*"}},
-		{"_a._tcp.*.default.svc.cluster.local.", []string{"db.default.svc.cluster.local.|_a._tcp", "web.default.svc.cluster.local.|_a._tcp"}},
+		{"_a._tcp.*.default.svc.cluster.local.", []string{"db.default.svc.cluster.local.|_a._tcp",
+			"web.default.svc.cluster.local.|_a._tcp"}},
 		{"x.*.prod.svc.cluster.local.", []string{"web.prod.svc.cluster.local.|x"}},
 		{"*.*.svc.cluster.local.", []string{"|*", "|*"}},
 		{"*.default.svc.cluster.local.", []string{"|*"}},

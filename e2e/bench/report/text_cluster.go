@@ -66,7 +66,8 @@ func growText(r *Results) string {
 	}
 	return strings.Join([]string{
 		"\n### A growing cluster\n", t.String(),
-		"\nAbove, an update changes one slice of 50 endpoints. Here it changes a slice of a Service of another\nsize:\n", u.String(),
+		"\nAbove, an update changes one slice of 50 endpoints. Here it changes a slice of a Service of another\nsize:\n",
+		u.String(),
 	}, "\n")
 }
 

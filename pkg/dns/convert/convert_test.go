@@ -79,7 +79,8 @@ func TestService(t *testing.T) {
 		},
 		{
 			name: "what is no address is skipped, a duplicate too",
-			spec: corev1.ServiceSpec{ClusterIP: "bogus", ClusterIPs: []string{"bogus", "10.0.0.300", "fe80::1%eth0", "10.0.0.1", "10.0.0.1"}},
+			spec: corev1.ServiceSpec{ClusterIP: "bogus",
+				ClusterIPs: []string{"bogus", "10.0.0.300", "fe80::1%eth0", "10.0.0.1", "10.0.0.1"}},
 			want: kubedns.Service{ClusterIPs: ips("10.0.0.1")},
 		},
 		{
@@ -99,7 +100,8 @@ func TestService(t *testing.T) {
 		},
 		{
 			name: "external name, rest ignored",
-			spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "www.example.com", ClusterIP: "10.0.0.1", Ports: ports},
+			spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "www.example.com",
+				ClusterIP: "10.0.0.1", Ports: ports},
 			want: kubedns.Service{ExternalName: "www.example.com"},
 		},
 		{

@@ -161,7 +161,8 @@ var sliceCases = []sliceCase{
 func TestSlice(t *testing.T) {
 	for _, tt := range sliceCases {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &discoveryv1.EndpointSlice{ObjectMeta: meta(tt.labels, nil), AddressType: discoveryv1.AddressType(tt.addressType)}
+			s := &discoveryv1.EndpointSlice{ObjectMeta: meta(tt.labels, nil),
+				AddressType: discoveryv1.AddressType(tt.addressType)}
 			for _, e := range tt.endpoints {
 				s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{
 					Addresses: e.addresses, Hostname: e.hostname, Conditions: discoveryv1.EndpointConditions{Ready: e.ready},

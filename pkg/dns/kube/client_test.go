@@ -34,7 +34,8 @@ func TestNewClientErrors(t *testing.T) {
 		want []string
 	}{
 		{"nowhere", kube.ClientOptions{}, []string{"not in a cluster", "--kubecfg-file", "--kube-master-url"}},
-		{"kubeconfig missing", kube.ClientOptions{Kubeconfig: filepath.Join(dir, "none")}, []string{"--kubecfg-file=", "none", "no such file"}},
+		{"kubeconfig missing", kube.ClientOptions{Kubeconfig: filepath.Join(dir, "none")},
+			[]string{"--kubecfg-file=", "none", "no such file"}},
 		{"kubeconfig broken", kube.ClientOptions{Kubeconfig: broken}, []string{"--kubecfg-file=", "broken"}},
 		{"no URL", kube.ClientOptions{MasterURL: "http://a b"}, []string{"a b"}},
 	}
@@ -173,20 +174,24 @@ func TestDeadConnection(t *testing.T) {
 	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"))
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(api, w, r) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		serve(api, w, r)
+	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close) // after the path
 	path := newPath(t, server.Listener.Addr().String())
 	// client-go shares connections of clients with the same settings. The other one
 	// makes sure that this one has pings of its own.
-	runUntil(t, clientOf(t, server, "https://"+path.listener.Addr().String(), `, "disable-compression": true`), func(z *kubedns.Zone, s kube.Status) bool {
-		if z.HasSynced() && s.Trouble() == "" && !path.lost.Load() {
-			path.lost.Store(true)
-			api.put(clusterIP("web", "10.0.0.2"))
-		}
-		return path.lost.Load() && z.Generation() > 1
-	})
+	runUntil(t, clientOf(t, server, "https://"+path.listener.Addr().String(), `, "disable-compression": true`),
+		func(z *kubedns.Zone, s kube.Status) bool {
+			if z.HasSynced() && s.Trouble() == "" && !path.lost.Load() {
+				path.lost.Store(true)
+				api.put(clusterIP("web", "10.0.0.2"))
+			}
+			return path.lost.Load() && z.Generation() > 1
+		})
 }
 
 // serve answers a request over HTTP with the fake's reply.

@@ -36,7 +36,8 @@ func TestLocation(t *testing.T) {
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		r.zone.SetFederations(map[string]string{"east": "example.com"})
 		for range 3 {
-			if got, err := redirect(t.Context(), r.zone); err == nil || !strings.Contains(err.Error(), "topology.kubernetes.io/zone") {
+			if got, err := redirect(t.Context(), r.zone); err == nil ||
+				!strings.Contains(err.Error(), "topology.kubernetes.io/zone") {
 				t.Errorf("without labels: %q, %v; want an error that names them", got, err)
 			}
 		}

@@ -148,7 +148,8 @@ func testMemoryOfList(t *testing.T, w wire, o kruntime.Object, kind string) {
 			t.Fatal(err)
 		}
 		body.item = append(binary.AppendUvarint([]byte{2<<3 | 2}, uint64(len(b))), b...)
-		typed := &kruntime.TypeMeta{APIVersion: o.GetObjectKind().GroupVersionKind().GroupVersion().String(), Kind: kind + "List"}
+		typed := &kruntime.TypeMeta{APIVersion: o.GetObjectKind().GroupVersionKind().GroupVersion().String(), Kind: kind +
+			"List"}
 		meta, err := typed.Marshal()
 		if err != nil {
 			t.Fatal(err)

@@ -17,7 +17,8 @@ func meta0(name string) metav1.ObjectMeta {
 }
 
 func newService(name string, spec corev1.ServiceSpec) *corev1.Service {
-	return &corev1.Service{TypeMeta: metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}, ObjectMeta: meta0(name), Spec: spec}
+	return &corev1.Service{TypeMeta: metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}, ObjectMeta: meta0(name),
+		Spec: spec}
 }
 
 func clusterIP(name, ip string) *corev1.Service {

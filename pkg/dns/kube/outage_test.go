@@ -28,14 +28,17 @@ func TestOutage(t *testing.T) {
 		{"connections are cut", func(a *fakeAPI) { a.fail = io.ErrUnexpectedEOF }, listwatch.ConnectionLost},
 		{"connections are reset", func(a *fakeAPI) { a.fail = dial(syscall.ECONNRESET) }, listwatch.ConnectionLost},
 		{"packets are dropped", func(a *fakeAPI) { a.fail = dial(context.DeadlineExceeded) }, listwatch.Timeout},
-		{"the pings of HTTP/2", func(a *fakeAPI) { a.fail = errors.New("http2: client connection lost") }, listwatch.ConnectionLost},
+		{"the pings of HTTP/2", func(a *fakeAPI) { a.fail = errors.New("http2: client connection lost") },
+			listwatch.ConnectionLost},
 		{"GOAWAY", func(a *fakeAPI) {
 			a.fail = errors.New("http2: server sent GOAWAY and closed the connection; ErrCode=NO_ERROR")
 		}, listwatch.ConnectionLost},
 		{"a proxy that hangs", func(a *fakeAPI) { a.hangs = true }, listwatch.Timeout},
 		{"a proxy with a page of its own", func(a *fakeAPI) { a.page = "<html>sign in</html>" }, listwatch.Other},
-		{"a proxy that answers 503", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 503, 503 }, listwatch.ServerError},
-		{"a proxy that answers 404", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 404, 404 }, listwatch.NotFound},
+		{"a proxy that answers 503", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 503, 503 },
+			listwatch.ServerError},
+		{"a proxy that answers 404", func(a *fakeAPI) { a.refuse[servicesPath], a.refuse[slicesPath] = 404, 404 },
+			listwatch.NotFound},
 		{"watches are closed at once", func(a *fakeAPI) { a.closes = true }, listwatch.ConnectionLost},
 	}
 	for _, tt := range tests {
@@ -53,7 +56,8 @@ func TestOutage(t *testing.T) {
 					for range 30 { // at any moment
 						time.Sleep(2 * time.Minute)
 						status := r.src.Status()
-						if status.Problem == nil || status.Problem.Reason != tt.want || !strings.Contains(status.Trouble(), string(tt.want)) {
+						if status.Problem == nil || status.Problem.Reason != tt.want ||
+							!strings.Contains(status.Trouble(), string(tt.want)) {
 							t.Fatalf("Problem = %+v, Trouble = %q, want %s", status.Problem, status.Trouble(), tt.want)
 						}
 						if got := status.Confirmed(); got.After(lost) {
@@ -124,7 +128,8 @@ func TestShortWatches(t *testing.T) {
 			t.Errorf("%d watches in ten minutes, want a pause of up to 10 s between them", n)
 		}
 		r.want("db", "10.1.0.1 10.1.0.2")
-		if got, opened := r.metric("kubedns_api_errors_total", "resource=endpoints", "reason=connection_lost"), r.metric("kubedns_api_watches_total", "resource=endpoints"); got < 60 || opened < 60 {
+		if got, opened := r.metric("kubedns_api_errors_total", "resource=endpoints", "reason=connection_lost"),
+			r.metric("kubedns_api_watches_total", "resource=endpoints"); got < 60 || opened < 60 {
 			t.Errorf("%v errors and %v watches counted", got, opened)
 		}
 		if n := r.log.lines("WARN", "was closed within"); n < 9 || n > 12 {
@@ -205,7 +210,8 @@ func TestAuditOfLaggingCache(t *testing.T) {
 	for role, path := range map[string]string{"services": servicesPath, "endpoints": slicesPath} {
 		t.Run(role, func(t *testing.T) {
 			api := newFakeAPI("36")
-			api.put(clusterIP("web", "10.0.0.1"), clusterIP("db", "10.0.0.2"), slice("web", "a", "10.1.0.1"), slice("db", "a", "10.1.0.2"))
+			api.put(clusterIP("web", "10.0.0.1"), clusterIP("db", "10.0.0.2"), slice("web", "a", "10.1.0.1"),
+				slice("db", "a", "10.1.0.2"))
 			api.metadata.editCache = true
 			api.metadata.edit = func(listed string, list *metav1.PartialObjectMetadataList) {
 				if listed == path {

@@ -34,7 +34,8 @@ func (r *rig) programming() (n uint64, seconds float64) {
 	for _, f := range families {
 		if f.GetName() == "kubedns_dns_programming_duration_seconds" {
 			for _, m := range f.GetMetric() {
-				if l := m.GetLabel(); len(l) != 1 || l[0].GetName() != "service_kind" || l[0].GetValue() != "headless_with_selector" {
+				if l := m.GetLabel(); len(l) != 1 || l[0].GetName() != "service_kind" ||
+					l[0].GetValue() != "headless_with_selector" {
 					r.t.Errorf("labels = %v", l)
 				}
 				n, seconds = m.GetHistogram().GetSampleCount(), m.GetHistogram().GetSampleSum()
@@ -59,9 +60,12 @@ func TestProgrammingDuration(t *testing.T) {
 		{"slices", "36", false, nil, slices},
 		{"slices in JSON", "36", true, nil, slices},
 		{"slices in pages", "30", false, nil, slices},
-		{"beta slices", "20", false, map[string]int{slicesPath: 404}, func(service, ip string) kruntime.Object { return betaSlice(service, "a", ip) }},
-		{"Endpoints", "36", false, map[string]int{slicesPath: 403}, func(service, ip string) kruntime.Object { return endpoints(service, ip) }},
-		{"Endpoints in JSON", "36", true, map[string]int{slicesPath: 403}, func(service, ip string) kruntime.Object { return endpoints(service, ip) }},
+		{"beta slices", "20", false, map[string]int{slicesPath: 404},
+			func(service, ip string) kruntime.Object { return betaSlice(service, "a", ip) }},
+		{"Endpoints", "36", false, map[string]int{slicesPath: 403},
+			func(service, ip string) kruntime.Object { return endpoints(service, ip) }},
+		{"Endpoints in JSON", "36", true, map[string]int{slicesPath: 403},
+			func(service, ip string) kruntime.Object { return endpoints(service, ip) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -98,7 +98,8 @@ func TestConnectionReasons(t *testing.T) {
 			name: "certificate for another name", want: listwatch.CertificateName, wantAdvice: "--kube-master-url",
 			cert: func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.test"} },
 		},
-		{name: "authority not known", by: unknown, cert: good, want: listwatch.CertificateAuthority, wantAdvice: "certificate-authority"},
+		{name: "authority not known", by: unknown, cert: good, want: listwatch.CertificateAuthority,
+			wantAdvice: "certificate-authority"},
 		{
 			name: "certificate expired", want: listwatch.CertificateExpired, wantAdvice: "clock",
 			cert: func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
@@ -146,7 +147,8 @@ func TestConnectionReasons(t *testing.T) {
 				server.URL = fmt.Sprintf(tt.url, server.Listener.Addr())
 			}
 			got := problemWith(t, server.URL, known.pem)
-			if got.Reason != tt.want || !strings.Contains(got.Advice, tt.wantAdvice) || (tt.wantAdvice == "") != (got.Advice == "") {
+			if got.Reason != tt.want || !strings.Contains(got.Advice, tt.wantAdvice) ||
+				(tt.wantAdvice == "") != (got.Advice == "") {
 				t.Errorf("problem %+v; want %s and advice with %q", got, tt.want, tt.wantAdvice)
 			}
 		})
@@ -202,7 +204,8 @@ func TestReasonOf(t *testing.T) {
 		{"refused", dial(syscall.ECONNREFUSED), listwatch.ConnectionRefused},
 		{"no route", dial(syscall.EHOSTUNREACH), listwatch.Unreachable},
 		{"no network", dial(syscall.ENETUNREACH), listwatch.Unreachable},
-		{"no such name", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), listwatch.NameResolution},
+		{"no such name", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}),
+			listwatch.NameResolution},
 		{"deadline", get(context.DeadlineExceeded), listwatch.Timeout},
 		{"reset", get(syscall.ECONNRESET), listwatch.ConnectionLost},
 		{"end of file", get(io.EOF), listwatch.ConnectionLost},
@@ -210,7 +213,8 @@ func TestReasonOf(t *testing.T) {
 		{"certificate of a later kind", get(errors.New("x509: something new")), listwatch.CertificateInvalid},
 		{"HTTP/2 alone", get(errors.New("remote error: tls: no application protocol")), listwatch.Protocol},
 		{"no common cipher", get(errors.New("remote error: tls: handshake failure")), listwatch.Protocol},
-		{"client certificate expired", get(errors.New("remote error: tls: expired certificate")), listwatch.ClientCertificate},
+		{"client certificate expired", get(errors.New("remote error: tls: expired certificate")),
+			listwatch.ClientCertificate},
 		{"plugin fails", get(errors.New("getting credentials: exec: executable aws not found")), listwatch.Credentials},
 		{"unknown", errors.New("something else"), listwatch.Other},
 	}

@@ -120,7 +120,8 @@ func TestWatchReaderErrors(t *testing.T) {
 		{"one event", string(good), 1, "EOF"},
 		{"a bookmark", string(good) + string(frames(t, watch.Bookmark, progress(slicesPath, 7))), 2, "EOF"},
 		{"an error", string(good) + string(frames(t, watch.Error, statusObject(410))), 1, "the fake says 410"},
-		{"another version of the API", string(frames(t, watch.Added, betaSlice("web", "a", "10.1.0.1"))), 0, "another kind of object"},
+		{"another version of the API", string(frames(t, watch.Added, betaSlice("web", "a", "10.1.0.1"))), 0,
+			"another kind of object"},
 		{"another kind", string(frames(t, watch.Added, clusterIP("web", "10.0.0.1"))), 0, "another kind of object"},
 		{"an unknown event", string(frames(t, "MOVED", slice("web", "a"))), 1, "EOF"},
 		{"cut off", string(good[:len(good)-1]), 0, "unexpected EOF"},
@@ -204,9 +205,11 @@ func pick(r *rand.Rand, texts ...string) string { return texts[r.IntN(len(texts)
 
 func randomMeta(r *rand.Rand) metav1.ObjectMeta {
 	m := metav1.ObjectMeta{
-		Name: pick(r, "web-abcde", "web", "db-0", "Straße"), GenerateName: pick(r, "", "web-"), Namespace: pick(r, "shop", "", "kube-system"),
-		UID: types.UID(pick(r, "", "5f0c9c1e-8d4f-4a52-9c11-0d9d5d0d6c3e")), ResourceVersion: pick(r, "", "1", "18446744073709551615"),
-		Generation: r.Int64N(3) - 1, Finalizers: few(r, 2, func() string { return "f" }),
+		Name: pick(r, "web-abcde", "web", "db-0", "Straße"), GenerateName: pick(r, "", "web-"),
+		Namespace:       pick(r, "shop", "", "kube-system"),
+		UID:             types.UID(pick(r, "", "5f0c9c1e-8d4f-4a52-9c11-0d9d5d0d6c3e")),
+		ResourceVersion: pick(r, "", "1", "18446744073709551615"),
+		Generation:      r.Int64N(3) - 1, Finalizers: few(r, 2, func() string { return "f" }),
 		Annotations: map[string]string{"endpoints.kubernetes.io/last-change-trigger-time": "2026-01-02T03:04:05Z"},
 		OwnerReferences: few(r, 1, func() metav1.OwnerReference {
 			return metav1.OwnerReference{Kind: "Service", Name: "web", UID: "u", Controller: some(r, true, false)}
@@ -217,7 +220,8 @@ func randomMeta(r *rand.Rand) metav1.ObjectMeta {
 		DeletionGracePeriodSeconds: some(r, int64(0), int64(30)),
 	}
 	if r.IntN(5) > 0 {
-		m.Labels = map[string]string{"endpointslice.kubernetes.io/managed-by": "c", "a": "", "service.kubernetes.io/headless": ""}
+		m.Labels = map[string]string{"endpointslice.kubernetes.io/managed-by": "c", "a": "",
+			"service.kubernetes.io/headless": ""}
 		m.Labels["kubernetes.io/service-name"] = pick(r, "web", "web-", "db", "", "web-abcde", "longer-than-any-name")
 	}
 	return m
@@ -225,20 +229,25 @@ func randomMeta(r *rand.Rand) metav1.ObjectMeta {
 
 func randomAddresses(r *rand.Rand) []string {
 	return few(r, 3, func() string {
-		return pick(r, fmt.Sprintf("10.%d.%d.%d", r.IntN(300), r.IntN(256), r.IntN(256)), "2001:db8::"+fmt.Sprint(r.IntN(999)),
-			"::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.010", "10.0.0", "1.2.3.4.5", "", ".1.2.3", "1..2.3", "1.2.3.", "00.0.0.0", "www.example.com", "1.2.3.4 ", "0.0.0.0")
+		return pick(r, fmt.Sprintf("10.%d.%d.%d", r.IntN(300), r.IntN(256), r.IntN(256)),
+			"2001:db8::"+fmt.Sprint(r.IntN(999)),
+			"::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.010", "10.0.0", "1.2.3.4.5", "", ".1.2.3", "1..2.3", "1.2.3.", "00.0.0.0",
+			"www.example.com", "1.2.3.4 ", "0.0.0.0")
 	})
 }
 
-var hostnames = []string{"", "web-0", "web-1", "web-10", "Web-2", "wéb", "\xff", "a-rather-long-hostname-that-no-estimate-is-good-for"}
+var hostnames = []string{"", "web-0", "web-1", "web-10", "Web-2", "wéb", "\xff",
+	"a-rather-long-hostname-that-no-estimate-is-good-for"}
 
 func randomSlice(r *rand.Rand) *discoveryv1.EndpointSlice {
-	s := &discoveryv1.EndpointSlice{ObjectMeta: randomMeta(r), AddressType: discoveryv1.AddressType(pick(r, "IPv4", "IPv4", "IPv6", "FQDN", ""))}
+	s := &discoveryv1.EndpointSlice{ObjectMeta: randomMeta(r),
+		AddressType: discoveryv1.AddressType(pick(r, "IPv4", "IPv4", "IPv6", "FQDN", ""))}
 	s.APIVersion, s.Kind = "discovery.k8s.io/v1", "EndpointSlice"
 	s.Endpoints = few(r, 20, func() discoveryv1.Endpoint {
 		e := discoveryv1.Endpoint{
 			Addresses: randomAddresses(r), Hostname: some(r, hostnames...), NodeName: some(r, "node-1"), Zone: some(r, "z1", ""),
-			Conditions: discoveryv1.EndpointConditions{Ready: some(r, true, false), Serving: some(r, true, false), Terminating: some(r, true, false)},
+			Conditions: discoveryv1.EndpointConditions{Ready: some(r, true, false), Serving: some(r, true, false),
+				Terminating: some(r, true, false)},
 		}
 		if r.IntN(2) == 0 {
 			e.DeprecatedTopology = map[string]string{"topology.kubernetes.io/zone": "z1", "": ""}
@@ -259,12 +268,14 @@ func randomSlice(r *rand.Rand) *discoveryv1.EndpointSlice {
 }
 
 func toBeta(v1 *discoveryv1.EndpointSlice) *discoveryv1beta1.EndpointSlice {
-	s := &discoveryv1beta1.EndpointSlice{ObjectMeta: v1.ObjectMeta, AddressType: discoveryv1beta1.AddressType(v1.AddressType)}
+	s := &discoveryv1beta1.EndpointSlice{ObjectMeta: v1.ObjectMeta,
+		AddressType: discoveryv1beta1.AddressType(v1.AddressType)}
 	s.APIVersion, s.Kind = "discovery.k8s.io/v1beta1", "EndpointSlice"
 	for _, e := range v1.Endpoints {
 		s.Endpoints = append(s.Endpoints, discoveryv1beta1.Endpoint{
-			Addresses: e.Addresses, Conditions: discoveryv1beta1.EndpointConditions(e.Conditions), Hostname: e.Hostname, TargetRef: e.TargetRef,
-			Topology: e.DeprecatedTopology, NodeName: e.NodeName,
+			Addresses: e.Addresses, Conditions: discoveryv1beta1.EndpointConditions(e.Conditions), Hostname: e.Hostname,
+			TargetRef: e.TargetRef,
+			Topology:  e.DeprecatedTopology, NodeName: e.NodeName,
 		})
 		if e.Hints != nil {
 			s.Endpoints[len(s.Endpoints)-1].Hints = &discoveryv1beta1.EndpointHints{ForZones: []discoveryv1beta1.ForZone{{Name: "z1"}}}

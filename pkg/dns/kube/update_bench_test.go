@@ -35,8 +35,9 @@ func BenchmarkUpdate(b *testing.B) {
 		s := slice("web", "abcde")
 		s.UID, s.ResourceVersion = "5f0c9c1e-8d4f-4a52-9c11-0d9d5d0d6c3e", fmt.Sprint(1_000_000+i)
 		s.ManagedFields = []metav1.ManagedFieldsEntry{{
-			Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "discovery.k8s.io/v1",
-			FieldsV1: metav1.NewFieldsV1(`{"f:addressType":{},"f:endpoints":{},"f:metadata":{"f:labels":{"f:kubernetes.io/service-name":{}}},"f:ports":{}}`),
+			Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate,
+			APIVersion: "discovery.k8s.io/v1",
+			FieldsV1:   metav1.NewFieldsV1(`{"f:addressType":{},"f:endpoints":{},"f:metadata":{"f:labels":{"f:kubernetes.io/service-name":{}}},"f:ports":{}}`),
 		}}
 		for j := range 50 {
 			ip := fmt.Sprintf("10.1.0.%d", j)
@@ -44,7 +45,8 @@ func BenchmarkUpdate(b *testing.B) {
 				ip = fmt.Sprintf("10.2.0.%d", i)
 			}
 			s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{
-				Addresses: []string{ip}, Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true), Terminating: new(false)},
+				Addresses: []string{ip}, Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true),
+					Terminating: new(false)},
 			})
 		}
 		s.Ports = []discoveryv1.EndpointPort{{Name: new("http"), Port: new(int32(80))}}

@@ -33,7 +33,8 @@ func TestResourceRefusedLater(t *testing.T) {
 		put         func(ip string) kruntime.Object
 	}{
 		{"slices", "36", nil, slicesPath, "endpoints", func(ip string) kruntime.Object { return slice("db", "a", ip) }},
-		{"slices in pages", "30", nil, slicesPath, "endpoints", func(ip string) kruntime.Object { return slice("db", "a", ip) }},
+		{"slices in pages", "30", nil, slicesPath, "endpoints",
+			func(ip string) kruntime.Object { return slice("db", "a", ip) }},
 		{
 			"beta slices", "20", map[string]int{slicesPath: 404}, betaSlicesPath, "endpoints",
 			func(ip string) kruntime.Object { return betaSlice("db", "a", ip) },
@@ -63,7 +64,8 @@ func TestResourceRefusedLater(t *testing.T) {
 					if api.page != "" {
 						reason = "neither Kubernetes protobuf nor JSON"
 					}
-					if got := r.src.Status().Trouble(); !strings.Contains(got, "no changes of "+tt.role+" since") || !strings.Contains(got, reason) {
+					if got := r.src.Status().Trouble(); !strings.Contains(got, "no changes of "+tt.role+" since") ||
+						!strings.Contains(got, reason) {
 						t.Errorf("Trouble = %q, want %s and %q", got, tt.role, reason)
 					}
 					if got := r.metric("kubedns_api_watch_connected", "resource="+tt.role); got != 0 {
@@ -117,7 +119,8 @@ func TestRestoredEndpoints(t *testing.T) {
 		refused     map[string]int
 		object      func(ip string) kruntime.Object
 	}{
-		{"beta slices", "20", map[string]int{slicesPath: 404}, func(ip string) kruntime.Object { return betaSlice("db", "a", ip) }},
+		{"beta slices", "20", map[string]int{slicesPath: 404},
+			func(ip string) kruntime.Object { return betaSlice("db", "a", ip) }},
 		{"Endpoints", "36", map[string]int{slicesPath: 403}, func(ip string) kruntime.Object { return endpoints("db", ip) }},
 	}
 	for _, tt := range tests {

@@ -149,8 +149,10 @@ func TestDecodeHostile(t *testing.T) {
 			"a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 1000) + "]",
 			"the aliases (*name) of this document add more than 8 MiB to it",
 		},
-		{"a mapping that merges itself", "a: &a {<<: *a}", "hostile:1: this is not right YAML: anchor 'a' value contains itself"},
-		{"deep aliases", "a: &a " + strings.Repeat("[", 6000) + strings.Repeat("]", 6000) + "\nb: " + strings.Repeat("[", 6000) + "*a" + strings.Repeat("]", 6000), "exceeded max depth"},
+		{"a mapping that merges itself", "a: &a {<<: *a}",
+			"hostile:1: this is not right YAML: anchor 'a' value contains itself"},
+		{"deep aliases", "a: &a " + strings.Repeat("[", 6000) + strings.Repeat("]", 6000) + "\nb: " +
+			strings.Repeat("[", 6000) + "*a" + strings.Repeat("]", 6000), "exceeded max depth"},
 		{"an alias to itself", "a: &a [*a]", "anchor 'a' value contains itself"},
 		{"an endless key", "? " + strings.Repeat("k", 1<<20), "kind is missing"},
 	}

@@ -33,8 +33,10 @@ func TestMergeAndApply(t *testing.T) {
 	}
 	const service = "--- {apiVersion: v1, kind: Service, metadata: {name: %s}, spec: {clusterIP: None}}\n"
 	const endpoints = "--- {apiVersion: v1, kind: Endpoints, metadata: {name: %s}}\n"
-	const slice = "--- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {name: %s, labels: {kubernetes.io/service-name: %s}}}\n"
-	const fqdn = "--- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: FQDN, metadata: {name: %s, labels: {kubernetes.io/service-name: %s}}}\n"
+	const slice = "--- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {name: %s, " +
+		"labels: {kubernetes.io/service-name: %s}}}\n"
+	const fqdn = "--- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: FQDN, metadata: {name: %s, " +
+		"labels: {kubernetes.io/service-name: %s}}}\n"
 	a := decode("a.yaml", fmt.Sprintf(service+service+endpoints, "web", "db", "db"))
 	b := decode("b.yaml", fmt.Sprintf(service+slice, "web", "db-1", "db"))
 	c := decode("c.yaml", fmt.Sprintf(endpoints+slice+fqdn, "web", "web", "mail", "web", "web"))
@@ -74,8 +76,10 @@ func TestMergeAndApply(t *testing.T) {
 }
 
 func TestMergeLocation(t *testing.T) {
-	const node = "--- {apiVersion: v1, kind: Node, metadata: {name: %s, labels: {topology.kubernetes.io/zone: %s, topology.kubernetes.io/region: r}}}\n"
-	o, err := Decode("nodes.yaml", fmt.Appendf(nil, node+node+"--- {apiVersion: v1, kind: Node, metadata: {name: a}}", "c", "z1", "b", "z2"))
+	const node = "--- {apiVersion: v1, kind: Node, metadata: {name: %s, labels: {topology.kubernetes.io/zone: %s, " +
+		"topology.kubernetes.io/region: r}}}\n"
+	o, err := Decode("nodes.yaml", fmt.Appendf(nil, node+node+"--- {apiVersion: v1, kind: Node, metadata: {name: a}}", "c",
+		"z1", "b", "z2"))
 	if err != nil {
 		t.Fatal(err)
 	}

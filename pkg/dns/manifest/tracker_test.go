@@ -50,7 +50,8 @@ func (d *disk) look(step string, wantChanged, wantUnsettled bool) {
 	d.t.Helper()
 	changed, unsettled, err := d.tracker.look(d.now, false)
 	if err != nil || changed != wantChanged || unsettled != wantUnsettled {
-		d.t.Errorf("%s: got changed %v, unsettled %v, error %v; want %v, %v", step, changed, unsettled, err, wantChanged, wantUnsettled)
+		d.t.Errorf("%s: got changed %v, unsettled %v, error %v; want %v, %v", step, changed, unsettled, err, wantChanged,
+			wantUnsettled)
 	}
 }
 

@@ -62,7 +62,8 @@ func (l *logBuffer) String() string {
 }
 
 // onDisk runs a keeper of a zone that is synced, on a disk that may be stuck.
-func onDisk(t *testing.T, stuck bool, test func(d *disk, k *Keeper, stop func(), stopped <-chan struct{}, log *logBuffer)) {
+func onDisk(t *testing.T, stuck bool, test func(d *disk, k *Keeper, stop func(), stopped <-chan struct{},
+	log *logBuffer)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
@@ -107,7 +108,8 @@ func TestKeeperOnAStuckDisk(t *testing.T) {
 	onDisk(t, true, func(d *disk, k *Keeper, stop func(), stopped <-chan struct{}, log *logBuffer) {
 		for n := range byte(100) {
 			setAddr(k.Zone, n)
-			a, err := k.Zone.Records(t.Context(), backend.Query{Name: "web.ns.svc.cluster.local.", Type: backend.TypeA, Limit: 1})
+			a, err := k.Zone.Records(t.Context(), backend.Query{Name: "web.ns.svc.cluster.local.", Type: backend.TypeA,
+				Limit: 1})
 			if err != nil || len(a.Records) != 1 || a.Records[0].Addr.As4()[3] != n {
 				t.Fatalf("got %v, %v while a write hangs, want address %d", a.Records, err, n)
 			}

@@ -27,14 +27,18 @@ func fill(z *kubedns.Zone) {
 	key := func(name string) kubedns.Key { return kubedns.Key{Namespace: "ns", Name: name} }
 	port := func(name string, n uint16) kubedns.Port { return kubedns.Port{Name: name, Protocol: "tcp", Number: n} }
 	addr := netip.MustParseAddr
-	z.SetService(kubedns.Service{Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1"), addr("fd00::1")}, Ports: []kubedns.Port{port("http", 80)}})
+	z.SetService(kubedns.Service{Key: key("web"), ClusterIPs: []netip.Addr{addr("10.0.0.1"), addr("fd00::1")},
+		Ports: []kubedns.Port{port("http", 80)}})
 	z.SetEndpoints(kubedns.Endpoints{Key: key("web-1"), Service: "web", AnyReady: true})
 	z.SetService(kubedns.Service{Key: key("ext"), ExternalName: "a.example"})
 	z.SetService(kubedns.Service{Key: key("num"), ExternalName: "192.0.2.1"})
 	z.SetService(kubedns.Service{Key: key("set"), Headless: true})
 	z.SetEndpoints(kubedns.Endpoints{Key: key("set-1"), Service: "set", AnyReady: true, Subsets: []kubedns.Subset{
-		{Ports: []kubedns.Port{port("peer", 1), port("api", 2)}, Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.1"), Hostname: "a", Ready: true}, {Addr: addr("fd00:1::1"), Hostname: "a", Ready: true}}},
-		{Ports: []kubedns.Port{port("peer", 3)}, Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.2"), Ready: true}, {Addr: addr("10.1.0.3"), Ready: false}}},
+		{Ports: []kubedns.Port{port("peer", 1), port("api", 2)},
+			Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.1"), Hostname: "a", Ready: true},
+				{Addr: addr("fd00:1::1"), Hostname: "a", Ready: true}}},
+		{Ports: []kubedns.Port{port("peer", 3)}, Endpoints: []kubedns.Endpoint{{Addr: addr("10.1.0.2"), Ready: true},
+			{Addr: addr("10.1.0.3"), Ready: false}}},
 	}})
 	z.Publish()
 }
@@ -87,7 +91,8 @@ func BenchmarkEncode(b *testing.B) {
 		z.SetService(kubedns.Service{Key: key, Headless: true})
 		sub := kubedns.Subset{Ports: []kubedns.Port{{Name: "http", Protocol: "tcp", Number: 80}}}
 		for n := range 50 {
-			sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(n)}), Ready: true})
+			sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i),
+				byte(n)}), Ready: true})
 		}
 		z.SetEndpoints(kubedns.Endpoints{Key: key, Service: key.Name, AnyReady: true, Subsets: []kubedns.Subset{sub}})
 	}
@@ -218,30 +223,34 @@ func TestKeeper(t *testing.T) {
 
 		// Too old for endpoints, then too old for all.
 		z = kubedns.NewZone(kubedns.Options{})
-		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
-			time.Sleep(time.Second)
-			if got := z.Status(); got != backend.Stale {
-				t.Errorf("status %v when the source fails", got)
-			}
-			time.Sleep(2 * time.Hour)
-			if _, err := z.Records(t.Context(), backend.Query{Name: "set.ns.svc." + domain, Type: backend.TypeA, Limit: 100}); err == nil {
-				t.Error("endpoints of two hours ago")
-			}
-			if a, err := z.Records(t.Context(), backend.Query{Name: "num.ns.svc." + domain, Type: backend.TypeA, Limit: 100}); err != nil || len(a.Records) != 1 {
-				t.Errorf("%v, %v", a.Records, err)
-			}
-			time.Sleep(24 * time.Hour)
-			if got := z.Status(); got != backend.NotReady {
-				t.Errorf("status %v after a day", got)
-			}
-		})
+		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }},
+			func(*snapshot.Keeper) {
+				time.Sleep(time.Second)
+				if got := z.Status(); got != backend.Stale {
+					t.Errorf("status %v when the source fails", got)
+				}
+				time.Sleep(2 * time.Hour)
+				if _, err := z.Records(t.Context(), backend.Query{Name: "set.ns.svc." + domain, Type: backend.TypeA,
+					Limit: 100}); err == nil {
+					t.Error("endpoints of two hours ago")
+				}
+				if a, err := z.Records(t.Context(), backend.Query{Name: "num.ns.svc." + domain, Type: backend.TypeA,
+					Limit: 100}); err != nil || len(a.Records) != 1 {
+					t.Errorf("%v, %v", a.Records, err)
+				}
+				time.Sleep(24 * time.Hour)
+				if got := z.Status(); got != backend.NotReady {
+					t.Errorf("status %v after a day", got)
+				}
+			})
 		z = kubedns.NewZone(kubedns.Options{})
-		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
-			time.Sleep(time.Second)
-			if got := z.Status(); got != backend.NotReady {
-				t.Errorf("status %v with a file of yesterday", got)
-			}
-		})
+		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }},
+			func(*snapshot.Keeper) {
+				time.Sleep(time.Second)
+				if got := z.Status(); got != backend.NotReady {
+					t.Errorf("status %v with a file of yesterday", got)
+				}
+			})
 	})
 }
 
@@ -249,7 +258,8 @@ func TestKeeper(t *testing.T) {
 func TestKeeperIgnoresTheFuture(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "snapshot")
 	synctest.Test(t, func(t *testing.T) {
-		for ahead, want := range map[time.Duration]backend.Status{30 * time.Second: backend.Stale, time.Hour: backend.NotReady} {
+		for ahead, want := range map[time.Duration]backend.Status{30 * time.Second: backend.Stale,
+			time.Hour: backend.NotReady} {
 			if err := os.WriteFile(path, encoded(t), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -258,12 +268,13 @@ func TestKeeperIgnoresTheFuture(t *testing.T) {
 				t.Fatal(err)
 			}
 			z := kubedns.NewZone(kubedns.Options{})
-			keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }}, func(*snapshot.Keeper) {
-				time.Sleep(time.Second)
-				if got := z.Status(); got != want {
-					t.Errorf("%v ahead: status %v, want %v", ahead, got, want)
-				}
-			})
+			keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }},
+				func(*snapshot.Keeper) {
+					time.Sleep(time.Second)
+					if got := z.Status(); got != want {
+						t.Errorf("%v ahead: status %v, want %v", ahead, got, want)
+					}
+				})
 		}
 	})
 }
@@ -278,7 +289,8 @@ func TestKeeperBoundsItsWrites(t *testing.T) {
 				z := kubedns.NewZone(kubedns.Options{})
 				set := func(n, to int) {
 					key := kubedns.Key{Namespace: "ns", Name: fmt.Sprintf("web-%d", n)}
-					z.SetService(kubedns.Service{Key: key, ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(to), byte(n >> 8), byte(n)})}})
+					z.SetService(kubedns.Service{Key: key,
+						ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(to), byte(n >> 8), byte(n)})}})
 				}
 				for i := range services {
 					set(i, 0)
@@ -299,7 +311,8 @@ func TestKeeperBoundsItsWrites(t *testing.T) {
 							last = head
 							writes++
 							bytes += int64(len(data))
-						} else if info, err := os.Stat(path); err != nil || !strings.Contains(head, info.ModTime().UTC().Format(time.RFC3339)) {
+						} else if info, err := os.Stat(path); err != nil ||
+							!strings.Contains(head, info.ModTime().UTC().Format(time.RFC3339)) {
 							t.Fatalf("confirmed at %v without a write: %s, %v", info.ModTime(), head, err)
 						}
 						set(0, i)
@@ -321,14 +334,19 @@ func TestDecodeTrustsItsOwn(t *testing.T) {
 	fill(z)
 	odd := kubedns.Key{Namespace: "ns", Name: "odd"}
 	z.SetService(kubedns.Service{Key: odd, ExternalName: "under_score.example"})
-	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "long"}, ExternalName: strings.Repeat("a", 64) + ".example"})
-	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "quoted"}, ExternalName: "a\"b\\c\t\u00fc.example"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "long"}, ExternalName: strings.Repeat("a", 64) +
+		".example"})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "quoted"},
+		ExternalName: "a\"b\\c\t\u00fc.example"})
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "under_score", Name: "9"}, Headless: true})
-	z.SetEndpoints(kubedns.Endpoints{Key: kubedns.Key{Namespace: "under_score", Name: "9"}, Service: "9", AnyReady: true, Subsets: []kubedns.Subset{{
-		Ports:     []kubedns.Port{{Name: "-p-", Protocol: "sctp", Number: 1}, {Name: "p", Protocol: "quic", Number: 2}},
-		Endpoints: []kubedns.Endpoint{{Addr: netip.MustParseAddr("10.0.0.1"), Hostname: "dotted.name", Ready: true}},
-	}}})
-	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "ports"}, ClusterIPs: []netip.Addr{netip.MustParseAddr("10.0.0.9")}, Ports: []kubedns.Port{{Name: "under_score", Protocol: "tcp", Number: 1}}})
+	z.SetEndpoints(kubedns.Endpoints{Key: kubedns.Key{Namespace: "under_score", Name: "9"}, Service: "9", AnyReady: true,
+		Subsets: []kubedns.Subset{{
+			Ports:     []kubedns.Port{{Name: "-p-", Protocol: "sctp", Number: 1}, {Name: "p", Protocol: "quic", Number: 2}},
+			Endpoints: []kubedns.Endpoint{{Addr: netip.MustParseAddr("10.0.0.1"), Hostname: "dotted.name", Ready: true}},
+		}}})
+	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "ports"},
+		ClusterIPs: []netip.Addr{netip.MustParseAddr("10.0.0.9")},
+		Ports:      []kubedns.Port{{Name: "under_score", Protocol: "tcp", Number: 1}}})
 	z.Publish()
 	var b bytes.Buffer
 	if err := snapshot.Encode(&b, z, domain, time.Now()); err != nil {

@@ -68,13 +68,19 @@ func TestQueryStats(t *testing.T) {
 		want    Stats
 		err     string
 	}{
-		"all there":       {counters(), Stats{Hits: 11, Misses: 22, Evictions: 33, Insertions: 44, CacheSize: 1000}, ""},
-		"large":           {counters("hits.bind.", `hits.bind. 0 CH TXT "18446744073709551615"`), Stats{Hits: 1<<64 - 1, Misses: 22, Evictions: 33, Insertions: 44, CacheSize: 1000}, ""},
-		"no number":       {counters("misses.bind.", `misses.bind. 0 CH TXT "many"`), Stats{}, `reply to misses.bind. CH TXT: "many" is not a decimal number`},
-		"negative":        {counters("misses.bind.", `misses.bind. 0 CH TXT "-1"`), Stats{}, `reply to misses.bind. CH TXT: "-1" is not a decimal number`},
-		"two strings":     {counters("evictions.bind.", `evictions.bind. 0 CH TXT "1" "2"`), Stats{}, `reply to evictions.bind. CH TXT: 2 strings, want one`},
-		"two records":     {counters("insertions.bind.", "insertions.bind. 0 CH TXT \"1\"\ninsertions.bind. 0 CH TXT \"2\""), Stats{}, `reply to insertions.bind. CH TXT: 2 answers, want one`},
-		"another type":    {counters("cachesize.bind.", "cachesize.bind. 0 CH A 192.0.2.1"), Stats{}, `reply to cachesize.bind. CH TXT: the answer is no TXT record`},
+		"all there": {counters(), Stats{Hits: 11, Misses: 22, Evictions: 33, Insertions: 44, CacheSize: 1000}, ""},
+		"large": {counters("hits.bind.", `hits.bind. 0 CH TXT "18446744073709551615"`),
+			Stats{Hits: 1<<64 - 1, Misses: 22, Evictions: 33, Insertions: 44, CacheSize: 1000}, ""},
+		"no number": {counters("misses.bind.", `misses.bind. 0 CH TXT "many"`), Stats{},
+			`reply to misses.bind. CH TXT: "many" is not a decimal number`},
+		"negative": {counters("misses.bind.", `misses.bind. 0 CH TXT "-1"`), Stats{},
+			`reply to misses.bind. CH TXT: "-1" is not a decimal number`},
+		"two strings": {counters("evictions.bind.", `evictions.bind. 0 CH TXT "1" "2"`), Stats{},
+			`reply to evictions.bind. CH TXT: 2 strings, want one`},
+		"two records": {counters("insertions.bind.", "insertions.bind. 0 CH TXT \"1\"\ninsertions.bind. 0 CH TXT \"2\""),
+			Stats{}, `reply to insertions.bind. CH TXT: 2 answers, want one`},
+		"another type": {counters("cachesize.bind.", "cachesize.bind. 0 CH A 192.0.2.1"), Stats{},
+			`reply to cachesize.bind. CH TXT: the answer is no TXT record`},
 		"not implemented": {counters("hits.bind.", "rcode:NOTIMP"), Stats{}, `reply to hits.bind. CH TXT: NOTIMP`},
 	}
 	for name, tt := range tests {
@@ -131,10 +137,14 @@ func TestQueryServers(t *testing.T) {
 			{netip.MustParseAddrPort("[2001:db8::1]:53"), 0, 0},
 			{netip.MustParseAddrPort("[fe80::1%eth0]:53"), 1, 0},
 		}, ""},
-		"more fields than we know": {`servers.bind. 0 CH TXT "192.0.2.1#53 1 2 3"`, []Server{{netip.MustParseAddrPort("192.0.2.1:53"), 1, 2}}, ""},
-		"no address":               {`servers.bind. 0 CH TXT "dns#53 1 2"`, nil, `reply to servers.bind. CH TXT: "dns#53 1 2" does not begin with an address`},
-		"no port":                  {`servers.bind. 0 CH TXT "192.0.2.1 1 2"`, nil, `reply to servers.bind. CH TXT: "192.0.2.1 1 2" has no number where one should be`},
-		"no counters":              {`servers.bind. 0 CH TXT "192.0.2.1#53"`, nil, `reply to servers.bind. CH TXT: "192.0.2.1#53" has no address and two counters`},
+		"more fields than we know": {`servers.bind. 0 CH TXT "192.0.2.1#53 1 2 3"`,
+			[]Server{{netip.MustParseAddrPort("192.0.2.1:53"), 1, 2}}, ""},
+		"no address": {`servers.bind. 0 CH TXT "dns#53 1 2"`, nil,
+			`reply to servers.bind. CH TXT: "dns#53 1 2" does not begin with an address`},
+		"no port": {`servers.bind. 0 CH TXT "192.0.2.1 1 2"`, nil,
+			`reply to servers.bind. CH TXT: "192.0.2.1 1 2" has no number where one should be`},
+		"no counters": {`servers.bind. 0 CH TXT "192.0.2.1#53"`, nil,
+			`reply to servers.bind. CH TXT: "192.0.2.1#53" has no address and two counters`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -159,8 +169,9 @@ func TestQueryRealDnsmasq(t *testing.T) {
 		args    []string
 		servers int
 	}{
-		"no server":    {nil, 0},
-		"two servers":  {[]string{"--server=192.0.2.1", "--server=/a.test/2001:db8::1#5353", "--server=/b.test/192.0.2.1"}, 2},
+		"no server": {nil, 0},
+		"two servers": {[]string{"--server=192.0.2.1", "--server=/a.test/2001:db8::1#5353", "--server=/b.test/192.0.2.1"},
+			2},
 		"many servers": {many, 100},
 	}
 	for name, tt := range tests {
@@ -221,7 +232,8 @@ func runDnsmasq(t *testing.T, path string, addr netip.AddrPort, args ...string) 
 }
 
 func FuzzParseServer(f *testing.F) {
-	for _, seed := range []string{"192.0.2.1#53 12 0", "2001:db8::1#53 1 2", "fe80::1%eth0#53 1 2", "x#53 1 2", "", "192.0.2.1 1 2", "192.0.2.1#99999 1 2"} {
+	for _, seed := range []string{"192.0.2.1#53 12 0", "2001:db8::1#53 1 2", "fe80::1%eth0#53 1 2", "x#53 1 2", "",
+		"192.0.2.1 1 2", "192.0.2.1#99999 1 2"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -10,7 +10,8 @@ func TestAddedOptions(t *testing.T) {
 		forward = "--dns-forward-max=1500"
 		tcp     = "--max-tcp-connections=500"
 		older   = "-0, --dns-forward-max=<integer>  Maximum number of concurrent DNS queries.\n"
-		newer   = older + "    --fast-dns-retry=<milliseconds>  Retry DNS queries.\n    --max-tcp-connections=<integer>  Maximum number.\n"
+		newer   = older + "    --fast-dns-retry=<milliseconds>  Retry DNS queries.\n    --max-tcp-connections=<integer>  " +
+			"Maximum number.\n"
 	)
 	tests := map[string]struct {
 		args, help string
@@ -41,7 +42,8 @@ func TestAddedOptions(t *testing.T) {
 
 // The number of TCP clients follows from the container's memory.
 func TestTCPClients(t *testing.T) {
-	for memory, want := range map[int64]int{0: 500, 1 << 30: 500, 170 << 20: 369, 40 << 20: 57, 20 << 20: 20, 1 << 20: 20} {
+	for memory, want := range map[int64]int{0: 500, 1 << 30: 500, 170 << 20: 369, 40 << 20: 57, 20 << 20: 20,
+		1 << 20: 20} {
 		if got := tcpClients(memory); got != want {
 			t.Errorf("%d MiB: got %d clients, want %d", memory>>20, got, want)
 		}

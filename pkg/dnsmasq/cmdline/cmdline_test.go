@@ -46,11 +46,12 @@ func TestLine(t *testing.T) {
 		defaultConf string
 		want        func(c *Line)
 	}{
-		"nothing":                             {"", "", func(*Line) {}},
-		"default file":                        {"", "default.conf", func(c *Line) { c.User = "root" }},
-		"its own file instead":                {"-C DIR/quiet.conf", "default.conf", func(c *Line) { c.NamesConf = true }},
-		"no file instead":                     {"--conf-file", "default.conf", func(c *Line) { c.NamesConf = true }},
-		"a directory beside the default file": {"-7 DIR/d", "default.conf", func(c *Line) { c.NamesConf, c.User = true, "root" }},
+		"nothing":              {"", "", func(*Line) {}},
+		"default file":         {"", "default.conf", func(c *Line) { c.User = "root" }},
+		"its own file instead": {"-C DIR/quiet.conf", "default.conf", func(c *Line) { c.NamesConf = true }},
+		"no file instead":      {"--conf-file", "default.conf", func(c *Line) { c.NamesConf = true }},
+		"a directory beside the default file": {"-7 DIR/d", "default.conf",
+			func(c *Line) { c.NamesConf, c.User = true, "root" }},
 		"the file overrides the arguments": {"-p 5300 -C DIR/own.conf", "", func(c *Line) {
 			c.NamesConf, c.NoResolv, c.Port, c.ServersFile = true, true, 5399, "/x"
 		}},
@@ -61,19 +62,28 @@ func TestLine(t *testing.T) {
 		"directory":                {"--conf-dir=DIR/d", "", func(c *Line) { c.NamesConf, c.User = true, "b" }},
 		"directory, only":          {"--conf-dir=DIR/d,*.conf", "", func(c *Line) { c.NamesConf, c.User = true, "a" }},
 		"directory, all but":       {"--conf-dir=DIR/d,.off,.x", "", func(c *Line) { c.NamesConf, c.User = true, "a" }},
-		"directory is missing":     {"-7DIR/none", "", func(c *Line) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
-		"file is missing":          {"-C DIR/none", "", func(c *Line) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
-		"script":                   {"--conf-script=/x", "", func(c *Line) { c.NamesConf, c.Unread = true, "the script /x writes it" }},
-		"standard input":           {"-C -", "", func(c *Line) { c.NamesConf, c.Unread = true, "it is read from standard input" }},
-		"options":                  {"-knR -0 300", "", func(c *Line) { c.Foreground, c.NoPoll, c.NoResolv, c.ForwardMax = true, true, true, true }},
-		"limits":                   {"-o --max-tcp-conn=3 --all", "", func(c *Line) { c.TCPMax = true }},
-		"debug mode":               {"-d", "", func(c *Line) { c.Foreground = true }},
-		"no resolv file":           {"--resolv-file=", "", func(c *Line) { c.NoResolv = true }},
-		"resolv files":             {"-r /a --resolv-file=/b --resolv-file", "", func(c *Line) { c.ResolvFiles = []string{"/a", "/b"} }},
+		"directory is missing": {"-7DIR/none", "",
+			func(c *Line) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
+		"file is missing": {"-C DIR/none", "",
+			func(c *Line) { c.NamesConf, c.Unread = true, "open DIR/none: no such file or directory" }},
+		"script": {"--conf-script=/x", "",
+			func(c *Line) { c.NamesConf, c.Unread = true, "the script /x writes it" }},
+		"standard input": {"-C -", "", func(c *Line) {
+			c.NamesConf, c.Unread = true,
+				"it is read from standard input"
+		}},
+		"options": {"-knR -0 300", "",
+			func(c *Line) { c.Foreground, c.NoPoll, c.NoResolv, c.ForwardMax = true, true, true, true }},
+		"limits":         {"-o --max-tcp-conn=3 --all", "", func(c *Line) { c.TCPMax = true }},
+		"debug mode":     {"-d", "", func(c *Line) { c.Foreground = true }},
+		"no resolv file": {"--resolv-file=", "", func(c *Line) { c.NoResolv = true }},
+		"resolv files": {"-r /a --resolv-file=/b --resolv-file", "",
+			func(c *Line) { c.ResolvFiles = []string{"/a", "/b"} }},
 		"listen addresses": {"-a 192.0.2.1,::1 -a x", "", func(c *Line) {
 			c.Listen = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::1")}
 		}},
-		"servers of domains": {"-S /A.test./b.test/192.0.2.1#5353@eth0 --local=/c.test/ --server=/d.test/# --server=//192.0.2.2", "", func(c *Line) {
+		"servers of domains": {"-S /A.test./b.test/192.0.2.1#5353@eth0 --local=/c.test/ --server=/d.test/# " +
+			"--server=//192.0.2.2", "", func(c *Line) {
 			addr := netip.MustParseAddrPort("192.0.2.1:5353")
 			c.Servers = []upstreams.Server{{Domain: "a.test", Addr: addr}, {Domain: "b.test", Addr: addr}}
 		}},
@@ -99,7 +109,8 @@ func TestLine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+				cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 				t.Errorf("command line (-want +got):\n%s", diff)
 			}
 		})
@@ -122,7 +133,8 @@ func TestZones(t *testing.T) {
 		args string
 		want []string
 	}{
-		"stock":          {"--server=/example.org/127.0.0.1#10053 --server=/ip6.arpa/127.0.0.1#10053 -S /acme.test/192.0.2.1", []string{"example.org", "ip6.arpa"}},
+		"stock": {"--server=/example.org/127.0.0.1#10053 --server=/ip6.arpa/127.0.0.1#10053 -S /acme.test/192.0.2.1",
+			[]string{"example.org", "ip6.arpa"}},
 		"another target": {"--server=/example.org/127.0.0.1#10054", []string{"cluster.local"}},
 		"nothing":        {"", []string{"cluster.local"}},
 	}

@@ -16,26 +16,40 @@ func TestParseArgs(t *testing.T) {
 		want []option
 		err  string
 	}{
-		"nothing":                       {},
-		"stock manifest":                {[]string{"-k", "--cache-size=1000", "--no-negcache", "--dns-loop-detect", "--log-facility=-"}, []option{{"keep-in-foreground", ""}, {"cache-size", "1000"}, {"no-negcache", ""}, {"dns-loop-detect", ""}, {"log-facility", "-"}}, ""},
-		"value of its own":              {[]string{"--server", "192.0.2.1", "-p", "5353"}, []option{{"server", "192.0.2.1"}, {"port", "5353"}}, ""},
-		"value looks like an option":    {[]string{"--server", "--no-resolv"}, []option{{"server", "--no-resolv"}}, ""},
-		"cluster":                       {[]string{"-kNR"}, []option{{"keep-in-foreground", ""}, {"no-negcache", ""}, {"no-resolv", ""}}, ""},
-		"cluster, value at its end":     {[]string{"-kNp5353"}, []option{{"keep-in-foreground", ""}, {"no-negcache", ""}, {"port", "5353"}}, ""},
-		"cluster, value behind it":      {[]string{"-kS", "192.0.2.1", "-R"}, []option{{"keep-in-foreground", ""}, {"server", "192.0.2.1"}, {"no-resolv", ""}}, ""},
-		"the value takes the rest":      {[]string{"-SkR"}, []option{{"server", "kR"}}, ""},
-		"cut":                           {[]string{"--no-res", "--servers=f", "--dns-forw", "3"}, []option{{"no-resolv", ""}, {"servers-file", "f"}, {"dns-forward-max", "3"}}, ""},
-		"whole, though others begin so": {[]string{"--server=192.0.2.1", "--local=/a/"}, []option{{"server", "192.0.2.1"}, {"local", "/a/"}}, ""},
-		"empty value":                   {[]string{"--pid-file=", "--server="}, []option{{"pid-file", ""}, {"server", ""}}, ""},
-		"value may be absent":           {[]string{"--resolv-file", "-k"}, []option{{"resolv-file", ""}, {"keep-in-foreground", ""}}, ""},
-		"ambiguous":                     {[]string{"-k", "--serv=192.0.2.1", "-N"}, []option{{"keep-in-foreground", ""}, {"no-negcache", ""}}, "option --serv is ambiguous: --server, --servers-file"},
-		"unknown":                       {[]string{"--abc", "-k"}, []option{{"keep-in-foreground", ""}}, "option --abc is unknown"},
-		"unknown in a cluster":          {[]string{"-k!"}, []option{{"keep-in-foreground", ""}}, "option -! is unknown"},
-		"value where none belongs":      {[]string{"--no-resolv=yes"}, nil, "option --no-resolv takes no value"},
-		"value missing":                 {[]string{"--server"}, nil, "option --server needs a value"},
-		"value missing in a cluster":    {[]string{"-kS"}, []option{{"keep-in-foreground", ""}}, "option -S needs a value"},
-		"no option":                     {[]string{"-k", "foo"}, []option{{"keep-in-foreground", ""}}, `"foo" is not an option`},
-		"value behind an option that wants = for it": {[]string{"--user", "root"}, []option{{"user", ""}}, `"root" is not an option`},
+		"nothing": {},
+		"stock manifest": {[]string{"-k", "--cache-size=1000", "--no-negcache", "--dns-loop-detect",
+			"--log-facility=-"}, []option{{"keep-in-foreground", ""}, {"cache-size", "1000"}, {"no-negcache", ""},
+			{"dns-loop-detect", ""}, {"log-facility", "-"}}, ""},
+		"value of its own": {[]string{"--server", "192.0.2.1", "-p", "5353"},
+			[]option{{"server", "192.0.2.1"}, {"port", "5353"}}, ""},
+		"value looks like an option": {[]string{"--server", "--no-resolv"}, []option{{"server", "--no-resolv"}}, ""},
+		"cluster": {[]string{"-kNR"},
+			[]option{{"keep-in-foreground", ""}, {"no-negcache", ""}, {"no-resolv", ""}}, ""},
+		"cluster, value at its end": {[]string{"-kNp5353"},
+			[]option{{"keep-in-foreground", ""}, {"no-negcache", ""}, {"port", "5353"}}, ""},
+		"cluster, value behind it": {[]string{"-kS", "192.0.2.1", "-R"},
+			[]option{{"keep-in-foreground", ""}, {"server", "192.0.2.1"}, {"no-resolv", ""}}, ""},
+		"the value takes the rest": {[]string{"-SkR"}, []option{{"server", "kR"}}, ""},
+		"cut": {[]string{"--no-res", "--servers=f", "--dns-forw", "3"},
+			[]option{{"no-resolv", ""}, {"servers-file", "f"}, {"dns-forward-max", "3"}}, ""},
+		"whole, though others begin so": {[]string{"--server=192.0.2.1", "--local=/a/"},
+			[]option{{"server", "192.0.2.1"}, {"local", "/a/"}}, ""},
+		"empty value": {[]string{"--pid-file=", "--server="}, []option{{"pid-file", ""}, {"server", ""}},
+			""},
+		"value may be absent": {[]string{"--resolv-file", "-k"},
+			[]option{{"resolv-file", ""}, {"keep-in-foreground", ""}}, ""},
+		"ambiguous": {[]string{"-k", "--serv=192.0.2.1", "-N"},
+			[]option{{"keep-in-foreground", ""}, {"no-negcache", ""}}, "option --serv is ambiguous: --server, --servers-file"},
+		"unknown": {[]string{"--abc", "-k"}, []option{{"keep-in-foreground", ""}},
+			"option --abc is unknown"},
+		"unknown in a cluster":       {[]string{"-k!"}, []option{{"keep-in-foreground", ""}}, "option -! is unknown"},
+		"value where none belongs":   {[]string{"--no-resolv=yes"}, nil, "option --no-resolv takes no value"},
+		"value missing":              {[]string{"--server"}, nil, "option --server needs a value"},
+		"value missing in a cluster": {[]string{"-kS"}, []option{{"keep-in-foreground", ""}}, "option -S needs a value"},
+		"no option": {[]string{"-k", "foo"}, []option{{"keep-in-foreground", ""}},
+			`"foo" is not an option`},
+		"value behind an option that wants = for it": {[]string{"--user", "root"}, []option{{"user", ""}},
+			`"root" is not an option`},
 		"single dash": {[]string{"-"}, nil, `"-" is not an option`},
 		"double dash": {[]string{"--"}, nil, `"--" is not an option`},
 	}
@@ -72,7 +86,8 @@ func TestParseArgsLikeDnsmasq(t *testing.T) {
 		"--log-q", "--log-queries=extra", "--local=/a/", "--port=5353", "--abc", "foo", "-- foo", "-k -",
 	} {
 		t.Run(args, func(t *testing.T) {
-			out, dnsmasqErr := exec.Command(path, append([]string{"--test", "-C/dev/null"}, strings.Fields(args)...)...).CombinedOutput()
+			out, dnsmasqErr := exec.Command(path, append([]string{"--test", "-C/dev/null"},
+				strings.Fields(args)...)...).CombinedOutput()
 			_, err := parseArgs(strings.Fields(args))
 			if args == "-- foo" || args == "foo" || args == "-k -" {
 				// dnsmasq speaks of junk, we of something that is not an option.
@@ -110,7 +125,8 @@ user=root` + "\r\n"
 
 func FuzzParseArgs(f *testing.F) {
 	for _, seed := range []string{
-		"-k\x00--server\x00/a/192.0.2.1", "-kNp5353", "--serv", "--", "-", "", "--no-resolv=", "-S", "--servers-file=\x00x", "--=x", "-\xff",
+		"-k\x00--server\x00/a/192.0.2.1", "-kNp5353", "--serv", "--", "-", "", "--no-resolv=", "-S", "--servers-file=\x00x",
+		"--=x", "-\xff",
 	} {
 		f.Add(seed)
 	}
@@ -138,7 +154,8 @@ func FuzzParseArgs(f *testing.F) {
 }
 
 func FuzzParseConf(f *testing.F) {
-	for _, seed := range []string{"no-resolv\n", "server=1.2.3.4#53 # x", "a=\"b\\\"#\" #", "=", "\"", "\\", "#\n=#", "\xff=\x00"} {
+	for _, seed := range []string{"no-resolv\n", "server=1.2.3.4#53 # x", "a=\"b\\\"#\" #", "=", "\"", "\\", "#\n=#",
+		"\xff=\x00"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -165,7 +182,8 @@ func dnsmasqPath(t testing.TB) string {
 
 // TestOptions: every option is one argument, whatever form it was given in.
 func TestOptions(t *testing.T) {
-	args := []string{"-kc", "abc", "--port", "53", "--resolv", "-Sx", "--listen-address=", "--unknown", "--log-queries=extra"}
+	args := []string{"-kc", "abc", "--port", "53", "--resolv", "-Sx", "--listen-address=", "--unknown",
+		"--log-queries=extra"}
 	want := []string{"--keep-in-foreground", "--cache-size=abc", "--port=53", "--resolv-file", "--server=x",
 		"--listen-address=", "--log-queries=extra"}
 	if diff := cmp.Diff(want, Options(args)); diff != "" {

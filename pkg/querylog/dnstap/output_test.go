@@ -31,7 +31,8 @@ type counter struct{ atomic.Int64 }
 func (c *counter) Inc() { c.Add(1) }
 
 // start runs an output until stop is called.
-func start(t *testing.T, target dnstap.Target, maxFile int, log io.Writer) (o *dnstap.Output, dropped *counter, stop func()) {
+func start(t *testing.T, target dnstap.Target, maxFile int, log io.Writer) (o *dnstap.Output, dropped *counter,
+	stop func()) {
 	t.Helper()
 	dropped = new(counter)
 	o = dnstap.New(dnstap.Options{

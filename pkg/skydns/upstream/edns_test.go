@@ -220,7 +220,8 @@ func TestForgedErrorCostsNothing(t *testing.T) {
 				ask() // until the genuine reply has come
 			}
 			if refused.Load() != 1 || withOPT.Load() < 3 {
-				t.Errorf("question %v, before %v: %d refused, %d queries with OPT", question, before, refused.Load(), withOPT.Load())
+				t.Errorf("question %v, before %v: %d refused, %d queries with OPT", question, before, refused.Load(),
+					withOPT.Load())
 			}
 		}
 	}

@@ -76,7 +76,8 @@ const oneAddress = "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\xc0\x00\x02
 // without one the query fails; the reason is counted.
 func TestMalformedReply(t *testing.T) {
 	loop := "\xc0\x25" + oneAddress[2:] // to itself: the question is www.outside.example
-	replies := map[string]string{"short": oneAddress, "name": loop, "data": "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x00"}
+	replies := map[string]string{"short": oneAddress, "name": loop,
+		"data": "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x00"}
 	query := packed(t, new(dns.Msg).SetQuestion("www.outside.example.", dns.TypeA))
 	if len(query) != 0x25 {
 		t.Fatalf("the question ends at %d", len(query))

@@ -64,11 +64,13 @@ func FuzzMatchReply(f *testing.F) {
 		switch matchReply(reply, query, id) {
 		case related:
 			a, b := question(reply), question(query)
-			if binary.BigEndian.Uint16(reply) != id || reply[2]&0x80 == 0 || len(a) != len(b) || !bytes.Equal(a[len(a)-4:], b[len(b)-4:]) {
+			if binary.BigEndian.Uint16(reply) != id || reply[2]&0x80 == 0 || len(a) != len(b) ||
+				!bytes.Equal(a[len(a)-4:], b[len(b)-4:]) {
 				t.Error("an unrelated reply was taken")
 			}
 		case rejection:
-			if binary.BigEndian.Uint16(reply) != id || binary.BigEndian.Uint16(reply[4:]) != 0 || reply[3]&0xf == dns.RcodeNameError {
+			if binary.BigEndian.Uint16(reply) != id || binary.BigEndian.Uint16(reply[4:]) != 0 ||
+				reply[3]&0xf == dns.RcodeNameError {
 				t.Error("not a rejection")
 			}
 		}

@@ -72,17 +72,18 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 		return // it has been written
 	}
 	var copies sync.WaitGroup
-	conn := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(stream httpstream.Stream, accepted <-chan struct{}) error {
-		copies.Go(func() {
-			<-accepted
-			if stream.Headers().Get(corev1.StreamType) == corev1.StreamTypeError {
-				stream.Close() // no errors
-				return
-			}
-			s.copy(stream, stream.Headers().Get(corev1.PortHeader))
+	conn := spdy.NewResponseUpgrader().UpgradeResponse(w, r,
+		func(stream httpstream.Stream, accepted <-chan struct{}) error {
+			copies.Go(func() {
+				<-accepted
+				if stream.Headers().Get(corev1.StreamType) == corev1.StreamTypeError {
+					stream.Close() // no errors
+					return
+				}
+				s.copy(stream, stream.Headers().Get(corev1.PortHeader))
+			})
+			return nil
 		})
-		return nil
-	})
 	if conn == nil {
 		return
 	}

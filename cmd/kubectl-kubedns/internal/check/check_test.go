@@ -44,7 +44,8 @@ func pod(n int) Pod {
 					},
 					{
 						Name: "dnsmasq", Image: "registry.example.com/k8s-dns-dnsmasq-nanny:1.2.3", Resources: requests,
-						Args: []string{"-httpAddr=:10056", "--", "--server=/cluster.local/127.0.0.1#10053", "--server=/ip6.arpa/127.0.0.1#10053"},
+						Args: []string{"-httpAddr=:10056", "--", "--server=/cluster.local/127.0.0.1#10053",
+							"--server=/ip6.arpa/127.0.0.1#10053"},
 					},
 					{
 						Name: "sidecar", Image: "registry.example.com/k8s-dns-sidecar:1.2.3", Resources: requests,
@@ -102,7 +103,8 @@ func TestHealthy(t *testing.T) {
 func page(name, part, level string) func(*Facts) {
 	return func(f *Facts) {
 		f.Pods[0].Pages[name] = Page{Body: []byte(
-			`{"command":"kube-dns","version":"v1.2.3","parts":[{"name":"` + part + `","level":"` + level + `","text":"broken"}]}`)}
+			`{"command":"kube-dns","version":"v1.2.3","parts":[{"name":"` + part + `","level":"` + level +
+				`","text":"broken"}]}`)}
 	}
 }
 
@@ -115,16 +117,22 @@ func TestChecks(t *testing.T) {
 		change     func(*Facts)
 	}{
 		{"KD101", "no Service", Error, "there is none in namespace kube-system", func(f *Facts) { f.Objects.Service = nil }},
-		{"KD101", "selector", Error, "finds no pod", func(f *Facts) { f.Objects.Service.Spec.Selector = map[string]string{"a": "b"} }},
-		{"KD101", "no TCP", Error, "no port 53 over TCP", func(f *Facts) { f.Objects.Service.Spec.Ports = f.Objects.Service.Spec.Ports[:1] }},
-		{"KD101", "other address", Error, "kubelets write 10.96.0.11", func(f *Facts) { f.Kubelets[0].Addresses = []string{"10.96.0.11"} }},
+		{"KD101", "selector", Error, "finds no pod",
+			func(f *Facts) { f.Objects.Service.Spec.Selector = map[string]string{"a": "b"} }},
+		{"KD101", "no TCP", Error, "no port 53 over TCP",
+			func(f *Facts) { f.Objects.Service.Spec.Ports = f.Objects.Service.Spec.Ports[:1] }},
+		{"KD101", "other address", Error, "kubelets write 10.96.0.11",
+			func(f *Facts) { f.Kubelets[0].Addresses = []string{"10.96.0.11"} }},
 		{"KD101", "node-local cache", OK, "", func(f *Facts) { f.Kubelets[0].Addresses = []string{"169.254.20.10"} }},
-		{"KD101", "one kubelet of two", Error, "kubelets write 10.96.0.11 into the resolv.conf of pods (node node-2)", func(f *Facts) {
-			f.Kubelets = append(f.Kubelets, Kubelet{Of: "node node-2", Addresses: []string{"10.96.0.11"}, Domain: "cluster.local"})
-		}},
+		{"KD101", "one kubelet of two", Error, "kubelets write 10.96.0.11 into the resolv.conf of pods (node node-2)",
+			func(f *Facts) {
+				f.Kubelets = append(f.Kubelets, Kubelet{Of: "node node-2", Addresses: []string{"10.96.0.11"},
+					Domain: "cluster.local"})
+			}},
 		{"KD101", "no right", Skipped, "you may not", func(f *Facts) { f.Unread["services"] = "you may not" }},
 		{"KD102", "none ready", Error, "no pod is ready", func(f *Facts) { f.Objects.Slices = nil }},
-		{"KD102", "one ready", Warning, "one pod is ready", func(f *Facts) { f.Objects.Slices[0].Endpoints = f.Objects.Slices[0].Endpoints[:1] }},
+		{"KD102", "one ready", Warning, "one pod is ready",
+			func(f *Facts) { f.Objects.Slices[0].Endpoints = f.Objects.Slices[0].Endpoints[:1] }},
 		{"KD102", "CoreDNS too", Warning, "1 of CoreDNS, 1 of kube-dns", func(f *Facts) {
 			f.Pods[1].Object.Spec.Containers = []corev1.Container{{Name: "coredns"}}
 		}},
@@ -134,9 +142,11 @@ func TestChecks(t *testing.T) {
 		{"KD103", "zone of the probe", Error, "other.local (--probe", func(f *Facts) {
 			f.Pods[0].Object.Spec.Containers[2].Args[0] = "--probe=kubedns,127.0.0.1:10053,kubernetes.default.svc.other.local,5,SRV"
 		}},
-		{"KD103", "zone of kubelets", Error, "other.local (clusterDomain", func(f *Facts) { f.Kubelets[0].Domain = "other.local" }},
+		{"KD103", "zone of kubelets", Error, "other.local (clusterDomain",
+			func(f *Facts) { f.Kubelets[0].Domain = "other.local" }},
 		{"KD104", "two Deployments", Warning, "2 Deployments", func(f *Facts) {
-			f.Objects.Deployments = append(f.Objects.Deployments, appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "coredns"}})
+			f.Objects.Deployments = append(f.Objects.Deployments,
+				appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "coredns"}})
 		}},
 		{"KD104", "budget", Warning, "CoreDNS and kube-dns", func(f *Facts) {
 			f.Pods[1].Object.Spec.Containers = []corev1.Container{{Name: "coredns"}}
@@ -153,7 +163,8 @@ func TestChecks(t *testing.T) {
 		{"KD104", "autoscaler of nothing", Warning, "it scales deployment/coredns, which does not exist", func(f *Facts) {
 			f.Objects.Autoscalers = []Autoscaler{{"scaler", "coredns"}}
 		}},
-		{"KD104", "autoscaler of something else", OK, "", func(f *Facts) { f.Objects.Autoscalers = []Autoscaler{{"scaler", "web"}} }},
+		{"KD104", "autoscaler of something else", OK, "",
+			func(f *Facts) { f.Objects.Autoscalers = []Autoscaler{{"scaler", "web"}} }},
 		{"KD104", "two autoscalers", Warning, "2 autoscalers", func(f *Facts) {
 			f.Objects.Autoscalers = []Autoscaler{{"a", "kube-dns"}, {"b", "kube-dns"}}
 		}},
@@ -173,16 +184,20 @@ func TestChecks(t *testing.T) {
 		{"KD105", "one zone", Warning, "one zone of 2", func(f *Facts) {
 			f.Objects.Zones = map[string]string{"node-1": "a", "node-2": "a", "node-3": "b"}
 		}},
-		{"KD105", "no priority", Warning, "no priority class", func(f *Facts) { f.Pods[0].Object.Spec.PriorityClassName = "" }},
-		{"KD201", "not ready", Error, "status 503: waiting", func(f *Facts) { f.Pods[0].Pages[Readiness] = Page{Err: "status 503: waiting"} }},
+		{"KD105", "no priority", Warning, "no priority class",
+			func(f *Facts) { f.Pods[0].Object.Spec.PriorityClassName = "" }},
+		{"KD201", "not ready", Error, "status 503: waiting",
+			func(f *Facts) { f.Pods[0].Pages[Readiness] = Page{Err: "status 503: waiting"} }},
 		{"KD201", "failed probe", Error, "probe: broken", page(ProbeStatus, "probe", "failed")},
 		{"KD201", "warning", Warning, "snapshot: broken", page(Status, "snapshot", "warning")},
 		{"KD201", "crash", Error, "CrashLoopBackOff", func(f *Facts) {
 			f.Pods[0].Object.Status.ContainerStatuses = []corev1.ContainerStatus{{
 				State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
 		}},
-		{"KD202", "no registry", Warning, "no registry", func(f *Facts) { f.Pods[0].Object.Spec.Containers[0].Image = "k8s-dns-kube-dns:1" }},
-		{"KD202", "no tag", Warning, "no tag", func(f *Facts) { f.Pods[0].Object.Spec.Containers[0].Image = "localhost:5000/k8s-dns-kube-dns" }},
+		{"KD202", "no registry", Warning, "no registry",
+			func(f *Facts) { f.Pods[0].Object.Spec.Containers[0].Image = "k8s-dns-kube-dns:1" }},
+		{"KD202", "no tag", Warning, "no tag",
+			func(f *Facts) { f.Pods[0].Object.Spec.Containers[0].Image = "localhost:5000/k8s-dns-kube-dns" }},
 		{"KD202", "two versions", Warning, "more than one version", func(f *Facts) {
 			f.Pods[0].Pages[Status] = Page{Body: []byte(`{"command":"kube-dns","version":"v1.0.0"}`)}
 		}},
@@ -206,18 +221,22 @@ func TestChecks(t *testing.T) {
 		{"KD302", "short grace", Warning, "drains for 25s", func(f *Facts) {
 			f.Pods[0].Object.Spec.TerminationGracePeriodSeconds = new(int64(20))
 		}},
-		{"KD302", "no readiness probe", Warning, "no readiness probe", func(f *Facts) { f.Pods[0].Object.Spec.Containers[0].ReadinessProbe = nil }},
+		{"KD302", "no readiness probe", Warning, "no readiness probe",
+			func(f *Facts) { f.Pods[0].Object.Spec.Containers[0].ReadinessProbe = nil }},
 		{"KD303", "memory", Warning, "of 170 MiB", func(f *Facts) {
 			f.Pods[0].Pages[Metrics] = Page{Body: []byte("process_resident_memory_bytes 1.78e+08\n")}
 		}},
 		{"KD303", "evictions", Warning, "evicted 2000 of 5000", func(f *Facts) {
 			f.Pods[0].Pages[SideMetrics] = Page{Body: []byte("kubedns_dnsmasq_evictions 2000\nkubedns_dnsmasq_insertions 5000\n")}
 		}},
-		{"KD304", "closed", Info, "metrics: connection refused", func(f *Facts) { f.Pods[0].Pages[Metrics] = Page{Err: "connection refused"} }},
-		{"KD401", "other address", Error, "10.96.0.2, the Service has 10.96.0.1", func(f *Facts) { f.Pods[0].Inside.Records[0] = "10.96.0.2" }},
+		{"KD304", "closed", Info, "metrics: connection refused",
+			func(f *Facts) { f.Pods[0].Pages[Metrics] = Page{Err: "connection refused"} }},
+		{"KD401", "other address", Error, "10.96.0.2, the Service has 10.96.0.1",
+			func(f *Facts) { f.Pods[0].Inside.Records[0] = "10.96.0.2" }},
 		{"KD401", "TTL", Error, "TTL 300", func(f *Facts) { f.Pods[0].Inside.TTL = 300 }},
 		{"KD401", "SERVFAIL", Error, "SERVFAIL", func(f *Facts) { f.Pods[0].Inside = &Reply{Rcode: "SERVFAIL"} }},
-		{"KD402", "no reply", Error, "no reply over TCP: timeout", func(f *Facts) { f.Pods[0].Outside = &Reply{Err: "timeout"} }},
+		{"KD402", "no reply", Error, "no reply over TCP: timeout",
+			func(f *Facts) { f.Pods[0].Outside = &Reply{Err: "timeout"} }},
 		{"KD402", "not asked for", Skipped, "--outside", func(f *Facts) { f.Options.Outside = "" }},
 	}
 	for _, tt := range tests {
@@ -240,7 +259,8 @@ func TestChecks(t *testing.T) {
 // that it cannot see.
 func TestNothing(t *testing.T) {
 	unread := map[string]string{}
-	for _, what := range []string{"services", "pods", "endpointslices", "deployments", "configmaps", "rights", "queries", "kubelet"} {
+	for _, what := range []string{"services", "pods", "endpointslices", "deployments", "configmaps", "rights", "queries",
+		"kubelet"} {
 		unread[what] = "you may not"
 	}
 	for _, r := range Run(&Facts{Unread: unread}, nil, nil) {

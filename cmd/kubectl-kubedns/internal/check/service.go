@@ -64,8 +64,10 @@ func (f *Facts) sameAddress(o *outcome, s *corev1.Service) {
 		others[text] = append(others[text], k.Of)
 	}
 	for _, text := range slices.Sorted(maps.Keys(others)) {
-		o.add(Error, "Service kube-dns", "give the Service this address: pods ask there, and cannot be changed while they run",
-			"its address is %s, but kubelets write %s into the resolv.conf of pods (%s)", s.Spec.ClusterIP, text, some(others[text]))
+		o.add(Error, "Service kube-dns",
+			"give the Service this address: pods ask there, and cannot be changed while they run",
+			"its address is %s, but kubelets write %s into the resolv.conf of pods (%s)", s.Spec.ClusterIP, text,
+			some(others[text]))
 	}
 }
 
@@ -249,7 +251,8 @@ func (f *Facts) antiAffinity(o *outcome) {
 		}
 		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 			if servers := f.selected(term.LabelSelector); len(servers) > 1 {
-				o.add(Warning, "Deployment "+d.Name, "make the anti-affinity a preferred one, or use a label of this Deployment alone",
+				o.add(Warning, "Deployment "+d.Name, "make the anti-affinity a preferred one, or use a label of this Deployment "+
+					"alone",
 					"its pods share no node with pods of %s: without free nodes they stay Pending", strings.Join(servers, " and "))
 			}
 		}
@@ -289,8 +292,10 @@ func checkPlacement(f *Facts) outcome {
 	if !f.Options.Files && len(pods) > 1 && len(nodes) == 1 && len(f.Objects.Zones) != 1 {
 		o.add(Warning, "", "the manifests have an anti-affinity: compare `kubectl kubedns check -f manifests`",
 			"all %d pods are on node %s", len(pods), pods[0].Object.Spec.NodeName)
-	} else if values := len(slices.Compact(slices.Sorted(maps.Values(f.Objects.Zones)))); values > 1 && len(zones) == 1 && len(pods) > 1 {
-		o.add(Warning, "", "add topologySpreadConstraints (manifests/components/modern)", "all pods are in one zone of %d", values)
+	} else if values := len(slices.Compact(slices.Sorted(maps.Values(f.Objects.Zones)))); values > 1 && len(zones) == 1 &&
+		len(pods) > 1 {
+		o.add(Warning, "", "add topologySpreadConstraints (manifests/components/modern)", "all pods are in one zone of %d",
+			values)
 	}
 	spec := &pods[0].Object.Spec
 	if spec.PriorityClassName == "" && (spec.Priority == nil || *spec.Priority < 1_000_000_000) {

@@ -50,7 +50,8 @@ func status(code int, reason, message string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
-		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"` + reason + `","message":"` + message + `"}`))
+		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"` + reason + `","message":"` +
+			message + `"}`))
 	}
 }
 
@@ -68,7 +69,8 @@ func TestGet(t *testing.T) {
 		proxy + "/healthz":   page(http.StatusOK, "ok"),
 		proxy + "/readiness": page(http.StatusServiceUnavailable, "waiting for\nthe first list"),
 		proxy + "/forbidden": status(http.StatusForbidden, "Forbidden", "pods proxy is forbidden"),
-		proxy + "/closed":    status(http.StatusServiceUnavailable, "ServiceUnavailable", "error trying to reach service: refused"),
+		proxy + "/closed": status(http.StatusServiceUnavailable, "ServiceUnavailable",
+			"error trying to reach service: refused"),
 	})
 	pod := Pod{"kube-system", "kube-dns-1"}
 	if body, err := c.Get(t.Context(), pod, 8081, "/healthz"); err != nil || string(body) != "ok" {

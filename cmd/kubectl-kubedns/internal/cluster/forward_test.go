@@ -42,6 +42,7 @@ func TestForwardOverSPDY(t *testing.T) {
 		}
 	}
 	if api.Refused.Load() != 1 || api.Forwarded.Load() != 1 {
-		t.Errorf("%d WebSockets were refused, %d port-forwards began: want one each", api.Refused.Load(), api.Forwarded.Load())
+		t.Errorf("%d WebSockets were refused, %d port-forwards began: want one each", api.Refused.Load(),
+			api.Forwarded.Load())
 	}
 }

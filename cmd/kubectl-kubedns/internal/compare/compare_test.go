@@ -31,7 +31,8 @@ func TestCompare(t *testing.T) {
 		effect             Effect // empty: no difference
 	}{
 		{"same", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("NOERROR", "A", "192.0.2.1"), "", ""},
-		{"order", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1", "192.0.2.2"), reply("NOERROR", "A", "192.0.2.2", "192.0.2.1"), "", ""},
+		{"order", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1", "192.0.2.2"),
+			reply("NOERROR", "A", "192.0.2.2", "192.0.2.1"), "", ""},
 		{"address", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("NOERROR", "A", "192.0.2.2"), "", All},
 		{"no records", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("NOERROR", "A"), "", All},
 		{"no name", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), nx, "", All},
@@ -39,10 +40,14 @@ func TestCompare(t *testing.T) {
 		{"no reply", "web.a" + zone, "A", ask.Reply{Err: "timeout"}, nx, "", All},
 		{"no replies", "web.a" + zone, "A", ask.Reply{Err: "timeout"}, ask.Reply{Err: "refused"}, "", ""},
 		{"wildcard", "*.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), nx, "MG01", Some},
-		{"alias to an address", "web.a" + zone, "A", reply("NOERROR", "CNAME", "192.0.2.1."), reply("NOERROR", "A"), "MG02", All},
-		{"SRV without port", "web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 0 x."), reply("NOERROR", "SRV", "0 100 80 x."), "MG03", Some},
-		{"SRV target", "_http._tcp.web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 80 3c1f9a0e.web.a"+zone), reply("NOERROR", "SRV", "0 100 80 web.a"+zone), "MG04", Harmless},
-		{"SRV endpoint", "_http._tcp.web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 80 3c1f9a0e.web.a"+zone), reply("NOERROR", "SRV", "0 100 80 192-0-2-1.web.a"+zone), "MG05", Some},
+		{"alias to an address", "web.a" + zone, "A", reply("NOERROR", "CNAME", "192.0.2.1."), reply("NOERROR", "A"), "MG02",
+			All},
+		{"SRV without port", "web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 0 x."),
+			reply("NOERROR", "SRV", "0 100 80 x."), "MG03", Some},
+		{"SRV target", "_http._tcp.web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 80 3c1f9a0e.web.a"+zone),
+			reply("NOERROR", "SRV", "0 100 80 web.a"+zone), "MG04", Harmless},
+		{"SRV endpoint", "_http._tcp.web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 80 3c1f9a0e.web.a"+zone),
+			reply("NOERROR", "SRV", "0 100 80 192-0-2-1.web.a"+zone), "MG05", Some},
 		{"endpoint's name", "192-0-2-1.web.a" + zone, "A", nx, reply("NOERROR", "A", "192.0.2.1"), "MG05", Some},
 		{"pod's reverse name", "1.2.0.192.in-addr.arpa.", "PTR", nx, reply("NOERROR", "PTR", "x."), "MG06", Some},
 		{"ANY", "web.a" + zone, "ANY", reply("REFUSED", ""), nx, "MG10", Harmless},
@@ -75,7 +80,8 @@ func TestIgnored(t *testing.T) {
 }
 
 func TestReadNames(t *testing.T) {
-	got, err := ReadNames(strings.NewReader("# a comment\n\nWeb.prod.svc.cluster.local\nx.example.com. SRV\nx.example.com srv\n"), []string{"A", "AAAA"})
+	got, err := ReadNames(strings.NewReader("# a comment\n\nWeb.prod.svc.cluster.local\nx.example.com. "+
+		"SRV\nx.example.com srv\n"), []string{"A", "AAAA"})
 	want := []Question{
 		{"web.prod.svc.cluster.local.", "A"}, {"web.prod.svc.cluster.local.", "AAAA"}, {"x.example.com.", "SRV"},
 	}
@@ -83,7 +89,8 @@ func TestReadNames(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	for _, bad := range []string{"a..b", "a NOTYPE", "a AXFR"} {
-		if _, err := ReadNames(strings.NewReader("ok\n"+bad), []string{"A"}); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
+		if _, err := ReadNames(strings.NewReader("ok\n"+bad), []string{"A"}); err == nil ||
+			!strings.HasPrefix(err.Error(), "line 2: ") {
 			t.Errorf("%q: got %v, want an error that names line 2", bad, err)
 		}
 	}
@@ -96,7 +103,8 @@ dnsmasq[7]: 12 192.0.2.9/4711 cached web.prod.svc.cluster.local is 192.0.2.1
 {"time":"2026-01-01T00:00:00Z","client":"192.0.2.9","proto":"udp","name":"x.example.com.","type":"SRV","rcode":"NOERROR"}
 `
 	got, err := ReadLog(strings.NewReader(log))
-	want := []Question{{"web.prod.svc.cluster.local.", "A"}, {"web.prod.svc.cluster.local.", "AAAA"}, {"x.example.com.", "SRV"}}
+	want := []Question{{"web.prod.svc.cluster.local.", "A"}, {"web.prod.svc.cluster.local.", "AAAA"},
+		{"x.example.com.", "SRV"}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -122,9 +130,12 @@ func FuzzReadLog(f *testing.F) {
 func TestOfObjects(t *testing.T) {
 	port := []corev1.ServicePort{{Name: "http", Protocol: "TCP", Port: 80}}
 	services := []corev1.Service{
-		{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "a"}, Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.1", ClusterIPs: []string{"10.96.0.1"}, Ports: port}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "a"}, Spec: corev1.ServiceSpec{ClusterIP: "None", ClusterIPs: []string{"None"}}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "out", Namespace: "a"}, Spec: corev1.ServiceSpec{Type: "ExternalName", ExternalName: "example.com"}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "a"},
+			Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.1", ClusterIPs: []string{"10.96.0.1"}, Ports: port}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "a"},
+			Spec: corev1.ServiceSpec{ClusterIP: "None", ClusterIPs: []string{"None"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "out", Namespace: "a"},
+			Spec: corev1.ServiceSpec{Type: "ExternalName", ExternalName: "example.com"}},
 	}
 	slices := []discoveryv1.EndpointSlice{{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: "a", Labels: map[string]string{"kubernetes.io/service-name": "db"}},
@@ -136,7 +147,8 @@ func TestOfObjects(t *testing.T) {
 	}
 	want := []string{
 		"A web.a.svc.cluster.local.", "SRV _http._tcp.web.a.svc.cluster.local.", "PTR 1.0.96.10.in-addr.arpa.",
-		"A db.a.svc.cluster.local.", "AAAA db.a.svc.cluster.local.", "SRV db.a.svc.cluster.local.", "CNAME out.a.svc.cluster.local.",
+		"A db.a.svc.cluster.local.", "AAAA db.a.svc.cluster.local.", "SRV db.a.svc.cluster.local.",
+		"CNAME out.a.svc.cluster.local.",
 		"A db-0.db.a.svc.cluster.local.", "PTR 1.2.0.192.in-addr.arpa.",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

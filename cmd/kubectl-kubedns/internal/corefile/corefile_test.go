@@ -46,17 +46,19 @@ func TestRead(t *testing.T) {
 			"/c/Corefile:1 .:53",
 			"  /c/Corefile:2 errors",
 			"  /c/Corefile:3 health { lameduck 5s }",
-			"  /c/Corefile:6 kubernetes k8s.example in-addr.arpa ip6.arpa { pods insecure; fallthrough in-addr.arpa ip6.arpa; ttl 30 }",
+			"  /c/Corefile:6 kubernetes k8s.example in-addr.arpa ip6.arpa { pods insecure; fallthrough in-addr.arpa ip6.arpa; " +
+				"ttl 30 }",
 			"  /c/Corefile:11 forward . /etc/resolv.conf { max_concurrent 1000 }",
 			`  /c/Corefile:14 template IN A x.example { answer "{{ .Name }} 60 IN A 192.0.2.1" }`,
 		}},
 		"several zones": {Source{Text: "a.example, b.example:53,\nc.example {\n whoami\n}\n"}, []string{
 			"/c/Corefile:1 a.example|b.example:53|c.example", "  /c/Corefile:3 whoami",
 		}},
-		"snippet": {Source{Text: "(s) {\n errors\n cache 30\n}\n. {\n import s\n loop\n}\nb.example {\n import s\n}\n"}, []string{
-			"/c/Corefile:5 .", "  /c/Corefile:2 errors", "  /c/Corefile:3 cache 30", "  /c/Corefile:7 loop",
-			"/c/Corefile:9 b.example", "  /c/Corefile:2 errors", "  /c/Corefile:3 cache 30",
-		}},
+		"snippet": {Source{Text: "(s) {\n errors\n cache 30\n}\n. {\n import s\n loop\n}\nb.example {\n import s\n}\n"},
+			[]string{
+				"/c/Corefile:5 .", "  /c/Corefile:2 errors", "  /c/Corefile:3 cache 30", "  /c/Corefile:7 loop",
+				"/c/Corefile:9 b.example", "  /c/Corefile:2 errors", "  /c/Corefile:3 cache 30",
+			}},
 		"imports": {Source{
 			Text: ". {\n import custom/*.override\n whoami\n}\nimport custom/*.server\n",
 			Files: map[string]string{

@@ -21,11 +21,13 @@ func TestKubelets(t *testing.T) {
 	review := func(allowed bool) authorizationv1.SelfSubjectAccessReview {
 		return authorizationv1.SelfSubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}}
 	}
-	kubeadm := corev1.ConfigMap{Data: map[string]string{"kubelet": "clusterDNS: [10.96.0.10]\nclusterDomain: cluster.local\n"}}
+	kubeadm := corev1.ConfigMap{Data: map[string]string{"kubelet": "clusterDNS: [10.96.0.10]\nclusterDomain: " +
+		"cluster.local\n"}}
 	nodes := corev1.NodeList{Items: []corev1.Node{
 		{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}}, {ObjectMeta: metav1.ObjectMeta{Name: "away"}},
 	}}
-	configz := map[string]any{"kubeletconfig": map[string]any{"clusterDNS": []string{"10.96.0.11"}, "clusterDomain": "other.local"}}
+	configz := map[string]any{"kubeletconfig": map[string]any{"clusterDNS": []string{"10.96.0.11"},
+		"clusterDomain": "other.local"}}
 	for _, tt := range []struct {
 		name    string
 		objects map[string]any
@@ -47,11 +49,13 @@ func TestKubelets(t *testing.T) {
 		},
 		{
 			"nothing", map[string]any{reviews: review(false)}, "",
-			"there is no ConfigMap kubelet-config: it is kubeadm's; you may not get nodes/proxy, which reads it from the kubelets",
+			"there is no ConfigMap kubelet-config: it is kubeadm's; you may not get nodes/proxy, which reads it from the " +
+				"kubelets",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := &gatherer{client: connect(t, apitest.New(t, tt.objects, nil).URL), facts: &check.Facts{Unread: map[string]string{}}}
+			g := &gatherer{client: connect(t, apitest.New(t, tt.objects, nil).URL),
+				facts: &check.Facts{Unread: map[string]string{}}}
 			defer g.client.Close()
 			g.kubelets(t.Context())
 			var got []string

@@ -46,7 +46,8 @@ func (p Plan) Files() (map[string][]byte, error) {
 		}
 	}
 	files["kustomization.yaml"] = []byte("# " + p.title() + "\n" +
-		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + strings.Join(resources, "\n") + "\n")
+		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + strings.Join(resources, "\n") +
+		"\n")
 	if p.Values != nil {
 		text, err := yaml.Marshal(p.Values)
 		if err != nil {

@@ -146,7 +146,8 @@ func TestReplaceImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"kubedns": "registry.example/dns/k8s-dns-kube-dns:v1.0.0", "dnsmasq": "registry.example/dns/k8s-dns-dnsmasq-nanny:v1.0.0",
+		"kubedns": "registry.example/dns/k8s-dns-kube-dns:v1.0.0",
+		"dnsmasq": "registry.example/dns/k8s-dns-dnsmasq-nanny:v1.0.0",
 		"sidecar": "registry.example/dns/k8s-dns-sidecar:v1.0.0",
 	}
 	if diff := cmp.Diff(want, plan.Images); diff != "" {
@@ -177,7 +178,8 @@ spec: {template: {spec: {containers: [{name: a, image: autoscaler, command: [/a,
 		t.Fatal(err)
 	}
 	all := strings.Join(plan.Notes, "\n")
-	for _, want := range []string{"deployment/dns-autoscaler scales deployment/coredns", "--skip-phases=addon/coredns", "port 9153"} {
+	for _, want := range []string{"deployment/dns-autoscaler scales deployment/coredns", "--skip-phases=addon/coredns",
+		"port 9153"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("there is no %q in\n%s", want, all)
 		}
@@ -193,15 +195,25 @@ func TestMakeErrors(t *testing.T) {
 		opts Options
 		want string
 	}{
-		"nothing": {"", Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: there are no Deployments; name the namespace with -n"},
-		"others":  {other, Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: the Deployments there are web; name the namespace with -n"},
-		"already": {kubeadm, Options{To: CoreDNS}, "there is no kube-dns in namespace kube-system, and deployment/coredns runs coredns already: nothing is to do"},
-		"code":    {kubeadm, Options{To: KubeDNS, Accept: []string{"MG99"}}, "--accept MG99: there is no such code"},
-		"no map":  {replaced("name: coredns, namespace: kube-system}\ndata", "name: other}\ndata"), Options{To: KubeDNS}, "deployment/coredns mounts the ConfigMap coredns at /etc/coredns, and namespace kube-system has none of that name"},
-		"no key":  {replaced("  Corefile: |", "  Other: |"), Options{To: KubeDNS}, "deployment/coredns reads /etc/coredns/Corefile, and no ConfigMap that it mounts has that file: mounted are none"},
-		"brace":   {replaced("        forward . 192.0.2.1:5353\n    }", "        forward . 192.0.2.1:5353"), Options{To: KubeDNS}, "the Corefile of deployment/coredns: /etc/coredns/Corefile:21: this brace is never closed"},
-		"import":  {replaced("        loop\n", "        import missing\n"), Options{To: KubeDNS}, "the Corefile of deployment/coredns: /etc/coredns/Corefile:17: import missing: there is no such snippet, and no ConfigMap of the Deployment has /etc/coredns/missing; no other file is mounted"},
-		"service": {replaced("name: kube-dns\n", "name: other\n  namespace: elsewhere\n"), Options{To: KubeDNS}, "no Service in namespace kube-system on port 53 is named kube-dns or selects the pods of deployment/coredns (k8s-app=kube-dns): found none"},
+		"nothing": {"", Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: there are no " +
+			"Deployments; name the namespace with -n"},
+		"others": {other, Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: the " +
+			"Deployments there are web; name the namespace with -n"},
+		"already": {kubeadm, Options{To: CoreDNS},
+			"there is no kube-dns in namespace kube-system, and deployment/coredns runs coredns already: nothing is to do"},
+		"code": {kubeadm, Options{To: KubeDNS, Accept: []string{"MG99"}}, "--accept MG99: there is no such code"},
+		"no map": {replaced("name: coredns, namespace: kube-system}\ndata", "name: other}\ndata"), Options{To: KubeDNS},
+			"deployment/coredns mounts the ConfigMap coredns at /etc/coredns, and namespace kube-system has none of that name"},
+		"no key": {replaced("  Corefile: |", "  Other: |"), Options{To: KubeDNS},
+			"deployment/coredns reads /etc/coredns/Corefile, and no ConfigMap that it mounts has that file: mounted are none"},
+		"brace": {replaced("        forward . 192.0.2.1:5353\n    }", "        forward . 192.0.2.1:5353"),
+			Options{To: KubeDNS}, "the Corefile of deployment/coredns: /etc/coredns/Corefile:21: this brace is never closed"},
+		"import": {replaced("        loop\n", "        import missing\n"), Options{To: KubeDNS},
+			"the Corefile of deployment/coredns: /etc/coredns/Corefile:17: import missing: there is no such snippet, and no " +
+				"ConfigMap of the Deployment has /etc/coredns/missing; no other file is mounted"},
+		"service": {replaced("name: kube-dns\n", "name: other\n  namespace: elsewhere\n"), Options{To: KubeDNS},
+			"no Service in namespace kube-system on port 53 is named kube-dns or selects the pods of deployment/coredns " +
+				"(k8s-app=kube-dns): found none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "service" {

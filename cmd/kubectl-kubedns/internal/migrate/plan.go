@@ -197,7 +197,8 @@ func (p Plan) notes(inv Inventory) []string {
 	d := p.From.Deployment
 	if inv.configMap("kubeadm-config") != nil && p.To == KubeDNS {
 		notes = append(notes, "kubeadm installs CoreDNS again at an upgrade, next to kube-dns, and both answer. "+
-			"Run each later one with --skip-phases=addon/coredns: kubeadm upgrade apply (1.32 and later) and kubeadm upgrade node. "+
+			"Run each later one with --skip-phases=addon/coredns: kubeadm upgrade apply (1.32 and later) and kubeadm upgrade "+
+			"node. "+
 			"kubeadm 1.31 and older skip CoreDNS when the ConfigMap coredns is gone.")
 	}
 	for owner, is := range map[string]bool{

@@ -99,7 +99,8 @@ func (r *replacement) start(ctx context.Context) error {
 		Images: r.plan.Images, MinReadySeconds: heldSeconds, ProgressDeadlineSeconds: new(int32(2 * heldSeconds)),
 	}
 	strategy := map[string]any{
-		"type": appsv1.RollingUpdateDeploymentStrategyType, "rollingUpdate": map[string]any{"maxSurge": "100%", "maxUnavailable": 0},
+		"type":          appsv1.RollingUpdateDeploymentStrategyType,
+		"rollingUpdate": map[string]any{"maxSurge": "100%", "maxUnavailable": 0},
 	}
 	if err := r.patch(ctx, held, strategy, string(text)); err != nil {
 		return err
@@ -271,6 +272,7 @@ func (r *replacement) fresh(ctx context.Context) (string, error) {
 	case 1:
 		return sets[0].Labels[hashLabel], nil
 	}
-	return "", fmt.Errorf("deployment/%s has new pods of %d revisions: put its images back with kubectl rollout undo deployment/%s",
+	return "", fmt.Errorf("deployment/%s has new pods of %d revisions: put its images back with kubectl rollout undo "+
+		"deployment/%s",
 		r.from.Name, len(sets), r.from.Name)
 }

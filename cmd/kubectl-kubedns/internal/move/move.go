@@ -82,7 +82,8 @@ func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options
 // unfinished adds to an error after the switch how to go on. Ctrl-C is no error that is
 // printed: then the text is.
 func (m *mover) unfinished(err error, leadsTo string) error {
-	text := fmt.Sprintf("The Service leads to %s. The same command goes on; the way back: %s", leadsTo, m.plan.WayBack()[0])
+	text := fmt.Sprintf("The Service leads to %s. The same command goes on; the way back: %s", leadsTo,
+		m.plan.WayBack()[0])
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintf(m.opts.Out, "stopped. %s\n", text)
 		return err

@@ -109,10 +109,12 @@ func (m *mover) objects(ctx context.Context) error {
 	if err != nil {
 		return m.c.Explain(ctx, "patch", "serviceaccounts", ns, err)
 	}
-	if _, err = m.c.Rbac.ClusterRoles().Patch(ctx, o.Role.Name, types.ApplyPatchType, encode(o.Role), force()); err != nil {
+	if _, err = m.c.Rbac.ClusterRoles().Patch(ctx, o.Role.Name, types.ApplyPatchType, encode(o.Role),
+		force()); err != nil {
 		return m.c.Explain(ctx, "patch", "clusterroles.rbac.authorization.k8s.io", "", err)
 	}
-	if _, err = m.c.Rbac.ClusterRoleBindings().Patch(ctx, o.Binding.Name, types.ApplyPatchType, encode(o.Binding), force()); err != nil {
+	if _, err = m.c.Rbac.ClusterRoleBindings().Patch(ctx, o.Binding.Name, types.ApplyPatchType, encode(o.Binding),
+		force()); err != nil {
 		return m.c.Explain(ctx, "patch", "clusterrolebindings.rbac.authorization.k8s.io", "", err)
 	}
 	if o.Budget != nil {

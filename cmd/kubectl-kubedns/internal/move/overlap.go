@@ -34,7 +34,8 @@ func (m *mover) keepServing(ctx context.Context, s *corev1.Service) error {
 		if len(ending.Endpoints) == 0 {
 			continue
 		}
-		_, err := m.c.Discovery.EndpointSlices(m.namespace()).Create(ctx, ending, metav1.CreateOptions{FieldManager: fieldManager})
+		_, err := m.c.Discovery.EndpointSlices(m.namespace()).Create(ctx, ending,
+			metav1.CreateOptions{FieldManager: fieldManager})
 		if err != nil {
 			return m.c.Explain(ctx, "create", "endpointslices.discovery.k8s.io", m.namespace(), err)
 		}

@@ -14,7 +14,8 @@ import (
 func Status(ctx context.Context, c *cluster.Client, inv migrate.Inventory, out io.Writer) error {
 	servers := inv.Servers()
 	if len(servers) == 0 {
-		return fmt.Errorf("no Deployment in namespace %s has an image coredns or kube-dns: name the namespace with -n", inv.Namespace)
+		return fmt.Errorf("no Deployment in namespace %s has an image coredns or kube-dns: name the namespace with -n",
+			inv.Namespace)
 	}
 	service, err := inv.Service(servers[0])
 	if err != nil {
@@ -43,9 +44,11 @@ func Status(ctx context.Context, c *cluster.Client, inv migrate.Inventory, out i
 		if queried > 0 {
 			behind++
 		}
-		fmt.Fprintf(out, "%s (deployment/%s): %d of %d pods ready, %d get queries\n", s.Kind, s.Deployment.Name, ready, s.Replicas(), queried)
+		fmt.Fprintf(out, "%s (deployment/%s): %d of %d pods ready, %d get queries\n", s.Kind, s.Deployment.Name, ready,
+			s.Replicas(), queried)
 	}
-	fmt.Fprintf(out, "service/%s %s selects %s\n", service.Name, service.Spec.ClusterIP, selectorText(service.Spec.Selector))
+	fmt.Fprintf(out, "service/%s %s selects %s\n", service.Name, service.Spec.ClusterIP,
+		selectorText(service.Spec.Selector))
 	switch held := service.Spec.Selector[hashLabel] != ""; {
 	case held:
 		fmt.Fprintln(out, "a move is under way: run the same command again, or the one of the other direction")

@@ -87,7 +87,8 @@ func (c Core) Pods(namespace string) Resource[corev1.Pod, corev1.PodList] {
 
 // Logs requests the log of a container.
 func (c Core) Logs(namespace, pod string, opts *corev1.PodLogOptions) *rest.Request {
-	return c.client.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").VersionedParams(opts, c.client.parameters)
+	return c.client.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").VersionedParams(opts,
+		c.client.parameters)
 }
 
 // Services returns those of a namespace, or of all if it is empty.
@@ -158,8 +159,10 @@ func (d Discovery) EndpointSlices(namespace string) Resource[discoveryv1.Endpoin
 type Policy struct{ client group }
 
 // PodDisruptionBudgets returns those of a namespace.
-func (p Policy) PodDisruptionBudgets(namespace string) Resource[policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList] {
-	return Resource[policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList]{p.client, "poddisruptionbudgets", namespace}
+func (p Policy) PodDisruptionBudgets(namespace string) Resource[policyv1.PodDisruptionBudget,
+	policyv1.PodDisruptionBudgetList] {
+	return Resource[policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList]{p.client, "poddisruptionbudgets",
+		namespace}
 }
 
 // Rbac is the group of that name.

@@ -51,7 +51,8 @@ func (r Resource[T, L]) Create(ctx context.Context, object *T, opts metav1.Creat
 func (r Resource[T, L]) Update(ctx context.Context, object *T, opts metav1.UpdateOptions) (*T, error) {
 	into := new(T)
 	name := any(object).(metav1.Object).GetName()
-	err := r.request(r.client.Put()).Name(name).VersionedParams(&opts, r.client.parameters).Body(of(object)).Do(ctx).Into(of(into))
+	err := r.request(r.client.Put()).Name(name).VersionedParams(&opts,
+		r.client.parameters).Body(of(object)).Do(ctx).Into(of(into))
 	return into, err
 }
 
@@ -60,11 +61,13 @@ func (r Resource[T, L]) Patch(
 	ctx context.Context, name string, kind types.PatchType, patch []byte, opts metav1.PatchOptions,
 ) (*T, error) {
 	into := new(T)
-	err := r.request(r.client.Patch(kind)).Name(name).VersionedParams(&opts, r.client.parameters).Body(patch).Do(ctx).Into(of(into))
+	err := r.request(r.client.Patch(kind)).Name(name).VersionedParams(&opts,
+		r.client.parameters).Body(patch).Do(ctx).Into(of(into))
 	return into, err
 }
 
 // DeleteCollection deletes the objects that the options select.
-func (r Resource[T, L]) DeleteCollection(ctx context.Context, opts metav1.DeleteOptions, list metav1.ListOptions) error {
+func (r Resource[T, L]) DeleteCollection(ctx context.Context, opts metav1.DeleteOptions,
+	list metav1.ListOptions) error {
 	return r.request(r.client.Delete()).VersionedParams(&list, r.client.parameters).Body(&opts).Do(ctx).Error()
 }

@@ -23,7 +23,8 @@ const (
 
 // endings are those of the metrics of a program. No program has the metrics of another one.
 var endings = map[string]struct{ queries, failures, took string }{
-	KubeDNS: {"_dns_upstream_duration_seconds_count", "_dns_upstream_failures_total", "_dns_upstream_duration_seconds_sum"},
+	KubeDNS: {"_dns_upstream_duration_seconds_count", "_dns_upstream_failures_total",
+		"_dns_upstream_duration_seconds_sum"},
 	Dnsmasq: {"_dnsmasq_upstream_queries_total", "_dnsmasq_upstream_failures_total", ""},
 }
 

@@ -175,7 +175,8 @@ func (t *toCoreDNS) record(o, option, value string) {
 		class = "ANY"
 	}
 	text := fmt.Sprintf(
-		"template IN %s %s {\n        match \"^%s[.]$\"\n        answer \"{{ .Name }} 60 IN %s %s\"\n        fallthrough\n    }",
+		"template IN %s %s {\n        match \"^%s[.]$\"\n        answer \"{{ .Name }} 60 IN %s %s\"\n        fallthrough\n "+
+			"   }",
 		class,
 		name,
 		strings.ReplaceAll(name, ".", "[.]"),

@@ -89,23 +89,41 @@ func TestToKubeDNS(t *testing.T) {
 		dnsmasq  string // beyond the default
 		found    []string
 	}{
-		"upstreams":    {root("forward . 192.0.2.1 192.0.2.2:5353 [2001:db8::1]:53"), map[string]string{"upstreamNameservers": `["192.0.2.1", "192.0.2.2:5353", "2001:db8::1"]`}, "", nil},
-		"stub block":   {root("forward . /etc/resolv.conf") + "a.example:53 b.example {\n forward . 192.0.2.1\n}\n", map[string]string{"stubDomains": `{"a.example": ["192.0.2.1"], "b.example": ["192.0.2.1"]}`}, "", nil},
-		"stub inline":  {root("forward a.example 192.0.2.1"), map[string]string{"stubDomains": `{"a.example": ["192.0.2.1"]}`}, "", nil},
-		"to resolv":    {root("forward . 192.0.2.1") + "a.example {\n forward . /etc/resolv.conf\n}\n", map[string]string{"upstreamNameservers": `["192.0.2.1"]`}, "--server=/a.example/#", nil},
-		"tls":          {root("forward . tls://192.0.2.1"), nil, "", []string{"refused MG42 Corefile:6 forward . tls://192.0.2.1"}},
-		"file":         {root("forward . /etc/other"), nil, "", []string{"refused MG48 Corefile:6 forward . /etc/other"}},
-		"by name":      {root("forward . ns.example"), nil, "", []string{"refused MG48 Corefile:6 forward . ns.example"}},
-		"policy":       {root("forward . 192.0.2.1 {\n policy sequential\n force_tcp\n}"), map[string]string{"upstreamNameservers": `["192.0.2.1"]`}, "--strict-order", []string{"changed MG21 Corefile:8 force_tcp"}},
-		"hosts":        {root("hosts {\n 192.0.2.1 a.example b.example\n 192.0.2.2 x.svc.k8s.example\n fallthrough\n}"), nil, "--host-record=a.example,192.0.2.1 --host-record=b.example,192.0.2.1", []string{"refused MG45 Corefile:8 192.0.2.2 x.svc.k8s.example"}},
-		"hosts alone":  {root("hosts {\n 192.0.2.1 a.example\n}"), nil, "--host-record=a.example,192.0.2.1", []string{"refused MG45 Corefile:6 hosts { 192.0.2.1 a.example }"}},
-		"hosts file":   {root("hosts /etc/coredns/NodeHosts {\n fallthrough\n}"), nil, "--host-record=node-1,192.0.2.9", nil},
-		"template":     {root("template IN A a.example {\n answer \"{{ .Name }} 60 IN A 192.0.2.1\"\n}\ntemplate ANY ANY b.example {\n rcode NXDOMAIN\n}"), nil, "--address=/a.example/192.0.2.1 --address=/b.example/", nil},
-		"template TXT": {root("template IN TXT a.example {\n answer \"{{ .Name }} 60 IN TXT a\"\n}"), nil, "", []string{"refused MG44 Corefile:6 template IN TXT a.example { answer \"{{ .Name }} 60 IN TXT a\" }"}},
-		"rewrite":      {root("rewrite name regex (.*).old {1}.new\nfoo a b"), nil, "", []string{"refused MG41 Corefile:6 rewrite name regex (.*).old {1}.new", "refused MG40 Corefile:7 foo a b"}},
-		"other port":   {root("") + "b.example:5353 {\n whoami\n}\ntls://c.example {\n whoami\n}", nil, "", []string{"refused MG46 Corefile:8 b.example:5353", "refused MG46 Corefile:11 tls://c.example"}},
-		"known":        {root("acl {\n block\n}\nbind 10.0.0.1\nautopath @kubernetes\nlog"), nil, "", []string{"refused MG47 Corefile:6 acl { block }", "refused MG49 Corefile:9 bind 10.0.0.1", "changed MG22 Corefile:10 autopath @kubernetes", "changed MG26 Corefile:11 log"}},
-		"cache":        {root("cache 60 {\n success 20000\n denial 5000\n serve_stale 2h\n prefetch 1\n}"), nil, "--max-cache-ttl=60 --use-stale-cache=7200", []string{"changed MG24 Corefile:7 success 20000", "changed MG24 Corefile:8 denial 5000"}},
+		"upstreams": {root("forward . 192.0.2.1 192.0.2.2:5353 [2001:db8::1]:53"),
+			map[string]string{"upstreamNameservers": `["192.0.2.1", "192.0.2.2:5353", "2001:db8::1"]`}, "", nil},
+		"stub block": {root("forward . /etc/resolv.conf") + "a.example:53 b.example {\n forward . 192.0.2.1\n}\n",
+			map[string]string{"stubDomains": `{"a.example": ["192.0.2.1"], "b.example": ["192.0.2.1"]}`}, "", nil},
+		"stub inline": {root("forward a.example 192.0.2.1"),
+			map[string]string{"stubDomains": `{"a.example": ["192.0.2.1"]}`}, "", nil},
+		"to resolv": {root("forward . 192.0.2.1") + "a.example {\n forward . /etc/resolv.conf\n}\n",
+			map[string]string{"upstreamNameservers": `["192.0.2.1"]`}, "--server=/a.example/#", nil},
+		"tls": {root("forward . tls://192.0.2.1"), nil, "",
+			[]string{"refused MG42 Corefile:6 forward . tls://192.0.2.1"}},
+		"file":    {root("forward . /etc/other"), nil, "", []string{"refused MG48 Corefile:6 forward . /etc/other"}},
+		"by name": {root("forward . ns.example"), nil, "", []string{"refused MG48 Corefile:6 forward . ns.example"}},
+		"policy": {root("forward . 192.0.2.1 {\n policy sequential\n force_tcp\n}"),
+			map[string]string{"upstreamNameservers": `["192.0.2.1"]`}, "--strict-order",
+			[]string{"changed MG21 Corefile:8 force_tcp"}},
+		"hosts": {root("hosts {\n 192.0.2.1 a.example b.example\n 192.0.2.2 x.svc.k8s.example\n fallthrough\n}"), nil,
+			"--host-record=a.example,192.0.2.1 --host-record=b.example,192.0.2.1",
+			[]string{"refused MG45 Corefile:8 192.0.2.2 x.svc.k8s.example"}},
+		"hosts alone": {root("hosts {\n 192.0.2.1 a.example\n}"), nil, "--host-record=a.example,192.0.2.1",
+			[]string{"refused MG45 Corefile:6 hosts { 192.0.2.1 a.example }"}},
+		"hosts file": {root("hosts /etc/coredns/NodeHosts {\n fallthrough\n}"), nil, "--host-record=node-1,192.0.2.9", nil},
+		"template": {root("template IN A a.example {\n answer \"{{ .Name }} 60 IN A 192.0.2.1\"\n}\ntemplate ANY ANY " +
+			"b.example {\n rcode NXDOMAIN\n}"), nil, "--address=/a.example/192.0.2.1 --address=/b.example/", nil},
+		"template TXT": {root("template IN TXT a.example {\n answer \"{{ .Name }} 60 IN TXT a\"\n}"), nil, "",
+			[]string{"refused MG44 Corefile:6 template IN TXT a.example { answer \"{{ .Name }} 60 IN TXT a\" }"}},
+		"rewrite": {root("rewrite name regex (.*).old {1}.new\nfoo a b"), nil, "",
+			[]string{"refused MG41 Corefile:6 rewrite name regex (.*).old {1}.new", "refused MG40 Corefile:7 foo a b"}},
+		"other port": {root("") + "b.example:5353 {\n whoami\n}\ntls://c.example {\n whoami\n}", nil, "",
+			[]string{"refused MG46 Corefile:8 b.example:5353", "refused MG46 Corefile:11 tls://c.example"}},
+		"known": {root("acl {\n block\n}\nbind 10.0.0.1\nautopath @kubernetes\nlog"), nil, "",
+			[]string{"refused MG47 Corefile:6 acl { block }", "refused MG49 Corefile:9 bind 10.0.0.1",
+				"changed MG22 Corefile:10 autopath @kubernetes", "changed MG26 Corefile:11 log"}},
+		"cache": {root("cache 60 {\n success 20000\n denial 5000\n serve_stale 2h\n prefetch 1\n}"), nil,
+			"--max-cache-ttl=60 --use-stale-cache=7200",
+			[]string{"changed MG24 Corefile:7 success 20000", "changed MG24 Corefile:8 denial 5000"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +139,8 @@ func TestToKubeDNS(t *testing.T) {
 			}
 			var beyond []string
 			for _, o := range got.Dnsmasq {
-				if !strings.HasPrefix(o, "--cache-size") && o != "--no-negcache" && o != "--dns-loop-detect" && o != "--log-facility=-" {
+				if !strings.HasPrefix(o, "--cache-size") && o != "--no-negcache" && o != "--dns-loop-detect" &&
+					o != "--log-facility=-" {
 					beyond = append(beyond, o)
 				}
 			}
@@ -148,12 +167,14 @@ func TestKubernetesOptions(t *testing.T) {
 		"apiserver_qps 5":                    "",
 		"fallthrough example.com 10.0.0.0/8": "refused MG50 Corefile:3 fallthrough example.com 10.0.0.0/8",
 	} {
-		_, found := ToKubeDNS(read(t, ". {\n kubernetes k8s.example 10.0.0.0/8 {\n "+option+"\n pods insecure\n ttl 30\n }\n}"), nil)
+		_, found := ToKubeDNS(read(t,
+			". {\n kubernetes k8s.example 10.0.0.0/8 {\n "+option+"\n pods insecure\n ttl 30\n }\n}"), nil)
 		if got := strings.Join(lines(found), "\n"); got != want {
 			t.Errorf("%s: got %q, want %q", option, got, want)
 		}
 	}
-	if _, found := ToKubeDNS(read(t, ". {\n whoami\n}"), nil); len(Unaccepted(found, nil)) != 1 || len(Unaccepted(found, []string{"MG43"})) != 0 {
+	if _, found := ToKubeDNS(read(t, ". {\n whoami\n}"), nil); len(Unaccepted(found, nil)) != 1 ||
+		len(Unaccepted(found, []string{"MG43"})) != 0 {
 		t.Errorf("no zone: %v", found)
 	}
 }

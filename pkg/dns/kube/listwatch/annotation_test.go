@@ -20,7 +20,8 @@ func TestAnnotation(t *testing.T) {
 		name   string
 		object interface{ Marshal() ([]byte, error) }
 	}{
-		{"slice", &discoveryv1.EndpointSlice{ObjectMeta: meta, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.1.0.1"}}}}},
+		{"slice", &discoveryv1.EndpointSlice{ObjectMeta: meta,
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.1.0.1"}}}}},
 		{"Endpoints", &corev1.Endpoints{ObjectMeta: meta}},
 	}
 	for _, tt := range tests {

@@ -124,7 +124,8 @@ func TestReadMetadataRefuses(t *testing.T) {
 	envelope := func(fields ...string) string { return "k8s\x00" + strings.Join(fields, "") }
 	typed := string(encodedMetadata(t, 1)[4:]) // up to the list
 	typed = typed[:2+int(typed[1])]
-	const otherKind, invalid, cutOff = "the reply has another kind of object", "the reply is not valid protobuf", "unexpected EOF"
+	const otherKind, invalid, cutOff = "the reply has another kind of object", "the reply is not valid protobuf",
+		"unexpected EOF"
 	tests := []struct {
 		name, body string
 		want       string
@@ -223,7 +224,8 @@ func BenchmarkReadMetadata(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		if _, err := listwatch.ReadMetadata(bytes.NewReader(body), func(*metav1.ObjectMeta) { n++ }); err != nil || n != 11_000 {
+		if _, err := listwatch.ReadMetadata(bytes.NewReader(body), func(*metav1.ObjectMeta) { n++ }); err != nil ||
+			n != 11_000 {
 			b.Fatal(n, err)
 		}
 	}

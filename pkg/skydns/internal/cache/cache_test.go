@@ -85,7 +85,8 @@ func TestKept(t *testing.T) {
 		{"TTL with the highest bit", dns.TypeA, 0, "www.example. 4294967295 IN A 192.0.2.1", "", "", "", 0},
 		{"failure", dns.TypeA, 2, "", soa, "", "", 0},
 		{"refused", dns.TypeA, 5, "", "", "", "", 0},
-		{"another type", dns.TypeMX, 0, "www.example. 60 IN MX 1 a.example.", "", "", "www.example. 60 IN MX 1 a.example.\n", 60},
+		{"another type", dns.TypeMX, 0, "www.example. 60 IN MX 1 a.example.", "", "", "www.example. 60 IN MX 1 a.example.\n",
+			60},
 		{"a loop of aliases", dns.TypeA, 0, "www.example. 60 IN CNAME www.example.", soa, "",
 			"www.example. 60 IN CNAME www.example.\nexample. 90 IN SOA ns.example. host.example. 1 2 3 4 90\n", 60},
 	} {
@@ -102,7 +103,8 @@ func TestKept(t *testing.T) {
 				return
 			}
 			m := unpack(t, kept)
-			if diff := cmp.Diff(tt.want, dnstest.Text(slices.Concat(m.Answer, m.Ns, m.Extra))); diff != "" || m.Rcode != tt.rcode {
+			if diff := cmp.Diff(tt.want, dnstest.Text(slices.Concat(m.Answer, m.Ns, m.Extra))); diff != "" ||
+				m.Rcode != tt.rcode {
 				t.Errorf("rcode %d, records (-want +got):\n%s", m.Rcode, diff)
 			}
 			if _, state := c.Get(q, start.Add(time.Duration(tt.ttl)*time.Second-1)); state != Fresh {
@@ -128,7 +130,8 @@ func unpack(t testing.TB, packet []byte) *dns.Msg {
 func TestReply(t *testing.T) {
 	c := New(MinSize)
 	first := query(t, "www.example.", dns.TypeA)
-	c.Set(read(t, first), reply(t, first, 0, "www.example. 60 IN CNAME a.example.\na.example. 60 IN A 192.0.2.1", "", ""), start)
+	c.Set(read(t, first), reply(t, first, 0, "www.example. 60 IN CNAME a.example.\na.example. 60 IN A 192.0.2.1", "", ""),
+		start)
 	packet := query(t, "wWw.eXample.", dns.TypeA, edns(false))
 	kept, state := c.Get(read(t, packet), start.Add(10*time.Second))
 	m, want := unpack(t, kept), unpack(t, packet)

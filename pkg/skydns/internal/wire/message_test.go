@@ -50,7 +50,8 @@ func TestCheck(t *testing.T) {
 		{"a loop through a label", header(1) + question + "\x01b\xc0\x13" + a, wire.BadName},
 		{"a pointer into the header", header(1) + question + "\xc0\x04" + a, wire.BadName},
 		{"an unknown kind of label", header(1) + question + "\x41b\x00" + a, wire.BadName},
-		{"an address of two bytes", header(1) + question + "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x02\x01\x02", wire.BadData},
+		{"an address of two bytes", header(1) + question + "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x02\x01\x02",
+			wire.BadData},
 		{"a loop in data", header(1) + question + "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x02\xc0\x1f", wire.BadName},
 		{"a CNAME without data", header(1) + question + "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x00", wire.BadData},
 	}
