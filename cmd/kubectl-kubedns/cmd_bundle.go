@@ -210,11 +210,7 @@ func (f *bundleFlags) addPod(ctx context.Context, client *cluster.Client, w *bun
 
 // addLogs adds the logs of the containers of a pod, and those of their last run.
 func (f *bundleFlags) addLogs(
-	ctx context.Context,
-	client *cluster.Client,
-	w *bundle.Writer,
-	p *check.Pod,
-	dir string,
+	ctx context.Context, client *cluster.Client, w *bundle.Writer, p *check.Pod, dir string,
 ) error {
 	for _, c := range p.Object.Spec.Containers {
 		name := dir + c.Name + ".log"

@@ -178,10 +178,7 @@ func (a *app) openSides(ctx context.Context, client *cluster.Client, args []stri
 
 // questions returns what is asked.
 func (a *app) questions(
-	ctx context.Context,
-	client *cluster.Client,
-	f *diffFlags,
-	stdin io.Reader,
+	ctx context.Context, client *cluster.Client, f *diffFlags, stdin io.Reader,
 ) ([]compare.Question, error) {
 	ctx, cancel := a.limited(ctx)
 	defer cancel()
@@ -193,11 +190,9 @@ func (a *app) questions(
 		if len(types) == 0 {
 			types = []string{"A"}
 		}
-		all, err = readFile(
-			f.names,
-			stdin,
-			func(r io.Reader) ([]compare.Question, error) { return compare.ReadNames(r, types) },
-		)
+		all, err = readFile(f.names, stdin, func(r io.Reader) ([]compare.Question, error) {
+			return compare.ReadNames(r, types)
+		})
 	case f.log != "":
 		all, err = readFile(f.log, stdin, compare.ReadLog)
 	default:
@@ -239,9 +234,7 @@ func readFile(
 
 // round asks both servers all questions. It fails if a server replies to none.
 func (f *diffFlags) round(
-	ctx context.Context,
-	sides [2]*ask.Server,
-	questions []compare.Question,
+	ctx context.Context, sides [2]*ask.Server, questions []compare.Question,
 ) ([]compare.Difference, error) {
 	defer sides[0].Close()
 	defer sides[1].Close()
@@ -282,10 +275,7 @@ func askBoth(ctx context.Context, sides [2]*ask.Server, q compare.Question) (lef
 
 // watchSides compares again and again, and prints what changes. Ctrl-C is how it ends.
 func (f *diffFlags) watchSides(
-	ctx context.Context,
-	out io.Writer,
-	sides [2]*ask.Server,
-	questions []compare.Question,
+	ctx context.Context, out io.Writer, sides [2]*ask.Server, questions []compare.Question,
 ) error {
 	old := map[compare.Question]bool{}
 	for first := true; ; first = false {

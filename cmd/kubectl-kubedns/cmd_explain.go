@@ -151,12 +151,8 @@ func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) e
 	f.question.Namespace = namespace
 	if policy := pod.Spec.DNSPolicy; policy == "Default" || policy == "None" ||
 		policy == "ClusterFirst" && pod.Spec.HostNetwork {
-		return fmt.Errorf(
-			"--from: pod %s does not ask kube-dns: dnsPolicy %s, hostNetwork %t",
-			f.from,
-			policy,
-			pod.Spec.HostNetwork,
-		)
+		return fmt.Errorf("--from: pod %s does not ask kube-dns: dnsPolicy %s, hostNetwork %t", f.from, policy,
+			pod.Spec.HostNetwork)
 	}
 	return nil
 }

@@ -90,10 +90,8 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 	fs.DurationVar(&m.wait, "wait", 5*time.Minute, "`time` that one step of --apply may take")
 	fs.DurationVar(&m.drain, "drain", 30*time.Second, "`time` from the switch to the end of the old pods")
 	fs.BoolVar(&m.noCompare, "no-compare", false, "do not compare the replies of both servers before the switch")
-	_ = c.RegisterFlagCompletionFunc(
-		"to",
-		cobra.FixedCompletions([]string{migrate.KubeDNS, migrate.CoreDNS}, cobra.ShellCompDirectiveNoFileComp),
-	)
+	_ = c.RegisterFlagCompletionFunc("to", cobra.FixedCompletions([]string{migrate.KubeDNS, migrate.CoreDNS},
+		cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -185,18 +183,13 @@ func (m *migration) plan(p *report.Printer, inv migrate.Inventory) (migrate.Plan
 		for _, f := range left {
 			codes[f.Code] = true
 		}
-		fmt.Fprintf(
-			m.app.err,
-			"\n%d settings are refused: nothing was written. Change them, or leave them out with --accept %s (docs/move.md)\n",
-			len(left),
-			strings.Join(slices.Sorted(maps.Keys(codes)), ","),
-		)
+		fmt.Fprintf(m.app.err, "\n%d settings are refused: nothing was written. Change them, or leave them out with "+
+			"--accept %s (docs/move.md)\n", len(left), strings.Join(slices.Sorted(maps.Keys(codes)), ","))
 		return plan, errFindings
 	}
 	if (m.apply || m.dir != "") && plan.NoRegistry {
-		return plan, errors.New(
-			"--registry is missing: write where the images of kube-dns are, such as --registry registry.example/dns",
-		)
+		return plan, errors.New("--registry is missing: write where the images of kube-dns are, such as --registry " +
+			"registry.example/dns")
 	}
 	if m.dir == "" {
 		return plan, nil

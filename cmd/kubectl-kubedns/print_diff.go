@@ -15,10 +15,7 @@ import (
 
 // printChanges prints differences that come or go, and returns those there are now.
 func printChanges(
-	out io.Writer,
-	now string,
-	old map[compare.Question]bool,
-	found []compare.Difference,
+	out io.Writer, now string, old map[compare.Question]bool, found []compare.Difference,
 ) map[compare.Question]bool {
 	current := map[compare.Question]bool{}
 	for _, d := range found {
@@ -45,11 +42,7 @@ type kindSummary struct {
 
 // printDifferences prints each kind once, and returns errFindings if there is one.
 func printDifferences(
-	p *report.Printer,
-	f *diffFlags,
-	found []compare.Difference,
-	asked int,
-	took time.Duration,
+	p *report.Printer, f *diffFlags, found []compare.Difference, asked int, took time.Duration,
 ) error {
 	byKind := map[compare.Kind]*kindSummary{}
 	for _, d := range found {

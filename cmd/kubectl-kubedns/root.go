@@ -68,16 +68,8 @@ Exit codes: 0 fine, 1 findings, 2 could not find out.`,
 		"`format` of the output: "+report.FormatNames()+" (check and top: also wide, name)")
 	fs.BoolVar(&a.noColor, "no-color", false, "do not colour the output (also NO_COLOR, TERM=dumb)")
 	fs.DurationVar(&a.timeout, "timeout", 30*time.Second, "`time` after which the command gives up")
-	root.AddCommand(
-		a.migrateCommand(),
-		a.checkCommand(),
-		a.explainCommand(),
-		a.diffCommand(),
-		a.topCommand(),
-		a.tailCommand(),
-		a.bundleCommand(),
-		a.versionCommand(),
-	)
+	root.AddCommand(a.migrateCommand(), a.checkCommand(), a.explainCommand(), a.diffCommand(), a.topCommand(),
+		a.tailCommand(), a.bundleCommand(), a.versionCommand())
 	return root
 }
 

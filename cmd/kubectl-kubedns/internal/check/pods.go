@@ -187,13 +187,8 @@ func checkConfig(f *Facts) outcome {
 			}
 		}
 		if n, ok := Metric(p.Pages[NannyMetrics].Body, "kubedns_nanny_upstream_loop"); ok && n > 0 {
-			o.add(
-				Error,
-				p.title(),
-				"docs/runbooks/KubeDNSUpstreamLoop.md",
-				"%.0f servers lead back to dnsmasq: they are left out",
-				n,
-			)
+			o.add(Error, p.title(), "docs/runbooks/KubeDNSUpstreamLoop.md",
+				"%.0f servers lead back to dnsmasq: they are left out", n)
 		}
 	}
 	return o
@@ -206,13 +201,8 @@ func (f *Facts) configFindings(o *outcome, m *corev1.ConfigMap, edit string) {
 		o.add(Error, "ConfigMap kube-dns", edit, "%s", one.Error())
 	}
 	for _, key := range cfg.Mistyped {
-		o.add(
-			Warning,
-			"ConfigMap kube-dns",
-			edit,
-			"key %q is unknown: keys are federations, stubDomains and upstreamNameservers",
-			key,
-		)
+		o.add(Warning, "ConfigMap kube-dns", edit,
+			"key %q is unknown: keys are federations, stubDomains and upstreamNameservers", key)
 	}
 	for _, domain := range cfg.Repeated {
 		o.add(Warning, "ConfigMap kube-dns", edit, "stubDomains has %q more than once: only one of them counts", domain)

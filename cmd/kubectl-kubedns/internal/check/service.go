@@ -178,13 +178,8 @@ func checkZone(f *Facts) outcome {
 		for _, zone := range names {
 			parts = append(parts, fmt.Sprintf("%s (%s)", zone, zones[zone]))
 		}
-		o.add(
-			Error,
-			"",
-			"set the zone once: manifests/cluster/cluster.yaml",
-			"there is more than one zone: %s",
-			strings.Join(parts, ", "),
-		)
+		o.add(Error, "", "set the zone once: manifests/cluster/cluster.yaml", "there is more than one zone: %s",
+			strings.Join(parts, ", "))
 	}
 	return o
 }

@@ -24,19 +24,11 @@ func checkRights(f *Facts) outcome {
 	}
 	switch slices, endpoints := f.Account["endpointslices"], f.Account["endpoints"]; {
 	case !slices && !endpoints:
-		o.add(
-			Error,
-			"",
-			fix,
-			"the service account may read neither endpointslices nor endpoints: headless Services have no addresses",
-		)
+		o.add(Error, "", fix, "the service account may read neither endpointslices nor endpoints: headless Services have "+
+			"no addresses")
 	case !slices:
-		o.add(
-			Warning,
-			"",
-			fix,
-			"the service account may not list and watch endpointslices: endpoints beyond 1000 and second IP families are missing",
-		)
+		o.add(Warning, "", fix, "the service account may not list and watch endpointslices: endpoints beyond 1000 and "+
+			"second IP families are missing")
 	}
 	return o
 }

@@ -58,15 +58,8 @@ func (c *Client) open(ctx context.Context, f *forward, key forwardKey) {
 	}
 	ready := make(chan struct{})
 	// Messages of the forwarder repeat what the reader of the connection sees.
-	pf, err := portforward.NewOnAddressesForStreaming(
-		dialer,
-		[]string{"127.0.0.1"},
-		[]string{fmt.Sprintf(":%d", key.port)},
-		f.stop,
-		ready,
-		nil,
-		nil,
-	)
+	pf, err := portforward.NewOnAddressesForStreaming(dialer, []string{"127.0.0.1"},
+		[]string{fmt.Sprintf(":%d", key.port)}, f.stop, ready, nil, nil)
 	if err != nil {
 		f.err = err
 		close(f.once)

@@ -218,13 +218,8 @@ func (inv Inventory) Service(s Server) (corev1.Service, error) {
 			return svc, nil
 		}
 	}
-	return corev1.Service{}, fmt.Errorf(
-		"no Service in namespace %s on port 53 is named kube-dns or selects the pods of deployment/%s (%s): found %s",
-		inv.Namespace,
-		s.Deployment.Name,
-		pods,
-		orNone(names),
-	)
+	return corev1.Service{}, fmt.Errorf("no Service in namespace %s on port 53 is named kube-dns or selects the pods of "+
+		"deployment/%s (%s): found %s", inv.Namespace, s.Deployment.Name, pods, orNone(names))
 }
 
 func orNone(names []string) string {

@@ -227,10 +227,8 @@ func (p Plan) notes(inv Inventory) []string {
 	}
 	if slices.ContainsFunc(p.Service.Spec.Ports, func(s corev1.ServicePort) bool { return s.Port == 9153 }) &&
 		p.To == KubeDNS {
-		notes = append(
-			notes,
-			"The Service loses its port 9153. Scrape the pods: 10054 (sidecar), 10055 (kube-dns), 10056 (nanny).",
-		)
+		notes = append(notes, "The Service loses its port 9153. Scrape the pods: 10054 (sidecar), 10055 (kube-dns), 10056 "+
+			"(nanny).")
 	}
 	return notes
 }
@@ -251,9 +249,8 @@ func scales(d appsv1.Deployment, name string) bool {
 func requiresOtherNodes(d appsv1.Deployment) bool {
 	a := d.Spec.Template.Spec.Affinity
 	return a != nil && a.PodAntiAffinity != nil &&
-		len(
-			a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution,
-		) > 0 && d.Spec.Template.Labels["k8s-app"] == "kube-dns"
+		len(a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution) > 0 &&
+		d.Spec.Template.Labels["k8s-app"] == "kube-dns"
 }
 
 // WayBack are the commands that undo a plan.

@@ -48,11 +48,8 @@ func (p Plan) Print(w io.Writer, report bool) error {
 		fmt.Fprintf(w, "\n%s", diff)
 	}
 	if p.Reuses() {
-		fmt.Fprintf(
-			w,
-			"deployment/%s is there already: it is started again with its own configuration\n",
-			p.Target.Deployment.Name,
-		)
+		fmt.Fprintf(w, "deployment/%s is there already: it is started again with its own configuration\n",
+			p.Target.Deployment.Name)
 	}
 	if report {
 		fmt.Fprintf(w, "\nFor clients, whatever the configuration (kube-dns, CoreDNS):\n")

@@ -134,12 +134,8 @@ func (m *mover) complete(ctx context.Context) (bool, error) {
 	if err != nil || !found || !rolledOut(d) || d.Status.ReadyReplicas == 0 {
 		return false, err
 	}
-	m.say(
-		"the move is complete: deployment/%s has %d ready pods, deployment/%s has none",
-		m.target,
-		d.Status.ReadyReplicas,
-		m.from.Name,
-	)
+	m.say("the move is complete: deployment/%s has %d ready pods, deployment/%s has none", m.target,
+		d.Status.ReadyReplicas, m.from.Name)
 	return true, nil
 }
 

@@ -102,26 +102,16 @@ func (t *toCoreDNS) flagsOf(args []string) {
 			t.nameservers(text, value)
 		case "federations":
 			if value != "" {
-				t.found.add(
-					Refused,
-					codeFederation,
-					placeKubeDNS,
-					text,
-					"CoreDNS answers NXDOMAIN for federation names since 1.7.0",
-				)
+				t.found.add(Refused, codeFederation, placeKubeDNS, text,
+					"CoreDNS answers NXDOMAIN for federation names since 1.7.0")
 			}
 		case "lameduck":
 			t.lameduck = value
 			t.found.add(Same, "", placeKubeDNS, text, "health { lameduck "+value+" }")
 		case "kubecfg-file", "kube-master-url", "manifests":
 			if value != "" {
-				t.found.add(
-					Refused,
-					codeFlag,
-					placeKubeDNS,
-					text,
-					"CoreDNS's pod has no such source: set endpoint or kubeconfig by hand",
-				)
+				t.found.add(Refused, codeFlag, placeKubeDNS, text,
+					"CoreDNS's pod has no such source: set endpoint or kubeconfig by hand")
 			}
 		case "snapshot", "snapshot-max-age":
 			t.found.add(Changed, "MG14", placeKubeDNS, text, "CoreDNS keeps no snapshot: a start waits for the API server")
@@ -186,13 +176,8 @@ func (t *toCoreDNS) stub(place, text, domain string, servers []string) {
 		t.found.add(Dropped, "", place, text, "it has no servers")
 		return
 	case len(servers) > maxUpstreams:
-		t.found.add(
-			Refused,
-			codeMany,
-			place,
-			text,
-			fmt.Sprintf("CoreDNS takes %d servers; the first ones stay", maxUpstreams),
-		)
+		t.found.add(Refused, codeMany, place, text,
+			fmt.Sprintf("CoreDNS takes %d servers; the first ones stay", maxUpstreams))
 		servers = servers[:maxUpstreams]
 	}
 	t.stubs[domain] = append(t.stubs[domain], servers...)
@@ -300,13 +285,8 @@ func (t *toCoreDNS) otherOption(o, name string) {
 		"auth-ttl":
 		t.found.add(Dropped, "", placeDnsmasq, o, "CoreDNS has its own")
 	case "conf-file", "conf-dir", "conf-script", "addn-hosts", "hostsdir", "resolv-file":
-		t.found.add(
-			Refused,
-			codeOption,
-			placeDnsmasq,
-			o,
-			"this file is in the pod of kube-dns: move its lines into arguments first",
-		)
+		t.found.add(Refused, codeOption, placeDnsmasq, o,
+			"this file is in the pod of kube-dns: move its lines into arguments first")
 	default:
 		t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS has nothing for it")
 	}

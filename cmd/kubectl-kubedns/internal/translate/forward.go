@@ -54,11 +54,8 @@ func (s scope) servers(p corefile.Directive) (servers []string, ok bool) {
 		servers = append(servers, plainServer(ns))
 	}
 	if len(servers) > maxUpstreams {
-		s.refuse(
-			p,
-			codeMany,
-			fmt.Sprintf("at most %d servers; with its code accepted the first %d stay", maxUpstreams, maxUpstreams),
-		)
+		s.refuse(p, codeMany, fmt.Sprintf("at most %d servers; with its code accepted the first %d stay", maxUpstreams,
+			maxUpstreams))
 		servers = servers[:maxUpstreams]
 	}
 	return servers, true

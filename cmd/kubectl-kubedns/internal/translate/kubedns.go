@@ -306,11 +306,8 @@ func (s scope) rewrite(p corefile.Directive) {
 			return
 		}
 	}
-	s.refuse(
-		p,
-		codeRewrite,
-		"dnsmasq cannot rewrite names; let clients use the other name, or a Service of type ExternalName",
-	)
+	s.refuse(p, codeRewrite, "dnsmasq cannot rewrite names; let clients use the other name, or a Service of type "+
+		"ExternalName")
 }
 
 func (s scope) bind(p corefile.Directive) {
