@@ -161,6 +161,50 @@ func TestLoop(t *testing.T) {
 	}
 }
 
+// A zone that becomes a loop by a new Corefile is found, though the server before it still
+// replies to probes for a moment.
+func TestLoopAfterReload(t *testing.T) {
+	corefile := func(upstream string) string {
+		return fmt.Sprintf(". {\n bind 127.0.0.1\n loop\n forward . %s\n}\n", upstream)
+	}
+	addr, other := dnstest.FreeAddr(t), answering(t, "192.0.2.1", nil)
+	for name, upstream := range map[string]string{"answering": other.Addr(), "dead": dnstest.FreeAddr(t).String()} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t, addr, corefile(upstream))
+			ask(t, addr, "name.example.")
+			if err := server.Reload(corefile(addr.String())); err != nil {
+				t.Fatal(err)
+			}
+			until(t, func() string {
+				if got := sum(t, "nodecache_upstream_loop", "."); got != 1 {
+					return fmt.Sprintf("metric: %v", got)
+				}
+				return ""
+			})
+			until(t, func() string { return misses(addr, "leads back") })
+			if err := server.Reload(corefile(other.Addr())); err != nil {
+				t.Fatal(err)
+			}
+			until(t, func() string { return misses(addr, "192.0.2.1") })
+		})
+	}
+}
+
+// misses returns what an address replies if it does not have the text. The query may get lost:
+// the server of the Corefile before takes some for a moment.
+func misses(addr netip.AddrPort, text string) string {
+	q := dnstest.Query("name.example.", dns.TypeA)
+	q.SetEdns0(1232, false)
+	got, _, err := (&dns.Client{Timeout: time.Second}).Exchange(q, addr.String())
+	if err != nil {
+		return err.Error()
+	}
+	if reply := dnstest.MessageText(got); !strings.Contains(reply, text) {
+		return reply
+	}
+	return ""
+}
+
 // Dashboards from before CoreDNS 1.11 find their metrics.
 func TestOldForwardMetrics(t *testing.T) {
 	addr, other := dnstest.FreeAddr(t), answering(t, "192.0.2.1", nil)

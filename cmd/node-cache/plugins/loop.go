@@ -25,6 +25,7 @@ const (
 	probeInterval = time.Second      // until the first reply
 	probeAgain    = 30 * time.Second // while a zone is a loop
 	maxProbes     = 30               // without a reply
+	enoughReplies = 2                // in a row that show no loop
 )
 
 // A loop finds out whether a zone is forwarded back to us: it sends a query with a name
@@ -114,34 +115,42 @@ func (l *loop) found(w dns.ResponseWriter) {
 	if l.looped.Swap(true) {
 		return
 	}
-	l.metrics.loops.WithLabelValues(l.zone).Set(1)
+	l.metrics.setLoop(l, 1)
 	clog.NewWithPlugin("loop").Errorf("Loop (%s -> %s) detected for zone %q: it answers SERVFAIL until its upstream "+
 		"is another one", w.RemoteAddr(), l.addr, l.zone)
 }
 
-// run sends probes until one is answered, and as long as the zone is a loop.
+// run sends probes until two in a row are answered, and as long as the zone is a loop. The
+// server of the Corefile before may still take the first one on its way through a loop.
 func (l *loop) run(ctx context.Context) {
-	defer l.metrics.loops.DeleteLabelValues(l.zone)
+	defer l.metrics.endLoop(l)
+	replies := 0
 	for round := 0; ctx.Err() == nil; round++ {
 		looped, answered := l.ask(ctx)
 		switch {
 		case answered && !looped:
 			if l.looped.Swap(false) {
-				l.metrics.loops.WithLabelValues(l.zone).Set(0)
+				l.metrics.setLoop(l, 0)
 				clog.NewWithPlugin("loop").Infof("zone %q is no loop any more", l.zone)
 			}
-			return
+			if replies++; replies == enoughReplies {
+				return
+			}
+			pause.For(ctx, probeInterval)
 		case looped:
+			replies = 0
 			pause.For(ctx, probeAgain)
 		case round >= maxProbes && !l.looped.Load():
 			return
 		default:
+			replies = 0
 			pause.For(ctx, probeInterval)
 		}
 	}
 }
 
-// ask sends one probe. Answered is false if there was no reply at all.
+// ask sends one probe. Answered is false if there was no reply at all, and when the probe
+// did not come in here: while a Corefile is loaded, the server before it replies, too.
 func (l *loop) ask(ctx context.Context) (looped, answered bool) {
 	p := &probe{name: probeName(l.zone)}
 	l.probe.Store(p)
@@ -154,7 +163,7 @@ func (l *loop) ask(ctx context.Context) (looped, answered bool) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })() // a stop does not wait for the reply
 	_, _, err = client.ExchangeWithConn(new(dns.Msg).SetQuestion(p.name, dns.TypeHINFO), conn)
-	return p.back(), err == nil
+	return p.back(), err == nil && p.seen.Load() > 0
 }
 
 // probeName returns a name in zone that no one can guess.

@@ -1,16 +1,24 @@
 package plugins
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metrics are what the plugins count.
 type Metrics struct {
 	loops    *prometheus.GaugeVec
 	inflight prometheus.Gauge
+
+	mu      sync.Mutex
+	loopsOf map[string]*loop // by zone: the last one that set the series
 }
 
 // NewMetrics registers the metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
+		loopsOf: make(map[string]*loop),
 		loops: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "nodecache_upstream_loop",
 			Help: "1 while a zone is forwarded back to node-cache and answers SERVFAIL.",
@@ -22,4 +30,22 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	reg.MustRegister(m.loops, m.inflight)
 	return m
+}
+
+// setLoop notes whether the zone of l is a loop.
+func (m *Metrics) setLoop(l *loop, value float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loopsOf[l.zone] = l
+	m.loops.WithLabelValues(l.zone).Set(value)
+}
+
+// endLoop removes the series of l, unless the server that replaces l has set it since.
+func (m *Metrics) endLoop(l *loop) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.loopsOf[l.zone] == l {
+		delete(m.loopsOf, l.zone)
+		m.loops.DeleteLabelValues(l.zone)
+	}
 }
