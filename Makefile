@@ -62,7 +62,7 @@ chaos: go ## Do harm to a running pod and count what is lost (docs/reliability.m
 	@e2e/run.sh -tags=chaos -run='^TestChaos$$' $(if $(CASES),-cases=$(CASES)) $(if $(UPDATE),-update=true)
 
 .PHONY: alerts
-alerts: go ## Do harm to running pods that a real Prometheus scrapes: alerts fire and clear (about 8 minutes)
+alerts: go ## Do harm to running pods that a real Prometheus scrapes: alerts fire and clear; needs root (about 8 minutes)
 ## CASES=1,4 only these
 	@hack/dnsmasq.sh >/dev/null
 	@e2e/run.sh -tags=chaos -run='^TestAlerts' $(if $(CASES),-cases=$(CASES))

@@ -105,11 +105,18 @@ func (r *alertRun) waitReady(t *testing.T) {
 	}
 }
 
-// apiAway starts both kube-dns without API server, one of them without a snapshot.
+// apiAway starts both kube-dns without API server, one of them without a snapshot. The
+// snapshot of the other one is almost an hour old.
 func (r *alertRun) apiAway(t *testing.T) func() {
-	waitFile(t, filepath.Join(r.a.state, "snapshot.yaml"))
+	snapshot := filepath.Join(r.a.state, "snapshot.yaml")
+	waitFile(t, snapshot)
 	for _, m := range r.fleet.members {
 		m.proxy.down(t)
+	}
+	r.a.kubeDNS.kill()
+	old := time.Now().Add(-50 * time.Minute)
+	if err := os.Chtimes(snapshot, old, old); err != nil {
+		t.Fatal(err)
 	}
 	r.a.restart(t)
 	r.b.restart(t, "--snapshot=")

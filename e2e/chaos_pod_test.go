@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -43,6 +44,8 @@ type podOptions struct {
 	// wrap is the name of a script in the directory of the commands that runs
 	// a command in another world; empty: none.
 	wrap string
+	// user is the one that dnsmasq runs as. Empty: that of the test.
+	user string
 	// state is the directory for dnsmasq's state. Empty: one of its own.
 	state string
 	// apart starts without a way to the API server.
@@ -101,7 +104,7 @@ func (p *pod) startNanny(t *testing.T, port, back int) {
 		"-k", "--cache-size=1000", "--no-negcache", "--dns-loop-detect", "--log-facility=-",
 		"--server=/cluster.local/"+behind, "--server=/in-addr.arpa/"+behind, "--server=/ip6.arpa/"+behind,
 		"--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
-		"--user="+userName(), "--pid-file=", "--no-hosts")
+		"--user="+cmp.Or(p.opts.user, userName()), "--pid-file=", "--no-hosts")
 	p.nanny = start(t, p.opts.wrap+"dnsmasq-nanny", nil, slices.Concat(args, p.opts.dnsmasq, strings.Fields(*dnsmasqArgs))...)
 }
 

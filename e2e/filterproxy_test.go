@@ -42,6 +42,8 @@ type filterProxy struct {
 	// http1 makes it speak HTTP/1.1 alone, else it speaks HTTP/2 alone. Set it while
 	// the proxy is down.
 	http1 bool
+	// delay is how long watches hold back each piece of what they bring.
+	delay atomic.Int64
 
 	to    identity
 	addr  string
@@ -147,6 +149,12 @@ type watchBody struct {
 }
 
 func (b *watchBody) Read(buf []byte) (int, error) {
+	if delay := time.Duration(b.proxy.delay.Load()); delay > 0 {
+		select {
+		case <-b.gone:
+		case <-time.After(delay):
+		}
+	}
 	n, err := b.ReadCloser.Read(buf)
 	select {
 	case <-b.hung:

@@ -19,11 +19,19 @@ import (
 type nodeCache struct {
 	*process
 	dns, health, metrics string // the last two are URLs without a path
+	base                 string // the template of the Corefile
 }
 
 // startNodeCache runs node-cache in front of a pod, with the arguments and the Corefile of
 // the manifests. It makes neither link nor rules, and its ports are those of this machine.
 func startNodeCache(t *testing.T, f *front, config *configDir) *nodeCache {
+	t.Helper()
+	return runNodeCache(t, "node-cache", f.dns, config)
+}
+
+// runNodeCache is startNodeCache for a program that runs node-cache, the address of a dnsmasq,
+// and more flags.
+func runNodeCache(t *testing.T, program, upstreamDNS string, config *configDir, flags ...string) *nodeCache {
 	t.Helper()
 	port, health, metrics := freePort(t), freePort(t), freePort(t)
 	n := &nodeCache{
@@ -37,18 +45,19 @@ func startNodeCache(t *testing.T, f *front, config *configDir) *nodeCache {
 	if !strings.Contains(base, ":53 {") || !strings.Contains(base, " "+upstream+" ") {
 		t.Fatalf("the Corefile of the manifests has moved on:\n%s", base)
 	}
-	_, upstreamPort, _ := strings.Cut(f.dns, ":")
+	_, upstreamPort, _ := strings.Cut(upstreamDNS, ":")
 	base = strings.NewReplacer(":53 {", ":"+strconv.Itoa(port)+" {", " "+upstream+" ", " "+upstream+":"+upstreamPort+" ").Replace(base)
-	if err := os.WriteFile(filepath.Join(dir, "Corefile.base"), []byte(base), 0o600); err != nil {
+	n.base = filepath.Join(dir, "Corefile.base")
+	if err := os.WriteFile(n.base, []byte(base), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	pod := manifest[appsv1.DaemonSet](t, nodeLocal+"daemonset.yaml", "DaemonSet").Spec.Template.Spec
 	args := append(expandedArgs(pod.Containers[0]), "-localip=127.0.0.1", "-setupinterface=false", "-setupiptables=false",
-		"-dns.port="+strconv.Itoa(port), "-basecorefile="+filepath.Join(dir, "Corefile.base"),
+		"-dns.port="+strconv.Itoa(port), "-basecorefile="+n.base,
 		"-conf="+filepath.Join(dir, "Corefile"), "-kubednscm="+config.dir, "-metrics-listen-address=0",
 		"-health-listen-address="+strings.TrimPrefix(n.health, "http://"),
 		"-prometheus-listen-address="+strings.TrimPrefix(n.metrics, "http://"))
-	n.process = start(t, "node-cache", []string{"KUBE_DNS_UPSTREAM_SERVICE_HOST=127.0.0.1"}, args...)
+	n.process = start(t, program, []string{"KUBE_DNS_UPSTREAM_SERVICE_HOST=127.0.0.1"}, append(args, flags...)...)
 	return n
 }
 
