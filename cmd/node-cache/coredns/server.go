@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"sync"
 
 	"github.com/coredns/caddy"
-	"github.com/coredns/coredns/core/dnsserver"
-	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/kube-dns/kube-dns/cmd/node-cache/plugins"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/sockets"
 )
 
 // Options configure a Server.
@@ -21,53 +17,58 @@ type Options struct {
 	Quiet bool   // do not print the zones
 }
 
-// A Server is a running CoreDNS.
+// A Server is a running CoreDNS. Its sockets stay open from Start to Stop.
 type Server struct {
-	path     string
+	opts     Options
+	engine   *engine
 	instance *caddy.Instance
-	metrics  *metrics
+	sockets  sockets.Set
+	next     *sockets.Generation // of a Corefile that is being loaded, nil: none
 }
-
-// prepare gives CoreDNS what it needs once in a process.
-var prepare = sync.OnceValues(func() (*metrics, error) {
-	caddy.AppName, caddy.AppVersion = "CoreDNS", libraryVersion()
-	reg := prometheus.DefaultRegisterer //nolint:forbidigo // the metrics of CoreDNS are there
-	plugins.Register(plugins.NewMetrics(reg))
-	if err := dnsserver.SetDirectives(Directives()); err != nil {
-		return nil, err
-	}
-	return newMetrics(reg), nil
-})
 
 // Start runs a Corefile. Its sockets are open when Start returns.
 func Start(opts Options, text string) (*Server, error) {
-	m, err := prepare()
+	e, err := prepare()
 	if err != nil {
 		return nil, err
 	}
-	dnsserver.Port = strconv.Itoa(int(opts.Port))
-	dnsserver.Quiet, caddy.Quiet = opts.Quiet, opts.Quiet
-	s := &Server{path: opts.Path, metrics: m}
-	instance, err := caddy.Start(s.input(text))
+	s := &Server{opts: opts, engine: e}
+	loaded, err := e.run(s, text, caddy.Start)
 	if err != nil {
 		return nil, fmt.Errorf("start the Corefile %s: %w", opts.Path, err)
 	}
-	s.instance = instance
-	s.metrics.loaded(text)
+	for _, server := range loaded.servers {
+		server.OnStartupComplete() // prints its zones
+	}
+	e.metrics.loaded(text)
 	return s, nil
 }
 
-// Reload replaces the running Corefile on the same sockets. If it fails, the old one
-// still runs.
+// Reload replaces the running Corefile on the same sockets. No connection is closed. If it fails,
+// the old one still runs.
 func (s *Server) Reload(text string) error {
-	instance, err := s.instance.Restart(s.input(text))
-	if err != nil {
-		s.metrics.reloadFailed.Inc()
-		return fmt.Errorf("reload the Corefile %s: %w", s.path, err)
+	if _, err := s.engine.run(s, text, s.instance.Restart); err != nil {
+		s.engine.metrics.reloadFailed.Inc()
+		return fmt.Errorf("reload the Corefile %s: %w", s.opts.Path, err)
 	}
-	s.instance = instance
-	s.metrics.loaded(text)
+	s.engine.metrics.loaded(text)
 	return nil
+}
+
+// useNext sends queries to the Corefile that was loaded last.
+func (s *Server) useNext() {
+	if s.next != nil {
+		s.next.Use()
+		s.next = nil
+	}
+}
+
+// discardNext closes the sockets of a Corefile that is not used.
+func (s *Server) discardNext() {
+	if s.next != nil {
+		s.next.Discard()
+		s.next = nil
+	}
 }
 
 // Drain runs what plugins do before the end: health waits for the time of its lameduck,
@@ -76,7 +77,12 @@ func (s *Server) Drain() error { return errors.Join(s.instance.ShutdownCallbacks
 
 // Stop closes all sockets and lets queries finish until ctx is done. Drain must come before
 // it. CoreDNS itself waits for 5 s, which queries need whose upstream is dead.
-func (s *Server) Stop(ctx context.Context) error { return within(ctx, s.instance.Stop) }
+func (s *Server) Stop(ctx context.Context) error {
+	return within(ctx, func() error {
+		s.sockets.Close(ctx)
+		return s.instance.Stop()
+	})
+}
 
 // within returns when stop has returned or ctx is done.
 func within(ctx context.Context, stop func() error) error {
@@ -88,8 +94,4 @@ func within(ctx context.Context, stop func() error) error {
 	case <-ctx.Done():
 		return nil
 	}
-}
-
-func (s *Server) input(text string) caddy.Input {
-	return caddy.CaddyfileInput{Contents: []byte(text), Filepath: s.path, ServerTypeName: "dns"}
 }
