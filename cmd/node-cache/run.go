@@ -78,6 +78,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		HealthPort: opts.Listen.HealthPort, SetupInterface: opts.Net.SetupInterface,
 		Rules: opts.Net.Rules, Tracked: opts.Net.Tracked, Interval: opts.Net.SyncInterval, Log: log,
 	})
+	if err := network.Check(); err != nil {
+		return cli.Failed(err)
+	}
 	// CoreDNS has its metrics in the default registry.
 	reg, gatherer := prometheus.DefaultRegisterer, prometheus.DefaultGatherer //nolint:forbidigo // see above
 	parts.Network, parts.Metrics, parts.Gatherer = network, agent.NewMetrics(reg), gatherer

@@ -27,7 +27,8 @@ const (
 // errNoKind is the lack of all kinds of links that we can make.
 var errNoKind = errors.New("this kernel has no link of type dummy, bridge or veth")
 
-// A link holds the addresses. A link of that name that we did not make only gets them.
+// A link holds the addresses. A link of that name that we did not make only gets them, if it is not
+// in use.
 type link struct {
 	name     string
 	addrs    []netip.Addr
@@ -42,6 +43,9 @@ func (l *link) ensure() (changed []string, err error) {
 		err = fmt.Errorf("-interfacename=%s: cannot make the link: %w%s", l.name, err,
 			advice(err, "-setupinterface=false"))
 		return nil, &Error{Kind: KindInterfaceAdd, Err: err}
+	}
+	if err := l.check(found); !made && err != nil {
+		return nil, err
 	}
 	if made {
 		changed = append(changed, l.name)
@@ -112,6 +116,9 @@ func (l *link) remove() error {
 	}
 	if err != nil {
 		return &Error{Kind: KindInterfaceCheck, Err: fmt.Errorf("look for the link %s: %w", l.name, err)}
+	}
+	if l.check(found) != nil {
+		return nil // it is not ours, and has nothing of us
 	}
 	if ours(found) {
 		if err := netlink.LinkDel(found); err != nil {
