@@ -103,45 +103,6 @@ func TestReloadKeepsConnections(t *testing.T) {
 	}
 }
 
-// A query that is pending at a reload gets the reply of the Corefile that it came to.
-func TestReloadWaitsForPending(t *testing.T) {
-	for _, network := range []string{"tcp", "udp"} {
-		t.Run(network, func(t *testing.T) {
-			asked, release := make(chan struct{}), make(chan struct{})
-			upstream := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-				close(asked)
-				<-release
-				m := new(dns.Msg).SetReply(q)
-				m.Answer = dnstest.Records(t, "name.example. 30 A 192.0.2.1")
-				_ = w.WriteMsg(m)
-			}))
-			addr := dnstest.FreeAddr(t)
-			server := run(t, fmt.Sprintf(".:%d {\n\tbind %s\n\tforward . %s {\n\t\thealth_check 1h\n\t}\n}\n",
-				addr.Port(), addr.Addr(), upstream.Addr()))
-			conn, err := dns.Dial(network, addr.String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			send(t, conn)
-			<-asked
-			loaded := make(chan error)
-			go func() { loaded <- server.Reload(hosts(addr, "192.0.2.2")) }()
-			for { // until the new Corefile replies
-				reply, err := dnstest.TryExchange(t.Context(), addr.String(), dnstest.Query("name.example.", dns.TypeAAAA), false)
-				if err == nil && reply.Rcode != dns.RcodeServerFailure {
-					break
-				}
-			}
-			close(release)
-			receive(t, conn, "192.0.2.1")
-			if err := <-loaded; err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
 // A reload opens addresses that are new and closes those that are gone. One that fails does
 // neither.
 func TestReloadOfAddresses(t *testing.T) {
