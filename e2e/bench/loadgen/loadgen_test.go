@@ -76,7 +76,7 @@ func repeat(t *testing.T, load func(loadgen.Options) (loadgen.Result, error), o 
 		if err != nil {
 			t.Fatal(err)
 		}
-		if int(got.Answered) >= answers {
+		if got.Answered >= answers {
 			return got
 		}
 		if o.Duration > time.Minute {
