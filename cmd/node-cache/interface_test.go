@@ -21,10 +21,12 @@ func TestInterfaceOfOthers(t *testing.T) {
 	w := world.New(t)
 	w.Node.Do(func() {
 		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "cni0"}}
+		ipvs := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "kube-ipvs0"}}
 		port := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "port"}}
 		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth"}, PeerName: "veth-peer"}
 		for _, err := range []error{
-			netlink.LinkAdd(bridge), netlink.LinkAdd(veth), netlink.LinkSetMaster(veth, bridge), netlink.LinkAdd(port),
+			netlink.LinkAdd(bridge), netlink.LinkAdd(ipvs), netlink.LinkAdd(port),
+			netlink.LinkAdd(veth), netlink.LinkSetMaster(veth, bridge),
 		} {
 			if err != nil {
 				t.Error(err)
@@ -33,11 +35,12 @@ func TestInterfaceOfOthers(t *testing.T) {
 	})
 	world.Up(t, w.Node, "port", "192.0.2.77/24")
 	for name, reason := range map[string]string{
-		"lo":   "it is the loopback link",
-		"pod":  "it leads to another network namespace",
-		"veth": "it belongs to a bridge or bond",
-		"cni0": "the link veth belongs to it",
-		"port": "it has the address 192.0.2.77/24",
+		"lo":         "it is the loopback link",
+		"kube-ipvs0": "kube-proxy has the addresses of Services there",
+		"pod":        "it leads to another network namespace",
+		"veth":       "it belongs to a bridge or bond",
+		"cni0":       "the link veth belongs to it",
+		"port":       "it has the address 192.0.2.77/24",
 	} {
 		before := networkOf(t, w.Node)
 		n := newNodeCache(t, w.Node, t.TempDir(), corefile, "-interfacename="+name)

@@ -20,6 +20,8 @@ func (l *link) inUse(found netlink.Link) (string, error) {
 	switch {
 	case attrs.Name == "lo":
 		return "it is the loopback link", nil
+	case attrs.Name == "kube-ipvs0":
+		return "kube-proxy has the addresses of Services there", nil
 	case found.Type() == "veth" && attrs.NetNsID >= 0:
 		return "it leads to another network namespace", nil
 	case attrs.MasterIndex > 0:
