@@ -44,8 +44,8 @@ var lasting = map[string]string{
 	"NodeCacheUpstreamLoop":       "a node cache is its own upstream",
 }
 
-// lastingAlso may fire as a consequence: the servers of one pod are others.
-var lastingAlso = []string{"KubeDNSConfigDiffers"}
+// lastingAlso may fire as a consequence: the servers of one pod are others, and watches end.
+var lastingAlso = []string{"KubeDNSConfigDiffers", "KubeDNSWatchLost"}
 
 const (
 	// lastingLimit is longer than any of these alerts takes to fire.
