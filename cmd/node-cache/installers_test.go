@@ -92,16 +92,22 @@ func TestNodeInstallers(t *testing.T) {
 				}
 			}
 			for _, port := range []string{"9253", "9353"} {
-				metrics := n.get("http://10.0.1.1:" + port + "/metrics")
-				for _, want := range series {
-					if !strings.Contains(metrics, "\n"+want) {
-						t.Errorf("port %s lacks %s", port, want)
+				eventually(t, func() string {
+					metrics := n.get("http://10.0.1.1:" + port + "/metrics")
+					for _, want := range series {
+						if !strings.Contains(metrics, "\n"+want) {
+							return fmt.Sprintf("port %s lacks %s", port, want)
+						}
 					}
+					return ""
+				})
+			}
+			eventually(t, func() string {
+				if got := n.get(tt.health); got != "OK" {
+					return fmt.Sprintf("%s: got %q, want OK", tt.health, got)
 				}
-			}
-			if got := n.get(tt.health); got != "OK" {
-				t.Errorf("%s: got %q, want OK", tt.health, got)
-			}
+				return ""
+			})
 			n.end(t)
 			for _, line := range append(tt.lines, "Starting node-cache image:", "Using Corefile "+filepath.Join(dir, "Corefile"),
 				"SIGTERM: Shutting down servers then terminating", "Tearing down", "Exiting iptables/interface check goroutine") {
