@@ -72,6 +72,7 @@ type lastingRun struct {
 	config              map[string]string
 	loopConfig          *configDir
 	began               time.Time
+	ended               bool
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -259,24 +260,34 @@ func (l *lastingRun) waitReady(t *testing.T, m *member) {
 	})
 }
 
-// end waits until all alerts have fired, and ends the harm.
+// missing are the alerts that have not fired yet.
+func (l *lastingRun) missing(t *testing.T) []string {
+	t.Helper()
+	fired, err := l.fleet.fired()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(lasting)), func(name string) bool { return slices.Contains(fired, name) })
+}
+
+// endIfFired ends the harm if all alerts have fired.
+func (l *lastingRun) endIfFired(t *testing.T) {
+	t.Helper()
+	if !l.ended && len(l.missing(t)) == 0 {
+		l.end(t)
+	}
+}
+
+// end waits until all alerts have fired, and ends the harm. A second call does nothing.
 func (l *lastingRun) end(t *testing.T) {
 	t.Helper()
-	var missing []string
-	for deadline := l.began.Add(lastingLimit); ; time.Sleep(time.Second) {
-		fired, err := l.fleet.fired()
-		if err != nil {
-			t.Fatal(err)
-		}
-		missing = missing[:0]
-		for name := range lasting {
-			if !slices.Contains(fired, name) {
-				missing = append(missing, name)
-			}
-		}
-		if len(missing) == 0 || time.Now().After(deadline) {
-			break
-		}
+	if l.ended {
+		return
+	}
+	l.ended = true
+	missing := l.missing(t)
+	for deadline := l.began.Add(lastingLimit); len(missing) > 0 && time.Now().Before(deadline); missing = l.missing(t) {
+		time.Sleep(time.Second)
 	}
 	for _, name := range missing {
 		t.Errorf("%s did not fire within %v of: %s", name, lastingLimit, lasting[name])

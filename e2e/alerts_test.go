@@ -126,6 +126,9 @@ func TestAlerts(t *testing.T) {
 			r.during(t, h)
 			allowed = slices.Concat(allowed, h.fires, h.also)
 		}
+		if lasts != nil {
+			lasts.endIfFired(t)
+		}
 	}
 	if lasts != nil {
 		lasts.end(t)
