@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
@@ -30,6 +33,23 @@ func (c *cluster) setConfig(t *testing.T, data map[string]string) {
 	c.apply(t, string(object))
 }
 
+// changedLine is the line of the nanny's log after a change of servers.
+var changedLine = regexp.MustCompile(`changed servers without a restart.* leaving=(\d+)`)
+
+// wantSettled waits until a pod's dnsmasq has no server of an older configuration, which stays
+// for some seconds and may answer meanwhile.
+func (c *cluster) wantSettled(p corev1.Pod) error {
+	log, err := c.kubectl("-n", "kube-system", "logs", p.Name, "-c", "dnsmasq")
+	if err != nil {
+		return err
+	}
+	lines := changedLine.FindAllStringSubmatch(log, -1)
+	if len(lines) > 0 && lines[len(lines)-1][1] != "0" {
+		return fmt.Errorf("pod %s still has servers that leave: %s", p.Name, lines[len(lines)-1][0])
+	}
+	return nil
+}
+
 // wantAnswered waits until both pods of kube-dns send a question to the name
 // server of that name; none: no such name.
 func (c *cluster) wantAnswered(t *testing.T, question, server string) {
@@ -37,6 +57,9 @@ func (c *cluster) wantAnswered(t *testing.T, question, server string) {
 	began := time.Now()
 	for _, p := range c.dnsPods(t) {
 		eventually(t, volumeTime, func() error {
+			if err := c.wantSettled(p); err != nil {
+				return err
+			}
 			a, err := c.shop.ask(p.Status.PodIP+":53", question, "TXT", false)
 			if err != nil {
 				return err
