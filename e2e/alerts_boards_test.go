@@ -14,7 +14,7 @@ import (
 // emptyPanels show nothing while nothing is wrong, or while kube-dns itself forwards no
 // query.
 var emptyPanels = []string{
-	"Servers that are left out", "Errors by reason", "Reply time of kube-dns's upstreams",
+	"Servers that are left out", "Servers that fail", "Errors by reason", "Reply time of kube-dns's upstreams",
 	"Failures of kube-dns's upstreams",
 }
 

@@ -32,6 +32,14 @@ func dnsmasqRow() Row {
 				{`sum by (result) (increase(kubedns_nanny_reloads_total{$s}[$i]))`, "reload: {{result}}"},
 			},
 		},
+		{
+			Title: "Trouble of dnsmasq", Unit: units.Short,
+			Help: "Log lines about too many pending queries, and polls of its counters that failed.",
+			Targets: []Target{
+				{`sum(increase(kubedns_nanny_dnsmasq_overload_lines_total{$s}[$i]))`, "too many pending"},
+				{`sum(increase(kubedns_dnsmasq_errors{$s}[$i]))`, "counters not read"},
+			},
+		},
 	}}
 }
 
@@ -53,6 +61,11 @@ func upstreamsRow() Row {
 			Targets: quantiles("kubedns_dns_upstream_duration_seconds", "$s", "server"),
 		},
 		{
+			Title: "Cache of kube-dns", Unit: units.RequestsPerSecond,
+			Help:    "Queries for names outside the cluster by what the cache had for them, with --cache-size.",
+			Targets: one(`sum by (result) (rate(kubedns_dns_cache_lookups_total{$s}[$i]))`, "{{result}}"),
+		},
+		{
 			Title: "Failures of kube-dns's upstreams", Unit: units.CountsPerSecond,
 			Help: "Queries of kube-dns that a server did not answer, refused or failed, so that another is asked.",
 			Targets: one(`sum by (server, reason) (rate(kubedns_dns_upstream_failures_total{$s}[$i])) > 0`,
@@ -67,6 +80,11 @@ func serversRow() Row {
 			Kind: Timeline, Title: "Upstreams of kube-dns", Unit: units.NoUnit,
 			Help:    "0 while a server does not reply to kube-dns.",
 			Targets: one(`min by (server) (kubedns_dns_upstream_up{$s})`, "{{server}}"),
+		},
+		{
+			Kind: Table, Title: "Servers that fail", Unit: units.NoUnit,
+			Help:    "Servers that replied with SERVFAIL or REFUSED to their last two tests by the nanny.",
+			Targets: one(`kubedns_nanny_upstream_failing{$s} == 1`, ""),
 		},
 		{
 			Kind: Table, Title: "Servers that are left out", Unit: units.NoUnit,
@@ -202,6 +220,10 @@ func nodeCacheUpstreams() Row {
 			Targets: quantiles("coredns_proxy_request_duration_seconds", "$n", "to"),
 		},
 		{
+			Title: "Pending queries", Unit: units.Short, Help: "The ten nodes with the most queries without a reply yet.",
+			Targets: one(`topk(10, nodecache_upstream_inflight{$n})`, "{{instance}}"),
+		},
+		{
 			Title: "SERVFAIL by node", Unit: units.RequestsPerSecond, Help: "The ten nodes with the most SERVFAIL.",
 			Targets: one(`topk(10, sum by (instance) (`+
 				`rate(coredns_dns_responses_total{$n, rcode="SERVFAIL"}[$i])))`, "{{instance}}"),
@@ -223,6 +245,10 @@ func nodeCacheSetup() Row {
 				{`sum by (reason) (increase(nodecache_fallback_total{$n}[$i]))`, "{{reason}}"},
 				{`sum by (zone) (nodecache_upstream_loop{$n})`, "loop of {{zone}}"},
 			},
+		},
+		{
+			Title: "Takeovers", Unit: units.Short, Help: "Times that an agent took over from another one, by result.",
+			Targets: one(`sum by (result) (increase(nodecache_handover_total{$n}[$i]))`, "{{result}}"),
 		},
 		{
 			Title: "Set-up errors", Unit: units.Short, Help: "Failed steps of the set-up of the node, by type.",

@@ -211,8 +211,11 @@ func fleetDifferences() Row {
 		},
 		{
 			Kind: Timeline, Title: "Configuration in use", Unit: units.NoUnit, Width: 24,
-			Help:    "Each version of the configuration and the pods that use it.",
-			Targets: one(`kubedns_config_info{$s}`, "{{pod}} {{source}} {{version}}"),
+			Help:    "Each version of the configuration, and the pods whose kube-dns or dnsmasq uses it.",
+			Targets: []Target{
+				{`kubedns_config_info{$s}`, "{{pod}} {{source}} {{version}}"},
+				{`kubedns_nanny_config_info{$s}`, "{{pod}} dnsmasq {{source}} {{version}}"},
+			},
 		},
 		{
 			Title: "99th percentile by pod", Unit: units.Seconds, Help: "Latency of names of the cluster in each pod.",
