@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,43 +17,42 @@ import (
 // A checker keeps the first value that an API server would have refused, too. It
 // checks the fields that end up in names and answers, and no others.
 type checker struct {
-	at  path
-	msg string // empty: nothing is wrong
+	at, msg string // empty: nothing is wrong
 }
 
-func (c *checker) refuse(at path, format string, args ...any) {
+func (c *checker) refuse(at, format string, args ...any) {
 	if c.msg == "" {
 		c.at, c.msg = at, fmt.Sprintf(format, args...)
 	}
 }
 
 func (c *checker) meta(o metav1.Object) {
-	at := path{"metadata", "name"}
+	at := "metadata.name"
 	if o.GetName() == "" {
 		c.refuse(at, "is missing")
 	} else if len(validation.IsDNS1123Subdomain(o.GetName())) > 0 {
 		c.refuse(at, "%q is no name: use lower-case letters, digits, \"-\" and \".\"", o.GetName())
 	}
-	c.label(path{"metadata", "namespace"}, o.GetNamespace())
+	c.label("metadata.namespace", o.GetNamespace())
 }
 
 func (c *checker) service(s *corev1.Service) {
-	c.label(path{"metadata", "name"}, s.Name)
+	c.label("metadata.name", s.Name)
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
 		c.externalName(s.Spec.ExternalName)
 		return
 	}
 	for i, ip := range s.Spec.ClusterIPs {
-		c.clusterIP(path{"spec", "clusterIPs", i}, ip)
+		c.clusterIP(item("spec.clusterIPs", i), ip)
 	}
-	c.clusterIP(path{"spec", "clusterIP"}, s.Spec.ClusterIP)
+	c.clusterIP("spec.clusterIP", s.Spec.ClusterIP)
 	for i, p := range s.Spec.Ports {
-		c.port(path{"spec", "ports", i}, p.Name, p.Port, p.Protocol)
+		c.port(item("spec.ports", i), p.Name, p.Port, p.Protocol)
 	}
 }
 
 func (c *checker) externalName(name string) {
-	at := path{"spec", "externalName"}
+	at := "spec.externalName"
 	_, notAddr := netip.ParseAddr(name)
 	if name == "" {
 		c.refuse(at, "is missing, but the type is ExternalName")
@@ -61,28 +61,28 @@ func (c *checker) externalName(name string) {
 	}
 }
 
-func (c *checker) clusterIP(at path, ip string) {
+func (c *checker) clusterIP(at, ip string) {
 	if ip != "" && ip != corev1.ClusterIPNone {
 		c.addr(at, ip)
 	}
 }
 
 func (c *checker) endpoints(e *corev1.Endpoints) {
-	c.label(path{"metadata", "name"}, e.Name)
+	c.label("metadata.name", e.Name)
 	for i, s := range e.Subsets {
-		at := path{"subsets", i}
-		c.addresses(at.with("addresses"), s.Addresses)
-		c.addresses(at.with("notReadyAddresses"), s.NotReadyAddresses)
+		at := item("subsets", i)
+		c.addresses(at+".addresses", s.Addresses)
+		c.addresses(at+".notReadyAddresses", s.NotReadyAddresses)
 		for j, p := range s.Ports {
-			c.port(at.with("ports", j), p.Name, p.Port, p.Protocol)
+			c.port(item(at+".ports", j), p.Name, p.Port, p.Protocol)
 		}
 	}
 }
 
-func (c *checker) addresses(at path, list []corev1.EndpointAddress) {
+func (c *checker) addresses(at string, list []corev1.EndpointAddress) {
 	for i, a := range list {
-		c.addr(at.with(i, "ip"), a.IP)
-		c.label(at.with(i, "hostname"), a.Hostname)
+		c.addr(item(at, i)+".ip", a.IP)
+		c.label(item(at, i)+".hostname", a.Hostname)
 	}
 }
 
@@ -92,24 +92,26 @@ func (c *checker) slice(s *discoveryv1.EndpointSlice) {
 	case discoveryv1.AddressTypeFQDN:
 		return
 	default:
-		c.refuse(path{"addressType"}, "want IPv4, IPv6 or FQDN, got %q", s.AddressType)
+		c.refuse("addressType", "want IPv4, IPv6 or FQDN, got %q", s.AddressType)
 	}
 	for i, e := range s.Endpoints {
-		at := path{"endpoints", i}
+		at := item("endpoints", i)
 		for j, a := range e.Addresses {
-			c.addr(at.with("addresses", j), a)
+			c.addr(item(at+".addresses", j), a)
 			if strings.Contains(a, ":") != (s.AddressType == discoveryv1.AddressTypeIPv6) {
-				c.refuse(at.with("addresses", j), "%s is not of the slice's addressType %s", a, s.AddressType)
+				c.refuse(item(at+".addresses", j), "%s is not of the slice's addressType %s", a, s.AddressType)
 			}
 		}
-		c.label(at.with("hostname"), deref(e.Hostname))
+		c.label(at+".hostname", deref(e.Hostname))
 	}
 	for i, p := range s.Ports {
 		if p.Port != nil { // nil: all ports, for which there is no SRV record
-			c.port(path{"ports", i}, deref(p.Name), *p.Port, deref(p.Protocol))
+			c.port(item("ports", i), deref(p.Name), *p.Port, deref(p.Protocol))
 		}
 	}
 }
+
+func item(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
 
 func deref[T any](p *T) (v T) {
 	if p != nil {
@@ -118,26 +120,26 @@ func deref[T any](p *T) (v T) {
 	return v
 }
 
-func (c *checker) port(at path, name string, number int32, protocol corev1.Protocol) {
+func (c *checker) port(at, name string, number int32, protocol corev1.Protocol) {
 	if number < 1 || number > 65535 {
-		c.refuse(at.with("port"), "want 1 to 65535, got %d", number)
+		c.refuse(at+".port", "want 1 to 65535, got %d", number)
 	}
 	switch protocol {
 	case "", corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP:
 	default:
-		c.refuse(at.with("protocol"), "want TCP, UDP or SCTP, got %q", protocol)
+		c.refuse(at+".protocol", "want TCP, UDP or SCTP, got %q", protocol)
 	}
-	c.label(at.with("name"), name)
+	c.label(at+".name", name)
 }
 
-func (c *checker) addr(at path, ip string) {
+func (c *checker) addr(at, ip string) {
 	if addr, err := netip.ParseAddr(ip); err != nil || addr.Zone() != "" {
 		c.refuse(at, "%q is no IP address", ip)
 	}
 }
 
 // label wants an RFC 1123 label, or nothing.
-func (c *checker) label(at path, s string) {
+func (c *checker) label(at, s string) {
 	if s != "" && label.Reason(s) != "" {
 		c.refuse(at, "%q is no DNS label: use at most 63 lower-case letters, digits and inner \"-\"", s)
 	}

@@ -141,7 +141,7 @@ func (d *decoder) checkKind(at place, h metav1.TypeMeta) (err error) {
 		}
 	}
 	if reason := unknownKind(d.kinds, h); reason != "" {
-		return d.errorf(at.child("kind"), "%s", reason)
+		return d.errorf(at.at("kind"), "%s", reason)
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func isDiscovery(apiVersion string) bool {
 // list decodes the objects of a List. The items of a kind of list of their own
 // (ServiceList) may lack a type.
 func (d *decoder) list(at place, raw []byte, items metav1.TypeMeta) error {
-	if len(at.path) >= 2*maxListDepth {
+	if strings.Count(at.path, "items[") >= maxListDepth {
 		return d.errorf(at, "more than %d Lists within each other", maxListDepth)
 	}
 	var l struct {
@@ -164,8 +164,8 @@ func (d *decoder) list(at place, raw []byte, items metav1.TypeMeta) error {
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &l); err != nil {
 		return d.refuse(at, raw, &l, err)
 	}
-	for i, item := range l.Items {
-		if err := d.object(at.child("items", i), item, items); err != nil {
+	for i, raw := range l.Items {
+		if err := d.object(at.at(item("items", i)), raw, items); err != nil {
 			return err
 		}
 	}
@@ -248,7 +248,7 @@ func read[T any, O interface {
 	c.meta(o)
 	check(c, o)
 	if c.msg != "" {
-		return nil, d.errorf(at.child(c.at...), "%s: %s: %s", title(raw), c.at, c.msg)
+		return nil, d.errorf(at.at(c.at), "%s: %s: %s", title(raw), c.at, c.msg)
 	}
 	return o, nil
 }
@@ -271,10 +271,10 @@ func (d *decoder) warnFields(at place, raw []byte, strict []error) {
 		switch {
 		case !ok:
 		case strings.HasPrefix(err.Error(), "duplicate field"):
-			d.warn(at.child(fieldPath(f.FieldPath())...), "%s: the field %s is there twice; the last counts", title(raw),
+			d.warn(at.at(f.FieldPath()), "%s: the field %s is there twice; the last counts", title(raw),
 				f.FieldPath())
 		case !strings.HasSuffix(f.FieldPath(), "].topology"): // a field of discovery.k8s.io/v1beta1
-			d.warn(at.child(fieldPath(f.FieldPath())...), "%s: unknown field %s is ignored", title(raw), f.FieldPath())
+			d.warn(at.at(f.FieldPath()), "%s: unknown field %s is ignored", title(raw), f.FieldPath())
 		}
 	}
 }

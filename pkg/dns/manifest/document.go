@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -126,9 +125,9 @@ func yamlError(err error, data []byte) (line int, msg string) {
 	return line, msg
 }
 
-// node returns the node of the value at p, or of the part of the way to it that
-// can be found.
-func (d *document) node(p path) *yaml.Node {
+// node returns the node of the value at a path such as spec.ports[0].port, or of the part
+// of the way to it that can be found.
+func (d *document) node(path string) *yaml.Node {
 	if d.root == nil {
 		d.root = &yaml.Node{Line: 1}
 		// JSON is YAML, with few exceptions. There the document's first line has to do.
@@ -138,47 +137,52 @@ func (d *document) node(p path) *yaml.Node {
 	if n.Kind == yaml.DocumentNode && len(n.Content) > 0 {
 		n = n.Content[0]
 	}
-	for _, step := range p {
-		next := child(n, step)
+	for path != "" {
+		next, rest := child(n, path)
 		if next == nil {
 			break
 		}
-		n = next
+		n, path = next, rest
 	}
 	return n
 }
 
-// lineOf returns the line of the file of the value at p, as far as it can be found.
-func (d *document) lineOf(p path) int { return d.line + max(d.node(p).Line, 1) - 1 }
-
-// child returns the value of a field (string) or an item (int) of n, or nil.
-func child(n *yaml.Node, step any) *yaml.Node {
+// child returns the value of the first field or item of a path, or nil, and the rest of
+// the path.
+func child(n *yaml.Node, path string) (value *yaml.Node, rest string) {
 	for n.Alias != nil {
 		n = n.Alias
 	}
-	switch step := step.(type) {
-	case int:
-		if n.Kind == yaml.SequenceNode && step >= 0 && step < len(n.Content) {
-			return n.Content[step]
+	for i := 0; i < len(n.Content); i++ {
+		step := "[" + strconv.Itoa(i) + "]"
+		if n.Kind == yaml.MappingNode {
+			step = n.Content[i].Value
+			i++
 		}
-	case string:
-		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == step {
-				return n.Content[i+1]
-			}
+		rest, ok := strings.CutPrefix(strings.TrimPrefix(path, "."), step)
+		if ok && (rest == "" || strings.ContainsAny(rest[:1], ".[")) {
+			return n.Content[i], rest
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // A place is a value of a document.
 type place struct {
 	doc  *document
-	path path
+	path string
 }
 
-func (p place) line() int { return p.doc.lineOf(p.path) }
+// line returns the line of the file, as far as it can be found.
+func (p place) line() int { return p.doc.line + max(p.doc.node(p.path).Line, 1) - 1 }
 
-func (p place) child(steps ...any) place {
-	return place{doc: p.doc, path: append(slices.Clip(p.path), steps...)}
+// at returns a place below p.
+func (p place) at(path string) place { return place{doc: p.doc, path: join(p.path, path)} }
+
+// join joins a path and the path of a field below it.
+func join(path, field string) string {
+	if path == "" || field == "" {
+		return path + field
+	}
+	return path + "." + field
 }

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	kjson "sigs.k8s.io/json"
 )
 
@@ -24,86 +24,83 @@ func explain(at place, raw []byte, into any, err error) (place, error) {
 	if !ok {
 		return at, fmt.Errorf("%s%w", name, err)
 	}
-	p, got := fieldPath(t.Field), t.Value
-	want, tag := typeName(t.Type)
-	if found, n := mistyped(at.doc.node(at.path), p, nil, tag); n != nil {
-		p, got = found, describe(n)
+	path, kind, got := t.Field, t.Value, t.Value
+	f := finder{Decoder: json.NewDecoder(bytes.NewReader(raw)), refused: t}
+	f.UseNumber()
+	if f.find("", "") {
+		path, kind, got = f.path, f.kind, f.text
 	}
-	field := p.String()
-	if field != "" {
-		field += ": "
+	at = at.at(path)
+	if path != "" {
+		path += ": "
 	}
-	if tag == "!!str" && got != "a list" && !strings.HasPrefix(got, "an object") {
+	if t.Type.Kind() == reflect.String && kind != "array" && kind != "object" {
 		got += ": put it in quotes" // YAML takes n for false and 1.10 for a number
 	}
-	return at.child(p...), fmt.Errorf("%s%swant %s, got %s", name, field, want, got)
+	return at, fmt.Errorf("%s%swant %s, got %s", name, path, typeName(t.Type), got)
 }
 
-// mistyped returns the first value below n that is not of a type, with the path to
-// it, which begins with at and goes on with fields, without places in lists.
-func mistyped(n *yaml.Node, fields, at path, tag string) (path, *yaml.Node) {
-	for n.Alias != nil {
-		n = n.Alias
+// A finder looks for the value that was refused. An error has its field without places in
+// lists and keys of maps, and its offset, which is too small below a type that decodes
+// itself.
+type finder struct {
+	*json.Decoder
+	refused          *json.UnmarshalTypeError
+	path, kind, text string // of the value that was found
+}
+
+// find reads the value at a path and reports whether it, or one below it, was refused.
+// fields is the path without places in lists.
+func (f *finder) find(path, fields string) bool {
+	token, err := f.Token()
+	if err != nil {
+		return false
 	}
-	inside := len(fields) > 0 || tag == "!!str"
-	switch {
-	case n.Kind == yaml.SequenceNode && inside:
-		for i, item := range n.Content {
-			if p, found := mistyped(item, fields, at.with(i), tag); found != nil {
-				return p, found
+	kind, text := describe(token)
+	if f.InputOffset() >= f.refused.Offset && strings.HasPrefix(fields+".", f.refused.Field+".") &&
+		(f.refused.Value == kind || f.refused.Value == kind+" "+text) {
+		f.path, f.kind, f.text = path, kind, text
+		return true
+	}
+	if kind != "object" && kind != "array" {
+		return false
+	}
+	for i := 0; f.More(); i++ {
+		if kind == "array" {
+			if f.find(fmt.Sprintf("%s[%d]", path, i), fields) {
+				return true
 			}
+			continue
 		}
-	case n.Kind == yaml.MappingNode && inside:
-		return mistypedField(n, fields, at, tag)
-	case len(fields) == 0 && tagOf(n) != "!!null" && tagOf(n) != tag && (tag != "!!float" || tagOf(n) != "!!int"):
-		return at, n
+		key, err := f.Token()
+		name, _ := key.(string)
+		if err != nil || f.find(join(path, name), join(fields, name)) {
+			return err == nil
+		}
 	}
-	return nil, nil
+	_, _ = f.Token() // the end of the list or object
+	return false
 }
 
-// mistypedField is mistyped for the fields of a mapping: the first one of fields, or
-// all when there are none.
-func mistypedField(n *yaml.Node, fields, at path, tag string) (path, *yaml.Node) {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		rest, name := fields, n.Content[i].Value
-		if len(fields) > 0 {
-			if rest = fields[1:]; name != fields[0] {
-				continue
-			}
+// describe returns the kind of a value, as encoding/json calls it, and the value for people.
+func describe(token json.Token) (kind, text string) {
+	switch v := token.(type) {
+	case json.Delim:
+		if v == '[' {
+			return "array", "a list"
 		}
-		if p, found := mistyped(n.Content[i+1], rest, at.with(name), tag); found != nil {
-			return p, found
+		return "object", "an object (key: value)"
+	case json.Number:
+		return "number", v.String()
+	case bool:
+		return "bool", strconv.FormatBool(v)
+	case string:
+		if len(v) > 40 {
+			return "string", "a long text"
 		}
+		return "string", "the text " + strconv.Quote(v)
 	}
-	return nil, nil
-}
-
-// tagOf is the tag of a value as kubectl reads it.
-func tagOf(n *yaml.Node) string {
-	if n.Kind == yaml.ScalarNode {
-		if v, _ := scalarOf(n); v == true || v == false {
-			return "!!bool"
-		}
-	}
-	return n.ShortTag()
-}
-
-func describe(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.MappingNode:
-		return "an object (key: value)"
-	}
-	v, _ := scalarOf(n)
-	text, ok := v.(string)
-	switch {
-	case !ok:
-		return fmt.Sprint(v)
-	case len(text) > 40:
-		return "a long text"
-	}
-	return "the text " + strconv.Quote(text)
+	return "null", "null"
 }
 
 // title names an object as kubectl would, as far as it can be read.
@@ -124,20 +121,20 @@ func title(raw []byte) string {
 	return strings.TrimSpace(kind + " " + name)
 }
 
-// typeName returns how a Go type is written in a manifest, and its tag in YAML.
-func typeName(t reflect.Type) (name, tag string) {
+// typeName returns how a Go type is written in a manifest.
+func typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
-		return "text", "!!str"
+		return "text"
 	case reflect.Bool:
-		return "true or false", "!!bool"
+		return "true or false"
 	case reflect.Slice, reflect.Array:
-		return "a list", "!!seq"
+		return "a list"
 	case reflect.Map, reflect.Struct:
-		return "an object (key: value)", "!!map"
+		return "an object (key: value)"
 	case reflect.Float32, reflect.Float64:
-		return "a number", "!!float"
+		return "a number"
 	default:
-		return "a whole number", "!!int"
+		return "a whole number"
 	}
 }
