@@ -58,40 +58,33 @@ func (f *Forwarder) refresh(w way, query []byte, q cache.Question) {
 	})
 }
 
-// keeping returns done with the cache in front: the cache keeps the reply, and a query that
-// fails or takes long gets a stale reply, if there is one.
-func keeping(
-	replies *cache.Cache, w way, query []byte, done func([]byte, error),
-) func([]byte, error) {
-	q, ok := cacheable(replies, w, query)
-	if !ok {
-		return done
-	}
-	if stale := replies.Stale(q, time.Now()); stale != nil {
-		return orStale(replies, q, stale, done)
-	}
-	return func(reply []byte, err error) {
-		replies.Set(q, reply, time.Now())
-		done(reply, err)
+// keep keeps the reply to a query in the cache; nil: the query failed.
+func (f *Forwarder) keep(w way, query, reply []byte) {
+	if q, ok := cacheable(f.replies, w, query); ok {
+		f.replies.Set(q, reply, time.Now())
 	}
 }
 
-// orStale returns done for a query that has a stale reply.
-func orStale(
-	replies *cache.Cache, q cache.Question, stale []byte, done func([]byte, error),
-) func([]byte, error) {
+// orStale returns done for a query that is not in the cache: one that fails or takes long gets
+// a stale reply, if there is one.
+func (f *Forwarder) orStale(w way, query []byte, done func([]byte, error)) func([]byte, error) {
+	q, ok := cacheable(f.replies, w, query)
+	if !ok {
+		return done
+	}
+	stale := f.replies.Stale(q, time.Now())
+	if stale == nil {
+		return done
+	}
 	var once sync.Once
 	reply := func(reply []byte, err error) { once.Do(func() { done(reply, err) }) }
 	timer := time.AfterFunc(patience, func() {
-		replies.Set(q, nil, time.Now())
+		f.replies.Set(q, nil, time.Now())
 		reply(stale, nil)
 	})
 	return func(got []byte, err error) {
 		timer.Stop()
-		if err != nil {
-			got = nil
-		}
-		if !replies.Set(q, got, time.Now()) {
+		if err != nil || !isAnswer(got) {
 			got = stale
 		}
 		reply(got, nil)

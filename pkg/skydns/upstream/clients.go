@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -11,24 +12,33 @@ import (
 // which is the query's. It must not panic, and the reply is valid until it returns.
 func (f *Forwarder) ForwardUDP(query []byte, done func(reply []byte, err error)) {
 	w := f.wayOf(query)
-	f.send(w, query, time.Now().Add(exchangeTimeout), keeping(f.replies, w, query, done))
+	f.send(w, query, time.Now().Add(exchangeTimeout), f.orStale(w, query, done))
 }
 
 // send sends a query its way: over UDP, or over connections if one of its servers is a
-// server over TLS. done is called once, immediately or later by another goroutine.
+// server over TLS. The cache keeps the reply. done is called once, immediately or later by
+// another goroutine.
 func (f *Forwarder) send(w way, query []byte, until time.Time, done func(reply []byte, err error)) {
+	keep := func(reply []byte) { f.keep(w, query, reply) }
 	if servers, ok := f.resolved(w); ok && !f.secure.any(servers) {
-		f.udp.ask(servers, query, until, done)
+		f.udp.ask(servers, query, until, keep, done)
 		return
 	}
 	background(&f.background, until, func(ctx context.Context) {
 		servers := f.resolve(ctx, w)
 		if f.secure.any(servers) {
-			done(f.exchangeTCP(ctx, servers, query))
+			done(f.connect(ctx, w, servers, query))
 			return
 		}
-		f.udp.ask(servers, query, until, done)
+		f.udp.ask(servers, query, until, keep, done)
 	})
+}
+
+// connect sends a query to servers over connections. The cache keeps the reply.
+func (f *Forwarder) connect(ctx context.Context, w way, servers []netip.AddrPort, query []byte) ([]byte, error) {
+	reply, err := f.exchangeTCP(ctx, servers, query)
+	f.keep(w, query, reply)
+	return reply, err
 }
 
 // background calls work in a goroutine, with a context that ends at a time.
@@ -43,21 +53,9 @@ func background(running *sync.WaitGroup, until time.Time, work func(ctx context.
 // ForwardTCP sends a client's query to its servers as it is, over TCP, and returns the reply
 // as it came but for the ID, which is the query's.
 func (f *Forwarder) ForwardTCP(ctx context.Context, query []byte) ([]byte, error) {
-	w := f.wayOf(query)
-	exchange := func() ([]byte, error) { return f.exchangeTCP(ctx, f.resolve(ctx, w), query) }
-	q, ok := cacheable(f.replies, w, query)
-	if !ok {
-		return exchange()
-	}
-	stale := f.replies.Stale(q, time.Now())
-	if stale == nil {
-		reply, err := exchange()
-		f.replies.Set(q, reply, time.Now())
-		return reply, err
-	}
-	result := make(chan exchanged, 1)
-	done := orStale(f.replies, q, stale, func(reply []byte, err error) { result <- exchanged{reply, err} })
-	f.background.Go(func() { done(exchange()) })
+	w, result := f.wayOf(query), make(chan exchanged, 1)
+	done := f.orStale(w, query, func(reply []byte, err error) { result <- exchanged{reply, err} })
+	f.background.Go(func() { done(f.connect(ctx, w, f.resolve(ctx, w), query)) })
 	r := <-result
 	return r.reply, r.err
 }

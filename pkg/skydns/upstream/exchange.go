@@ -49,7 +49,8 @@ func (x *exchanger) askUDP(
 	ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time,
 ) ([]byte, error) {
 	results := make(chan exchanged, 1) // from done, which is called once
-	x.udp.ask(servers, query, until, func(reply []byte, err error) { results <- exchanged{bytes.Clone(reply), err} })
+	done := func(reply []byte, err error) { results <- exchanged{bytes.Clone(reply), err} }
+	x.udp.ask(servers, query, until, nil, done)
 	select {
 	case r := <-results:
 		return r.reply, r.err

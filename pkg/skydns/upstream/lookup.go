@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/miekg/dns"
@@ -46,14 +45,14 @@ func (f *Forwarder) LookupLater(name string, qtype uint16, until time.Time, done
 		replied(reply, nil)
 		return
 	}
-	whole := keeping(f.replies, w, query, replied)
+	whole := f.orStale(w, query, replied)
 	f.send(w, query, until, func(reply []byte, err error) {
 		if truncated := err == nil && reply[2]&2 != 0; !truncated {
 			whole(reply, err)
 			return
 		}
 		background(&f.background, until, func(ctx context.Context) {
-			whole(f.exchangeTCP(ctx, f.resolve(ctx, w), query))
+			whole(f.connect(ctx, w, f.resolve(ctx, w), query))
 		})
 	})
 }
@@ -78,28 +77,21 @@ func (f *Forwarder) LookupCached(name string, qtype uint16) *dns.Msg {
 	return m
 }
 
-// Denied reports whether the cache has denials of a name for both families, and for how many
-// seconds they are valid.
+// Denied reports whether the cache has a denial of a name, and for how many seconds it is
+// valid. It is that of the type A: NXDOMAIN holds for all types (RFC 8020 section 2).
 func (f *Forwarder) Denied(name string) (ttl uint32, ok bool) {
-	w, now := f.wayOfLookup(name), time.Now()
-	ttl = math.MaxUint32
-	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		query, err := lookupQuery(name, qtype)
-		if err != nil {
-			return 0, false
-		}
-		q, ok := cacheable(f.replies, w, query)
-		if !ok {
-			return 0, false
-		}
-		left, denied := f.replies.Denied(q, now)
-		if !denied {
-			return 0, false
-		}
-		if f.replies.Claim(q, now) {
-			f.refresh(w, query, q)
-		}
-		ttl = min(ttl, left)
+	query, err := lookupQuery(name, dns.TypeA)
+	if err != nil {
+		return 0, false
 	}
-	return ttl, true
+	w, now := f.wayOfLookup(name), time.Now()
+	q, ok := cacheable(f.replies, w, query)
+	if !ok {
+		return 0, false
+	}
+	ttl, ok = f.replies.Denied(q, now)
+	if ok && f.replies.Claim(q, now) {
+		f.refresh(w, query, q)
+	}
+	return ttl, ok
 }

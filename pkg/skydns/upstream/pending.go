@@ -13,7 +13,8 @@ type pending struct {
 	key     string
 	plan    plan
 	waiters []waiter
-	tries   []*try // sent and not replied to
+	keep    func(reply []byte) // the cache's; nil: no cache
+	tries   []*try             // sent and not replied to
 	// nextAt is when the next server is asked; zero: all were asked.
 	nextAt time.Time
 	sent   time.Time // the last try
@@ -57,10 +58,11 @@ type try struct {
 }
 
 // A hop is work for after the lock is free: send a packet on a link, or give
-// waiters a reply or an error.
+// the cache and waiters a reply or an error.
 type hop struct {
 	link    *link
 	packet  []byte
+	keep    func(reply []byte)
 	waiters []waiter
 	reply   []byte
 	err     error

@@ -29,17 +29,25 @@ type mux struct {
 // ask sends a query to the servers until one has a reply or time is over. done is
 // called once, immediately or later by another goroutine, and must not panic. The
 // reply has the query's ID and is valid until done returns. A query that equals a
-// pending one but for its ID joins that, with its own time.
-func (m *mux) ask(servers []netip.AddrPort, query []byte, until time.Time, done func(reply []byte, err error)) {
+// pending one but for its ID joins that, with its own time. keep, if there is one, is called
+// before, once for all that joined: with the reply, or nil.
+func (m *mux) ask(
+	servers []netip.AddrPort, query []byte, until time.Time, keep func(reply []byte), done func(reply []byte, err error),
+) {
 	w := waiter{id: [2]byte(query), until: until, done: done}
 	key := shareKey(servers, query)
 	now := time.Now()
 	m.mu.Lock()
 	var hops []hop
-	if p := m.shared[key]; p != nil {
+	p := m.shared[key]
+	if p != nil {
 		hops = m.join(p, w, now)
 	} else {
-		hops = m.begin(servers, query, key, w, now)
+		p = &pending{query: query, key: key, waiters: []waiter{w}}
+		hops = m.begin(p, servers, now)
+	}
+	if p.keep == nil {
+		p.keep = keep
 	}
 	m.mu.Unlock()
 	m.do(hops)
@@ -53,11 +61,10 @@ func shareKey(servers []netip.AddrPort, query []byte) string {
 	return string(append(key, query[2:]...))
 }
 
-func (m *mux) begin(servers []netip.AddrPort, query []byte, key string, w waiter, now time.Time) []hop {
-	p := &pending{query: query, key: key, waiters: []waiter{w}}
+func (m *mux) begin(p *pending, servers []netip.AddrPort, now time.Time) []hop {
 	var probe netip.AddrPort
 	p.plan.servers, probe = m.health.order(servers, now)
-	m.shared[key], m.live[p] = p, true
+	m.shared[p.key], m.live[p] = p, true
 	hops := m.next(p, now)
 	m.sweeper.wake(now.Add(linkStep), now)
 	m.sweeper.watch(p, now)
@@ -182,7 +189,7 @@ func (m *mux) drop(t *try) {
 
 // finish ends a query. Its tries stay with their links.
 func (m *mux) finish(p *pending, reply []byte, err error) []hop {
-	h := hop{waiters: p.waiters, reply: reply, err: err}
+	h := hop{keep: p.keep, waiters: p.waiters, reply: reply, err: err}
 	p.over, p.waiters, p.tries, p.plan.last = true, nil, nil, nil
 	delete(m.live, p)
 	delete(m.shared, p.key)
@@ -197,6 +204,9 @@ func (m *mux) do(hops []hop) {
 				m.links.broken(h.link, err)
 			}
 			continue
+		}
+		if h.keep != nil {
+			h.keep(h.reply)
 		}
 		for _, w := range h.waiters {
 			if h.err == nil {
