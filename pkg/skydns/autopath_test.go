@@ -271,6 +271,35 @@ func TestAutopathWhileAFamilyIsSilent(t *testing.T) {
 	want(dns.TypeAAAA, "CNAME both.example.com. AAAA 2001:db8::2")
 }
 
+// NXDOMAIN holds for all types, so a candidate that does not exist costs one query, also for
+// clients that ask for AAAA first.
+func TestAutopathAsksOnce(t *testing.T) {
+	for _, types := range [][]uint16{{dns.TypeA, dns.TypeAAAA}, {dns.TypeAAAA, dns.TypeA}} {
+		n := &internet{
+			a:    map[string]string{"both.example.com.": "both.example.com. 300 IN A 192.0.2.2"},
+			aaaa: map[string]string{"both.example.com.": "both.example.com. 300 IN AAAA 2001:db8::2"},
+		}
+		var mu sync.Mutex
+		var got []string
+		addr := autopathServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			mu.Lock()
+			got = append(got, q.Question[0].Name+" "+dns.Type(q.Question[0].Qtype).String())
+			mu.Unlock()
+			n.ServeDNS(w, q)
+		}), skydns.Options{Autopath: true})
+		for _, qtype := range types {
+			dnstest.Exchange(t, addr, dnstest.Query("both.example.com.ns.svc.cluster.local", qtype), false)
+		}
+		mu.Lock()
+		slices.Sort(got)
+		want := []string{"both.example.com. A", "both.example.com. AAAA", "both.example.com.corp.example. A"}
+		if !slices.Equal(got, want) {
+			t.Errorf("the upstream was asked for %q, want %q", got, want)
+		}
+		mu.Unlock()
+	}
+}
+
 // Clients that look the same name up at the same time get the same answers.
 func TestAutopathAtOnce(t *testing.T) {
 	n := &internet{

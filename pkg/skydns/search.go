@@ -21,11 +21,14 @@ type search struct {
 	r     *request
 	names []string // the candidates that are left
 	ttl   uint32   // of the reply
-	// types are those of the two families, that of the question first. chains are those of
-	// the first candidate, as far as their names are the zone's.
-	types  [2]uint16
-	chains [2]chain
+	// chains are those of the first candidate, by family. Those that lead outside have no
+	// reply yet.
+	chains [len(families)]chain
 }
+
+// families are the types of addresses. A is the first one, since it alone shows that a
+// candidate does not exist: NXDOMAIN holds for all types (RFC 8020 section 2).
+var families = [...]uint16{dns.TypeA, dns.TypeAAAA}
 
 // newSearch begins a search for a question for a name that does not exist. It returns nil for
 // names that are not searched.
@@ -34,8 +37,7 @@ func newSearch(ctx context.Context, z *zone, r *request) *search {
 	if !ok {
 		return nil
 	}
-	qtype := r.question.Qtype
-	s := &search{zone: z, r: r, ttl: negativeTTL, types: [2]uint16{qtype, dns.TypeA + dns.TypeAAAA - qtype}}
+	s := &search{zone: z, r: r, ttl: negativeTTL}
 	if !s.hasServices(ctx, namespace) || s.isService(ctx, asked, namespace) {
 		return nil
 	}
@@ -49,90 +51,108 @@ func newSearch(ctx context.Context, z *zone, r *request) *search {
 func (s *search) run(ctx context.Context) (*dns.Msg, error) {
 	for len(s.names) > 0 {
 		if denial, denied := s.denied(ctx, s.names[0]); denied {
-			s.names, s.ttl = s.names[1:], min(s.ttl, denial)
+			s.drop(denial)
 			continue
 		}
-		for i, qtype := range s.types {
+		for i, qtype := range families {
 			var err error
 			if s.chains[i], err = s.followInside(ctx, false, s.names[0], qtype); err != nil {
 				return nil, nil // the backend waits when the client asks for the candidate
 			}
 		}
-		own, ok := s.endCached(s.chains[0], s.types[0])
-		other := s.chains[1]
-		if ok && !hasAddress(own, s.types[0]) {
-			other, ok = s.endCached(other, s.types[1])
-		}
-		if !ok {
-			return nil, backend.ErrWouldWait
-		}
-		if m, over := s.decide(own, other); over {
-			return m, nil
+		if m, over, err := s.decide(); over {
+			return m, err
 		}
 	}
 	return nil, nil
 }
 
-// decide decides by the two families of the first candidate. It exists if it has addresses of
-// one family: the reply for the other one is NODATA then, also where an upstream sends
-// NXDOMAIN. over reports that the search is over; without a reply the client has to go on.
-func (s *search) decide(own, other chain) (m *dns.Msg, over bool) {
-	switch {
-	case hasAddress(own, s.types[0]): // also while the other family fails
-	case own.rcode == dns.RcodeServerFailure && hasAddress(other, s.types[1]):
-		return s.r.failure(), true // it exists, so NXDOMAIN would hide the addresses from caches
-	case own.rcode == dns.RcodeServerFailure || other.rcode == dns.RcodeServerFailure:
-		return nil, true
-	case hasAddress(other, s.types[1]):
-	case isAbsent(own) && isAbsent(other):
-		s.names, s.ttl = s.names[1:], negativeTTLOf(other.soa, negativeTTLOf(own.soa, s.ttl))
-		return nil, false
-	default: // a name without addresses: clients differ there
-		return nil, true
+// drop goes on to the next candidate: the first one does not exist, for ttl seconds.
+func (s *search) drop(ttl uint32) { s.names, s.ttl = s.names[1:], min(s.ttl, ttl) }
+
+// decide decides by the families of the first candidate, as far as they are needed. It exists
+// if it has addresses of one family: the reply for the other one is NODATA then, also where an
+// upstream sends NXDOMAIN. over reports that the search is over, or waits; without a reply the
+// client has to go on.
+func (s *search) decide() (m *dns.Msg, over bool, err error) {
+	if !s.endCached(&s.chains[0], families[0]) {
+		return nil, true, backend.ErrWouldWait
 	}
+	if a := s.chains[0]; isAbsent(a) {
+		s.drop(negativeTTLOf(a.soa, s.ttl))
+		return nil, false, nil
+	}
+	own, other := 0, 1
+	if s.r.question.Qtype == families[1] {
+		own, other = 1, 0
+	}
+	if own == 0 && s.hasAddress(own) {
+		return s.reply(s.chains[own]), true, nil
+	}
+	if !s.endCached(&s.chains[1], families[1]) {
+		return nil, true, backend.ErrWouldWait
+	}
+	switch failing := s.chains[own].rcode == dns.RcodeServerFailure; {
+	case s.hasAddress(own), s.hasAddress(other) && !failing: // also while the other family fails
+		return s.reply(s.chains[own]), true, nil
+	case s.hasAddress(other):
+		return s.r.failure(), true, nil // it exists, so NXDOMAIN would hide the addresses from caches
+	}
+	return nil, true, nil // a name without addresses: clients differ there
+}
+
+// reply returns the reply that leads to the first candidate.
+func (s *search) reply(own chain) *dns.Msg {
 	ttl := negativeTTLOf(own.soa, s.ttl)
-	m = s.r.authoritative(dns.RcodeSuccess)
+	m := s.r.authoritative(dns.RcodeSuccess)
 	cname := &dns.CNAME{Hdr: header(s.r.question.Name, dns.TypeCNAME, ttl), Target: s.names[0]}
 	m.Answer = append([]dns.RR{cname}, own.rrs...)
 	for _, rr := range own.soa {
 		rr.Header().Ttl = ttl
 		m.Ns = append(m.Ns, rr)
 	}
-	return m, true
+	return m
 }
 
-// lookUp looks both families of the first candidate up at other servers. Then it calls goOn
-// once, in any goroutine, with the step that follows, which is like run. Equal queries are sent
-// once, so clients that ask for both families at the same time share them.
+// lookUp looks the first candidate up at other servers. Then it calls goOn once, in any
+// goroutine, with the step that follows, which is like run. Equal queries are sent once, so
+// clients that ask for both families at the same time share them.
 func (s *search) lookUp(until time.Time, goOn func(step func() (*dns.Msg, error))) {
-	var replies [2]*dns.Msg
-	var errs [2]error
-	var missing atomic.Int32
-	missing.Store(int32(len(s.chains)))
+	needed := s.needed()
+	var replies [len(families)]*dns.Msg
+	var errs [len(families)]error
 	step := func() (*dns.Msg, error) {
-		for i, c := range s.chains {
-			if c.outside != "" {
-				s.chains[i] = s.end(c, replies[i], errs[i])
-			}
+		for _, i := range needed {
+			s.chains[i] = s.end(s.chains[i], replies[i], errs[i])
 		}
-		if m, over := s.decide(s.chains[0], s.chains[1]); over {
-			return m, nil
+		if m, over, err := s.decide(); over {
+			return m, err
 		}
 		return s.run(context.Background()) //nolint:forbidigo // it does not wait
 	}
-	for i, qtype := range s.types {
-		done := func(m *dns.Msg, err error) {
+	var missing atomic.Int32
+	missing.Store(int32(len(needed)))
+	for _, i := range needed {
+		s.forwarder.LookupLater(s.chains[i].outside, families[i], until, func(m *dns.Msg, err error) {
 			replies[i], errs[i] = m, err
 			if missing.Add(-1) == 0 {
 				goOn(step)
 			}
-		}
-		if outside := s.chains[i].outside; outside != "" {
-			s.forwarder.LookupLater(outside, qtype, until, done)
-		} else {
-			done(nil, nil)
+		})
+	}
+}
+
+// needed returns the families of the first candidate that other servers are asked for: one
+// after the other, but both for the last candidate, which is the one that exists in most cases.
+func (s *search) needed() []int {
+	isLast := len(s.names) == 1
+	var needed []int
+	for i, c := range s.chains {
+		if c.outside != "" && (isLast || len(needed) == 0) {
+			needed = append(needed, i)
 		}
 	}
+	return needed
 }
 
 // hasServices reports whether a namespace has Services. Else the question may be the second
@@ -158,7 +178,7 @@ func (s *search) isService(ctx context.Context, asked, namespace string) bool {
 }
 
 // denied reports whether a candidate certainly does not exist, and for how many seconds: the
-// zone has no such name, or the cache has denials for both families.
+// zone has no such name, or the cache has a denial.
 func (s *search) denied(ctx context.Context, name string) (ttl uint32, ok bool) {
 	if s.outside(name) {
 		return s.forwarder.Denied(name)
@@ -169,9 +189,11 @@ func (s *search) denied(ctx context.Context, name string) (ttl uint32, ok bool) 
 
 func isAbsent(c chain) bool { return c.rcode == dns.RcodeNameError && len(c.rrs) == 0 }
 
-func hasAddress(c chain, qtype uint16) bool {
+// hasAddress reports whether the first candidate has addresses of a family.
+func (s *search) hasAddress(family int) bool {
+	c := s.chains[family]
 	n := len(c.rrs)
-	return c.rcode == dns.RcodeSuccess && n > 0 && c.rrs[n-1].Header().Rrtype == qtype
+	return c.rcode == dns.RcodeSuccess && n > 0 && c.rrs[n-1].Header().Rrtype == families[family]
 }
 
 // negativeTTLOf is how long a denial with these SOA records is valid, at most limit.

@@ -67,7 +67,7 @@ type chain struct {
 	rrs   []dns.RR // CNAMEs first, then the records of the last name
 	soa   []dns.RR // of a negative end
 	rcode int
-	// outside is the last name, if the forwarder is asked for it; else "".
+	// outside is the last name, if the forwarder has still to be asked for it; else "".
 	outside string
 }
 
@@ -84,24 +84,23 @@ func (z *zone) follow(ctx context.Context, wait bool, name string, qtype uint16,
 		m, err := z.forwarder.Lookup(ctx, c.outside, qtype)
 		return z.end(c, m, err), nil
 	}
-	c, ok := z.endCached(c, qtype)
-	if !ok {
+	if !z.endCached(&c, qtype) {
 		return c, backend.ErrWouldWait
 	}
 	return c, nil
 }
 
-// endCached ends a chain that leads outside with the cached reply, and reports whether there
-// is one.
-func (z *zone) endCached(c chain, qtype uint16) (chain, bool) {
+// endCached ends a chain that leads outside with the cached reply. It reports whether the
+// chain has ended.
+func (z *zone) endCached(c *chain, qtype uint16) bool {
 	if c.outside == "" {
-		return c, true
+		return true
 	}
 	m := z.forwarder.LookupCached(c.outside, qtype)
-	if m == nil {
-		return c, false
+	if m != nil {
+		*c = z.end(*c, m, nil)
 	}
-	return z.end(c, m, nil), true
+	return m != nil
 }
 
 // followInside is follow as far as the names are those of the zone.
@@ -156,10 +155,10 @@ const targetTTL = 30
 func (z *zone) end(c chain, m *dns.Msg, err error) chain {
 	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		z.log.Debug("cannot look up the target of an alias", "name", c.outside, "err", err)
-		c.rcode = dns.RcodeServerFailure
+		c.outside, c.rcode = "", dns.RcodeServerFailure
 		return c
 	}
-	c.rcode = m.Rcode
+	c.outside, c.rcode = "", m.Rcode
 	for _, rr := range m.Answer {
 		rr.Header().Ttl = min(rr.Header().Ttl, targetTTL)
 		c.rrs = append(c.rrs, rr)
