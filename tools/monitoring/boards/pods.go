@@ -211,7 +211,7 @@ func fleetDifferences() Row {
 		},
 		{
 			Kind: Timeline, Title: "Configuration in use", Unit: units.NoUnit, Width: 24,
-			Help:    "Each version of the configuration, and the pods whose kube-dns or dnsmasq uses it.",
+			Help: "Each version of the configuration, and the pods whose kube-dns or dnsmasq uses it.",
 			Targets: []Target{
 				{`kubedns_config_info{$s}`, "{{pod}} {{source}} {{version}}"},
 				{`kubedns_nanny_config_info{$s}`, "{{pod}} dnsmasq {{source}} {{version}}"},
