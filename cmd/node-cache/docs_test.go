@@ -6,6 +6,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/agent"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/plugins"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/sockets"
 	"github.com/kube-dns/kube-dns/internal/docs"
 )
 
@@ -21,5 +22,6 @@ func TestDocs(t *testing.T) {
 	rec := docs.NewRecorder()
 	agent.NewMetrics(rec)
 	plugins.NewMetrics(rec)
+	sockets.NewMetrics(rec)
 	docs.CheckMetrics(t, "node-cache", rec.Metrics(t), "coredns_nodecache_setup_errors_total")
 }

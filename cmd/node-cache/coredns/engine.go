@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/plugins"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/sockets"
 )
 
 // directive is that of a block which load adds to each Corefile. It takes the sockets away from
@@ -26,6 +27,7 @@ const directive = "node-cache-sockets"
 // An engine is CoreDNS, which exists once in a process.
 type engine struct {
 	metrics *metrics
+	sockets *sockets.Metrics
 
 	mu      sync.Mutex
 	loading *load // nil: none
@@ -48,7 +50,7 @@ var prepare = sync.OnceValues(func() (*engine, error) {
 	if err := dnsserver.SetDirectives(append([]string{directive}, Directives()...)); err != nil {
 		return nil, err
 	}
-	e.metrics = newMetrics(reg)
+	e.metrics, e.sockets = newMetrics(reg), sockets.NewMetrics(reg)
 	return e, nil
 })
 

@@ -22,7 +22,7 @@ type Server struct {
 	opts     Options
 	engine   *engine
 	instance *caddy.Instance
-	sockets  sockets.Set
+	sockets  *sockets.Set
 	next     *sockets.Generation // of a Corefile that is being loaded, nil: none
 }
 
@@ -32,7 +32,7 @@ func Start(opts Options, text string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, engine: e}
+	s := &Server{opts: opts, engine: e, sockets: sockets.New(e.sockets)}
 	loaded, err := e.run(s, text, caddy.Start)
 	if err != nil {
 		return nil, fmt.Errorf("start the Corefile %s: %w", opts.Path, err)

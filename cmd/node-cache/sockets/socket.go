@@ -19,6 +19,7 @@ import (
 type socket struct {
 	listener net.Listener
 	packets  net.PacketConn
+	limits   *limits
 	running  [2]*dns.Server // of both
 
 	mu     sync.RWMutex
@@ -33,17 +34,17 @@ type target struct {
 }
 
 // open opens the sockets of a server's address, which has the form dns://127.0.0.1:53.
-func open(addr string) (*socket, error) {
+func open(addr string, bounds *limits) (*socket, error) {
 	addr = strings.TrimPrefix(addr, transport.DNS+"://")
-	listener, err := reuseport.Listen("tcp", addr)
+	tcp, err := reuseport.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	packets, err := reuseport.ListenPacket("udp", addr)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return nil, errors.Join(err, tcp.Close())
 	}
-	return &socket{listener: listener, packets: packets}, nil
+	return &socket{listener: tcp, packets: packets, limits: bounds}, nil
 }
 
 // discard closes the sockets before their start.
@@ -80,10 +81,13 @@ func (s *socket) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 func (s *socket) start() {
 	s.running = [2]*dns.Server{
 		{
-			Net: "tcp", Listener: s.listener, Handler: s, MaxTCPQueries: -1,
+			Net: "tcp", Listener: listener{s.listener, s.limits}, Handler: s, MaxTCPQueries: -1,
 			DecorateReader: func(inner dns.Reader) dns.Reader { return &reader{Reader: inner, socket: s} },
 		},
-		{Net: "udp", PacketConn: s.packets, Handler: s},
+		{
+			Net: "udp", PacketConn: s.packets, Handler: s,
+			DecorateWriter: func(inner dns.Writer) dns.Writer { return sender{inner, s.limits} },
+		},
 	}
 	for _, server := range s.running {
 		started := make(chan struct{})

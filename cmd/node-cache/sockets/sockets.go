@@ -12,8 +12,9 @@ import (
 // grace is how long pending queries of a server that was replaced get. CoreDNS has the same.
 const grace = 5 * time.Second
 
-// A Set is the open sockets of a process. The zero value has none.
+// A Set is the open sockets of a process.
 type Set struct {
+	limits  *limits
 	mu      sync.Mutex
 	open    map[string]*socket // by the address of the server
 	current *Generation
@@ -27,6 +28,9 @@ type Generation struct {
 	pending sync.WaitGroup     // queries
 }
 
+// New returns a Set without sockets.
+func New(m *Metrics) *Set { return &Set{limits: newLimits(m), open: make(map[string]*socket)} }
+
 // Prepare opens the sockets that servers need and that are not open. Use or Discard must follow.
 func (s *Set) Prepare(servers []*dnsserver.Server) (*Generation, error) {
 	s.mu.Lock()
@@ -39,7 +43,7 @@ func (s *Set) Prepare(servers []*dnsserver.Server) (*Generation, error) {
 		if s.open[server.Addr] != nil {
 			continue
 		}
-		opened, err := open(server.Addr)
+		opened, err := open(server.Addr, s.limits)
 		if err != nil {
 			g.Discard()
 			return nil, err
@@ -82,9 +86,6 @@ func (s *Set) swap(g *Generation) (old *Generation, gone []*socket) {
 		return old, nil
 	}
 	s.current = g
-	if s.open == nil {
-		s.open = make(map[string]*socket)
-	}
 	for addr, existing := range s.open {
 		if g.servers[addr] == nil {
 			gone = append(gone, existing)

@@ -7,6 +7,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/sockets"
@@ -40,7 +41,7 @@ func TestUseWaitsForPending(t *testing.T) {
 	for _, network := range []string{"tcp", "udp"} {
 		t.Run(network, func(t *testing.T) {
 			addr := dnstest.FreeAddr(t).String()
-			var set sockets.Set
+			set := sockets.New(sockets.NewMetrics(prometheus.NewRegistry()))
 			t.Cleanup(func() { set.Close(context.Background()) })
 			use := func(server *dnsserver.Server) {
 				next, err := set.Prepare([]*dnsserver.Server{server})
