@@ -100,14 +100,14 @@ func belowOf(rest string) below {
 // hexadecimal.
 func appendHashLabel(b []byte, hash uint32) []byte {
 	for shift := max(0, bits.Len32(hash)-1) &^ 3; shift >= 0; shift -= 4 {
-		if digit := byte(hash>>shift) & 0xf; digit < 10 {
-			b = append(b, '3', '0'+digit)
-		} else {
-			b = append(b, '6', '0'+digit-9) // 'a' is 0x61
-		}
+		at := hash >> shift & 0xf * 2
+		b = append(b, digitTexts[at], digitTexts[at+1])
 	}
 	return b
 }
+
+// digitTexts has the text of each hexadecimal digit in hexadecimal.
+const digitTexts = "30313233343536373839616263646566"
 
 // parseHashLabel is the inverse of appendHashLabel. It does not allocate.
 func parseHashLabel(label string) (uint32, bool) {

@@ -33,6 +33,16 @@ func largeZone() *kubedns.Zone {
 		}
 		z.SetEndpoints(kubedns.Endpoints{Key: k, Service: k.Name, Subsets: []kubedns.Subset{sub}})
 	}
+	for i := range 100 {
+		k := kubedns.Key{Namespace: fmt.Sprint("ten-", i%10), Name: fmt.Sprint("headless-", i)}
+		z.SetService(kubedns.Service{Key: k, Headless: true})
+		sub := kubedns.Subset{Ports: []kubedns.Port{{Name: "peer", Protocol: "tcp", Number: 7}}}
+		for j := range 10 {
+			addr := netip.AddrFrom4([4]byte{10, 64, byte(i), byte(j)})
+			sub.Endpoints = append(sub.Endpoints, kubedns.Endpoint{Addr: addr, Ready: true})
+		}
+		z.SetEndpoints(kubedns.Endpoints{Key: k, Service: k.Name, Subsets: []kubedns.Subset{sub}})
+	}
 	z.Publish()
 	z.MarkSynced()
 	return z
@@ -47,6 +57,10 @@ func BenchmarkLarge(b *testing.B) {
 		i %= 1000
 		return fmt.Sprintf("headless-%d.fifty-%d.svc.cluster.local.", i, i%10)
 	}
+	ten := func(i int) string {
+		i %= 100
+		return fmt.Sprintf("headless-%d.ten-%d.svc.cluster.local.", i, i%10)
+	}
 	for _, mix := range []struct {
 		label string
 		qtype uint16
@@ -57,6 +71,7 @@ func BenchmarkLarge(b *testing.B) {
 		{"SRV", dns.TypeSRV, 0, func(i int) string { return "_http._tcp." + one(i) }},
 		{"PTR", dns.TypePTR, 0, func(i int) string { return fmt.Sprintf("%d.%d.0.10.in-addr.arpa.", i&255, i>>8) }},
 		{"headless50", dns.TypeA, 4096, fifty},
+		{"SRV10", dns.TypeSRV, 4096, func(i int) string { return "_peer._tcp." + ten(i) }},
 		{"SRV50", dns.TypeSRV, 4096, func(i int) string { return "_peer._tcp." + fifty(i) }},
 		{"NXDOMAIN", dns.TypeA, 0, func(i int) string { return fmt.Sprintf("www.host%d.com.", i) + one(i) }},
 	} {
