@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"net/netip"
 	"strings"
@@ -99,15 +100,23 @@ func belowOf(rest string) below {
 // has always made: the hash in hexadecimal, and that text once more in
 // hexadecimal.
 func appendHashLabel(b []byte, hash uint32) []byte {
-	for shift := max(0, bits.Len32(hash)-1) &^ 3; shift >= 0; shift -= 4 {
-		at := hash >> shift & 0xf * 2
-		b = append(b, digitTexts[at], digitTexts[at+1])
-	}
-	return b
+	var text [16]byte
+	binary.BigEndian.PutUint64(text[:8], hexTwice(hash>>16))
+	binary.BigEndian.PutUint64(text[8:], hexTwice(hash&0xffff))
+	digits := max(1, (bits.Len32(hash)+3)/4)
+	return append(b, text[len(text)-2*digits:]...)
 }
 
-// digitTexts has the text of each hexadecimal digit in hexadecimal.
-const digitTexts = "30313233343536373839616263646566"
+// hexTwice returns the text of 16 bits in hexadecimal, in hexadecimal. It has no branches,
+// which processors cannot predict for a hash.
+func hexTwice(half uint32) uint64 {
+	const each = 0x0001_0001_0001_0001 // a digit has two bytes
+	digits := uint64(half)
+	digits = (digits | digits<<24) & 0x0000_00ff_0000_00ff
+	digits = (digits | digits<<12) & (0xf * each)
+	letters := (digits + 6*each) >> 4 & each // 1 for 10 and more
+	return digits + 0x3330*each + letters*(0x3631-0x3330-10)
+}
 
 // parseHashLabel is the inverse of appendHashLabel. It does not allocate.
 func parseHashLabel(label string) (uint32, bool) {

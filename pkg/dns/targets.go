@@ -89,7 +89,10 @@ func (s *service) NextTarget(port, at, limit int, t *backend.Target) int {
 	if s.mixed(port) {
 		return (at + 1) % len(members)
 	}
-	return end % len(members)
+	if end == len(members) {
+		return 0
+	}
+	return end
 }
 
 // oneTarget reports whether the only target of a port is the Service itself.
@@ -103,9 +106,9 @@ func (s *service) mixed(port int) bool {
 // addAddr adds an address in network order.
 func addAddr(t *backend.Target, raw string) {
 	if len(raw) == 4 {
-		t.A = append(t.A, raw...)
+		t.A = append(t.A, raw[:4]...)
 	} else {
-		t.AAAA = append(t.AAAA, raw...)
+		t.AAAA = append(t.AAAA, raw[:16]...)
 	}
 }
 

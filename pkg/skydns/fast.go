@@ -197,21 +197,20 @@ func (f *fastPath) answerTargets(packet, room []byte, name string, plain *backen
 		at = targets.SeekTarget(plain.Port, rand.IntN(total))
 	}
 	f.reply.Begin(room, packet, &f.query, wire.Success)
-	n, first, last := 0, 0, 0
+	n, first, last, most := 0, 0, 0, limit/minRecordSize+1
 	for ; n < total; n++ {
-		at = targets.NextTarget(plain.Port, at, limit/minRecordSize+1, t)
-		host := name[len(name)-len(t.Host):] // as t.Host, but it is in the processor's cache
-		target, ok := f.reply.SRV(limit, plain.TTL, srvPriority, weightOf(total), t.Port, t.Label, host, &f.query)
-		if !ok {
-			break
-		}
+		at = targets.NextTarget(plain.Port, at, most, t)
 		if n == 0 {
+			host := name[len(name)-len(t.Host):] // as t.Host, but it is in the processor's cache
+			f.reply.BeginSRV(limit, plain.TTL, srvPriority, weightOf(total), host, &f.query)
 			first = t.ID
 		}
+		if !f.reply.SRV(t.Port, t.Label) {
+			break
+		}
 		if n == 0 || t.ID != last && t.ID != first {
-			owner := f.reply.Owner(target, &f.query, t.Label, host)
-			f.reply.Additional(limit, owner, dns.TypeA, plain.TTL, t.A, 4)
-			f.reply.Additional(limit, owner, dns.TypeAAAA, plain.TTL, t.AAAA, 16)
+			f.reply.Additional(dns.TypeA, t.A, 4)
+			f.reply.Additional(dns.TypeAAAA, t.AAAA, 16)
 		}
 		last = t.ID
 	}
@@ -219,7 +218,7 @@ func (f *fastPath) answerTargets(packet, room []byte, name string, plain *backen
 	if n < total {
 		f.reply.Truncate()
 	} else {
-		f.reply.EndAdditional(limit)
+		f.reply.EndSRV()
 	}
 	return f.done(systemAuth, wire.Success, n < total)
 }

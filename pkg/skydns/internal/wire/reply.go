@@ -15,11 +15,7 @@ const (
 type Reply struct {
 	// Buf is the reply so far.
 	Buf []byte
-	// target is where the last SRV record begins; 0: there is none.
-	target int
-	// extra are the records of the additional section, until they are added.
-	extra  []byte
-	extras int // -1: they do not fit
+	srv srv
 }
 
 // Begin starts a reply in dst, which is overwritten: the query's header and
@@ -30,7 +26,6 @@ func (r *Reply) Begin(dst, packet []byte, q *Query, rcode byte) {
 	r.Buf[2] = 0x84 | packet[2]&1
 	r.Buf[3] = 0x80 | packet[3]&0x10 | rcode
 	clear(r.Buf[6:headerSize])
-	r.target, r.extra, r.extras = 0, r.extra[:0], 0
 }
 
 // Answers sets the number of records in the answer section.
@@ -50,10 +45,8 @@ const AddressOverhead = 12
 
 // appendHeader appends the part of a record before its data, which has size bytes.
 func appendHeader(b []byte, owner, rrtype uint16, ttl uint32, size int) []byte {
-	b = binary.BigEndian.AppendUint16(b, owner)
-	b = append(b, byte(rrtype>>8), byte(rrtype), 0, classIN)
-	b = binary.BigEndian.AppendUint32(b, ttl)
-	return binary.BigEndian.AppendUint16(b, uint16(size))
+	b = binary.BigEndian.AppendUint64(b, uint64(owner)<<48|uint64(rrtype)<<32|classIN<<16|uint64(ttl>>16))
+	return binary.BigEndian.AppendUint32(b, ttl<<16|uint32(size))
 }
 
 // Addresses appends n address records of the question's name. addrs are
@@ -105,93 +98,6 @@ func appendLabel[T string | []byte](b []byte, label T) []byte {
 		return b
 	}
 	return append(append(b, byte(len(label))), label...)
-}
-
-// SRV appends an SRV record of the question's name, unless the reply would then
-// be larger than limit. Its target is label, which may be empty, and host, which is the
-// end of the question's name. SRV returns the target's offset. The target is not
-// compressed (RFC 2782). All SRV records of a reply are appended one after the other. They
-// differ in port and label alone.
-func (r *Reply) SRV(
-	limit int, ttl uint32, priority, weight, port uint16, label []byte, host string, q *Query,
-) (target int, ok bool) {
-	size := len(host) + 1
-	if len(label) > 0 {
-		size += len(label) + 1
-	}
-	const fixed = 12 + 6
-	if len(r.Buf)+fixed+size > limit {
-		return 0, false
-	}
-	at := len(r.Buf)
-	target = at + fixed
-	if r.target > 0 && at-r.target == fixed+size {
-		r.Buf = append(r.Buf, r.Buf[r.target:]...)
-		binary.BigEndian.PutUint16(r.Buf[target-2:], port)
-		copy(r.Buf[target+1:], label) // which is as long as the one before
-		r.target = at
-		return target, true
-	}
-	b := appendHeader(r.Buf, owner, typeSRV, ttl, 6+size)
-	b = binary.BigEndian.AppendUint16(b, priority)
-	b = binary.BigEndian.AppendUint16(b, weight)
-	b = binary.BigEndian.AppendUint16(b, port)
-	b = appendLabel(b, label)
-	r.Buf, r.target = appendEnd(b, host, b[q.offset(host):]), at
-	return target, true
-}
-
-// appendEnd appends a name, in text with trailing dot. sizes is the same name on the wire,
-// but in any case of letters.
-func appendEnd(b []byte, name string, sizes []byte) []byte {
-	at := len(b)
-	b = append(append(b, 0), name...)
-	for copied, i := b[at:], 0; i < len(copied); i += int(sizes[i]) + 1 {
-		copied[i] = sizes[i]
-	}
-	return b
-}
-
-// An Owner is the name of records in the additional section: a label, which may
-// be empty, and a pointer.
-type Owner struct {
-	label   []byte
-	pointer uint16
-}
-
-// maxPointer is the largest offset of a pointer (RFC 1035 section 4.1.4).
-const maxPointer = 0x3fff
-
-// Owner returns the target of an SRV record as an owner: a pointer to the target
-// where that is possible. Host, the rest of the target after label, is the end
-// of the question's name.
-func (r *Reply) Owner(target int, q *Query, label []byte, host string) Owner {
-	if target <= maxPointer {
-		return Owner{pointer: 0xc000 | uint16(target)}
-	}
-	return Owner{label: label, pointer: 0xc000 | uint16(q.offset(host))}
-}
-
-// Additional keeps address records for the additional section, unless they make
-// the reply larger than limit. addrs are addresses of size bytes.
-func (r *Reply) Additional(limit int, owner Owner, rrtype uint16, ttl uint32, addrs []byte, size int) {
-	b := r.extra
-	for ; len(addrs) > 0 && r.extras >= 0; addrs = addrs[size:] {
-		b = appendHeader(appendLabel(b, owner.label), owner.pointer, rrtype, ttl, size)
-		b = append(b, addrs[:size]...)
-		if r.extras++; len(r.Buf)+len(b) > limit {
-			r.extras = -1
-		}
-	}
-	r.extra = b
-}
-
-// EndAdditional adds the additional section, if all of it fits.
-func (r *Reply) EndAdditional(limit int) {
-	if r.extras > 0 && len(r.Buf)+len(r.extra) <= limit {
-		r.Buf = append(r.Buf, r.extra...)
-		binary.BigEndian.PutUint16(r.Buf[10:], uint16(r.extras))
-	}
 }
 
 // OPT appends an OPT record that announces size, and counts it (RFC 6891
