@@ -13,7 +13,7 @@ func send[T any](ctx context.Context, ch chan<- T, v T) bool {
 }
 
 // replace puts v into a channel of capacity one in the place of what is there.
-// Only one goroutine may send to ch.
+// Only one goroutine at a time may send to ch.
 func replace[T any](ch chan T, v T) {
 	select {
 	case <-ch:

@@ -40,14 +40,11 @@ type desired struct {
 	trialEnd time.Time                 // until then new servers wait for the test; zero: none do
 }
 
-func (d *desired) openLoopTest(dnsmasq string, period time.Duration, metrics *Metrics) {
+func (d *desired) openLoopTest(dnsmasq string, period time.Duration, results *results) {
+	results.given = d.given
 	var err error
-	if d.loops, err = newLoopTest(dnsmasq, period, metrics, d.log); err != nil {
+	if d.loops, err = newLoopTest(dnsmasq, period, results); err != nil {
 		d.log.Warn("servers that lead back to dnsmasq cannot be found", "err", err)
-		return
-	}
-	for _, server := range d.given {
-		d.loops.given[server] = true
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
-	"maps"
 	mathrand "math/rand/v2"
 	"net"
 	"net/netip"
@@ -25,9 +23,6 @@ const (
 	// loopPeriod is the mean time between two tests of a server. A third of it, up
 	// or down, is random, so that two replicas do not test in step.
 	loopPeriod = 30 * time.Second
-	// maxNeeded bounds how many replies it takes until a server is used again that
-	// has led back several times: replicas behind one address take turns.
-	maxNeeded = 16
 	// loopPace is how many servers are tested a second at most, on average.
 	loopPace = 10
 	// loopTime is how long a server may take to reply, or to lead back.
@@ -59,16 +54,10 @@ type loopTest struct {
 	label   string         // of the markers
 	period  time.Duration  // mean time between two tests of a server
 	dnsmasq string         // where dnsmasq can be asked
-	metrics *Metrics
-	log     *slog.Logger
-	faults  *faults
-	given   map[upstreams.Server]bool // of dnsmasq's own options; set before run
+	results *results
 
 	mu      sync.Mutex
-	waiting map[string]chan struct{} // by name: closed when a query for it arrives
-	looping map[upstreams.Server]bool
-	fine    map[upstreams.Server]int // replies of a looping server since it was found to loop
-	needed  map[upstreams.Server]int // how many it takes until the server is used again
+	waiting map[string]context.CancelFunc // by name: for when a query for it arrives
 }
 
 // A loopList is what is to be tested.
@@ -77,14 +66,8 @@ type loopList struct {
 	servers []upstreams.Server
 }
 
-// A loopReport is the state of the tests.
-type loopReport struct {
-	id      int                       // of the list whose new servers were tested; 0: none
-	looping map[upstreams.Server]bool // the servers that lead back
-}
-
 // newLoopTest returns a loopTest. The caller must call run, or close.
-func newLoopTest(dnsmasq string, period time.Duration, metrics *Metrics, log *slog.Logger) (*loopTest, error) {
+func newLoopTest(dnsmasq string, period time.Duration, results *results) (*loopTest, error) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, fmt.Errorf("socket of the loop test: %w", err)
@@ -92,9 +75,7 @@ func newLoopTest(dnsmasq string, period time.Duration, metrics *Metrics, log *sl
 	local, _ := conn.LocalAddr().(*net.UDPAddr)
 	return &loopTest{
 		conn: conn, self: local.AddrPort(), label: "kube-dns-loop-" + randomLabel(), dnsmasq: dnsmasq, period: period,
-		metrics: metrics, log: log, faults: newFaults(metrics, log), given: map[upstreams.Server]bool{},
-		waiting: map[string]chan struct{}{}, looping: map[upstreams.Server]bool{},
-		fine: map[upstreams.Server]int{}, needed: map[upstreams.Server]int{},
+		results: results, waiting: map[string]context.CancelFunc{},
 	}, nil
 }
 
@@ -122,21 +103,19 @@ func (t *loopTest) refusing(domain string) upstreams.Server {
 }
 
 // run tests new servers of the newest list at once, and all of them from time to
-// time, until ctx is done. It reports when the new ones were tested, and each
-// change.
-func (t *loopTest) run(ctx context.Context, lists <-chan loopList, reports chan<- loopReport) error {
+// time, until ctx is done.
+func (t *loopTest) run(ctx context.Context, lists <-chan loopList) error {
 	group, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, t.close)()
 	group.Go(func() error { return t.serve(ctx) })
-	group.Go(func() error { return t.follow(ctx, lists, reports) })
+	group.Go(func() error { return t.follow(ctx, lists) })
 	return group.Wait()
 }
 
-func (t *loopTest) follow(ctx context.Context, lists <-chan loopList, reports chan<- loopReport) error {
+func (t *loopTest) follow(ctx context.Context, lists <-chan loopList) error {
 	var rounds sync.WaitGroup
 	defer rounds.Wait()
 	var all []upstreams.Server
-	known := map[upstreams.Server]bool{}
 	again := time.NewTimer(t.pause(0))
 	defer again.Stop()
 	periodic := make(chan struct{}, 1)
@@ -145,24 +124,16 @@ func (t *loopTest) follow(ctx context.Context, lists <-chan loopList, reports ch
 		case <-ctx.Done():
 			return nil
 		case list := <-lists:
-			var fresh []upstreams.Server
-			now := make(map[upstreams.Server]bool, len(list.servers))
-			for _, s := range list.servers {
-				if !known[s] && !now[s] {
-					fresh = append(fresh, s)
-				}
-				now[s] = true
-			}
-			all, known = list.servers, now
-			t.forget(known)
+			all = list.servers
+			fresh := t.results.keep(all)
 			rounds.Go(func() {
-				t.round(ctx, fresh, reports)
-				t.report(ctx, list.id, reports)
+				t.round(ctx, fresh)
+				t.results.finish(list.id)
 			})
 		case <-again.C:
 			round := all
 			rounds.Go(func() {
-				t.round(ctx, round, reports)
+				t.round(ctx, round)
 				periodic <- struct{}{}
 			})
 		case <-periodic:
@@ -178,7 +149,7 @@ func (t *loopTest) pause(n int) time.Duration {
 }
 
 // round tests servers.
-func (t *loopTest) round(ctx context.Context, servers []upstreams.Server, reports chan<- loopReport) {
+func (t *loopTest) round(ctx context.Context, servers []upstreams.Server) {
 	if len(servers) == 0 || !t.marked(ctx, servers[len(servers)-1].Domain) {
 		return
 	}
@@ -186,81 +157,11 @@ func (t *loopTest) round(ctx context.Context, servers []upstreams.Server, report
 	running.SetLimit(maxLoopTests)
 	for _, s := range servers {
 		running.Go(func() error {
-			if v := t.test(ctx, s); v != verdictSilent && ctx.Err() == nil {
-				t.set(ctx, s, v == verdictLoop, reports)
-			}
+			t.test(ctx, s)
 			return nil
 		})
 	}
 	_ = running.Wait() // no test is an error
-}
-
-// set notes whether s leads back, and reports it when that is new.
-func (t *loopTest) set(ctx context.Context, s upstreams.Server, loops bool, reports chan<- loopReport) {
-	if !t.changes(s, loops) {
-		return
-	}
-	switch {
-	case loops && t.given[s]:
-		t.log.Error("a server in dnsmasq's own options leads back to dnsmasq: remove the option",
-			"option", "--server="+s.String(), "err", loopReason(s))
-	case loops:
-		t.log.Error("left out a server that leads back to dnsmasq: name another one in the ConfigMap, or in the "+
-			"resolv.conf that kubelet gives to pods (--resolv-conf)", "server", s.Addr, "domain", s.Domain, "err", loopReason(s))
-	case t.given[s]:
-		t.log.Info("a server in dnsmasq's own options no longer leads back to dnsmasq", "option", "--server="+s.String())
-	default:
-		t.log.Info("using a server again that no longer leads back to dnsmasq", "server", s.Addr, "domain", s.Domain)
-	}
-	t.report(ctx, 0, reports)
-}
-
-// changes notes the verdict on s, and reports whether the use of s changes.
-func (t *loopTest) changes(s upstreams.Server, loops bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	was := t.looping[s]
-	switch {
-	case loops && !was:
-		t.looping[s] = true
-		t.needed[s] = min(max(1, 2*t.needed[s]), maxNeeded)
-		t.fine[s] = 0
-	case loops:
-		t.fine[s] = 0
-	case was:
-		if t.fine[s]++; t.fine[s] < t.needed[s] {
-			return false
-		}
-		delete(t.looping, s)
-	}
-	return loops != was
-}
-
-func loopReason(s upstreams.Server) string {
-	if s.Addr.Addr().IsLoopback() {
-		return "a test query sent there arrived here; a loopback address is the pod itself, not the node: " +
-			"on a node with systemd-resolved use /run/systemd/resolve/resolv.conf"
-	}
-	return "a test query sent there arrived here"
-}
-
-// report sends the servers that lead back.
-func (t *loopTest) report(ctx context.Context, id int, reports chan<- loopReport) {
-	t.mu.Lock()
-	defer t.mu.Unlock() // while it sends, so that the last report is the newest
-	t.metrics.setLoops(t.looping)
-	send(ctx, reports, loopReport{id: id, looping: maps.Clone(t.looping)})
-}
-
-// forget drops servers that are not among known.
-func (t *loopTest) forget(known map[upstreams.Server]bool) {
-	t.faults.keep(known)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	maps.DeleteFunc(t.looping, func(s upstreams.Server, _ bool) bool { return !known[s] })
-	maps.DeleteFunc(t.needed, func(s upstreams.Server, _ int) bool { return !known[s] })
-	maps.DeleteFunc(t.fine, func(s upstreams.Server, _ int) bool { return !known[s] })
-	t.metrics.setLoops(t.looping)
 }
 
 // A verdict is the result of testing one server.
@@ -273,19 +174,18 @@ const (
 )
 
 // test asks one server.
-func (t *loopTest) test(ctx context.Context, s upstreams.Server) verdict {
+func (t *loopTest) test(ctx context.Context, s upstreams.Server) {
 	m, ok := t.marker(s.Domain)
 	if !ok {
-		return verdictSilent
+		return
 	}
 	v, code := t.ask(ctx, s.Addr.String(), m.Domain, loopTime)
-	switch {
-	case v == verdictLoop:
-		t.faults.note(s, dns.RcodeSuccess) // it works, though it leads to the wrong place
-	case v == verdictFine && ctx.Err() == nil:
-		t.faults.note(s, confirm(ctx, s, code))
+	if v == verdictFine {
+		code = confirm(ctx, s, code)
 	}
-	return v
+	if v != verdictSilent && ctx.Err() == nil {
+		t.results.note(s, v == verdictLoop, code)
+	}
 }
 
 // confirm returns the response code of a server for a name that exists, if code is an error.
@@ -327,39 +227,20 @@ func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Du
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	name := dns.Fqdn(randomLabel() + "." + domain)
-	arrived := make(chan struct{})
 	t.mu.Lock()
-	t.waiting[name] = arrived
+	t.waiting[name] = cancel
 	t.mu.Unlock()
-	defer func() {
-		t.mu.Lock()
-		delete(t.waiting, name)
-		t.mu.Unlock()
-	}()
-	replied := make(chan bool, 1)
-	var reply int // when replied has true
-	var asking sync.WaitGroup
-	defer asking.Wait()
-	defer cancel() // first
-	asking.Go(func() {
-		var ok bool
-		reply, ok = replyOf(ctx, addr, new(dns.Msg).SetQuestion(name, dns.TypeA))
-		replied <- ok
-	})
-	select {
-	case <-arrived:
-		return verdictLoop, 0
-	case ok := <-replied:
-		select {
-		case <-arrived: // before the reply
-			return verdictLoop, 0
-		default:
-		}
-		if ok {
-			return verdictFine, reply
-		}
-		return verdictSilent, 0
+	code, replied := replyOf(ctx, addr, new(dns.Msg).SetQuestion(name, dns.TypeA))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waiting[name] == nil { // it arrived, also if there is a reply
+		return verdictLoop, dns.RcodeSuccess
 	}
+	delete(t.waiting, name)
+	if replied {
+		return verdictFine, code
+	}
+	return verdictSilent, 0
 }
 
 // serve replies to queries: names of tests do not exist, all others are refused.
@@ -390,8 +271,8 @@ func (t *loopTest) serve(ctx context.Context) error {
 func (t *loopTest) arrive(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if arrived := t.waiting[name]; arrived != nil {
-		close(arrived)
+	if cancel := t.waiting[name]; cancel != nil {
+		cancel()
 		delete(t.waiting, name)
 	}
 }

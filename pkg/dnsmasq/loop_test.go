@@ -14,7 +14,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
-	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
@@ -182,58 +181,18 @@ func TestLoopPackets(t *testing.T) {
 	}
 }
 
-// TestLoopDamping: a server that leads back again and again takes longer and
-// longer to be used again.
-func TestLoopDamping(t *testing.T) {
-	test, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(nil), testLog(t))
+func newTestLoops(t *testing.T) *loopTest {
+	t.Helper()
+	test, err := newLoopTest("127.0.0.1:1", time.Hour, newResults(NewMetrics(nil), testLog(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer test.close()
-	s := servers(t, "192.0.2.1")[0]
-	for _, want := range []int{1, 2, 4, 8, 16, 16} {
-		if !test.changes(s, true) || test.changes(s, true) {
-			t.Fatal("a server that leads back is left out once")
-		}
-		fine := 1
-		for !test.changes(s, false) {
-			fine++
-		}
-		if fine != want {
-			t.Errorf("used again after %d replies, want %d", fine, want)
-		}
-	}
-}
-
-func TestLoopMetrics(t *testing.T) {
-	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", "")
-	test, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(reg), testLog(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer test.close()
-	s := servers(t, "/a.test/192.0.2.1")[0]
-	reports := make(chan loopReport, 2)
-	test.set(t.Context(), s, true, reports)
-	if report := <-reports; !report.looping[s] {
-		t.Errorf("report %v, want %v in it", report, s)
-	}
-	const series = `kubedns_nanny_upstream_loop{domain="a.test",server="192.0.2.1:53"} 1`
-	if text := scrape(t, httpd.MetricsHandler(reg)); !strings.Contains(text, series) {
-		t.Errorf("no %s in\n%s", series, text)
-	}
-	test.forget(nil)
-	if text := scrape(t, httpd.MetricsHandler(reg)); strings.Contains(text, "upstream_loop{") {
-		t.Errorf("a server leads back, want none any more:\n%s", text)
-	}
+	t.Cleanup(test.close)
+	return test
 }
 
 func TestMarkers(t *testing.T) {
-	a, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(nil), testLog(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.close()
+	a := newTestLoops(t)
 	long := strings.Repeat("a.", (maxMarked-1)/2) + "a"
 	m, ok := a.marker(long)
 	if name := randomLabel() + "." + m.Domain; !ok || len(name) > 253 {
@@ -249,13 +208,10 @@ func TestMarkers(t *testing.T) {
 
 // TestLoopServer: names that are no tests are refused, broken packets ignored.
 func TestLoopServer(t *testing.T) {
-	test, err := newLoopTest("127.0.0.1:1", time.Hour, NewMetrics(nil), testLog(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	test := newTestLoops(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- test.run(ctx, nil, nil) }()
+	go func() { done <- test.run(ctx, nil) }()
 	conn, err := net.Dial("udp", test.self.String())
 	if err != nil {
 		t.Fatal(err)

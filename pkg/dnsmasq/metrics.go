@@ -3,9 +3,6 @@ package dnsmasq
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"github.com/kube-dns/kube-dns/internal/rcode"
-	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
 // Metrics are the Prometheus series of one Nanny.
@@ -92,22 +89,6 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 func setOne(vec *prometheus.GaugeVec, labels ...string) {
 	vec.Reset()
 	vec.WithLabelValues(labels...).Set(1)
-}
-
-// setLoops makes the servers of looping the only ones that lead back.
-func (m *Metrics) setLoops(looping map[upstreams.Server]bool) {
-	m.loops.Reset()
-	for s := range looping {
-		m.loops.WithLabelValues(s.Addr.String(), s.Domain).Set(1)
-	}
-}
-
-// setFailing makes the servers of failing, with their response codes, the only ones that fail.
-func (m *Metrics) setFailing(failing map[upstreams.Server]int) {
-	m.failing.Reset()
-	for s, code := range failing {
-		m.failing.WithLabelValues(s.Addr.String(), s.Domain, rcode.Text(code)).Set(1)
-	}
 }
 
 // setBool sets a gauge to 1 for yes and 0 for no.

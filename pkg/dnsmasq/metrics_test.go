@@ -26,8 +26,12 @@ func TestMetricsGolden(t *testing.T) {
 	setOne(m.configInfo, "0123", "directory")
 	setOne(m.refused, "stubDomains")
 	setOne(m.info, "2.90")
-	m.setLoops(map[upstreams.Server]bool{{Domain: "", Addr: server}: true, {Domain: "acme.test", Addr: server}: true})
-	m.setFailing(map[upstreams.Server]int{{Domain: "acme.test", Addr: server}: dns.RcodeServerFailure})
+	tested := newResults(m, testLog(t))
+	tested.servers = map[upstreams.Server]*result{
+		{Domain: "", Addr: server}:          {loops: true},
+		{Domain: "acme.test", Addr: server}: {loops: true, failing: dns.RcodeServerFailure},
+	}
+	tested.publish()
 
 	var got strings.Builder
 	for line := range strings.Lines(scrape(t, httpd.MetricsHandler(reg))) {
@@ -48,8 +52,7 @@ func TestMetricsGolden(t *testing.T) {
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("%s (-want +got); go test -update rewrites it if this is meant:\n%s", golden, diff)
 	}
-	m.setLoops(nil)
-	m.setFailing(nil)
+	tested.keep(nil)
 	if text := scrape(t, httpd.MetricsHandler(reg)); strings.Contains(text, "upstream_loop{") ||
 		strings.Contains(text, "upstream_failing{") {
 		t.Errorf("a server that no longer leads back, or fails, still has a series")

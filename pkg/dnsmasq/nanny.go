@@ -38,6 +38,7 @@ func New(opts Options) (*Nanny, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Nanny{opts: opts, pings: make(chan chan struct{})}
+	n.status.results = newResults(opts.Metrics, opts.Log)
 	n.status.wait("waiting for the first configuration", time.Now())
 	return n, nil
 }
@@ -60,7 +61,7 @@ func (n *Nanny) Run(ctx context.Context) error {
 		group.Go(func() error { return s.in.resolvConf.follow(ctx, s.in.resolvLists, n.opts.Log) })
 	}
 	if s.want.loops != nil {
-		group.Go(func() error { return s.want.loops.run(ctx, s.want.loopLists, s.in.loopReports) })
+		group.Go(func() error { return s.want.loops.run(ctx, s.want.loopLists) })
 	}
 	if s.in.lastGood != nil {
 		group.Go(func() error { return s.in.lastGood.Run(ctx) })

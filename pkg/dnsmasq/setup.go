@@ -36,7 +36,7 @@ func newSupervisor(
 			found:       make(chan finding),
 			resolvConf:  resolvConf{paths: cmd.ResolvFiles},
 			resolvLists: make(chan []config.Nameserver),
-			loopReports: make(chan loopReport),
+			loopReports: status.results.reports,
 		},
 		want: &desired{log: opts.Log, loopLists: make(chan loopList, 1), names: names{}, given: givenServers(cmd, target)},
 		life: &lifecycle{
@@ -56,9 +56,6 @@ func newSupervisor(
 		Zone: cmdline.ClusterDomain(s.in.resolver.Zones), LastGood: lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
 	})
 	s.chooseWay(ctx)
-	if s.want.loops != nil {
-		status.tests(s.want.loops.faults)
-	}
 	for _, difference := range differences {
 		s.log.Info("changed the arguments of dnsmasq", "change", difference)
 	}
@@ -118,7 +115,7 @@ func (s *supervisor) chooseWay(ctx context.Context) {
 	} else {
 		s.useFile(true)
 		s.life.addOptions(ctx)
-		s.want.openLoopTest(s.life.addr, s.opts.LoopPeriod, s.metrics)
+		s.want.openLoopTest(s.life.addr, s.opts.LoopPeriod, s.status.results)
 	}
 	setBool(s.metrics.serversFile, s.fileWay)
 	if s.want.fromResolvConf {

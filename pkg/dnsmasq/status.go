@@ -12,12 +12,13 @@ const silentPolls = 3
 
 // A status has whether dnsmasq answers. It is safe for concurrent use.
 type status struct {
+	results *results
+
 	mu     sync.Mutex
 	why    string    // what is being waited for; empty: it answers
 	since  time.Time // since when why holds, or of the last answer
 	silent int       // questions without an answer since then
 	shown  State
-	faults *faults // nil: servers are not tested
 }
 
 // wait notes that something has to happen first.
@@ -60,15 +61,8 @@ func (s *status) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	is := s.shown
-	is.Failing = s.faults.list()
+	is.Failing = s.results.failing()
 	return is
-}
-
-// tests notes who has the results of tests.
-func (s *status) tests(f *faults) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = f
 }
 
 // refuse notes why a configuration is not used; empty: the one read last is.

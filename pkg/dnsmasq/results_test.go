@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
@@ -73,29 +74,91 @@ func TestRefusedTests(t *testing.T) {
 	}
 }
 
-// TestFaults: one error is none, and servers that are removed are dropped.
-func TestFaults(t *testing.T) {
-	f := newFaults(NewMetrics(nil), testLog(t))
+// TestFailingResults: one error is none, and servers that are removed are dropped.
+func TestFailingResults(t *testing.T) {
+	r := newResults(NewMetrics(nil), testLog(t))
 	list := servers(t, "192.0.2.1 /a.test/192.0.2.2")
-	f.keep(map[upstreams.Server]bool{list[0]: true, list[1]: true})
+	r.keep(list)
 	for range failedTests - 1 {
-		f.note(list[0], dns.RcodeServerFailure)
+		r.note(list[0], false, dns.RcodeServerFailure)
 	}
-	if got := f.list(); len(got) != 0 {
+	if got := r.failing(); len(got) != 0 {
 		t.Errorf("got %v after %d tests, want none", got, failedTests-1)
 	}
-	f.note(list[0], dns.RcodeNameError) // begins again
+	r.note(list[0], false, dns.RcodeNameError) // begins again
 	for range failedTests {
-		f.note(list[0], dns.RcodeServerFailure)
-		f.note(list[1], dns.RcodeRefused)
+		r.note(list[0], false, dns.RcodeServerFailure)
+		r.note(list[1], false, dns.RcodeRefused)
 	}
-	if got := f.list(); len(got) != 2 || got[0].Rcode != "REFUSED" || got[1].Rcode != "SERVFAIL" {
+	if got := r.failing(); len(got) != 2 || got[0].Rcode != "REFUSED" || got[1].Rcode != "SERVFAIL" {
 		t.Errorf("got %v, want both servers, the stub server first", got)
 	}
-	f.keep(map[upstreams.Server]bool{list[1]: true})
-	f.note(list[0], dns.RcodeServerFailure)
-	f.note(list[0], dns.RcodeServerFailure)
-	if got := f.list(); len(got) != 1 || got[0].Rcode != "REFUSED" {
+	r.keep(list[1:])
+	r.note(list[0], false, dns.RcodeServerFailure)
+	r.note(list[0], false, dns.RcodeServerFailure)
+	if got := r.failing(); len(got) != 1 || got[0].Rcode != "REFUSED" {
 		t.Errorf("got %v, want the server that is left", got)
+	}
+}
+
+// TestLoopDamping: a server that leads back again and again takes longer and
+// longer to be used again.
+func TestLoopDamping(t *testing.T) {
+	var r result
+	for _, want := range []int{1, 2, 4, 8, 16, 16} {
+		for range 2 {
+			if r.add(true, dns.RcodeSuccess); !r.loops {
+				t.Fatal("a server that leads back counts as fine")
+			}
+		}
+		fine := 0
+		for ; r.loops; fine++ {
+			r.add(false, dns.RcodeSuccess)
+		}
+		if fine != want {
+			t.Errorf("used again after %d replies, want %d", fine, want)
+		}
+	}
+}
+
+// TestLoopResults: a server that leads back is reported and has a series until it is removed,
+// even if a test ends later.
+func TestLoopResults(t *testing.T) {
+	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", "")
+	r := newResults(NewMetrics(reg), testLog(t))
+	list := servers(t, "/a.test/192.0.2.1")
+	r.keep(list)
+	r.note(list[0], true, dns.RcodeSuccess)
+	if report := <-r.reports; !report.looping[list[0]] {
+		t.Errorf("report %v, want %v in it", report, list[0])
+	}
+	const series = `kubedns_nanny_upstream_loop{domain="a.test",server="192.0.2.1:53"} 1`
+	if text := scrape(t, httpd.MetricsHandler(reg)); !strings.Contains(text, series) {
+		t.Errorf("no %s in\n%s", series, text)
+	}
+	r.keep(nil)
+	r.note(list[0], true, dns.RcodeSuccess)
+	if report := <-r.reports; len(report.looping) != 0 {
+		t.Errorf("report %v, want no server", report)
+	}
+	if text := scrape(t, httpd.MetricsHandler(reg)); strings.Contains(text, "upstream_loop{") {
+		t.Errorf("a server leads back, want none any more:\n%s", text)
+	}
+}
+
+// TestResultsOfOlderLists: a list whose tests end after those of the next one changes nothing.
+func TestResultsOfOlderLists(t *testing.T) {
+	r := newResults(NewMetrics(nil), testLog(t))
+	list := servers(t, "192.0.2.1 192.0.2.2 192.0.2.1")
+	if fresh := r.keep(list[:1]); len(fresh) != 1 {
+		t.Errorf("%v are new, want one server", fresh)
+	}
+	if fresh := r.keep(list); len(fresh) != 1 || fresh[0] != list[1] {
+		t.Errorf("%v are new, want %v", fresh, list[1])
+	}
+	r.finish(2)
+	r.finish(1)
+	if report := <-r.reports; report.id != 2 {
+		t.Errorf("report of list %d, want 2", report.id)
 	}
 }
