@@ -2,6 +2,7 @@ package dnsmasq
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -35,7 +36,7 @@ func refuseLate(ctx context.Context, cmd cmdline.Line, d time.Duration) {
 		_ = conn.SetDeadline(time.Now().Add(d))
 		readers.Go(func() {
 			defer conn.Close()
-			refuse(conn)
+			replyTo(conn, func(*dns.Msg) int { return dns.RcodeRefused }) // the client asks again, or another
 		})
 	}
 	readers.Wait()
@@ -55,31 +56,9 @@ func bindBeside(ctx context.Context, addr netip.Addr, port uint16) (net.PacketCo
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var set error
 		err := raw.Control(func(fd uintptr) {
-			set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET,
-				syscall.SO_REUSEADDR, 1)
+			set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 		})
-		if err != nil {
-			return err
-		}
-		return set
+		return errors.Join(err, set)
 	}}
 	return lc.ListenPacket(ctx, network, net.JoinHostPort(addr.String(), strconv.Itoa(int(port))))
-}
-
-// refuse answers all queries with REFUSED, until the deadline.
-func refuse(conn net.PacketConn) {
-	buf := make([]byte, 4096)
-	for {
-		n, from, err := conn.ReadFrom(buf)
-		if err != nil {
-			return
-		}
-		q := new(dns.Msg)
-		if q.Unpack(buf[:n]) != nil || q.Response {
-			continue
-		}
-		if reply, err := new(dns.Msg).SetRcode(q, dns.RcodeRefused).Pack(); err == nil {
-			_, _ = conn.WriteTo(reply, from) // the client asks again, or another
-		}
-	}
 }

@@ -107,7 +107,10 @@ func (t *loopTest) refusing(domain string) upstreams.Server {
 func (t *loopTest) run(ctx context.Context, lists <-chan loopList) error {
 	group, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, t.close)()
-	group.Go(func() error { return t.serve(ctx) })
+	group.Go(func() error {
+		replyTo(t.conn, t.rcode)
+		return nil
+	})
 	group.Go(func() error { return t.follow(ctx, lists) })
 	return group.Wait()
 }
@@ -243,36 +246,21 @@ func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Du
 	return verdictSilent, 0
 }
 
-// serve replies to queries: names of tests do not exist, all others are refused.
-func (t *loopTest) serve(ctx context.Context) error {
-	buf := make([]byte, dns.MinMsgSize*2)
-	for ctx.Err() == nil {
-		n, from, err := t.conn.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			continue // closed: ctx is done; else an ICMP error of an earlier reply
-		}
-		q := new(dns.Msg)
-		if q.Unpack(buf[:n]) != nil || q.Response || len(q.Question) != 1 {
-			continue
-		}
-		rcode := dns.RcodeRefused
-		if name := strings.ToLower(q.Question[0].Name); strings.Contains(name, "."+t.label+".") {
-			rcode = dns.RcodeNameError
-			t.arrive(name)
-		}
-		if reply, err := new(dns.Msg).SetRcode(q, rcode).Pack(); err == nil {
-			_, _ = t.conn.WriteToUDPAddrPort(reply, from) // dnsmasq may have ended
-		}
+// rcode returns the response code of a query that arrives: names of tests do not exist,
+// all others are refused.
+func (t *loopTest) rcode(query *dns.Msg) int {
+	if len(query.Question) != 1 {
+		return dns.RcodeRefused
 	}
-	return nil
-}
-
-// arrive notes that the query for name came back.
-func (t *loopTest) arrive(name string) {
+	name := strings.ToLower(query.Question[0].Name)
+	if !strings.Contains(name, "."+t.label+".") {
+		return dns.RcodeRefused
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if cancel := t.waiting[name]; cancel != nil {
-		cancel()
+	if arrived := t.waiting[name]; arrived != nil {
+		arrived()
 		delete(t.waiting, name)
 	}
+	return dns.RcodeNameError
 }

@@ -2,8 +2,9 @@ package dnsmasq
 
 import (
 	"context"
+	"errors"
 	"net"
-	"time"
+	"os"
 
 	"github.com/miekg/dns"
 )
@@ -11,27 +12,35 @@ import (
 // replyOf returns the response code with which addr replies to query, over UDP, or false if
 // ctx is done before.
 func replyOf(ctx context.Context, addr string, query *dns.Msg) (code int, ok bool) {
-	packet, err := query.Pack()
-	if err != nil {
-		return 0, false
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "udp", addr)
+	client := dns.Client{UDPSize: 2 * dns.MinMsgSize} // not all servers know the limit
+	conn, err := client.DialContext(ctx, addr)
 	if err != nil {
 		return 0, false
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
-	if _, err := conn.Write(packet); err != nil {
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // the library does not look at ctx while it reads
+	reply, _, err := client.ExchangeWithConnContext(ctx, query, conn)
+	if err != nil || !reply.Response {
 		return 0, false
 	}
-	buf := make([]byte, dns.MinMsgSize*2)
+	return reply.Rcode, true
+}
+
+// replyTo replies to all queries that come to conn, with the response code that rcode returns,
+// until conn is closed or its deadline is over.
+func replyTo(conn net.PacketConn, rcode func(query *dns.Msg) int) {
+	buf := make([]byte, 4096)
 	for {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return 0, false
+		n, from, err := conn.ReadFrom(buf)
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return
 		}
-		if reply := new(dns.Msg); reply.Unpack(buf[:n]) == nil && reply.Response && reply.Id == query.Id {
-			return reply.Rcode, true
+		query := new(dns.Msg)
+		if err != nil || query.Unpack(buf[:n]) != nil || query.Response {
+			continue
+		}
+		if reply, err := new(dns.Msg).SetRcode(query, rcode(query)).Pack(); err == nil {
+			_, _ = conn.WriteTo(reply, from) // who asked may have gone
 		}
 	}
 }
