@@ -84,7 +84,6 @@ type lifecycle struct {
 	metrics *Metrics
 	status  *status
 	group   *errgroup.Group // for goroutines that serve the nanny
-	lines   *logLines
 	reaper  process.Reaper
 	added   []string // options that dnsmasq gets with the servers file
 
@@ -124,13 +123,13 @@ func (l *lifecycle) addOptions(ctx context.Context) {
 }
 
 func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) error {
-	l.lines.reset()
+	lines := newLogLines(l.log, l.metrics)
 	// The end of ctx does not end dnsmasq: stop does, in its own way.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &child{args: args, started: now, ctx: life, cancel: cancel, exit: make(chan process.Exit, 1),
 		answer: make(chan string, 1)}
 	p, err := l.reaper.Start(life, process.Options{
-		Path: l.exec, Args: args, OnLine: func(line string) { l.lines.on(life, line) },
+		Path: l.exec, Args: args, OnLine: func(line string) { lines.on(life, line) },
 		Env: []string{"LANGUAGE=en"}, // its messages are read, see classify
 	})
 	if err != nil {

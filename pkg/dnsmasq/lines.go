@@ -47,15 +47,32 @@ func classify(line string) lineKind {
 	return lineOther
 }
 
-// logLines are the lines of dnsmasq's log. It is safe for concurrent use.
+// maxShown bounds the lines that are shown of one dnsmasq.
+const maxShown = 100
+
+// logLines are the lines of one dnsmasq's log. It is safe for concurrent use.
 type logLines struct {
 	log     *slog.Logger
 	metrics *Metrics
-	shown   shownLines
+
+	mu    sync.Mutex
+	shown map[string]bool
 }
 
-// reset drops the lines that were shown: a new dnsmasq writes them again.
-func (l *logLines) reset() { l.shown.reset() }
+func newLogLines(log *slog.Logger, metrics *Metrics) *logLines {
+	return &logLines{log: log, metrics: metrics, shown: map[string]bool{}}
+}
+
+// first reports whether line was not shown yet, and notes it.
+func (l *logLines) first(line string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shown[line] || len(l.shown) >= maxShown {
+		return false
+	}
+	l.shown[line] = true
+	return true
+}
 
 // on logs a line of dnsmasq's log, counts it, and shows what an operator has to know.
 // It changes nothing else: clients choose part of the text. It runs in the
@@ -66,11 +83,11 @@ func (l *logLines) on(ctx context.Context, line string) {
 	case lineOverload:
 		l.metrics.overload.Inc()
 	case lineBadFile:
-		if l.shown.first(line) {
+		if l.first(line) {
 			l.log.Error("dnsmasq cannot use its servers file, or a line of it", "line", line)
 		}
 	case lineUnused:
-		if l.shown.first(line) {
+		if l.first(line) {
 			l.log.Warn("dnsmasq does not use a server that leads back to it", "line", line)
 		}
 	case lineOther:
@@ -79,34 +96,3 @@ func (l *logLines) on(ctx context.Context, line string) {
 
 // levelOutput is where dnsmasq's lines are logged: verbosity 1.
 const levelOutput = slog.Level(-1)
-
-// maxShown bounds a shownLines.
-const maxShown = 100
-
-// shownLines are the lines of dnsmasq that were shown since it last got servers.
-// It is safe for concurrent use.
-type shownLines struct {
-	mu    sync.Mutex
-	lines map[string]bool
-}
-
-// first reports whether line was not shown yet, and notes it.
-func (l *shownLines) first(line string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lines[line] || len(l.lines) >= maxShown {
-		return false
-	}
-	if l.lines == nil {
-		l.lines = map[string]bool{}
-	}
-	l.lines[line] = true
-	return true
-}
-
-// reset drops them: a new dnsmasq writes them again.
-func (l *shownLines) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = nil
-}

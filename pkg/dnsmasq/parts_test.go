@@ -64,7 +64,7 @@ func FuzzClassify(f *testing.F) {
 }
 
 func TestShownLinesAreBounded(t *testing.T) {
-	var l shownLines
+	l := newLogLines(testLog(t), nil)
 	shown := 0
 	for i := range 3 * maxShown {
 		for range 2 {

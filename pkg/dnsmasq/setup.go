@@ -41,7 +41,7 @@ func newSupervisor(
 		want: &desired{log: opts.Log, loopLists: make(chan loopList, 1), names: names{}, given: givenServers(cmd, target)},
 		life: &lifecycle{
 			exec: opts.Exec, cmd: cmd, cmdErr: cmdErr, addr: addr, log: opts.Log, metrics: opts.Metrics, status: status,
-			group: group, lines: &logLines{log: opts.Log, metrics: opts.Metrics}, reason: reasonFirst,
+			group: group, reason: reasonFirst,
 		},
 		file: &serversFile{cmd: cmd, addr: addr, log: opts.Log, metrics: opts.Metrics, group: group,
 			outcomes: make(chan checked),
