@@ -33,8 +33,8 @@ func (s *supervisor) run(ctx context.Context) error {
 			err = s.life.onExit(ctx, exit)
 		case version := <-s.life.answers():
 			s.life.onAnswer(version)
-		case c := <-s.file.outcomes:
-			if s.file.onOutcome(c) {
+		case c := <-s.file.ended:
+			if s.file.onEnd(c) {
 				s.stepBack("dnsmasq did not read the servers file at its start")
 			}
 		case report := <-s.in.loopReports:

@@ -20,27 +20,22 @@ const writePause = 5 * time.Second
 
 // A check is a question to dnsmasq for the servers that it has.
 type check struct {
-	start  bool // after a start of dnsmasq, not after a signal
-	cancel context.CancelFunc
-}
-
-// checked is the end of a check.
-type checked struct {
-	check *check
-	outcome
+	start   bool // after a start of dnsmasq, not after a signal
+	cancel  context.CancelFunc
+	outcome // set when it has ended
 }
 
 // A serversFile is the file that dnsmasq reads its servers from, and what dnsmasq
 // has of it. Its methods belong to one goroutine.
 type serversFile struct {
-	memory   string       // a file system in memory
-	place    *stateDir    // nil: none
-	cmd      cmdline.Line // dnsmasq's arguments, without those of the nanny
-	addr     string       // where dnsmasq answers
-	log      *slog.Logger
-	metrics  *Metrics
-	group    *errgroup.Group // for the checks
-	outcomes chan checked    // of the checks
+	memory  string       // a file system in memory
+	place   *stateDir    // nil: none
+	cmd     cmdline.Line // dnsmasq's arguments, without those of the nanny
+	addr    string       // where dnsmasq answers
+	log     *slog.Logger
+	metrics *Metrics
+	group   *errgroup.Group // for the checks
+	ended   chan *check
 
 	roll     upstreams.Rollout
 	writeAt  time.Time // of the next attempt to write; zero: the last one worked
@@ -128,7 +123,7 @@ func (f *serversFile) gone(before upstreams.Rollout) []netip.AddrPort {
 	return gone
 }
 
-// begin starts a check, in the place of the one that runf.
+// begin starts a check, in the place of the one that runs.
 func (f *serversFile) begin(life context.Context, c *check, want, gone []netip.AddrPort) {
 	if f.check != nil {
 		f.check.cancel()
@@ -139,24 +134,25 @@ func (f *serversFile) begin(life context.Context, c *check, want, gone []netip.A
 	f.group.Go(func() error {
 		defer cancel()
 		query := func(ctx context.Context) ([]chaos.Server, error) { return chaos.QueryServers(ctx, f.addr) }
-		send(life, f.outcomes, checked{c, verify(ctx, query, want, gone)})
+		c.outcome = verify(ctx, query, want, gone)
+		send(life, f.ended, c)
 		return nil
 	})
 }
 
-// onOutcome ends a check. A difference is logged and counted: the servers that
+// onEnd takes the outcome of a check. A difference is logged and counted: the servers that
 // dnsmasq took are better than those before. It reports whether dnsmasq does not read
 // the file at all.
-func (f *serversFile) onOutcome(c checked) (unread bool) {
-	if c.check != f.check {
+func (f *serversFile) onEnd(c *check) (unread bool) {
+	if c != f.check {
 		return false // a newer one runs
 	}
 	f.check = nil
 	result := c.result()
-	if c.check.start && result == resultDifferent && c.listed == 0 {
+	if c.start && result == resultDifferent && c.listed == 0 {
 		return true
 	}
-	if !c.check.start {
+	if !c.start {
 		f.metrics.reloads.WithLabelValues(result).Inc()
 	}
 	f.metrics.differ.Set(float64(len(c.missing) + len(c.left)))
@@ -170,7 +166,7 @@ func (f *serversFile) onOutcome(c checked) (unread bool) {
 	case result == resultDifferent && now != f.differ:
 		f.log.Error("dnsmasq's servers differ from those it was given", "missing", c.missing, "left", c.left)
 	}
-	if !c.check.start && result != resultDifferent {
+	if !c.start && result != resultDifferent {
 		f.log.Info("changed servers without a restart", "result", result, "servers", upstreams.Texts(f.roll.Wanted),
 			"leaving", len(f.roll.Leaving))
 	}

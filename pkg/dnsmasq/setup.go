@@ -44,8 +44,7 @@ func newSupervisor(
 			group: group, reason: reasonFirst,
 		},
 		file: &serversFile{cmd: cmd, addr: addr, log: opts.Log, metrics: opts.Metrics, group: group,
-			outcomes: make(chan checked),
-			memory:   cmp.Or(opts.MemoryDir, defaultMemoryDir)},
+			ended: make(chan *check), memory: cmp.Or(opts.MemoryDir, defaultMemoryDir)},
 		wake: time.NewTimer(0),
 	}
 	state, lastGood := openLastGood(opts, cmd.Port)
