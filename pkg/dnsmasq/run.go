@@ -83,7 +83,9 @@ func (s *supervisor) act(ctx context.Context, now time.Time) error {
 		s.dirty = false
 	}
 	if s.fileWay {
-		s.reload(now)
+		if left := s.reload(now); left > 0 {
+			s.wake.Reset(left)
+		}
 	}
 	return nil
 }
@@ -134,30 +136,24 @@ func (s *supervisor) writeFirst() {
 	}
 }
 
-// reload brings the servers file to what is wanted now, and signals dnsmasq.
-func (s *supervisor) reload(now time.Time) {
+// reload brings the servers file to what is wanted now, and signals dnsmasq. It returns
+// after which time there is more to do; zero or less: there is not.
+func (s *supervisor) reload(now time.Time) time.Duration {
 	if due := s.file.roll.Due(); !s.dirty && (due.IsZero() || now.Before(due)) {
-		if !due.IsZero() {
-			s.wake.Reset(due.Sub(now))
-		}
-		return
+		return due.Sub(now)
 	}
 	if left := s.untilReload(now); left > 0 {
-		s.wake.Reset(left)
-		return
+		return left
 	}
 	before := s.file.roll
 	next := before.Offer(s.want.wanted(), s.want.markers(), s.want.dropped(before.Wanted), now)
 	if left := s.file.write(next, now, s.life.signal); left > 0 {
-		s.wake.Reset(left)
-		return
+		return left
 	}
 	s.dirty = false
 	s.inUse()
-	if due := next.Due(); !due.IsZero() {
-		s.wake.Reset(due.Sub(now))
-	}
 	s.file.compare(s.life.child.ctx, before)
+	return next.Due().Sub(now)
 }
 
 // untilReload returns how long a reload has to wait: for dnsmasq, for the disk, or
