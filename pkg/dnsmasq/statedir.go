@@ -171,7 +171,7 @@ func lockStateDir(path string) (*stateDir, error) {
 		return nil, fmt.Errorf("%s is in use by another process: %w", path, err)
 	}
 	d := &stateDir{path: path, lock: lock}
-	if err := d.writable(); err != nil {
+	if err := d.probe(0); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -198,14 +198,13 @@ func ours(path string) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// writable returns an error when files cannot be made in the directory.
-func (d *stateDir) writable() error {
-	probe, err := os.CreateTemp(d.path, "probe-")
-	if err != nil {
+// probe returns an error when no file of size bytes can be made in the directory.
+func (d *stateDir) probe(size int) error {
+	const name = "probe"
+	if err := d.replace(name, make([]byte, size)); err != nil {
 		return err
 	}
-	probe.Close()
-	return os.Remove(probe.Name())
+	return os.Remove(filepath.Join(d.path, name))
 }
 
 // close gives the directory free.
@@ -222,11 +221,7 @@ func (d *stateDir) usableBy(name string) error {
 	if err := d.enterableBy(name); err != nil {
 		return err
 	}
-	const probe = "probe"
-	if err := d.replace(probe, make([]byte, probeSize)); err != nil {
-		return err
-	}
-	return os.Remove(filepath.Join(d.path, probe))
+	return d.probe(probeSize)
 }
 
 // serversPath is the path of the servers file.
@@ -274,9 +269,7 @@ func (d *stateDir) writeServers(content []byte) error {
 	if lockErr != nil {
 		return errors.Join(err, lockErr)
 	}
-	if d.lock != nil {
-		_ = d.lock.Close() // of a file that is gone
-	}
+	d.lock.Close() // of a file that is gone
 	d.lock = again.lock
 	return d.replace(serversName, content)
 }
