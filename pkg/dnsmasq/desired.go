@@ -196,7 +196,13 @@ func (d *desired) onLoops(report loopReport) bool {
 
 // state returns the part of a State that is about servers.
 func (d *desired) state() State {
-	out := d.leftOut()
+	out := map[string]string{} // why servers are left out, as dnsmasq would read them
+	for server, why := range d.unusable {
+		out[server.String()] = why
+	}
+	for server := range d.looping {
+		out[server.String()] = "it leads back to dnsmasq"
+	}
 	is := State{Unresolved: d.names.unresolved(), Total: len(d.servers()) + len(d.unusable)}
 	for _, server := range slices.Sorted(maps.Keys(out)) {
 		is.Servers = append(is.Servers, ServerState{Server: server, LeftOut: out[server]})
@@ -211,18 +217,4 @@ func (d *desired) state() State {
 	}
 	is.Servers = is.Servers[:min(shownServers, len(is.Servers))]
 	return is
-}
-
-// leftOut returns why servers are left out, as dnsmasq would read them.
-func (d *desired) leftOut() map[string]string {
-	out := map[string]string{}
-	for server, why := range d.unusable {
-		out[server.String()] = why
-	}
-	for server, loops := range d.looping {
-		if loops {
-			out[server.String()] = "it leads back to dnsmasq"
-		}
-	}
-	return out
 }

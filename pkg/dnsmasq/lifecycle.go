@@ -273,17 +273,15 @@ func (l *lifecycle) watch(ctx context.Context, answer chan<- string) {
 	}
 	answer <- version
 	for pause.For(ctx, pollPeriod) {
-		_, err := chaos.QueryVersion(ctx, l.addr)
-		switch {
+		switch _, err := chaos.QueryVersion(ctx, l.addr); {
 		case ctx.Err() != nil:
 			return
-		case !chaos.IsReply(err):
+		case chaos.IsReply(err):
+			l.status.answered(time.Now())
+		default:
 			l.status.unanswered()
-			setBool(l.metrics.ready, l.status.reason(time.Now()) == "")
-			continue
 		}
-		l.status.answered(time.Now())
-		setBool(l.metrics.ready, true)
+		setBool(l.metrics.ready, l.status.reason(time.Now()) == "")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/pause"
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
@@ -77,25 +78,14 @@ func inode(info os.FileInfo) uint64 {
 // follow passes on each new list until ctx is done. What keeps it from having
 // one is logged, once for each state of the files.
 func (r *resolvConf) follow(ctx context.Context, lists chan<- []config.Nameserver, log *slog.Logger) error {
-	ticker := time.NewTicker(resolvPeriod)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
+	for pause.For(ctx, resolvPeriod) {
 		list, changed, err := r.read()
 		if err != nil {
 			log.Warn("no new nameservers, keeping those we have", "err", err)
 		}
-		if !changed {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case lists <- list:
+		if changed {
+			send(ctx, lists, list)
 		}
 	}
+	return nil
 }

@@ -29,11 +29,7 @@ func (s *status) wait(why string, now time.Time) {
 }
 
 // answered notes that dnsmasq has answered.
-func (s *status) answered(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.why, s.since, s.silent = "", now, 0
-}
+func (s *status) answered(now time.Time) { s.wait("", now) }
 
 // unanswered notes that dnsmasq has left a question unanswered.
 func (s *status) unanswered() {
