@@ -65,14 +65,8 @@ func Added(cmd Line, help string, memory int64) []string {
 	if !cmd.ForwardMax {
 		added = append(added, optForwardMax) // every version has it
 	}
-	if !cmd.TCPMax && lists(help, optTCPMax) {
+	if !cmd.TCPMax && strings.Contains(help, optTCPMax) {
 		added = append(added, optTCPMax+strconv.Itoa(tcpClients(memory)))
 	}
 	return added
-}
-
-// lists reports whether an option, given with its value, is in help.
-func lists(help, option string) bool {
-	name, _, _ := strings.Cut(option, "=")
-	return strings.Contains(help, name+"=")
 }

@@ -199,14 +199,6 @@ func (r *cmdReader) applyOne(o option) {
 		c.NoPoll = true
 	case "keep-in-foreground", "no-daemon":
 		c.Foreground = true
-	default:
-		r.applyLimit(o)
-	}
-}
-
-// applyLimit handles the options that the nanny adds when they are not set.
-func (r *cmdReader) applyLimit(o option) {
-	switch c := &r.cmd; o.name {
 	case "dns-forward-max":
 		c.ForwardMax = true
 	case "max-tcp-connections":

@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -100,24 +101,17 @@ func newGrammar() grammar {
 
 // parseArgs reads args as dnsmasq does, with GNU getopt's rules: short options
 // may stand in one cluster with the value of the last, long ones may be cut
-// where no other begins so. With an error it returns what it understood; dnsmasq
+// where no other begins so. With an error, the first one, it returns what it understood; dnsmasq
 // itself would refuse such arguments.
-func parseArgs(args []string) ([]option, error) {
-	var options []option
-	var errs []error
+func parseArgs(args []string) (options []option, err error) {
 	g := newGrammar()
 	for len(args) > 0 {
-		found, used, err := g.parseArg(args[0], args[1:])
+		found, used, wrong := g.parseArg(args[0], args[1:])
 		options = append(options, found...)
 		args = args[1+used:]
-		if err != nil {
-			errs = append(errs, err)
-		}
+		err = cmp.Or(err, wrong)
 	}
-	if len(errs) > 0 {
-		return options, errs[0]
-	}
-	return options, nil
+	return options, err
 }
 
 // parseArg reads one argument; see parseLong.

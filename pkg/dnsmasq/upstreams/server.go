@@ -129,8 +129,12 @@ func Texts(list []Server) []string {
 // domains between slashes. Without an address (local domains, "#" for the
 // default servers, names) there is no result.
 func ParseOption(value string) []Server {
-	domains := domainsOf(value)
-	text, _, _ := strings.Cut(value[strings.LastIndex(value, "/")+1:], "@")
+	parts := strings.Split(value, "/")
+	last := len(parts) - 1
+	if last < 2 || parts[0] != "" {
+		return nil
+	}
+	text, _, _ := strings.Cut(parts[last], "@")
 	host, portText, hasPort := strings.Cut(text, "#")
 	port := uint64(config.DefaultPort)
 	addr, err := netip.ParseAddr(host)
@@ -141,20 +145,10 @@ func ParseOption(value string) []Server {
 		return nil
 	}
 	var list []Server
-	for _, domain := range domains {
+	for _, domain := range parts[1:last] {
 		if domain = strings.ToLower(strings.Trim(domain, ".")); domain != "" {
 			list = append(list, Server{domain, netip.AddrPortFrom(addr, uint16(port))})
 		}
 	}
 	return list
-}
-
-// domainsOf returns the domains between slashes in the value of a --server or
-// --address.
-func domainsOf(value string) []string {
-	parts := strings.Split(value, "/")
-	if len(parts) < 3 || parts[0] != "" {
-		return nil
-	}
-	return parts[1 : len(parts)-1]
 }
