@@ -110,7 +110,7 @@ func (d Dir) read() reading {
 	r := reading{Update: Update{Version: Version(files)}, data: data}
 	for name, text := range files {
 		r.blank = r.blank || strings.TrimSpace(text) == ""
-		if isKey(name) {
+		if slices.Contains(allKeys, name) {
 			r.keys = append(r.keys, name)
 		}
 	}

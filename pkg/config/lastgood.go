@@ -60,7 +60,10 @@ func (l *LastGood) Run(ctx context.Context) error {
 				return nil
 			}
 		}
-		files := l.withSource(Format(cfg))
+		files := Format(cfg)
+		if l.source != "" {
+			files[keySource] = l.source
+		}
 		if written != nil && maps.Equal(files, written) {
 			continue
 		}
@@ -107,11 +110,4 @@ func (l *LastGood) write(files map[string]string) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(files)
 	})
-}
-
-func (l *LastGood) withSource(files map[string]string) map[string]string {
-	if l.source != "" {
-		files[keySource] = l.source
-	}
-	return files
 }

@@ -20,10 +20,7 @@ const (
 	keyUpstreams   = "upstreamNameservers"
 )
 
-// isKey reports whether name is a key of the ConfigMap.
-func isKey(name string) bool {
-	return name == keyFederations || name == keyStubDomains || name == keyUpstreams
-}
+var allKeys = []string{keyFederations, keyStubDomains, keyUpstreams}
 
 // maxUpstreams is the number of upstreamNameservers that Parse accepts.
 const maxUpstreams = 15
@@ -123,7 +120,7 @@ func (c Config) checkTLS() error {
 // meantKey returns the key that a mistyped one was meant to be, or "".
 func meantKey(key string) string {
 	const typos = 3
-	return spelling.Nearest(key, []string{keyFederations, keyStubDomains, keyUpstreams}, typos)
+	return spelling.Nearest(key, allKeys, typos)
 }
 
 func parseStubDomains(text string, tls bool) ([]StubDomain, error) {

@@ -51,14 +51,6 @@ func ReadSearchDomains(path string) ([]string, error) {
 	if err != nil {
 		return nil, err // names the path
 	}
-	domains, err := parseSearchDomains(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return domains, nil
-}
-
-func parseSearchDomains(b []byte) ([]string, error) {
 	var last []string
 	for line := range strings.Lines(string(b)) {
 		words := strings.Fields(line)
@@ -77,7 +69,7 @@ func parseSearchDomains(b []byte) ([]string, error) {
 		}
 		domain := strings.ToLower(strings.TrimSuffix(word, "."))
 		if reason := checkName(domain); reason != "" {
-			return nil, &invalidError{"search domain " + quote(word), reason}
+			return nil, fmt.Errorf("%s: %w", path, &invalidError{"search domain " + quote(word), reason})
 		}
 		domains = append(domains, domain)
 	}
