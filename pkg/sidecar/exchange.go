@@ -39,19 +39,12 @@ func exchange(ctx context.Context, t Target) (*dns.Msg, time.Duration, error) {
 // send sends one message from a socket of its own and waits for the reply, or
 // until ctx is done.
 func send(ctx context.Context, t Target, question *dns.Msg) (*dns.Msg, time.Duration, error) {
-	client := &dns.Client{
-		Net:          t.Network,
-		DialTimeout:  exchangeTimeout,
-		ReadTimeout:  exchangeTimeout,
-		WriteTimeout: exchangeTimeout,
-	}
+	client := &dns.Client{Net: t.Network, Timeout: exchangeTimeout}
 	conn, err := client.DialContext(ctx, t.Server)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer conn.Close()
-	// The library does not look at ctx while it reads.
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // the library does not look at ctx while it reads
 	return client.ExchangeWithConnContext(ctx, question, conn)
 }
