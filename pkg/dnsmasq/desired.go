@@ -136,12 +136,10 @@ func (d *desired) markers() []upstreams.Server {
 // dropped returns the servers whose lines go without delay, even with pending
 // queries. lines are those that dnsmasq has.
 func (d *desired) dropped(lines []upstreams.Server) map[upstreams.Server]bool {
-	dropped := maps.Clone(d.looping)
+	dropped := map[upstreams.Server]bool{}
+	maps.Copy(dropped, d.looping)
 	for _, line := range lines {
 		if d.loops != nil && line == d.loops.refusing(line.Domain) {
-			if dropped == nil {
-				dropped = map[upstreams.Server]bool{}
-			}
 			dropped[line] = true
 		}
 	}

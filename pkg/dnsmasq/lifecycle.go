@@ -68,9 +68,6 @@ type child struct {
 	ready    bool               // it has answered: it may be signaled
 	unasked  bool               // it had time to start and has not answered: it may be signaled
 	stopping bool               // its end is our wish
-
-	exit   chan process.Exit // its end; sent once
-	answer chan string       // its first answer, with its version; sent once at most
 }
 
 // A lifecycle starts dnsmasq, watches it, and decides what follows its end. Its
@@ -87,26 +84,12 @@ type lifecycle struct {
 	reaper  process.Reaper
 	added   []string // options that dnsmasq gets with the servers file
 
-	child   *child // nil: to be started at startAt
+	child   *child            // nil: to be started at startAt
+	exit    chan process.Exit // the end of child; sent once
+	answer  chan string       // the first answer of child, with its version; nil without a child
 	startAt time.Time
 	reason  string // of the next start, for the metric
 	deaths  []time.Time
-}
-
-// exits is the channel with the child's end; nil without a child.
-func (l *lifecycle) exits() <-chan process.Exit {
-	if l.child == nil {
-		return nil
-	}
-	return l.child.exit
-}
-
-// answers is the channel with the child's first answer; nil without a child.
-func (l *lifecycle) answers() <-chan string {
-	if l.child == nil {
-		return nil
-	}
-	return l.child.answer
 }
 
 // addOptions decides which options dnsmasq gets with the servers file.
@@ -126,8 +109,6 @@ func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) er
 	lines := newLogLines(l.log, l.metrics)
 	// The end of ctx does not end dnsmasq: stop does, in its own way.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c := &child{args: args, started: now, ctx: life, cancel: cancel, exit: make(chan process.Exit, 1),
-		answer: make(chan string, 1)}
 	p, err := l.reaper.Start(life, process.Options{
 		Path: l.exec, Args: args, OnLine: func(line string) { lines.on(life, line) },
 		Env: []string{"LANGUAGE=en"}, // its messages are read, see classify
@@ -136,10 +117,11 @@ func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) er
 		cancel()
 		return startError(l.exec, err)
 	}
-	c.Process = p
-	l.child = c
+	l.child = &child{Process: p, args: args, started: now, ctx: life, cancel: cancel}
+	exit, answer := make(chan process.Exit, 1), make(chan string, 1)
+	l.exit, l.answer = exit, answer
 	l.group.Go(func() error {
-		c.exit <- c.Wait()
+		exit <- p.Wait()
 		cancel()
 		return nil
 	})
@@ -147,11 +129,11 @@ func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) er
 		watching, stop := context.WithCancel(ctx)
 		defer stop()
 		defer context.AfterFunc(life, stop)()
-		l.watch(watching, c.answer)
+		l.watch(watching, answer)
 		return nil
 	})
 	l.metrics.starts.WithLabelValues(l.reason).Inc()
-	l.log.Info("dnsmasq started", "pid", c.Pid(), "reason", l.reason, "path", l.exec, "args", args)
+	l.log.Info("dnsmasq started", "pid", p.Pid(), "reason", l.reason, "path", l.exec, "args", args)
 	l.reason = reasonDied
 	return nil
 }
@@ -192,7 +174,7 @@ func (l *lifecycle) untilStarted(now time.Time) time.Duration {
 // onExit decides what follows the end of dnsmasq. An error ends the nanny.
 func (l *lifecycle) onExit(ctx context.Context, exit process.Exit) error {
 	c := l.child
-	l.child = nil
+	l.child, l.answer = nil, nil
 	if exit.Left {
 		l.log.Warn("processes that dnsmasq left behind do not end", "group", c.Pid())
 	}
@@ -254,7 +236,7 @@ func (l *lifecycle) stop(ctx context.Context) {
 		refuseLate(context.WithoutCancel(ctx), l.cmd, finishTime)
 	}
 	l.child.cancel()
-	l.logStopped(<-l.child.exit)
+	l.logStopped(<-l.exit)
 }
 
 func (l *lifecycle) logStopped(exit process.Exit) {

@@ -28,10 +28,10 @@ func (s *supervisor) run(ctx context.Context) error {
 			s.onFound(f)
 		case list := <-s.in.resolvLists:
 			s.onResolvConf(list)
-		case exit := <-s.life.exits():
+		case exit := <-s.life.exit:
 			s.file.check = nil
 			err = s.life.onExit(ctx, exit)
-		case version := <-s.life.answers():
+		case version := <-s.life.answer:
 			s.life.onAnswer(version)
 		case c := <-s.file.ended:
 			if s.file.onEnd(c) {
@@ -130,7 +130,6 @@ func (s *supervisor) writeFirst() {
 	}
 	s.useFile(err == nil)
 	s.fileLater = err != nil
-	setBool(s.metrics.serversFile, s.fileWay)
 	if err != nil {
 		s.log.Warn("dnsmasq gets its servers as arguments until its next start", "err", err)
 	}

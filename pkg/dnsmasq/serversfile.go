@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -114,13 +115,7 @@ func (f *serversFile) gone(before upstreams.Rollout) []netip.AddrPort {
 	for _, a := range upstreams.Addresses(append(f.roll.Lines(), f.cmd.Servers...)) {
 		keep[a] = true
 	}
-	var gone []netip.AddrPort
-	for _, a := range upstreams.Addresses(before.Lines()) {
-		if !keep[a] {
-			gone = append(gone, a)
-		}
-	}
-	return gone
+	return slices.DeleteFunc(upstreams.Addresses(before.Lines()), func(a netip.AddrPort) bool { return keep[a] })
 }
 
 // begin starts a check, in the place of the one that runs.

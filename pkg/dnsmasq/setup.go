@@ -116,7 +116,6 @@ func (s *supervisor) chooseWay(ctx context.Context) {
 		s.life.addOptions(ctx)
 		s.want.openLoopTest(s.life.addr, s.opts.LoopPeriod, s.status.results)
 	}
-	setBool(s.metrics.serversFile, s.fileWay)
 	if s.want.fromResolvConf {
 		list, _, err := s.in.resolvConf.read()
 		if err != nil {

@@ -80,6 +80,7 @@ func (s *supervisor) settling(now time.Time) bool {
 // read here, and not by dnsmasq.
 func (s *supervisor) useFile(yes bool) {
 	s.fileWay = yes
+	setBool(s.metrics.serversFile, yes)
 	s.want.fromResolvConf = yes && !s.life.cmd.OwnUpstreams()
 }
 
@@ -100,11 +101,9 @@ func (s *supervisor) inUse() {
 	s.status.show(is, time.Now())
 }
 
-// stepBack gives dnsmasq its servers as arguments from now on.
+// stepBack gives dnsmasq its servers as arguments from now on; act restarts it.
 func (s *supervisor) stepBack(why string) {
 	s.log.Warn("dnsmasq gets its servers as arguments from now on: a change of them restarts it", "err", why)
 	s.file.check, s.dirty, s.life.reason = nil, true, reasonFallback
 	s.useFile(false)
-	setBool(s.metrics.serversFile, false)
-	s.wake.Reset(0) // act restarts dnsmasq
 }
