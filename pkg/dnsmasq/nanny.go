@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -31,12 +32,8 @@ func New(opts Options) (*Nanny, error) {
 	if opts.LoopPeriod <= 0 {
 		opts.LoopPeriod = loopPeriod
 	}
-	if opts.Metrics == nil {
-		opts.Metrics = NewMetrics(nil)
-	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
+	opts.Metrics = cmp.Or(opts.Metrics, NewMetrics(nil))
+	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	n := &Nanny{opts: opts, pings: make(chan chan struct{})}
 	n.status.results = newResults(opts.Metrics, opts.Log)
 	n.status.wait("waiting for the first configuration", time.Now())

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -55,14 +56,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Exchange == nil {
 		o.Exchange = exchange
 	}
-	if o.PollInterval == 0 {
-		o.PollInterval = defaultPollInterval
-	}
-	if o.Metrics == nil {
-		o.Metrics = NewMetrics(nil, "")
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.PollInterval = cmp.Or(o.PollInterval, defaultPollInterval)
+	o.Metrics = cmp.Or(o.Metrics, NewMetrics(nil, ""))
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	return o, nil
 }
