@@ -28,7 +28,8 @@ const finishTime = 500 * time.Millisecond
 // the kernel gives the packets for one address to who has bound it last.
 func refuseLate(ctx context.Context, cmd cmdline.Line, d time.Duration) {
 	var readers sync.WaitGroup
-	for _, addr := range lateAddrs(cmd) {
+	// dnsmasq has bound all addresses, or those it was given.
+	for _, addr := range append([]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, cmd.Listen...) {
 		conn, err := bindBeside(ctx, addr, cmd.Port)
 		if err != nil {
 			continue // not an address of this machine, or not dnsmasq's
@@ -40,12 +41,6 @@ func refuseLate(ctx context.Context, cmd cmdline.Line, d time.Duration) {
 		})
 	}
 	readers.Wait()
-}
-
-// lateAddrs are the addresses that dnsmasq may have bound: those it was given,
-// or else all.
-func lateAddrs(cmd cmdline.Line) []netip.Addr {
-	return append([]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, cmd.Listen...)
 }
 
 func bindBeside(ctx context.Context, addr netip.Addr, port uint16) (net.PacketConn, error) {

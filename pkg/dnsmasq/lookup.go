@@ -151,8 +151,8 @@ func (q *lookupQueue) replace(list []string) {
 	}
 }
 
-func setOf(list []string) map[string]bool {
-	set := make(map[string]bool, len(list))
+func setOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
 	for _, s := range list {
 		set[s] = true
 	}

@@ -111,10 +111,7 @@ func (f *serversFile) gone(before upstreams.Rollout) []netip.AddrPort {
 	if f.cmd.OwnUpstreams() {
 		return nil // the arguments may have them, too
 	}
-	keep := map[netip.AddrPort]bool{}
-	for _, a := range upstreams.Addresses(append(f.roll.Lines(), f.cmd.Servers...)) {
-		keep[a] = true
-	}
+	keep := setOf(upstreams.Addresses(append(f.roll.Lines(), f.cmd.Servers...)))
 	return slices.DeleteFunc(upstreams.Addresses(before.Lines()), func(a netip.AddrPort) bool { return keep[a] })
 }
 
