@@ -134,6 +134,14 @@ func TestDecodeHostile(t *testing.T) {
 	list := func(n int) string {
 		return strings.Repeat(`{"apiVersion":"v1","kind":"List","items":[`, n) + strings.Repeat("]}", n)
 	}
+	aliases := func(n, deep int) string { // each with the one before in so many lists
+		var b strings.Builder
+		b.WriteString("a0: &a0 x\n")
+		for i := range n {
+			fmt.Fprintf(&b, "a%d: &a%d %s*a%d %s\n", i+1, i+1, strings.Repeat("[", deep), i, strings.Repeat("]", deep))
+		}
+		return b.String()
+	}
 	tests := []struct {
 		name, data string
 		want       string // part of the error; "" means none
@@ -153,6 +161,13 @@ func TestDecodeHostile(t *testing.T) {
 			"hostile:1: this is not right YAML: anchor 'a' value contains itself"},
 		{"deep aliases", "a: &a " + strings.Repeat("[", 6000) + strings.Repeat("]", 6000) + "\nb: " +
 			strings.Repeat("[", 6000) + "*a" + strings.Repeat("]", 6000), "exceeded max depth"},
+		{"aliases within aliases", aliases(3, 9000), "hostile:3: this is not right YAML: exceeded max depth of 10000"},
+		{
+			"a wrong field after deep braces",
+			`{"apiVersion": "v1", "kind": "Service", "x": ` + strings.Repeat(`{"key":`, 9000) + "1" +
+				strings.Repeat("}", 9000) + `, "metadata": {"name": 1}}`,
+			"hostile:1: Service: metadata.name: want text, got number",
+		},
 		{"an alias to itself", "a: &a [*a]", "anchor 'a' value contains itself"},
 		{"an endless key", "? " + strings.Repeat("k", 1<<20), "kind is missing"},
 	}

@@ -27,7 +27,7 @@ func explain(at place, raw []byte, into any, err error) (place, error) {
 	path, kind, got := t.Field, t.Value, t.Value
 	f := finder{Decoder: json.NewDecoder(bytes.NewReader(raw)), refused: t}
 	f.UseNumber()
-	if f.find("", "") {
+	if f.find("", ""); f.kind != "" {
 		path, kind, got = f.path, f.kind, f.text
 	}
 	at = at.at(path)
@@ -49,8 +49,11 @@ type finder struct {
 	path, kind, text string // of the value that was found
 }
 
-// find reads the value at a path and reports whether it, or one below it, was refused.
-// fields is the path without places in lists.
+// maxPath bounds the length of a path in bytes: each level of a deep value holds one more.
+const maxPath = 1024
+
+// find reads the value at a path and reports whether the search is over: the value, or one
+// below it, was refused, or a path is too long. fields is the path without places in lists.
 func (f *finder) find(path, fields string) bool {
 	token, err := f.Token()
 	if err != nil {
@@ -64,6 +67,9 @@ func (f *finder) find(path, fields string) bool {
 	}
 	if kind != "object" && kind != "array" {
 		return false
+	}
+	if len(path) > maxPath {
+		return true
 	}
 	for i := 0; f.More(); i++ {
 		if kind == "array" {

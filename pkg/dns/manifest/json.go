@@ -14,6 +14,9 @@ import (
 const (
 	// maxAliased bounds what the aliases of a document may add to it, in bytes.
 	maxAliased = 8 << 20
+	// maxDepth bounds the nesting of values, aliases included. The parser has the same
+	// bound without them.
+	maxDepth = 10_000
 	// maxWarnings bounds the warnings about one file.
 	maxWarnings = 10
 )
@@ -36,23 +39,27 @@ type converter struct {
 	anchors map[*yaml.Node]anchor
 	// size is how much text there is so far, in bytes; aliases added aliased to it.
 	size, aliased int
-	twice         []*yaml.Node // keys that were there before; maxWarnings at most
+	// depth is that of the value at hand, deepest that of the deepest one in it.
+	depth, deepest int
+	twice          []*yaml.Node // keys that were there before; maxWarnings at most
 }
 
 // An anchor is a value that aliases stand for.
 type anchor struct {
-	value any
-	size  int
+	value       any
+	size, depth int
 }
 
 func (c *converter) value(n *yaml.Node) (v any, err error) {
-	before := c.size
+	size, deepest := c.size, c.deepest
 	c.size += 1 + len(n.Value)
+	c.depth++
+	c.deepest = c.depth
 	switch n.Kind {
 	case yaml.DocumentNode:
-		return c.value(n.Content[0])
+		v, err = c.value(n.Content[0])
 	case yaml.AliasNode:
-		return c.alias(n)
+		v, err = c.alias(n)
 	case yaml.MappingNode:
 		v, err = c.fields(n)
 	case yaml.SequenceNode:
@@ -61,8 +68,10 @@ func (c *converter) value(n *yaml.Node) (v any, err error) {
 		v, err = scalarOf(n)
 	}
 	if n.Anchor != "" {
-		c.anchors[n] = anchor{value: v, size: c.size - before}
+		c.anchors[n] = anchor{value: v, size: c.size - size, depth: c.deepest - c.depth}
 	}
+	c.depth--
+	c.deepest = max(c.deepest, deepest)
 	return v, err
 }
 
@@ -70,6 +79,9 @@ func (c *converter) alias(n *yaml.Node) (any, error) {
 	a, ok := c.anchors[n.Alias]
 	if !ok {
 		return nil, &lineError{n.Line, fmt.Sprintf("anchor '%s' value contains itself", n.Value)}
+	}
+	if c.deepest += a.depth; c.deepest > maxDepth {
+		return nil, &lineError{n.Line, fmt.Sprintf("exceeded max depth of %d", maxDepth)}
 	}
 	c.size += a.size
 	if c.aliased += a.size; c.aliased > maxAliased {
