@@ -16,29 +16,23 @@ import (
 // states are the objects of one kind that are held.
 type states = iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
 
-// A shownState is what a server shows of a kind.
-type shownState struct {
-	objects map[kubedns.Key]kubedns.ObjectVersion
-	version uint64 // of the list; 0 when it is no number
-}
-
 // A metadataLister is a listwatch.Resource of any type.
 type metadataLister interface {
 	Metadata(ctx context.Context, version string, each func(metav1.ObjectMeta)) (string, error)
 }
 
-// show lists in which states the objects of a resource are.
-func show(ctx context.Context, r metadataLister, version string) (shownState, error) {
-	shown := shownState{objects: map[kubedns.Key]kubedns.ObjectVersion{}}
+// show returns in which states a server shows the objects of a resource, and the version of
+// that list; 0 when it is no number.
+func show(
+	ctx context.Context, r metadataLister, version string,
+) (shown map[kubedns.Key]kubedns.ObjectVersion, at uint64, err error) {
+	shown = map[kubedns.Key]kubedns.ObjectVersion{}
 	list, err := r.Metadata(ctx, version, func(m metav1.ObjectMeta) {
-		key := kubedns.Key{Namespace: m.Namespace, Name: m.Name}
-		shown.objects[key] = kubedns.ObjectVersion{UID: string(m.UID), Version: m.ResourceVersion}
+		shown[kubedns.Key{Namespace: m.Namespace, Name: m.Name}] = kubedns.ObjectVersion{
+			UID: string(m.UID), Version: m.ResourceVersion,
+		}
 	})
-	if err != nil {
-		return shownState{}, err
-	}
-	shown.version = listwatch.Number(list)
-	return shown, nil
+	return shown, listwatch.Number(list), err
 }
 
 // A comparison is the result of one look.

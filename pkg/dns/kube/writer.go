@@ -64,25 +64,11 @@ func (q queue[T]) send(ctx context.Context, d delta[T]) {
 	}
 }
 
-// A question asks the writer to compare what the zone holds with what the server
-// shows. The writer may change shown.
-type question struct {
-	api    string            // of endpoints; empty for Services
-	held   func(zone) states // what the zone holds
-	shown  map[kubedns.Key]kubedns.ObjectVersion
-	answer chan answer // takes one without waiting
-}
-
-type answer struct {
-	differences []difference
-	ok          bool // false when endpoints come from another API by now
-}
-
 // An inbox is what waits for the writer. It may be used from any goroutine.
 type inbox struct {
 	services  chan delta[kubedns.Service]   // from the follower of Services
 	endpoints chan delta[kubedns.Endpoints] // from the follower of endpoints
-	questions chan question                 // from the auditor
+	calls     chan func(*writer)            // from the auditor
 	// servicesKnown is closed by the writer when the zone holds all Services.
 	servicesKnown chan struct{}
 	// since is when the first of the changes arrived that the writer has taken
@@ -98,8 +84,19 @@ func newInbox() *inbox {
 	return &inbox{
 		services:      make(chan delta[kubedns.Service], queueLength),
 		endpoints:     make(chan delta[kubedns.Endpoints], queueLength),
-		questions:     make(chan question),
+		calls:         make(chan func(*writer)),
 		servicesKnown: make(chan struct{}),
+	}
+}
+
+// call runs f between two changes of the zone, after those that wait, unless ctx is done
+// before.
+func (in *inbox) call(ctx context.Context, f func(*writer)) {
+	done := make(chan struct{})
+	select {
+	case <-ctx.Done():
+	case in.calls <- func(w *writer) { f(w); close(done) }:
+		<-done
 	}
 }
 
@@ -125,7 +122,7 @@ type writer struct {
 // run changes the zone until ctx is done.
 func (w *writer) run(ctx context.Context) {
 	for {
-		var asked *question
+		var call func(*writer)
 		select {
 		case <-ctx.Done():
 			return
@@ -133,14 +130,13 @@ func (w *writer) run(ctx context.Context) {
 			w.onService(d)
 		case d := <-w.inbox.endpoints:
 			w.onEndpoints(d)
-		case q := <-w.inbox.questions:
-			asked = &q
+		case call = <-w.inbox.calls:
 		}
 		drain(w.inbox.services, w.onService)
 		drain(w.inbox.endpoints, w.onEndpoints)
 		w.publish()
-		if asked != nil {
-			w.onQuestion(*asked)
+		if call != nil {
+			call(w)
 		}
 	}
 }
@@ -198,16 +194,6 @@ func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
 	case d.op == removed:
 		w.zone.DeleteEndpoints(d.obj.Key)
 	}
-}
-
-// onQuestion compares what the server shows with what is held, after the queues
-// were emptied.
-func (w *writer) onQuestion(q question) {
-	if q.api != "" && q.api != w.api {
-		q.answer <- answer{}
-		return
-	}
-	q.answer <- answer{differences: compare(q.shown, q.held(w.zone)), ok: true}
 }
 
 // publish makes the changes visible.
