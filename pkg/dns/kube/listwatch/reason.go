@@ -1,6 +1,7 @@
 package listwatch
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -91,37 +92,33 @@ func AdviceFor(reason Reason, resource string) string {
 
 // ReasonOf returns the class of err.
 func ReasonOf(err error) Reason {
-	for _, class := range []func(error) (Reason, bool){answerReason, certificateReason, textReason, networkReason} {
-		if reason, ok := class(err); ok {
-			return reason
-		}
-	}
-	return Other
+	return cmp.Or(answerReason(err), certificateReason(err), textReason(err), networkReason(err), Other)
 }
 
-// answerReason is about the status in the server's reply.
-func answerReason(err error) (Reason, bool) {
+// answerReason is about the status in the server's reply. It is empty without a reply, as the
+// others are for errors that are not about them.
+func answerReason(err error) Reason {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return "", false
+		return ""
 	}
 	switch code := status.Status().Code; {
 	case wantsHTTPS(status.Status()):
-		return Protocol, true
+		return Protocol
 	case code == http.StatusUnauthorized:
-		return Unauthorized, true
+		return Unauthorized
 	case code == http.StatusForbidden:
-		return Forbidden, true
+		return Forbidden
 	case code == http.StatusNotFound:
-		return NotFound, true
+		return NotFound
 	case code == http.StatusTooManyRequests:
-		return TooManyRequests, true
+		return TooManyRequests
 	case code == http.StatusGatewayTimeout, code == http.StatusRequestTimeout:
-		return Timeout, true
+		return Timeout
 	case code >= http.StatusInternalServerError:
-		return ServerError, true
+		return ServerError
 	}
-	return Other, true
+	return Other
 }
 
 // wantsHTTPS reports whether the reply is the one of Go's servers, and so of API
@@ -136,11 +133,11 @@ func wantsHTTPS(s metav1.Status) bool {
 }
 
 // certificateReason is about the server's certificate, as crypto/x509 sees it.
-func certificateReason(err error) (Reason, bool) {
+func certificateReason(err error) Reason {
 	// An old signature or a short key comes wrapped in errors of other types.
 	for _, weak := range []string{"insecure algorithm", "keys are insecure"} {
 		if strings.Contains(err.Error(), weak) {
-			return CertificateWeak, true
+			return CertificateWeak
 		}
 	}
 	var name x509.HostnameError
@@ -149,21 +146,21 @@ func certificateReason(err error) (Reason, bool) {
 	switch {
 	case errors.As(err, &name):
 		if c := name.Certificate; c != nil && len(c.DNSNames) == 0 && len(c.IPAddresses) == 0 {
-			return CertificateWithoutSAN, true
+			return CertificateWithoutSAN
 		}
-		return CertificateName, true
+		return CertificateName
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return CertificateExpired, true
+		return CertificateExpired
 	case errors.As(err, &invalid):
-		return CertificateInvalid, true
+		return CertificateInvalid
 	case errors.As(err, &authority):
-		return CertificateAuthority, true
+		return CertificateAuthority
 	}
-	return "", false
+	return ""
 }
 
 // textReason is about errors that have no type of their own.
-func textReason(err error) (Reason, bool) {
+func textReason(err error) Reason {
 	text := err.Error()
 	for _, known := range []struct {
 		text   string
@@ -184,10 +181,10 @@ func textReason(err error) (Reason, bool) {
 		{"server closed idle connection", ConnectionLost},
 	} {
 		if strings.Contains(text, known.text) {
-			return known.reason, true
+			return known.reason
 		}
 	}
-	return "", false
+	return ""
 }
 
 // errShortWatch is a watch that was closed before its time.
@@ -197,23 +194,23 @@ var errShortWatch = fmt.Errorf("the watch was closed within %v", goodWatch)
 const goodWatch = 10 * time.Second
 
 // networkReason is about the way to the server.
-func networkReason(err error) (Reason, bool) {
+func networkReason(err error) Reason {
 	var name *net.DNSError
 	var network net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return ConnectionRefused, true
+		return ConnectionRefused
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return Unreachable, true
+		return Unreachable
 	case errors.As(err, &name):
-		return NameResolution, true
+		return NameResolution
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return Timeout, true
+		return Timeout
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, errShortWatch):
-		return ConnectionLost, true
+		return ConnectionLost
 	}
-	return "", false
+	return ""
 }
 
 // expired reports whether the server has dropped what happened since the version that
@@ -221,23 +218,16 @@ func networkReason(err error) (Reason, bool) {
 func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
 // isAnswer reports whether the server was reached.
-func isAnswer(err error) bool {
-	_, ok := answerReason(err)
-	return ok
-}
+func isAnswer(err error) bool { return answerReason(err) != "" }
 
 // isAboutRequest reports whether the server read the request and refused its
 // content, not the client or its rate.
 func isAboutRequest(err error) bool {
-	switch reason, ok := answerReason(err); reason {
-	case Unauthorized, Forbidden, NotFound, TooManyRequests, Timeout:
+	switch answerReason(err) {
+	case "", Unauthorized, Forbidden, NotFound, TooManyRequests, Timeout:
 		return false
-	default:
-		return ok
 	}
+	return true
 }
 
-func isServerError(err error) bool {
-	reason, _ := answerReason(err)
-	return reason == ServerError
-}
+func isServerError(err error) bool { return answerReason(err) == ServerError }
