@@ -63,10 +63,19 @@ func (r *Reader) Next() (Event, error) {
 			return Event{}, errNotAPI
 		}
 	}
+	next := r.nextFrame
 	if r.json != nil {
-		return r.nextJSON()
+		next = r.nextJSON
 	}
-	return r.nextFrame()
+	e, err := next()
+	if err != nil || e.Kind != "ERROR" {
+		return e, err
+	}
+	var status metav1.Status
+	if err := unmarshal(e.Object, &status); err != nil {
+		return Event{}, err
+	}
+	return Event{}, apierrors.FromObject(&status)
 }
 
 // nextFrame reads a frame: four bytes with its length, then a WatchEvent of
@@ -88,18 +97,11 @@ func (r *Reader) nextFrame() (Event, error) {
 	if e.Unmarshal(r.frame) != nil || len(e.Object.Raw) == 0 {
 		return Event{}, fmt.Errorf("%w: an event that cannot be read", errBadProtobuf)
 	}
+	want := r.object
 	if e.Type == "ERROR" {
-		var status metav1.Status
-		content, ok := unwrap(e.Object.Raw, metav1.TypeMeta{APIVersion: "v1", Kind: "Status"})
-		if !ok {
-			return Event{}, fmt.Errorf("%w: an error that cannot be read", errBadProtobuf)
-		}
-		if err := status.Unmarshal(content); err != nil {
-			return Event{}, fmt.Errorf("%w: %w", errBadProtobuf, err)
-		}
-		return Event{}, apierrors.FromObject(&status)
+		want = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	}
-	content, ok := unwrap(e.Object.Raw, r.object)
+	content, ok := unwrap(e.Object.Raw, want)
 	if !ok {
 		return Event{}, errOtherKind
 	}
@@ -122,13 +124,6 @@ func (r *Reader) nextJSON() (Event, error) {
 	}
 	if err := r.json.Decode(&e); err != nil {
 		return Event{}, err
-	}
-	if e.Type == "ERROR" {
-		var status metav1.Status
-		if err := json.Unmarshal(e.Object, &status); err != nil {
-			return Event{}, fmt.Errorf("an error that cannot be read: %w", err)
-		}
-		return Event{}, apierrors.FromObject(&status)
 	}
 	return Event{Kind: EventKind(e.Type), Object: Raw{Data: e.Object, JSON: true}}, nil
 }
