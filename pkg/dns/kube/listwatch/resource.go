@@ -141,14 +141,22 @@ func (r Resource[T]) Each(ctx context.Context, limit int64, each func(T) bool) (
 }
 
 func (r Resource[T]) page(ctx context.Context, opts metav1.ListOptions, each func(Raw) error) (metav1.ListMeta, error) {
+	list := metav1.TypeMeta{APIVersion: r.Kind.APIVersion, Kind: r.Kind.Kind + "List"}
+	return read(ctx, r.request(opts), list, each)
+}
+
+// read reads a list of the given type that is the answer to a request.
+func read(
+	ctx context.Context, from *rest.Request, want metav1.TypeMeta, each func(Raw) error,
+) (metav1.ListMeta, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	body, err := r.request(opts).Stream(ctx)
+	body, err := from.Stream(ctx)
 	if err != nil {
 		return metav1.ListMeta{}, err
 	}
 	defer body.Close()
-	return readList(body, metav1.TypeMeta{APIVersion: r.Kind.APIVersion, Kind: r.Kind.Kind + "List"}, each)
+	return readList(body, want, each)
 }
 
 // NewestVersion returns the version of the server's newest state. It reads one
@@ -165,39 +173,25 @@ func (r Resource[T]) NewestVersion(ctx context.Context) (string, error) {
 // the version of the list. With version "0" the server answers from its watch
 // cache, which may be behind; with "" it reads the newest state from the storage.
 func (r Resource[T]) Metadata(ctx context.Context, version string, each func(metav1.ObjectMeta)) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
-	defer cancel()
-	list, err := r.metadata(ctx, version, func(o Raw) error {
+	request := r.request(metav1.ListOptions{ResourceVersion: version}).SetHeader("Accept", acceptMetadata)
+	list, err := read(ctx, request, metadataList, func(o Raw) error {
 		m, err := metadataOf(o)
 		if err == nil {
 			each(m)
 		}
 		return err
 	})
-	if err == nil && list.Continue != "" {
+	switch {
+	case err == nil && list.Continue != "":
 		err = errors.New("the list is not complete")
+	case apierrors.IsNotAcceptable(err), apierrors.IsUnsupportedMediaType(err),
+		errors.Is(err, errOtherKind), errors.Is(err, errNotAPI):
+		err = fmt.Errorf("%w: %w", ErrNoMetadata, err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("list metadata of %s: %w", r.Name, err)
 	}
 	return list.ResourceVersion, nil
-}
-
-func (r Resource[T]) metadata(ctx context.Context, version string, each func(Raw) error) (metav1.ListMeta, error) {
-	body, err := r.request(metav1.ListOptions{ResourceVersion: version}).SetHeader("Accept", acceptMetadata).Stream(ctx)
-	if err == nil {
-		defer body.Close()
-		var list metav1.ListMeta
-		list, err = readList(body, metadataList, each)
-		if err == nil {
-			return list, nil
-		}
-	}
-	if apierrors.IsNotAcceptable(err) || apierrors.IsUnsupportedMediaType(err) ||
-		errors.Is(err, errOtherKind) || errors.Is(err, errNotAPI) {
-		err = fmt.Errorf("%w: %w", ErrNoMetadata, err)
-	}
-	return metav1.ListMeta{}, err
 }
 
 // metadataList is the type of a list of metadata.
