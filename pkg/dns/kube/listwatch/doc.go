@@ -8,6 +8,8 @@
 // This package decodes one object at a time, so the peak of memory is one object above
 // what the caller keeps, and it returns each error as it is, with its class.
 //
-//	f := listwatch.Follower[Thing]{Resource: things, Sink: sink, Observer: observer, Log: log}
+//	f := listwatch.Follower[Thing]{
+//		Resource: things, Sink: sink, Observer: observer, Log: log, Position: new(listwatch.Position),
+//	}
 //	err := f.Run(ctx) // nil when ctx is done
 package listwatch

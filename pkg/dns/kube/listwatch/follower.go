@@ -66,15 +66,14 @@ type Observer interface {
 // A Follower keeps a sink up to date with a resource: it lists it, then watches
 // it, and starts again when it missed something.
 type Follower[T any] struct {
-	// Resource, Sink, Observer and Log are required.
+	// Resource, Sink, Observer, Log and Position are required.
 	Resource Resource[T]
 	Sink     Sink[T]
 	Observer Observer
 	Log      *slog.Logger
+	Position *Position // how far this is, for others to read
 	// Streaming decides whether lists are streamed. Nil: never.
 	Streaming *Streaming
-	// Position is how far this is, for others to read. Nil: nothing asks.
-	Position *Position
 	// Refusable: Run ends with ErrRefused when the API is missing or forbidden
 	// and was never listed.
 	Refusable bool

@@ -11,8 +11,7 @@ import (
 var errRelist = errors.New("a relist is due")
 
 // A Position is how far a follower has come. It can send the follower back to
-// its list. The zero value is ready for use, and safe for concurrent use. A follower
-// may have none: nil.
+// its list. The zero value is ready for use, and safe for concurrent use.
 type Position struct {
 	version atomic.Uint64
 
@@ -37,9 +36,6 @@ func (p *Position) Relist() {
 
 // watching sets how the open watch is ended; nil when there is none.
 func (p *Position) watching(stop func(error)) {
-	if p == nil {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stop = stop
@@ -50,20 +46,13 @@ func (p *Position) watching(stop func(error)) {
 
 // listed is reached, for the version of a complete list.
 func (p *Position) listed(version string) {
-	if p == nil {
-		return
-	}
 	p.mu.Lock()
 	p.due = false
 	p.mu.Unlock()
 	p.reached(version)
 }
 
-func (p *Position) reached(version string) {
-	if p != nil {
-		p.version.Store(Number(version))
-	}
-}
+func (p *Position) reached(version string) { p.version.Store(Number(version)) }
 
 // Number is the value of a resourceVersion. Versions of one resource can be
 // compared; one that is no number counts as the oldest.
