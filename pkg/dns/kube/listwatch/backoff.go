@@ -31,21 +31,14 @@ func (b *Backoff) reset() { b.failures = 0 }
 // whole of a time that doubles, and at least as long as the server asks for. It
 // reports whether ctx is still alive.
 func (b *Backoff) Wait(ctx context.Context, err error) bool {
-	delay := b.next()
+	var delay time.Duration
+	if b.failures > 0 {
+		longest := min(firstPause<<min(b.failures-1, 5), maxPause)
+		delay = longest/2 + rand.N(longest/2)
+	}
+	b.failures++
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
 		delay = max(delay, min(time.Duration(seconds)*time.Second, maxServerPause))
 	}
 	return pause.For(ctx, delay)
-}
-
-func (b *Backoff) next() time.Duration {
-	b.failures++
-	if b.failures == 1 {
-		return 0
-	}
-	longest := maxPause
-	if doubled := b.failures - 2; doubled < 5 {
-		longest = min(firstPause<<doubled, maxPause)
-	}
-	return longest/2 + rand.N(longest/2)
 }
