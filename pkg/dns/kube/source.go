@@ -75,7 +75,7 @@ func NewSource(opts SourceOptions) (*Source, error) {
 // Status returns the state of the source. It may be called at any time.
 func (s *Source) Status() Status {
 	status := s.tracker.status()
-	status.Streaming = s.streaming.IsOn()
+	status.Server, status.Streaming = s.serverVersion().String(), s.streaming.IsOn()
 	return status
 }
 
@@ -190,7 +190,6 @@ func (s *Source) keepAskingVersion(ctx context.Context) {
 
 func (s *Source) setVersion(v serverVersion) {
 	s.version.Store(&v)
-	s.tracker.setServer(v)
 	// Lists are streamed from 1.32 on. Older servers ignore the request, and then
 	// there is no end to wait for.
 	s.streaming.SetAble(v.atLeast(32))

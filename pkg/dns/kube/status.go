@@ -139,7 +139,6 @@ type tracker struct {
 	mu      sync.Mutex
 	waiting []string
 	since   time.Time
-	server  string
 	api     string
 	watches map[string]*watchState
 	logged  map[logKey]time.Time
@@ -163,7 +162,6 @@ func newTracker(log *slog.Logger, m *Metrics) *tracker {
 		log: log, metrics: m,
 		waiting: []string{roleServices, roleEndpoints},
 		since:   time.Now(),
-		server:  serverVersion{}.String(),
 		watches: map[string]*watchState{},
 		logged:  map[logKey]time.Time{},
 		back:    make(chan struct{}, 1),
@@ -178,10 +176,7 @@ func newTracker(log *slog.Logger, m *Metrics) *tracker {
 func (t *tracker) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := Status{
-		Waiting: slices.Clone(t.waiting), Since: t.since,
-		Server: t.server, Endpoints: t.api,
-	}
+	s := Status{Waiting: slices.Clone(t.waiting), Since: t.since, Endpoints: t.api}
 	for _, role := range []string{roleServices, roleEndpoints} {
 		w := t.watches[role]
 		s.Watches = append(s.Watches, w.Watch)
@@ -191,12 +186,6 @@ func (t *tracker) status() Status {
 		}
 	}
 	return s
-}
-
-func (t *tracker) setServer(v serverVersion) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.server = v.String()
 }
 
 // published notes that Services, and the endpoints of api when it has a name, can
