@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/features"
@@ -135,10 +136,8 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 // newClient makes the REST client of cfg over HTTP. client-go's own set of clients would
 // link and register all of Kubernetes.
 func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, error) {
-	scheme := kruntime.NewScheme() // of what client-go decodes: errors, ConfigMaps
-	if err := corev1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("register API types: %w", err)
-	}
+	scheme := kruntime.NewScheme() // of what client-go decodes: errors
+	metav1.AddToGroupVersion(scheme, corev1.SchemeGroupVersion)
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType = listwatch.Protobuf
 	// Protobuf costs a quarter of the processor time of JSON. A server, or

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kube-dns/kube-dns/internal/pause"
 	"github.com/kube-dns/kube-dns/pkg/config"
@@ -39,8 +38,8 @@ type ConfigMapOptions struct {
 }
 
 // A ConfigMap reads the configuration from one ConfigMap of the API, and from
-// no other. It implements config.Source: it needs the right to get, list and
-// watch that object.
+// no other. It implements config.Source: it needs the right to list and watch that
+// object.
 type ConfigMap struct {
 	client  *Client
 	key     kubedns.Key
@@ -80,11 +79,19 @@ func NewConfigMap(opts ConfigMapOptions) (*ConfigMap, error) {
 // it reports an error every minute.
 func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	r := &configReader{ConfigMap: c, apply: apply}
-	if !r.first(ctx) {
-		return nil
-	}
 	f := listwatch.Follower[configMap]{
 		Resource: c.resource(), Sink: r, Observer: r, Log: c.log, Position: new(listwatch.Position),
+	}
+	short, cancel := context.WithTimeout(ctx, firstReadTimeout)
+	all, version, err := f.Resource.List(short)
+	cancel()
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		r.report(err)
+	default:
+		f.Start(ctx, all, version)
 	}
 	// One object is as easy to list as to compare: this finds changes that the
 	// watch has missed without a sign.
@@ -105,20 +112,14 @@ type configMap struct {
 	data    map[string]string
 }
 
-func newConfigMap(m *corev1.ConfigMap) configMap {
-	return configMap{
-		key:     kubedns.Key{Namespace: m.Namespace, Name: m.Name},
-		version: m.ResourceVersion,
-		data:    m.Data,
-	}
-}
-
 func (c *ConfigMap) resource() listwatch.Resource[configMap] {
 	all := listwatch.Resource[configMap]{
 		Name: roleConfigMaps, Kind: typeOf("v1", "ConfigMap"), API: c.client.api,
 		Key:     func(m configMap) listwatch.Key { return listwatch.Key(m.key) },
 		Version: func(m configMap) string { return m.version },
-		Decode:  listwatch.DecodeAs(func(m *corev1.ConfigMap) (configMap, bool) { return newConfigMap(m), true }),
+		Decode: listwatch.DecodeAs(func(m *corev1.ConfigMap) (configMap, bool) {
+			return configMap{kubedns.Key{Namespace: m.Namespace, Name: m.Name}, m.ResourceVersion, m.Data}, true
+		}),
 	}
 	return all.Where(listwatch.Selector{Namespace: c.key.Namespace, Fields: "metadata.name=" + c.key.Name})
 }
@@ -134,27 +135,6 @@ type configReader struct {
 	up       bool          // the watch is open
 	bad      time.Time     // when reading stopped working, or when that was last reported
 	reported bool          // that reading does not work
-}
-
-// first reads the object once, without waiting for long. It reports false when
-// ctx is done.
-func (r *configReader) first(ctx context.Context) bool {
-	short, cancel := context.WithTimeout(ctx, firstReadTimeout)
-	defer cancel()
-	var m corev1.ConfigMap
-	err := r.client.api.Get().Namespace(r.key.Namespace).Resource("configmaps").Name(r.key.Name).
-		MaxRetries(0).Do(short).Into(&m)
-	switch {
-	case ctx.Err() != nil:
-		return false
-	case apierrors.IsNotFound(err):
-		r.read(configMap{})
-	case err != nil:
-		r.report(err)
-	default:
-		r.read(newConfigMap(&m))
-	}
-	return true
 }
 
 // read applies the content of the object, unless it is in use. The zero value
