@@ -24,7 +24,6 @@ import (
 // A pageMaker makes the page for operators.
 type pageMaker struct {
 	*status
-	ready func(context.Context) (string, error) // as /readiness
 	// explaining holds one token: names are explained one at a time, so that clients
 	// cannot take more than one processor.
 	explaining chan struct{}
@@ -46,9 +45,8 @@ func newHistory(reg prometheus.Gatherer) *statuspage.History {
 	)
 }
 
-// newPageMaker returns the page of a process whose /readiness is ready.
-func newPageMaker(s *status, ready func(context.Context) (string, error)) *pageMaker {
-	return &pageMaker{status: s, ready: ready, explaining: make(chan struct{}, 1)}
+func newPageMaker(s *status) *pageMaker {
+	return &pageMaker{status: s, explaining: make(chan struct{}, 1)}
 }
 
 func (p *pageMaker) page(r *http.Request) statuspage.Page {
@@ -260,14 +258,13 @@ func (p *pageMaker) serveExplain(w http.ResponseWriter, r *http.Request) {
 
 // handler serves the status port.
 func (s *status) handler() *http.ServeMux {
-	ready := httpd.UntilDraining(s.draining, s.ready)
 	mux := http.NewServeMux()
-	mux.Handle("/readiness", ready)
+	mux.Handle("/readiness", httpd.Check(s.ready))
 	mux.Handle("/healthz", httpd.Check(s.alive))
 	mux.Handle("GET /cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
 	s.queries.handle(mux)
 	mux.Handle(cli.LevelPath, httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(s.log)))
-	pages := newPageMaker(s, ready)
+	pages := newPageMaker(s)
 	mux.HandleFunc("GET /explain", pages.serveExplain)
 	mux.Handle("/{$}", statuspage.Handler(pages.page))
 	return mux

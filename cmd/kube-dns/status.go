@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/internal/pause"
 	"github.com/kube-dns/kube-dns/internal/statuspage"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -35,9 +36,11 @@ type status struct {
 
 // ready returns "ok", with a remark if changes do not arrive, or an error that
 // explains why clients should not send queries here.
-func (s *status) ready(context.Context) (string, error) { return s.readiness() }
+func (s *status) ready(ctx context.Context) (string, error) {
+	return httpd.UntilDraining(s.draining, s.readiness)(ctx)
+}
 
-func (s *status) readiness() (string, error) {
+func (s *status) readiness(context.Context) (string, error) {
 	switch s.zone.Status() {
 	case backend.NotReady, backend.Partial:
 		return "", errors.New(s.inputs.waitingFor())
@@ -61,12 +64,7 @@ func (s *status) registerReady(reg prometheus.Registerer) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "kubedns_ready", Help: "1 while /readiness returns 200: clients may send queries.",
 	}, func() float64 {
-		select {
-		case <-s.draining:
-			return 0
-		default:
-		}
-		if _, err := s.readiness(); err != nil {
+		if _, err := s.ready(context.Background()); err != nil {
 			return 0
 		}
 		return 1

@@ -92,7 +92,7 @@ func TestExplainIsJSON(t *testing.T) {
 		settings: &settings{domain: "cluster.local.", forwarder: upstream.New(noServer)},
 		inputs:   inputs{waitingFor: func() string { return "services" }},
 	}
-	pages := newPageMaker(s, nil)
+	pages := newPageMaker(s)
 	ask := func(query string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		pages.serveExplain(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/explain?"+query, nil))
