@@ -255,5 +255,5 @@ func (o *options) warn(log *slog.Logger) {
 
 // httpAddr is the address of an HTTP port.
 func (o *options) httpAddr(port int) string {
-	return net.JoinHostPort(trimBrackets(o.httpBindAddress), strconv.Itoa(port))
+	return net.JoinHostPort(o.httpBindAddress, strconv.Itoa(port))
 }

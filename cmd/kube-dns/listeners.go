@@ -30,7 +30,7 @@ func openListeners(ctx context.Context, o *options, metricsPort int, log *slog.L
 			l.close()
 		}
 	}()
-	addr := net.JoinHostPort(trimBrackets(o.bindAddress), strconv.Itoa(o.port))
+	addr := net.JoinHostPort(o.bindAddress, strconv.Itoa(o.port))
 	if l.queries, err = skydns.Listen(ctx, addr); err != nil {
 		return l, cli.Listen(fmt.Errorf("--dns-bind-address=%s --dns-port=%d: %w", o.bindAddress, o.port, err))
 	}

@@ -70,8 +70,9 @@ func parseURL(text string) (string, error) {
 	return expanded, nil
 }
 
-// parseHost accepts an address to listen on: also none, and the name of a host.
-func parseHost(text string) (string, error) { return text, cli.CheckHost(text) }
+// parseHost accepts an address to listen on: also none, and the name of a host. Compat:
+// upstream requires brackets around an IPv6 address.
+func parseHost(text string) (string, error) { return strings.Trim(text, "[]"), cli.CheckHost(text) }
 
 // parseObjectName accepts the name of an object of the API, or none.
 func parseObjectName(text string) (string, error) {
@@ -118,15 +119,6 @@ func parseForward(text string) (netip.AddrPort, error) {
 	}
 	ns, err := config.ParseNameserver(text)
 	return ns.AddrPort, err
-}
-
-// trimBrackets removes the brackets of an IPv6 address. Compat: the address flags
-// require them.
-func trimBrackets(addr string) string {
-	if n := len(addr); n > 2 && addr[0] == '[' && addr[n-1] == ']' {
-		return addr[1 : n-1]
-	}
-	return addr
 }
 
 // metricsOptions are the settings of the metrics port, from the environment.
