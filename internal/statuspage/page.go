@@ -16,15 +16,7 @@ const (
 	Failed  Level = "failed"
 )
 
-func (l Level) rank() int {
-	switch l {
-	case OK:
-		return 0
-	case Warning:
-		return 1
-	}
-	return 2
-}
+func (l Level) rank() int { return slices.Index([]Level{OK, Warning, Failed}, l) }
 
 // A Page is the state of a command at one moment.
 type Page struct {
