@@ -15,12 +15,9 @@ import (
 // kinds are the kinds of objects of the groups that names come from.
 func kinds() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, discoveryv1.AddToScheme, discoveryv1beta1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("register API types: %w", err)
-		}
+	types := runtime.SchemeBuilder{corev1.AddToScheme, discoveryv1.AddToScheme, discoveryv1beta1.AddToScheme}
+	if err := types.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register API types: %w", err)
 	}
 	return scheme, nil
 }
@@ -33,9 +30,7 @@ func unknownKind(all *runtime.Scheme, h metav1.TypeMeta) string {
 		return ""
 	}
 	reason := fmt.Sprintf("%s has no kind %q", h.APIVersion, h.Kind)
-	for _, from := range []schema.GroupVersion{
-		corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion,
-	} {
+	for _, from := range []schema.GroupVersion{corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion} {
 		for name := range all.KnownTypes(from) {
 			if strings.EqualFold(name, h.Kind) {
 				return fmt.Sprintf("%s: write apiVersion: %s, kind: %s", reason, from, name)
