@@ -34,13 +34,13 @@ type tracker struct {
 	dir   string
 	log   *slog.Logger
 	files map[string]*file
-	err   error // why the directory could not be read
+	seen  map[string]fs.FileInfo // as of the last look; nil: the file cannot be examined
+	err   error                  // why the directory could not be read
 }
 
 // A file is the state of one manifest.
 type file struct {
-	seen   stamp // as of the last look; zero when it was not there
-	read   stamp // as of the last reading; zero when it could not be read
+	read   fs.FileInfo // as of the last reading; nil when it could not be read
 	readAt time.Time
 	sum    [sha256.Size]byte // of what was decoded last; zero: nothing
 	good   Objects           // its content when it was last right
@@ -49,16 +49,10 @@ type file struct {
 	warnAt time.Time         // when err is logged again
 }
 
-// A stamp is what shows that a file changed.
-type stamp struct {
-	info    fs.FileInfo // nil: the file cannot be examined
-	present bool
-}
-
-func (s stamp) same(other stamp) bool {
-	a, b := s.info, other.info
+// same reports whether a file, if it is there, is still the same and has not changed.
+func same(a, b fs.FileInfo) bool {
 	if a == nil || b == nil {
-		return a == b && s.present == other.present
+		return a == b
 	}
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
 }
@@ -72,7 +66,7 @@ func newTracker(dir string, log *slog.Logger) *tracker {
 // file is not read while it is written, or replaced without a rename; unsettled
 // asks for another look soon. The first look takes what is there.
 func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err error) {
-	stamps, err := t.list()
+	seen, err := t.list()
 	if err != nil {
 		if t.err == nil {
 			t.log.Error("cannot read the directory of manifests; keeping its previous content", "dir", t.dir, "err", err)
@@ -84,23 +78,23 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 		t.log.Info("read the directory of manifests again", "dir", t.dir)
 	}
 	t.err = nil
-	for name := range stamps {
+	for name := range seen {
 		if t.files[name] == nil {
 			t.files[name] = &file{}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.files)) {
-		f, is := t.files[name], stamps[name]
-		settled := first || f.seen.same(is)
-		f.seen = is
+		f := t.files[name]
+		was, before := t.seen[name]
+		is, there := seen[name]
 		switch {
-		case !settled:
+		case !first && (before != there || !same(was, is)):
 			unsettled = true
-		case !is.present:
+		case !there:
 			delete(t.files, name)
 			t.log.Info("removed the objects of a deleted manifest", "file", filepath.Join(t.dir, name))
 			changed = true
-		case f.stale(now):
+		case f.stale(is, now):
 			changed = t.reload(name, f, now) || changed
 		}
 		if f.err != nil && now.After(f.warnAt) {
@@ -108,16 +102,17 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 			t.log.Error("still cannot use a manifest", "err", f.err)
 		}
 	}
+	t.seen = seen
 	return changed, unsettled, nil
 }
 
 // list returns the manifests of the directory by name.
-func (t *tracker) list() (map[string]stamp, error) {
+func (t *tracker) list() (map[string]fs.FileInfo, error) {
 	entries, err := os.ReadDir(t.dir)
 	if err != nil {
 		return nil, err
 	}
-	stamps := make(map[string]stamp, len(entries))
+	seen := make(map[string]fs.FileInfo, len(entries))
 	for _, e := range entries {
 		isManifest := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name()))
 		if !isManifest || strings.HasPrefix(e.Name(), ".") {
@@ -127,19 +122,19 @@ func (t *tracker) list() (map[string]stamp, error) {
 		switch {
 		case err == nil && info.IsDir(): // as kubectl does without -R
 		case err == nil:
-			stamps[e.Name()] = stamp{info, true}
+			seen[e.Name()] = info
 		case errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0: // went just now
 		default:
-			stamps[e.Name()] = stamp{nil, true} // reading it has the error again
+			seen[e.Name()] = nil // reading it has the error again
 		}
 	}
-	return stamps, nil
+	return seen, nil
 }
 
 // stale reports whether a file has to be read, because it changed or may have.
-func (f *file) stale(now time.Time) bool {
-	return f.read.info == nil || !f.read.same(f.seen) ||
-		f.readAt.Sub(f.read.info.ModTime()) < freshTime || now.Sub(f.readAt) > recheckPeriod
+func (f *file) stale(is fs.FileInfo, now time.Time) bool {
+	return f.read == nil || !same(f.read, is) ||
+		f.readAt.Sub(f.read.ModTime()) < freshTime || now.Sub(f.readAt) > recheckPeriod
 }
 
 // reload reads a file and decodes it if its content changed. It reports whether
@@ -151,12 +146,12 @@ func (t *tracker) reload(name string, f *file, now time.Time) bool {
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
 			err = p.Err // the message names the file already
 		}
-		f.read, f.sum = stamp{}, [sha256.Size]byte{} // to be tried again at every look
+		f.read, f.sum = nil, [sha256.Size]byte{} // to be tried again at every look
 		t.broken(f, fmt.Errorf("%s: %w", path, err), now)
 		return false
 	}
 	sum := sha256.Sum256(data)
-	f.read, f.readAt = stamp{info, true}, now
+	f.read, f.readAt = info, now
 	if sum == f.sum {
 		return false
 	}
