@@ -43,54 +43,51 @@ type Metrics struct {
 
 // NewMetrics returns metrics, registered with reg unless it is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	const namespace, subsystem = "kubedns", "api"
 	factory := promauto.With(reg)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return factory.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
-			Help: help}, labels)
+		return factory.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return factory.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
-			Help: help}, labels)
+		return factory.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
-		errors: counter("errors_total",
+		errors: counter("kubedns_api_errors_total",
 			"Requests to the API server that failed, by resource and by class of error.", "resource", "reason"),
-		lists: counter("lists_total",
+		lists: counter("kubedns_api_lists_total",
 			"Complete lists that were read, by resource; more than one each means that a watch missed something. Mode is "+
 				"streamed or paged.", "resource", "mode"),
-		watches: counter("watches_total",
+		watches: counter("kubedns_api_watches_total",
 			"Watches that the API server has opened. It ends each after 5 to 10 minutes: many more mean that something closes "+
 				"them before.", "resource"),
-		streamingOff: counter("streaming_off_total",
+		streamingOff: counter("kubedns_api_streaming_off_total",
 			"Times that lists are read in pages for an hour, since the API server does not stream them although its version "+
 				"can. Reason is silent or refused.", "reason"),
 		fallback: factory.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "endpoints_fallback",
+			Name: "kubedns_api_endpoints_fallback",
 			Help: "1 while Endpoints are read because EndpointSlices are missing or forbidden.",
 		}),
-		connected: gauge("watch_connected",
+		connected: gauge("kubedns_api_watch_connected",
 			"1 while the watch of the resource is open.", "resource"),
-		lastEvent: gauge("last_event_timestamp_seconds",
+		lastEvent: gauge("kubedns_api_last_event_timestamp_seconds",
 			"When the last change or bookmark of the resource arrived, as Unix time.", "resource"),
 		publishing: factory.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "publish_duration_seconds",
+			Name: "kubedns_api_publish_duration_seconds",
 			Help: "Time from the arrival of a change, or of a list, until it is answered. Changes that are published " +
 				"together count once, from the first.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9), // to 6.5 s
 		}),
 		programming: factory.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "dns", Name: "programming_duration_seconds",
+			Name: "kubedns_dns_programming_duration_seconds",
 			Help: "DNS programming latency: time from a change of a Service or its pods until it is answered. The endpoints " +
 				"controller notes the change in endpoints.kubernetes.io/last-change-trigger-time. " +
 				"First lists are not counted.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 21), // to 17.5 minutes
 		}, []string{"service_kind"}).WithLabelValues("headless_with_selector"),
-		audits: counter("audits_total",
+		audits: counter("kubedns_api_audits_total",
 			"Comparisons of the objects that are held with those that the API server shows. Result is ok, different, unclear "+
 				"(the watch was behind), unsupported (the server does not list metadata alone), skipped (a watch was not "+
 				"open) or error.", "resource", "result"),
-		differences: counter("audit_differences_total",
+		differences: counter("kubedns_api_audit_differences_total",
 			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that "+
 				"were missed.", "resource"),
 	}
@@ -136,11 +133,4 @@ func (m *Metrics) programmed(triggers []time.Time, now time.Time) {
 			m.programming.Observe(took.Seconds())
 		}
 	}
-}
-
-// eventsOf returns what notes the time of the last event of a resource, which has
-// such a time from now on.
-func (m *Metrics) eventsOf(resource string) func(time.Time) {
-	gauge := m.lastEvent.WithLabelValues(resource)
-	return func(at time.Time) { gauge.Set(float64(at.UnixMilli()) / 1000) }
 }

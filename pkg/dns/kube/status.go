@@ -210,8 +210,7 @@ func (t *tracker) of(role, resource string) listwatch.Observer {
 type trackedRole struct {
 	*tracker
 	role, resource string
-	watch          *watchState     // under the tracker's lock
-	lastEvent      func(time.Time) // nil before the first event
+	watch          *watchState // under the tracker's lock
 }
 
 func (t *trackedRole) Connected() {
@@ -244,21 +243,17 @@ func (t *tracker) isBack() {
 
 func (t *trackedRole) Listed(mode string) {
 	t.metrics.lists.WithLabelValues(t.role, mode).Inc()
-	t.confirm(time.Now())
+	t.confirm()
 }
 
 func (t *trackedRole) Event() {
-	now := time.Now()
-	t.confirm(now)
-	if t.lastEvent == nil {
-		t.lastEvent = t.metrics.eventsOf(t.role)
-	}
-	t.lastEvent(now)
+	t.confirm()
+	t.metrics.lastEvent.WithLabelValues(t.role).SetToCurrentTime()
 }
 
-func (t *trackedRole) confirm(now time.Time) {
+func (t *trackedRole) confirm() {
 	t.mu.Lock()
-	t.watch.Confirmed = now
+	t.watch.Confirmed = time.Now()
 	t.mu.Unlock()
 }
 
@@ -303,11 +298,10 @@ func (t *tracker) due(k logKey, now time.Time) bool {
 }
 
 func logProblem(log *slog.Logger, p *Problem) {
+	log = log.With("resource", p.Resource, "class", string(p.Reason), "err", p.Text)
 	if p.Advice != "" {
-		log.Error("cannot read from the API server, trying again",
-			"resource", p.Resource, "class", string(p.Reason), "err", p.Text, "advice", p.Advice)
+		log.Error("cannot read from the API server, trying again", "advice", p.Advice)
 		return
 	}
-	log.Warn("cannot read from the API server, trying again",
-		"resource", p.Resource, "class", string(p.Reason), "err", p.Text)
+	log.Warn("cannot read from the API server, trying again")
 }
