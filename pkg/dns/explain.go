@@ -166,26 +166,30 @@ func noHost(s *service, host string) string {
 	if near := spelling.Nearest(host, names, 2); near != "" {
 		return reason + fmt.Sprintf("; there is %q", near)
 	}
-	more := ""
-	if len(names) > explainNames {
-		names, more = names[:explainNames], ", ..."
-	}
-	return reason + "; it has " + strings.Join(names, ", ") + more
+	return reason + "; it has " + listed(names)
 }
 
 // explainNames is how many names a reason lists at most.
 const explainNames = 10
 
-// portNames lists the names of ports, at most some.
+// listed joins names, at most some.
+func listed(names []string) string {
+	if len(names) > explainNames {
+		return strings.Join(names[:explainNames], ", ") + ", ..."
+	}
+	return strings.Join(names, ", ")
+}
+
+// portNames lists the names of ports.
 func portNames(ports []Port) string {
 	if len(ports) == 0 {
 		return "; none of its ports has a name"
 	}
 	var names []string
-	for _, p := range ports[:min(explainNames, len(ports))] {
+	for _, p := range ports {
 		names = append(names, "_"+p.Name+"._"+p.Protocol)
 	}
-	return "; it has " + strings.Join(names, ", ")
+	return "; it has " + listed(names)
 }
 
 // missing returns why there is no Service with a name, relative to the zone.
@@ -224,16 +228,8 @@ func hiddenReason(u *unready) string {
 
 // elsewhere names the namespaces that have a Service of that name.
 func (v *view) elsewhere(name string) string {
-	n, left := v.tree.Lookup("svc." + v.domain)
-	if left != "" {
-		return ""
-	}
 	var found []string
-	searched := 0
-	for namespace := range n.Children() {
-		if searched++; searched > explainChildren {
-			break
-		}
+	for _, namespace := range v.below("svc." + v.domain) {
 		if at, left := v.tree.Lookup(name + "." + namespace + ".svc." + v.domain); left == "" && at.Value() != nil {
 			found = append(found, namespace)
 		}
@@ -242,30 +238,30 @@ func (v *view) elsewhere(name string) string {
 		return ""
 	}
 	slices.Sort(found)
-	more := ""
-	if len(found) > explainNames {
-		found, more = found[:explainNames], ", ..."
-	}
-	return fmt.Sprintf("; there is a Service %q in namespace %s%s", name, strings.Join(found, ", "), more)
+	return fmt.Sprintf("; there is a Service %q in namespace %s", name, listed(found))
 }
-
-// explainChildren is how many names are searched for one that is spelt much the same.
-const explainChildren = 20_000
 
 // nearChild suggests a name one label below parent that is spelt much as label.
 func (v *view) nearChild(parent, label string) string {
-	n, left := v.tree.Lookup(parent)
-	if left != "" {
-		return ""
-	}
-	var known []string
-	for child := range n.Children() {
-		if known = append(known, child); len(known) == explainChildren {
-			break
-		}
-	}
-	if near := spelling.Nearest(label, known, 2); near != "" {
+	if near := spelling.Nearest(label, v.below(parent), 2); near != "" {
 		return fmt.Sprintf("; there is %q", near)
 	}
 	return ""
+}
+
+// explainChildren is how many names one label below another one are searched at most.
+const explainChildren = 20_000
+
+// below returns the labels below a name.
+func (v *view) below(parent string) (labels []string) {
+	n, left := v.tree.Lookup(parent)
+	if left != "" {
+		return nil
+	}
+	for label := range n.Children() {
+		if labels = append(labels, label); len(labels) == explainChildren {
+			break
+		}
+	}
+	return labels
 }
