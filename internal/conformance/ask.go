@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -61,11 +62,9 @@ func (q Question) pack(id uint16) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown type %q", q.Type)
 	}
-	class := uint16(dns.ClassINET)
-	if q.Class != "" {
-		if class, ok = dns.StringToClass[q.Class]; !ok {
-			return nil, fmt.Errorf("unknown class %q", q.Class)
-		}
+	class, ok := dns.StringToClass[cmp.Or(q.Class, "IN")]
+	if !ok {
+		return nil, fmt.Errorf("unknown class %q", q.Class)
 	}
 	msg := dns.Msg{Question: []dns.Question{{Name: dns.Fqdn(q.Name), Qtype: qtype, Qclass: class}}}
 	msg.Id = id

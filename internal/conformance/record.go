@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -116,12 +117,7 @@ func (r Record) String() string {
 	return fmt.Sprintf("%s %s %s %s %s", dns.Fqdn(r.Owner), ttl, r.class(), r.Type, r.Rdata)
 }
 
-func (r Record) class() string {
-	if r.Class == "" {
-		return "IN"
-	}
-	return r.Class
-}
+func (r Record) class() string { return cmp.Or(r.Class, "IN") }
 
 // matches reports whether a record of a reply is this one. The case of names
 // does not matter, that of texts does.
