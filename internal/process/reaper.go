@@ -72,21 +72,15 @@ func (r *Reaper) reap() {
 // zombieOf returns the process id in the text of /proc/<pid>/stat when it is an
 // ended child of parent (proc(5)).
 func zombieOf(parent int, stat string) (pid int, ok bool) {
-	head, rest, found := cutLast(stat, ") ") // the name may hold anything
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 2 || fields[0] != "Z" || fields[1] != strconv.Itoa(parent) {
+	end := strings.LastIndex(stat, ") ") // of the name, which may hold anything
+	if end < 0 {
 		return 0, false
 	}
-	text, _, _ := strings.Cut(head, " ")
+	fields := strings.Fields(stat[end+2:])
+	if len(fields) < 2 || fields[0] != "Z" || fields[1] != strconv.Itoa(parent) {
+		return 0, false
+	}
+	text, _, _ := strings.Cut(stat, " ")
 	pid, err := strconv.Atoi(text)
 	return pid, err == nil
-}
-
-// cutLast is strings.Cut at the last sep.
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
 }
