@@ -37,9 +37,10 @@ type Source struct {
 	tracker   *tracker
 	streaming *listwatch.Streaming
 	inbox     *inbox
-	endpoints *endpointsSource
 	// servicesAt is how far the follower of Services is.
 	servicesAt *listwatch.Position
+	// endpointsAPI is what endpoints are read from. Set before its follower starts.
+	endpointsAPI atomic.Pointer[endpointsAPI]
 	// version is that of the API server; nil before it was asked for.
 	version atomic.Pointer[serverVersion]
 }
@@ -56,7 +57,7 @@ func NewSource(opts SourceOptions) (*Source, error) {
 	if metrics == nil {
 		metrics = NewMetrics(nil)
 	}
-	s := &Source{
+	return &Source{
 		client: opts.Client, log: log, metrics: metrics, tracker: newTracker(log, metrics),
 		inbox: newInbox(), servicesAt: new(listwatch.Position),
 		streaming: &listwatch.Streaming{Paused: func(resource, class string, err error) {
@@ -64,12 +65,7 @@ func NewSource(opts SourceOptions) (*Source, error) {
 			log.Info("the API server does not stream lists; reading them in pages for an hour",
 				"resource", resource, "class", class, "err", err)
 		}},
-	}
-	s.endpoints = &endpointsSource{
-		client: s.client, version: s.serverVersion, to: s.inbox.endpoints, tracker: s.tracker,
-		streaming: s.streaming, log: log, metrics: metrics,
-	}
-	return s, nil
+	}, nil
 }
 
 // Status returns the state of the source. It may be called at any time.
@@ -121,7 +117,7 @@ func (s *Source) auditKinds() []auditKind {
 	kinds := []auditKind{{
 		name: "services", role: roleServices, at: s.servicesAt, list: s.client.services(), held: zone.ServiceVersions,
 	}}
-	if api := s.endpoints.api.Load(); api != nil {
+	if api := s.endpointsAPI.Load(); api != nil {
 		kinds = append(kinds, auditKind{
 			name: api.resource.Name, role: roleEndpoints, at: api.at, api: api.name,
 			list: api.resource.Where(api.all), held: zone.EndpointsVersions,
@@ -143,7 +139,7 @@ func (s *Source) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-s.inbox.servicesKnown:
-			s.endpoints.run(ctx)
+			s.followEndpoints(ctx)
 		}
 	})
 	resource := s.client.services()
