@@ -49,10 +49,7 @@ func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs,
 		return inputs{}, err
 	}
 	metrics := kube.NewMetrics(reg)
-	api, err := kube.NewSource(kube.SourceOptions{Client: client, Log: log, Metrics: metrics})
-	if err != nil {
-		return inputs{}, err
-	}
+	api := kube.NewSource(kube.SourceOptions{Client: client, Log: log, Metrics: metrics})
 	in := inputs{
 		objects: api, config: localConfig(o), waitingFor: func() string { return api.Status().String() },
 		failing:   func() bool { return api.Status().Problem != nil },

@@ -38,10 +38,7 @@ func startStuck(t *testing.T, api *fakeAPI) (*kube.Source, *stuckZone) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := kube.NewSource(kube.SourceOptions{Client: client})
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := kube.NewSource(kube.SourceOptions{Client: client})
 	zone := &stuckZone{Zone: kubedns.NewZone(kubedns.Options{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -126,10 +123,7 @@ func TestAliveBeforeRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := kube.NewSource(kube.SourceOptions{Client: client})
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := kube.NewSource(kube.SourceOptions{Client: client})
 	if err := src.Alive(time.Now()); err != nil {
 		t.Errorf("Alive = %v", err)
 	}

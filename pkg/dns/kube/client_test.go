@@ -219,10 +219,7 @@ func serve(api *fakeAPI, w http.ResponseWriter, r *http.Request) {
 func runUntil(t *testing.T, client *kube.Client, done func(*kubedns.Zone, kube.Status) bool) *kubedns.Zone {
 	t.Helper()
 	defer client.CloseIdleConnections()
-	source, err := kube.NewSource(kube.SourceOptions{Client: client, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	source := kube.NewSource(kube.SourceOptions{Client: client, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	zone := kubedns.NewZone(kubedns.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -52,10 +52,7 @@ func inBubble(t *testing.T, api *fakeAPI, test func(t *testing.T, r *rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.src, err = kube.NewSource(kube.SourceOptions{Client: client, Log: log, Metrics: kube.NewMetrics(r.reg)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r.src = kube.NewSource(kube.SourceOptions{Client: client, Log: log, Metrics: kube.NewMetrics(r.reg)})
 		ctx, cancel := context.WithCancel(t.Context())
 		r.stop = cancel
 		done := make(chan error, 1)

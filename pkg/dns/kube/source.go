@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -46,10 +45,7 @@ type Source struct {
 }
 
 // NewSource returns a source. Run starts it.
-func NewSource(opts SourceOptions) (*Source, error) {
-	if opts.Client == nil {
-		return nil, errors.New("kube source: no client")
-	}
+func NewSource(opts SourceOptions) *Source {
 	log, metrics := opts.Log, opts.Metrics
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -65,7 +61,7 @@ func NewSource(opts SourceOptions) (*Source, error) {
 			log.Info("the API server does not stream lists; reading them in pages for an hour",
 				"resource", resource, "class", class, "err", err)
 		}},
-	}, nil
+	}
 }
 
 // Status returns the state of the source. It may be called at any time.
