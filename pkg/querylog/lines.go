@@ -2,29 +2,45 @@ package querylog
 
 import (
 	"log/slog"
-
-	"golang.org/x/time/rate"
+	"time"
 )
 
-// lines writes entries to the log, a bounded number a second.
-type lines struct {
-	log     *slog.Logger
-	filter  Filter
-	bucket  *rate.Limiter
-	dropped counter
+// A gate lets the entries of a filter through, a bounded number in each second. It counts
+// those above the bound. Only one goroutine may use it.
+type gate struct {
+	filter    Filter
+	perSecond int
+	dropped   counter
+
+	second int64 // as Unix time
+	passed int   // in this second
 }
 
-func newLines(log *slog.Logger, f Filter, perSecond int, dropped counter) *lines {
-	return &lines{log: log, filter: f, bucket: rate.NewLimiter(rate.Limit(perSecond), perSecond), dropped: dropped}
+func (g *gate) takes(e *Entry) bool {
+	if !g.filter.Takes(e) {
+		return false
+	}
+	if now := time.Now().Unix(); now != g.second {
+		g.second, g.passed = now, 0
+	}
+	if g.passed == g.perSecond {
+		g.dropped.Inc()
+		return false
+	}
+	g.passed++
+	return true
+}
+
+// lines writes entries to the log.
+type lines struct {
+	gate
+
+	log *slog.Logger
 }
 
 // Put logs an entry.
 func (l *lines) Put(e *Entry) {
-	if !l.filter.Takes(e) {
-		return
-	}
-	if !l.bucket.Allow() {
-		l.dropped.Inc()
+	if !l.takes(e) {
 		return
 	}
 	l.log.Info("query", "client", clientText(e.Client), "proto", e.Proto(), "name", e.Name, "type", e.TypeText(),

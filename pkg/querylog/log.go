@@ -80,7 +80,7 @@ func (l *Log) Start(s Settings) {
 	}
 	add := []*tapped{{sink: next.top, limit: limitOf(s.Sample)}}
 	if s.Lines > 0 {
-		next.lines = newLines(l.log, s.Filter, s.Lines, l.metrics.Dropped("log"))
+		next.lines = &lines{gate{filter: s.Filter, perSecond: s.Lines, dropped: l.metrics.Dropped("log")}, l.log}
 		add = append(add, &tapped{sink: next.lines, limit: limitOf(s.Sample)})
 	}
 	l.tap.replace(l.session.has, add...)
@@ -150,7 +150,7 @@ func (l *Log) follow(f Filter, perSecond int) (s *stream, stop func(), err error
 	if err != nil {
 		return nil, nil, err
 	}
-	s = newStream(f, perSecond, l.metrics.Dropped("stream"))
+	s = &stream{gate{filter: f, perSecond: perSecond, dropped: l.metrics.Dropped("stream")}, make(chan Line, maxQueued)}
 	l.tap.replace(none, &tapped{sink: s, limit: limitOf(now.Sample)})
 	return s, func() { l.tap.replace(func(other Sink) bool { return other == Sink(s) }) }, nil
 }

@@ -1,10 +1,6 @@
 package querylog
 
-import (
-	"time"
-
-	"golang.org/x/time/rate"
-)
+import "time"
 
 // A Line is an entry as a reader of a stream gets it.
 type Line struct {
@@ -27,26 +23,14 @@ const maxReaders = 4
 
 // A stream queues lines for one reader.
 type stream struct {
-	filter  Filter
-	bucket  *rate.Limiter
-	queue   chan Line
-	dropped counter
-}
+	gate
 
-func newStream(f Filter, perSecond int, dropped counter) *stream {
-	return &stream{
-		filter: f, bucket: rate.NewLimiter(rate.Limit(perSecond), perSecond),
-		queue: make(chan Line, maxQueued), dropped: dropped,
-	}
+	queue chan Line
 }
 
 // Put queues an entry, unless there are too many.
 func (s *stream) Put(e *Entry) {
-	if !s.filter.Takes(e) {
-		return
-	}
-	if !s.bucket.Allow() {
-		s.dropped.Inc()
+	if !s.takes(e) {
 		return
 	}
 	line := Line{
