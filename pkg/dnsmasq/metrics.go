@@ -77,8 +77,8 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 			"1 for each server that leads back to dnsmasq: it is left out, unless it is in dnsmasq's own options. The domain "+
 				"is empty for an upstream nameserver."), []string{"server", "domain"}),
 		failing: f.NewGaugeVec(gauge("upstream_failing",
-			"1 for each server that replied with SERVFAIL or REFUSED to its last two tests, each for a random name and for the "+
-				"SOA record of the domain, and for that response code. The domain is empty for an upstream nameserver."),
+			"1 for each server that replied with SERVFAIL or REFUSED to its last two tests, and for that response code. A test "+
+				"asks for a random name and for the SOA record of the domain. The domain is empty for an upstream nameserver."),
 			[]string{"server", "domain", "rcode"}),
 		unresolved: f.NewGauge(gauge("unresolved_names",
 			"Stub servers given by name that have never been resolved and are left out.")),
