@@ -18,7 +18,9 @@ time=${FUZZTIME:-20s}
 
 # For each package go test prints its targets and then "ok  PACKAGE  TIME".
 listed=$(go test -list '^Fuzz' "$@")
-mapfile -t targets < <(awk '/^Fuzz/ { name[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, name[i]; n = 0 }' <<<"$listed")
+mapfile -t targets < <(awk '
+	/^Fuzz/ { name[n++] = $1 }
+	/^ok/ { for (i = 0; i < n; i++) print $2, name[i]; n = 0 }' <<<"$listed")
 if ((${#targets[@]} == 0)); then
 	echo "fuzz: no fuzz target in $*" >&2
 	exit 1

@@ -74,7 +74,8 @@ grep -q '^  registry: ""' "$work/kube-dns/values.yaml" || {
 }
 sed -i "s|^  registry: \"\".*|  registry: \"$registry\"|" "$work/kube-dns/values.yaml"
 find "$work/kube-dns" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
-TZ=UTC "$work/helm" package "$work/kube-dns" --version "${version#v}" --app-version "$version" --destination "$out" >/dev/null
+TZ=UTC "$work/helm" package "$work/kube-dns" --version "${version#v}" --app-version "$version" \
+	--destination "$out" >/dev/null
 say "$out/kube-dns-${version#v}.tgz"
 
 for overlay in manifests/overlays/*/; do
@@ -129,7 +130,8 @@ spec:
 EOF
 
 "$work/release" notes -version "$version" CHANGELOG.md >"$out/NOTES.md"
-(cd "$out" && "$work/release" provenance -version "$version" -registry "$registry" -revision "$revision" -- * >"$work/provenance.json")
+(cd "$out" && "$work/release" provenance -version "$version" -registry "$registry" -revision "$revision" -- * \
+	>"$work/provenance.json")
 mv "$work/provenance.json" "$out/provenance.intoto.json"
 (cd "$out" && sha256sum -- * >"$work/SHA256SUMS")
 mv "$work/SHA256SUMS" "$out/SHA256SUMS"

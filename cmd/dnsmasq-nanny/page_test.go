@@ -16,7 +16,8 @@ func TestFailingServers(t *testing.T) {
 		t.Errorf("got %+v, want a part that is fine", got)
 	}
 	state.Failing = []dnsmasq.FailingServer{{Server: "192.0.2.2", Rcode: "SERVFAIL"}}
-	if got := replies(state); got.Level != statuspage.Warning || got.Text != "test queries fail: 192.0.2.2 replies with SERVFAIL" {
+	if got := replies(state); got.Level != statuspage.Warning ||
+		got.Text != "test queries fail: 192.0.2.2 replies with SERVFAIL" {
 		t.Errorf("got %+v, want a warning", got)
 	}
 	rows := serverTable(state).Rows
@@ -24,9 +25,11 @@ func TestFailingServers(t *testing.T) {
 		t.Errorf("got %q, want one server that fails", rows)
 	}
 	for i := range 2 * namedServers {
-		state.Failing = append(state.Failing, dnsmasq.FailingServer{Server: fmt.Sprint("/a.test/192.0.2.", i), Rcode: "REFUSED"})
+		state.Failing = append(state.Failing,
+			dnsmasq.FailingServer{Server: fmt.Sprint("/a.test/192.0.2.", i), Rcode: "REFUSED"})
 	}
-	if got := replies(state).Text; strings.Count(got, " replies with ") != namedServers || !strings.HasSuffix(got, ", and 6 more") {
+	if got := replies(state).Text; strings.Count(got, " replies with ") != namedServers ||
+		!strings.HasSuffix(got, ", and 6 more") {
 		t.Errorf("got %q, want %d servers", got, namedServers)
 	}
 }

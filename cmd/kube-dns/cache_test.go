@@ -29,7 +29,8 @@ func cacheServer(t *testing.T) string {
 	}
 	zone.Publish()
 	zone.MarkSynced()
-	s := &status{zone: zone, queries: newQueryLog(queryLogFlags{}, prometheus.NewRegistry(), nil), log: slog.New(slog.DiscardHandler)}
+	s := &status{zone: zone, queries: newQueryLog(queryLogFlags{}, prometheus.NewRegistry(), nil),
+		log: slog.New(slog.DiscardHandler)}
 	server := httptest.NewServer(s.handler())
 	t.Cleanup(server.Close)
 	return server.URL + "/cache"

@@ -102,7 +102,8 @@ func upstreams(history *statuspage.History, namespace string) statuspage.Part {
 	var failing []string
 	for _, server := range slices.Sorted(maps.Keys(queries)) {
 		if failed := failures[server]; failed > 1 && failed > queries[server]/20 {
-			failing = append(failing, fmt.Sprintf("%s (%.0f of %.0f queries in the last minute)", server, failed, queries[server]))
+			failing = append(failing,
+				fmt.Sprintf("%s (%.0f of %.0f queries in the last minute)", server, failed, queries[server]))
 		}
 	}
 	part.Text = "none fails by dnsmasq's counts, which may lack SERVFAIL: see the page of dnsmasq-nanny"

@@ -37,8 +37,9 @@ rounds=${2:-5}
 dir=$LOOKUPS_DIR
 node=10.9.0.1
 client=10.9.0.2
-zones=(--server=/cluster.local/127.0.0.1#10053 --server=/in-addr.arpa/127.0.0.1#10053 --server=/ip6.arpa/127.0.0.1#10053)
-dnsmasq=(-k --cache-size=1000 --no-negcache --dns-loop-detect --log-facility=- "${zones[@]}" --user=root --conf-file=/dev/null --pid-file=)
+zones=(--server=/{cluster.local,in-addr.arpa,ip6.arpa}/127.0.0.1#10053)
+dnsmasq=(-k --cache-size=1000 --no-negcache --dns-loop-detect --log-facility=- "${zones[@]}" --user=root
+	--conf-file=/dev/null --pid-file=)
 declare -A addresses=() pids=()
 titles=()
 
@@ -70,11 +71,13 @@ namespace() { # name, address
 	nsenter --net="/run/netns/$1" sysctl -qw net.ipv4.ip_unprivileged_port_start=53
 }
 api() { # method, path, type of the content, object
-	curl -fsS -o /dev/null --cacert "$dir/cluster/pki/ca.crt" --cert "$dir/cluster/pki/admin.crt" --key "$dir/cluster/pki/admin.key" \
+	local pki=$dir/cluster/pki
+	curl -fsS -o /dev/null --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key "$pki/admin.key" \
 		-X "$1" -H "Content-Type: $3" "$server$2" -d "$4"
 }
 cluster() {
-	CLUSTER_BIND=$node CLUSTER_APISERVER_ARGS=--disable-admission-plugins=ServiceAccount ../cluster/up.sh "$dir/cluster" 2>>"$dir/log" ||
+	CLUSTER_BIND=$node CLUSTER_APISERVER_ARGS=--disable-admission-plugins=ServiceAccount \
+		../cluster/up.sh "$dir/cluster" 2>>"$dir/log" ||
 		die "the cluster does not start: $(tail -5 "$dir/log")"
 	server=$(sed -n 's/^ *server: //p' "$dir/cluster/kubeconfig")
 	local object namespace name address
@@ -220,7 +223,11 @@ tables() {
 		}
 		!($1 in seen) { seen[$1]; shape[++shapes] = $1 }
 		!($2 in known) { known[$2]; name[++names] = $2 }
-		{ q[$1, $2] = q[$1, $2] " " $3 / turns; c[$1, $2] = c[$1, $2] " " $4 / turns / 1000; t[$1, $2] = t[$1, $2] " " $5 / turns / 1000 }
+		{
+			q[$1, $2] = q[$1, $2] " " $3 / turns
+			c[$1, $2] = c[$1, $2] " " $4 / turns / 1000
+			t[$1, $2] = t[$1, $2] " " $5 / turns / 1000
+		}
 		function head(title, i, line, rule) {
 			for (i = 1; i <= names; i++) { line = line " | " name[i]; rule = rule " | ---:" }
 			printf "\n%s\n\n| shape%s |\n| ---%s |\n", title, line, rule
@@ -230,7 +237,8 @@ tables() {
 			for (i = 1; i <= shapes; i++) {
 				printf "| %s", shape[i]
 				for (j = 1; j <= names; j++)
-					printf " | %.1f, %.0f µs, %.2f ms", median(q[shape[i], name[j]]), median(c[shape[i], name[j]]), median(t[shape[i], name[j]])
+					printf " | %.1f, %.0f µs, %.2f ms", median(q[shape[i], name[j]]),
+						median(c[shape[i], name[j]]), median(t[shape[i], name[j]])
 				print " |"
 			}
 			head("Lowest and highest CPU of a round, in µs:")

@@ -50,7 +50,7 @@ CGO_ENABLED=0 go build -C "$root/e2e" -o "$bin/bench" ./bench
 "$root/e2e/cluster/build.sh" >/dev/null
 
 args=(-out "$here/out" -cluster "$here/cluster.sh")
-args+=(-bin "kube-dns=$bin/kube-dns" -bin "dnsmasq-nanny=$bin/dnsmasq-nanny" -bin "sidecar=$bin/sidecar" -bin "node-cache=$bin/node-cache")
+for name in kube-dns dnsmasq-nanny sidecar node-cache; do args+=(-bin "$name=$bin/$name"); done
 args+=(-commit "$(git -C "$root" describe --tags --always --dirty 2>/dev/null || echo unknown)")
 
 # shellcheck source=peers.sh

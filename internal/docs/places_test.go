@@ -9,7 +9,8 @@ import (
 
 // place is a file or directory of the repository in a document, such as
 // "`pkg/dns/service.go`".
-var place = regexp.MustCompile("`((?:pkg|cmd|internal|e2e|tools|manifests|charts|monitoring|docs|examples)/[a-z0-9_./-]+)`")
+var place = regexp.MustCompile(
+	"`((?:pkg|cmd|internal|e2e|tools|manifests|charts|monitoring|docs|examples)/[a-z0-9_./-]+)`")
 
 // TestPlaces checks that the files and directories in the pages for contributors exist.
 func TestPlaces(t *testing.T) {

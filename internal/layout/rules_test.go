@@ -5,7 +5,8 @@ package layout
 var mayImport = map[string][]string{
 	"cmd/kube-dns": {
 		"internal/cgroup", "internal/cli", "internal/explain", "internal/httpd", "internal/pause", "internal/statuspage",
-		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot", "pkg/querylog", "pkg/querylog/dnstap",
+		"pkg/config", "pkg/dns", "pkg/dns/kube", "pkg/dns/manifest", "pkg/dns/snapshot",
+		"pkg/querylog", "pkg/querylog/dnstap",
 		"pkg/skydns", "pkg/skydns/backend", "pkg/skydns/upstream",
 	},
 	"cmd/dnsmasq-nanny": {"internal/cli", "internal/httpd", "internal/statuspage", "pkg/config", "pkg/dnsmasq"},
@@ -61,7 +62,8 @@ var mayImport = map[string][]string{
 
 // forTests are the packages that serve tests. No command links them, and the
 // libraries that test files use are kept to them.
-var forTests = []string{"internal/clitest", "internal/conformance", "internal/dnstest", "internal/docs", "internal/process/processtest"}
+var forTests = []string{"internal/clitest", "internal/conformance", "internal/dnstest", "internal/docs",
+	"internal/process/processtest"}
 
 // stdOnly are the packages that import nothing but the standard library and each
 // other: they are the easiest to test and to reuse, and stay so.
@@ -90,8 +92,9 @@ var kept = []struct {
 	},
 	{
 		imports: []string{"github.com/miekg/dns/..."},
-		in:      append([]string{"internal/rcode", "pkg/dnsmasq/...", "pkg/querylog", "pkg/sidecar", "pkg/skydns/..."}, forTests...),
-		why:     "a move to the library's successor must stay small",
+		in: append([]string{"internal/rcode", "pkg/dnsmasq/...", "pkg/querylog", "pkg/sidecar", "pkg/skydns/..."},
+			forTests...),
+		why: "a move to the library's successor must stay small",
 	},
 	{
 		imports: []string{"k8s.io/klog/...", "github.com/go-logr/..."},

@@ -86,7 +86,8 @@ func key(text string) dns.Key {
 }
 
 func clusterIP(k string, ips ...string) dns.Service {
-	return dns.Service{Key: key(k), ClusterIPs: addrs(ips...), Ports: []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}}}
+	return dns.Service{Key: key(k), ClusterIPs: addrs(ips...),
+		Ports: []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}}}
 }
 
 func headless(k string) dns.Service { return dns.Service{Key: key(k), Headless: true} }
@@ -500,10 +501,12 @@ func TestNamesFit(t *testing.T) {
 	z := dns.NewZone(dns.Options{Domain: strings.Repeat("zone.", 20) + "test."})
 	long, k := strings.Repeat("h", 63), dns.Key{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("s", 63)}
 	z.SetService(dns.Service{Key: k, Headless: true})
-	z.SetEndpoints(dns.Endpoints{Key: k, Service: k.Name, Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{{Addr: netip.MustParseAddr("10.0.0.1"), Hostname: long, Ready: true}}}}})
+	pod := dns.Endpoint{Addr: netip.MustParseAddr("10.0.0.1"), Hostname: long, Ready: true}
+	z.SetEndpoints(dns.Endpoints{Key: k, Service: k.Name, Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{pod}}}})
 	z.Publish()
 	z.MarkSynced()
-	a, err := z.Records(t.Context(), backend.Query{Name: k.Name + "." + k.Namespace + ".svc." + strings.Repeat("zone.", 20) + "test.", Type: backend.TypeSRV, Limit: 9})
+	name := k.Name + "." + k.Namespace + ".svc." + strings.Repeat("zone.", 20) + "test."
+	a, err := z.Records(t.Context(), backend.Query{Name: name, Type: backend.TypeSRV, Limit: 9})
 	if err != nil || len(a.Records) != 1 || len(a.Records[0].Host) > 254 {
 		t.Errorf("%v, %v", a, err)
 	}
@@ -520,7 +523,8 @@ func TestWildcardReachesAll(t *testing.T) {
 	}
 	z.Publish()
 	for _, rrtype := range []uint16{backend.TypeA, backend.TypeSRV} {
-		name := map[uint16]string{backend.TypeA: "web.*.svc.cluster.local.", backend.TypeSRV: "_http._tcp.web.*.svc.cluster.local."}[rrtype]
+		name := map[uint16]string{backend.TypeA: "web.*.svc.cluster.local.",
+			backend.TypeSRV: "_http._tcp.web.*.svc.cluster.local."}[rrtype]
 		seen := map[string]bool{}
 		for range 2000 {
 			a, err := z.Records(t.Context(), backend.Query{Name: name, Type: rrtype, Limit: 33})
@@ -635,7 +639,8 @@ func TestExport(t *testing.T) {
 	z.SetService(headless("ns/set"))
 	z.SetEndpoints(slice("ns/set-1", "set", "10.1.0.1=a", "10.1.0.2"))
 	z.SetEndpoints(slice("ns/set-2", "set", "10.1.0.3=a", "!10.1.0.4"))
-	z.SetEndpoints(dns.Endpoints{Key: key("ns/set-3"), Service: "set", Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{{Addr: netip.MustParseAddr("10.1.0.5"), Ready: true}}}}})
+	z.SetEndpoints(dns.Endpoints{Key: key("ns/set-3"), Service: "set",
+		Subsets: []dns.Subset{{Endpoints: []dns.Endpoint{{Addr: netip.MustParseAddr("10.1.0.5"), Ready: true}}}}})
 	z.SetService(dns.Service{Key: key("ns/ext"), ExternalName: "a.example"})
 	z.SetService(dns.Service{Key: key("ns/num"), ExternalName: "192.0.2.1"})
 	z.Publish()

@@ -18,7 +18,8 @@ func podHealth() Row {
 			Targets: one(`sum(1 - kubedns_ready{$s})`, ""),
 		},
 		{
-			Kind: Number, Width: 3, Title: "Watches open", Unit: units.Short, Help: "Each pod has two watches of the API server.",
+			Kind: Number, Width: 3, Title: "Watches open", Unit: units.Short,
+			Help:    "Each pod has two watches of the API server.",
 			Targets: one(`sum(kubedns_api_watch_connected{$s})`, ""),
 		},
 		{

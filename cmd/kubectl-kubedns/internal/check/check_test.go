@@ -213,7 +213,8 @@ func TestChecks(t *testing.T) {
 		{"KD204", "mistyped key", Warning, `key "stubDomain"`, func(f *Facts) { f.Objects.Config.Data["stubDomain"] = "{}" }},
 		{"KD204", "refused", Error, "configuration: broken", page(Status, "configuration", "warning")},
 		{"KD204", "loop", Error, "lead back", func(f *Facts) {
-			f.Pods[0].Pages[NannyMetrics] = Page{Body: []byte("kubedns_nanny_upstream_loop{server=\"192.0.2.1#53\",domain=\"a}b\"} 1\n")}
+			f.Pods[0].Pages[NannyMetrics] = Page{Body: []byte(
+				"kubedns_nanny_upstream_loop{server=\"192.0.2.1#53\",domain=\"a}b\"} 1\n")}
 		}},
 		{"KD205", "differ", Error, "in 2 groups", func(f *Facts) { f.Pods[0].Digest = "def" }},
 		{"KD301", "services", Error, "may not list and watch services", func(f *Facts) { f.Account["services"] = false }},
@@ -227,7 +228,8 @@ func TestChecks(t *testing.T) {
 			f.Pods[0].Pages[Metrics] = Page{Body: []byte("process_resident_memory_bytes 1.78e+08\n")}
 		}},
 		{"KD303", "evictions", Warning, "evicted 2000 of 5000", func(f *Facts) {
-			f.Pods[0].Pages[SideMetrics] = Page{Body: []byte("kubedns_dnsmasq_evictions 2000\nkubedns_dnsmasq_insertions 5000\n")}
+			f.Pods[0].Pages[SideMetrics] = Page{Body: []byte(
+				"kubedns_dnsmasq_evictions 2000\nkubedns_dnsmasq_insertions 5000\n")}
 		}},
 		{"KD304", "closed", Info, "metrics: connection refused",
 			func(f *Facts) { f.Pods[0].Pages[Metrics] = Page{Err: "connection refused"} }},

@@ -86,7 +86,8 @@ func (g *gatherer) nodeConfigs(ctx context.Context) ([]check.Kubelet, error) {
 
 // nodeConfig returns the configuration of one kubelet, or the zero value if it does not reply.
 func (g *gatherer) nodeConfig(ctx context.Context, node string) check.Kubelet {
-	body, err := g.client.Core.RESTClient().Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").DoRaw(ctx)
+	body, err := g.client.Core.RESTClient().Get().
+		Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").DoRaw(ctx)
 	var page struct {
 		Config *kubeletConfig `json:"kubeletconfig"`
 	}

@@ -53,7 +53,8 @@ func Status(ctx context.Context, c *cluster.Client, inv migrate.Inventory, out i
 	case held:
 		fmt.Fprintln(out, "a move is under way: run the same command again, or the one of the other direction")
 	case behind > 1:
-		fmt.Fprintln(out, "both servers get queries: kubectl kubedns migrate --to kube-dns|coredns --apply leaves one of them")
+		fmt.Fprintln(out,
+			"both servers get queries: kubectl kubedns migrate --to kube-dns|coredns --apply leaves one of them")
 	}
 	return nil
 }
