@@ -16,7 +16,6 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/ask"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
-	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/local"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
 	"github.com/kube-dns/kube-dns/internal/explain"
@@ -163,19 +162,17 @@ func (f *explainFlags) walks(ctx context.Context, client *cluster.Client, name s
 		w, err := f.localWalk(ctx, client, name)
 		return []walk{w}, err
 	}
-	pods, err := client.Pods(ctx)
+	pods, err := dnsPods(ctx, client)
+	if errors.Is(err, errNoServer) {
+		err = fmt.Errorf("%w: --local explains it from the objects", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	var walks []walk
 	var errs []error
-	for i := range pods {
-		if check.ServerOf(&pods[i].Spec) != check.KubeDNS {
-			continue
-		}
-		pod := cluster.Pod{Namespace: pods[i].Namespace, Name: pods[i].Name}
-		ports := facts.PortsOf(&pods[i].Spec)
-		w, err := f.podWalk(ctx, client, pod, ports, name)
+	for _, pod := range pods {
+		w, err := f.podWalk(ctx, client, pod, name)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -184,25 +181,19 @@ func (f *explainFlags) walks(ctx context.Context, client *cluster.Client, name s
 			return walks, nil
 		}
 	}
-	switch {
-	case f.allPods && len(errs) > 0 || len(walks) == 0 && len(errs) > 0:
+	if len(errs) > 0 { // of all pods, or of one of --all-pods
 		return nil, fmt.Errorf("%w; --local explains it from the objects", errs[0])
-	case len(walks) == 0:
-		return nil, fmt.Errorf("no pod in namespace %s with label %s runs kube-dns: --local explains it from the objects",
-			client.Namespace, client.Selector)
 	}
 	return walks, nil
 }
 
 // podWalk asks the status page of a pod.
-func (f *explainFlags) podWalk(
-	ctx context.Context, client *cluster.Client, pod cluster.Pod, ports facts.Ports, name string,
-) (walk, error) {
+func (f *explainFlags) podWalk(ctx context.Context, client *cluster.Client, pod dnsPod, name string) (walk, error) {
 	query := url.Values{
 		"format": {"json"}, "name": {name}, "namespace": {f.question.Namespace}, "type": {f.question.Type},
 		"resolver": {f.question.Resolver}, "ndots": {f.question.Ndots}, "search": {f.question.Search},
 	}
-	body, err := client.Get(ctx, pod, ports.Status, "/?"+query.Encode())
+	body, err := client.Get(ctx, pod.Pod, pod.ports.Status, "/?"+query.Encode())
 	if err != nil {
 		return walk{}, fmt.Errorf("pod %s: %w", pod, err)
 	}
@@ -223,17 +214,15 @@ func (f *explainFlags) podWalk(
 		row = append(row, make([]string, 5)...) // an older version may have fewer columns
 		w.Steps = append(w.Steps, step{row[0], row[1], row[2], row[3], row[4]})
 	}
-	return w, f.askOutside(ctx, client, pod, ports, &w)
+	return w, f.askOutside(ctx, client, pod, &w)
 }
 
 // askOutside sends the query that leaves the cluster, if the user wants that.
-func (f *explainFlags) askOutside(
-	ctx context.Context, client *cluster.Client, pod cluster.Pod, ports facts.Ports, w *walk,
-) error {
+func (f *explainFlags) askOutside(ctx context.Context, client *cluster.Client, pod dnsPod, w *walk) error {
 	if !f.ask || len(w.Steps) == 0 || w.Steps[len(w.Steps)-1].Result != asksOutside {
 		return nil
 	}
-	addr, err := client.Forward(ctx, pod, ports.DNS)
+	addr, err := client.Forward(ctx, pod.Pod, pod.ports.DNS)
 	if err != nil {
 		return fmt.Errorf("--ask: %w", err)
 	}

@@ -16,9 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
-	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/queries"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
 	"github.com/kube-dns/kube-dns/internal/pause"
@@ -46,9 +44,10 @@ func (a *app) topCommand() *cobra.Command {
 		Long: `Show which names and clients are most frequent, or how upstream servers reply, added up over
 all kube-dns pods.
 
-The query log counts names, clients, response codes and types, which is off until somebody switches it on: --switch-on does so
-in all pods for a time (docs/querylog.md). Names and clients are personal data. dnsmasq's
-cache answers most queries before they reach kube-dns; those are not counted.
+The query log counts names, clients, response codes and types. It is off until somebody
+switches it on: --switch-on does so in all pods for a time (docs/querylog.md). Names and
+clients are personal data. dnsmasq's cache answers most queries before they reach kube-dns;
+those are not counted.
 
 --by server needs no query log. Status pages have the figures of each server that dnsmasq or
 kube-dns sends queries to. dnsmasq does not measure the latency. The queries of kube-dns are
@@ -151,24 +150,17 @@ type logPod struct{ name, addr string }
 // logPods opens the status port of each kube-dns pod. The query log only serves clients on
 // the pod's loopback address, as a port-forward is.
 func logPods(ctx context.Context, client *cluster.Client) ([]logPod, error) {
-	pods, err := client.Pods(ctx)
+	pods, err := dnsPods(ctx, client)
 	if err != nil {
 		return nil, err
 	}
 	var list []logPod
-	for i := range pods {
-		if check.ServerOf(&pods[i].Spec) != check.KubeDNS {
-			continue
-		}
-		pod := cluster.Pod{Namespace: pods[i].Namespace, Name: pods[i].Name}
-		addr, err := client.Forward(ctx, pod, facts.PortsOf(&pods[i].Spec).Status)
+	for _, pod := range pods {
+		addr, err := client.Forward(ctx, pod.Pod, pod.ports.Status)
 		if err != nil {
 			return nil, fmt.Errorf("port-forward to pod %s: %w", pod, err)
 		}
 		list = append(list, logPod{pod.Name, addr})
-	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("no pod in namespace %s with label %s runs kube-dns", client.Namespace, client.Selector)
 	}
 	return list, nil
 }

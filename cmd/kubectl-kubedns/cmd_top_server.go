@@ -7,9 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
-	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/servers"
 )
@@ -38,38 +36,27 @@ type serverPage struct {
 
 // serverPages returns the pages to read: kube-dns has its own figures, and the sidecar those of
 // dnsmasq.
-func serverPages(ctx context.Context, client *cluster.Client) (pages []serverPage, pods int, err error) {
-	list, err := client.Pods(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	for i := range list {
-		if check.ServerOf(&list[i].Spec) != check.KubeDNS {
-			continue
+func serverPages(pods []dnsPod) (pages []serverPage) {
+	for _, pod := range pods {
+		if pod.ports.Status != 0 {
+			pages = append(pages, serverPage{pod.Pod, pod.ports.Status, servers.KubeDNS})
 		}
-		pods++
-		pod, ports := cluster.Pod{Namespace: list[i].Namespace, Name: list[i].Name}, facts.PortsOf(&list[i].Spec)
-		if ports.Status != 0 {
-			pages = append(pages, serverPage{pod, ports.Status, servers.KubeDNS})
-		}
-		if ports.Sidecar != 0 {
-			pages = append(pages, serverPage{pod, ports.Sidecar, servers.Dnsmasq})
+		if pod.ports.Sidecar != 0 {
+			pages = append(pages, serverPage{pod.Pod, pod.ports.Sidecar, servers.Dnsmasq})
 		}
 	}
-	if pods == 0 {
-		return nil, 0, fmt.Errorf("no pod in namespace %s with label %s runs kube-dns", client.Namespace, client.Selector)
-	}
-	return pages, pods, nil
+	return pages
 }
 
 // topServers adds up the figures of all pods.
 func (a *app) topServers(ctx context.Context, client *cluster.Client, f *topFlags) (servers.Sum, error) {
 	ctx, cancel := a.limited(ctx)
 	defer cancel()
-	pages, pods, err := serverPages(ctx, client)
+	pods, err := dnsPods(ctx, client)
 	if err != nil {
 		return servers.Sum{}, err
 	}
+	pages := serverPages(pods)
 	sums, errs := make([]servers.Sum, len(pages)), make([]error, len(pages))
 	var wait sync.WaitGroup
 	for i, page := range pages {
@@ -87,7 +74,7 @@ func (a *app) topServers(ctx context.Context, client *cluster.Client, f *topFlag
 	if err := errors.Join(errs...); err != nil {
 		return servers.Sum{}, err
 	}
-	return servers.Add(pods, sums, f.limit), nil
+	return servers.Add(len(pods), sums, f.limit), nil
 }
 
 func printServers(p *report.Printer, sum servers.Sum) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,9 +12,38 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
 )
+
+// A dnsPod is a pod of kube-dns.
+type dnsPod struct {
+	cluster.Pod
+
+	ports facts.Ports
+}
+
+// errNoServer is that no pod runs kube-dns.
+var errNoServer = errors.New("runs kube-dns")
+
+// dnsPods returns the pods of kube-dns, at least one.
+func dnsPods(ctx context.Context, client *cluster.Client) ([]dnsPod, error) {
+	pods, err := client.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []dnsPod
+	for i := range pods {
+		if pod := &pods[i]; check.ServerOf(&pod.Spec) == check.KubeDNS {
+			list = append(list, dnsPod{cluster.Pod{Namespace: pod.Namespace, Name: pod.Name}, facts.PortsOf(&pod.Spec)})
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("no pod in namespace %s with label %s %w", client.Namespace, client.Selector, errNoServer)
+	}
+	return list, nil
+}
 
 // openTarget opens a port-forward to the DNS port of a pod, or of a ready pod of a
 // Deployment or Service, and returns the local address.
