@@ -56,13 +56,8 @@ Checks:` + about.String(),
 	fs := cmd.Flags()
 	fs.StringSliceVar(&f.only, "only", nil, "run only these checks, by `code`")
 	fs.StringSliceVar(&f.skip, "skip", nil, "leave out these checks, by `code`")
-	fs.StringArrayVarP(
-		&f.files,
-		"filename",
-		"f",
-		nil,
-		"check manifests in this `file` or directory, or stdin (-), without a cluster",
-	)
+	fs.StringArrayVarP(&f.files, "filename", "f", nil,
+		"check manifests in this `file` or directory, or stdin (-), without a cluster")
 	fs.StringVar(&f.failOn, "fail-on", string(check.Error), "`level` that makes the exit code 1: info, warning, error")
 	fs.BoolVar(&f.noHeaders, "no-headers", false, "leave out the headings and the sum")
 	fs.DurationVar(&f.wait, "wait", 0, "repeat for this `time` until there are no findings")

@@ -57,12 +57,8 @@ Exit codes: 0 no difference, 1 differences, 2 could not find out.`,
 	fs.StringVar(&f.names, "names", "", "ask for the names in this `file` (- is stdin): NAME or NAME TYPE in each line")
 	fs.StringVar(&f.log, "from-log", "", "ask what this query log `file` (- is stdin) has")
 	fs.StringSliceVar(&f.types, "types", nil, "ask only for these `types` (default: of --names A, of others all)")
-	fs.StringSliceVar(
-		&f.ignore,
-		"ignore",
-		[]string{"ttl", "aa"},
-		"do not compare `these`: ttl, aa, none. The order of records is never compared",
-	)
+	fs.StringSliceVar(&f.ignore, "ignore", []string{"ttl", "aa"},
+		"do not compare `these`: ttl, aa, none. The order of records is never compared")
 	fs.IntVar(&f.limit, "limit", 2000, "`number` of questions, spread evenly over all")
 	fs.IntVar(&f.rate, "rate", 50, "`queries` a second to each server")
 	fs.BoolVar(&f.watch, "watch", false, "repeat until Ctrl-C, and print each difference when it comes or goes")

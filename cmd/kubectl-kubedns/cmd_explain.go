@@ -72,12 +72,8 @@ Exit codes: 0 some query has an answer or goes outside, 1 none has, 2 could not 
 	fs.StringVarP(&f.question.Type, "type", "t", "A", "`type` of the records: "+strings.Join(explain.Types(), ", "))
 	fs.StringVar(&f.from, "from", "", "the `pod` that asks: NAMESPACE/NAME")
 	fs.StringVar(&f.question.Namespace, "in", "default", "the `namespace` of the pod that asks")
-	fs.StringVar(
-		&f.question.Resolver,
-		"resolver",
-		"glibc",
-		"`library` that asks: "+strings.Join(explain.Resolvers(), ", "),
-	)
+	fs.StringVar(&f.question.Resolver, "resolver", "glibc",
+		"`library` that asks: "+strings.Join(explain.Resolvers(), ", "))
 	fs.StringVar(&f.question.Ndots, "ndots", "5", "`number` of the option ndots")
 	fs.StringVar(&f.question.Search, "search", "", "search `domains` of the node, after those of the cluster")
 	fs.BoolVar(&f.local, "local", false, "explain from the objects of the cluster, without a kube-dns pod")

@@ -81,12 +81,8 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 	fs.BoolVar(&m.apply, "apply", false, "make the move, step by step")
 	fs.StringVar(&m.opts.Registry, "registry", "", "`registry` of the images of kube-dns, such as registry.example/dns")
 	fs.StringVar(&m.opts.Tag, "tag", cli.Version(), "`tag` of the images of kube-dns")
-	fs.StringVar(
-		&m.opts.Image,
-		"image",
-		"",
-		"`image` of CoreDNS (default that of its Deployment, else "+migrate.DefaultCoreDNSImage+")",
-	)
+	fs.StringVar(&m.opts.Image, "image", "",
+		"`image` of CoreDNS (default that of its Deployment, else "+migrate.DefaultCoreDNSImage+")")
 	fs.DurationVar(&m.wait, "wait", 5*time.Minute, "`time` that one step of --apply may take")
 	fs.DurationVar(&m.drain, "drain", 30*time.Second, "`time` from the switch to the end of the old pods")
 	fs.BoolVar(&m.noCompare, "no-compare", false, "do not compare the replies of both servers before the switch")
