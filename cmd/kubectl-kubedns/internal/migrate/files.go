@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,37 +14,29 @@ func (p Plan) Files() (map[string][]byte, error) {
 	o := p.Objects
 	files := map[string][]byte{}
 	var resources []string
-	add := func(name string, objects ...any) error {
+	var failed error
+	add := func(name string, objects ...any) {
 		text, err := documents(objects)
+		failed = errors.Join(failed, err)
 		files[name] = text
 		resources = append(resources, "  - "+name)
-		return err
 	}
 	switch {
 	case p.Images != nil:
-		if err := add("deployment.yaml", o.Deployment); err != nil {
-			return nil, err
-		}
+		add("deployment.yaml", o.Deployment)
 	case !p.Reuses():
-		if err := add("access.yaml", o.Account, o.Role, o.Binding); err != nil {
-			return nil, err
-		}
-		if err := add("configmap.yaml", o.ConfigMap); err != nil {
-			return nil, err
-		}
-		if err := add("deployment.yaml", o.Deployment); err != nil {
-			return nil, err
-		}
+		add("access.yaml", o.Account, o.Role, o.Binding)
+		add("configmap.yaml", o.ConfigMap)
+		add("deployment.yaml", o.Deployment)
 		if o.Budget != nil {
-			if err := add("poddisruptionbudget.yaml", o.Budget); err != nil {
-				return nil, err
-			}
+			add("poddisruptionbudget.yaml", o.Budget)
 		}
 	}
 	if o.Service != nil {
-		if err := add("service.yaml", o.Service); err != nil {
-			return nil, err
-		}
+		add("service.yaml", o.Service)
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	files["kustomization.yaml"] = []byte("# " + p.title() + "\n" +
 		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + strings.Join(resources, "\n") +
