@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,8 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/ask"
-	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/check"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/facts"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/local"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
 	"github.com/kube-dns/kube-dns/internal/explain"
@@ -275,15 +276,8 @@ func zoneOf(ctx context.Context, client *cluster.Client, flag string) string {
 	if flag != "" {
 		return strings.Trim(strings.ToLower(flag), ".")
 	}
-	pods, err := client.Pods(ctx)
-	if err == nil {
-		for i := range pods {
-			if zone := check.ZoneOf(&pods[i].Spec); zone != "" {
-				return zone
-			}
-		}
-	}
-	return "cluster.local"
+	pods, _ := client.Pods(ctx)
+	return cmp.Or(facts.ZoneOf(pods), "cluster.local")
 }
 
 // printWalks prints the walks, and returns errFindings if the name is not found or pods

@@ -43,7 +43,7 @@ func Gather(ctx context.Context, c *cluster.Client, opts check.Options) (*check.
 		g.facts.Pods[i] = check.Pod{Name: pods[i].Name, Object: &pods[i]}
 	}
 	if g.facts.Options.Zone == "" {
-		g.facts.Options.Zone = zoneOf(pods)
+		g.facts.Options.Zone = ZoneOf(pods)
 	}
 	var wait sync.WaitGroup
 	for _, read := range []func(context.Context){
@@ -61,8 +61,8 @@ func Gather(ctx context.Context, c *cluster.Client, opts check.Options) (*check.
 	return g.facts, nil
 }
 
-// zoneOf returns the zone of the first kube-dns pod.
-func zoneOf(pods []corev1.Pod) string {
+// ZoneOf returns the zone of the first kube-dns pod, or "".
+func ZoneOf(pods []corev1.Pod) string {
 	for i := range pods {
 		if zone := check.ZoneOf(&pods[i].Spec); zone != "" {
 			return zone
