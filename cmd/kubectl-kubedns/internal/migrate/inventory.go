@@ -5,7 +5,8 @@
 package migrate
 
 import (
-	"bytes"
+	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ type Inventory struct {
 // Decode reads manifests. Objects of other kinds and namespaces are skipped.
 func Decode(r io.Reader, name, namespace string) (Inventory, error) {
 	inv := Inventory{Namespace: namespace}
-	d := yaml.NewYAMLReader(newReader(r))
+	d := yaml.NewYAMLReader(bufio.NewReader(r))
 	for n := 1; ; n++ {
 		text, err := d.Read()
 		if errors.Is(err, io.EOF) {
@@ -62,7 +63,7 @@ func (inv *Inventory) decode(text []byte) error {
 	switch kind.Kind {
 	case "List", "DeploymentList", "ServiceList", "ConfigMapList":
 		var list struct {
-			Items []rawObject `json:"items"`
+			Items []json.RawMessage `json:"items"`
 		}
 		if err := yaml.Unmarshal(text, &list); err != nil {
 			return err
@@ -80,14 +81,6 @@ func (inv *Inventory) decode(text []byte) error {
 		inv.ConfigMaps, err = decodeInto(inv.ConfigMaps, text, inv.Namespace)
 	}
 	return err
-}
-
-// rawObject keeps the JSON of an item.
-type rawObject []byte
-
-func (o *rawObject) UnmarshalJSON(b []byte) error {
-	*o = bytes.Clone(b)
-	return nil
 }
 
 // decodeInto appends the object in text if it is in the namespace.

@@ -1,9 +1,7 @@
 package migrate
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"regexp"
@@ -15,8 +13,6 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/corefile"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
 )
-
-func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
 
 // corefileOf reads the Corefile of a CoreDNS with what its pod mounts. files are all of
 // them, by their path in the container.
