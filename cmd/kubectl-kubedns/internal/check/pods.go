@@ -119,13 +119,8 @@ func (p *Pod) imageFindings(o *outcome) {
 			o.add(Warning, p.title(), "set the registry in the overlay", "image %q has no registry", c.Image)
 		}
 		if !strings.ContainsAny(name, ":@") {
-			o.add(
-				Warning,
-				p.title(),
-				"set a tag in the overlay",
-				"image %q has no tag: a restart may take another version",
-				c.Image,
-			)
+			o.add(Warning, p.title(), "set a tag in the overlay",
+				"image %q has no tag: a restart may take another version", c.Image)
 		}
 	}
 }

@@ -27,12 +27,8 @@ type Flags struct {
 
 // Bind registers the flags.
 func (f *Flags) Bind(fs *pflag.FlagSet) {
-	fs.StringVar(
-		&f.kubeconfig,
-		"kubeconfig",
-		"",
-		"`file` with the connection to the cluster (default $KUBECONFIG, ~/.kube/config)",
-	)
+	fs.StringVar(&f.kubeconfig, "kubeconfig", "",
+		"`file` with the connection to the cluster (default $KUBECONFIG, ~/.kube/config)")
 	names := clientcmd.RecommendedConfigOverrideFlags("")
 	names.ContextOverrideFlags.Namespace.ShortName = "n"
 	names.ContextOverrideFlags.Namespace.Default = DefaultNamespace

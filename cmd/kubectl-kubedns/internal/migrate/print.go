@@ -16,14 +16,8 @@ func (p Plan) Print(w io.Writer, report bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(
-		w,
-		"from %s (deployment/%s, replicas %d) to %s\n",
-		p.From.Kind,
-		p.From.Deployment.Name,
-		p.From.Replicas(),
-		p.To,
-	)
+	fmt.Fprintf(w, "from %s (deployment/%s, replicas %d) to %s\n", p.From.Kind, p.From.Deployment.Name,
+		p.From.Replicas(), p.To)
 	fmt.Fprintf(w, "zone %s, Service %s at %s\n\n", p.Zone, p.Service.Name, p.Service.Spec.ClusterIP)
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, f := range p.Findings {
