@@ -28,7 +28,7 @@ Debian it is installed if missing: package dnsmasq-base).
 
   DNS_PORT=1053               dnsmasq, for clients (53 in a pod)
   KUBEDNS_PORT=10053          kube-dns
-  HEALTHZ_PORT=8081           kube-dns: /readiness, /healthz, /cache
+  HEALTHZ_PORT=8081           kube-dns: status page, /readiness, /healthz, /cache
   METRICS_PORT=10055          kube-dns: /metrics
   SIDECAR_PORT=10054          sidecar: /healthcheck/kubedns, /healthcheck/dnsmasq, /metrics
 
@@ -260,6 +260,7 @@ Edit, and ask again:
   $manifests/  the cluster, as Kubernetes manifests
   $config/  the ConfigMap: stub domains, upstream name servers
 Look:
+  http://$ip:$healthz_port/                     http://$ip:$sidecar_port/
   http://$ip:$healthz_port/readiness            http://$ip:$healthz_port/cache
   http://$ip:$sidecar_port/healthcheck/kubedns  http://$ip:$sidecar_port/healthcheck/dnsmasq
   http://$ip:$metrics_port/metrics              http://$ip:$sidecar_port/metrics
