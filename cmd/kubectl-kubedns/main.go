@@ -1,5 +1,5 @@
 // Command kubectl-kubedns is a kubectl plugin. It checks and explains the kube-dns of a
-// cluster. It changes the cluster only with "migrate --apply".
+// cluster. It changes nothing without "migrate --apply", or --switch-on of "top" and "tail".
 package main
 
 import (

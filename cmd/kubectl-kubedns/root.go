@@ -38,8 +38,8 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-kubedns",
 		Short: "Check and explain the kube-dns of a cluster",
-		Long: `Check and explain the kube-dns of a cluster. It reads, and changes nothing
-but with migrate --apply.
+		Long: `Check and explain the kube-dns of a cluster. It changes nothing without
+migrate --apply, or --switch-on of top and tail.
 
 The connection flags of kubectl that are not listed below (kubectl options) work too.
 
