@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// verifyTime is how long dnsmasq may take to list new servers.
-	verifyTime = 2 * time.Second
+	// verifyTime is how long dnsmasq may take to list new servers, also without much CPU.
+	verifyTime = 4 * time.Second
 	// verifyPause lies between two queries for the list.
 	verifyPause = 50 * time.Millisecond
 )
