@@ -30,6 +30,6 @@ func Directives() []string {
 	return []string{
 		"metadata", "timeouts", "reload", "bufsize", "bind", "debug", "ready", "health", "pprof", "prometheus",
 		"errors", "log", "dnstap", "dns64", "loadbalance", "unavailable", "stale", "pending", "cache", "rewrite",
-		"template", "hosts", "loop", "forward", "whoami",
+		"template", "hosts", "loop", "clients", "forward", "whoami",
 	}
 }

@@ -14,6 +14,8 @@ const (
 	Unavailable = "unavailable"
 	// Pending counts pending queries, and answers SERVFAIL for those above max_concurrent.
 	Pending = "pending"
+	// Clients bounds the pending queries of each client. Its argument is max_concurrent.
+	Clients = "clients"
 	// Stale marks expired replies of the cache. Its arguments are the TTL by which it
 	// recognizes them, and the TTL that clients get.
 	Stale = "stale"
@@ -89,14 +91,23 @@ func (f Facts) preferUDP(d directive) []edit {
 // takes some 10 KiB, for 5 s if the upstream is silent.
 const maxPending = 1000
 
-// bound counts the pending queries of a forward, and limits them if it has no limit.
+// bound counts the pending queries of a forward, and limits them if it has no limit. Without a
+// limit (max_concurrent 0) a client has none either.
 func bound(text string, b block, d directive) []edit {
 	var edits []edit
-	if !slices.ContainsFunc(b.directives, func(d directive) bool { return d.name() == Pending }) {
-		edits = append(edits, edit{start: d.start(), end: d.start(), with: Pending + "\n" + indentOf(text, d.start())})
-	}
-	if !d.has("max_concurrent") {
+	limit := maxPending
+	if option := d.option("max_concurrent"); len(option) > 1 {
+		limit, _ = strconv.Atoi(option[1].text) // CoreDNS refuses what is no number
+	} else if option == nil {
 		edits = append(edits, addOption(text, d, fmt.Sprintf("max_concurrent %d", maxPending)))
+	}
+	if !slices.ContainsFunc(b.directives, func(d directive) bool { return d.name() == Pending }) {
+		indent := indentOf(text, d.start())
+		with := Pending + "\n" + indent
+		if limit > 0 {
+			with += fmt.Sprintf("%s %d\n%s", Clients, limit, indent)
+		}
+		edits = append(edits, edit{start: d.start(), end: d.start(), with: with})
 	}
 	return edits
 }
@@ -154,7 +165,7 @@ func addStale(text string, b block, f Facts) []edit {
 		return nil
 	}
 	for _, d := range b.directives {
-		if d.name() != "cache" || d.has("serve_stale") {
+		if d.name() != "cache" || d.option("serve_stale") != nil {
 			continue
 		}
 		indent := indentOf(text, d.start())

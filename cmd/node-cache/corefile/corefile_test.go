@@ -89,15 +89,19 @@ func TestForwardWithoutServers(t *testing.T) {
 		},
 		"one of two": {
 			". {\n    forward . /etc/resolv.conf 192.0.2.1\n}\n",
-			". {\n    pending\n    forward .  192.0.2.1 {\n        max_concurrent 1000\n    }\n}\n",
+			". {\n    pending\n    clients 1000\n    forward .  192.0.2.1 {\n        max_concurrent 1000\n    }\n}\n",
 		},
 		"enough": {
 			". {\n    forward . 192.0.2.1\n}\n",
-			". {\n    pending\n    forward . 192.0.2.1 {\n        max_concurrent 1000\n    }\n}\n",
+			". {\n    pending\n    clients 1000\n    forward . 192.0.2.1 {\n        max_concurrent 1000\n    }\n}\n",
 		},
 		"own limit": {
 			". {\n    forward . 192.0.2.1 {\n        max_concurrent 5\n    }\n}\n",
-			". {\n    pending\n    forward . 192.0.2.1 {\n        max_concurrent 5\n    }\n}\n",
+			". {\n    pending\n    clients 5\n    forward . 192.0.2.1 {\n        max_concurrent 5\n    }\n}\n",
+		},
+		"no limit": {
+			". {\n    forward . 192.0.2.1 {\n        max_concurrent 0\n    }\n}\n",
+			". {\n    pending\n    forward . 192.0.2.1 {\n        max_concurrent 0\n    }\n}\n",
 		},
 	}
 	for name, tt := range tests {

@@ -82,7 +82,7 @@ func allowUDP(template string, v Values) (text string, warnings []string) {
 	var edits []edit
 	for _, b := range blocks {
 		for _, d := range b.directives {
-			if d.name() != "forward" || !d.has("force_tcp") || !d.mentions(upstreams) {
+			if d.name() != "forward" || d.option("force_tcp") == nil || !d.mentions(upstreams) {
 				continue
 			}
 			if len(d.body) > 1 {

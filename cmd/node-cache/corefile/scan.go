@@ -84,14 +84,14 @@ func (d directive) name() string { return d.words[0].text }
 func (d directive) line() int    { return d.words[0].line }
 func (d directive) start() int   { return d.words[0].start }
 
-// has reports whether d has an option.
-func (d directive) has(option string) bool {
+// option returns the words of an option, nil: d does not have it.
+func (d directive) option(name string) []token {
 	for _, o := range d.body {
-		if o.name() == option {
-			return true
+		if o.name() == name {
+			return o.words
 		}
 	}
-	return false
+	return nil
 }
 
 // A block is a server block or a snippet.

@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	loops    *prometheus.GaugeVec
 	inflight prometheus.Gauge
+	overload prometheus.Counter
 
 	mu      sync.Mutex
 	loopsOf map[string]*loop // by zone: the last one that set the series
@@ -27,8 +28,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "nodecache_upstream_inflight",
 			Help: "Queries without a reply yet. Cached replies take microseconds, so the others wait for an upstream.",
 		}),
+		overload: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "nodecache_overload_total",
+			Help: "Queries answered with SERVFAIL because their client had too many pending ones.",
+		}),
 	}
-	reg.MustRegister(m.loops, m.inflight)
+	reg.MustRegister(m.loops, m.inflight, m.overload)
 	return m
 }
 

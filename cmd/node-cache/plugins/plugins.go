@@ -4,7 +4,8 @@
 //     ends the process; here the zone answers SERVFAIL.
 //   - reload is accepted and does nothing: node-cache follows its files itself.
 //   - pending counts the queries without a reply yet, and answers SERVFAIL for those above the
-//     max_concurrent of forward.
+//     max_concurrent of forward, or above the part of their client.
+//   - clients lets a client have half of max_concurrent.
 //   - stale marks expired replies of the cache with an Extended DNS Error.
 //   - unavailable answers SERVFAIL, for a zone without usable servers.
 package plugins
@@ -21,6 +22,7 @@ import (
 // Register registers the plugins with CoreDNS. It must be called once in a process.
 func Register(m *Metrics) {
 	plugin.Register("loop", func(c *caddy.Controller) error { return setupLoop(c, m) })
+	plugin.Register("clients", func(c *caddy.Controller) error { return setupClients(c, m) })
 	plugin.Register("pending", func(c *caddy.Controller) error { return setupPending(c, m) })
 	plugin.Register("reload", setupReload)
 	plugin.Register("stale", setupStale)
