@@ -81,7 +81,7 @@ type agent struct {
 	draining <-chan struct{}
 	server   *server
 	watch    *watch
-	faults   faults
+	faults   sources.Faults
 	linkErr  error         // of the start
 	tookOver chan struct{} // is closed when new queries arrive here
 }

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,7 +48,7 @@ func (a *agent) keep(ctx context.Context, drained <-chan struct{}) {
 // linkChecked counts and logs an error of link and addresses.
 func (a *agent) linkChecked(err error) {
 	a.count(err)
-	if a.faults.news("link", err) {
+	if a.faults.News("link", err) {
 		a.Log.Error("cannot make the link or its addresses", "err", err)
 	}
 }
@@ -57,7 +56,7 @@ func (a *agent) linkChecked(err error) {
 // rulesChecked counts and logs an error of the rules.
 func (a *agent) rulesChecked(err error) {
 	a.count(err)
-	if a.faults.news("rules", err) {
+	if a.faults.News("rules", err) {
 		a.Log.Error("Error checking/adding iptables rule", "err", err)
 	}
 }
@@ -85,7 +84,7 @@ func (a *agent) renew(ctx context.Context) {
 		err = a.Network.Serve()
 	}
 	a.count(err)
-	if a.faults.news("serve", err) {
+	if a.faults.News("serve", err) {
 		a.Metrics.fallback.WithLabelValues(noRules).Inc()
 		a.Log.Error("Error checking/adding iptables rule", "err", err)
 	}
@@ -115,31 +114,7 @@ func (a *agent) withdraw() {
 	}
 	err := a.Network.Withdraw()
 	a.count(err)
-	if a.faults.news("withdraw", err) {
+	if a.faults.News("withdraw", err) {
 		a.Log.Error("cannot remove the rules", "err", err)
 	}
-}
-
-// faults are the last errors, so that each is logged once.
-type faults struct {
-	mu   sync.Mutex
-	last map[string]string
-}
-
-// news reports whether err is another one than the last of this kind. nil is no news.
-func (f *faults) news(kind string, err error) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err == nil {
-		delete(f.last, kind)
-		return false
-	}
-	if f.last[kind] == err.Error() {
-		return false
-	}
-	if f.last == nil {
-		f.last = make(map[string]string)
-	}
-	f.last[kind] = err.Error()
-	return true
 }

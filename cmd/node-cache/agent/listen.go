@@ -42,7 +42,7 @@ func (a *agent) serveHealth(ctx context.Context) error {
 		if err == nil {
 			return a.serveHTTP(ctx, ln, mux)
 		}
-		if a.faults.news("health", err) {
+		if a.faults.News("health", err) {
 			a.Log.Error("cannot listen for health, trying again", "flag", "-health-listen-address", "err", err)
 		}
 		if !pause.For(ctx, time.Second) {

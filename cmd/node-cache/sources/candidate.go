@@ -31,14 +31,13 @@ func (s *Sources) optional(err error) bool {
 // candidate makes the Corefile from what the files have now.
 func (s *Sources) candidate() Candidate {
 	template, err := os.ReadFile(s.opts.Config.Base)
-	switch {
-	case err == nil && (s.base == "" || strings.TrimSpace(string(template)) != ""):
-		s.base = string(template)
-		s.log.good("base")
-	case err == nil: // an editor truncated it and has not written it yet
-	case s.log.changed("base", err):
+	if s.faults.News("base", err) {
 		s.opts.Failed()
 		s.opts.Log.Error("Failed to read the base Corefile: the Corefile is loaded as it is", "err", err)
+	}
+	// An editor may have truncated it and not written it yet.
+	if err == nil && (s.base == "" || strings.TrimSpace(string(template)) != "") {
+		s.base = string(template)
 	}
 	if s.base == "" {
 		return s.found()
@@ -59,10 +58,7 @@ func (s *Sources) candidate() Candidate {
 // found returns the Corefile that somebody else wrote.
 func (s *Sources) found() Candidate {
 	text, err := os.ReadFile(s.opts.Config.Corefile)
-	switch {
-	case err == nil:
-		s.log.good("corefile")
-	case s.log.changed("corefile", err):
+	if s.faults.News("corefile", err) {
 		s.opts.Failed()
 		s.opts.Log.Error("cannot read the Corefile", "err", err)
 	}
@@ -90,7 +86,7 @@ func (s *Sources) adapt(text string) string {
 
 // warn logs a warning once.
 func (s *Sources) warn(warning string) {
-	if s.log.changed(warning, errors.New(warning)) {
+	if s.faults.News(warning, errors.New(warning)) {
 		s.opts.Log.Warn("found a fault in the configuration", "warning", warning)
 	}
 }

@@ -49,10 +49,10 @@ type Candidate struct {
 
 // Sources follow everything that a Corefile is made of.
 type Sources struct {
-	opts  Options
-	maps  chan config.Update
-	hosts *hosts
-	log   *changes
+	opts   Options
+	maps   chan config.Update
+	hosts  *hosts
+	faults Faults
 
 	kubeDNS config.Config // the last valid one
 	base    string        // the last template that could be read
@@ -63,7 +63,6 @@ func New(opts Options) *Sources {
 	opts.Period = cmp.Or(opts.Period, usualPeriod)
 	return &Sources{
 		opts: opts, maps: make(chan config.Update), hosts: newHosts(opts.ClusterUpstream),
-		log: &changes{log: opts.Log, last: map[string]string{}},
 	}
 }
 
@@ -119,14 +118,14 @@ func (s *Sources) follow(ctx context.Context, apply func(Candidate) error) error
 func (s *Sources) useMap(u config.Update) {
 	if u.Err == nil {
 		s.kubeDNS = u.Config
-		s.log.good("map")
+		s.faults.News("map", nil)
 		s.hosts.want(stubHosts(u.Config))
 		return
 	}
 	if s.optional(u.Err) {
 		return
 	}
-	if s.log.changed("map", u.Err) {
+	if s.faults.News("map", u.Err) {
 		s.opts.Failed()
 		s.opts.Log.Error("Invalid config: the stub domains and upstream nameservers stay as they are", "err", u.Err)
 	}
