@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"strings"
 
@@ -103,11 +102,7 @@ func check(f *options.Flags, stdout io.Writer) error {
 // linkName is the name of the link. While an agent of another kind serves it is a name of
 // our own: that agent removes its link at its end.
 func linkName(opts options.Options, peer *handover.Peer, log *slog.Logger) string {
-	addrs := make([]netip.AddrPort, len(opts.Net.LocalIPs))
-	for i, addr := range opts.Net.LocalIPs {
-		addrs[i] = netip.AddrPortFrom(addr, opts.Listen.DNSPort)
-	}
-	if peer.HasPredecessor() || !handover.Taken(addrs) {
+	if peer.HasPredecessor() || !handover.Taken(opts.Addrs()) {
 		return opts.Net.Interface
 	}
 	const longest = 15 // IFNAMSIZ, less the final zero

@@ -100,7 +100,7 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
 	a.draining = draining
 	a.findUpstream()
-	a.watch = newWatch(a.addrs(), a.Metrics)
+	a.watch = newWatch(a.opts.Addrs(), a.Metrics)
 	a.server = &server{
 		opts: coredns.Options{Path: opts.Config.Corefile, Port: opts.Listen.DNSPort, Quiet: opts.Quiet},
 		emergency: func(reason string) string {
@@ -167,15 +167,6 @@ func (a *agent) values() corefile.Values {
 	}
 }
 
-// addrs returns where we serve.
-func (a *agent) addrs() []netip.AddrPort {
-	addrs := make([]netip.AddrPort, len(a.opts.Net.LocalIPs))
-	for i, addr := range a.opts.Net.LocalIPs {
-		addrs[i] = netip.AddrPortFrom(addr, a.opts.Listen.DNSPort)
-	}
-	return addrs
-}
-
 // configure follows the configuration until ctx is done.
 func (a *agent) configure(ctx context.Context) error {
 	o := sources.Options{
@@ -205,15 +196,16 @@ func (a *agent) configure(ctx context.Context) error {
 
 // explain adds the flags and the remedy to an error that ends the start.
 func (a *agent) explain(err error) error {
+	localIPs := corefile.Join(a.opts.Net.LocalIPs, ",")
 	switch {
 	case err == nil:
 		return nil
 	case strings.Contains(err.Error(), syscall.EADDRNOTAVAIL.Error()) && a.linkErr != nil:
 		return a.linkErr // the addresses are missing
 	case strings.Contains(err.Error(), syscall.EADDRNOTAVAIL.Error()):
-		return fmt.Errorf("-localip=%s: %w: no link of this node has the address", a.localIPs(), err)
+		return fmt.Errorf("-localip=%s: %w: no link of this node has the address", localIPs, err)
 	case isTaken(err):
-		setting := fmt.Sprintf("-localip=%s -dns.port=%d", a.localIPs(), a.opts.Listen.DNSPort)
+		setting := fmt.Sprintf("-localip=%s -dns.port=%d", localIPs, a.opts.Listen.DNSPort)
 		if !strings.Contains(err.Error(), fmt.Sprintf(":%d: ", a.opts.Listen.DNSPort)) {
 			setting = "health of the Corefile and -health-port"
 		}
@@ -223,14 +215,6 @@ func (a *agent) explain(err error) error {
 		return fmt.Errorf("-dns.port=%d: %w: give the container the capability NET_BIND_SERVICE", a.opts.Listen.DNSPort, err)
 	}
 	return err
-}
-
-func (a *agent) localIPs() string {
-	texts := make([]string, len(a.opts.Net.LocalIPs))
-	for i, addr := range a.opts.Net.LocalIPs {
-		texts[i] = addr.String()
-	}
-	return strings.Join(texts, ",")
 }
 
 // serve waits for CoreDNS, takes over from another agent, and keeps rules, link and
@@ -276,7 +260,7 @@ func (a *agent) takeOver() error {
 		return nil
 	}
 	// In the network of a pod no link has the addresses, and no other agent shares them.
-	local := slices.DeleteFunc(a.addrs(), func(addr netip.AddrPort) bool { return !isLocal(addr.Addr()) })
+	local := slices.DeleteFunc(a.opts.Addrs(), func(addr netip.AddrPort) bool { return !isLocal(addr.Addr()) })
 	err := errors.Join(a.Handover.Steer(local), a.Handover.Serving(a.opts.Net.Interface))
 	switch {
 	case err != nil:
@@ -339,7 +323,7 @@ func (a *agent) shared() bool {
 	if a.Handover == nil || a.OwnLink {
 		return false
 	}
-	shared, err := a.Handover.Shared(a.addrs())
+	shared, err := a.Handover.Shared(a.opts.Addrs())
 	if err != nil {
 		a.Log.Warn("cannot find other programs at our addresses", "err", err)
 	}

@@ -9,5 +9,6 @@ import (
 // runs until there is one that CoreDNS accepts.
 func Emergency(v Values, healthPort uint16, reason string) string {
 	return fmt.Sprintf(".:%d {\n    errors\n    bind %s\n    prometheus %s\n    health %s\n    %s\n}\n",
-		v.DNSPort, joined(v.LocalIPs), v.Prometheus, netip.AddrPortFrom(v.LocalIPs[0], healthPort), unavailable(reason, ""))
+		v.DNSPort, Join(v.LocalIPs, " "), v.Prometheus, netip.AddrPortFrom(v.LocalIPs[0], healthPort),
+		unavailable(reason, ""))
 }

@@ -54,12 +54,12 @@ func Render(template string, v Values) (text string, warnings []string) {
 		first = "[" + first + "]"
 	}
 	text = localPort.ReplaceAllString(text, first+":$1")
-	replace := []string{localDNS, joined(v.LocalIPs), prometheus, v.Prometheus, upstreams, resolvConf}
+	replace := []string{localDNS, Join(v.LocalIPs, " "), prometheus, v.Prometheus, upstreams, resolvConf}
 	if len(v.Upstreams) > 0 {
 		replace[5] = servers(v.Upstreams)
 	}
 	if len(v.ClusterUpstream) > 0 {
-		replace = append(replace, clusterDNS, joined(v.ClusterUpstream))
+		replace = append(replace, clusterDNS, Join(v.ClusterUpstream, " "))
 		text = clusterPort.ReplaceAllStringFunc(text, func(word string) string {
 			return withPort(v.ClusterUpstream, word[len(clusterDNS):])
 		})
@@ -117,7 +117,7 @@ func stubBlocks(base string, v Values) (text string, warnings []string) {
 			stub.Servers = stub.Servers[:maxUpstreams]
 		}
 		fmt.Fprintf(&out, "%s:%d {\n    errors\n    cache 30\n    bind %s\n%s%s}\n",
-			stub.Domain, v.DNSPort, joined(v.LocalIPs), counted(blocks), target(stub))
+			stub.Domain, v.DNSPort, Join(v.LocalIPs, " "), counted(blocks), target(stub))
 	}
 	return out.String(), warnings
 }
@@ -186,12 +186,13 @@ func cutPort(key string) (zone, port string, ok bool) {
 	return key[:i], key[i+1:], true
 }
 
-func joined(addrs []netip.Addr) string {
+// Join returns addresses with a separator between them.
+func Join[A fmt.Stringer](addrs []A, separator string) string {
 	texts := make([]string, len(addrs))
 	for i, a := range addrs {
 		texts[i] = a.String()
 	}
-	return strings.Join(texts, " ")
+	return strings.Join(texts, separator)
 }
 
 // withPort returns addresses with a port, which has a colon before it.

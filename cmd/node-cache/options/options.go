@@ -18,6 +18,15 @@ type Options struct {
 	Quiet    bool
 }
 
+// Addrs returns where DNS is served.
+func (o Options) Addrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(o.Net.LocalIPs))
+	for i, addr := range o.Net.LocalIPs {
+		addrs[i] = netip.AddrPortFrom(addr, o.Listen.DNSPort)
+	}
+	return addrs
+}
+
 // Net is what the agent does to the network of its node.
 type Net struct {
 	LocalIPs       []netip.Addr // at least one, without duplicates

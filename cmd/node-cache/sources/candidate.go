@@ -50,7 +50,7 @@ func (s *Sources) candidate() Candidate {
 		s.warn(w)
 	}
 	c := Candidate{Made: true, Text: s.adapt(text), Bare: s.adapt(bare), Stubs: len(values.Stubs)}
-	c.Servers = addrList(values.Upstreams)
+	c.Servers = corefile.Join(values.Upstreams, " ")
 	c.Imports = imports(s.opts.Config.Corefile, c.Text)
 	return c
 }
@@ -131,12 +131,4 @@ func upstreams(cfg config.Config) []netip.AddrPort {
 		addrs[i] = u.AddrPort
 	}
 	return addrs
-}
-
-func addrList(addrs []netip.AddrPort) string {
-	texts := make([]string, len(addrs))
-	for i, a := range addrs {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, " ")
 }
