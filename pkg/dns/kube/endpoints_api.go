@@ -20,10 +20,12 @@ type endpointsAPI struct {
 func (c *Client) endpointsAPIs(v serverVersion) []*endpointsAPI {
 	// There are slices of no Service.
 	owned := listwatch.Selector{Labels: "kubernetes.io/service-name,kubernetes.io/service-name!="}
-	apis := []*endpointsAPI{{"endpointslices.discovery.k8s.io/v1", c.endpointSlices(), owned, new(listwatch.Position)}}
+	slices := func(version string) *endpointsAPI {
+		return &endpointsAPI{"endpointslices." + version, c.endpointSlices(version), owned, new(listwatch.Position)}
+	}
+	apis := []*endpointsAPI{slices("discovery.k8s.io/v1")}
 	if v.atLeast(19) && !v.atLeast(25) {
-		apis = append(apis, &endpointsAPI{"endpointslices.discovery.k8s.io/v1beta1", c.betaEndpointSlices(), owned,
-			new(listwatch.Position)})
+		apis = append(apis, slices("discovery.k8s.io/v1beta1"))
 	}
 	return append(apis, &endpointsAPI{"endpoints/v1", c.endpoints(), listwatch.Selector{}, new(listwatch.Position)})
 }

@@ -36,7 +36,7 @@ func (c *Client) ListAll(ctx context.Context, kind string) (int, error) {
 		items, _, err := c.services().List(ctx)
 		return len(items), err
 	}
-	r := c.endpointSlices()
+	r := c.endpointSlices("discovery.k8s.io/v1")
 	if kind == "Endpoints" {
 		r = c.endpoints()
 	}
@@ -54,7 +54,7 @@ func (c *Client) DecodeService(data []byte) (kubedns.Service, error) {
 func (c *Client) DecodeEndpoints(data []byte, slice bool) (kubedns.Endpoints, error) {
 	r := c.endpoints()
 	if slice {
-		r = c.endpointSlices()
+		r = c.endpointSlices("discovery.k8s.io/v1")
 	}
 	e, _, err := r.Decode(listwatch.Raw{Data: data})
 	return e, err
@@ -72,9 +72,9 @@ func NewSliceReader(beta bool, in io.Reader) (*SliceReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := c.endpointSlices()
+	r := c.endpointSlices("discovery.k8s.io/v1")
 	if beta {
-		r = c.betaEndpointSlices()
+		r = c.endpointSlices("discovery.k8s.io/v1beta1")
 	}
 	return &SliceReader{events: listwatch.NewReader(in, r.Kind), decode: r.Decode}, nil
 }

@@ -34,18 +34,10 @@ func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
 		}))
 }
 
-func (c *Client) endpointSlices() listwatch.Resource[kubedns.Endpoints] {
-	return c.slicesOf("discovery.k8s.io/v1")
-}
-
-func (c *Client) betaEndpointSlices() listwatch.Resource[kubedns.Endpoints] {
-	return c.slicesOf("discovery.k8s.io/v1beta1")
-}
-
-// slicesOf decodes both versions as v1: the fields that are read are the same.
+// endpointSlices decodes both versions as v1: the fields that are read are the same.
 // A slice of a Service is kept also when its addresses are FQDNs: by its metadata it
 // cannot be distinguished from one that was missed (see auditor).
-func (c *Client) slicesOf(apiVersion string) listwatch.Resource[kubedns.Endpoints] {
+func (c *Client) endpointSlices(apiVersion string) listwatch.Resource[kubedns.Endpoints] {
 	return c.endpointsResource("endpointslices", typeOf(apiVersion, "EndpointSlice"),
 		listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 			e, _ := convert.Slice(s)
