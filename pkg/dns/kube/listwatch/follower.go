@@ -218,7 +218,7 @@ func (f *Follower[T]) list(ctx context.Context) (*watcher, error) {
 	if f.Streaming.IsOn() {
 		items, version, w, err = stream(ctx, f.Resource)
 		// Pages are also a way around a server that fails again and again.
-		if err != nil && !f.Streaming.tryPages(f.Resource.Name, err) && (f.failures < 3 || !isAnswer(err)) {
+		if err != nil && !f.Streaming.tryPages(f.Resource.Name, err) && (f.failures < 3 || answerReason(err) == "") {
 			return nil, err
 		}
 	}

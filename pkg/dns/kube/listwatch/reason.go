@@ -217,9 +217,6 @@ func networkReason(err error) Reason {
 // it was asked about. Servers up to 1.17 use either of the two reasons.
 func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
-// isAnswer reports whether the server was reached.
-func isAnswer(err error) bool { return answerReason(err) != "" }
-
 // isAboutRequest reports whether the server read the request and refused its
 // content, not the client or its rate.
 func isAboutRequest(err error) bool {
@@ -229,5 +226,3 @@ func isAboutRequest(err error) bool {
 	}
 	return true
 }
-
-func isServerError(err error) bool { return answerReason(err) == ServerError }

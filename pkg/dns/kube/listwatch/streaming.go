@@ -65,7 +65,7 @@ func (s *Streaming) tryPages(resource string, err error) bool {
 	case errors.Is(err, errStreamSilent):
 		s.pause(resource, "silent", err)
 		return true
-	case isAboutRequest(err) && !isServerError(err) && !expired(err):
+	case isAboutRequest(err) && answerReason(err) != ServerError && !expired(err):
 		s.pause(resource, "refused", err)
 		return true
 	default:
