@@ -134,12 +134,17 @@ func (r Record) matches(got dns.RR) bool {
 }
 
 func (r Record) parse(rdata string) (dns.RR, error) {
-	if strings.ContainsAny(rdata, "\n\r$") {
-		return nil, fmt.Errorf("rdata %q is more than one line", rdata)
+	return parseRR(fmt.Sprintf("%s 0 %s %s %s", dns.Fqdn(r.Owner), r.class(), r.Type, rdata))
+}
+
+// parseRR reads one line of a zone file.
+func parseRR(line string) (dns.RR, error) {
+	if strings.ContainsAny(line, "\n\r$") {
+		return nil, fmt.Errorf("%q is more than one line", line)
 	}
-	rr, err := dns.NewRR(fmt.Sprintf("%s 0 %s %s %s", dns.Fqdn(r.Owner), r.class(), r.Type, rdata))
+	rr, err := dns.NewRR(line)
 	if err == nil && rr == nil {
-		err = fmt.Errorf("%q is no record", rdata)
+		err = fmt.Errorf("%q is no record", line)
 	}
 	return rr, err
 }

@@ -3,7 +3,6 @@ package conformance
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -124,13 +123,7 @@ func parseZone(data ResolverData) (*zone, error) {
 		truncate: nameSet(data.Truncate),
 	}
 	for _, line := range data.Records {
-		if strings.ContainsAny(line, "\n\r$") {
-			return nil, fmt.Errorf("resolver record %q is more than one line", line)
-		}
-		rr, err := dns.NewRR(line)
-		if err == nil && rr == nil {
-			err = errors.New("it is empty")
-		}
+		rr, err := parseRR(line)
 		if err != nil {
 			return nil, fmt.Errorf("resolver record %q: %w", line, err)
 		}
