@@ -86,7 +86,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	askOnce(t, server)
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
-	(&status{zone: zone}).registerReady(rec)
+	(&status{zone: zone}).registerReady(t.Context(), rec)
 	if err := (&status{zone: zone}).warnOfSlowSync(done, time.Hour, rec); err != nil {
 		t.Fatal(err)
 	}

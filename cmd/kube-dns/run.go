@@ -103,7 +103,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		queries: p.queries, serving: p.server.Alive, history: newHistory(p.registry),
 		version: cli.Version(), start: time.Now(), log: log,
 	}
-	p.status.registerReady(p.registry)
+	p.status.registerReady(ctx, p.registry)
 	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)
 	return p, err
 }

@@ -60,11 +60,11 @@ func (s *status) readiness(context.Context) (string, error) {
 }
 
 // registerReady registers the gauge that agrees with /readiness.
-func (s *status) registerReady(reg prometheus.Registerer) {
+func (s *status) registerReady(ctx context.Context, reg prometheus.Registerer) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "kubedns_ready", Help: "1 while /readiness returns 200: clients may send queries.",
 	}, func() float64 {
-		if _, err := s.ready(context.Background()); err != nil {
+		if _, err := s.ready(ctx); err != nil {
 			return 0
 		}
 		return 1
