@@ -2,8 +2,10 @@ package kube
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/pause"
@@ -20,14 +22,27 @@ const (
 	betterTime      = 5 * time.Minute
 )
 
-// followEndpoints follows endpoints, of the first API that works. It steps down to the next
-// one only before one was listed, and steps up as soon as a better one can be listed.
+// An endpointsSource follows endpoints, of the best API that can be read.
+type endpointsSource struct {
+	client    *Client
+	version   func() serverVersion
+	to        chan<- delta[kubedns.Endpoints]
+	tracker   *tracker
+	streaming *listwatch.Streaming
+	log       *slog.Logger
+	metrics   *Metrics
+	// api is what endpoints are read from. Set before its follower starts.
+	api atomic.Pointer[endpointsAPI]
+}
+
+// run follows the first API that works. It steps down to the next one
+// only before one was listed, and steps up as soon as a better one can be listed.
 // The other API is listed completely before it replaces anything.
-func (s *Source) followEndpoints(ctx context.Context) {
+func (s *endpointsSource) run(ctx context.Context) {
 	var backoff listwatch.Backoff
 	var logged bool
 	for at := 0; ctx.Err() == nil; {
-		apis := s.client.endpointsAPIs(s.serverVersion())
+		apis := s.client.endpointsAPIs(s.version())
 		last := len(apis) - 1
 		at = min(at, last)
 		err := s.followFrom(ctx, apis, at)
@@ -52,13 +67,13 @@ func (s *Source) followEndpoints(ctx context.Context) {
 
 // followFrom follows one API after the other, each better than the last one. It
 // returns an error when the first one is refused and was never listed.
-func (s *Source) followFrom(ctx context.Context, apis []*endpointsAPI, at int) error {
+func (s *endpointsSource) followFrom(ctx context.Context, apis []*endpointsAPI, at int) error {
 	var start *found // nil: list first
 	for {
 		api := apis[at]
-		s.endpointsAPI.Store(api)
+		s.api.Store(api)
 		s.metrics.setFallback(at == len(apis)-1)
-		f := s.endpointsFollower(api)
+		f := s.follower(api)
 		if start != nil {
 			f.Start(ctx, start.items, start.version)
 		}
@@ -83,7 +98,7 @@ type found struct {
 
 // followUntilBetter runs f until ctx is done, or until one of the better APIs was
 // listed.
-func (s *Source) followUntilBetter(
+func (s *endpointsSource) followUntilBetter(
 	ctx context.Context, f *listwatch.Follower[kubedns.Endpoints], better []*endpointsAPI,
 ) (next *found, err error) {
 	if len(better) == 0 {
@@ -105,7 +120,7 @@ func (s *Source) followUntilBetter(
 
 // findBetter lists one of the APIs, the best first, as soon as one can be listed.
 // It returns nil when ctx is done before.
-func (s *Source) findBetter(ctx context.Context, apis []*endpointsAPI) *found {
+func (s *endpointsSource) findBetter(ctx context.Context, apis []*endpointsAPI) *found {
 	for wait := firstBetterTime; pause.For(ctx, wait/2+rand.N(wait/2)); wait = betterTime {
 		for _, api := range apis {
 			if _, err := api.resource.NewestVersion(ctx); err != nil {
@@ -124,7 +139,7 @@ func (s *Source) findBetter(ctx context.Context, apis []*endpointsAPI) *found {
 	return nil
 }
 
-func (s *Source) logFallback(err error) {
+func (s *endpointsSource) logFallback(err error) {
 	if listwatch.ReasonOf(err) == listwatch.Forbidden {
 		s.log.Warn("not allowed to read EndpointSlices: reading Endpoints, up to 1000 addresses of one IP family each, "+
 			"until slices can be read",
@@ -134,10 +149,10 @@ func (s *Source) logFallback(err error) {
 	s.log.Info("the API server has no EndpointSlices: reading Endpoints until it has", "err", err)
 }
 
-func (s *Source) endpointsFollower(api *endpointsAPI) *listwatch.Follower[kubedns.Endpoints] {
+func (s *endpointsSource) follower(api *endpointsAPI) *listwatch.Follower[kubedns.Endpoints] {
 	return &listwatch.Follower[kubedns.Endpoints]{
 		Resource: api.resource,
-		Sink:     queue[kubedns.Endpoints]{to: s.inbox.endpoints, from: api.name},
+		Sink:     queue[kubedns.Endpoints]{to: s.to, from: api.name},
 		Observer: s.tracker.of(roleEndpoints, api.resource.Name), Log: s.log,
 		Streaming: s.streaming, Position: api.at, Refusable: true,
 	}

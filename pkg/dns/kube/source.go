@@ -36,10 +36,9 @@ type Source struct {
 	tracker   *tracker
 	streaming *listwatch.Streaming
 	inbox     *inbox
+	endpoints *endpointsSource
 	// servicesAt is how far the follower of Services is.
 	servicesAt *listwatch.Position
-	// endpointsAPI is what endpoints are read from. Set before its follower starts.
-	endpointsAPI atomic.Pointer[endpointsAPI]
 	// version is that of the API server; nil before it was asked for.
 	version atomic.Pointer[serverVersion]
 }
@@ -53,7 +52,7 @@ func NewSource(opts SourceOptions) *Source {
 	if metrics == nil {
 		metrics = NewMetrics(nil)
 	}
-	return &Source{
+	s := &Source{
 		client: opts.Client, log: log, metrics: metrics, tracker: newTracker(log, metrics),
 		inbox: newInbox(), servicesAt: new(listwatch.Position),
 		streaming: &listwatch.Streaming{Paused: func(resource, class string, err error) {
@@ -62,6 +61,11 @@ func NewSource(opts SourceOptions) *Source {
 				"resource", resource, "class", class, "err", err)
 		}},
 	}
+	s.endpoints = &endpointsSource{
+		client: s.client, version: s.serverVersion, to: s.inbox.endpoints, tracker: s.tracker,
+		streaming: s.streaming, log: log, metrics: metrics,
+	}
+	return s
 }
 
 // Status returns the state of the source. It may be called at any time.
@@ -113,7 +117,7 @@ func (s *Source) auditKinds() []auditKind {
 	kinds := []auditKind{{
 		name: "services", role: roleServices, at: s.servicesAt, list: s.client.services(), held: zone.ServiceVersions,
 	}}
-	if api := s.endpointsAPI.Load(); api != nil {
+	if api := s.endpoints.api.Load(); api != nil {
 		kinds = append(kinds, auditKind{
 			name: api.resource.Name, role: roleEndpoints, at: api.at, api: api.name,
 			list: api.resource.Where(api.all), held: zone.EndpointsVersions,
@@ -135,7 +139,7 @@ func (s *Source) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-s.inbox.servicesKnown:
-			s.followEndpoints(ctx)
+			s.endpoints.run(ctx)
 		}
 	})
 	resource := s.client.services()
