@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-
-	"github.com/kube-dns/kube-dns/internal/rcode"
 )
 
 // records returns all lists of records.
@@ -61,15 +59,18 @@ func (e Expect) checkRcode(got int) string {
 	if slices.Contains(want, got) {
 		return ""
 	}
-	return fmt.Sprintf("rcode: got %s, want %s", rcode.Text(got), e.Rcode)
+	return fmt.Sprintf("rcode: got %s, want %s", rcodeName(got), e.Rcode)
 }
+
+// rcodeBadVers is the name of code 16 in RFC 6891. The library names it BADSIG.
+const rcodeBadVers = "BADVERS"
 
 // rcodes reads names of rcodes joined by |.
 func rcodes(text string) ([]int, error) {
 	var list []int
 	for name := range strings.SplitSeq(text, "|") {
 		code, ok := dns.StringToRcode[name]
-		if name == "BADVERS" { // code 16 in RFC 6891, which the library names BADSIG
+		if name == rcodeBadVers {
 			code, ok = dns.RcodeBadVers, true
 		}
 		if !ok {
@@ -78,6 +79,13 @@ func rcodes(text string) ([]int, error) {
 		list = append(list, code)
 	}
 	return list, nil
+}
+
+func rcodeName(code int) string {
+	if code == dns.RcodeBadVers {
+		return rcodeBadVers
+	}
+	return cmp.Or(dns.RcodeToString[code], fmt.Sprint(code))
 }
 
 func (e Expect) checkFlags(m *dns.Msg) []string {
