@@ -21,50 +21,17 @@ import (
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/coredns"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/handover"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/sources"
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-// A Network is the link with our addresses, and the packet rules.
-type Network interface {
-	// EnsureAddresses makes the link and the addresses that are missing.
-	EnsureAddresses() (changed []string, err error)
-	// Serve puts the rules in place for the next seconds. It is called each second.
-	Serve() error
-	// Withdraw removes the rules: pods reach kube-dns again.
-	Withdraw() error
-	// Run puts back link, addresses and rules when they are gone, until ctx is done. It
-	// passes the result of each check, and nil when it had no error.
-	Run(ctx context.Context, link, rules func(error)) error
-	// Close is Withdraw. It then removes link and addresses, less what is left.
-	Close(leave hostnet.Leave) error
-}
-
-// A Handover is the change from one agent to the next.
-type Handover interface {
-	// Steer sends all new packets and connections for addrs to our sockets.
-	Steer(addrs []netip.AddrPort) error
-	// Shared reports whether another process, of whatever kind, serves at addrs too.
-	Shared(addrs []netip.AddrPort) (bool, error)
-	// HasPredecessor reports whether another agent of ours serves.
-	HasPredecessor() bool
-	// Serving informs a predecessor that we serve, with addresses on link.
-	Serving(link string) error
-	// AwaitSuccessor waits for a successor that has started and does not serve yet, until
-	// ctx is done.
-	AwaitSuccessor(ctx context.Context)
-	// Run waits for a successor until ctx is done.
-	Run(ctx context.Context) error
-	// Succeeded reports whether a successor serves, and its link.
-	Succeeded() (link string, ok bool)
-}
-
-// Parts are what an agent is made of. A nil Network or Handover is not used.
+// Parts are what an agent is made of.
 type Parts struct {
-	Network  Network
-	Handover Handover
+	Network  *hostnet.Network
+	Handover *handover.Peer // nil: it takes over from no other agent
 	Log      *slog.Logger
 	Version  string
 	Metrics  *Metrics
@@ -110,7 +77,8 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 		started:  make(chan struct{}), failed: a.Metrics.configFailed, log: a.Log,
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	a.ensureAddresses()
+	_, a.linkErr = a.Network.EnsureAddresses()
+	a.linkChecked(a.linkErr)
 	if a.opts.Listen.Metrics != "" {
 		group.Go(func() error { return a.serveMetrics(ctx) })
 	}
@@ -272,15 +240,6 @@ func (a *agent) takeOver() error {
 	return err
 }
 
-// ensureAddresses makes what is missing of link and addresses.
-func (a *agent) ensureAddresses() {
-	if a.Network == nil {
-		return
-	}
-	_, a.linkErr = a.Network.EnsureAddresses()
-	a.linkChecked(a.linkErr)
-}
-
 // drainTime is how long queries that have arrived are still answered at the end, when new
 // ones go elsewhere. It is long for a node that is overloaded.
 const drainTime = 500 * time.Millisecond
@@ -295,13 +254,9 @@ func (a *agent) close(ctx context.Context) error {
 	a.Log.Info("Tearing down")
 	signal.Reset(os.Interrupt, syscall.SIGTERM) // one more ends the process at once
 	var errs []error
-	network := a.Network
-	if a.opts.Net.SkipTeardown {
-		network = nil
-	}
 	link, succeeded := a.succeeded()
-	if network != nil && !succeeded { // else the rules are those of the successor
-		errs = append(errs, network.Withdraw())
+	if !a.opts.Net.SkipTeardown && !succeeded { // else the rules are those of the successor
+		errs = append(errs, a.Network.Withdraw())
 	}
 	if a.opts.PIDFile != "" {
 		_ = os.Remove(a.opts.PIDFile) // it may never have been written
@@ -311,9 +266,9 @@ func (a *agent) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
 	errs = append(errs, a.server.stop(ctx))
-	if network != nil {
+	if !a.opts.Net.SkipTeardown {
 		leave := hostnet.Leave{Link: shared || succeeded && link == a.opts.Net.Interface, Rules: succeeded}
-		errs = append(errs, network.Close(leave))
+		errs = append(errs, a.Network.Close(leave))
 	}
 	return errors.Join(errs...)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kube-dns/kube-dns/cmd/node-cache/agent"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
@@ -105,6 +106,7 @@ func newNode(t *testing.T) *node {
 	}
 	n.parts = agent.Parts{
 		Log: slog.New(slog.NewTextHandler(n.log, nil)), Version: "v1", Metrics: agent.NewMetrics(n.registry),
+		Network:  hostnet.New(hostnet.Config{Rules: options.RulesNone}),
 		Gatherer: n.registry, Period: 20 * time.Millisecond,
 	}
 	return n

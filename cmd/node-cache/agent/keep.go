@@ -16,9 +16,7 @@ const renewal = time.Second
 func (a *agent) keepNetwork(ctx context.Context) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group
-	if a.Network != nil {
-		group.Go(func() error { return a.Network.Run(ctx, a.linkChecked, a.rulesChecked) })
-	}
+	group.Go(func() error { return a.Network.Run(ctx, a.linkChecked, a.rulesChecked) })
 	return func() error {
 		cancel()
 		return group.Wait()
@@ -79,10 +77,7 @@ func (a *agent) renew(ctx context.Context) {
 		a.withdraw()
 		return
 	}
-	var err error
-	if a.Network != nil {
-		err = a.Network.Serve()
-	}
+	err := a.Network.Serve()
 	a.count(err)
 	if a.faults.News("serve", err) {
 		a.Metrics.fallback.WithLabelValues(noRules).Inc()
@@ -109,9 +104,6 @@ func (a *agent) fallBack() {
 }
 
 func (a *agent) withdraw() {
-	if a.Network == nil {
-		return
-	}
 	err := a.Network.Withdraw()
 	a.count(err)
 	if a.faults.News("withdraw", err) {
