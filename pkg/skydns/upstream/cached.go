@@ -59,27 +59,27 @@ func (f *Forwarder) refresh(w way, query []byte, q cache.Question) {
 }
 
 // keep keeps the reply to a query in the cache; nil: the query failed.
-func (f *Forwarder) keep(w way, query, reply []byte) {
-	if q, ok := cacheable(f.replies, w, query); ok {
-		f.replies.Set(q, reply, time.Now())
+func keep(replies *cache.Cache, w way, query, reply []byte) {
+	if q, ok := cacheable(replies, w, query); ok {
+		replies.Set(q, reply, time.Now())
 	}
 }
 
 // orStale returns done for a query that is not in the cache: one that fails or takes long gets
 // a stale reply, if there is one.
-func (f *Forwarder) orStale(w way, query []byte, done func([]byte, error)) func([]byte, error) {
-	q, ok := cacheable(f.replies, w, query)
+func orStale(replies *cache.Cache, w way, query []byte, done func([]byte, error)) func([]byte, error) {
+	q, ok := cacheable(replies, w, query)
 	if !ok {
 		return done
 	}
-	stale := f.replies.Stale(q, time.Now())
+	stale := replies.Stale(q, time.Now())
 	if stale == nil {
 		return done
 	}
 	var once sync.Once
 	reply := func(reply []byte, err error) { once.Do(func() { done(reply, err) }) }
 	timer := time.AfterFunc(patience, func() {
-		f.replies.Set(q, nil, time.Now())
+		replies.Set(q, nil, time.Now())
 		reply(stale, nil)
 	})
 	return func(got []byte, err error) {

@@ -12,16 +12,16 @@ import (
 // which is the query's. It must not panic, and the reply is valid until it returns.
 func (f *Forwarder) ForwardUDP(query []byte, done func(reply []byte, err error)) {
 	w := f.wayOf(query)
-	f.send(w, query, time.Now().Add(exchangeTimeout), f.orStale(w, query, done))
+	f.send(w, query, time.Now().Add(exchangeTimeout), orStale(f.replies, w, query, done))
 }
 
 // send sends a query its way: over UDP, or over connections if one of its servers is a
 // server over TLS. The cache keeps the reply. done is called once, immediately or later by
 // another goroutine.
 func (f *Forwarder) send(w way, query []byte, until time.Time, done func(reply []byte, err error)) {
-	keep := func(reply []byte) { f.keep(w, query, reply) }
+	kept := func(reply []byte) { keep(f.replies, w, query, reply) }
 	if servers, ok := f.resolved(w); ok && !f.secure.any(servers) {
-		f.udp.ask(servers, query, until, keep, done)
+		f.udp.ask(servers, query, until, kept, done)
 		return
 	}
 	background(&f.background, until, func(ctx context.Context) {
@@ -30,14 +30,14 @@ func (f *Forwarder) send(w way, query []byte, until time.Time, done func(reply [
 			done(f.connect(ctx, w, servers, query))
 			return
 		}
-		f.udp.ask(servers, query, until, keep, done)
+		f.udp.ask(servers, query, until, kept, done)
 	})
 }
 
 // connect sends a query to servers over connections. The cache keeps the reply.
 func (f *Forwarder) connect(ctx context.Context, w way, servers []netip.AddrPort, query []byte) ([]byte, error) {
 	reply, err := f.exchangeTCP(ctx, servers, query)
-	f.keep(w, query, reply)
+	keep(f.replies, w, query, reply)
 	return reply, err
 }
 
@@ -54,7 +54,7 @@ func background(running *sync.WaitGroup, until time.Time, work func(ctx context.
 // as it came but for the ID, which is the query's.
 func (f *Forwarder) ForwardTCP(ctx context.Context, query []byte) ([]byte, error) {
 	w, result := f.wayOf(query), make(chan exchanged, 1)
-	done := f.orStale(w, query, func(reply []byte, err error) { result <- exchanged{reply, err} })
+	done := orStale(f.replies, w, query, func(reply []byte, err error) { result <- exchanged{reply, err} })
 	f.background.Go(func() { done(f.connect(ctx, w, f.resolve(ctx, w), query)) })
 	r := <-result
 	return r.reply, r.err

@@ -29,6 +29,9 @@ type exchanged struct {
 	err   error
 }
 
+// Malformed returns how many replies could not be read, by reason: short, name or data.
+func (x *exchanger) Malformed() map[string]uint64 { return x.udp.malformed.byReason() }
+
 // exchange asks the servers over UDP, and over TCP when the reply is truncated. If one of
 // them is a server over TLS, it asks all over connections.
 func (x *exchanger) exchange(

@@ -84,9 +84,6 @@ func (f *Forwarder) Close() {
 	f.pool.closeIdle()
 }
 
-// Malformed returns how many replies could not be read, by reason: short, name or data.
-func (f *Forwarder) Malformed() map[string]uint64 { return f.udp.malformed.byReason() }
-
 // Cache returns the state of the cache, and false if there is none.
 func (f *Forwarder) Cache() (cache.Stats, bool) {
 	if f.replies == nil {

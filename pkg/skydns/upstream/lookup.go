@@ -45,7 +45,7 @@ func (f *Forwarder) LookupLater(name string, qtype uint16, until time.Time, done
 		replied(reply, nil)
 		return
 	}
-	whole := f.orStale(w, query, replied)
+	whole := orStale(f.replies, w, query, replied)
 	f.send(w, query, until, func(reply []byte, err error) {
 		if truncated := err == nil && reply[2]&2 != 0; !truncated {
 			whole(reply, err)
