@@ -149,10 +149,10 @@ func (r *Reply) SRV(port uint16, label []byte) bool {
 	if at+size > s.limit {
 		return false
 	}
-	b := append(r.Buf, s.fixed[:]...)
-	binary.BigEndian.PutUint16(b[at+10:], uint16(size-AddressOverhead))
-	binary.BigEndian.PutUint16(b[at+16:], port)
-	r.Buf = append(appendLabel(b, label), s.host...)
+	r.Buf = append(r.Buf, s.fixed[:]...)
+	binary.BigEndian.PutUint16(r.Buf[at+10:], uint16(size-AddressOverhead))
+	binary.BigEndian.PutUint16(r.Buf[at+16:], port)
+	r.Buf = append(appendLabel(r.Buf, label), s.host...)
 	s.last = at + srvOverhead
 	return true
 }
@@ -166,18 +166,20 @@ func pointerTo(offset int) uint16 { return 0xc000 | uint16(offset) }
 // section, unless they make the reply too large. addrs are addresses of size bytes.
 func (r *Reply) Additional(rrtype uint16, addrs []byte, size int) {
 	s := &r.srv
+	b := s.extra
 	for ; len(addrs) > 0 && s.count >= 0; addrs = addrs[size:] {
-		b, pointer := s.extra, pointerTo(s.last)
+		pointer := pointerTo(s.last)
 		if s.last > maxPointer {
 			b = append(b, r.Buf[s.last:len(r.Buf)-len(s.host)]...) // the label
 			pointer = s.at
 		}
 		b = appendHeader(b, pointer, rrtype, s.ttl, size)
-		s.extra = append(b, addrs[:size]...)
-		if s.count++; len(r.Buf)+len(s.extra) > s.limit {
+		b = append(b, addrs[:size]...)
+		if s.count++; len(r.Buf)+len(b) > s.limit {
 			s.count = -1
 		}
 	}
+	s.extra = b
 }
 
 // EndSRV adds the additional section, if all of it fits.
