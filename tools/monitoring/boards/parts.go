@@ -224,6 +224,15 @@ func nodeCacheUpstreams() Row {
 			Targets: one(`topk(10, nodecache_upstream_inflight{$n})`, "{{instance}}"),
 		},
 		{
+			Title: "Above a limit", Unit: units.Short,
+			Help: "Queries and connections that were refused because a client, or all together, had too many.",
+			Targets: []Target{
+				{`sum(increase(nodecache_overload_total{$n}[$i]))`, "queries: SERVFAIL"},
+				{`sum(increase(nodecache_tcp_connections_refused_total{$n}[$i]))`, "TCP connections: closed"},
+				{`sum(increase(nodecache_udp_replies_dropped_total{$n}[$i]))`, "replies over UDP: dropped"},
+			},
+		},
+		{
 			Title: "SERVFAIL by node", Unit: units.RequestsPerSecond, Help: "The ten nodes with the most SERVFAIL.",
 			Targets: one(`topk(10, sum by (instance) (`+
 				`rate(coredns_dns_responses_total{$n, rcode="SERVFAIL"}[$i])))`, "{{instance}}"),
