@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,10 +40,22 @@ func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
 // cannot be distinguished from one that was missed (see auditor).
 func (c *Client) endpointSlices(apiVersion string) listwatch.Resource[kubedns.Endpoints] {
 	return c.endpointsResource("endpointslices", typeOf(apiVersion, "EndpointSlice"),
-		listwatch.DecodeAs(func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
+		listwatch.DecodeInto(takeSlice, giveSlice, func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 			e, _ := convert.Slice(s)
 			return shareEndpoints(e), e.Service != ""
 		}))
+}
+
+// usedSlices are slices to decode into. The arrays of their endpoints are most of the garbage
+// of a list.
+var usedSlices = sync.Pool{New: func() any { return new(discoveryv1.EndpointSlice) }}
+
+func takeSlice() *discoveryv1.EndpointSlice { return usedSlices.Get().(*discoveryv1.EndpointSlice) }
+
+func giveSlice(s *discoveryv1.EndpointSlice) {
+	clear(s.Endpoints)
+	*s = discoveryv1.EndpointSlice{Endpoints: s.Endpoints[:0]}
+	usedSlices.Put(s)
 }
 
 func (c *Client) endpointsResource(

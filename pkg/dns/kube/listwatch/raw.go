@@ -23,8 +23,17 @@ func DecodeAs[T, O any, P interface {
 	*O
 	Unmarshal([]byte) error
 }](convert func(P) (T, bool)) Decoder[T] {
+	return DecodeInto(func() P { return new(O) }, func(P) {}, convert)
+}
+
+// DecodeInto is DecodeAs for empty objects that take returns. Each is given back after it was
+// converted.
+func DecodeInto[T any, P interface{ Unmarshal([]byte) error }](
+	take func() P, give func(P), convert func(P) (T, bool),
+) Decoder[T] {
 	return func(r Raw) (value T, kept bool, err error) {
-		o := P(new(O))
+		o := take()
+		defer give(o)
 		if err := unmarshal(r, o); err != nil {
 			return value, false, err
 		}
