@@ -180,7 +180,8 @@ func (l *lastingRun) changes(t *testing.T, n int) []*asked {
 	t.Helper()
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	annotate := func(object map[string]any) map[string]any {
-		object["metadata"].(map[string]any)["annotations"] = map[string]any{"endpoints.kubernetes.io/last-change-trigger-time": now}
+		metadata := object["metadata"].(map[string]any)
+		metadata["annotations"] = map[string]any{"endpoints.kubernetes.io/last-change-trigger-time": now}
 		return object
 	}
 	addr := fmt.Sprintf("10.244.91.%d", n%250+1)
@@ -267,7 +268,8 @@ func (l *lastingRun) missing(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(lasting)), func(name string) bool { return slices.Contains(fired, name) })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(lasting)),
+		func(name string) bool { return slices.Contains(fired, name) })
 }
 
 // endIfFired ends the harm if all alerts have fired.

@@ -99,7 +99,8 @@ func get(url string, status int) (string, error) {
 		return "", fmt.Errorf("read %s: %w", url, err)
 	}
 	if resp.StatusCode != status {
-		return "", fmt.Errorf("%s: got status %d (%s), want %d", url, resp.StatusCode, strings.TrimSpace(string(body)), status)
+		return "", fmt.Errorf("%s: got status %d (%s), want %d", url, resp.StatusCode,
+			strings.TrimSpace(string(body)), status)
 	}
 	return string(body), nil
 }

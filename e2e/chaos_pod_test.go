@@ -105,7 +105,8 @@ func (p *pod) startNanny(t *testing.T, port, back int) {
 		"--server=/cluster.local/"+behind, "--server=/in-addr.arpa/"+behind, "--server=/ip6.arpa/"+behind,
 		"--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
 		"--user="+cmp.Or(p.opts.user, userName()), "--pid-file=", "--no-hosts")
-	p.nanny = start(t, p.opts.wrap+"dnsmasq-nanny", nil, slices.Concat(args, p.opts.dnsmasq, strings.Fields(*dnsmasqArgs))...)
+	p.nanny = start(t, p.opts.wrap+"dnsmasq-nanny", nil,
+		slices.Concat(args, p.opts.dnsmasq, strings.Fields(*dnsmasqArgs))...)
 }
 
 // waitPod waits until a pod answers.

@@ -99,7 +99,8 @@ func (r row) missed() string {
 		}
 	case shortGap:
 		if longest := max(gapTarget, gapFactor*r.without.gap); r.with.gap > longest {
-			return fmt.Sprintf("no right answer for %v, %v in the control run: more than %v", ms(r.with.gap), ms(r.without.gap), ms(longest))
+			return fmt.Sprintf("no right answer for %v, %v in the control run: more than %v", ms(r.with.gap),
+				ms(r.without.gap), ms(longest))
 		}
 	case noneLost:
 		if n := r.with.lost + r.with.failed + r.with.wrong; n > 2*control {
@@ -121,7 +122,8 @@ func (r row) missed() string {
 func (c *chaos) record(t *testing.T, r row, harm, control *score) {
 	t.Helper()
 	r.number = c.number
-	t.Logf("%s, %s\n     harm: %v\n  control: %v\n  noise: %d bad queries", r.harm, r.scope, r.with, r.without, r.allowed(r.without.bad()))
+	t.Logf("%s, %s\n     harm: %v\n  control: %v\n  noise: %d bad queries", r.harm, r.scope, r.with, r.without,
+		r.allowed(r.without.bad()))
 	if why := r.missed(); why != "" {
 		t.Errorf("target %q missed: %s: %s (%s)", r.target, r.harm, why, r.scope)
 	}
@@ -138,7 +140,8 @@ func (c *chaos) record(t *testing.T, r row, harm, control *score) {
 func (c *chaos) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", c.machine())
-	b.WriteString("| | harm | queries | asked | lost | refused | failed | wrong | longest gap, ms | slowest, ms | target | |\n")
+	b.WriteString(
+		"| | harm | queries | asked | lost | refused | failed | wrong | longest gap, ms | slowest, ms | target | |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	slices.SortStableFunc(c.rows, func(a, b row) int { return a.order() - b.order() })
 	for _, r := range c.rows {

@@ -144,7 +144,8 @@ func (s summary) sentInGap() int {
 }
 
 func (s summary) String() string {
-	return fmt.Sprintf("sent %d, lost %d, refused %d, noSocket there %d, failed %d, wrong %d, longest gap %v at %v, slowest %v",
+	return fmt.Sprintf(
+		"sent %d, lost %d, refused %d, noSocket there %d, failed %d, wrong %d, longest gap %v at %v, slowest %v",
 		s.sent, s.lost, s.refused, s.noSocket, s.failed, s.wrong, ms(s.gap), ms(s.gapAt), ms(s.slowest))
 }
 

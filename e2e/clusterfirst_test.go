@@ -35,7 +35,8 @@ func TestClusterFirst(t *testing.T) {
 	})
 	for _, tt := range throughDNSMasq {
 		for _, q := range []question{
-			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true}, {name: tt.name, qtype: tt.qtype, plain: true},
+			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true},
+			{name: tt.name, qtype: tt.qtype, plain: true},
 		} {
 			mustAnswer(t, k.dns, q, dns.RcodeSuccess, tt.records...)
 		}
@@ -87,7 +88,8 @@ func startClusterFirst(t *testing.T, id identity, config map[string]string) (*ku
 		}
 	}
 	k.process = start(t, "kube-dns", []string{"PROMETHEUS_PORT=" + strconv.Itoa(metricsPort)}, append(args["kubedns"],
-		"--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort), "--kubecfg-file="+id.write(t), "--config-period=200ms")...)
+		"--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort),
+		"--kubecfg-file="+id.write(t), "--config-period=200ms")...)
 	nanny := slices.Insert(args["dnsmasq"], slices.Index(args["dnsmasq"], "--"), "-syncInterval=200ms")
 	f.nanny = start(t, "dnsmasq-nanny", nil, append(nanny, "--user="+userName(), "--pid-file=", "--no-hosts")...)
 	f.sidecar = start(t, "sidecar", nil, append(args["sidecar"],

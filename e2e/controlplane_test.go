@@ -141,7 +141,8 @@ func (c *controlPlane) token(t *testing.T, account string) string {
 	t.Helper()
 	accounts := c.client.CoreV1().ServiceAccounts("kube-system")
 	object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}
-	if _, err := accounts.Create(t.Context(), object, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err := accounts.Create(t.Context(), object, metav1.CreateOptions{}); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
 		t.Fatalf("create the service account %s: %v", account, err)
 	}
 	hour := int64(3600)
@@ -177,7 +178,8 @@ func (c *controlPlane) setRole(t *testing.T, role *rbacv1.ClusterRole, binding *
 		}
 		return
 	}
-	if _, err := c.client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err := c.client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
 		t.Fatalf("create the role %s: %v", role.Name, err)
 	}
 	if _, err := bindings.Create(ctx, binding, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -186,7 +188,8 @@ func (c *controlPlane) setRole(t *testing.T, role *rbacv1.ClusterRole, binding *
 }
 
 // waitAccess waits until the API server allows, or forbids, a list.
-func (c *controlPlane) waitAccess(t *testing.T, what string, allowed bool, list func(context.Context, metav1.ListOptions) error) {
+func (c *controlPlane) waitAccess(t *testing.T, what string, allowed bool,
+	list func(context.Context, metav1.ListOptions) error) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {
 		err := list(t.Context(), metav1.ListOptions{Limit: 1})

@@ -40,7 +40,8 @@ func TestThroughDNSMasq(t *testing.T) {
 
 	for _, tt := range throughDNSMasq {
 		for _, q := range []question{
-			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true}, {name: tt.name, qtype: tt.qtype, plain: true},
+			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true},
+			{name: tt.name, qtype: tt.qtype, plain: true},
 		} {
 			mustAnswer(t, f.dns, q, dns.RcodeSuccess, tt.records...)
 		}

@@ -34,7 +34,8 @@ func TestLean(t *testing.T) {
 	for range 2 { // the second time from the cache
 		for _, tt := range throughDNSMasq {
 			for _, q := range []question{
-				{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true}, {name: tt.name, qtype: tt.qtype, plain: true},
+				{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true},
+				{name: tt.name, qtype: tt.qtype, plain: true},
 			} {
 				mustAnswer(t, k.dns, q, dns.RcodeSuccess, tt.records...)
 			}
@@ -132,7 +133,8 @@ func startLean(t *testing.T, id identity, config map[string]string, env ...strin
 		}
 	}
 	k.process = start(t, "kube-dns", append(env, "PROMETHEUS_PORT="+strconv.Itoa(metricsPort)), append(args["kubedns"],
-		"--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort), "--kubecfg-file="+id.write(t), "--config-period=200ms")...)
+		"--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort),
+		"--kubecfg-file="+id.write(t), "--config-period=200ms")...)
 	start(t, "sidecar", nil, append(args["sidecar"],
 		"--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(sidecarPort))...)
 	return k, fmt.Sprintf("http://127.0.0.1:%d", sidecarPort)

@@ -64,7 +64,8 @@ func TestMigrateDryRun(t *testing.T) {
 				t.Errorf("the API server warns: %q", list)
 			}
 			if values := dir + "/values.yaml"; name != "kube-dns" { // the chart accepts its values too
-				chart := tool(t, "", goTool(t, "helm"), "template", "kube-dns", "../charts/kube-dns", "-n", "kube-system", "-f", values)
+				chart := tool(t, "", goTool(t, "helm"), "template", "kube-dns", "../charts/kube-dns", "-n", "kube-system",
+					"-f", values)
 				if !strings.Contains(chart, "kind: Deployment") {
 					t.Errorf("helm template:\n%s", chart)
 				}
@@ -229,14 +230,16 @@ func TestMigrateToKubeDNS(t *testing.T) {
 		}
 	}
 	for i, arg := range args {
-		args[i] = strings.NewReplacer("$(CLUSTER_DOMAIN)", "cluster.local", "/127.0.0.1#10053", "/"+strings.Replace(k.dns, ":", "#", 1)).Replace(arg)
+		args[i] = strings.NewReplacer("$(CLUSTER_DOMAIN)", "cluster.local", "/127.0.0.1#10053",
+			"/"+strings.Replace(k.dns, ":", "#", 1)).Replace(arg)
 	}
 	nanny := []string{
 		"-configDir=" + k.config.dir, "-stateDir=" + stateDir(t), "-restartDnsmasq=true", "-syncInterval=200ms",
 		"-kubednsServer=" + k.dns, "--",
 	}
-	start(t, "dnsmasq-nanny", nil, append(append(nanny, args...), "--port="+strconv.Itoa(port), "--listen-address=127.0.0.1",
-		"--bind-interfaces", "--user="+userName(), "--pid-file=", "--no-hosts")...)
+	start(t, "dnsmasq-nanny", nil,
+		append(append(nanny, args...), "--port="+strconv.Itoa(port), "--listen-address=127.0.0.1",
+			"--bind-interfaces", "--user="+userName(), "--pid-file=", "--no-hosts")...)
 	for _, tt := range []struct {
 		name    string
 		qtype   uint16

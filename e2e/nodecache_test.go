@@ -46,7 +46,8 @@ func runNodeCache(t *testing.T, program, upstreamDNS string, config *configDir, 
 		t.Fatalf("the Corefile of the manifests has moved on:\n%s", base)
 	}
 	_, upstreamPort, _ := strings.Cut(upstreamDNS, ":")
-	base = strings.NewReplacer(":53 {", ":"+strconv.Itoa(port)+" {", " "+upstream+" ", " "+upstream+":"+upstreamPort+" ").Replace(base)
+	base = strings.NewReplacer(":53 {", ":"+strconv.Itoa(port)+" {", " "+upstream+" ",
+		" "+upstream+":"+upstreamPort+" ").Replace(base)
 	n.base = filepath.Join(dir, "Corefile.base")
 	if err := os.WriteFile(n.base, []byte(base), 0o600); err != nil {
 		t.Fatal(err)
@@ -89,7 +90,8 @@ func TestThroughNodeCache(t *testing.T) {
 	n := startNodeCache(t, f, k.config)
 	for _, tt := range throughDNSMasq {
 		for _, q := range []question{
-			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true}, {name: tt.name, qtype: tt.qtype, plain: true},
+			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true},
+			{name: tt.name, qtype: tt.qtype, plain: true},
 		} {
 			mustAnswer(t, n.dns, q, dns.RcodeSuccess, tt.records...)
 		}

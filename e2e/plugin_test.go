@@ -103,7 +103,8 @@ func pluginPod(t *testing.T, namespace, name string, k *kubeDNS) {
 	ip := hostAddress(t)
 	status := fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q}],
 		"conditions":[{"type":"Ready","status":"True"}]}}`, ip, ip)
-	if _, err := pods.Patch(t.Context(), name, types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status"); err != nil {
+	if _, err := pods.Patch(t.Context(), name, types.MergePatchType, []byte(status), metav1.PatchOptions{},
+		"status"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -134,10 +135,12 @@ func TestPlugin(t *testing.T) {
 	t.Run("explain", func(t *testing.T) {
 		wantPlugin(t, 0, []string{"shop.plugin.svc.cluster.local.", "A 10.96.77.1", "Service plugin/shop"},
 			with("explain", "shop.plugin")...)
-		wantPlugin(t, 0, []string{"A 10.96.77.1", "by the objects of the cluster"}, with("explain", "shop", "--in", "plugin", "--local")...)
+		wantPlugin(t, 0, []string{"A 10.96.77.1", "by the objects of the cluster"},
+			with("explain", "shop", "--in", "plugin", "--local")...)
 		wantPlugin(t, 1, []string{"NXDOMAIN"}, with("explain", "nothing.plugin.svc.cluster.local.", "--all-pods")...)
 		wantPlugin(t, 2, []string{"has no namespace nowhere"}, with("explain", "shop", "--in", "nowhere")...)
-		wantPlugin(t, 2, []string{"there is no pod web in namespace plugin"}, with("explain", "shop", "--from", "plugin/web")...)
+		wantPlugin(t, 2, []string{"there is no pod web in namespace plugin"},
+			with("explain", "shop", "--from", "plugin/web")...)
 	})
 	t.Run("diff", func(t *testing.T) {
 		other, _ := follow(t, id)
@@ -156,7 +159,8 @@ func TestPlugin(t *testing.T) {
 	t.Run("rights", func(t *testing.T) {
 		file := identity{token: rig.cluster.token(t, "plugin-viewer"), ca: id.ca, url: id.url}.write(t)
 		viewer := []string{"--kubeconfig", file, "-n", "plugin"}
-		wantPlugin(t, 2, []string{"you may not list pods in namespace plugin", "kube-dns-viewer"}, append([]string{"check"}, viewer...)...)
+		wantPlugin(t, 2, []string{"you may not list pods in namespace plugin", "kube-dns-viewer"},
+			append([]string{"check"}, viewer...)...)
 		role := manifest[rbacv1.ClusterRole](t, "../components/viewer/rbac.yaml", "ClusterRole")
 		bindPluginViewer(t, role)
 		eventually(t, time.Minute, func() error {
@@ -172,7 +176,8 @@ func TestPlugin(t *testing.T) {
 func bindPluginViewer(t *testing.T, role *rbacv1.ClusterRole) {
 	t.Helper()
 	rbac := rig.cluster.client.RbacV1()
-	if _, err := rbac.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err := rbac.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil &&
+		!apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}
 	binding := &rbacv1.ClusterRoleBinding{

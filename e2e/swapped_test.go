@@ -86,7 +86,8 @@ func plainProbe(server, name string, qtype uint16) error {
 		return err
 	}
 	if len(reply.Answer) == 0 {
-		return fmt.Errorf("%s %s at %s: %s without an answer", name, dns.TypeToString[qtype], server, dns.RcodeToString[reply.Rcode])
+		return fmt.Errorf("%s %s at %s: %s without an answer", name, dns.TypeToString[qtype], server,
+			dns.RcodeToString[reply.Rcode])
 	}
 	return nil
 }
@@ -119,7 +120,8 @@ func TestSwappedKubeDNS(t *testing.T) {
 	first := pod.startPlainDNSMasq(t, front, k.dns, stubServer, hash(world.Addr().String()))
 	for _, tt := range throughDNSMasq {
 		for _, q := range []question{
-			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true}, {name: tt.name, qtype: tt.qtype, plain: true},
+			{name: tt.name, qtype: tt.qtype}, {name: tt.name, qtype: tt.qtype, tcp: true},
+			{name: tt.name, qtype: tt.qtype, plain: true},
 		} {
 			mustAnswer(t, front, q, dns.RcodeSuccess, tt.records...)
 		}
@@ -135,7 +137,8 @@ func TestSwappedKubeDNS(t *testing.T) {
 	}
 
 	// A change: upstream's nanny kills dnsmasq and starts another one.
-	if err := k.config.set(map[string]string{"stubDomains": stub, "upstreamNameservers": `["` + other.Addr().String() + `"]`}); err != nil {
+	if err := k.config.set(map[string]string{"stubDomains": stub,
+		"upstreamNameservers": `["` + other.Addr().String() + `"]`}); err != nil {
 		t.Fatal(err)
 	}
 	kill(first)
@@ -144,7 +147,8 @@ func TestSwappedKubeDNS(t *testing.T) {
 		mustAnswer(t, server, question{name: "www.outside.example", qtype: dns.TypeA}, dns.RcodeSuccess, "A 203.0.113.91")
 	}
 	for _, tcp := range []bool{false, true} {
-		mustAnswer(t, front, question{name: "set.shop.svc.cluster.local", qtype: dns.TypeA, tcp: tcp}, dns.RcodeSuccess, "A 10.244.75.1", "A 10.244.75.2")
+		mustAnswer(t, front, question{name: "set.shop.svc.cluster.local", qtype: dns.TypeA, tcp: tcp}, dns.RcodeSuccess,
+			"A 10.244.75.1", "A 10.244.75.2")
 	}
 }
 
@@ -158,9 +162,11 @@ func (s stockPod) startKubeDNS(t *testing.T, id identity, config map[string]stri
 		status: fmt.Sprintf("http://127.0.0.1:%d", statusPort),
 		config: newConfigDir(t, config),
 	}
-	args := s.args(t, "kubedns", "--dns-port=10053", "--dns-port="+strconv.Itoa(port), "=/kube-dns-config", "="+k.config.dir)
+	args := s.args(t, "kubedns", "--dns-port=10053", "--dns-port="+strconv.Itoa(port), "=/kube-dns-config",
+		"="+k.config.dir)
 	k.process = start(t, "kube-dns", []string{"PROMETHEUS_PORT=" + strconv.Itoa(metricsPort)}, append(args,
-		"--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort), "--kubecfg-file="+id.write(t), "--config-period=200ms")...)
+		"--dns-bind-address=127.0.0.1", "--healthz-port="+strconv.Itoa(statusPort),
+		"--kubecfg-file="+id.write(t), "--config-period=200ms")...)
 	k.waitReady(t, 30*time.Second)
 	return k
 }
@@ -177,7 +183,8 @@ func TestSwappedNanny(t *testing.T) {
 		"stubDomains": stub, "upstreamNameservers": `["` + world.Addr().String() + `"]`,
 	})
 	front := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	args := stockPod(overlayArgs(t, "drop-in")).args(t, "dnsmasq", "=/etc/k8s/dns/dnsmasq-nanny", "="+config.dir, "/127.0.0.1#10053", "/"+hash(stock.addr))
+	args := stockPod(overlayArgs(t, "drop-in")).args(t, "dnsmasq", "=/etc/k8s/dns/dnsmasq-nanny", "="+config.dir,
+		"/127.0.0.1#10053", "/"+hash(stock.addr))
 	args = slices.Insert(args, slices.Index(args, "--"), "-syncInterval=200ms", "-kubednsServer="+stock.addr)
 	nanny := start(t, "dnsmasq-nanny", nil, local(args, front)...)
 
@@ -202,7 +209,8 @@ func TestSwappedNanny(t *testing.T) {
 
 	// The upstream changes; what is invalid changes nothing.
 	change := question{name: "www.outside.example", qtype: dns.TypeA}
-	if err := config.set(map[string]string{"stubDomains": stub, "upstreamNameservers": `["` + other.Addr().String() + `"]`}); err != nil {
+	if err := config.set(map[string]string{"stubDomains": stub,
+		"upstreamNameservers": `["` + other.Addr().String() + `"]`}); err != nil {
 		t.Fatal(err)
 	}
 	mustAnswer(t, front, change, dns.RcodeSuccess, "A 203.0.113.91")

@@ -65,7 +65,8 @@ func (a *apiTarget) Configure(ctx context.Context, files map[string]string) erro
 
 // Change applies and deletes the objects and waits until the server answers
 // with the marker that was made after them.
-func (a *apiTarget) Change(ctx context.Context, apply []conformance.Object, del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
+func (a *apiTarget) Change(ctx context.Context, apply []conformance.Object,
+	del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
 	given := map[netip.Addr]netip.Addr{}
 	for _, object := range apply {
 		object = object.Clone()
@@ -119,7 +120,8 @@ func (a *apiTarget) apply(ctx context.Context, u *unstructured.Unstructured) (*u
 	return client.Create(ctx, u, metav1.CreateOptions{})
 }
 
-func (a *apiTarget) replace(ctx context.Context, client dynamic.ResourceInterface, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (a *apiTarget) replace(ctx context.Context, client dynamic.ResourceInterface,
+	u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	for {
 		old, err := client.Get(ctx, u.GetName(), metav1.GetOptions{})
 		if err != nil {

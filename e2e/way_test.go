@@ -133,7 +133,8 @@ func TestFrontEndChangesProtocol(t *testing.T) {
 	proxy.http1 = false
 	proxy.up(t)
 	change(t, target, []map[string]any{service("front", "more", map[string]any{"clusterIP": "10.96.79.2"})})
-	mustAnswer(t, k.dns, question{name: "more.front.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess, "A 10.96.79.2")
+	mustAnswer(t, k.dns, question{name: "more.front.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeSuccess,
+		"A 10.96.79.2")
 }
 
 // Large annotations are not kept, and no more than one is in memory at a time.
@@ -223,7 +224,8 @@ func TestRestoredBackup(t *testing.T) {
 		}
 		return wantAnswer(k.dns, since, dns.RcodeNameError)
 	})
-	if _, err := rig.cluster.client.CoreV1().Services("backup").Get(t.Context(), "since", metav1.GetOptions{}); err == nil {
+	if _, err := rig.cluster.client.CoreV1().Services("backup").Get(t.Context(), "since",
+		metav1.GetOptions{}); err == nil {
 		t.Error("the backup was not restored: the test did not test that")
 	}
 }

@@ -239,7 +239,8 @@ func startDirectAt(t *testing.T, upstreams string, flags ...string) {
 	t.Helper()
 	dir := os.Getenv(insideVariable)
 	write(t, filepath.Join(dir, "manifests", "objects.yaml"), objects())
-	cmd := command(t, filepath.Join(dir, "bin", "kube-dns"), append([]string{"--manifests=" + filepath.Join(dir, "manifests"),
+	cmd := command(t, filepath.Join(dir, "bin", "kube-dns"), append([]string{
+		"--manifests=" + filepath.Join(dir, "manifests"),
 		"--dns-port=53", "--dns-bind-address=127.0.0.1", "--direct", "--nameservers=" + upstreams, "--v=2"}, flags...)...)
 	cmd.Env = append(os.Environ(), "PROMETHEUS_PORT=10055")
 	runCommand(t, cmd)

@@ -35,7 +35,8 @@ func TestMemory(t *testing.T) {
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "objects.yaml"), largeObjects())
-	pid := run(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir, "--dns-port=10053", "--dns-bind-address=127.0.0.1")
+	pid := run(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir, "--dns-port=10053",
+		"--dns-bind-address=127.0.0.1")
 	waitAnswer(t, kubeDNS, "s999.default.svc.cluster.local")
 	report := func(after string) {
 		t.Helper()
@@ -127,8 +128,9 @@ func largeObjects() string {
 }
 
 func oneSlice(b *strings.Builder, service, ports string, addrs []string) {
-	fmt.Fprintf(b, "---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: %[1]s-1, namespace: data, "+
-		"labels: {kubernetes.io/service-name: %[1]s}}, addressType: IPv4, ports: %[2]s, endpoints: [", service, ports)
+	fmt.Fprintf(b,
+		"---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: %[1]s-1, namespace: data, "+
+			"labels: {kubernetes.io/service-name: %[1]s}}, addressType: IPv4, ports: %[2]s, endpoints: [", service, ports)
 	for _, addr := range addrs {
 		fmt.Fprintf(b, "{addresses: [%s]},", addr)
 	}

@@ -33,7 +33,8 @@ func TestShares(t *testing.T) {
 	}))
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "objects.yaml"), largeObjects())
-	run(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir, "--dns-port=10053", "--nameservers="+upstream.Addr())
+	run(t, filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"), "--manifests="+dir, "--dns-port=10053",
+		"--nameservers="+upstream.Addr())
 	waitAnswer(t, kubeDNS, "s999.default.svc.cluster.local")
 	link := newLink(t, 2)
 	link.resolve(t, "10.9.0.50")

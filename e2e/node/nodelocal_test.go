@@ -208,7 +208,8 @@ func (c *cluster) forceTCP(t *testing.T) {
 func (c *cluster) askedOverUDP(t *testing.T) int {
 	t.Helper()
 	labels := []string{`to="` + c.service(t, "kube-system", "kube-dns-upstream")[0] + `:53"`, `proto="udp"`}
-	return c.metric(t, "coredns_proxy_conn_cache_hits_total", labels...) + c.metric(t, "coredns_proxy_conn_cache_misses_total", labels...)
+	return c.metric(t, "coredns_proxy_conn_cache_hits_total", labels...) +
+		c.metric(t, "coredns_proxy_conn_cache_misses_total", labels...)
 }
 
 // upstreamOfNodeLocal checks what the cache asks kube-dns: over few TCP connections, which
@@ -321,7 +322,8 @@ func (c *cluster) updateNodeLocal(t *testing.T, local pod) {
 		time.Sleep(2 * time.Second) // the node is the new one's alone
 	})
 	took := time.Since(began)
-	progress(t, "updated in %.0f s, at the address of the Service: %v\nat %s: %v", took.Seconds(), &service, nodeLocalIP, &link)
+	progress(t, "updated in %.0f s, at the address of the Service: %v\nat %s: %v", took.Seconds(), &service,
+		nodeLocalIP, &link)
 	controlService, controlLink := c.both(t, local, func() { time.Sleep(min(took, 30*time.Second)) })
 	progress(t, "control run: %v\n%v", &controlService, &controlLink)
 	if service.Bad() > controlService.Bad() {

@@ -86,7 +86,8 @@ func sameLabels(first map[string]string, img v1.Image) (map[string]string, error
 	}
 	for key, want := range first {
 		if got := labels[key]; got != want {
-			return nil, fmt.Errorf("the label %s is %q, and %q in the first archive: build them of the same packages", key, got, want)
+			return nil, fmt.Errorf("the label %s is %q, and %q in the first archive: build them of the same packages",
+				key, got, want)
 		}
 	}
 	return first, nil

@@ -167,7 +167,8 @@ func TestNotes(t *testing.T) {
 
 func TestProvenance(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "chart.tgz"), "abc")
-	text, err := release(t, "provenance", "-version", "v1.0.0", "-registry", "registry.example/dns", "-revision", "0123", path)
+	text, err := release(t, "provenance", "-version", "v1.0.0", "-registry", "registry.example/dns", "-revision",
+		"0123", path)
 	if err != nil {
 		t.Fatal(err)
 	}

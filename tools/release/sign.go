@@ -22,7 +22,8 @@ import (
 // runSign writes the signature of a file next to it, alone and in a bundle, as `cosign
 // sign-blob` makes both. The password of an encrypted key is in COSIGN_PASSWORD, as for cosign.
 func runSign(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) error {
-	path := fs.String("key", "", "`file` with a private ECDSA key in PEM, of openssl ecparam -genkey or cosign generate-key-pair")
+	path := fs.String("key", "",
+		"`file` with a private ECDSA key in PEM, of openssl ecparam -genkey or cosign generate-key-pair")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}

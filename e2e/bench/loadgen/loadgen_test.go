@@ -69,7 +69,8 @@ func serve(t *testing.T) netip.AddrPort {
 }
 
 // repeat runs a load, for longer each time, until it has so many answers: a busy machine sends few.
-func repeat(t *testing.T, load func(loadgen.Options) (loadgen.Result, error), o loadgen.Options, answers int) loadgen.Result {
+func repeat(t *testing.T, load func(loadgen.Options) (loadgen.Result, error), o loadgen.Options,
+	answers int) loadgen.Result {
 	t.Helper()
 	for o.Duration = 300 * time.Millisecond; ; o.Duration *= 2 {
 		got, err := load(o)
@@ -95,7 +96,8 @@ func TestSaturate(t *testing.T) {
 
 func TestPace(t *testing.T) {
 	server := serve(t)
-	got, err := loadgen.Pace(loadgen.Options{Server: server, Questions: pack(t), Duration: 300 * time.Millisecond, Rate: 1000})
+	got, err := loadgen.Pace(
+		loadgen.Options{Server: server, Questions: pack(t), Duration: 300 * time.Millisecond, Rate: 1000})
 	if err != nil || got.Sent > 300 {
 		t.Errorf("sent %d questions (%v), want at most 300", got.Sent, err)
 	}
@@ -127,7 +129,8 @@ func TestEchoRepliesInSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := startEcho(t)
-	got := repeat(t, loadgen.Saturate, loadgen.Options{Server: server, Questions: packets, Sizes: sizes, Window: 3, Sockets: 1}, 100)
+	got := repeat(t, loadgen.Saturate,
+		loadgen.Options{Server: server, Questions: packets, Sizes: sizes, Window: 3, Sockets: 1}, 100)
 	sum := sizes[0] + sizes[1] + sizes[2]
 	if mean := float64(got.Bytes) / float64(got.Answered); mean < float64(sum)/3-2 || mean > float64(sum)/3+2 {
 		t.Errorf("replies of %.1f bytes in the mean, want those of %v", mean, sizes)

@@ -32,8 +32,9 @@ func TestNodeLocal(t *testing.T) {
 				"-health-listen-address=169.254.25.10:9254", "-health-port=9254", "-tracked=true", "-lameduck=5s"}, probed: "169.254.25.10",
 		},
 		{
-			name: "IPv6", values: map[string]any{"localIP": "fd00::53", "mode": "ipvs"}, image: "localhost/k8s-dns-node-cache:dev",
-			args: []string{"-localip=fd00::53", "-health-listen-address=[fd00::53]:8080"}, probed: "fd00::53",
+			name: "IPv6", values: map[string]any{"localIP": "fd00::53", "mode": "ipvs"},
+			image: "localhost/k8s-dns-node-cache:dev",
+			args:  []string{"-localip=fd00::53", "-health-listen-address=[fd00::53]:8080"}, probed: "fd00::53",
 		},
 		{
 			name: "both families", dual: true, existing: both, image: "localhost/k8s-dns-node-cache:dev",
@@ -80,7 +81,8 @@ func cacheContainer(t *testing.T, values map[string]any, dual bool, existing *co
 	if err != nil {
 		t.Fatal(err)
 	}
-	containers, _, err := unstructured.NestedSlice(objects["DaemonSet node-local-dns"], "spec", "template", "spec", "containers")
+	containers, _, err := unstructured.NestedSlice(objects["DaemonSet node-local-dns"], "spec", "template", "spec",
+		"containers")
 	if err != nil || len(containers) != 1 {
 		t.Fatal(fmt.Errorf("containers %v, %w", containers, err))
 	}

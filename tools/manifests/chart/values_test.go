@@ -105,7 +105,8 @@ func trials() map[string]trial {
 		"nodeSelector.kubernetes.io/os": {value: "other", want: `nodeSelector: {"kubernetes.io/os":"other"}`},
 	}
 	for _, name := range []string{"kubedns", "dnsmasq", "sidecar"} {
-		all["images."+name] = trial{value: "registry.example/" + name + ":1", want: `image: "registry.example/` + name + `:1"`}
+		all["images."+name] = trial{value: "registry.example/" + name + ":1",
+			want: `image: "registry.example/` + name + `:1"`}
 		all["env."+name] = trial{value: list(map[string]any{"name": "IN_" + name, "value": "1"}), want: "IN_" + name}
 		all["volumeMounts."+name] = trial{value: list(map[string]any{"name": "extra", "mountPath": "/in-" + name}),
 			with: volume, want: "/in-" + name}
@@ -210,7 +211,8 @@ func TestNull(t *testing.T) {
 	check := func(path []string) {
 		values := nest(path, nil)
 		got := text(t, "", values)
-		if strings.HasPrefix(got, "execution error") || strings.Contains(got, "nil pointer") || strings.Contains(got, "wrong type") {
+		if strings.HasPrefix(got, "execution error") || strings.Contains(got, "nil pointer") ||
+			strings.Contains(got, "wrong type") {
 			if !strings.Contains(got, path[len(path)-1]+" is missing") {
 				t.Errorf("%s=null: got %.300s", strings.Join(path, "."), got)
 			}
