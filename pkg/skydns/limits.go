@@ -8,8 +8,8 @@ import (
 
 // shares bounds a resource that clients hold: all of them together by max, one of
 // them by each. Clients on loopback may hold all of it, since dnsmasq in the same pod
-// asks for all pods. A client is an IPv4 address or an IPv6 network of 64 bits, whose
-// addresses belong to one host.
+// asks for all pods. A client is an address: the pods of a node may share an IPv6 network
+// of 64 bits.
 type shares struct {
 	max, each int
 
@@ -65,11 +65,6 @@ func clientOf(from netip.Addr) (netip.Addr, bool) {
 	from = from.Unmap().WithZone("")
 	if !from.IsValid() || from.IsLoopback() {
 		return netip.Addr{}, false
-	}
-	if from.Is6() {
-		network := from.As16()
-		clear(network[8:])
-		from = netip.AddrFrom16(network)
 	}
 	return from, true
 }

@@ -17,10 +17,9 @@ func TestShares(t *testing.T) {
 		{addr("192.0.2.1"), 1, false},
 		{addr("::ffff:192.0.2.1"), 1, false},
 		{addr("192.0.2.2"), 1, true},
-		{addr("2001:db8::1"), 2, true},
-		{addr("2001:db8::2"), 1, true},
-		{addr("2001:db8::3"), 1, false},
-		{addr("2001:db8:0:1::1"), 1, true},
+		{addr("2001:db8::1"), 3, true},
+		{addr("2001:db8::1"), 1, false},
+		{addr("2001:db8::2"), 1, true}, // another pod of the same node
 		{addr("127.0.0.1"), 2, true},
 		{addr("127.0.0.1"), 1, false}, // 10 are taken
 		{netip.Addr{}, 1, false},
@@ -31,7 +30,7 @@ func TestShares(t *testing.T) {
 	}
 	s.give(addr("192.0.2.1"), 2)
 	s.give(addr("2001:db8::1"), 3)
-	s.give(addr("2001:db8:0:1::1"), 1)
+	s.give(addr("2001:db8::2"), 1)
 	if got := s.taken(); got != 4 {
 		t.Errorf("taken: got %d, want 4", got)
 	}
