@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,14 +102,16 @@ func (c *cluster) load(t *testing.T) agent.LoadOptions {
 }
 
 // configuration edits the ConfigMap while the pods are asked: each edit takes
-// effect, nothing restarts, and no query is lost.
+// effect, and nothing restarts. No query is lost but those that a removed upstream
+// has not replied to: 5 in 1000 of what dnsmasq forwards (docs/reliability.md, case 1).
 func (c *cluster) configuration(t *testing.T) {
 	before := c.containers(t)
 	c.wantAnswered(t, "who.example.test", "upstream")
 	t.Cleanup(func() { c.setConfig(t, nil) })
 	stub, second := nodeIP+":5301", nodeIP+":5302"
 	began := time.Now()
-	account := c.during(t, c.load(t), func() {
+	load := c.load(t)
+	account := c.during(t, load, func() {
 		c.setConfig(t, map[string]string{"stubDomains": `{"stub.test":["` + stub + `"]}`})
 		c.wantAnswered(t, "who.stub.test", "stub")
 		eventually(t, patience, func() error {
@@ -129,8 +132,16 @@ func (c *cluster) configuration(t *testing.T) {
 		c.wantAnswered(t, "who.example.test", "upstream")
 	})
 	progress(t, "four edits in %.0f s: %v", time.Since(began).Seconds(), &account)
-	if account.Bad() > 0 {
-		t.Errorf("%d queries were not answered right while the configuration changed: %v", account.Bad(), &account)
+	forwarded, lost := 0, 0
+	for _, q := range load.Questions {
+		if strings.HasSuffix(q.Name, ".example.test") {
+			forwarded += account.Sent / len(load.Questions)
+			lost += account.LostOf[q.Name]
+		}
+	}
+	if account.Bad() > lost || lost > forwarded*5/1000 {
+		t.Errorf("%d queries were not answered right while the configuration changed, %d of them lost of %d that dnsmasq forwarded: %v",
+			account.Bad(), lost, forwarded, &account)
 	}
 	if err := sameContainers(before, c.containers(t)); err != nil {
 		t.Errorf("a change of the configuration restarted something: %v", err)

@@ -44,6 +44,8 @@ type Account struct {
 	Sent, Right int
 	// Lost got no answer. Refused found no socket at the port.
 	Lost, Refused int
+	// LostOf is the number of lost queries for each name that has any.
+	LostOf map[string]int
 	// Wrong holds the number of each answer that was not right, by what it was.
 	Wrong map[string]int
 	// Gap is the longest time without a right answer, Slowest the longest wait
@@ -150,6 +152,10 @@ func (l *load) ask(network string, n int) {
 		return
 	case "lost":
 		a.Lost++
+		if a.LostOf == nil {
+			a.LostOf = map[string]int{}
+		}
+		a.LostOf[l.opts.Questions[i].Name]++
 	case "refused":
 		a.Refused++
 	default:
