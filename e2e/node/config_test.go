@@ -140,8 +140,8 @@ func (c *cluster) configuration(t *testing.T) {
 		}
 	}
 	if account.Bad() > lost || lost > forwarded*5/1000 {
-		t.Errorf("%d queries were not answered right while the configuration changed, %d of them lost of %d that dnsmasq forwarded: %v",
-			account.Bad(), lost, forwarded, &account)
+		t.Errorf("%d queries were not answered right while the configuration changed, "+
+			"%d of them lost of %d that dnsmasq forwarded: %v", account.Bad(), lost, forwarded, &account)
 	}
 	if err := sameContainers(before, c.containers(t)); err != nil {
 		t.Errorf("a change of the configuration restarted something: %v", err)
