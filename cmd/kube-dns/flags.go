@@ -85,7 +85,8 @@ func newFlags() (*pflag.FlagSet, *options) {
 	fs.Var(parsed(&o.bindAddress, parseHost, "string"), "dns-bind-address",
 		"`address` to answer queries on, over UDP and TCP; 0.0.0.0 means all addresses, IPv6 included")
 	fs.Var(parsed(&o.port, parsePort, "int"), "dns-port", "`port` to answer queries on")
-	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port", "`port` of the status page, /readiness, /healthz and /cache")
+	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port",
+		"`port` of the status page, /readiness, /healthz and /cache")
 	fs.Var(parsed(&o.httpBindAddress, parseHost, "string"), "http-bind-address",
 		"`address` of the HTTP ports for status and metrics. Empty: all addresses, "+
 			"which kubelet's probes and Prometheus need")

@@ -29,11 +29,12 @@ func TestClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	arrived, release := make(chan struct{}), make(chan struct{})
-	handler := dnsserver.GetConfig(c).Plugin[0](plugin.HandlerFunc(func(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
+	slow := func(context.Context, dns.ResponseWriter, *dns.Msg) (int, error) {
 		arrived <- struct{}{}
 		<-release
 		return dns.RcodeSuccess, nil
-	}))
+	}
+	handler := dnsserver.GetConfig(c).Plugin[0](plugin.HandlerFunc(slow))
 	replies := make(chan int)
 	ask := func(from string) {
 		rcode, _ := handler.ServeDNS(t.Context(), writer{from: from}, new(dns.Msg))
