@@ -15,7 +15,7 @@ import (
 // query.
 var emptyPanels = []string{
 	"Servers that are left out", "Servers that fail", "Errors by reason", "Reply time of kube-dns's upstreams",
-	"Failures of kube-dns's upstreams",
+	"Failures of kube-dns's upstreams", "Cache of kube-dns",
 }
 
 // boardVariables have values as Grafana puts them into queries.
