@@ -2,7 +2,7 @@
 # Measures what one name costs that a program looks up: queries, CPU of the pod and time, with
 # getaddrinfo of glibc. Prints tables in Markdown.
 #
-#   lookups.sh [turns [rounds]]            for example: lookups.sh 200 5
+#   lookups.sh [turns [rounds [threads]]]  for example: lookups.sh 200 5 16
 #
 # Each shape of DNS pod and the client have a network namespace of their own, on one bridge.
 # The client has the resolv.conf that kubelet writes. The cluster is that of ../cluster, and
@@ -27,13 +27,14 @@ if [ -z "${LOOKUPS_DIR:-}" ]; then
 	export CLUSTER_BIN COREDNS
 	CGO_ENABLED=0 go -C ../.. build -trimpath -ldflags '-s -w' -o "$LOOKUPS_DIR" ./cmd/kube-dns ./cmd/dnsmasq-nanny
 	go build -o "$LOOKUPS_DIR/bench" .
-	gcc -O1 -o "$LOOKUPS_DIR/lookup" lookup/lookup.c
+	gcc -O1 -pthread -o "$LOOKUPS_DIR/lookup" lookup/lookup.c
 	unshare --net --mount --pid --fork --mount-proc --propagation private ./lookups.sh "$@"
 	exit
 fi
 
 turns=${1:-100}
 rounds=${2:-5}
+threads=${3:-1}
 dir=$LOOKUPS_DIR
 node=10.9.0.1
 client=10.9.0.2
@@ -193,27 +194,27 @@ cpu() { # title
 	echo "$total"
 }
 queries() { nsenter --net=/run/netns/client nft list counter inet lookups queries | awk '/packets/ {print $2}'; }
-lookup() { # number of the shape, turns, name
+lookup() { # number of the shape, turns, threads, name
 	# shellcheck disable=SC2016 # the inner shell expands
 	nsenter --net=/run/netns/client unshare --mount sh -c \
-		'mount --bind "$1" /etc/resolv.conf && exec "$2" "$3" "$4"' - "$dir/s$1.conf" "$dir/lookup" "$2" "$3"
+		'mount --bind "$1" /etc/resolv.conf && exec "$2" "$3" "$4" "$5"' - "$dir/s$1.conf" "$dir/lookup" "$2" "$3" "$4"
 }
 ready() { # number of the shape
 	local tries=0
-	until lookup "$1" 1 web && lookup "$1" 1 api.store && lookup "$1" 1 www.example.com; do
+	until lookup "$1" 1 1 web && lookup "$1" 1 1 api.store && lookup "$1" 1 1 www.example.com; do
 		[ $((tries += 1)) -lt 150 ] || die "${titles[$1 - 1]}: $(tail -20 "$dir/s$1.log")"
 		sleep 0.2
 	done >/dev/null 2>>"$dir/log"
 }
 measure() { # number of the shape, column, name
 	local title=${titles[$1 - 1]} cpu queries spent
-	lookup "$1" 10 "${3/@/warm-@}" >/dev/null
+	lookup "$1" 10 "$threads" "${3/@/warm-@}" >/dev/null
 	cpu=$(cpu "$title") queries=$(queries)
-	spent=$(lookup "$1" "$turns" "$3")
+	spent=$(lookup "$1" "$turns" "$threads" "$3")
 	echo "$title;$2;$(($(queries) - queries));$(($(cpu "$title") - cpu));$spent" >>"$dir/figures"
 }
 tables() {
-	awk -F';' -v turns="$turns" '
+	awk -F';' -v turns="$((turns * threads))" '
 		function median(list, n, i, j, t, v) {
 			n = split(list, v, " ")
 			for (i = 2; i <= n; i++)

@@ -11,9 +11,8 @@ type autopath struct {
 	// below is the end of the names that a pod asks for first: ".svc.<zone>".
 	below string
 	// domains come after the namespace's in the list: svc.<zone>, <zone>, those of the node.
+	// The last one is "", for the name as it is.
 	domains []string
-	// whole: after the domains comes the name as it is.
-	whole bool
 }
 
 // maxNodeDomains is how many search domains of the node are used. Kubelets before 1.26 and
@@ -24,9 +23,12 @@ const maxNodeDomains = 3
 // newAutopath returns the search list of pods in a zone on a node with these search domains,
 // which have a trailing dot.
 func newAutopath(zone string, node []string) *autopath {
-	p := &autopath{below: ".svc." + zone, domains: []string{"svc." + zone, zone}, whole: len(node) <= maxNodeDomains}
+	p := &autopath{below: ".svc." + zone, domains: []string{"svc." + zone, zone}}
 	for _, domain := range node[:min(len(node), maxNodeDomains)] {
 		p.domains = append(p.domains, canonical(domain))
+	}
+	if len(node) <= maxNodeDomains {
+		p.domains = append(p.domains, "")
 	}
 	return p
 }
@@ -53,9 +55,6 @@ func (p *autopath) candidates(asked string) []string {
 	var names []string
 	for _, domain := range p.domains {
 		names = append(names, asked+"."+domain)
-	}
-	if p.whole {
-		names = append(names, asked+".")
 	}
 	return names
 }

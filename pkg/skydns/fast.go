@@ -33,6 +33,7 @@ type fastPath struct {
 	query  wire.Query
 	reply  wire.Reply
 	target backend.Target
+	text   []byte // a name
 }
 
 // newFastPath returns nil when the backend cannot answer plain questions.
@@ -110,7 +111,8 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	}
 	switch plain.Kind {
 	case backend.PlainAddresses:
-		return f.answerAddresses(packet, room, &plain)
+		f.reply.Begin(room, packet, q, wire.Success)
+		return f.answerAddresses(&plain, 0)
 	case backend.PlainTargets:
 		return f.answerTargets(packet, room, name, &plain)
 	case backend.PlainName:
@@ -118,8 +120,8 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	case backend.PlainNoData:
 		return f.answerNegative(packet, room, wire.Success)
 	case backend.PlainNotFound:
-		if _, _, searched := f.zone.autopath.first(name, q.Type); searched {
-			return nil
+		if asked, _, searched := f.zone.autopath.first(name, q.Type); searched {
+			return f.search(packet, room, asked, name[len(asked)+1:])
 		}
 		return f.answerNegative(packet, room, wire.NameError)
 	default:
@@ -162,19 +164,19 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	return f.reply.Buf
 }
 
-func (f *fastPath) answerAddresses(packet, room []byte, plain *backend.Plain) []byte {
+// answerAddresses adds addresses to the reply, after the aliases that it has.
+func (f *fastPath) answerAddresses(plain *backend.Plain, aliases int) []byte {
 	size := 4
 	if f.query.Type == dns.TypeAAAA {
 		size = 16
 	}
-	f.reply.Begin(room, packet, &f.query, wire.Success)
 	count := len(plain.Addrs) / size
 	n := min(count, (f.limit()-len(f.reply.Buf))/(wire.AddressOverhead+size))
 	first := 0
 	if count > 1 {
 		first = rand.IntN(count)
 	}
-	f.reply.Answers(n)
+	f.reply.Answers(aliases + n)
 	f.reply.Addresses(f.query.Type, plain.TTL, plain.Addrs, size, first, n)
 	if n < count {
 		f.reply.Truncate()
@@ -184,6 +186,11 @@ func (f *fastPath) answerAddresses(packet, room []byte, plain *backend.Plain) []
 
 func (f *fastPath) answerNegative(packet, room []byte, rcode byte) []byte {
 	f.reply.Begin(room, packet, &f.query, rcode)
+	return f.endNegative(rcode)
+}
+
+// endNegative adds the SOA record to a negative reply.
+func (f *fastPath) endNegative(rcode byte) []byte {
 	f.reply.SOA(f.soa, &f.query, uint32(f.received.Unix()/3600*3600))
 	return f.done(systemAuth, int(rcode), false)
 }

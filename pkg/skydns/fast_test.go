@@ -109,7 +109,10 @@ type twin struct {
 
 func newTwin(t testing.TB, tcp bool) twin {
 	t.Helper()
-	s := newServer(t, skydns.Options{Backend: twinZone()})
+	return twinOf(newServer(t, skydns.Options{Backend: twinZone()}), tcp)
+}
+
+func twinOf(s *skydns.Server, tcp bool) twin {
 	return twin{
 		fast: s.FastForTest(tcp), slow: s.SlowForTest(tcp), whole: s.SlowForTest(true), tcp: tcp, batch: s.BatchForTest(),
 	}
@@ -278,10 +281,11 @@ func FuzzTwin(f *testing.F) {
 			f.Add(packet)
 		}
 	}
-	udp, tcp := newTwin(f, false), newTwin(f, true)
+	udp, tcp, search := newTwin(f, false), newTwin(f, true), newSearchTwin(f, false)
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		udp.check(t, packet)
 		tcp.check(t, packet)
+		search.check(t, packet)
 	})
 }
 

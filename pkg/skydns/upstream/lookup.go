@@ -57,8 +57,9 @@ func (f *Forwarder) LookupLater(name string, qtype uint16, until time.Time, done
 	})
 }
 
-// LookupCached is Lookup from the cache alone. It returns nil where that has no reply.
-func (f *Forwarder) LookupCached(name string, qtype uint16) *dns.Msg {
+// CachedReply returns the reply to our own query from the cache, or nil. It keeps no part of
+// name.
+func (f *Forwarder) CachedReply(name string, qtype uint16) []byte {
 	if f.replies == nil {
 		return nil
 	}
@@ -66,7 +67,12 @@ func (f *Forwarder) LookupCached(name string, qtype uint16) *dns.Msg {
 	if err != nil {
 		return nil
 	}
-	reply := f.cached(f.wayOfLookup(name), query)
+	return f.cached(f.wayOfLookup(name), query)
+}
+
+// LookupCached is Lookup from the cache alone. It returns nil where that has no reply.
+func (f *Forwarder) LookupCached(name string, qtype uint16) *dns.Msg {
+	reply := f.CachedReply(name, qtype)
 	if reply == nil {
 		return nil
 	}

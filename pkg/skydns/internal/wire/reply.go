@@ -14,15 +14,16 @@ const (
 // A Reply is written piece by piece after the question of a query.
 type Reply struct {
 	// Buf is the reply so far.
-	Buf []byte
-	srv srv
+	Buf   []byte
+	owner uint16 // a pointer to the name that has the addresses
+	srv   srv
 }
 
 // Begin starts a reply in dst, which is overwritten: the query's header and
 // question, with AA and RA set, RD and CD copied, and no records counted yet.
 func (r *Reply) Begin(dst, packet []byte, q *Query, rcode byte) {
 	dst = append(dst[:0], packet[:q.End]...)
-	r.Buf = dst
+	r.Buf, r.owner = dst, owner
 	r.Buf[2] = 0x84 | packet[2]&1
 	r.Buf[3] = 0x80 | packet[3]&0x10 | rcode
 	clear(r.Buf[6:headerSize])
@@ -33,6 +34,9 @@ func (r *Reply) Answers(n int) { binary.BigEndian.PutUint16(r.Buf[6:], uint16(n)
 
 // NotAuthoritative clears AA.
 func (r *Reply) NotAuthoritative() { r.Buf[2] &^= 4 }
+
+// CheckingDisabled sets CD.
+func (r *Reply) CheckingDisabled() { r.Buf[3] |= 0x10 }
 
 // Truncate sets TC.
 func (r *Reply) Truncate() { r.Buf[2] |= 2 }
@@ -49,11 +53,11 @@ func appendHeader(b []byte, owner, rrtype uint16, ttl uint32, size int) []byte {
 	return binary.BigEndian.AppendUint32(b, ttl<<16|uint32(size))
 }
 
-// Addresses appends n address records of the question's name. addrs are
+// Addresses appends n address records of the question's name, or of an alias's target. addrs are
 // addresses of size bytes, one after the other. The first record has the address at
 // index first; after the last address follows the one at index 0.
 func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs string, size, first, n int) {
-	header := appendHeader(make([]byte, 0, AddressOverhead), owner, rrtype, ttl, size)
+	header := appendHeader(make([]byte, 0, AddressOverhead), r.owner, rrtype, ttl, size)
 	b := r.Buf
 	for at := first * size; n > 0; n-- {
 		b = append(b, header...)
