@@ -28,6 +28,7 @@ if [ -z "${LOOKUPS_DIR:-}" ]; then
 	CGO_ENABLED=0 go -C ../.. build -trimpath -ldflags '-s -w' -o "$LOOKUPS_DIR" ./cmd/kube-dns ./cmd/dnsmasq-nanny
 	go build -o "$LOOKUPS_DIR/bench" .
 	gcc -O1 -pthread -o "$LOOKUPS_DIR/lookup" lookup/lookup.c
+	gcc -O1 -o "$LOOKUPS_DIR/floor" lookup/floor.c
 	unshare --net --mount --pid --fork --mount-proc --propagation private ./lookups.sh "$@"
 	exit
 fi
@@ -161,6 +162,10 @@ shapes() {
 		shape "drop-in"
 		kubedns --dns-port=10053
 		run "$dir/dnsmasq-nanny" -v=2 -configDir="$dir/$at" -stateDir="$dir/$at/state" -restartDnsmasq=true -- "${dnsmasq[@]}"
+	fi
+	if wanted "floor"; then
+		shape "floor"
+		run "$dir/floor" "${addresses[floor]}" 53
 	fi
 	local title flags
 	while IFS=: read -r title flags; do

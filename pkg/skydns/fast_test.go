@@ -290,7 +290,7 @@ func FuzzTwin(f *testing.F) {
 }
 
 func TestFastPathAllocatesNothing(t *testing.T) {
-	tw := newTwin(t, false)
+	tw := newSearchTwin(t, false)
 	var batch []udpbatch.Packet
 	for _, q := range []struct {
 		name  string
@@ -304,7 +304,8 @@ func TestFastPathAllocatesNothing(t *testing.T) {
 		{"_Peer._tcp.Pairs.ns.svc.cluster.local.", dns.TypeSRV},
 		{"None.Ns.svc.Cluster.local.", dns.TypeA}, {"none.dns.cluster.local.", dns.TypeA},
 		{"none.ns.svc.cluster.local.", dns.TypeA},
-		{"www.example.com.ns.svc.cluster.local.", dns.TypeA}, {"1.0.0.10.in-addr.arpa.", dns.TypePTR},
+		{"api.other.ns.svc.cluster.local.", dns.TypeA}, {"api.other.ns.svc.cluster.local.", dns.TypeAAAA},
+		{"www.example.com.none.svc.cluster.local.", dns.TypeA}, {"1.0.0.10.in-addr.arpa.", dns.TypePTR},
 		{"0.0.2.10.in-addr.arpa.", dns.TypePTR},
 	} {
 		msg := new(dns.Msg).SetQuestion(q.name, q.qtype)

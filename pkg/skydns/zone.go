@@ -96,11 +96,12 @@ func (z *zone) endCached(c *chain, qtype uint16) bool {
 	if c.outside == "" {
 		return true
 	}
-	m := z.forwarder.LookupCached(c.outside, qtype)
-	if m != nil {
-		*c = z.end(*c, m, nil)
+	m := new(dns.Msg)
+	if reply := z.forwarder.CachedReply(c.outside, qtype); reply == nil || m.Unpack(reply) != nil {
+		return false
 	}
-	return m != nil
+	*c = z.end(*c, m, nil)
+	return true
 }
 
 // followInside is follow as far as the names are those of the zone.

@@ -70,19 +70,6 @@ func (f *Forwarder) CachedReply(name string, qtype uint16) []byte {
 	return f.cached(f.wayOfLookup(name), query)
 }
 
-// LookupCached is Lookup from the cache alone. It returns nil where that has no reply.
-func (f *Forwarder) LookupCached(name string, qtype uint16) *dns.Msg {
-	reply := f.CachedReply(name, qtype)
-	if reply == nil {
-		return nil
-	}
-	m, err := unpackLookup(name, reply)
-	if err != nil {
-		return nil
-	}
-	return m
-}
-
 // Denied reports whether the cache has a denial of a name, and for how many seconds it is
 // valid. It is that of the type A: NXDOMAIN holds for all types (RFC 8020 section 2).
 func (f *Forwarder) Denied(name string) (ttl uint32, ok bool) {

@@ -20,8 +20,9 @@ type Source struct {
 	answer, soa, at int // offsets: of the answers, of the SOA record and after it
 }
 
-// ReadSource reads a reply to one question. It reports whether the reply is sound, and has
-// no other records in its authority section than one SOA.
+// ReadSource reads a reply to one question, as the library packs it. It reports whether the
+// records can be copied: the types of the answers are known here, and the authority section has
+// at most one SOA record.
 func ReadSource(msg []byte) (s Source, ok bool) {
 	answer, _, d := skipQuestions(msg)
 	if d != Sound || binary.BigEndian.Uint16(msg[4:]) != 1 || msg[8] != 0 || msg[9] > 1 {
@@ -33,8 +34,8 @@ func ReadSource(msg []byte) (s Source, ok bool) {
 	}
 	for range s.Answers {
 		r, d := readRecord(msg, s.at)
-		if d != Sound || checkData(msg, r) != Sound {
-			return s, false
+		if _, known := formOf(r.rrtype); d != Sound || !known || checkData(msg, r) != Sound {
+			return s, false // there may be compressed names in data of another type
 		}
 		s.at, s.Type, s.TTL = r.end, r.rrtype, min(s.TTL, ttlOf(msg, r))
 	}
@@ -59,8 +60,9 @@ func (r *Reply) Alias(ttl uint32, target string) {
 	r.Answers(1)
 }
 
-// Copy appends the answers of a source about the target of an Alias, with a TTL, and its SOA
-// record, with another one. It reports whether the reply has at most limit bytes.
+// Copy appends the answers of a source with a TTL, and its SOA record with another one. The
+// source's question is for the target of the Alias before. It reports whether the reply has at
+// most limit bytes.
 func (r *Reply) Copy(s *Source, ttl, negativeTTL uint32, limit int) bool {
 	shift := len(r.Buf) - s.answer
 	if s.at+shift > min(limit, maxPointer) {
