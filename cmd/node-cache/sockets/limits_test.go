@@ -276,6 +276,7 @@ func TestFullSendBuffer(t *testing.T) {
 				for range maxSending {
 					<-udp.replies
 				}
+				synctest.Wait() // until their room is free
 				send()
 				<-udp.replies
 				stop()
