@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"pkg/querylog/dnstap":   {"internal/pause", "pkg/querylog"},
 	"pkg/sidecar":           {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
 	"pkg/skydns/upstream":   {"pkg/skydns/internal/cache", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
-	"pkg/skydns":            {"internal/pause", "internal/rcode", "pkg/querylog", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
+	"pkg/skydns":            {"internal/pause", "internal/rcode", "internal/shares", "pkg/querylog", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
 
 	"internal/cli":         {"internal/spelling"},
 	"conformance":          {"internal/conformance", "internal/pause"},
@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"internal/process":             {},
 	"internal/process/processtest": {"internal/process"},
 	"internal/rcode":               {},
+	"internal/shares":              {},
 	"internal/spelling":            {},
 	"internal/statuspage":          {},
 	"manifests":                    {},
@@ -68,8 +69,8 @@ var forTests = []string{"internal/clitest", "internal/conformance", "internal/dn
 // stdOnly are the packages that import nothing but the standard library and each
 // other: they are the easiest to test and to reuse, and stay so.
 var stdOnly = []string{
-	"internal/atomicfile", "internal/cgroup", "internal/label", "internal/pause", "internal/spelling", "pkg/config", "pkg/skydns/backend",
-	"pkg/skydns/internal/wire", "pkg/treecache",
+	"internal/atomicfile", "internal/cgroup", "internal/label", "internal/pause", "internal/shares", "internal/spelling", "pkg/config",
+	"pkg/skydns/backend", "pkg/skydns/internal/wire", "pkg/treecache",
 }
 
 // kept lists where certain imports are allowed. A trailing "/..." covers everything

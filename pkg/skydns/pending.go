@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/kube-dns/kube-dns/internal/shares"
 )
 
 // A response is what the server has for a packet: the reply, or the start of a
@@ -20,23 +22,23 @@ type response struct {
 
 // A backlog bounds the pending queries, of all clients and of each one.
 type backlog struct {
-	forwards  *shares
-	wildcards *shares
+	forwards  *shares.Shares
+	wildcards *shares.Shares
 	running   sync.WaitGroup
 }
 
 // begin starts a pending query. It returns false, and has done nothing, when too many
 // are pending.
 func (b *backlog) begin(from netip.Addr, resp response, send func(reply []byte)) bool {
-	if resp.wildcard && !b.wildcards.take(from, 1) {
+	if resp.wildcard && !b.wildcards.Take(from, 1) {
 		return false
 	}
 	done := func() {
 		if resp.wildcard {
-			b.wildcards.give(from, 1)
+			b.wildcards.Give(from, 1)
 		}
 	}
-	if !b.forwards.take(from, 1) {
+	if !b.forwards.Take(from, 1) {
 		done()
 		return false
 	}
@@ -44,7 +46,7 @@ func (b *backlog) begin(from netip.Addr, resp response, send func(reply []byte))
 	resp.start(func(reply []byte) {
 		defer b.running.Done()
 		defer done()
-		defer b.forwards.give(from, 1)
+		defer b.forwards.Give(from, 1)
 		send(reply)
 	})
 	return true

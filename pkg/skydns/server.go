@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kube-dns/kube-dns/internal/shares"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
@@ -35,8 +36,8 @@ func New(opts Options) (*Server, error) {
 			domain: opts.Domain, backend: opts.Backend, forwarder: opts.Forwarder, version: opts.Version, log: opts.Logger,
 		},
 		backlog: backlog{
-			forwards:  newShares(opts.MaxForwards, max(1, opts.MaxForwards/4)),
-			wildcards: newShares(opts.MaxWildcards, max(1, opts.MaxWildcards/2)),
+			forwards:  shares.New(opts.MaxForwards, max(1, opts.MaxForwards/4)),
+			wildcards: shares.New(opts.MaxWildcards, max(1, opts.MaxWildcards/2)),
 		},
 		tap:      opts.Tap,
 		panicLog: throttle{every: time.Second},
@@ -46,7 +47,7 @@ func New(opts Options) (*Server, error) {
 		r.autopath = newAutopath(opts.Domain, opts.SearchDomains)
 	}
 	opts.Forwarder.ResolveWith(r.addresses)
-	r.metrics = newMetrics(opts, socketsPerPort(), r.forwards.taken)
+	r.metrics = newMetrics(opts, socketsPerPort(), r.forwards.Taken)
 	s := &Server{responder: r, options: opts}
 	s.tcp = newTCPServer(r, func() *fastPath { return s.newFastPath(r.metrics.shared, tcp) }, opts.MaxTCPConns)
 	if opts.Registerer != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/pause"
+	"github.com/kube-dns/kube-dns/internal/shares"
 )
 
 const (
@@ -28,15 +29,15 @@ const (
 type tcpServer struct {
 	*responder
 	fast      *sync.Pool // of *fastPath, or of nil
-	conns     *shares
-	replies   *shares // bytes of replies being sent
+	conns     *shares.Shares
+	replies   *shares.Shares // bytes of replies being sent
 	acceptLog throttle
 }
 
 func newTCPServer(s *responder, fast func() *fastPath, maxConns int) *tcpServer {
 	return &tcpServer{
 		responder: s, fast: &sync.Pool{New: func() any { return fast() }},
-		conns: newShares(maxConns, maxConns/8+1), replies: newShares(maxReplyBytes, maxReplyBytes/8),
+		conns: shares.New(maxConns, maxConns/8+1), replies: shares.New(maxReplyBytes, maxReplyBytes/8),
 		acceptLog: throttle{every: time.Minute},
 	}
 }
@@ -66,7 +67,7 @@ func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
-		if !t.conns.take(from, 1) {
+		if !t.conns.Take(from, 1) {
 			t.metrics.connsRefused.Inc()
 			_ = conn.Close()
 			continue
@@ -74,7 +75,7 @@ func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 		conns.Go(func() {
 			t.metrics.conns.Inc()
 			defer t.metrics.conns.Dec()
-			defer t.conns.give(from, 1)
+			defer t.conns.Give(from, 1)
 			t.serveConn(ctx, newTCPConn(conn, from, t.replies))
 		})
 	}

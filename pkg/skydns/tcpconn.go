@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kube-dns/kube-dns/internal/shares"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
@@ -30,7 +31,7 @@ const (
 type tcpConn struct {
 	net.Conn
 	from    netip.Addr
-	replies *shares // bytes that are being sent
+	replies *shares.Shares // bytes that are being sent
 	r       *bufio.Reader
 
 	mu     sync.Mutex
@@ -38,7 +39,7 @@ type tcpConn struct {
 	failed atomic.Bool
 }
 
-func newTCPConn(conn net.Conn, from netip.Addr, replies *shares) *tcpConn {
+func newTCPConn(conn net.Conn, from netip.Addr, replies *shares.Shares) *tcpConn {
 	return &tcpConn{
 		Conn: conn, from: from, replies: replies,
 		r: bufio.NewReaderSize(conn, connBuffer), w: bufio.NewWriterSize(conn, connBuffer),
@@ -97,11 +98,11 @@ func (c *tcpConn) send(reply []byte, flush bool) {
 	if len(reply) == 0 {
 		return
 	}
-	if !c.replies.take(c.from, len(reply)) {
+	if !c.replies.Take(c.from, len(reply)) {
 		c.fail()
 		return
 	}
-	defer c.replies.give(c.from, len(reply))
+	defer c.replies.Give(c.from, len(reply))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.write(func() error {

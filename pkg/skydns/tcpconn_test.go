@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/internal/shares"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
@@ -97,7 +98,7 @@ func TestQueriesAsLargeAsTheBuffer(t *testing.T) {
 			}
 		}
 	}()
-	c := newTCPConn(server, netip.MustParseAddr("10.0.0.1"), newShares(1, 1))
+	c := newTCPConn(server, netip.MustParseAddr("10.0.0.1"), shares.New(1, 1))
 	for i, size := range sizes {
 		raw, err := c.next(t.Context(), idleTimeout)
 		if err != nil || len(raw) != size || slices.ContainsFunc(raw, func(b byte) bool { return b != byte(i) }) {

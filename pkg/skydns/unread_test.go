@@ -17,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
+	"github.com/kube-dns/kube-dns/internal/shares"
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
@@ -107,9 +108,9 @@ func write(conn net.Conn, q *dns.Msg) bool {
 // holds waits until the replies that are being sent have so many bytes.
 func holds(t *testing.T, s *Server, want int) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); s.tcp.replies.taken() != want; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); s.tcp.replies.Taken() != want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("replies of %d bytes are being sent, want %d", s.tcp.replies.taken(), want)
+			t.Fatalf("replies of %d bytes are being sent, want %d", s.tcp.replies.Taken(), want)
 		}
 	}
 }
@@ -199,7 +200,7 @@ func TestUnreadPipeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for more := fit + 1; write(conn, outsideQuery(more)); more++ {
-		if held := s.tcp.replies.taken(); more == 10_000 || held > maxReplyBytes/8 {
+		if held := s.tcp.replies.Taken(); more == 10_000 || held > maxReplyBytes/8 {
 			t.Fatalf("after %d queries the connection is open and holds %d bytes", more, held)
 		}
 	}
@@ -212,7 +213,7 @@ func TestFailedConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		defer func() { _ = client.Close() }()
-		c := newTCPConn(server, netip.MustParseAddr("10.0.0.1"), newShares(1, 1))
+		c := newTCPConn(server, netip.MustParseAddr("10.0.0.1"), shares.New(1, 1))
 		c.send([]byte("more than it may hold"), true)
 		if _, err := c.next(t.Context(), idleTimeout); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("got %v, want %v", err, net.ErrClosed)
@@ -246,7 +247,7 @@ func TestSlowReadersOfForwardedReplies(t *testing.T) {
 					_ = conn.Close()
 				}
 				synctest.Wait()
-				if held := s.tcp.replies.taken(); held != 0 {
+				if held := s.tcp.replies.Taken(); held != 0 {
 					t.Errorf("%d bytes are held", held)
 				}
 			})

@@ -10,7 +10,8 @@ import (
 	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
 
-	"github.com/kube-dns/kube-dns/cmd/node-cache/shares"
+	"github.com/kube-dns/kube-dns/cmd/node-cache/sockets"
+	"github.com/kube-dns/kube-dns/internal/shares"
 )
 
 // clients lets a client have half of the pending queries that the forwards of a zone accept.
@@ -47,7 +48,7 @@ func (clients) Name() string { return "clients" }
 
 // ServeDNS implements plugin.Handler.
 func (p clients) ServeDNS(ctx context.Context, w dns.ResponseWriter, query *dns.Msg) (int, error) {
-	client := shares.Client(w)
+	client := sockets.Client(w)
 	if !p.pending.Take(client, 1) {
 		p.metrics.overload.Inc()
 		return dns.RcodeRefused, errManyPending

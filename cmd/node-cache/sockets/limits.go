@@ -10,7 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/kube-dns/kube-dns/cmd/node-cache/shares"
+	"github.com/kube-dns/kube-dns/internal/shares"
 )
 
 const (
@@ -28,6 +28,27 @@ const (
 	// acceptPause is how long a listener waits after it could not accept.
 	acceptPause = 10 * time.Millisecond
 )
+
+// Client returns the address of the client of a connection or query. A process of the node may ask
+// from the address that it asks: it has no bound of its own, and the zero address here.
+func Client(of interface {
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}) netip.Addr {
+	from := addr(of.RemoteAddr())
+	if from == addr(of.LocalAddr()) {
+		return netip.Addr{}
+	}
+	return from
+}
+
+// addr returns the address of a TCP or UDP address, and the zero address for any other.
+func addr(of net.Addr) netip.Addr {
+	if a, ok := of.(interface{ AddrPort() netip.AddrPort }); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
 
 // limits bound what clients hold of the sockets of a Set.
 type limits struct {
@@ -58,7 +79,7 @@ func (l listener) Accept() (net.Conn, error) {
 			}
 			return nil, err
 		}
-		c := &conn{Conn: accepted, client: shares.Client(accepted), limits: l.limits}
+		c := &conn{Conn: accepted, client: Client(accepted), limits: l.limits}
 		if l.limits.conns.Take(c.client, 1) {
 			l.limits.metrics.conns.Inc()
 			return c, nil

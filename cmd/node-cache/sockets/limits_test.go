@@ -125,6 +125,32 @@ func closed(conn net.Conn) bool {
 	return n == 0 && errors.Is(err, io.EOF)
 }
 
+// An end is a connection with these addresses.
+type end struct{ local, remote net.Addr }
+
+func (e end) LocalAddr() net.Addr  { return e.local }
+func (e end) RemoteAddr() net.Addr { return e.remote }
+
+func TestClient(t *testing.T) {
+	for remote, want := range map[string]string{
+		"10.0.0.1":             "10.0.0.1",
+		"::ffff:10.0.0.1":      "10.0.0.1",
+		"2001:db8::1":          "2001:db8::1",
+		"169.254.20.10":        "invalid IP",
+		"::ffff:169.254.20.10": "invalid IP",
+	} {
+		at := netip.AddrPortFrom(netip.MustParseAddr(remote), 4242)
+		udp := end{&net.UDPAddr{IP: net.IPv4(169, 254, 20, 10), Port: 53}, net.UDPAddrFromAddrPort(at)}
+		tcp := end{&net.TCPAddr{IP: net.IPv4(169, 254, 20, 10), Port: 53}, net.TCPAddrFromAddrPort(at)}
+		if got := Client(udp).String(); got != want || Client(tcp) != Client(udp) {
+			t.Errorf("%s: got %s over UDP and %s over TCP, want %s", remote, got, Client(tcp), want)
+		}
+	}
+	if got := Client(end{&net.UnixAddr{}, &net.UnixAddr{}}); got.IsValid() {
+		t.Errorf("a socket without addresses: got %s", got)
+	}
+}
+
 // TestConnections: a client has an eighth of the connections, and the node itself all of them.
 // Others are closed at once.
 func TestConnections(t *testing.T) {
