@@ -84,6 +84,9 @@ func (a *app) runCheck(ctx context.Context, f *checkFlags, stdin io.Reader) erro
 		if err != nil {
 			return err
 		}
+		if !p.Encodes() && p.Format != report.Name && !f.noHeaders {
+			fmt.Fprintf(p.Out, "Files\n  %s\n", strings.Join(got.Files, "\n  "))
+		}
 		return printResults(p, check.Run(got, f.only, f.skip), failOn)
 	}
 	end := time.Now().Add(f.wait)

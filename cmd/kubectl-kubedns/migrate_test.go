@@ -29,6 +29,15 @@ func TestMigrateFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	code, text, errText = runCommand(t, "check", "-f", out)
+	if code != codeOK || !strings.Contains(text, "ok    KD104") ||
+		!strings.Contains(text, filepath.Join(out, "deployment.yaml")+"\n") || strings.Contains(text, "before") {
+		t.Errorf("check of what will be applied: got code %d, output\n%s%s", code, text, errText)
+	}
+	code, text, errText = runCommand(t, "check", "-f", out, "-f", filepath.Join(out, "before"), "--only", "KD104", "-o", "name")
+	if code != codeOK || text != "KD104\n" {
+		t.Errorf("check of both: got code %d, output\n%s%s", code, text, errText)
+	}
 	code, _, errText = runCommand(t, append(helm, "--accept", "MG41", "--out", out)...)
 	if code != codeUnknown || !strings.Contains(errText, "the folder is not empty") {
 		t.Errorf("again: got code %d, %s", code, errText)

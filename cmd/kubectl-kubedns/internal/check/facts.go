@@ -16,10 +16,12 @@ import (
 // has the reason.
 type Facts struct {
 	Namespace string
-	Options   Options
-	Objects   Objects
-	Kubelets  []Kubelet
-	Pods      []Pod
+	// Files are the files that the facts come from. With files there are no pods to ask.
+	Files    []string
+	Options  Options
+	Objects  Objects
+	Kubelets []Kubelet
+	Pods     []Pod
 	// Account maps a resource to whether the service account may list and watch it.
 	Account map[string]bool
 	// Unread maps what could not be read, such as "services", to why.
@@ -30,8 +32,6 @@ type Facts struct {
 type Options struct {
 	Zone    string // without dots at its ends; empty: the zone of the pods
 	Outside string
-	// Files reports that the facts come from files: there are no pods to ask.
-	Files bool
 }
 
 // Objects are those of the namespace of kube-dns.

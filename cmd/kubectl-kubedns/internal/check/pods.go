@@ -17,7 +17,7 @@ const needsPods = "it needs running kube-dns pods"
 
 // live returns the kube-dns pods that can be asked, or why there are none.
 func (f *Facts) live() ([]Pod, string) {
-	if f.Options.Files {
+	if len(f.Files) > 0 {
 		return nil, "it needs a cluster"
 	}
 	if why := f.unread("pods"); why != "" {
@@ -83,7 +83,7 @@ func checkVersions(f *Facts) outcome {
 	var o outcome
 	versions := map[string][]string{} // version → which containers
 	for _, p := range pods {
-		if !f.Options.Files { // an overlay may set images later
+		if len(f.Files) == 0 { // an overlay may set images later
 			p.imageFindings(&o)
 		}
 		for _, name := range []string{Status, NannyStatus, ProbeStatus} {
@@ -94,7 +94,7 @@ func checkVersions(f *Facts) outcome {
 	}
 	names := slices.Sorted(maps.Keys(versions))
 	o.fine = "images have a registry and a tag"
-	if f.Options.Files {
+	if len(f.Files) > 0 {
 		return skip("overlays set the images")
 	}
 	if len(names) == 1 {
@@ -167,7 +167,7 @@ func checkConfig(f *Facts) outcome {
 	edit := fmt.Sprintf("kubectl -n %s edit configmap kube-dns; keys: docs/operations.md#configuration", f.Namespace)
 	if f.Objects.Config != nil {
 		o.fine = "the ConfigMap kube-dns is valid"
-		if !f.Options.Files {
+		if len(f.Files) == 0 {
 			o.fine += ", and in use in all pods"
 		}
 		f.configFindings(&o, f.Objects.Config, edit)

@@ -82,7 +82,7 @@ func addresses(s *corev1.Service) []string {
 }
 
 func checkEndpoints(f *Facts) outcome {
-	if f.Options.Files {
+	if len(f.Files) > 0 {
 		return skip("it needs a cluster")
 	}
 	if why := f.unread("endpointslices"); why != "" {
@@ -281,10 +281,10 @@ func checkPlacement(f *Facts) outcome {
 		zones[f.Objects.Zones[p.Object.Spec.NodeName]] = true
 	}
 	o.fine = fmt.Sprintf("pods: %d, nodes: %d, priority and requests are set", len(pods), len(nodes))
-	if f.Options.Files {
+	if len(f.Files) > 0 {
 		o.fine = "priority and requests are set"
 	}
-	if !f.Options.Files && len(pods) > 1 && len(nodes) == 1 && len(f.Objects.Zones) != 1 {
+	if len(f.Files) == 0 && len(pods) > 1 && len(nodes) == 1 && len(f.Objects.Zones) != 1 {
 		o.add(Warning, "", "the manifests have an anti-affinity: compare `kubectl kubedns check -f manifests`",
 			"all %d pods are on node %s", len(pods), pods[0].Object.Spec.NodeName)
 	} else if values := len(slices.Compact(slices.Sorted(maps.Values(f.Objects.Zones)))); values > 1 && len(zones) == 1 &&

@@ -10,7 +10,7 @@ import (
 )
 
 func checkRights(f *Facts) outcome {
-	if f.Options.Files {
+	if len(f.Files) > 0 {
 		return skip("it needs a cluster")
 	}
 	if why := f.unread("rights"); why != "" {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,12 +20,13 @@ import (
 )
 
 // FromFiles reads the facts of files of manifests. A path is a file, a directory with
-// *.yaml, *.yml and *.json, or "-" for stdin.
+// *.yaml, *.yml and *.json, or "-" for stdin. As in kubectl, directories in a directory
+// are not read.
 func FromFiles(paths []string, stdin io.Reader, namespace string, opts check.Options) (*check.Facts, error) {
-	opts.Files = true
 	f := &check.Facts{Namespace: namespace, Options: opts, Unread: map[string]string{}}
 	for _, path := range paths {
 		if path == "-" {
+			f.Files = append(f.Files, "stdin")
 			if err := addDocuments(f, "stdin", stdin); err != nil {
 				return nil, err
 			}
@@ -36,6 +36,7 @@ func FromFiles(paths []string, stdin io.Reader, namespace string, opts check.Opt
 		if err != nil {
 			return nil, err
 		}
+		f.Files = append(f.Files, files...)
 		for _, file := range files {
 			b, err := os.ReadFile(file)
 			if err != nil {
@@ -64,15 +65,15 @@ func manifestFiles(path string) ([]string, error) {
 	if !info.IsDir() {
 		return []string{path}, nil
 	}
+	entries, err := os.ReadDir(path)
 	var files []string
-	err = filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {
-		if ext := filepath.Ext(file); err == nil && !d.IsDir() && (ext == ".yaml" || ext == ".yml" || ext == ".json") {
-			files = append(files, file)
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml" || ext == ".json") {
+			files = append(files, filepath.Join(path, e.Name()))
 		}
-		return err
-	})
+	}
 	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("-f %s: no *.yaml, *.yml or *.json in it", path)
+		err = fmt.Errorf("-f %s: no *.yaml, *.yml or *.json in it: name its directories if they have some", path)
 	}
 	return files, err
 }
