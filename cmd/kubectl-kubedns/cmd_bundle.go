@@ -155,7 +155,8 @@ func addObjects(w *bundle.Writer, got *check.Facts) error {
 	for i := range o.Budgets {
 		o.Budgets[i].ManagedFields = nil
 	}
-	objects := map[string]any{"deployments": o.Deployments, "endpointslices": o.Slices, "poddisruptionbudgets": o.Budgets}
+	objects := map[string]any{"deployments": o.Deployments, "endpointslices": o.Slices,
+		"poddisruptionbudgets": o.Budgets}
 	if o.Service != nil {
 		o.Service.ManagedFields = nil
 		objects["service"] = o.Service
@@ -198,7 +199,8 @@ func (f *bundleFlags) addPod(ctx context.Context, client *cluster.Client, w *bun
 	}
 	if check.ServerOf(&p.Object.Spec) == check.KubeDNS {
 		pod := cluster.Pod{Namespace: p.Object.Namespace, Name: p.Name}
-		if body, err := client.Get(ctx, pod, facts.PortsOf(&p.Object.Spec).Status, "/cache"); err == nil && w.Hide == nil {
+		body, err := client.Get(ctx, pod, facts.PortsOf(&p.Object.Spec).Status, "/cache")
+		if err == nil && w.Hide == nil {
 			// Labels are alone in it, so that hiding would not find them.
 			if err := w.Add(dir+"cache.json", body); err != nil {
 				return err

@@ -286,7 +286,8 @@ func (f *diffFlags) watchSides(
 			old = printChanges(out, now, old, found)
 		}
 		if first && err == nil {
-			fmt.Fprintf(out, "%s %d same, %d different of %d\n", now, len(questions)-len(found), len(found), len(questions))
+			fmt.Fprintf(out, "%s %d same, %d different of %d\n", now, len(questions)-len(found), len(found),
+				len(questions))
 		}
 		if !pause.For(ctx, f.every) {
 			return nil

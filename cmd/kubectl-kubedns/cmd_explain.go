@@ -93,7 +93,8 @@ func exactly(names ...string) cobra.PositionalArgs {
 			return nil
 		}
 		if len(names) == 0 {
-			return fmt.Errorf("%s takes no arguments, and got %q: see %s --help", c.CommandPath(), args[0], c.CommandPath())
+			return fmt.Errorf("%s takes no arguments, and got %q: see %s --help", c.CommandPath(), args[0],
+				c.CommandPath())
 		}
 		return fmt.Errorf("%s takes %s: see %s --help", c.CommandPath(), strings.Join(names, " and "), c.CommandPath())
 	}
@@ -105,7 +106,8 @@ func (a *app) runExplain(ctx context.Context, f *explainFlags, name string) erro
 		return err
 	}
 	if !slices.Contains(explain.Types(), strings.ToUpper(f.question.Type)) {
-		return fmt.Errorf("--type: %q cannot be explained: use %s", f.question.Type, strings.Join(explain.Types(), ", "))
+		return fmt.Errorf("--type: %q cannot be explained: use %s", f.question.Type,
+			strings.Join(explain.Types(), ", "))
 	}
 	ctx, cancel := a.limited(ctx)
 	defer cancel()
@@ -236,7 +238,8 @@ func (f *explainFlags) askOutside(ctx context.Context, client *cluster.Client, p
 		data = append(data, fmt.Sprintf("%s (TTL %d)", rr, rr.TTL))
 	}
 	last.Answer = strings.Join(data, ", ")
-	w.Summary = fmt.Sprintf("The pod gets %s with %d records at query %d: %s", r.Rcode, len(data), len(w.Steps), last.Name)
+	w.Summary = fmt.Sprintf("The pod gets %s with %d records at query %d: %s", r.Rcode, len(data), len(w.Steps),
+		last.Name)
 	return nil
 }
 

@@ -73,7 +73,8 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 	}
 	fs := c.Flags()
 	fs.StringVar(&m.opts.To, "to", "", "the `server` to move to: kube-dns or coredns")
-	fs.StringArrayVarP(&m.files, "filename", "f", nil, "read manifests from a `file` (- is stdin) and not from a cluster")
+	fs.StringArrayVarP(&m.files, "filename", "f", nil,
+		"read manifests from a `file` (- is stdin) and not from a cluster")
 	fs.StringVar(&m.dir, "out", "", "write the manifests into this new `folder`")
 	fs.StringSliceVar(&m.opts.Accept, "accept", nil, "leave out refused settings of these `codes`, such as MG41")
 	fs.BoolVar(&m.report, "report", false, "list all settings, and what differs for clients")

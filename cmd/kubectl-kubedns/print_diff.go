@@ -76,7 +76,8 @@ func printDifferences(
 			fmt.Fprintf(p.Out, "\n%d  %s\n", k.Count, kindText(k.Kind))
 			fmt.Fprintf(p.Out, "   %s\n", k.Example.Question)
 			fmt.Fprintf(p.Out, "   %s\n   %s\n",
-				p.Paint(report.Bad, "- "+replyText(k.Example.Left)), p.Paint(report.Good, "+ "+replyText(k.Example.Right)))
+				p.Paint(report.Bad, "- "+replyText(k.Example.Left)),
+				p.Paint(report.Good, "+ "+replyText(k.Example.Right)))
 		}
 	}
 	if len(found) > 0 {

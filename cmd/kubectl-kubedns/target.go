@@ -40,7 +40,8 @@ func dnsPods(ctx context.Context, client *cluster.Client) ([]dnsPod, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("no pod in namespace %s with label %s %w", client.Namespace, client.Selector, errNoServer)
+		return nil, fmt.Errorf("no pod in namespace %s with label %s %w", client.Namespace, client.Selector,
+			errNoServer)
 	}
 	return list, nil
 }

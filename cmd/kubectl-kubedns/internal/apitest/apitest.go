@@ -57,7 +57,8 @@ func (s *Server) object(w http.ResponseWriter, path string) {
 	object, ok := s.objects[path]
 	if !ok {
 		w.WriteHeader(http.StatusNotFound)
-		object = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
+		object = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound",
+			"code": 404}
 	}
 	_ = json.NewEncoder(w).Encode(object) // a client that has gone needs no reply
 }

@@ -13,7 +13,8 @@ func (w *Writer) AddIndex(lines []string) error {
 	var b strings.Builder
 	title := html.EscapeString(w.dir)
 	fmt.Fprintf(&b, "<!doctype html>\n<meta charset=utf-8>\n<title>%s</title>\n", title)
-	b.WriteString("<style>body{font:1em/1.4 sans-serif;margin:2em}td{padding:0 1em 0 0}td.n{text-align:right}</style>\n")
+	b.WriteString("<style>body{font:1em/1.4 sans-serif;margin:2em}" +
+		"td{padding:0 1em 0 0}td.n{text-align:right}</style>\n")
 	fmt.Fprintf(&b, "<h1>%s</h1>\n<pre>\n", title)
 	for _, line := range lines {
 		if w.Hide != nil {

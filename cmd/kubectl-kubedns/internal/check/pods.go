@@ -176,7 +176,8 @@ func checkConfig(f *Facts) outcome {
 		for _, name := range []string{Status, NannyStatus} {
 			page, _ := p.status(name)
 			for _, part := range page.Parts {
-				if part.Level != "ok" && (part.Name == "configuration" || name == NannyStatus && part.Name == "servers") {
+				servers := name == NannyStatus && part.Name == "servers"
+				if part.Level != "ok" && (part.Name == "configuration" || servers) {
 					o.add(Error, p.title(), edit, "%s: %s: %s", page.Command, part.Name, part.Text)
 				}
 			}

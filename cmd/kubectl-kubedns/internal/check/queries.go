@@ -42,7 +42,8 @@ func checkInside(f *Facts) outcome {
 		case first == nil:
 			first = data
 		case !slices.Equal(first, data):
-			o.add(Error, p.title(), fix, "%s: %s, %s %s", name, strings.Join(data, ", "), other, strings.Join(first, ", "))
+			o.add(Error, p.title(), fix, "%s: %s, %s %s", name, strings.Join(data, ", "), other,
+				strings.Join(first, ", "))
 		}
 	}
 	if asked == 0 {
@@ -70,7 +71,8 @@ func checkOutside(f *Facts) outcome {
 		}
 		asked++
 		slowest = max(slowest, r.Took)
-		fix := "kubectl kubedns explain " + strings.TrimSuffix(f.Options.Outside, ".") + ". shows which servers are asked"
+		fix := "kubectl kubedns explain " + strings.TrimSuffix(f.Options.Outside, ".") +
+			". shows which servers are asked"
 		switch {
 		case r.Err != "":
 			o.add(Error, p.title(), fix, "%s: no reply over TCP: %s", f.Options.Outside, r.Err)

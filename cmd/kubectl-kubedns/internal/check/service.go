@@ -57,7 +57,9 @@ func checkService(f *Facts) outcome {
 func (f *Facts) sameAddress(o *outcome, s *corev1.Service) {
 	others := map[string][]string{} // address to where it was read
 	for _, k := range f.Kubelets {
-		if slices.ContainsFunc(k.Addresses, func(a string) bool { return slices.Contains(addresses(s), a) || linkLocal(a) }) {
+		if slices.ContainsFunc(k.Addresses, func(a string) bool {
+			return slices.Contains(addresses(s), a) || linkLocal(a)
+		}) {
 			continue
 		}
 		text := cmp.Or(strings.Join(k.Addresses, ", "), "no address")
@@ -108,7 +110,8 @@ func checkEndpoints(f *Facts) outcome {
 	const service = "Service kube-dns"
 	switch {
 	case len(ready) == 0:
-		o.add(Error, service, fmt.Sprintf("kubectl -n %s get pods -l k8s-app=kube-dns, then describe a pod", f.Namespace),
+		o.add(Error, service,
+			fmt.Sprintf("kubectl -n %s get pods -l k8s-app=kube-dns, then describe a pod", f.Namespace),
 			"no pod is ready: no name resolves")
 	case len(ready) == 1:
 		o.add(Warning, service, fmt.Sprintf("kubectl -n %s scale deployment kube-dns --replicas=2", f.Namespace),
@@ -171,7 +174,8 @@ func checkZone(f *Facts) outcome {
 	names := slices.Sorted(maps.Keys(zones))
 	o := outcome{fine: "the zone is " + names[0]}
 	if len(f.Kubelets) == 0 {
-		o.fine += "; the kubelets' clusterDomain is not compared: " + cmp.Or(f.unread("kubelet"), "files do not have it")
+		o.fine += "; the kubelets' clusterDomain is not compared: " +
+			cmp.Or(f.unread("kubelet"), "files do not have it")
 	}
 	if len(names) > 1 {
 		var parts []string
@@ -228,10 +232,12 @@ func (f *Facts) scalers(o *outcome, running []string) {
 			o.add(Warning, scaler, "delete all but one", "%d autoscalers set the number of pods of deployment/%s: %s",
 				len(of[target]), target, strings.Join(of[target], ", "))
 		case exists && !slices.Contains(running, target):
-			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+cmp.Or(some(running), "none has"),
+			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+
+				cmp.Or(some(running), "none has"),
 				"it scales deployment/%s, which has no pods, and would start them again", target)
 		case !exists && strings.Contains(target, "dns"):
-			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+cmp.Or(some(running), "none has"),
+			o.add(Warning, scaler, "point its --target at the Deployment that has pods: "+
+				cmp.Or(some(running), "none has"),
 				"it scales deployment/%s, which does not exist: nothing sets the number of DNS pods", target)
 		}
 	}
@@ -246,9 +252,10 @@ func (f *Facts) antiAffinity(o *outcome) {
 		}
 		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 			if servers := f.selected(term.LabelSelector); len(servers) > 1 {
-				o.add(Warning, "Deployment "+d.Name, "make the anti-affinity a preferred one, or use a label of this Deployment "+
-					"alone",
-					"its pods share no node with pods of %s: without free nodes they stay Pending", strings.Join(servers, " and "))
+				o.add(Warning, "Deployment "+d.Name,
+					"make the anti-affinity a preferred one, or use a label of this Deployment alone",
+					"its pods share no node with pods of %s: without free nodes they stay Pending",
+					strings.Join(servers, " and "))
 			}
 		}
 	}
@@ -287,10 +294,10 @@ func checkPlacement(f *Facts) outcome {
 	if len(f.Files) == 0 && len(pods) > 1 && len(nodes) == 1 && len(f.Objects.Zones) != 1 {
 		o.add(Warning, "", "the manifests have an anti-affinity: compare `kubectl kubedns check -f manifests`",
 			"all %d pods are on node %s", len(pods), pods[0].Object.Spec.NodeName)
-	} else if values := len(slices.Compact(slices.Sorted(maps.Values(f.Objects.Zones)))); values > 1 && len(zones) == 1 &&
-		len(pods) > 1 {
-		o.add(Warning, "", "add topologySpreadConstraints (manifests/components/modern)", "all pods are in one zone of %d",
-			values)
+	} else if values := len(slices.Compact(slices.Sorted(maps.Values(f.Objects.Zones)))); values > 1 &&
+		len(zones) == 1 && len(pods) > 1 {
+		o.add(Warning, "", "add topologySpreadConstraints (manifests/components/modern)",
+			"all pods are in one zone of %d", values)
 	}
 	spec := &pods[0].Object.Spec
 	if spec.PriorityClassName == "" && (spec.Priority == nil || *spec.Priority < 1_000_000_000) {

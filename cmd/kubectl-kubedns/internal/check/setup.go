@@ -24,8 +24,8 @@ func checkRights(f *Facts) outcome {
 	}
 	switch slices, endpoints := f.Account["endpointslices"], f.Account["endpoints"]; {
 	case !slices && !endpoints:
-		o.add(Error, "", fix, "the service account may read neither endpointslices nor endpoints: headless Services have "+
-			"no addresses")
+		o.add(Error, "", fix, "the service account may read neither endpointslices nor endpoints: headless Services "+
+			"have no addresses")
 	case !slices:
 		o.add(Warning, "", fix, "the service account may not list and watch endpointslices: endpoints beyond 1000 and "+
 			"second IP families are missing")
@@ -55,7 +55,8 @@ func checkDraining(f *Facts) outcome {
 	for _, c := range []*corev1.Container{parts.KubeDNS, parts.Nanny} {
 		lameduck, err := time.ParseDuration(Flag(Args(c), "lameduck"))
 		if err == nil && lameduck+drainMargin > grace {
-			o.add(Warning, p.title(), fmt.Sprintf("terminationGracePeriodSeconds: %d", int((lameduck+drainMargin).Seconds())),
+			o.add(Warning, p.title(),
+				fmt.Sprintf("terminationGracePeriodSeconds: %d", int((lameduck+drainMargin).Seconds())),
 				"container %s drains for %s, but the pod is killed after %s", c.Name, lameduck, grace)
 		}
 	}
@@ -96,7 +97,8 @@ func checkCapacity(f *Facts) outcome {
 			}
 		}
 		if waiting, ok := Metric(body, "kubedns_dns_waiting_queries"); ok && waiting > waitingShare*mostPending {
-			o.add(Warning, p.title(), "docs/runbooks/KubeDNSOverload.md", "%.0f of %d queries are pending", waiting, mostPending)
+			o.add(Warning, p.title(), "docs/runbooks/KubeDNSOverload.md", "%.0f of %d queries are pending", waiting,
+				mostPending)
 		}
 		side := p.Pages[SideMetrics].Body
 		evicted, ok := Metric(side, "kubedns_dnsmasq_evictions")

@@ -40,7 +40,8 @@ func (c *Client) Get(ctx context.Context, pod Pod, port int, path string) ([]byt
 	}
 	addr, ferr := c.Forward(ctx, pod, port)
 	if ferr != nil {
-		return nil, fmt.Errorf("pod %s port %d: by the API server's proxy: %w; by port-forward: %w", pod, port, err, ferr)
+		return nil, fmt.Errorf("pod %s port %d: by the API server's proxy: %w; by port-forward: %w", pod, port, err,
+			ferr)
 	}
 	body, ferr = Request(ctx, http.MethodGet, "http://"+addr+path)
 	if ferr == nil || errors.As(ferr, new(*StatusError)) {

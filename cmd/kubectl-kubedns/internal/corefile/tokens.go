@@ -157,8 +157,8 @@ func (l *lexer) load(name token, within []string) ([]token, error) {
 	}
 	// A pattern that matches no file imports nothing, as in CoreDNS.
 	if !found && !strings.ContainsAny(text, "*?[") {
-		return nil, errorf(name.place, "import %s: there is no such snippet, and no ConfigMap of the Deployment has %s%s",
-			text, pattern, tried(l.src.Files))
+		return nil, errorf(name.place, "import %s: there is no such snippet, and no ConfigMap of the Deployment has "+
+			"%s%s", text, pattern, tried(l.src.Files))
 	}
 	return out, nil
 }

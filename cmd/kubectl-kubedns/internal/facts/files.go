@@ -51,7 +51,8 @@ func FromFiles(paths []string, stdin io.Reader, namespace string, opts check.Opt
 		f.Unread["services"] = "the files have no Service kube-dns"
 	}
 	if len(f.Pods) == 0 && f.Objects.Config == nil && f.Objects.Service == nil {
-		return nil, fmt.Errorf("-f %s: there is no Deployment, Service or ConfigMap of kube-dns", strings.Join(paths, " "))
+		return nil, fmt.Errorf("-f %s: there is no Deployment, Service or ConfigMap of kube-dns",
+			strings.Join(paths, " "))
 	}
 	return f, nil
 }

@@ -107,7 +107,8 @@ func (g *gatherer) slices(ctx context.Context) {
 	list, err := g.client.Discovery.EndpointSlices(ns).List(ctx, metav1.ListOptions{
 		LabelSelector: "kubernetes.io/service-name=" + serviceName,
 	})
-	g.set(ctx, "list", "endpointslices.discovery.k8s.io", ns, err, func(f *check.Facts) { f.Objects.Slices = list.Items })
+	g.set(ctx, "list", "endpointslices.discovery.k8s.io", ns, err,
+		func(f *check.Facts) { f.Objects.Slices = list.Items })
 }
 
 func (g *gatherer) deployments(ctx context.Context) {
@@ -170,7 +171,8 @@ func (g *gatherer) account(ctx context.Context) {
 	for _, resource := range []string{"services", "endpoints", "endpointslices.discovery.k8s.io"} {
 		allowed := true
 		for _, verb := range []string{"list", "watch"} {
-			can, err := g.client.AccountCan(ctx, g.client.Namespace, account, cluster.Right{Verb: verb, Resource: resource})
+			can, err := g.client.AccountCan(ctx, g.client.Namespace, account,
+				cluster.Right{Verb: verb, Resource: resource})
 			if err != nil {
 				g.unread("rights", err.Error())
 				return

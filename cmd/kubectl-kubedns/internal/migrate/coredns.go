@@ -25,14 +25,16 @@ func coreDNSObjects(p Plan, corefile string, opts Options) Objects {
 	o := Objects{
 		Account: &corev1.ServiceAccount{TypeMeta: typeMeta("v1", "ServiceAccount"), ObjectMeta: meta},
 		Role: &rbacv1.ClusterRole{
-			TypeMeta: typeMeta("rbac.authorization.k8s.io/v1", "ClusterRole"), ObjectMeta: metav1.ObjectMeta{Name: coreDNSRole},
+			TypeMeta:   typeMeta("rbac.authorization.k8s.io/v1", "ClusterRole"),
+			ObjectMeta: metav1.ObjectMeta{Name: coreDNSRole},
 			Rules: []rbacv1.PolicyRule{
 				{
 					APIGroups: []string{""},
 					Resources: []string{"endpoints", "services", "pods", "namespaces"},
 					Verbs:     []string{"list", "watch"},
 				},
-				{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list", "watch"}},
+				{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"},
+					Verbs: []string{"list", "watch"}},
 			},
 		},
 		Binding: &rbacv1.ClusterRoleBinding{
@@ -116,7 +118,8 @@ func coreDNSContainer(p Plan, opts Options) corev1.Container {
 		LivenessProbe: live, ReadinessProbe: ready,
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
-			Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_BIND_SERVICE"}, Drop: []corev1.Capability{"ALL"}},
+			Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_BIND_SERVICE"},
+				Drop: []corev1.Capability{"ALL"}},
 		},
 	}
 }

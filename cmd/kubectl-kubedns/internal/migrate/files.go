@@ -39,14 +39,15 @@ func (p Plan) Files() (map[string][]byte, error) {
 		return nil, failed
 	}
 	files["kustomization.yaml"] = []byte("# " + p.title() + "\n" +
-		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + strings.Join(resources, "\n") +
-		"\n")
+		"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" +
+		strings.Join(resources, "\n") + "\n")
 	if p.Values != nil {
 		text, err := yaml.Marshal(p.Values)
 		if err != nil {
 			return nil, err
 		}
-		files["values.yaml"] = append([]byte("# For the Helm chart kube-dns, in place of the kustomization.\n"), text...)
+		files["values.yaml"] = append([]byte("# For the Helm chart kube-dns, in place of the kustomization.\n"),
+			text...)
 	}
 	return files, p.before(files)
 }

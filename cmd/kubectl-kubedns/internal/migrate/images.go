@@ -88,6 +88,6 @@ func imagesBack(d appsv1.Deployment) string {
 		}
 		registry, tag = r, t
 	}
-	return fmt.Sprintf("kubectl kubedns migrate --to kube-dns -n %s --registry %s --tag %s --apply", d.Namespace, registry,
-		tag)
+	return fmt.Sprintf("kubectl kubedns migrate --to kube-dns -n %s --registry %s --tag %s --apply", d.Namespace,
+		registry, tag)
 }

@@ -159,8 +159,8 @@ func (inv Inventory) source(to string) (Server, error) {
 		return s, nil
 	}
 	if s, ok := inv.Server(to); ok && s.Replicas() > 0 {
-		return Server{}, fmt.Errorf("there is no %s in namespace %s, and deployment/%s runs %s already: nothing is to do",
-			from, inv.Namespace, s.Deployment.Name, to)
+		return Server{}, fmt.Errorf("there is no %s in namespace %s, and deployment/%s runs %s already: "+
+			"nothing is to do", from, inv.Namespace, s.Deployment.Name, to)
 	}
 	names := make([]string, 0, len(inv.Deployments))
 	for _, d := range inv.Deployments {
@@ -211,8 +211,8 @@ func (inv Inventory) Service(s Server) (corev1.Service, error) {
 			return svc, nil
 		}
 	}
-	return corev1.Service{}, fmt.Errorf("no Service in namespace %s on port 53 is named kube-dns or selects the pods of "+
-		"deployment/%s (%s): found %s", inv.Namespace, s.Deployment.Name, pods, orNone(names))
+	return corev1.Service{}, fmt.Errorf("no Service in namespace %s on port 53 is named kube-dns or selects the pods "+
+		"of deployment/%s (%s): found %s", inv.Namespace, s.Deployment.Name, pods, orNone(names))
 }
 
 func orNone(names []string) string {

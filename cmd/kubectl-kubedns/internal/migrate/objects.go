@@ -41,7 +41,8 @@ func typeMeta(version, kind string) metav1.TypeMeta {
 func cleanMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 	annotations := maps.Clone(m.Annotations)
 	delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
-	return metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, Labels: maps.Clone(m.Labels), Annotations: annotations}
+	return metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, Labels: maps.Clone(m.Labels),
+		Annotations: annotations}
 }
 
 func merged(a, b map[string]string) map[string]string {
@@ -76,7 +77,8 @@ func kubeDNSObjects(p Plan, result translate.KubeDNS, opts Options) (Objects, er
 	o.ConfigMap.Data = result.Config
 	namespace := p.From.Deployment.Namespace
 	for _, m := range []*metav1.ObjectMeta{
-		&o.Account.ObjectMeta, &o.ConfigMap.ObjectMeta, &o.Deployment.ObjectMeta, &o.Role.ObjectMeta, &o.Binding.ObjectMeta,
+		&o.Account.ObjectMeta, &o.ConfigMap.ObjectMeta, &o.Deployment.ObjectMeta, &o.Role.ObjectMeta,
+		&o.Binding.ObjectMeta,
 	} {
 		delete(m.Labels, "addonmanager.kubernetes.io/mode")
 		m.Namespace = namespace
@@ -176,7 +178,8 @@ func dnsmasqArgs(args []string, result translate.KubeDNS) []string {
 // copyPodSettings keeps where pods run and with which priority.
 func copyPodSettings(to *corev1.PodSpec, from corev1.PodSpec) {
 	for _, toleration := range from.Tolerations {
-		if !slices.ContainsFunc(to.Tolerations, func(t corev1.Toleration) bool { return t.MatchToleration(&toleration) }) {
+		matches := func(t corev1.Toleration) bool { return t.MatchToleration(&toleration) }
+		if !slices.ContainsFunc(to.Tolerations, matches) {
 			to.Tolerations = append(to.Tolerations, toleration)
 		}
 	}

@@ -166,7 +166,8 @@ func (p Plan) finalService() *corev1.Service {
 	keepPortNames(s.Spec.Ports, from.Ports)
 	if p.To == CoreDNS {
 		s.Spec.Ports = append(s.Spec.Ports,
-			corev1.ServicePort{Name: "metrics", Port: 9153, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(9153)})
+			corev1.ServicePort{Name: "metrics", Port: 9153, Protocol: corev1.ProtocolTCP,
+				TargetPort: intstr.FromInt32(9153)})
 	}
 	for name := range s.Annotations {
 		if strings.HasPrefix(name, "prometheus.io/") {
@@ -174,7 +175,8 @@ func (p Plan) finalService() *corev1.Service {
 		}
 	}
 	if p.To == CoreDNS {
-		s.Annotations = merged(s.Annotations, map[string]string{"prometheus.io/port": "9153", "prometheus.io/scrape": "true"})
+		s.Annotations = merged(s.Annotations, map[string]string{"prometheus.io/port": "9153",
+			"prometheus.io/scrape": "true"})
 	}
 	return s
 }
@@ -197,15 +199,17 @@ func (p Plan) notes(inv Inventory) []string {
 	d := p.From.Deployment
 	if inv.configMap("kubeadm-config") != nil && p.To == KubeDNS {
 		notes = append(notes, "kubeadm installs CoreDNS again at an upgrade, next to kube-dns, and both answer. "+
-			"Run each later one with --skip-phases=addon/coredns: kubeadm upgrade apply (1.32 and later) and kubeadm upgrade "+
-			"node. "+
+			"Run each later one with --skip-phases=addon/coredns: kubeadm upgrade apply (1.32 and later) and kubeadm "+
+			"upgrade node. "+
 			"kubeadm 1.31 and older skip CoreDNS when the ConfigMap coredns is gone.")
 	}
+	const addonMode = "addonmanager.kubernetes.io/mode"
 	for owner, is := range map[string]bool{
-		"the add-on manager (label addonmanager.kubernetes.io/mode)": d.Labels["addonmanager.kubernetes.io/mode"] == "Reconcile",
-		"Helm":    d.Labels["app.kubernetes.io/managed-by"] == "Helm",
-		"Argo CD": d.Labels["argocd.argoproj.io/instance"] != "" || d.Annotations["argocd.argoproj.io/tracking-id"] != "",
-		"Flux":    d.Labels["kustomize.toolkit.fluxcd.io/name"] != "" || d.Labels["helm.toolkit.fluxcd.io/name"] != "",
+		"the add-on manager (label " + addonMode + ")": d.Labels[addonMode] == "Reconcile",
+		"Helm": d.Labels["app.kubernetes.io/managed-by"] == "Helm",
+		"Argo CD": d.Labels["argocd.argoproj.io/instance"] != "" ||
+			d.Annotations["argocd.argoproj.io/tracking-id"] != "",
+		"Flux": d.Labels["kustomize.toolkit.fluxcd.io/name"] != "" || d.Labels["helm.toolkit.fluxcd.io/name"] != "",
 	} {
 		if is {
 			notes = append(notes, owner+" owns deployment/"+d.Name+" and would undo the move: stop it first.")
@@ -227,8 +231,8 @@ func (p Plan) notes(inv Inventory) []string {
 	}
 	if slices.ContainsFunc(p.Service.Spec.Ports, func(s corev1.ServicePort) bool { return s.Port == 9153 }) &&
 		p.To == KubeDNS {
-		notes = append(notes, "The Service loses its port 9153. Scrape the pods: 10054 (sidecar), 10055 (kube-dns), 10056 "+
-			"(nanny).")
+		notes = append(notes, "The Service loses its port 9153. Scrape the pods: 10054 (sidecar), 10055 (kube-dns), "+
+			"10056 (nanny).")
 	}
 	return notes
 }
@@ -258,5 +262,6 @@ func (p Plan) WayBack() []string {
 	if p.Images != nil {
 		return []string{imagesBack(p.From.Deployment)}
 	}
-	return []string{fmt.Sprintf("kubectl kubedns migrate --to %s -n %s --apply", p.From.Kind, p.From.Deployment.Namespace)}
+	return []string{fmt.Sprintf("kubectl kubedns migrate --to %s -n %s --apply", p.From.Kind,
+		p.From.Deployment.Namespace)}
 }

@@ -40,8 +40,8 @@ func (inv Inventory) corefileOf(s Server) (file corefile.File, files map[string]
 	}
 	text, ok := files[name]
 	if !ok {
-		return corefile.File{}, nil, fmt.Errorf("deployment/%s reads %s, and no ConfigMap that it mounts has that file: "+
-			"mounted are %s", s.Deployment.Name, name, orNone(slices.Sorted(maps.Keys(files))))
+		return corefile.File{}, nil, fmt.Errorf("deployment/%s reads %s, and no ConfigMap that it mounts has that "+
+			"file: mounted are %s", s.Deployment.Name, name, orNone(slices.Sorted(maps.Keys(files))))
 	}
 	src := corefile.Source{Path: name, Text: text, Env: envOf(container), Files: without(files, name)}
 	file, err = corefile.Read(src)

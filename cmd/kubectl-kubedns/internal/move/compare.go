@@ -99,7 +99,8 @@ func (m *mover) sameReplies(ctx context.Context, p corev1.Pod, questions []quest
 		different = nil
 		for i, q := range questions {
 			if got[i] != want[i] {
-				different = append(different, fmt.Sprintf("%s %s: %s, want %s", q.name, dns.TypeToString[q.qtype], got[i], want[i]))
+				different = append(different, fmt.Sprintf("%s %s: %s, want %s", q.name, dns.TypeToString[q.qtype],
+					got[i], want[i]))
 			}
 		}
 		if len(different) > shownDifferences {

@@ -240,7 +240,8 @@ func (r *replacement) forget(ctx context.Context) error {
 
 func (r *replacement) patch(ctx context.Context, to rollout, strategy map[string]any, annotation string) error {
 	spec := map[string]any{
-		"strategy": strategy, "minReadySeconds": to.MinReadySeconds, "progressDeadlineSeconds": to.ProgressDeadlineSeconds,
+		"strategy": strategy, "minReadySeconds": to.MinReadySeconds,
+		"progressDeadlineSeconds": to.ProgressDeadlineSeconds,
 	}
 	if len(to.Images) > 0 {
 		var containers []map[string]string // all of them: they keep their order

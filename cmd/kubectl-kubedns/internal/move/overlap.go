@@ -21,7 +21,8 @@ const clearTime = 5 * time.Second
 // connections of pending queries, whose replies would be lost otherwise.
 func (m *mover) keepServing(ctx context.Context, s *corev1.Service) error {
 	list, err := m.c.Discovery.EndpointSlices(m.namespace()).List(ctx, metav1.ListOptions{
-		LabelSelector: discoveryv1.LabelServiceName + "=" + s.Name + "," + discoveryv1.LabelManagedBy + "!=" + fieldManager,
+		LabelSelector: discoveryv1.LabelServiceName + "=" + s.Name + "," + discoveryv1.LabelManagedBy + "!=" +
+			fieldManager,
 	})
 	if err != nil {
 		return m.c.Explain(ctx, "list", "endpointslices.discovery.k8s.io", m.namespace(), err)

@@ -61,9 +61,12 @@ func NewSet(cfg *rest.Config, h *http.Client) (Set, error) {
 	var s Set
 	scheme := newScheme()
 	for version, into := range map[schema.GroupVersion]*group{
-		corev1.SchemeGroupVersion: &s.Core.client, appsv1.SchemeGroupVersion: &s.Apps.client,
-		authorizationv1.SchemeGroupVersion: &s.Authorization.client, discoveryv1.SchemeGroupVersion: &s.Discovery.client,
-		policyv1.SchemeGroupVersion: &s.Policy.client, rbacv1.SchemeGroupVersion: &s.Rbac.client,
+		corev1.SchemeGroupVersion:          &s.Core.client,
+		appsv1.SchemeGroupVersion:          &s.Apps.client,
+		authorizationv1.SchemeGroupVersion: &s.Authorization.client,
+		discoveryv1.SchemeGroupVersion:     &s.Discovery.client,
+		policyv1.SchemeGroupVersion:        &s.Policy.client,
+		rbacv1.SchemeGroupVersion:          &s.Rbac.client,
 	} {
 		c, err := newGroup(cfg, h, version, scheme)
 		if err != nil {

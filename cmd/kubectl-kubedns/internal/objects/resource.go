@@ -43,7 +43,8 @@ func (r Resource[T, L]) List(ctx context.Context, opts metav1.ListOptions) (*L, 
 // Create creates an object.
 func (r Resource[T, L]) Create(ctx context.Context, object *T, opts metav1.CreateOptions) (*T, error) {
 	into := new(T)
-	err := r.request(r.client.Post()).VersionedParams(&opts, r.client.parameters).Body(of(object)).Do(ctx).Into(of(into))
+	err := r.request(r.client.Post()).VersionedParams(&opts, r.client.parameters).
+		Body(of(object)).Do(ctx).Into(of(into))
 	return into, err
 }
 

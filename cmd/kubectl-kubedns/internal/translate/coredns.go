@@ -114,7 +114,8 @@ func (t *toCoreDNS) flagsOf(args []string) {
 					"CoreDNS's pod has no such source: set endpoint or kubeconfig by hand")
 			}
 		case "snapshot", "snapshot-max-age":
-			t.found.add(Changed, "MG14", placeKubeDNS, text, "CoreDNS keeps no snapshot: a start waits for the API server")
+			t.found.add(Changed, "MG14", placeKubeDNS, text,
+				"CoreDNS keeps no snapshot: a start waits for the API server")
 		case "query-log", "log-queries":
 			t.log = true
 			t.found.add(Changed, codeLog, placeKubeDNS, text, "log")
@@ -156,7 +157,8 @@ func (t *toCoreDNS) configMap(cfg config.Config) {
 		for _, s := range stub.Servers {
 			if s.Host != "" {
 				t.found.add(Refused, codeHost, placeConfigMap, "stubDomains "+stub.Domain+" "+s.Host,
-					"CoreDNS resolves a name once, at a start, and older ones not at all: write the address of its Service")
+					"CoreDNS resolves a name once, at a start, and older ones not at all: "+
+						"write the address of its Service")
 				continue
 			}
 			servers = append(servers, plainServer(s.Nameserver))

@@ -40,7 +40,8 @@ func (s scope) servers(p corefile.Directive) (servers []string, ok bool) {
 			}
 			return nil, true
 		case protocol != to:
-			s.refuse(p, codeEncrypted, "kube-dns asks over UDP and TCP; run a forwarder for "+protocol+" and name its address")
+			s.refuse(p, codeEncrypted, "kube-dns asks over UDP and TCP; run a forwarder for "+protocol+
+				" and name its address")
 			return nil, false
 		case strings.HasPrefix(to, "/"):
 			s.refuse(p, codeUpstream, to+": mount this file into the container dnsmasq and add --resolv-file="+to)

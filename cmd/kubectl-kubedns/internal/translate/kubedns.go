@@ -266,8 +266,8 @@ func (s scope) other(p corefile.Directive) {
 		"whoami", "cancel", "metadata", "local", "header", "timeouts", "root":
 		s.drop(p, "kube-dns has its own")
 	case "k8s_external", "acl", "view", "dns64", "transfer", "file", "auto", "secondary", "etcd", "route53", "azure",
-		"clouddns", "tls", "grpc", "grpc_server", "https", "quic", "sign", "dnssec", "geoip", "tsig", "erratic", "nomad",
-		"multisocket", "proxyproto":
+		"clouddns", "tls", "grpc", "grpc_server", "https", "quic", "sign", "dnssec", "geoip", "tsig", "erratic",
+		"nomad", "multisocket", "proxyproto":
 		s.refuse(p, codePlugin, "kube-dns has nothing for this plugin; keep these names on a server of their own")
 	default:
 		s.refuse(p, codeUnknown, "this plugin is not known: what it does is lost")

@@ -17,7 +17,8 @@ func (t *toCoreDNS) server(o, value string) {
 			t.upstreams = append(t.upstreams, s)
 			t.found.add(Same, "", placeDnsmasq, o, "forward . "+s)
 		} else if value != "" {
-			t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS takes an address and a port, without interface or source")
+			t.found.add(Refused, codeOption, placeDnsmasq, o,
+				"CoreDNS takes an address and a port, without interface or source")
 		}
 		return
 	}
@@ -46,7 +47,8 @@ func (t *toCoreDNS) domainServer(o, domain, server string) {
 	default:
 		s, ok := dnsmasqServer(server)
 		if !ok || domain == "" || domain == "#" {
-			t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS takes an address and a port, without interface or source")
+			t.found.add(Refused, codeOption, placeDnsmasq, o,
+				"CoreDNS takes an address and a port, without interface or source")
 			return
 		}
 		t.stub(placeDnsmasq, o, domain, []string{s})
@@ -114,8 +116,8 @@ func addressTemplate(domain, address string) ([]string, bool) {
 		if addr.Is4() {
 			kind = "A"
 		}
-		return fmt.Sprintf("template IN %s %s {\n        answer \"{{ .Name }} 60 IN %s %s\"\n        fallthrough\n    }",
-			kind, domain, kind, addr)
+		return fmt.Sprintf("template IN %s %s {\n        answer \"{{ .Name }} 60 IN %s %s\"\n        "+
+			"fallthrough\n    }", kind, domain, kind, addr)
 	}
 	switch address {
 	case "":
@@ -164,7 +166,8 @@ func (t *toCoreDNS) record(o, option, value string) {
 	case option == "mx-host" && len(parts) == 3:
 		kind, data = "MX", parts[2]+" "+strings.TrimSuffix(parts[1], ".")+"."
 	case option == "srv-host" && len(parts) == 5:
-		kind, data = "SRV", strings.Join([]string{parts[3], parts[4], parts[2], strings.TrimSuffix(parts[1], ".") + "."}, " ")
+		target := strings.TrimSuffix(parts[1], ".") + "."
+		kind, data = "SRV", strings.Join([]string{parts[3], parts[4], parts[2], target}, " ")
 	}
 	if kind == "" || !validNames(append([]string{name}, strings.Fields(data)...)) {
 		t.found.add(Refused, codeOption, placeDnsmasq, o, "write a template for it by hand")
@@ -175,8 +178,8 @@ func (t *toCoreDNS) record(o, option, value string) {
 		class = "ANY"
 	}
 	text := fmt.Sprintf(
-		"template IN %s %s {\n        match \"^%s[.]$\"\n        answer \"{{ .Name }} 60 IN %s %s\"\n        fallthrough\n "+
-			"   }",
+		"template IN %s %s {\n        match \"^%s[.]$\"\n        answer \"{{ .Name }} 60 IN %s %s\"\n        "+
+			"fallthrough\n    }",
 		class,
 		name,
 		strings.ReplaceAll(name, ".", "[.]"),
@@ -190,6 +193,7 @@ func (t *toCoreDNS) record(o, option, value string) {
 // validNames reports whether names can stand in a Corefile as they are.
 func validNames(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool {
-		return name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != ""
+		const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+		return name == "" || strings.Trim(name, allowed) != ""
 	})
 }
