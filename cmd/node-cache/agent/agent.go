@@ -104,7 +104,8 @@ func (a *agent) findUpstream() {
 		name := options.UpstreamVariable(service)
 		addrs, err := parseUpstream(os.Getenv(name))
 		if err != nil {
-			a.Log.Warn("Unable to lookup IP address of Upstream service", "service", service, "variable", name, "err", err)
+			a.Log.Warn("Unable to lookup IP address of Upstream service", "service", service, "variable", name,
+				"err", err)
 			continue
 		}
 		a.upstream = append(a.upstream, addrs...)
@@ -177,10 +178,11 @@ func (a *agent) explain(err error) error {
 		if !strings.Contains(err.Error(), fmt.Sprintf(":%d: ", a.opts.Listen.DNSPort)) {
 			setting = "health of the Corefile and -health-port"
 		}
-		return fmt.Errorf("%s: %w: another program has this port and does not share it; \"ss -lnp\" on the node names it",
-			setting, err)
+		return fmt.Errorf("%s: %w: another program has this port and does not share it; \"ss -lnp\" "+
+			"on the node names it", setting, err)
 	case strings.Contains(err.Error(), syscall.EACCES.Error()):
-		return fmt.Errorf("-dns.port=%d: %w: give the container the capability NET_BIND_SERVICE", a.opts.Listen.DNSPort, err)
+		return fmt.Errorf("-dns.port=%d: %w: give the container the capability NET_BIND_SERVICE",
+			a.opts.Listen.DNSPort, err)
 	}
 	return err
 }

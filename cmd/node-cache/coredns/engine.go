@@ -235,8 +235,8 @@ func overlaps(zone, host string, taken []string) error {
 		case host == other:
 			return fmt.Errorf("cannot serve %s on %q: another block has this zone and address", zone, host)
 		case host == "" || other == "":
-			return fmt.Errorf("cannot serve %s on %q: another block has this zone on %q, and one without bind is for all "+
-				"addresses", zone, host, other)
+			return fmt.Errorf("cannot serve %s on %q: another block has this zone on %q, and one without bind is for "+
+				"all addresses", zone, host, other)
 		}
 	}
 	return nil

@@ -51,7 +51,8 @@ func (o *oldForward) Collect(out chan<- prometheus.Metric) {
 			buckets[b.GetUpperBound()] = b.GetCumulativeCount()
 		}
 		requests[to] += float64(h.GetSampleCount())
-		out <- prometheus.MustNewConstMetric(oldResponses, prometheus.CounterValue, float64(h.GetSampleCount()), to, rcode)
+		out <- prometheus.MustNewConstMetric(oldResponses, prometheus.CounterValue, float64(h.GetSampleCount()),
+			to, rcode)
 		out <- prometheus.MustNewConstHistogram(oldDurations, h.GetSampleCount(), h.GetSampleSum(), buckets, to, rcode)
 	}
 	for to, n := range requests {

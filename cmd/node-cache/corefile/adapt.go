@@ -63,7 +63,8 @@ func Adapt(text string, f Facts) (adapted string, warnings []string) {
 				edits = append(edits, bound(text, b, d)...)
 			}
 			if warning != "" {
-				warnings = append(warnings, fmt.Sprintf("line %d: %s: %s", d.line(), strings.Join(texts(b.keys), " "), warning))
+				warnings = append(warnings, fmt.Sprintf("line %d: %s: %s", d.line(), strings.Join(texts(b.keys), " "),
+					warning))
 			}
 		}
 		edits = append(edits, addStale(text, b, f)...)
@@ -169,7 +170,8 @@ func addStale(text string, b block, f Facts) []edit {
 			continue
 		}
 		indent := indentOf(text, d.start())
-		stale := edit{start: d.start(), end: d.start(), with: fmt.Sprintf("%s %d %d\n%s", Stale, StaleMark, StaleTTL, indent)}
+		with := fmt.Sprintf("%s %d %d\n%s", Stale, StaleMark, StaleTTL, indent)
+		stale := edit{start: d.start(), end: d.start(), with: with}
 		return []edit{stale, addOption(text, d, serveStale)}
 	}
 	return nil

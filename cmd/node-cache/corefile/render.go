@@ -100,7 +100,8 @@ func allowUDP(template string, v Values) (text string, warnings []string) {
 func stubBlocks(base string, v Values) (text string, warnings []string) {
 	blocks, _ := scan(base)
 	taken := zones(blocks, v.DNSPort)
-	stubs := slices.SortedFunc(slices.Values(v.Stubs), func(a, b Stub) int { return strings.Compare(a.Domain, b.Domain) })
+	stubs := slices.SortedFunc(slices.Values(v.Stubs),
+		func(a, b Stub) int { return strings.Compare(a.Domain, b.Domain) })
 	var out strings.Builder
 	for _, stub := range stubs {
 		switch own := zonesOf(stub.Domain, v.DNSPort); {
@@ -108,7 +109,8 @@ func stubBlocks(base string, v Values) (text string, warnings []string) {
 			warnings = append(warnings, fmt.Sprintf("stub domain %q has no servers and is left out", stub.Domain))
 			continue
 		case slices.ContainsFunc(own, func(zone string) bool { return slices.Contains(taken, zone) }):
-			warnings = append(warnings, fmt.Sprintf("stub domain %q is left out: the Corefile has a block for it", stub.Domain))
+			warnings = append(warnings, fmt.Sprintf("stub domain %q is left out: the Corefile has a block for it",
+				stub.Domain))
 			continue
 		}
 		if len(stub.Servers) > maxUpstreams {

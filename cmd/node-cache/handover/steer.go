@@ -27,7 +27,8 @@ func Steer(addrs []netip.AddrPort) error {
 		for _, kind := range []int{unix.SOCK_DGRAM, unix.SOCK_STREAM} {
 			fd, ok := ours[socketKey{kind, addr}]
 			if !ok {
-				trouble = errors.Join(trouble, fmt.Errorf("no socket of this process listens at %s %s", kindName(kind), addr))
+				trouble = errors.Join(trouble,
+					fmt.Errorf("no socket of this process listens at %s %s", kindName(kind), addr))
 				continue
 			}
 			n, err := sharing(kind, addr)

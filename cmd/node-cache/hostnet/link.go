@@ -78,8 +78,9 @@ func (l *link) ensureAddrs(on netlink.Link) (added []string, err error) {
 			continue
 		}
 		if err := netlink.AddrReplace(on, l.newAddr(addr)); err != nil {
-			errs = append(errs, &Error{Kind: KindInterfaceAdd, Err: fmt.Errorf("-localip: cannot add %s to the link %s: %w%s",
-				addr, on.Attrs().Name, err, advice(err, "-setupinterface=false"))})
+			errs = append(errs, &Error{Kind: KindInterfaceAdd,
+				Err: fmt.Errorf("-localip: cannot add %s to the link %s: %w%s",
+					addr, on.Attrs().Name, err, advice(err, "-setupinterface=false"))})
 			continue
 		}
 		if !ok {

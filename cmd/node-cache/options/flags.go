@@ -66,8 +66,8 @@ func (f *Flags) addListen() {
 	fs.StringVar(&f.dnsPort, "dns.port", "53", "`port` of zones without one, of stub domains and of the rules")
 	fs.StringVar(&f.dnsPort, "p", "53", "`port`, the same as -dns.port")
 	fs.StringVar(&f.healthPort, "health-port", "8080", "`port` of health in the rules; the Corefile opens it")
-	fs.StringVar(&l.Metrics, "metrics-listen-address", "0.0.0.0:9353", "`address:port` for metrics, next to that of the "+
-		"Corefile; 0: none")
+	fs.StringVar(&l.Metrics, "metrics-listen-address", "0.0.0.0:9353",
+		"`address:port` for metrics, next to that of the Corefile; 0: none")
 	fs.StringVar(&l.Prometheus, "prometheus-listen-address", ":9253", "`address:port` that replaces "+
 		"__PROMETHEUS__ENDPOINT__ in the base Corefile")
 	fs.StringVar(&l.Health, "health-listen-address", "", "`address:port` for /health and /ready, next to that of the "+
@@ -93,8 +93,8 @@ func (f *Flags) addProcess() {
 	o, fs := &f.options, f.set
 	fs.BoolVar(&o.Handover, "handover", true, "take over from an agent that runs on this node, and let a successor "+
 		"take over")
-	fs.DurationVar(&o.Lameduck, "lameduck", 0, "`time` between SIGTERM and the end, in which /ready is 503 and queries "+
-		"are answered")
+	fs.DurationVar(&o.Lameduck, "lameduck", 0, "`time` between SIGTERM and the end, in which /ready is 503 and "+
+		"queries are answered")
 	fs.StringVar(&o.PIDFile, "pidfile", "", "`file` for the process ID, written when DNS listens")
 	fs.BoolVar(&o.Quiet, "quiet", false, "do not print version and zones")
 	fs.BoolVar(&f.Version, "version", false, "print the version and exit")

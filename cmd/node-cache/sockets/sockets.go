@@ -68,7 +68,7 @@ func (g *Generation) Use() {
 	if old == g {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), grace) //nolint:forbidigo // CoreDNS's callbacks have no context
+	ctx, cancel := context.WithTimeout(context.Background(), grace) //nolint:forbidigo // a callback without context
 	defer cancel()
 	stopAll(ctx, gone)
 	if old != nil {

@@ -89,7 +89,8 @@ func Serve(at netip.AddrPort, name string) error {
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
 		reply := new(dns.Msg).SetReply(query)
 		reply.Answer = []dns.RR{&dns.TXT{
-			Hdr: dns.RR_Header{Name: query.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{name},
+			Hdr: dns.RR_Header{Name: query.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET},
+			Txt: []string{name},
 		}}
 		_ = w.WriteMsg(reply)
 	})

@@ -62,7 +62,8 @@ func (w World) join(t *testing.T, name string, pod Namespace, net string) {
 	t.Helper()
 	var err error
 	w.Node.Do(func() {
-		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "eth0", PeerNamespace: netlink.NsFd(pod.fd)}
+		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "eth0",
+			PeerNamespace: netlink.NsFd(pod.fd)}
 		err = netlink.LinkAdd(veth)
 	})
 	if err != nil {
