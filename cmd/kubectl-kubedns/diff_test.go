@@ -58,14 +58,17 @@ func TestDiff(t *testing.T) {
 		want []string
 	}{
 		{"different", []string{left, right, "--names", names, "--rate", "1000"}, codeFindings, []string{
-			"1 same, 1 different of 2 (rate 1000/s", "1  response code: clients notice", "- NOERROR A 192.0.2.2", "+ NXDOMAIN"}},
-		{"same", []string{left, left, "--names", names, "--rate", "1000"}, codeOK, []string{"2 same, 0 different of 2"}},
+			"1 same, 1 different of 2 (rate 1000/s", "1  response code: clients notice", "- NOERROR A 192.0.2.2",
+			"+ NXDOMAIN"}},
+		{"same", []string{left, left, "--names", names, "--rate", "1000"}, codeOK,
+			[]string{"2 same, 0 different of 2"}},
 		{"json", []string{left, right, "--names", names, "-o", "json"}, codeFindings,
 			[]string{`"different": 1`, `"effect": "clients notice"`}},
 		{"closed port", []string{left, "127.0.0.1:1", "--names", names}, codeUnknown,
 			[]string{"127.0.0.1:1 does not reply over TCP"}},
 		{"no file", []string{left, right, "--names", names + "x"}, codeUnknown, []string{"no such file"}},
-		{"no cluster", []string{left, "pod/x", "--names", names}, codeUnknown, []string{"set --kubeconfig or KUBECONFIG"}},
+		{"no cluster", []string{left, "pod/x", "--names", names}, codeUnknown,
+			[]string{"set --kubeconfig or KUBECONFIG"}},
 		{"one side", []string{left}, codeUnknown, []string{"kubectl kubedns diff takes A and B"}},
 		{"bad rate", []string{left, right, "--rate", "0"}, codeUnknown, []string{"--rate: 0 is no rate"}},
 		{"bad type", []string{left, right, "--types", "X"}, codeUnknown, []string{`--types: "X" is no type`}},

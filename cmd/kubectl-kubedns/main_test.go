@@ -54,7 +54,8 @@ func TestVersion(t *testing.T) {
 // TestCompletion checks the scripts of the shells, and the answers for kubectl.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if code, out, _ := runCommand(t, "completion", shell); code != codeOK || !strings.Contains(out, "kubectl-kubedns") {
+		if code, out, _ := runCommand(t, "completion", shell); code != codeOK ||
+			!strings.Contains(out, "kubectl-kubedns") {
 			t.Errorf("%s: got code %d", shell, code)
 		}
 	}

@@ -11,7 +11,8 @@ const migrateInputs = "internal/migrate/testdata/"
 
 func TestMigrateFiles(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
-	helm := []string{"migrate", "--to", "kube-dns", "-f", migrateInputs + "helm/in.yaml", "--registry", "registry.example"}
+	helm := []string{"migrate", "--to", "kube-dns", "-f", migrateInputs + "helm/in.yaml", "--registry",
+		"registry.example"}
 	code, text, errText := runCommand(t, append(helm, "--out", out)...)
 	if code != codeFindings || !strings.Contains(text, "refused  MG41") || !strings.Contains(errText, "--accept MG41") {
 		t.Errorf("refused: got code %d, output\n%s%s", code, text, errText)
@@ -34,7 +35,8 @@ func TestMigrateFiles(t *testing.T) {
 		!strings.Contains(text, filepath.Join(out, "deployment.yaml")+"\n") || strings.Contains(text, "before") {
 		t.Errorf("check of what will be applied: got code %d, output\n%s%s", code, text, errText)
 	}
-	code, text, errText = runCommand(t, "check", "-f", out, "-f", filepath.Join(out, "before"), "--only", "KD104", "-o", "name")
+	before := filepath.Join(out, "before")
+	code, text, errText = runCommand(t, "check", "-f", out, "-f", before, "--only", "KD104", "-o", "name")
 	if code != codeOK || text != "KD104\n" {
 		t.Errorf("check of both: got code %d, output\n%s%s", code, text, errText)
 	}

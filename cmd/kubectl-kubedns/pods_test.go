@@ -28,7 +28,8 @@ func testPod() corev1.Pod {
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{
 			Name: "kubedns", Image: "registry.example/k8s-dns-kube-dns:v1", Args: []string{"--domain=cluster.local."},
 		}}},
-		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
+		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady,
+			Status: corev1.ConditionTrue}}},
 	}
 }
 
@@ -81,7 +82,8 @@ func TestTopClients(t *testing.T) {
 		"table": "15  0.2  50%  0%    0%  A     shop/web-0\n",
 		"wide":  "AAAA  shop/web-0  NXDOMAIN  0\n",
 	} {
-		code, text, errOut := runCommand(t, "top", "--by", "client", "--clients", "-s", url, "--no-headers", "-o", format)
+		code, text, errOut := runCommand(t, "top", "--by", "client", "--clients", "-s", url, "--no-headers", "-o",
+			format)
 		if code != codeOK || !strings.Contains(text, want) || strings.Contains(text, "QUERIES") ||
 			strings.Contains(text, "1 pods") {
 			t.Errorf("-o %s: got code %d, want %q, got:\n%s%s", format, code, want, text, errOut)
@@ -216,8 +218,8 @@ func TestDiffWatch(t *testing.T) {
 		}
 	}}
 	var errOut bytes.Buffer
-	code := run(ctx, []string{"diff", left, relay, "--names", names, "--watch", "--every", "10ms", "--rate", "1000"}, out,
-		&errOut)
+	code := run(ctx, []string{"diff", left, relay, "--names", names, "--watch", "--every", "10ms", "--rate", "1000"},
+		out, &errOut)
 	if code != codeOK || strings.Join(seen, " ") != "first differs same" {
 		t.Errorf("got code %d, %q:\n%s%s", code, seen, &out.all, &errOut)
 	}

@@ -24,7 +24,8 @@ func slowUpstream(addr string) error {
 		time.Sleep(300 * time.Millisecond)
 		m := new(dns.Msg).SetReply(q)
 		m.Answer = []dns.RR{&dns.A{
-			Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 30}, A: net.IPv4(10, 1, 2, 3),
+			Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 30},
+			A:   net.IPv4(10, 1, 2, 3),
 		}}
 		_ = w.WriteMsg(m)
 	})}).ActivateAndServe()
@@ -69,8 +70,9 @@ func (n *network) dnsmasq() string {
 	n.start(n.kube, "PLAY=slow 127.0.0.1")
 	const addr = "10.50.1.3"
 	n.in(n.kube, "ip addr add "+addr+"/24 dev eth0")
-	cmd := exec.Command("ip", "netns", "exec", n.kube, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
-		"--no-resolv", "--server=127.0.0.1#5353", "--listen-address="+addr, "--bind-interfaces", "--dns-forward-max=1500",
+	cmd := exec.Command("ip", "netns", "exec", n.kube, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
+		"--no-hosts", "--no-resolv", "--server=127.0.0.1#5353", "--listen-address="+addr, "--bind-interfaces",
+		"--dns-forward-max=1500",
 		"--pid-file=", "--user=root")
 	if err := cmd.Start(); err != nil {
 		n.t.Fatal(err)

@@ -22,7 +22,8 @@ func TestNodeFlood(t *testing.T) {
 	w := world.New(t)
 	addr, speak := silentUpstream(t, w)
 	text := fmt.Sprintf(
-		"example. {\n bind __PILLAR__LOCAL__DNS__\n cache 30\n forward . __PILLAR__CLUSTER__DNS__ {\n  max_concurrent %d\n }\n}\n", limit)
+		"example. {\n bind __PILLAR__LOCAL__DNS__\n cache 30\n forward . __PILLAR__CLUSTER__DNS__ {\n  max_concurrent "+
+			"%d\n }\n}\n", limit)
 	n := newNodeCache(t, w.Node, t.TempDir(), text, "-upstreamsvc=up", "-rules=none")
 	n.cmd.Env = append(n.cmd.Env, "UP_SERVICE_HOST="+addr.String())
 	n.start(t)

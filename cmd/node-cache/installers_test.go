@@ -21,7 +21,8 @@ var series = []string{
 	"coredns_dns_request_size_bytes_bucket{", "coredns_dns_response_size_bytes_bucket{", "coredns_cache_entries{",
 	"coredns_cache_requests_total{", "coredns_cache_hits_total{", "coredns_cache_misses_total{",
 	"coredns_proxy_request_duration_seconds_bucket{", "coredns_forward_max_concurrent_rejects_total ",
-	"coredns_forward_requests_total{", "coredns_forward_responses_total{", "coredns_forward_request_duration_seconds_bucket{",
+	"coredns_forward_requests_total{", "coredns_forward_responses_total{",
+	"coredns_forward_request_duration_seconds_bucket{",
 	"coredns_panics_total ", "coredns_plugin_enabled{", "coredns_build_info{", "coredns_reload_version_info{",
 	`coredns_nodecache_setup_errors_total{errortype="iptables"} 0`,
 	`coredns_nodecache_setup_errors_total{errortype="iptables_lock"} 0`,
@@ -45,21 +46,25 @@ func TestNodeInstallers(t *testing.T) {
 			corefile: "standard.base",
 			args: func(dir string) []string {
 				return []string{
-					"-localip", "169.254.20.10,10.96.0.10", "-conf", filepath.Join(dir, "Corefile"), "-upstreamsvc", "kube-dns-upstream",
-					"-pidfile", filepath.Join(dir, "node-cache.pid"), "-basecorefile", filepath.Join(dir, "Corefile.base"),
+					"-localip", "169.254.20.10,10.96.0.10", "-conf", filepath.Join(dir, "Corefile"), "-upstreamsvc",
+					"kube-dns-upstream",
+					"-pidfile", filepath.Join(dir, "node-cache.pid"), "-basecorefile",
+					filepath.Join(dir, "Corefile.base"),
 				}
 			},
 			env:    []string{"KUBE_DNS_UPSTREAM_SERVICE_HOST=" + world.KubeDNS.String()},
 			at:     []netip.Addr{world.LinkLocal, world.ClusterIP},
 			health: "http://169.254.20.10:8080/health",
 			lines: []string{
-				"waiting for coredns pidfile", "Updated Corefile with 0 custom stubdomains and upstream servers", "Using config file:",
+				"waiting for coredns pidfile", "Updated Corefile with 0 custom stubdomains and upstream servers",
+				"Using config file:",
 			},
 		},
 		"kubespray": {
 			corefile: "kubespray.base",
 			args: func(dir string) []string {
-				return []string{"-localip", "169.254.25.10", "-conf", filepath.Join(dir, "Corefile"), "-upstreamsvc", "coredns"}
+				return []string{"-localip", "169.254.25.10", "-conf", filepath.Join(dir, "Corefile"), "-upstreamsvc",
+					"coredns"}
 			},
 			env:    []string{"COREDNS_SERVICE_HOST=" + world.KubeDNS.String(), "MY_HOST_IP=10.0.1.1"},
 			at:     []netip.Addr{netip.MustParseAddr("169.254.25.10")},
@@ -109,13 +114,16 @@ func TestNodeInstallers(t *testing.T) {
 				return ""
 			})
 			n.end(t)
-			for _, line := range append(tt.lines, "Starting node-cache image:", "Using Corefile "+filepath.Join(dir, "Corefile"),
-				"SIGTERM: Shutting down servers then terminating", "Tearing down", "Exiting iptables/interface check goroutine") {
+			for _, line := range append(tt.lines, "Starting node-cache image:",
+				"Using Corefile "+filepath.Join(dir, "Corefile"),
+				"SIGTERM: Shutting down servers then terminating", "Tearing down",
+				"Exiting iptables/interface check goroutine") {
 				if !strings.Contains(n.log.String(), line) {
 					t.Errorf("the log lacks %q", line)
 				}
 			}
-			if after, _ := os.ReadFile(filepath.Join(dir, "Corefile")); name == "kubespray" && string(after) != mounted {
+			if after, _ := os.ReadFile(filepath.Join(dir, "Corefile")); name == "kubespray" &&
+				string(after) != mounted {
 				t.Errorf("the Corefile that was mounted is now\n%s", after)
 			}
 		})
@@ -132,7 +140,8 @@ func askCluster(from world.Namespace, at netip.Addr) string {
 	}
 	defer conn.Close()
 	client := dns.Client{Timeout: 5 * time.Second}
-	reply, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion("a.cluster.local.", dns.TypeTXT), &dns.Conn{Conn: conn})
+	reply, _, err := client.ExchangeWithConn(new(dns.Msg).SetQuestion("a.cluster.local.", dns.TypeTXT),
+		&dns.Conn{Conn: conn})
 	if err != nil || len(reply.Answer) != 1 {
 		return fmt.Sprintf("%s: %v %v", at, reply, err)
 	}

@@ -106,7 +106,8 @@ func TestManyCaches(t *testing.T) {
 	}
 	for i := range caches {
 		eventually(t, func() string {
-			out, err := exec.Command("ip", "netns", "exec", n.node, "ss", "-Hltun", "src", manyAddr(i)+":53").CombinedOutput()
+			list := exec.Command("ip", "netns", "exec", n.node, "ss", "-Hltun", "src", manyAddr(i)+":53")
+			out, err := list.CombinedOutput()
 			if err != nil || strings.Count(string(out), "\n") < 2 {
 				return fmt.Sprintf("%s does not listen: %v", manyAddr(i), err)
 			}
@@ -140,11 +141,13 @@ func (n *network) cache(program, addr, upstream string) *exec.Cmd {
 	n.t.Helper()
 	dir := n.t.TempDir()
 	base := filepath.Join(dir, "Corefile.base")
-	text := "cluster.local {\n errors\n cache 30\n bind __PILLAR__LOCAL__DNS__\n forward . __PILLAR__CLUSTER__DNS__ {\n  force_tcp\n }\n}\n"
+	text := "cluster.local {\n errors\n cache 30\n bind __PILLAR__LOCAL__DNS__\n forward . __PILLAR__CLUSTER__DNS__ " +
+		"{\n  force_tcp\n }\n}\n"
 	if err := os.WriteFile(base, []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
-	cmd := exec.Command("ip", "netns", "exec", n.node, program, "-localip="+addr, "-setupinterface=false", "-setupiptables=false",
+	cmd := exec.Command("ip", "netns", "exec", n.node, program, "-localip="+addr, "-setupinterface=false",
+		"-setupiptables=false",
 		"-handover=false", "-metrics-listen-address=0", "-basecorefile="+base, "-conf="+filepath.Join(dir, "Corefile"),
 		"-kubednscm="+dir, "-upstreamsvc=up")
 	cmd.Env = append(os.Environ(), "UP_SERVICE_HOST="+upstream)

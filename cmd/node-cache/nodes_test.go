@@ -199,7 +199,8 @@ func TestNodeIPVS(t *testing.T) {
 	world.WantServer(t, "kube-dns", w.Pod, world.ClusterIP)
 	n.end(t)
 	world.WantServer(t, "kube-dns", w.Pod, world.ClusterIP)
-	if addrs := w.Node.Run(t, "ip", "-br", "address"); !strings.Contains(addrs, "10.96.0.10") || strings.Contains(addrs, "169.254") {
+	if addrs := w.Node.Run(t, "ip", "-br", "address"); !strings.Contains(addrs, "10.96.0.10") ||
+		strings.Contains(addrs, "169.254") {
 		t.Errorf("addresses after the end:\n%s", addrs)
 	}
 }
@@ -228,9 +229,10 @@ func original(t *testing.T, node world.Namespace) (removeAll func()) {
 	rules := func(action string) {
 		for _, addr := range []string{"169.254.20.10", "10.96.0.10"} {
 			for _, proto := range []string{"udp", "tcp"} {
-				for _, rule := range [][]string{{"PREROUTING", "-d", "--dport"}, {"OUTPUT", "-s", "--sport"}, {"OUTPUT", "-d", "--dport"}} {
-					node.Run(t, "iptables-nft", "-w", "-t", "raw", action, rule[0], rule[1], addr, "-p", proto, rule[2], "53",
-						"-m", "comment", "--comment", "NodeLocal DNS Cache: skip conntrack", "-j", "NOTRACK")
+				for _, rule := range [][]string{{"PREROUTING", "-d", "--dport"}, {"OUTPUT", "-s", "--sport"},
+					{"OUTPUT", "-d", "--dport"}} {
+					node.Run(t, "iptables-nft", "-w", "-t", "raw", action, rule[0], rule[1], addr, "-p", proto, rule[2],
+						"53", "-m", "comment", "--comment", "NodeLocal DNS Cache: skip conntrack", "-j", "NOTRACK")
 				}
 			}
 		}
@@ -239,8 +241,8 @@ func original(t *testing.T, node world.Namespace) (removeAll func()) {
 	return func() {
 		// The agent may have removed some.
 		for _, addr := range []string{"169.254.20.10", "10.96.0.10"} {
-			_, _ = node.Try("", "iptables-nft", "-w", "-t", "raw", "-D", "PREROUTING", "-d", addr, "-p", "udp", "--dport", "53",
-				"-m", "comment", "--comment", "NodeLocal DNS Cache: skip conntrack", "-j", "NOTRACK")
+			_, _ = node.Try("", "iptables-nft", "-w", "-t", "raw", "-D", "PREROUTING", "-d", addr, "-p", "udp",
+				"--dport", "53", "-m", "comment", "--comment", "NodeLocal DNS Cache: skip conntrack", "-j", "NOTRACK")
 		}
 		node.Do(func() {
 			link, err := netlink.LinkByName("nodelocaldns")
@@ -314,14 +316,16 @@ func TestNodePortTaken(t *testing.T) {
 	if after := nodeState(t, w.Node); after != before {
 		t.Errorf("the node has\n%s\nwant\n%s", after, before)
 	}
-	if last := lastLine(n.log.String()); !strings.Contains(last, "-localip=169.254.20.10,10.96.0.10 -dns.port=53: ") || !strings.Contains(last, "address already in use") {
+	if last := lastLine(n.log.String()); !strings.Contains(last, "-localip=169.254.20.10,10.96.0.10 -dns.port=53: ") ||
+		!strings.Contains(last, "address already in use") {
 		t.Errorf("the last line is %s", last)
 	}
 }
 
 func nodeState(t *testing.T, node world.Namespace) string {
 	t.Helper()
-	return node.Run(t, "ip", "-br", "address") + node.Run(t, "iptables-nft", "-w", "-t", "raw", "-S") + node.Run(t, "nft", "list", "tables")
+	return node.Run(t, "ip", "-br", "address") + node.Run(t, "iptables-nft", "-w", "-t", "raw", "-S") +
+		node.Run(t, "nft", "list", "tables")
 }
 
 func lastLine(text string) string {

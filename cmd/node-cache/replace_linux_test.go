@@ -144,7 +144,8 @@ func load() error {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	stop()
 	running.Wait()
-	fmt.Println(t.udp.Load(), t.udpLost.Load(), t.tcp.Load(), t.tcpLost.Load(), t.kept.Load(), t.keptLost.Load(), t.keptClosed.Load())
+	fmt.Println(t.udp.Load(), t.udpLost.Load(), t.tcp.Load(), t.tcpLost.Load(), t.kept.Load(), t.keptLost.Load(),
+		t.keptClosed.Load())
 	return nil
 }
 
@@ -234,9 +235,10 @@ func newNetwork(t *testing.T) *network {
 	}
 	n.in(n.node, "echo 1 >/proc/sys/net/ipv4/ip_forward")
 	for i, peer := range []string{n.pod, n.kube} {
-		n.in(n.node, fmt.Sprintf("ip link add v%d type veth peer name eth0 netns %s && ip addr add 10.50.%d.1/24 dev v%d && ip link set v%d up",
-			i, peer, i, i, i))
-		n.in(peer, fmt.Sprintf("ip addr add 10.50.%d.2/24 dev eth0 && ip link set eth0 up && ip route add default via 10.50.%d.1", i, i))
+		n.in(n.node, fmt.Sprintf("ip link add v%d type veth peer name eth0 netns %s && ip addr add 10.50.%d.1/24 dev "+
+			"v%d && ip link set v%d up", i, peer, i, i, i))
+		n.in(peer, fmt.Sprintf("ip addr add 10.50.%d.2/24 dev eth0 && ip link set eth0 up && ip route add default via "+
+			"10.50.%d.1", i, i))
 	}
 	n.in(n.node, `echo "table ip kube { chain pre { type nat hook prerouting priority -100; ip daddr 10.96.0.10 udp dport 53 dnat to 10.50.1.2; `+
 		`ip daddr 10.96.0.10 tcp dport 53 dnat to 10.50.1.2; }; chain post { type nat hook postrouting priority 100; ct status dnat masquerade; }; }" | nft -f -`)

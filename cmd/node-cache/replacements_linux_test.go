@@ -33,8 +33,8 @@ func TestReplacements(t *testing.T) {
 // An agent of another kind is replaced without a lost query, and takes its link along.
 func TestReplaceForeign(t *testing.T) {
 	n := newNetwork(t)
-	n.in(n.node, "ip link add nodelocaldns type bridge && ip addr add "+localAddr+"/32 dev nodelocaldns && ip addr add "+
-		serviceAddr+"/32 dev nodelocaldns && ip link set nodelocaldns up")
+	n.in(n.node, "ip link add nodelocaldns type bridge && ip addr add "+localAddr+
+		"/32 dev nodelocaldns && ip addr add "+serviceAddr+"/32 dev nodelocaldns && ip link set nodelocaldns up")
 	n.in(n.node, `echo "table ip foreign { chain pre { type filter hook prerouting priority -300; ip daddr 10.96.0.10 notrack; }; `+
 		`chain out { type filter hook output priority -300; ip saddr 10.96.0.10 notrack; }; }" | nft -f -`)
 	foreign := n.start(n.node, "PLAY=foreign")
@@ -69,10 +69,13 @@ func TestRollBack(t *testing.T) {
 	time.Sleep(time.Second) // of queries to the other agent alone
 	r := load.result(t)
 	if late := load.lostSince(t, ended); len(late) > 0 || r[0] == 0 {
-		t.Errorf("lost %d of %d queries that were sent after the agent ended:\n%s", len(late), r[0], strings.Join(late, ""))
+		t.Errorf("lost %d of %d queries that were sent after the agent ended:\n%s", len(late), r[0],
+			strings.Join(late, ""))
 	}
-	t.Logf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections", r[1], r[0], r[3], r[2], r[5], r[4])
-	if addrs := n.in(n.node, "ip -br addr"); !strings.Contains(addrs, localAddr) || !strings.Contains(addrs, serviceAddr) {
+	t.Logf("lost %d of %d over UDP, %d of %d over TCP, %d of %d over kept connections", r[1], r[0], r[3], r[2], r[5],
+		r[4])
+	if addrs := n.in(n.node, "ip -br addr"); !strings.Contains(addrs, localAddr) ||
+		!strings.Contains(addrs, serviceAddr) {
 		t.Errorf("the other agent has no addresses:\n%s", addrs)
 	}
 	_ = foreign.in.Close()

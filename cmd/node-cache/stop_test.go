@@ -25,7 +25,8 @@ func TestNodeStopsWithDeadUpstream(t *testing.T) {
 	n.waitReady(t)
 	l := world.StartLoad(t, w.Pod, world.ClusterIP)
 	eventually(t, func() string {
-		if metrics := n.get("http://127.0.0.1:9353/metrics"); strings.Contains(metrics, "\nnodecache_upstream_inflight 0\n") {
+		metrics := n.get("http://127.0.0.1:9353/metrics")
+		if strings.Contains(metrics, "\nnodecache_upstream_inflight 0\n") {
 			return "no query is pending"
 		}
 		return ""

@@ -97,10 +97,12 @@ func newNode(t *testing.T) *node {
 	n.write("base", strings.ReplaceAll(base, "KUBEDNS", n.kubeDNS.Addr()))
 	n.write("map/upstreamNameservers", fmt.Sprintf("[%q]", n.other.Addr()))
 	n.opts = options.Options{
-		Net:    options.Net{LocalIPs: []netip.Addr{n.addr.Addr()}, SyncInterval: time.Minute},
-		Listen: options.Listen{DNSPort: n.addr.Port(), HealthPort: dnstest.FreeAddr(t).Port(), Prometheus: "127.0.0.1:0"},
+		Net: options.Net{LocalIPs: []netip.Addr{n.addr.Addr()}, SyncInterval: time.Minute},
+		Listen: options.Listen{DNSPort: n.addr.Port(), HealthPort: dnstest.FreeAddr(t).Port(),
+			Prometheus: "127.0.0.1:0"},
 		Config: options.Config{
-			Base: n.path("base"), Corefile: n.path("Corefile"), KubeDNSDir: n.path("map"), UpstreamServices: []string{"kube-dns"},
+			Base: n.path("base"), Corefile: n.path("Corefile"), KubeDNSDir: n.path("map"),
+			UpstreamServices: []string{"kube-dns"},
 		},
 		Quiet: true,
 	}
@@ -246,7 +248,8 @@ func TestInvalidInputLater(t *testing.T) {
 			n.write(tt.file, tt.text)
 			n.logs(tt.line)
 			for name, want := range map[string]string{
-				"a.good.example.": "192.0.2.1", "b.good.example.": "192.0.2.1", "a.example.": "192.0.2.2", "a.cluster.local.": "192.0.2.1",
+				"a.good.example.": "192.0.2.1", "b.good.example.": "192.0.2.1", "a.example.": "192.0.2.2",
+				"a.cluster.local.": "192.0.2.1",
 			} {
 				if got := n.ask(name); got != want {
 					t.Errorf("%s: got %s, want %s", name, got, want)
@@ -329,7 +332,7 @@ func TestForeignCorefile(t *testing.T) {
 func TestTakenPort(t *testing.T) {
 	n := newNode(t)
 	dnstest.NewServerAt(t, n.addr, dns.HandlerFunc(func(dns.ResponseWriter, *dns.Msg) {}))
-	if err := agent.Run(t.Context(), n.opts, n.parts); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err := agent.Run(t.Context(), n.opts, n.parts); !strings.Contains(fmt.Sprint(err), "address already in use") {
 		t.Errorf("Run: %v", err)
 	}
 }
@@ -357,9 +360,9 @@ func TestPIDFile(t *testing.T) {
 func TestListenersAfterRefusal(t *testing.T) {
 	n := newNode(t)
 	health, metrics := dnstest.FreeAddr(t), dnstest.FreeAddr(t)
-	text := strings.NewReplacer("KUBEDNS", n.kubeDNS.Addr(), "reload\n", "reload\n    health "+health.String()+"\n").Replace(base)
+	reload := "reload\n    health " + health.String() + "\n"
 	n.opts.Listen.Prometheus = metrics.String()
-	n.write("base", text)
+	n.write("base", strings.NewReplacer("KUBEDNS", n.kubeDNS.Addr(), "reload\n", reload).Replace(base))
 	n.start()
 	n.until("a.cluster.local.", "192.0.2.1")
 	for i, bad := range []string{". {\n acl\n}\n", ". {\n bind 203.0.113.1\n}\n"} {
@@ -370,8 +373,8 @@ func TestListenersAfterRefusal(t *testing.T) {
 			}
 			return ""
 		})
-		for _, url := range []string{"http://" + health.String() + "/health", "http://" + metrics.String() + "/metrics"} {
-			n.eventually(func() string { return get(t, url) })
+		for _, url := range []string{health.String() + "/health", metrics.String() + "/metrics"} {
+			n.eventually(func() string { return get(t, "http://"+url) })
 		}
 	}
 }

@@ -27,7 +27,8 @@ func TestInstallers(t *testing.T) {
 			kubeDNS, outside := answering(t, "192.0.2.1", nil), answering(t, "192.0.2.2", nil)
 			t.Setenv("MY_HOST_IP", "127.0.0.1")
 			writeFile(t, "resolv.conf", "nameserver 127.0.0.1\n")
-			writeFile(t, "custom/one.server", "custom.example:53 {\n bind 127.0.0.1\n hosts {\n  192.0.2.3 a.custom.example\n }\n}\n")
+			writeFile(t, "custom/one.server", "custom.example:53 {\n bind 127.0.0.1\n hosts {\n  192.0.2.3 "+
+				"a.custom.example\n }\n}\n")
 			// Here everything is on one address and on free ports.
 			local := func(text string) string {
 				port, health := ":"+strconv.Itoa(int(addr.Port())), ":"+strconv.Itoa(int(dnstest.FreeAddr(t).Port()))
@@ -40,8 +41,9 @@ func TestInstallers(t *testing.T) {
 			writeFile(t, "custom/one.server", local(string(must(os.ReadFile("custom/one.server")))))
 			template = local(template)
 			v := corefile.Values{
-				LocalIPs: []netip.Addr{addr.Addr()}, DNSPort: addr.Port(), ClusterUpstream: []netip.Addr{kubeDNS.AddrPort().Addr()},
-				Prometheus: "127.0.0.1:0", Upstreams: []netip.AddrPort{outside.AddrPort()},
+				LocalIPs: []netip.Addr{addr.Addr()}, DNSPort: addr.Port(),
+				ClusterUpstream: []netip.Addr{kubeDNS.AddrPort().Addr()},
+				Prometheus:      "127.0.0.1:0", Upstreams: []netip.AddrPort{outside.AddrPort()},
 				Stubs: []corefile.Stub{{Domain: "stub.example", Servers: []netip.AddrPort{outside.AddrPort()}}},
 			}
 			template = strings.ReplaceAll(template, "__PILLAR__CLUSTER__DNS__", kubeDNS.Addr())

@@ -64,7 +64,8 @@ func sum(t *testing.T, name, value string) float64 {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == name && (value == "" || strings.Contains(fmt.Sprint(m.GetLabel()), value)) {
-				total += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				total += m.GetCounter().GetValue() + m.GetGauge().GetValue() +
+					float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}
@@ -77,7 +78,8 @@ func TestStale(t *testing.T) {
 	var on atomic.Bool
 	on.Store(true)
 	kubeDNS, addr := answering(t, "192.0.2.1", &on), dnstest.FreeAddr(t)
-	text := fmt.Sprintf("cluster.local {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n cache {\n  success 9984 1 1\n }\n forward . %s\n}\n", kubeDNS.Addr())
+	text := fmt.Sprintf("cluster.local {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n cache {\n  success 9984 1 1\n "+
+		"}\n forward . %s\n}\n", kubeDNS.Addr())
 	adapted, _ := corefile.Adapt(text, corefile.Facts{ClusterUpstream: []netip.Addr{kubeDNS.AddrPort().Addr()}})
 	start(t, addr, adapted)
 	if fresh := ask(t, addr, "a.cluster.local."); fresh.Answer[0].Header().Ttl != 1 {
@@ -120,7 +122,8 @@ func until(t *testing.T, f func() string) {
 
 func TestUnavailable(t *testing.T) {
 	addr := dnstest.FreeAddr(t)
-	start(t, addr, ". {\n bind 127.0.0.1\n cache 30\n hosts {\n  192.0.2.7 known.example\n  fallthrough\n }\n unavailable \"no server\"\n}\n")
+	start(t, addr, ". {\n bind 127.0.0.1\n cache 30\n hosts {\n  192.0.2.7 known.example\n  fallthrough\n }\n "+
+		"unavailable \"no server\"\n}\n")
 	for range 2 { // the second reply comes from the cache
 		got := dnstest.MessageText(ask(t, addr, "name.example."))
 		if !strings.Contains(got, "SERVFAIL") || !strings.Contains(got, `"no server"`) {
@@ -136,7 +139,8 @@ func TestUnavailable(t *testing.T) {
 func TestLoop(t *testing.T) {
 	addr, other := dnstest.FreeAddr(t), answering(t, "192.0.2.1", nil)
 	server := start(t, addr, fmt.Sprintf(
-		"loop.example {\n bind 127.0.0.1\n loop\n forward . %s\n}\n. {\n bind 127.0.0.1\n loop\n forward . %s\n}\n", addr, other.Addr()))
+		"loop.example {\n bind 127.0.0.1\n loop\n forward . %s\n}\n. {\n bind 127.0.0.1\n loop\n forward . %s\n}\n",
+		addr, other.Addr()))
 	until(t, func() string {
 		if got := dnstest.MessageText(ask(t, addr, "name.loop.example.")); !strings.Contains(got, "leads back") {
 			return got
@@ -234,8 +238,8 @@ func TestPending(t *testing.T) {
 		_ = w.WriteMsg(m)
 	}))
 	addr := dnstest.FreeAddr(t)
-	text := fmt.Sprintf(". {\n bind 127.0.0.1\n errors\n prometheus 127.0.0.1:0\n cache 30\n forward . %s {\n  max_concurrent 1\n }\n}\n",
-		upstream.Addr())
+	text := fmt.Sprintf(". {\n bind 127.0.0.1\n errors\n prometheus 127.0.0.1:0\n cache 30\n forward . %s {\n  "+
+		"max_concurrent 1\n }\n}\n", upstream.Addr())
 	adapted, _ := corefile.Adapt(text, corefile.Facts{})
 	start(t, addr, adapted)
 	before := sum(t, "coredns_forward_max_concurrent_rejects_total", "")
@@ -280,7 +284,8 @@ func TestRefusedByUpstream(t *testing.T) {
 	upstream, addr := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		_ = w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeRefused))
 	})), dnstest.FreeAddr(t)
-	adapted, _ := corefile.Adapt(fmt.Sprintf(". {\n bind 127.0.0.1\n forward . %s\n}\n", upstream.Addr()), corefile.Facts{})
+	adapted, _ := corefile.Adapt(fmt.Sprintf(". {\n bind 127.0.0.1\n forward . %s\n}\n", upstream.Addr()),
+		corefile.Facts{})
 	start(t, addr, adapted)
 	if got := ask(t, addr, "name.example."); got.Rcode != dns.RcodeRefused {
 		t.Errorf("got %s, want REFUSED", dns.RcodeToString[got.Rcode])

@@ -135,7 +135,8 @@ func TestReloadOfAddresses(t *testing.T) {
 		}
 	}
 	if isOpen(third) || !isOpen(first) || !isOpen(second) {
-		t.Errorf("after reloads that failed: third %v, first %v, second %v", isOpen(third), isOpen(first), isOpen(second))
+		t.Errorf("after reloads that failed: third %v, first %v, second %v", isOpen(third), isOpen(first),
+			isOpen(second))
 	}
 
 	reload(t, server, hosts(second, "192.0.2.6"))
@@ -163,8 +164,8 @@ func TestZoneTwice(t *testing.T) {
 func TestImportedBlocks(t *testing.T) {
 	addr := dnstest.FreeAddr(t)
 	file := filepath.Join(t.TempDir(), "more.server")
-	block := fmt.Sprintf("b.example:%d 10.0.0.0/14:%[1]d {\n\tbind %s\n\ttemplate IN A {\n\t\tanswer \"{{ .Name }} 5 A 192.0.2.2\"\n\t}\n}\n",
-		addr.Port(), addr.Addr())
+	block := fmt.Sprintf("b.example:%d 10.0.0.0/14:%[1]d {\n\tbind %s\n\ttemplate IN A {\n\t\tanswer \"{{ .Name }} 5 "+
+		"A 192.0.2.2\"\n\t}\n}\n", addr.Port(), addr.Addr())
 	if err := os.WriteFile(file, []byte(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,8 @@ func TestReloadChangesTimeouts(t *testing.T) {
 		send(t, conn)
 		receive(t, conn, "192.0.2.1")
 	}
-	reload(t, server, strings.Replace(hosts(addr, "192.0.2.2"), "\thosts", "\ttimeouts {\n\t\tmaxtcpqueries 2\n\t}\n\thosts", 1))
+	reload(t, server, strings.Replace(hosts(addr, "192.0.2.2"), "\thosts",
+		"\ttimeouts {\n\t\tmaxtcpqueries 2\n\t}\n\thosts", 1))
 	send(t, conn)
 	receive(t, conn, "192.0.2.2")
 	if _, err := conn.ReadMsg(); err == nil {

@@ -27,9 +27,11 @@ func values() corefile.Values {
 
 func withMap() corefile.Values {
 	v := values()
-	v.Upstreams = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.11:53"), netip.MustParseAddrPort("[2001:db8::11]:5353")}
+	v.Upstreams = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.11:53"),
+		netip.MustParseAddrPort("[2001:db8::11]:5353")}
 	v.Stubs = []corefile.Stub{
-		{Domain: "z.example", Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:5353")}},
+		{Domain: "z.example", Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"),
+			netip.MustParseAddrPort("192.0.2.2:5353")}},
 		{Domain: "a.example", Servers: []netip.AddrPort{netip.MustParseAddrPort("[2001:db8::1]:53")}},
 		{Domain: "cluster.local", Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}},
 		{Domain: "named.example", Missing: []string{"ns.example"}},
@@ -81,7 +83,8 @@ func TestForwardWithoutServers(t *testing.T) {
 	tests := map[string]struct{ base, want string }{
 		"unknown cluster upstream": {
 			". {\n    forward . __PILLAR__CLUSTER__DNS__ {\n        force_tcp\n    }\n}\n",
-			". {\n    unavailable \"the address of the cluster upstream is not in the environment (-upstreamsvc)\"\n}\n",
+			". {\n    unavailable \"the address of the cluster upstream is not in the environment " +
+				"(-upstreamsvc)\"\n}\n",
 		},
 		"empty resolv.conf": {
 			". {\n    forward . __PILLAR__UPSTREAM__SERVERS__\n}\n",
@@ -121,9 +124,10 @@ func TestPlaceholders(t *testing.T) {
 	v := values()
 	v.LocalIPs = []netip.Addr{netip.MustParseAddr("fd00::a"), netip.MustParseAddr("10.96.0.10")}
 	v.Prometheus = "192.0.2.9:1"
-	base := ". {\n bind __PILLAR__LOCAL__DNS__\n health __PILLAR__LOCAL__DNS__:8080\n prometheus __PROMETHEUS__ENDPOINT__\n" +
-		" # __PILLAR__DNS__SERVER__\n}\n"
-	want := ". {\n bind fd00::a 10.96.0.10\n health [fd00::a]:8080\n prometheus 192.0.2.9:1\n # __PILLAR__DNS__SERVER__\n}\n"
+	base := ". {\n bind __PILLAR__LOCAL__DNS__\n health __PILLAR__LOCAL__DNS__:8080\n prometheus " +
+		"__PROMETHEUS__ENDPOINT__\n # __PILLAR__DNS__SERVER__\n}\n"
+	want := ". {\n bind fd00::a 10.96.0.10\n health [fd00::a]:8080\n prometheus 192.0.2.9:1\n # " +
+		"__PILLAR__DNS__SERVER__\n}\n"
 	if got, _ := corefile.Render(base, v); got != want {
 		t.Errorf("got %s", got)
 	}
@@ -200,7 +204,8 @@ func FuzzRender(f *testing.F) {
 
 func TestClusterZone(t *testing.T) {
 	facts := corefile.Facts{ClusterUpstream: values().ClusterUpstream}
-	for path, want := range map[string]string{"standard": "cluster.local.", "gardener": "cluster.local.", "kubespray": "cluster.local."} {
+	for path, want := range map[string]string{"standard": "cluster.local.", "gardener": "cluster.local.",
+		"kubespray": "cluster.local."} {
 		text, _ := corefile.Render(read(t, "testdata/"+path+".base"), values())
 		if got := corefile.ClusterZone(text, facts); got != want {
 			t.Errorf("%s: got %q, want %q", path, got, want)
@@ -218,8 +223,9 @@ func TestBothFamilies(t *testing.T) {
 	v.ClusterUpstream = []netip.Addr{netip.MustParseAddr("10.96.0.3"), netip.MustParseAddr("fd00:96::3")}
 	facts := corefile.Facts{ClusterUpstream: v.ClusterUpstream}
 	for forward, want := range map[string]string{
-		"__PILLAR__CLUSTER__DNS__":    "forward . 10.96.0.3 fd00:96::3 {\n     max_concurrent 1000\n  prefer_udp\n",
-		"__PILLAR__CLUSTER__DNS__:53": "forward . 10.96.0.3:53 [fd00:96::3]:53 {\n     max_concurrent 1000\n  prefer_udp\n",
+		"__PILLAR__CLUSTER__DNS__": "forward . 10.96.0.3 fd00:96::3 {\n     max_concurrent 1000\n  prefer_udp\n",
+		"__PILLAR__CLUSTER__DNS__:53": "forward . 10.96.0.3:53 [fd00:96::3]:53 {\n     max_concurrent 1000\n  " +
+			"prefer_udp\n",
 	} {
 		text, _ := corefile.Render("cluster.local {\n cache 30\n forward . "+forward+" {\n  force_tcp\n }\n}\n", v)
 		got, warnings := corefile.Adapt(text, facts)

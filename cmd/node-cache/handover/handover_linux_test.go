@@ -212,7 +212,8 @@ func (l *load) end(t *testing.T, protocol string) {
 	l.asking.Wait()
 	l.settle()
 	if most := l.ends.Load() / 2; l.lost.Load() > 0 || l.lostAtEnd.Load() > most || l.asked.Load() < 1 {
-		t.Errorf("%s: lost %d of %d queries, and %d while a process ended", protocol, l.lost.Load(), l.asked.Load(), l.lostAtEnd.Load())
+		t.Errorf("%s: lost %d of %d queries, and %d while a process ended", protocol, l.lost.Load(), l.asked.Load(),
+			l.lostAtEnd.Load())
 	}
 }
 
@@ -220,7 +221,8 @@ func freeAddrs(t *testing.T) []netip.AddrPort {
 	t.Helper()
 	port := dnstest.FreeAddr(t).Port() // that no client gets
 	return []netip.AddrPort{
-		netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), netip.AddrPortFrom(netip.MustParseAddr("::1"), port),
+		netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port),
+		netip.AddrPortFrom(netip.MustParseAddr("::1"), port),
 	}
 }
 

@@ -26,7 +26,8 @@ import (
 // config is that of an agent in a world.
 func config() Config {
 	return Config{
-		Interface: "nodelocaldns", Addrs: []netip.Addr{world.LinkLocal, world.ClusterIP, world.LinkLocal6, world.ClusterIP6},
+		Interface: "nodelocaldns", Addrs: []netip.Addr{world.LinkLocal, world.ClusterIP, world.LinkLocal6,
+			world.ClusterIP6},
 		Port: 53, HealthPort: 8080, SetupInterface: true, Rules: options.RulesAuto,
 	}
 }

@@ -34,11 +34,14 @@ func TestHangs(t *testing.T) {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
 			w, l, a := startUnderLoad(t, proxy, options.RulesAuto)
-			if rules := w.Node.Run(t, "nft", "list", "ruleset"); !strings.Contains(rules, "timeout "+elementTimeout.String()) {
+			rules := w.Node.Run(t, "nft", "list", "ruleset")
+			if !strings.Contains(rules, "timeout "+elementTimeout.String()) {
 				t.Errorf("no element has a timeout of %s:\n%s", elementTimeout, rules)
 			}
 			a.signal(t, syscall.SIGSTOP)
-			wantKubeDNSAfter(t, l, func() bool { return !strings.Contains(w.Node.Run(t, "nft", "list", "ruleset"), "expires") })
+			wantKubeDNSAfter(t, l, func() bool {
+				return !strings.Contains(w.Node.Run(t, "nft", "list", "ruleset"), "expires")
+			})
 		})
 	}
 }
@@ -48,7 +51,9 @@ func TestKilledWithIPTables(t *testing.T) {
 	t.Parallel()
 	w, l, a := startUnderLoad(t, "iptables-legacy", options.RulesIPTables)
 	a.signal(t, syscall.SIGKILL)
-	wantKubeDNSAfter(t, l, func() bool { return !strings.Contains(w.Node.Run(t, "ip", "-br", "address"), world.ClusterIP.String()) })
+	wantKubeDNSAfter(t, l, func() bool {
+		return !strings.Contains(w.Node.Run(t, "ip", "-br", "address"), world.ClusterIP.String())
+	})
 }
 
 func startUnderLoad(t *testing.T, proxy string, way options.Rules) (world.World, *world.Load, *agentProcess) {

@@ -32,8 +32,10 @@ func TestLock(t *testing.T) {
 }
 
 func TestKinds(t *testing.T) {
-	rules, add := &Error{Kind: KindRules, Err: errors.New("rules")}, &Error{Kind: KindInterfaceAdd, Err: errors.New("add")}
-	if got := Kinds(errors.Join(rules, errors.New("other"), errors.Join(add, rules))); !slices.Equal(got, []Kind{KindRules, KindInterfaceAdd}) {
+	rules := &Error{Kind: KindRules, Err: errors.New("rules")}
+	add := &Error{Kind: KindInterfaceAdd, Err: errors.New("add")}
+	got := Kinds(errors.Join(rules, errors.New("other"), errors.Join(add, rules)))
+	if !slices.Equal(got, []Kind{KindRules, KindInterfaceAdd}) {
 		t.Errorf("got %v, want each kind once", got)
 	}
 	if got := Kinds(nil); got != nil {

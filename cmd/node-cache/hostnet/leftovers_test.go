@@ -38,7 +38,8 @@ func stateOf(t *testing.T, node world.Namespace) state {
 			t.Error(err)
 		}
 		for _, a := range addrs {
-			if slices.ContainsFunc(config().Addrs, func(own netip.Addr) bool { return net.IP(own.AsSlice()).Equal(a.IP) }) {
+			if slices.ContainsFunc(config().Addrs,
+				func(own netip.Addr) bool { return net.IP(own.AsSlice()).Equal(a.IP) }) {
 				s.addrs = append(s.addrs, a.IP.String())
 			}
 		}
@@ -78,8 +79,9 @@ func TestLeftovers(t *testing.T) {
 		end    string // the word for keepServing
 		want   state
 	}{
-		"exit":                  {config: addrs, end: "close", want: state{links: worldLinks}},
-		"exit with iptables":    {config: func(c *Config) { c.Rules = options.RulesIPTables }, end: "close", want: state{links: worldLinks}},
+		"exit": {config: addrs, end: "close", want: state{links: worldLinks}},
+		"exit with iptables": {config: func(c *Config) { c.Rules = options.RulesIPTables }, end: "close",
+			want: state{links: worldLinks}},
 		"exit with a successor": {config: addrs, end: "leave", want: state{links: agentLinks, addrs: agentAddrs}},
 		"skipteardown":          {config: addrs, end: "exit", want: state{links: agentLinks, addrs: agentAddrs}},
 		"no rules": {
@@ -102,7 +104,8 @@ func TestLeftovers(t *testing.T) {
 			cfg := config()
 			tt.config(&cfg)
 			a := startAgent(t, w.Node, cfg)
-			if got := stateOf(t, w.Node); (got.rules == "") != (cfg.Rules == options.RulesNone) || !slices.Equal(got.addrs, agentAddrs) {
+			if got := stateOf(t, w.Node); (got.rules == "") != (cfg.Rules == options.RulesNone) ||
+				!slices.Equal(got.addrs, agentAddrs) {
 				t.Errorf("the agent has %+v", got)
 			}
 			if tt.end == "kill" {
@@ -112,7 +115,8 @@ func TestLeftovers(t *testing.T) {
 				a.end(t, tt.end)
 			}
 			got := stateOf(t, w.Node)
-			if !slices.Equal(got.links, tt.want.links) || !slices.Equal(got.addrs, tt.want.addrs) || got.rules != tt.want.rules {
+			if !slices.Equal(got.links, tt.want.links) || !slices.Equal(got.addrs, tt.want.addrs) ||
+				got.rules != tt.want.rules {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
 		})
@@ -186,7 +190,8 @@ func TestNoRightForRules(t *testing.T) {
 	a := newAgent(t, w.Node, config(), "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 	got := a.waitFor(t, "failed: ")
 	if want := "failed: -rules=auto: cannot make packet rules: "; !strings.HasPrefix(got, want) ||
-		!strings.HasSuffix(got, "operation not permitted: give the container the capability NET_ADMIN, or set -setupiptables=false") {
+		!strings.HasSuffix(got, "operation not permitted: give the container the capability NET_ADMIN, or set "+
+			"-setupiptables=false") {
 		t.Errorf("got %s, want %s...", got, want)
 	}
 }

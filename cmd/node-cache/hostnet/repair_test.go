@@ -58,7 +58,8 @@ func TestLinkDeleted(t *testing.T) {
 			for _, remove := range []func(){
 				func() { deleteAddrs(t, cfg) },
 				func() {
-					if err := netlink.LinkDel(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: cfg.Interface}}); err != nil {
+					link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: cfg.Interface}}
+					if err := netlink.LinkDel(link); err != nil {
 						t.Error(err)
 					}
 				},

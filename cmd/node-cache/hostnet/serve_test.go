@@ -56,7 +56,8 @@ func agentEntries(t *testing.T, node world.Namespace) []string {
 	}
 	var entries []string
 	for line := range strings.Lines(string(text)) {
-		toDNS := strings.Contains(line, "src=10.0.2.2 ") || strings.Contains(line, "0002:0000:0000:0000:0000:0000:0002 ")
+		toDNS := strings.Contains(line, "src=10.0.2.2 ") ||
+			strings.Contains(line, "0002:0000:0000:0000:0000:0000:0002 ")
 		if strings.Contains(line, "port=53 ") && !toDNS {
 			entries = append(entries, line)
 		}

@@ -13,8 +13,8 @@ import (
 
 func TestHide(t *testing.T) {
 	h := NewHider([]byte("secret"), "cluster.local")
-	in := "10.244.1.7 asks shop.prod.svc.cluster.local. and www.secret-customer.example.com at 12:34:56 from 127.0.0.1, " +
-		"again shop.prod.svc.cluster.local, fd00:10::7, image registry.k8s.io/dns:1.2.3"
+	in := "10.244.1.7 asks shop.prod.svc.cluster.local. and www.secret-customer.example.com at 12:34:56 from " +
+		"127.0.0.1, again shop.prod.svc.cluster.local, fd00:10::7, image registry.k8s.io/dns:1.2.3"
 	out := h.Text(in)
 	for _, secret := range []string{"10.244.1.7", "shop", "prod", "secret-customer", "fd00:10::7"} {
 		if strings.Contains(out, secret) {

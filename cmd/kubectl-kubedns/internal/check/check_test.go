@@ -69,7 +69,8 @@ func pod(n int) Pod {
 // healthy returns the facts of a cluster in which nothing is wrong.
 func healthy() *Facts {
 	endpoint := func(n int) discoveryv1.Endpoint {
-		return discoveryv1.Endpoint{TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: fmt.Sprintf("kube-dns-%d", n)}}
+		name := fmt.Sprintf("kube-dns-%d", n)
+		return discoveryv1.Endpoint{TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: name}}
 	}
 	return &Facts{
 		Namespace: "kube-system", Options: Options{Outside: "example.com", Zone: "cluster.local"},
@@ -116,7 +117,8 @@ func TestChecks(t *testing.T) {
 		text       string
 		change     func(*Facts)
 	}{
-		{"KD101", "no Service", Error, "there is none in namespace kube-system", func(f *Facts) { f.Objects.Service = nil }},
+		{"KD101", "no Service", Error, "there is none in namespace kube-system",
+			func(f *Facts) { f.Objects.Service = nil }},
 		{"KD101", "selector", Error, "finds no pod",
 			func(f *Facts) { f.Objects.Service.Spec.Selector = map[string]string{"a": "b"} }},
 		{"KD101", "no TCP", Error, "no port 53 over TCP",
@@ -140,7 +142,8 @@ func TestChecks(t *testing.T) {
 			f.Pods[0].Object.Spec.Containers[1].Args[2] = "--server=/other.local/127.0.0.1#10053"
 		}},
 		{"KD103", "zone of the probe", Error, "other.local (--probe", func(f *Facts) {
-			f.Pods[0].Object.Spec.Containers[2].Args[0] = "--probe=kubedns,127.0.0.1:10053,kubernetes.default.svc.other.local,5,SRV"
+			sidecar := &f.Pods[0].Object.Spec.Containers[2]
+			sidecar.Args[0] = "--probe=kubedns,127.0.0.1:10053,kubernetes.default.svc.other.local,5,SRV"
 		}},
 		{"KD103", "zone of kubelets", Error, "other.local (clusterDomain",
 			func(f *Facts) { f.Kubelets[0].Domain = "other.local" }},
@@ -153,16 +156,19 @@ func TestChecks(t *testing.T) {
 			f.Objects.Budgets = []policyv1.PodDisruptionBudget{{Spec: policyv1.PodDisruptionBudgetSpec{
 				Selector: &metav1.LabelSelector{MatchLabels: labelsOfDNS}}}}
 		}},
-		{"KD104", "autoscaler", OK, "", func(f *Facts) { f.Objects.Autoscalers = []Autoscaler{{"scaler", "kube-dns"}} }},
+		{"KD104", "autoscaler", OK, "", func(f *Facts) {
+			f.Objects.Autoscalers = []Autoscaler{{"scaler", "kube-dns"}}
+		}},
 		{"KD104", "autoscaler of no pods", Warning, "it scales deployment/coredns, which has no pods", func(f *Facts) {
 			f.Objects.Deployments = append(f.Objects.Deployments, appsv1.Deployment{
 				ObjectMeta: metav1.ObjectMeta{Name: "coredns"}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(0))},
 			})
 			f.Objects.Autoscalers = []Autoscaler{{"scaler", "coredns"}}
 		}},
-		{"KD104", "autoscaler of nothing", Warning, "it scales deployment/coredns, which does not exist", func(f *Facts) {
-			f.Objects.Autoscalers = []Autoscaler{{"scaler", "coredns"}}
-		}},
+		{"KD104", "autoscaler of nothing", Warning, "it scales deployment/coredns, which does not exist",
+			func(f *Facts) {
+				f.Objects.Autoscalers = []Autoscaler{{"scaler", "coredns"}}
+			}},
 		{"KD104", "autoscaler of something else", OK, "",
 			func(f *Facts) { f.Objects.Autoscalers = []Autoscaler{{"scaler", "web"}} }},
 		{"KD104", "two autoscalers", Warning, "2 autoscalers", func(f *Facts) {
@@ -217,7 +223,8 @@ func TestChecks(t *testing.T) {
 				"kubedns_nanny_upstream_loop{server=\"192.0.2.1#53\",domain=\"a}b\"} 1\n")}
 		}},
 		{"KD205", "differ", Error, "in 2 groups", func(f *Facts) { f.Pods[0].Digest = "def" }},
-		{"KD301", "services", Error, "may not list and watch services", func(f *Facts) { f.Account["services"] = false }},
+		{"KD301", "services", Error, "may not list and watch services",
+			func(f *Facts) { f.Account["services"] = false }},
 		{"KD301", "slices", Warning, "endpointslices", func(f *Facts) { f.Account["endpointslices"] = false }},
 		{"KD302", "short grace", Warning, "drains for 25s", func(f *Facts) {
 			f.Pods[0].Object.Spec.TerminationGracePeriodSeconds = new(int64(20))
@@ -261,8 +268,8 @@ func TestChecks(t *testing.T) {
 // that it cannot see.
 func TestNothing(t *testing.T) {
 	unread := map[string]string{}
-	for _, what := range []string{"services", "pods", "endpointslices", "deployments", "configmaps", "rights", "queries",
-		"kubelet"} {
+	for _, what := range []string{"services", "pods", "endpointslices", "deployments", "configmaps", "rights",
+		"queries", "kubelet"} {
 		unread[what] = "you may not"
 	}
 	for _, r := range Run(&Facts{Unread: unread}, nil, nil) {

@@ -33,15 +33,16 @@ func TestCompare(t *testing.T) {
 		{"same", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("NOERROR", "A", "192.0.2.1"), "", ""},
 		{"order", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1", "192.0.2.2"),
 			reply("NOERROR", "A", "192.0.2.2", "192.0.2.1"), "", ""},
-		{"address", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("NOERROR", "A", "192.0.2.2"), "", All},
+		{"address", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("NOERROR", "A", "192.0.2.2"), "",
+			All},
 		{"no records", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("NOERROR", "A"), "", All},
 		{"no name", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), nx, "", All},
 		{"one fails", "web.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), reply("SERVFAIL", ""), "", All},
 		{"no reply", "web.a" + zone, "A", ask.Reply{Err: "timeout"}, nx, "", All},
 		{"no replies", "web.a" + zone, "A", ask.Reply{Err: "timeout"}, ask.Reply{Err: "refused"}, "", ""},
 		{"wildcard", "*.a" + zone, "A", reply("NOERROR", "A", "192.0.2.1"), nx, "MG01", Some},
-		{"alias to an address", "web.a" + zone, "A", reply("NOERROR", "CNAME", "192.0.2.1."), reply("NOERROR", "A"), "MG02",
-			All},
+		{"alias to an address", "web.a" + zone, "A", reply("NOERROR", "CNAME", "192.0.2.1."), reply("NOERROR", "A"),
+			"MG02", All},
 		{"SRV without port", "web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 0 x."),
 			reply("NOERROR", "SRV", "0 100 80 x."), "MG03", Some},
 		{"SRV target", "_http._tcp.web.a" + zone, "SRV", reply("NOERROR", "SRV", "10 100 80 3c1f9a0e.web.a"+zone),
@@ -139,7 +140,8 @@ func TestOfObjects(t *testing.T) {
 	}
 	slices := []discoveryv1.EndpointSlice{{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: "a", Labels: map[string]string{"kubernetes.io/service-name": "db"}},
-		AddressType: "IPv4", Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"}, Hostname: new("db-0")}},
+		AddressType: "IPv4", Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"},
+			Hostname: new("db-0")}},
 	}}
 	var got []string
 	for _, q := range OfObjects(services, slices, "cluster.local") {

@@ -46,8 +46,8 @@ func TestRead(t *testing.T) {
 			"/c/Corefile:1 .:53",
 			"  /c/Corefile:2 errors",
 			"  /c/Corefile:3 health { lameduck 5s }",
-			"  /c/Corefile:6 kubernetes k8s.example in-addr.arpa ip6.arpa { pods insecure; fallthrough in-addr.arpa ip6.arpa; " +
-				"ttl 30 }",
+			"  /c/Corefile:6 kubernetes k8s.example in-addr.arpa ip6.arpa { pods insecure; fallthrough in-addr.arpa " +
+				"ip6.arpa; ttl 30 }",
 			"  /c/Corefile:11 forward . /etc/resolv.conf { max_concurrent 1000 }",
 			`  /c/Corefile:14 template IN A x.example { answer "{{ .Name }} 60 IN A 192.0.2.1" }`,
 		}},
@@ -102,8 +102,8 @@ func TestReadErrors(t *testing.T) {
 		". {\n import\n}":      "Corefile:2: import needs one name: a snippet or a file",
 		". {\n import {$SECRET}\n}": `Corefile:2: {$SECRET}: the container has no plain value for the variable "SECRET" ` +
 			`in its env`,
-		". {\n import /etc/passwd\n}": "Corefile:2: import /etc/passwd: there is no such snippet, and no ConfigMap of the " +
-			"Deployment has /etc/passwd; mounted are /me",
+		". {\n import /etc/passwd\n}": "Corefile:2: import /etc/passwd: there is no such snippet, and no ConfigMap " +
+			"of the Deployment has /etc/passwd; mounted are /me",
 		"(a) {\n import a\n}\n. {\n import a\n}": "Corefile:2: import a: it imports itself",
 		"import /me":                             "/me:1: import /me: it imports itself",
 		"(a) {\n errors\n":                       "Corefile:1: this brace is never closed",

@@ -19,7 +19,8 @@ import (
 func TestKubelets(t *testing.T) {
 	const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 	review := func(allowed bool) authorizationv1.SelfSubjectAccessReview {
-		return authorizationv1.SelfSubjectAccessReview{Status: authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}}
+		status := authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}
+		return authorizationv1.SelfSubjectAccessReview{Status: status}
 	}
 	kubeadm := corev1.ConfigMap{Data: map[string]string{"kubelet": "clusterDNS: [10.96.0.10]\nclusterDomain: " +
 		"cluster.local\n"}}
@@ -49,8 +50,8 @@ func TestKubelets(t *testing.T) {
 		},
 		{
 			"nothing", map[string]any{reviews: review(false)}, "",
-			"there is no ConfigMap kubelet-config: it is kubeadm's; you may not get nodes/proxy, which reads it from the " +
-				"kubelets",
+			"there is no ConfigMap kubelet-config: it is kubeadm's; you may not get nodes/proxy, which reads it from " +
+				"the kubelets",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -195,24 +195,30 @@ func TestMakeErrors(t *testing.T) {
 		opts Options
 		want string
 	}{
-		"nothing": {"", Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: there are no " +
-			"Deployments; name the namespace with -n"},
+		"nothing": {"", Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: there " +
+			"are no Deployments; name the namespace with -n"},
 		"others": {other, Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: the " +
 			"Deployments there are web; name the namespace with -n"},
 		"already": {kubeadm, Options{To: CoreDNS},
-			"there is no kube-dns in namespace kube-system, and deployment/coredns runs coredns already: nothing is to do"},
+			"there is no kube-dns in namespace kube-system, and deployment/coredns runs coredns already: nothing is " +
+				"to do"},
 		"code": {kubeadm, Options{To: KubeDNS, Accept: []string{"MG99"}}, "--accept MG99: there is no such code"},
 		"no map": {replaced("name: coredns, namespace: kube-system}\ndata", "name: other}\ndata"), Options{To: KubeDNS},
-			"deployment/coredns mounts the ConfigMap coredns at /etc/coredns, and namespace kube-system has none of that name"},
+			"deployment/coredns mounts the ConfigMap coredns at /etc/coredns, and namespace kube-system has none of " +
+				"that name"},
 		"no key": {replaced("  Corefile: |", "  Other: |"), Options{To: KubeDNS},
-			"deployment/coredns reads /etc/coredns/Corefile, and no ConfigMap that it mounts has that file: mounted are none"},
+			"deployment/coredns reads /etc/coredns/Corefile, and no ConfigMap that it mounts has that file: mounted " +
+				"are none"},
 		"brace": {replaced("        forward . 192.0.2.1:5353\n    }", "        forward . 192.0.2.1:5353"),
-			Options{To: KubeDNS}, "the Corefile of deployment/coredns: /etc/coredns/Corefile:21: this brace is never closed"},
+			Options{To: KubeDNS}, "the Corefile of deployment/coredns: /etc/coredns/Corefile:21: this brace is never " +
+				"closed"},
 		"import": {replaced("        loop\n", "        import missing\n"), Options{To: KubeDNS},
-			"the Corefile of deployment/coredns: /etc/coredns/Corefile:17: import missing: there is no such snippet, and no " +
+			"the Corefile of deployment/coredns: /etc/coredns/Corefile:17: import missing: there is no such snippet, " +
+				"and no " +
 				"ConfigMap of the Deployment has /etc/coredns/missing; no other file is mounted"},
 		"service": {replaced("name: kube-dns\n", "name: other\n  namespace: elsewhere\n"), Options{To: KubeDNS},
-			"no Service in namespace kube-system on port 53 is named kube-dns or selects the pods of deployment/coredns " +
+			"no Service in namespace kube-system on port 53 is named kube-dns or selects the pods of " +
+				"deployment/coredns " +
 				"(k8s-app=kube-dns): found none"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,7 +34,8 @@ func TestSum(t *testing.T) {
 	}
 	for i, want := range []Line{
 		{Server: "192.0.2.1:53", By: Dnsmasq, Queries: 120, PerSecond: 4, Failures: 60, Failed: 0.5},
-		{Server: "192.0.2.1:53", By: KubeDNS, Queries: 100, PerSecond: 100. / 30, Failures: 10, Failed: 0.1, Latency: 0.05},
+		{Server: "192.0.2.1:53", By: KubeDNS, Queries: 100, PerSecond: 100. / 30, Failures: 10, Failed: 0.1,
+			Latency: 0.05},
 		{Server: "192.0.2.2:53", By: Dnsmasq, Queries: 20, PerSecond: 20. / 30},
 		{Server: "192.0.2.3:53", By: Dnsmasq, Failures: 4, Failed: 1},
 	} {

@@ -109,7 +109,8 @@ func TestToKubeDNS(t *testing.T) {
 			[]string{"refused MG45 Corefile:8 192.0.2.2 x.svc.k8s.example"}},
 		"hosts alone": {root("hosts {\n 192.0.2.1 a.example\n}"), nil, "--host-record=a.example,192.0.2.1",
 			[]string{"refused MG45 Corefile:6 hosts { 192.0.2.1 a.example }"}},
-		"hosts file": {root("hosts /etc/coredns/NodeHosts {\n fallthrough\n}"), nil, "--host-record=node-1,192.0.2.9", nil},
+		"hosts file": {root("hosts /etc/coredns/NodeHosts {\n fallthrough\n}"), nil, "--host-record=node-1,192.0.2.9",
+			nil},
 		"template": {root("template IN A a.example {\n answer \"{{ .Name }} 60 IN A 192.0.2.1\"\n}\ntemplate ANY ANY " +
 			"b.example {\n rcode NXDOMAIN\n}"), nil, "--address=/a.example/192.0.2.1 --address=/b.example/", nil},
 		"template TXT": {root("template IN TXT a.example {\n answer \"{{ .Name }} 60 IN TXT a\"\n}"), nil, "",
@@ -127,7 +128,8 @@ func TestToKubeDNS(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, found := ToKubeDNS(read(t, tt.corefile), map[string]string{"/etc/coredns/NodeHosts": "192.0.2.9 node-1 # it\n"})
+			got, found := ToKubeDNS(read(t, tt.corefile),
+				map[string]string{"/etc/coredns/NodeHosts": "192.0.2.9 node-1 # it\n"})
 			if tt.config == nil {
 				tt.config = map[string]string{}
 			}
@@ -192,7 +194,8 @@ func TestToCoreDNS(t *testing.T) {
 			"-k", "--cache-size=2000", "--no-negcache", "--dns-loop-detect", "--log-facility=-",
 			"--server=/k8s.example/127.0.0.1#10053", "--server=/in-addr.arpa/127.0.0.1#10053",
 			"--server=/b.example/192.0.2.9", "--rev-server=172.16.0.0/16,192.0.2.8#54", "--address=/ads.example/",
-			"--address=/one.example/192.0.2.7", "--host-record=h.example,192.0.2.6,2001:db8::6", "--cname=c.example,h.example",
+			"--address=/one.example/192.0.2.7", "--host-record=h.example,192.0.2.6,2001:db8::6",
+			"--cname=c.example,h.example",
 			"--stop-dns-rebind", "--server=192.0.2.1@eth0", "--max-cache-ttl=x } whoami",
 		},
 	})
