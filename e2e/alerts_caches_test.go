@@ -101,10 +101,12 @@ func dialIn(pid int, to string) (net.Conn, error) {
 	return conn, err
 }
 
-// breakCaches makes a node cache its own upstream and gives it a Corefile with a mistake,
-// stops the second one, and drops the replies of the third one.
+// breakCaches makes a node cache its own upstream and gives it a Corefile with a mistake and
+// more TCP connections than it accepts, stops the second one, and drops the replies of the
+// third one.
 func (l *lastingRun) breakCaches(t *testing.T) {
 	t.Helper()
+	t.Cleanup(connect(t, l.looping.dns, 2100)) // they end after seconds
 	signalAll(t, syscall.SIGSTOP, l.hung.cmd.Process.Pid)
 	t.Cleanup(func() { _ = l.hung.cmd.Process.Signal(syscall.SIGCONT) }) // it may have ended
 	_, port, _ := strings.Cut(l.lone.dns, ":")

@@ -39,6 +39,7 @@ var lasting = map[string]string{
 	"NodeCacheErrorsHigh":         "a node cache is its own upstream",
 	"NodeCacheFellBack":           "netfilter drops the replies of a node cache",
 	"NodeCacheNotServing":         "netfilter drops the replies of a node cache",
+	"NodeCacheOverload":           "a node cache gets more TCP connections than it accepts",
 	"NodeCacheReloadFailed":       "the Corefile gets a mistake",
 	"NodeCacheSetupErrors":        "the Corefile gets a mistake",
 	"NodeCacheUpstreamLoop":       "a node cache is its own upstream",
