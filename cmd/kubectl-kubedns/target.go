@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -104,9 +103,7 @@ func readyPod(ctx context.Context, client *cluster.Client, selector labels.Selec
 		return nil, client.Explain(ctx, "list", "pods", client.Namespace, err)
 	}
 	for i := range list.Items {
-		if slices.ContainsFunc(list.Items[i].Status.Conditions, func(c corev1.PodCondition) bool {
-			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-		}) {
+		if cluster.IsReady(&list.Items[i]) {
 			return &list.Items[i], nil
 		}
 	}

@@ -2,7 +2,6 @@ package move
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -14,12 +13,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/ask"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
 )
 
 const (
 	maxCompared = 100
-	askTimeout  = 5 * time.Second
 	// settleTime is how long a difference may last: objects change, and caches keep replies.
 	settleTime = 45 * time.Second
 	// shownDifferences is how many names an error lists.
@@ -29,7 +28,7 @@ const (
 // A question is asked at the pods of both servers.
 type question struct {
 	name  string
-	qtype uint16
+	qtype string
 	// rcodeOnly: the records differ by design.
 	rcodeOnly bool
 }
@@ -81,7 +80,7 @@ func (m *mover) readyPods(ctx context.Context, d appsv1.Deployment, hash string)
 	if err != nil {
 		return nil, err
 	}
-	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !isReady(p) })
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !cluster.IsReady(&p) })
 	if len(pods) == 0 {
 		return nil, fmt.Errorf("deployment/%s has no ready pod to ask", d.Name)
 	}
@@ -99,8 +98,7 @@ func (m *mover) sameReplies(ctx context.Context, p corev1.Pod, questions []quest
 		different = nil
 		for i, q := range questions {
 			if got[i] != want[i] {
-				different = append(different, fmt.Sprintf("%s %s: %s, want %s", q.name, dns.TypeToString[q.qtype],
-					got[i], want[i]))
+				different = append(different, fmt.Sprintf("%s %s: %s, want %s", q.name, q.qtype, got[i], want[i]))
 			}
 		}
 		if len(different) > shownDifferences {
@@ -122,21 +120,21 @@ func (m *mover) questions(ctx context.Context) ([]question, error) {
 		return nil, m.c.Explain(ctx, "list", "services", "", err)
 	}
 	questions := []question{
-		{"kubernetes.default.svc." + zone, dns.TypeA, false},
-		{"no-such-service.default.svc." + zone, dns.TypeA, true},
+		{"kubernetes.default.svc." + zone, "A", false},
+		{"no-such-service.default.svc." + zone, "A", true},
 	}
 	for _, s := range list.Items {
 		addr := net.ParseIP(s.Spec.ClusterIP)
 		if s.Spec.Type == corev1.ServiceTypeExternalName || addr == nil {
 			continue
 		}
-		qtype := dns.TypeAAAA
+		qtype := "AAAA"
 		if addr.To4() != nil {
-			qtype = dns.TypeA
+			qtype = "A"
 		}
 		questions = append(questions, question{s.Name + "." + s.Namespace + ".svc." + zone, qtype, false})
 		if reverse, err := dns.ReverseAddr(addr.String()); err == nil {
-			questions = append(questions, question{reverse, dns.TypePTR, false})
+			questions = append(questions, question{reverse, "PTR", false})
 		}
 	}
 	return questions, nil
@@ -148,43 +146,21 @@ func (m *mover) askAll(ctx context.Context, p corev1.Pod, questions []question) 
 	if err != nil {
 		return nil, fmt.Errorf("pod %s cannot be asked: %w; --no-compare leaves the comparison out", p.Name, err)
 	}
+	server := &ask.Server{Addr: addr}
+	defer server.Close()
 	replies := make([]string, 0, len(questions))
-	conn, err := dns.DialTimeout("tcp", addr, askTimeout)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
 	for _, q := range questions {
-		text, err := ask(conn, q)
-		if err != nil {
-			return nil, fmt.Errorf("pod %s, %s: %w", p.Name, q.name, err)
+		r := server.Ask(ctx, q.name, q.qtype)
+		if r.Err != "" {
+			return nil, fmt.Errorf("pod %s, %s: %s", p.Name, q.name, r.Err)
 		}
-		replies = append(replies, text)
+		text := []string{r.Rcode}
+		for _, rr := range r.Answer {
+			if !q.rcodeOnly {
+				text = append(text, rr.Data)
+			}
+		}
+		replies = append(replies, strings.Join(text, " "))
 	}
 	return replies, nil
-}
-
-func ask(conn *dns.Conn, q question) (string, error) {
-	msg := new(dns.Msg).SetQuestion(q.name, q.qtype)
-	if err := conn.SetDeadline(time.Now().Add(askTimeout)); err != nil {
-		return "", err
-	}
-	if err := conn.WriteMsg(msg); err != nil {
-		return "", err
-	}
-	reply, err := conn.ReadMsg()
-	if err != nil {
-		return "", err
-	}
-	if reply.Id != msg.Id {
-		return "", errors.New("the reply is for another query")
-	}
-	text := []string{dns.RcodeToString[reply.Rcode]}
-	if !q.rcodeOnly {
-		for _, rr := range reply.Answer {
-			text = append(text, strings.TrimPrefix(rr.String(), rr.Header().String()))
-		}
-		slices.Sort(text[1:])
-	}
-	return strings.Join(text, " "), nil
 }

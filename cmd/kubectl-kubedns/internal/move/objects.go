@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
 	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
@@ -201,12 +202,6 @@ func (m *mover) pods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, er
 	}), nil
 }
 
-func isReady(p corev1.Pod) bool {
-	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
-}
-
 // whyNotReady describes the first pod that is not ready.
 func (m *mover) whyNotReady(ctx context.Context, d appsv1.Deployment) string {
 	pods, err := m.pods(ctx, d)
@@ -222,7 +217,7 @@ func (m *mover) whyNotReady(ctx context.Context, d appsv1.Deployment) string {
 // whyNot describes the first of the pods that is not ready, or returns "".
 func whyNot(pods []corev1.Pod) string {
 	for _, p := range pods {
-		if isReady(p) || p.DeletionTimestamp != nil {
+		if cluster.IsReady(&p) || p.DeletionTimestamp != nil {
 			continue
 		}
 		for _, s := range p.Status.ContainerStatuses {
@@ -269,7 +264,7 @@ func (m *mover) waitEndpoints(ctx context.Context, d appsv1.Deployment, hash str
 		}
 		var want []string
 		for _, p := range pods {
-			if isReady(p) {
+			if cluster.IsReady(&p) {
 				want = append(want, p.Name)
 			}
 		}

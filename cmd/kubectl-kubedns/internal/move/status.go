@@ -34,7 +34,7 @@ func Status(ctx context.Context, c *cluster.Client, inv migrate.Inventory, out i
 		}
 		ready, queried := 0, 0
 		for _, p := range pods {
-			if isReady(p) {
+			if cluster.IsReady(&p) {
 				ready++
 			}
 			if slices.Contains(endpoints, p.Name) {
