@@ -63,5 +63,5 @@ func (p Plan) levelOf(f translate.Finding) string {
 	if f.Level == translate.Refused && slices.Contains(p.Accepted, f.Code) {
 		return "accepted"
 	}
-	return f.Level.String()
+	return string(f.Level)
 }

@@ -9,35 +9,31 @@ import (
 	"slices"
 )
 
-// A Level orders findings.
-type Level int
+// A Level is how much of a setting is left.
+type Level string
 
 const (
 	// Same has the same effect on the other side.
-	Same Level = iota
+	Same Level = "same"
 	// Dropped has no effect on replies, or the other side does it anyway.
-	Dropped
+	Dropped Level = "dropped"
 	// Changed has an equivalent that differs in what clients or operators can see.
-	Changed
+	Changed Level = "changed"
 	// Refused has no equivalent. It is left out only if its code is accepted.
-	Refused
+	Refused Level = "refused"
 )
-
-func (l Level) String() string {
-	return [...]string{"same", "dropped", "changed", "refused"}[l]
-}
 
 // A Finding is one setting and what becomes of it.
 type Finding struct {
-	Level Level
+	Level Level `json:"level"`
 	// Code is empty for Same and Dropped.
-	Code string
+	Code string `json:"code,omitempty"`
 	// Place is a line of the Corefile, a key of the ConfigMap, or an argument's container.
-	Place string
+	Place string `json:"place"`
 	// From is the setting as written.
-	From string
+	From string `json:"from"`
 	// To is what it becomes, or why it is refused and what to do instead.
-	To string
+	To string `json:"to"`
 }
 
 // findings collects them in the order of the source.

@@ -24,7 +24,7 @@ func read(t *testing.T, text string) corefile.File {
 func lines(found []Finding) []string {
 	var out []string
 	for _, f := range found {
-		if f.Level >= Changed {
+		if f.Level == Changed || f.Level == Refused {
 			out = append(out, fmt.Sprintf("%s %s %s %s", f.Level, f.Code, f.Place, f.From))
 		}
 	}
@@ -332,7 +332,8 @@ func FuzzToKubeDNS(f *testing.F) {
 		}
 		got, found := ToKubeDNS(file, nil)
 		for _, finding := range found {
-			if (finding.Level >= Changed) != (finding.Code != "") || finding.Code != "" && !IsCode(finding.Code) {
+			needsCode := finding.Level == Changed || finding.Level == Refused
+			if needsCode != (finding.Code != "") || finding.Code != "" && !IsCode(finding.Code) {
 				t.Errorf("finding %+v", finding)
 			}
 		}
