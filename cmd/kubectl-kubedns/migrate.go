@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/manifests"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/migrate"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/move"
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
@@ -74,7 +75,7 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 	fs := c.Flags()
 	fs.StringVar(&m.opts.To, "to", "", "the `server` to move to: kube-dns or coredns")
 	fs.StringArrayVarP(&m.files, "filename", "f", nil,
-		"read manifests from a `file` (- is stdin) and not from a cluster")
+		"read manifests from this `file` or directory, or stdin (-), and not from a cluster")
 	fs.StringVar(&m.dir, "out", "", "write the manifests into this new `folder`")
 	fs.StringSliceVar(&m.opts.Accept, "accept", nil, "leave out refused settings of these `codes`, such as MG41")
 	fs.BoolVar(&m.report, "report", false, "list all settings, and what differs for clients")
@@ -122,8 +123,8 @@ func (m *migration) run(ctx context.Context, in io.Reader) error {
 		return err
 	}
 	if len(m.files) > 0 {
-		inv, err := m.readFiles(in)
-		if err != nil {
+		inv := migrate.Inventory{Namespace: m.namespace}
+		if _, err := manifests.Read(m.files, in, inv.Add); err != nil {
 			return err
 		}
 		_, err = m.plan(p, inv)
@@ -215,33 +216,6 @@ func (m *migration) write(plan migrate.Plan) error {
 	fmt.Fprintf(m.app.err, "\nwrote %d files into %s\nthe difference: kubectl diff -k %s\nthe way back:   %s\n",
 		len(files), m.dir, m.dir, strings.Join(plan.WayBack(), "\n"))
 	return nil
-}
-
-// readFiles reads the manifests of -f.
-func (m *migration) readFiles(in io.Reader) (migrate.Inventory, error) {
-	all := migrate.Inventory{Namespace: m.namespace}
-	for _, name := range m.files {
-		inv, err := m.readFile(name, in)
-		if err != nil {
-			return all, fmt.Errorf("-f %w", err)
-		}
-		all.Deployments = append(all.Deployments, inv.Deployments...)
-		all.Services = append(all.Services, inv.Services...)
-		all.ConfigMaps = append(all.ConfigMaps, inv.ConfigMaps...)
-	}
-	return all, nil
-}
-
-func (m *migration) readFile(name string, in io.Reader) (migrate.Inventory, error) {
-	if name == "-" {
-		return migrate.Decode(in, "stdin", m.namespace)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return migrate.Inventory{}, err
-	}
-	defer f.Close()
-	return migrate.Decode(f, name, m.namespace)
 }
 
 // readCluster reads the objects of the namespace.

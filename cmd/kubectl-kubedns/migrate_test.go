@@ -65,7 +65,7 @@ func TestMigrateErrors(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                               "--to is missing: write --to kube-dns or --to coredns",
 		"--to bind":                      `--to "bind": write kube-dns or coredns`,
-		"--to kube-dns -f missing.yaml":  "-f open missing.yaml: no such file or directory",
+		"--to kube-dns -f missing.yaml":  "-f stat missing.yaml: no such file or directory",
 		"--to kube-dns --apply -f " + in: "--apply needs a cluster: leave -f out, or write the manifests with --out",
 		"--to coredns -f " + in:          "deployment/coredns runs coredns already: nothing is to do",
 		"--to kube-dns --out x -f " + in: "--registry is missing: write where the images of kube-dns are",

@@ -5,11 +5,8 @@
 package migrate
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -18,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
 // The two DNS servers. They are the values of --to, and names of Deployments.
@@ -35,50 +31,15 @@ type Inventory struct {
 	ConfigMaps  []corev1.ConfigMap
 }
 
-// Decode reads manifests. Objects of other kinds and namespaces are skipped.
-func Decode(r io.Reader, name, namespace string) (Inventory, error) {
-	inv := Inventory{Namespace: namespace}
-	d := yaml.NewYAMLReader(bufio.NewReader(r))
-	for n := 1; ; n++ {
-		text, err := d.Read()
-		if errors.Is(err, io.EOF) {
-			return inv, nil
-		}
-		if err == nil {
-			err = inv.decode(text)
-		}
-		if err != nil {
-			return Inventory{}, fmt.Errorf("%s: document %d: %w", name, n, oneLine(err))
-		}
-	}
-}
-
-// decode adds the object, or the objects of a List, in text.
-func (inv *Inventory) decode(text []byte) error {
-	var kind metav1.TypeMeta
-	if err := yaml.Unmarshal(text, &kind); err != nil {
-		return err
-	}
-	var err error
-	switch kind.Kind {
-	case "List", "DeploymentList", "ServiceList", "ConfigMapList":
-		var list struct {
-			Items []json.RawMessage `json:"items"`
-		}
-		if err := yaml.Unmarshal(text, &list); err != nil {
-			return err
-		}
-		for _, item := range list.Items {
-			if err := inv.decode(item); err != nil {
-				return err
-			}
-		}
+// Add adds an object in JSON. Objects of other kinds and namespaces are ignored.
+func (inv *Inventory) Add(kind string, object []byte) (err error) {
+	switch kind {
 	case "Deployment":
-		inv.Deployments, err = decodeInto(inv.Deployments, text, inv.Namespace)
+		inv.Deployments, err = decodeInto(inv.Deployments, object, inv.Namespace)
 	case "Service":
-		inv.Services, err = decodeInto(inv.Services, text, inv.Namespace)
+		inv.Services, err = decodeInto(inv.Services, object, inv.Namespace)
 	case "ConfigMap":
-		inv.ConfigMaps, err = decodeInto(inv.ConfigMaps, text, inv.Namespace)
+		inv.ConfigMaps, err = decodeInto(inv.ConfigMaps, object, inv.Namespace)
 	}
 	return err
 }
@@ -89,7 +50,7 @@ func decodeInto[T any, P interface {
 	metav1.Object
 }](list []T, text []byte, namespace string) ([]T, error) {
 	var object T
-	if err := yaml.Unmarshal(text, &object); err != nil {
+	if err := json.Unmarshal(text, &object); err != nil {
 		return list, err
 	}
 	if ns := P(&object).GetNamespace(); ns != "" && ns != namespace {
@@ -225,6 +186,3 @@ func orNone(names []string) string {
 func servesDNS(svc corev1.Service) bool {
 	return slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == 53 })
 }
-
-// oneLine returns an error without line breaks.
-func oneLine(err error) error { return errors.New(strings.Join(strings.Fields(err.Error()), " ")) }

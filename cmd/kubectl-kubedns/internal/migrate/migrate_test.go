@@ -8,14 +8,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/manifests"
 )
 
 var update = flag.Bool("update", false, "write testdata/*/want")
 
 func decode(t *testing.T, text string) Inventory {
 	t.Helper()
-	inv, err := Decode(strings.NewReader(text), "in.yaml", "kube-system")
-	if err != nil {
+	inv := Inventory{Namespace: "kube-system"}
+	if _, err := manifests.Read([]string{"-"}, strings.NewReader(text), inv.Add); err != nil {
 		t.Fatal(err)
 	}
 	return inv
@@ -230,12 +232,5 @@ func TestMakeErrors(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
-	}
-}
-
-func TestDecodeErrors(t *testing.T) {
-	_, err := Decode(strings.NewReader("kind: Service\n---\nkind: Deployment\nspec: [1]\n"), "in.yaml", "kube-system")
-	if err == nil || !strings.HasPrefix(err.Error(), "in.yaml: document 2: ") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("got %v", err)
 	}
 }
