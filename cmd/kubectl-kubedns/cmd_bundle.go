@@ -121,7 +121,7 @@ func (f *bundleFlags) write(ctx context.Context, client *cluster.Client, w *bund
 	if err := addObjects(w, got); err != nil {
 		return err
 	}
-	events, err := client.Core.Events(client.Namespace).List(ctx, metav1.ListOptions{})
+	events, err := client.Events(client.Namespace).List(ctx, metav1.ListOptions{})
 	if err == nil {
 		for i := range events.Items {
 			events.Items[i].ManagedFields = nil
@@ -239,7 +239,7 @@ func (f *bundleFlags) logs(
 ) ([]byte, error) {
 	since, limit := int64(max(1, f.since.Seconds())), int64(logLimit)
 	opts := &corev1.PodLogOptions{Container: container, Previous: previous, SinceSeconds: &since, LimitBytes: &limit}
-	stream, err := client.Core.Logs(client.Namespace, p.Name, opts).Stream(ctx)
+	stream, err := client.Logs(client.Namespace, p.Name, opts).Stream(ctx)
 	if err != nil {
 		return nil, err
 	}

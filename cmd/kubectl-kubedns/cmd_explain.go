@@ -129,7 +129,7 @@ func (a *app) runExplain(ctx context.Context, f *explainFlags, name string) erro
 // checkAsker makes sure that the asking pod and its namespace exist, and use cluster DNS.
 func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) error {
 	if f.from == "" {
-		_, err := client.Core.Namespaces().Get(ctx, f.question.Namespace, metav1.GetOptions{})
+		_, err := client.Namespaces().Get(ctx, f.question.Namespace, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return fmt.Errorf("--in: the cluster at %s has no namespace %s", client.Host(), f.question.Namespace)
 		}
@@ -139,7 +139,7 @@ func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) e
 	if !ok {
 		return fmt.Errorf("--from: %q is no pod: write NAMESPACE/NAME", f.from)
 	}
-	pod, err := client.Core.Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+	pod, err := client.Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return fmt.Errorf("--from: there is no pod %s in namespace %s", name, namespace)
 	}
@@ -249,7 +249,7 @@ func (f *explainFlags) localWalk(ctx context.Context, client *cluster.Client, na
 	if err != nil {
 		return walk{}, err
 	}
-	m, err := client.Core.ConfigMaps(client.Namespace).Get(ctx, "kube-dns", metav1.GetOptions{})
+	m, err := client.ConfigMaps(client.Namespace).Get(ctx, "kube-dns", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		m, err = nil, nil
 	}
@@ -279,7 +279,7 @@ func zoneOf(ctx context.Context, client *cluster.Client, flag string) string {
 	if flag != "" {
 		return strings.Trim(strings.ToLower(flag), ".")
 	}
-	pods, _ := client.Pods(ctx)
+	pods, _ := client.DNSPods(ctx)
 	return cmp.Or(facts.ZoneOf(pods), "cluster.local")
 }
 

@@ -241,7 +241,7 @@ func (a *app) topQueries(ctx context.Context, client *cluster.Client, f *topFlag
 func nameClients(ctx context.Context, client *cluster.Client, lines []queries.Line) error {
 	names := map[string]string{}
 	for opts := (metav1.ListOptions{Limit: 500}); ; {
-		list, err := client.Core.Pods("").List(ctx, opts)
+		list, err := client.Pods("").List(ctx, opts)
 		if err != nil {
 			return fmt.Errorf("--clients: %w", client.Explain(ctx, "list", "pods", "", err))
 		}

@@ -221,15 +221,15 @@ func (m *migration) write(plan migrate.Plan) error {
 // readCluster reads the objects of the namespace.
 func readCluster(ctx context.Context, c *cluster.Client) (migrate.Inventory, error) {
 	inv := migrate.Inventory{Namespace: c.Namespace}
-	deployments, err := c.Apps.Deployments(c.Namespace).List(ctx, metav1.ListOptions{})
+	deployments, err := c.Deployments(c.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return inv, c.Explain(ctx, "list", "deployments.apps", c.Namespace, err)
 	}
-	services, err := c.Core.Services(c.Namespace).List(ctx, metav1.ListOptions{})
+	services, err := c.Services(c.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return inv, c.Explain(ctx, "list", "services", c.Namespace, err)
 	}
-	configMaps, err := c.Core.ConfigMaps(c.Namespace).List(ctx, metav1.ListOptions{})
+	configMaps, err := c.ConfigMaps(c.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return inv, c.Explain(ctx, "list", "configmaps", c.Namespace, err)
 	}

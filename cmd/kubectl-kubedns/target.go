@@ -28,7 +28,7 @@ var errNoServer = errors.New("runs kube-dns")
 
 // dnsPods returns the pods of kube-dns, at least one.
 func dnsPods(ctx context.Context, client *cluster.Client) ([]dnsPod, error) {
-	pods, err := client.Pods(ctx)
+	pods, err := client.DNSPods(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,18 +69,18 @@ func podOf(ctx context.Context, client *cluster.Client, target string) (*corev1.
 	case "pod", "pods", "po":
 		resource = "pods"
 		var pod *corev1.Pod
-		if pod, err = client.Core.Pods(ns).Get(ctx, name, metav1.GetOptions{}); err == nil {
+		if pod, err = client.Pods(ns).Get(ctx, name, metav1.GetOptions{}); err == nil {
 			return pod, nil
 		}
 	case "deployment", "deployments", "deploy":
 		resource = "deployments.apps"
-		d, gerr := client.Apps.Deployments(ns).Get(ctx, name, metav1.GetOptions{})
+		d, gerr := client.Deployments(ns).Get(ctx, name, metav1.GetOptions{})
 		if err = gerr; err == nil {
 			selector, err = metav1.LabelSelectorAsSelector(d.Spec.Selector)
 		}
 	case "service", "services", "svc":
 		resource = "services"
-		s, gerr := client.Core.Services(ns).Get(ctx, name, metav1.GetOptions{})
+		s, gerr := client.Services(ns).Get(ctx, name, metav1.GetOptions{})
 		if err = gerr; err == nil {
 			selector = labels.SelectorFromSet(s.Spec.Selector)
 		}
@@ -98,7 +98,7 @@ func podOf(ctx context.Context, client *cluster.Client, target string) (*corev1.
 
 // readyPod returns the first pod of a selector that is ready.
 func readyPod(ctx context.Context, client *cluster.Client, selector labels.Selector) (*corev1.Pod, error) {
-	list, err := client.Core.Pods(client.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	list, err := client.Pods(client.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil, client.Explain(ctx, "list", "pods", client.Namespace, err)
 	}

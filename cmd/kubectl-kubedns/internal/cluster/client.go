@@ -68,14 +68,14 @@ func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, 
 	return fmt.Errorf("%s %s: %w", verb, resource, err)
 }
 
-// Pods returns the DNS pods, sorted by name. It explains why there are none to see.
-func (c *Client) Pods(ctx context.Context) ([]v1.Pod, error) {
-	list, err := c.Core.Pods(c.Namespace).List(ctx, metav1.ListOptions{LabelSelector: c.Selector})
+// DNSPods returns the DNS pods, sorted by name. It explains why there are none to see.
+func (c *Client) DNSPods(ctx context.Context) ([]v1.Pod, error) {
+	list, err := c.Pods(c.Namespace).List(ctx, metav1.ListOptions{LabelSelector: c.Selector})
 	if err != nil {
 		return nil, c.Explain(ctx, "list", "pods", c.Namespace, err)
 	}
 	if len(list.Items) == 0 {
-		if _, err := c.Core.Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{}); apierrors.IsNotFound(err) {
+		if _, err := c.Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{}); apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("the cluster at %s has no namespace %s: set -n", c.Host(), c.Namespace)
 		}
 	}

@@ -102,7 +102,7 @@ func (c *Client) forwardError(ctx context.Context, pod Pod, err error) error {
 // dialer returns a dialer that uses WebSockets, and SPDY where a proxy or an old API server
 // does not support them.
 func (c *Client) dialer(pod Pod) (httpstream.Dialer, error) {
-	u := c.Core.RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).
+	u := c.RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).
 		SubResource("portforward").URL()
 	transport, upgrader, err := spdy.RoundTripperFor(c.cfg)
 	if err != nil {

@@ -72,7 +72,7 @@ func (c *Client) proxy(ctx context.Context, pod Pod, port int, path string) ([]b
 	if err != nil {
 		return nil, err
 	}
-	target := c.Core.RESTClient().Get().Namespace(pod.Namespace).Resource("pods").SubResource("proxy").
+	target := c.RESTClient().Get().Namespace(pod.Namespace).Resource("pods").SubResource("proxy").
 		Name(fmt.Sprintf("http:%s:%d", pod.Name, port)).Suffix(u.Path).URL()
 	target.RawQuery = u.RawQuery
 	body, err := request(ctx, c.http, http.MethodGet, target.String())

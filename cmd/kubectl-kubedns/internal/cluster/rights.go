@@ -46,7 +46,7 @@ func (e *MissingRight) Error() string {
 
 // Can reports whether the user has a right.
 func (c *Client) Can(ctx context.Context, r Right) (bool, error) {
-	review, err := c.Authorization.SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+	review, err := c.SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: r.attributes()},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *Client) Can(ctx context.Context, r Right) (bool, error) {
 
 // AccountCan reports whether a service account has a right.
 func (c *Client) AccountCan(ctx context.Context, namespace, account string, r Right) (bool, error) {
-	review, err := c.Authorization.SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+	review, err := c.SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
 		Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: "system:serviceaccount:" + namespace + ":" + account,
 			Groups: []string{

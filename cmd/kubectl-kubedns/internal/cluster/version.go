@@ -10,7 +10,7 @@ import (
 
 // Version returns the version of the API server.
 func (c *Client) Version(ctx context.Context) (major, minor int, err error) {
-	body, err := c.Core.RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	body, err := c.RESTClient().Get().AbsPath("/version").DoRaw(ctx)
 	if err != nil {
 		return 0, 0, c.Explain(ctx, "get", "/version", "", err)
 	}

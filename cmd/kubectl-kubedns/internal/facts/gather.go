@@ -31,7 +31,7 @@ type gatherer struct {
 // Gather reads the facts of a cluster. It fails if it cannot read any pods, for what
 // reason ever; what else cannot be read is in Unread.
 func Gather(ctx context.Context, c *cluster.Client, opts check.Options) (*check.Facts, error) {
-	pods, err := c.Pods(ctx)
+	pods, err := c.DNSPods(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -85,12 +85,12 @@ func (g *gatherer) set(ctx context.Context, verb, what, namespace string, err er
 
 func (g *gatherer) services(ctx context.Context) {
 	ns := g.client.Namespace
-	s, err := g.client.Core.Services(ns).Get(ctx, serviceName, metav1.GetOptions{})
+	s, err := g.client.Services(ns).Get(ctx, serviceName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return
 	}
 	g.set(ctx, "get", "services", ns, err, func(f *check.Facts) { f.Objects.Service = s })
-	k, err := g.client.Core.Services("default").Get(ctx, "kubernetes", metav1.GetOptions{})
+	k, err := g.client.Services("default").Get(ctx, "kubernetes", metav1.GetOptions{})
 	if err == nil && g.facts.Options.Zone != "" {
 		g.set(ctx, "", "", "", nil, func(f *check.Facts) {
 			for _, a := range k.Spec.ClusterIPs {
@@ -104,7 +104,7 @@ func (g *gatherer) services(ctx context.Context) {
 
 func (g *gatherer) slices(ctx context.Context) {
 	ns := g.client.Namespace
-	list, err := g.client.Discovery.EndpointSlices(ns).List(ctx, metav1.ListOptions{
+	list, err := g.client.EndpointSlices(ns).List(ctx, metav1.ListOptions{
 		LabelSelector: "kubernetes.io/service-name=" + serviceName,
 	})
 	g.set(ctx, "list", "endpointslices.discovery.k8s.io", ns, err,
@@ -113,7 +113,7 @@ func (g *gatherer) slices(ctx context.Context) {
 
 func (g *gatherer) deployments(ctx context.Context) {
 	ns := g.client.Namespace
-	list, err := g.client.Apps.Deployments(ns).List(ctx, metav1.ListOptions{})
+	list, err := g.client.Deployments(ns).List(ctx, metav1.ListOptions{})
 	g.set(ctx, "list", "deployments.apps", ns, err, func(f *check.Facts) {
 		selector, err := labels.Parse(g.client.Selector)
 		if err != nil {
@@ -130,13 +130,13 @@ func (g *gatherer) deployments(ctx context.Context) {
 
 func (g *gatherer) budgets(ctx context.Context) {
 	ns := g.client.Namespace
-	list, err := g.client.Policy.PodDisruptionBudgets(ns).List(ctx, metav1.ListOptions{})
+	list, err := g.client.PodDisruptionBudgets(ns).List(ctx, metav1.ListOptions{})
 	g.set(ctx, "list", "poddisruptionbudgets.policy", ns, err, func(f *check.Facts) { f.Objects.Budgets = list.Items })
 }
 
 func (g *gatherer) config(ctx context.Context) {
 	ns := g.client.Namespace
-	m, err := g.client.Core.ConfigMaps(ns).Get(ctx, serviceName, metav1.GetOptions{})
+	m, err := g.client.ConfigMaps(ns).Get(ctx, serviceName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return
 	}
@@ -150,7 +150,7 @@ func (g *gatherer) unread(what, why string) {
 }
 
 func (g *gatherer) nodes(ctx context.Context) {
-	list, err := g.client.Core.Nodes().List(ctx, metav1.ListOptions{})
+	list, err := g.client.Nodes().List(ctx, metav1.ListOptions{})
 	g.set(ctx, "list", "nodes", "", err, func(f *check.Facts) {
 		f.Objects.Zones = map[string]string{}
 		for i := range list.Items {

@@ -38,7 +38,7 @@ func (g *gatherer) kubelets(ctx context.Context) {
 }
 
 func (g *gatherer) kubeadmConfig(ctx context.Context) ([]check.Kubelet, error) {
-	m, err := g.client.Core.ConfigMaps(cluster.DefaultNamespace).Get(ctx, "kubelet-config", metav1.GetOptions{})
+	m, err := g.client.ConfigMaps(cluster.DefaultNamespace).Get(ctx, "kubelet-config", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, errors.New("there is no ConfigMap kubelet-config: it is kubeadm's")
 	}
@@ -62,7 +62,7 @@ func (g *gatherer) nodeConfigs(ctx context.Context) ([]check.Kubelet, error) {
 	if !can {
 		return nil, errors.New("you may not get nodes/proxy, which reads it from the kubelets")
 	}
-	nodes, err := g.client.Core.Nodes().List(ctx, metav1.ListOptions{Limit: mostKubelets})
+	nodes, err := g.client.Nodes().List(ctx, metav1.ListOptions{Limit: mostKubelets})
 	if err != nil {
 		return nil, g.client.Explain(ctx, "list", "nodes", "", err)
 	}
@@ -86,7 +86,7 @@ func (g *gatherer) nodeConfigs(ctx context.Context) ([]check.Kubelet, error) {
 
 // nodeConfig returns the configuration of one kubelet, or the zero value if it does not reply.
 func (g *gatherer) nodeConfig(ctx context.Context, node string) check.Kubelet {
-	body, err := g.client.Core.RESTClient().Get().
+	body, err := g.client.RESTClient().Get().
 		Resource("nodes").Name(node).SubResource("proxy").Suffix("configz").DoRaw(ctx)
 	var page struct {
 		Config *kubeletConfig `json:"kubeletconfig"`

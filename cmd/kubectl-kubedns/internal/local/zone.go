@@ -25,7 +25,7 @@ const page = 500
 func Objects(ctx context.Context, c *cluster.Client) ([]corev1.Service, []discoveryv1.EndpointSlice, error) {
 	var services []corev1.Service
 	for opts := (metav1.ListOptions{Limit: page}); ; {
-		list, err := c.Core.Services("").List(ctx, opts)
+		list, err := c.Services("").List(ctx, opts)
 		if err != nil {
 			return nil, nil, c.Explain(ctx, "list", "services", "", err)
 		}
@@ -36,7 +36,7 @@ func Objects(ctx context.Context, c *cluster.Client) ([]corev1.Service, []discov
 	}
 	var slices []discoveryv1.EndpointSlice
 	for opts := (metav1.ListOptions{Limit: page}); ; {
-		list, err := c.Discovery.EndpointSlices("").List(ctx, opts)
+		list, err := c.EndpointSlices("").List(ctx, opts)
 		if err != nil {
 			return nil, nil, c.Explain(ctx, "list", "endpointslices.discovery.k8s.io", "", err)
 		}

@@ -115,7 +115,7 @@ func (m *mover) sameReplies(ctx context.Context, p corev1.Pod, questions []quest
 // questions are names of Services, and one that does not exist.
 func (m *mover) questions(ctx context.Context) ([]question, error) {
 	zone := dns.Fqdn(m.plan.Zone)
-	list, err := m.c.Core.Services("").List(ctx, metav1.ListOptions{Limit: maxCompared})
+	list, err := m.c.Services("").List(ctx, metav1.ListOptions{Limit: maxCompared})
 	if err != nil {
 		return nil, m.c.Explain(ctx, "list", "services", "", err)
 	}

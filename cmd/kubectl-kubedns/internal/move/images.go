@@ -233,7 +233,7 @@ func (r *replacement) forget(ctx context.Context) error {
 	patch := encode(map[string]any{"metadata": map[string]any{
 		"annotations": map[string]any{migrate.ReplacingAnnotation: nil},
 	}})
-	_, err := r.c.Apps.Deployments(r.namespace()).Patch(ctx, r.from.Name, types.MergePatchType, patch,
+	_, err := r.c.Deployments(r.namespace()).Patch(ctx, r.from.Name, types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: fieldManager})
 	return r.c.Explain(ctx, "patch", "deployments.apps", r.namespace(), err)
 }
@@ -255,7 +255,7 @@ func (r *replacement) patch(ctx context.Context, to rollout, strategy map[string
 		"metadata": map[string]any{"annotations": map[string]string{migrate.ReplacingAnnotation: annotation}},
 		"spec":     spec,
 	})
-	_, err := r.c.Apps.Deployments(r.namespace()).Patch(ctx, r.from.Name, types.StrategicMergePatchType, patch,
+	_, err := r.c.Deployments(r.namespace()).Patch(ctx, r.from.Name, types.StrategicMergePatchType, patch,
 		metav1.PatchOptions{FieldManager: fieldManager})
 	return r.c.Explain(ctx, "patch", "deployments.apps", r.namespace(), err)
 }

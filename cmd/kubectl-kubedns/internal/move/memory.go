@@ -44,7 +44,7 @@ const memoryKey = "before.json"
 
 // remember reads the memory, and adds the Service as it is unless a move holds it.
 func (m *mover) remember(ctx context.Context) error {
-	configMaps := m.c.Core.ConfigMaps(m.namespace())
+	configMaps := m.c.ConfigMaps(m.namespace())
 	stored, err := configMaps.Get(ctx, MemoryName, metav1.GetOptions{})
 	exists := err == nil
 	if err != nil && !apierrors.IsNotFound(err) {

@@ -37,20 +37,20 @@ func selectorText(selector map[string]string) string {
 func (m *mover) namespace() string { return m.from.Namespace }
 
 func (m *mover) service(ctx context.Context) (*corev1.Service, error) {
-	s, err := m.c.Core.Services(m.namespace()).Get(ctx, m.plan.Service.Name, metav1.GetOptions{})
+	s, err := m.c.Services(m.namespace()).Get(ctx, m.plan.Service.Name, metav1.GetOptions{})
 	return s, m.c.Explain(ctx, "get", "services", m.namespace(), err)
 }
 
 // updateService writes a Service that was just read. The API server refuses it if another
 // client changed it meanwhile.
 func (m *mover) updateService(ctx context.Context, s *corev1.Service) error {
-	_, err := m.c.Core.Services(m.namespace()).Update(ctx, s, metav1.UpdateOptions{FieldManager: fieldManager})
+	_, err := m.c.Services(m.namespace()).Update(ctx, s, metav1.UpdateOptions{FieldManager: fieldManager})
 	return m.c.Explain(ctx, "update", "services", m.namespace(), err)
 }
 
 // deployment returns a Deployment and whether it exists.
 func (m *mover) deployment(ctx context.Context, name string) (appsv1.Deployment, bool, error) {
-	d, err := m.c.Apps.Deployments(m.namespace()).Get(ctx, name, metav1.GetOptions{})
+	d, err := m.c.Deployments(m.namespace()).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return appsv1.Deployment{}, false, nil
 	}
@@ -62,7 +62,7 @@ func (m *mover) deployment(ctx context.Context, name string) (appsv1.Deployment,
 
 func (m *mover) scale(ctx context.Context, name string, replicas int32) error {
 	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
-	_, err := m.c.Apps.Deployments(m.namespace()).Patch(ctx, name, types.MergePatchType, patch,
+	_, err := m.c.Deployments(m.namespace()).Patch(ctx, name, types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: fieldManager})
 	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
 }
@@ -72,7 +72,7 @@ func (m *mover) applyDeployment(ctx context.Context) error {
 	if m.plan.Reuses() {
 		return m.scale(ctx, m.target, m.plan.Replicas)
 	}
-	_, err := m.c.Apps.Deployments(m.namespace()).
+	_, err := m.c.Deployments(m.namespace()).
 		Patch(ctx, m.target, types.ApplyPatchType, encode(m.plan.Objects.Deployment), force())
 	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
 }
@@ -106,20 +106,20 @@ func (m *mover) objects(ctx context.Context) error {
 		return nil
 	}
 	o, ns := m.plan.Objects, m.namespace()
-	_, err := m.c.Core.ServiceAccounts(ns).Patch(ctx, o.Account.Name, types.ApplyPatchType, encode(o.Account), force())
+	_, err := m.c.ServiceAccounts(ns).Patch(ctx, o.Account.Name, types.ApplyPatchType, encode(o.Account), force())
 	if err != nil {
 		return m.c.Explain(ctx, "patch", "serviceaccounts", ns, err)
 	}
-	if _, err = m.c.Rbac.ClusterRoles().Patch(ctx, o.Role.Name, types.ApplyPatchType, encode(o.Role),
+	if _, err = m.c.ClusterRoles().Patch(ctx, o.Role.Name, types.ApplyPatchType, encode(o.Role),
 		force()); err != nil {
 		return m.c.Explain(ctx, "patch", "clusterroles.rbac.authorization.k8s.io", "", err)
 	}
-	if _, err = m.c.Rbac.ClusterRoleBindings().Patch(ctx, o.Binding.Name, types.ApplyPatchType, encode(o.Binding),
+	if _, err = m.c.ClusterRoleBindings().Patch(ctx, o.Binding.Name, types.ApplyPatchType, encode(o.Binding),
 		force()); err != nil {
 		return m.c.Explain(ctx, "patch", "clusterrolebindings.rbac.authorization.k8s.io", "", err)
 	}
 	if o.Budget != nil {
-		_, err = m.c.Policy.PodDisruptionBudgets(ns).
+		_, err = m.c.PodDisruptionBudgets(ns).
 			Patch(ctx, o.Budget.Name, types.ApplyPatchType, encode(o.Budget), force())
 		if err != nil {
 			return m.c.Explain(ctx, "patch", "poddisruptionbudgets.policy", ns, err)
@@ -134,7 +134,7 @@ func (m *mover) objects(ctx context.Context) error {
 
 // writeConfigMap replaces the data of a ConfigMap, or creates it.
 func (m *mover) writeConfigMap(ctx context.Context, want *corev1.ConfigMap) error {
-	maps := m.c.Core.ConfigMaps(m.namespace())
+	maps := m.c.ConfigMaps(m.namespace())
 	got, err := maps.Get(ctx, want.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
@@ -148,7 +148,7 @@ func (m *mover) writeConfigMap(ctx context.Context, want *corev1.ConfigMap) erro
 
 // allSets returns the ReplicaSets of a Deployment.
 func (m *mover) allSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
-	list, err := m.c.Apps.ReplicaSets(m.namespace()).List(ctx, metav1.ListOptions{})
+	list, err := m.c.ReplicaSets(m.namespace()).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, m.c.Explain(ctx, "list", "replicasets.apps", m.namespace(), err)
 	}
@@ -192,7 +192,7 @@ func (m *mover) pods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, er
 	if err != nil {
 		return nil, err
 	}
-	list, err := m.c.Core.Pods(m.namespace()).
+	list, err := m.c.Pods(m.namespace()).
 		List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
 	if err != nil {
 		return nil, m.c.Explain(ctx, "list", "pods", m.namespace(), err)
@@ -237,7 +237,7 @@ func whyNot(pods []corev1.Pod) string {
 
 // endpoints returns the names of the pods that get queries of the Service.
 func (m *mover) endpoints(ctx context.Context) ([]string, error) {
-	list, err := m.c.Discovery.EndpointSlices(m.namespace()).List(ctx, metav1.ListOptions{
+	list, err := m.c.EndpointSlices(m.namespace()).List(ctx, metav1.ListOptions{
 		LabelSelector: "kubernetes.io/service-name=" + m.plan.Service.Name,
 	})
 	if err != nil {

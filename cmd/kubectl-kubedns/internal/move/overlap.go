@@ -20,7 +20,7 @@ const clearTime = 5 * time.Second
 // end and still serve. kube-proxy sends new queries to other pods then, and keeps the
 // connections of pending queries, whose replies would be lost otherwise.
 func (m *mover) keepServing(ctx context.Context, s *corev1.Service) error {
-	list, err := m.c.Discovery.EndpointSlices(m.namespace()).List(ctx, metav1.ListOptions{
+	list, err := m.c.EndpointSlices(m.namespace()).List(ctx, metav1.ListOptions{
 		LabelSelector: discoveryv1.LabelServiceName + "=" + s.Name + "," + discoveryv1.LabelManagedBy + "!=" +
 			fieldManager,
 	})
@@ -35,7 +35,7 @@ func (m *mover) keepServing(ctx context.Context, s *corev1.Service) error {
 		if len(ending.Endpoints) == 0 {
 			continue
 		}
-		_, err := m.c.Discovery.EndpointSlices(m.namespace()).Create(ctx, ending,
+		_, err := m.c.EndpointSlices(m.namespace()).Create(ctx, ending,
 			metav1.CreateOptions{FieldManager: fieldManager})
 		if err != nil {
 			return m.c.Explain(ctx, "create", "endpointslices.discovery.k8s.io", m.namespace(), err)
@@ -69,7 +69,7 @@ func endingSlice(s *corev1.Service, slice discoveryv1.EndpointSlice, n int) *dis
 
 // stopServing removes the EndpointSlices of keepServing.
 func (m *mover) stopServing(ctx context.Context) error {
-	err := m.c.Discovery.EndpointSlices(m.namespace()).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{
+	err := m.c.EndpointSlices(m.namespace()).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{
 		LabelSelector: discoveryv1.LabelServiceName + "=" + m.plan.Service.Name + "," +
 			discoveryv1.LabelManagedBy + "=" + fieldManager,
 	})

@@ -46,27 +46,20 @@ func newGroup(cfg *rest.Config, h *http.Client, version schema.GroupVersion, sch
 	return group{client, runtime.NewParameterCodec(scheme)}, err
 }
 
-// A Set has the objects of a cluster, by their groups.
-type Set struct {
-	Core          Core
-	Apps          Apps
-	Authorization Authorization
-	Discovery     Discovery
-	Policy        Policy
-	Rbac          Rbac
-}
+// A Set has the objects of a cluster.
+type Set struct{ core, apps, authorization, discovery, policy, rbac group }
 
 // NewSet returns the objects that h reaches.
 func NewSet(cfg *rest.Config, h *http.Client) (Set, error) {
 	var s Set
 	scheme := newScheme()
 	for version, into := range map[schema.GroupVersion]*group{
-		corev1.SchemeGroupVersion:          &s.Core.client,
-		appsv1.SchemeGroupVersion:          &s.Apps.client,
-		authorizationv1.SchemeGroupVersion: &s.Authorization.client,
-		discoveryv1.SchemeGroupVersion:     &s.Discovery.client,
-		policyv1.SchemeGroupVersion:        &s.Policy.client,
-		rbacv1.SchemeGroupVersion:          &s.Rbac.client,
+		corev1.SchemeGroupVersion:          &s.core,
+		appsv1.SchemeGroupVersion:          &s.apps,
+		authorizationv1.SchemeGroupVersion: &s.authorization,
+		discoveryv1.SchemeGroupVersion:     &s.discovery,
+		policyv1.SchemeGroupVersion:        &s.policy,
+		rbacv1.SchemeGroupVersion:          &s.rbac,
 	} {
 		c, err := newGroup(cfg, h, version, scheme)
 		if err != nil {
@@ -77,106 +70,88 @@ func NewSet(cfg *rest.Config, h *http.Client) (Set, error) {
 	return s, nil
 }
 
-// Core is the group without a name.
-type Core struct{ client group }
-
 // RESTClient returns the client for other requests.
-func (c Core) RESTClient() rest.Interface { return c.client }
+func (s Set) RESTClient() rest.Interface { return s.core }
 
 // Pods returns those of a namespace, or of all if it is empty.
-func (c Core) Pods(namespace string) Resource[corev1.Pod, corev1.PodList] {
-	return Resource[corev1.Pod, corev1.PodList]{c.client, "pods", namespace}
+func (s Set) Pods(namespace string) Resource[corev1.Pod, corev1.PodList] {
+	return Resource[corev1.Pod, corev1.PodList]{s.core, "pods", namespace}
 }
 
 // Logs requests the log of a container.
-func (c Core) Logs(namespace, pod string, opts *corev1.PodLogOptions) *rest.Request {
-	return c.client.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").VersionedParams(opts,
-		c.client.parameters)
+func (s Set) Logs(namespace, pod string, opts *corev1.PodLogOptions) *rest.Request {
+	return s.core.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").VersionedParams(opts,
+		s.core.parameters)
 }
 
 // Services returns those of a namespace, or of all if it is empty.
-func (c Core) Services(namespace string) Resource[corev1.Service, corev1.ServiceList] {
-	return Resource[corev1.Service, corev1.ServiceList]{c.client, "services", namespace}
+func (s Set) Services(namespace string) Resource[corev1.Service, corev1.ServiceList] {
+	return Resource[corev1.Service, corev1.ServiceList]{s.core, "services", namespace}
 }
 
 // ConfigMaps returns those of a namespace.
-func (c Core) ConfigMaps(namespace string) Resource[corev1.ConfigMap, corev1.ConfigMapList] {
-	return Resource[corev1.ConfigMap, corev1.ConfigMapList]{c.client, "configmaps", namespace}
+func (s Set) ConfigMaps(namespace string) Resource[corev1.ConfigMap, corev1.ConfigMapList] {
+	return Resource[corev1.ConfigMap, corev1.ConfigMapList]{s.core, "configmaps", namespace}
 }
 
 // ServiceAccounts returns those of a namespace.
-func (c Core) ServiceAccounts(namespace string) Resource[corev1.ServiceAccount, corev1.ServiceAccountList] {
-	return Resource[corev1.ServiceAccount, corev1.ServiceAccountList]{c.client, "serviceaccounts", namespace}
+func (s Set) ServiceAccounts(namespace string) Resource[corev1.ServiceAccount, corev1.ServiceAccountList] {
+	return Resource[corev1.ServiceAccount, corev1.ServiceAccountList]{s.core, "serviceaccounts", namespace}
 }
 
 // Events returns those of a namespace.
-func (c Core) Events(namespace string) Resource[corev1.Event, corev1.EventList] {
-	return Resource[corev1.Event, corev1.EventList]{c.client, "events", namespace}
+func (s Set) Events(namespace string) Resource[corev1.Event, corev1.EventList] {
+	return Resource[corev1.Event, corev1.EventList]{s.core, "events", namespace}
 }
 
 // Nodes returns the nodes.
-func (c Core) Nodes() Resource[corev1.Node, corev1.NodeList] {
-	return Resource[corev1.Node, corev1.NodeList]{c.client, "nodes", ""}
+func (s Set) Nodes() Resource[corev1.Node, corev1.NodeList] {
+	return Resource[corev1.Node, corev1.NodeList]{s.core, "nodes", ""}
 }
 
 // Namespaces returns the namespaces.
-func (c Core) Namespaces() Resource[corev1.Namespace, corev1.NamespaceList] {
-	return Resource[corev1.Namespace, corev1.NamespaceList]{c.client, "namespaces", ""}
+func (s Set) Namespaces() Resource[corev1.Namespace, corev1.NamespaceList] {
+	return Resource[corev1.Namespace, corev1.NamespaceList]{s.core, "namespaces", ""}
 }
 
-// Apps is the group of that name.
-type Apps struct{ client group }
-
 // Deployments returns those of a namespace.
-func (a Apps) Deployments(namespace string) Resource[appsv1.Deployment, appsv1.DeploymentList] {
-	return Resource[appsv1.Deployment, appsv1.DeploymentList]{a.client, "deployments", namespace}
+func (s Set) Deployments(namespace string) Resource[appsv1.Deployment, appsv1.DeploymentList] {
+	return Resource[appsv1.Deployment, appsv1.DeploymentList]{s.apps, "deployments", namespace}
 }
 
 // ReplicaSets returns those of a namespace.
-func (a Apps) ReplicaSets(namespace string) Resource[appsv1.ReplicaSet, appsv1.ReplicaSetList] {
-	return Resource[appsv1.ReplicaSet, appsv1.ReplicaSetList]{a.client, "replicasets", namespace}
+func (s Set) ReplicaSets(namespace string) Resource[appsv1.ReplicaSet, appsv1.ReplicaSetList] {
+	return Resource[appsv1.ReplicaSet, appsv1.ReplicaSetList]{s.apps, "replicasets", namespace}
 }
 
-// Authorization is the group of that name. Its objects are only created, and never stored.
-type Authorization struct{ client group }
-
 // SelfSubjectAccessReviews asks for rights of the user.
-func (a Authorization) SelfSubjectAccessReviews() Resource[authorizationv1.SelfSubjectAccessReview, struct{}] {
-	return Resource[authorizationv1.SelfSubjectAccessReview, struct{}]{a.client, "selfsubjectaccessreviews", ""}
+func (s Set) SelfSubjectAccessReviews() Resource[authorizationv1.SelfSubjectAccessReview, struct{}] {
+	return Resource[authorizationv1.SelfSubjectAccessReview, struct{}]{s.authorization, "selfsubjectaccessreviews", ""}
 }
 
 // SubjectAccessReviews asks for rights of others.
-func (a Authorization) SubjectAccessReviews() Resource[authorizationv1.SubjectAccessReview, struct{}] {
-	return Resource[authorizationv1.SubjectAccessReview, struct{}]{a.client, "subjectaccessreviews", ""}
+func (s Set) SubjectAccessReviews() Resource[authorizationv1.SubjectAccessReview, struct{}] {
+	return Resource[authorizationv1.SubjectAccessReview, struct{}]{s.authorization, "subjectaccessreviews", ""}
 }
-
-// Discovery is the group of that name.
-type Discovery struct{ client group }
 
 // EndpointSlices returns those of a namespace, or of all if it is empty.
-func (d Discovery) EndpointSlices(namespace string) Resource[discoveryv1.EndpointSlice, discoveryv1.EndpointSliceList] {
-	return Resource[discoveryv1.EndpointSlice, discoveryv1.EndpointSliceList]{d.client, "endpointslices", namespace}
+func (s Set) EndpointSlices(namespace string) Resource[discoveryv1.EndpointSlice, discoveryv1.EndpointSliceList] {
+	return Resource[discoveryv1.EndpointSlice, discoveryv1.EndpointSliceList]{s.discovery, "endpointslices", namespace}
 }
 
-// Policy is the group of that name.
-type Policy struct{ client group }
-
 // PodDisruptionBudgets returns those of a namespace.
-func (p Policy) PodDisruptionBudgets(namespace string) Resource[policyv1.PodDisruptionBudget,
+func (s Set) PodDisruptionBudgets(namespace string) Resource[policyv1.PodDisruptionBudget,
 	policyv1.PodDisruptionBudgetList] {
-	return Resource[policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList]{p.client, "poddisruptionbudgets",
+	return Resource[policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList]{s.policy, "poddisruptionbudgets",
 		namespace}
 }
 
-// Rbac is the group of that name.
-type Rbac struct{ client group }
-
 // ClusterRoles returns the cluster roles.
-func (r Rbac) ClusterRoles() Resource[rbacv1.ClusterRole, rbacv1.ClusterRoleList] {
-	return Resource[rbacv1.ClusterRole, rbacv1.ClusterRoleList]{r.client, "clusterroles", ""}
+func (s Set) ClusterRoles() Resource[rbacv1.ClusterRole, rbacv1.ClusterRoleList] {
+	return Resource[rbacv1.ClusterRole, rbacv1.ClusterRoleList]{s.rbac, "clusterroles", ""}
 }
 
 // ClusterRoleBindings returns the cluster role bindings.
-func (r Rbac) ClusterRoleBindings() Resource[rbacv1.ClusterRoleBinding, rbacv1.ClusterRoleBindingList] {
-	return Resource[rbacv1.ClusterRoleBinding, rbacv1.ClusterRoleBindingList]{r.client, "clusterrolebindings", ""}
+func (s Set) ClusterRoleBindings() Resource[rbacv1.ClusterRoleBinding, rbacv1.ClusterRoleBindingList] {
+	return Resource[rbacv1.ClusterRoleBinding, rbacv1.ClusterRoleBindingList]{s.rbac, "clusterrolebindings", ""}
 }
