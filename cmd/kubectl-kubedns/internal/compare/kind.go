@@ -36,7 +36,7 @@ type Difference struct {
 }
 
 // Options are what is not compared.
-type Options struct{ TTL, Order, AA bool }
+type Options struct{ TTL, AA bool }
 
 var (
 	hashLabel   = regexp.MustCompile(`^[0-9a-f]{6,16}\.`)

@@ -37,9 +37,7 @@ const (
 // ToKubeDNS translates a Corefile. files are those that the plugin hosts may read, by their
 // path.
 func ToKubeDNS(file corefile.File, files map[string]string) (KubeDNS, []Finding) {
-	t := toKubeDNS{
-		files: files, stubs: map[string][]string{}, negcache: false, cacheSize: defaultCacheSize, options: nil,
-	}
+	t := toKubeDNS{files: files, stubs: map[string][]string{}, cacheSize: defaultCacheSize}
 	t.zone = findZone(file)
 	port := rootPort(file)
 	for _, block := range file.Blocks {
