@@ -47,12 +47,12 @@ type flags struct {
 	exec         string
 	restart      bool
 	configDir    string
-	syncInterval duration
-	kubeDNS      hostPort
-	logInterval  duration
+	syncInterval time.Duration
+	kubeDNS      string // host:port
+	logInterval  time.Duration
 	stateDir     string
-	httpAddr     hostPort
-	lameduck     duration
+	httpAddr     string // host:port; empty: none
+	lameduck     time.Duration
 	version      bool
 
 	dnsmasq []string // what follows "--"
@@ -60,28 +60,25 @@ type flags struct {
 
 // newFlags returns the flags with their defaults, and the set that parses them.
 func newFlags() (*flags, *flag.FlagSet) {
-	f := &flags{
-		kubeDNS:      hostPort{text: "127.0.0.1:10053", defaultPort: "53"},
-		syncInterval: duration(10 * time.Second), lameduck: duration(25 * time.Second),
-	}
+	f := &flags{kubeDNS: "127.0.0.1:10053", syncInterval: 10 * time.Second, lameduck: 25 * time.Second}
 	fs := flag.NewFlagSet("dnsmasq-nanny", flag.ContinueOnError)
 	fs.StringVar(&f.exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
 	fs.BoolVar(&f.restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a "+
 		"reload or, where that cannot work, a restart. false: changes are only noted in the log")
 	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file "+
 		"for each key")
-	fs.Var(&f.syncInterval, "syncInterval", "`time` between two readings of the configuration; "+
+	fs.Var(cli.Duration(&f.syncInterval), "syncInterval", "`time` between two readings of the configuration; "+
 		"0: it is read once")
-	fs.Var(&f.kubeDNS, "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a "+
+	fs.Var(cli.Parsed(&f.kubeDNS, "string", parseServer), "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a "+
 		"name in the cluster")
-	fs.Var(&f.logInterval, "logInterval", "`time` between two requests to dnsmasq to log its statistics; 0: "+
+	fs.Var(cli.Duration(&f.logInterval), "logInterval", "`time` between two requests to dnsmasq to log its statistics; 0: "+
 		"never")
 	fs.StringVar(&f.stateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with "+
 		"dnsmasq's servers where /dev/shm cannot be used for it. dnsmasq's user must then be able to enter it (default a "+
 		"directory below the system's temporary directory)")
-	fs.Var(&f.httpAddr, "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 "+
+	fs.Var(cli.Parsed(&f.httpAddr, "string", parseListener), "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 "+
 		"(default none)")
-	fs.Var(&f.lameduck, "lameduck", "`time` from SIGTERM to the end of dnsmasq, in which it goes "+
+	fs.Var(cli.Duration(&f.lameduck), "lameduck", "`time` from SIGTERM to the end of dnsmasq, in which it goes "+
 		"on answering")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	cli.AddGoFlags(fs)
@@ -96,60 +93,33 @@ func split(args []string) (own, dnsmasq []string) {
 	return args, nil
 }
 
-// hostPort is a flag's value: an address and a port.
-type hostPort struct {
-	text        string
-	defaultPort string // empty: the port must be given
+// parseListener parses host:port; both may be left to the system.
+func parseListener(text string) (string, error) { return parseHostPort(text, 0) }
+
+// parseServer parses host:port of a server, or a host with the port 53.
+func parseServer(text string) (string, error) {
+	if _, _, err := net.SplitHostPort(text); err != nil && text != "" {
+		text = net.JoinHostPort(strings.Trim(text, "[]"), "53")
+	}
+	return parseHostPort(text, 1)
 }
 
-// Set implements flag.Value.
-func (h *hostPort) Set(text string) error {
+// parseHostPort parses host:port, with a port from lowest on. A lowest above 0 means that
+// the host must be given, too.
+func parseHostPort(text string, lowest int) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		if h.defaultPort == "" || text == "" {
-			return errors.New("want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
-		}
-		host, port = strings.Trim(text, "[]"), h.defaultPort
+		return "", errors.New("want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
 	}
-	// A server needs a host and a port; a listener may leave both to the system.
-	lowest := 0
-	if h.defaultPort != "" {
-		lowest = 1
+	if host == "" && lowest > 0 {
+		return "", errors.New("the host is missing: want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < lowest || n > 65535 {
-		return fmt.Errorf("the port %q is not a number from %d to 65535", port, lowest)
-	}
-	if h.defaultPort != "" && host == "" {
-		return errors.New("the host is missing: want an address and a port, such as 127.0.0.1:10053 or [::1]:10053")
+		return "", fmt.Errorf("the port %q is not a number from %d to 65535", port, lowest)
 	}
 	if err := cli.CheckHost(host); err != nil {
-		return fmt.Errorf(
-			"host %q: want an IP address, such as in 127.0.0.1:10053 or [::1]:10053, or the name of a host",
-			host,
-		)
+		return "", fmt.Errorf("host %q: want an IP address, such as in 127.0.0.1:10053 or [::1]:10053, "+
+			"or the name of a host", host)
 	}
-	h.text = net.JoinHostPort(host, port)
-	return nil
+	return text, nil
 }
-
-// String implements flag.Value.
-func (h *hostPort) String() string { return h.text }
-
-// duration is a flag's value: a time that is not negative.
-type duration time.Duration
-
-// Set implements flag.Value.
-func (d *duration) Set(text string) error {
-	value, err := time.ParseDuration(text)
-	if err != nil {
-		return errors.New("want a duration with its unit, such as 10s or 1m")
-	}
-	if value < 0 {
-		return cli.ErrNegative
-	}
-	*d = duration(value)
-	return nil
-}
-
-// String implements flag.Value.
-func (d *duration) String() string { return time.Duration(*d).String() }

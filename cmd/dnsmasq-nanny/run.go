@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	// Without SIGQUIT here dnsmasq would stay.
-	draining, ctx, release := cli.NotifyStop(ctx, time.Duration(f.lameduck), log, syscall.SIGQUIT)
+	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log, syscall.SIGQUIT)
 	defer release()
 	return cli.Fatal(serve(ctx, f, hangups, draining, log))
 }
@@ -60,8 +60,8 @@ func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-c
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
-	if f.httpAddr.text != "" {
-		ln, err := httpd.Listen(f.httpAddr.text)
+	if f.httpAddr != "" {
+		ln, err := httpd.Listen(f.httpAddr)
 		if err != nil {
 			return fmt.Errorf("%w (-httpAddr)", err)
 		}
@@ -85,12 +85,12 @@ func options(f *flags, hangups <-chan os.Signal, metrics *dnsmasq.Metrics, log *
 	return dnsmasq.Options{
 		Exec:        f.exec,
 		Args:        f.dnsmasq,
-		Config:      config.Dir{Path: f.configDir, Period: time.Duration(f.syncInterval), Reread: hangups},
+		Config:      config.Dir{Path: f.configDir, Period: f.syncInterval, Reread: hangups},
 		ConfigName:  f.configDir,
 		Restart:     f.restart,
-		KubeDNS:     f.kubeDNS.text,
-		NamePeriod:  time.Duration(f.syncInterval),
-		LogInterval: time.Duration(f.logInterval),
+		KubeDNS:     f.kubeDNS,
+		NamePeriod:  f.syncInterval,
+		LogInterval: f.logInterval,
 		StateDir:    f.stateDir,
 		ReapOrphans: true,
 		Metrics:     metrics,

@@ -76,22 +76,23 @@ func newFlags() (*pflag.FlagSet, *options) {
 	fs := pflag.NewFlagSet("kube-dns", pflag.ContinueOnError)
 	o := &options{
 		flags: fs, domain: "cluster.local.", healthzPort: 8081, port: 53,
-		bindAddress: "0.0.0.0", configMapNamespace: "kube-system",
+		bindAddress: "0.0.0.0", configMapNamespace: "kube-system", configPeriod: 10 * time.Second,
+		syncTimeout: time.Minute, snapshotMaxAge: 24 * time.Hour, lameduck: 28 * time.Second,
 	}
 	o.addSourceFlags(fs)
 	o.addConfigFlags(fs)
-	fs.Var(parsed(&o.domain, parseDomain, "domain"), "domain",
+	fs.Var(cli.Parsed(&o.domain, "domain", parseDomain), "domain",
 		"cluster domain, as the name of a `zone`; the trailing dot is optional")
-	fs.Var(parsed(&o.bindAddress, parseHost, "string"), "dns-bind-address",
+	fs.Var(cli.Parsed(&o.bindAddress, "string", cli.ParseHost), "dns-bind-address",
 		"`address` to answer queries on, over UDP and TCP; 0.0.0.0 means all addresses, IPv6 included")
-	fs.Var(parsed(&o.port, parsePort, "int"), "dns-port", "`port` to answer queries on")
-	fs.Var(parsed(&o.healthzPort, parsePort, "int"), "healthz-port",
+	fs.Var(cli.Parsed(&o.port, "int", cli.ParsePort), "dns-port", "`port` to answer queries on")
+	fs.Var(cli.Parsed(&o.healthzPort, "int", cli.ParsePort), "healthz-port",
 		"`port` of the status page, /readiness, /healthz and /cache")
-	fs.Var(parsed(&o.httpBindAddress, parseHost, "string"), "http-bind-address",
+	fs.Var(cli.Parsed(&o.httpBindAddress, "string", cli.ParseHost), "http-bind-address",
 		"`address` of the HTTP ports for status and metrics. Empty: all addresses, "+
 			"which kubelet's probes and Prometheus need")
 	fs.BoolVar(&o.profiling, "profiling", false, "serve profiles on http://localhost:6060/debug/pprof/")
-	fs.DurationVar(&o.lameduck, "lameduck", 28*time.Second,
+	fs.Var(cli.Duration(&o.lameduck), "lameduck",
 		"`time` to keep answering after SIGTERM while clients move to other replicas; less than the pod's grace period")
 	o.addForwardFlags(fs)
 	fs.BoolVar(&o.fastPath, "fast-path", true,
@@ -105,9 +106,9 @@ func newFlags() (*pflag.FlagSet, *options) {
 // addSourceFlags registers the flags that choose the source of objects.
 func (o *options) addSourceFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.kubeconfig, "kubecfg-file", "", "kubeconfig `file`; default: the pod's service account")
-	fs.Var(parsed(&o.masterURL, parseURL, "url"), "kube-master-url",
+	fs.Var(cli.Parsed(&o.masterURL, "url", parseURL), "kube-master-url",
 		"`URL` of the API server, in place of the one in the kubeconfig; $VARIABLES are expanded")
-	fs.DurationVar(&o.syncTimeout, "initial-sync-timeout", time.Minute,
+	fs.Var(cli.Duration(&o.syncTimeout), "initial-sync-timeout",
 		"`time` after which a warning is logged if the first list of Services and endpoints "+
 			"is not complete; kube-dns keeps trying")
 	fs.StringVar(&o.manifests, "manifests", "",
@@ -115,8 +116,7 @@ func (o *options) addSourceFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.snapshot, "snapshot", "",
 		"`file` to save the objects in, so that kube-dns can answer after a restart without "+
 			"an API server. The last valid configuration is saved in FILE.config. Empty: none")
-	fs.DurationVar(&o.snapshotMaxAge, "snapshot-max-age", 24*time.Hour,
-		"`age` from which a --snapshot is ignored")
+	fs.Var(cli.Duration(&o.snapshotMaxAge), "snapshot-max-age", "`age` from which a --snapshot is ignored")
 }
 
 // addConfigFlags registers the flags that choose the source of the configuration.
@@ -124,22 +124,22 @@ func (o *options) addConfigFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.nameservers, "nameservers", "",
 		"upstreams, as `ip[:port],...`, if neither --config-dir nor --config-map is given. "+
 			"Empty: the nameservers of /etc/resolv.conf")
-	fs.Var(parsed(&o.configMap, parseObjectName, "string"), "config-map",
+	fs.Var(cli.Parsed(&o.configMap, "string", parseObjectName), "config-map",
 		"`name` of a ConfigMap to watch through the API; excludes --config-dir")
-	fs.Var(parsed(&o.configMapNamespace, parseObjectName, "string"), "config-map-namespace",
+	fs.Var(cli.Parsed(&o.configMapNamespace, "string", parseObjectName), "config-map-namespace",
 		"`namespace` of the --config-map")
 	fs.StringVar(&o.configDir, "config-dir", "",
 		"`directory` with one file for each key of the configuration, such as a mounted ConfigMap")
-	fs.DurationVar(&o.configPeriod, "config-period", 10*time.Second,
+	fs.Var(cli.Duration(&o.configPeriod), "config-period",
 		"`time` between two reads of --config-dir; 0: read it once")
-	fs.Var(parsed(&o.federations, config.ParseFederations, "federations"), "federations",
+	fs.Var(cli.Parsed(&o.federations, "federations", config.ParseFederations), "federations",
 		"federations as `name=domain,...`")
 	_ = fs.MarkHidden("federations")
 }
 
 // addForwardFlags registers the flags for queries outside the cluster domain.
 func (o *options) addForwardFlags(fs *pflag.FlagSet) {
-	fs.Var(parsed(&o.forward, parseForward, "ip:port"), "forward",
+	fs.Var(cli.Parsed(&o.forward, "ip:port", parseForward), "forward",
 		"`ip[:port]` of the only upstream for queries outside the cluster domain, "+
 			"single-label names and *.bind included. With it kube-dns can listen on port 53, in front of dnsmasq")
 	fs.BoolVar(&o.direct, "direct", false,
@@ -148,7 +148,7 @@ func (o *options) addForwardFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.autopath, "autopath", false,
 		"reply to the first name of a pod's search list with the first name of the rest of the list that exists. "+
 			"The node's search domains come from /etc/resolv.conf. docs/autopath.md lists where it must stay off")
-	fs.Var(parsed(&o.cacheSize, parseSize, "size"), "cache-size",
+	fs.Var(cli.Parsed(&o.cacheSize, "size", parseSize), "cache-size",
 		"`bytes` of memory for replies of upstreams, such as 8Mi. 0: no cache")
 }
 

@@ -34,14 +34,14 @@ type queryLogFlags struct {
 
 func (f *queryLogFlags) add(fs *pflag.FlagSet) {
 	f.allow, f.sample, f.clients = httpd.Loopback, 1, querylog.FullClients
-	fs.Var(parsed(&f.allow, httpd.ParseAccess, "string"), "querylog-allow",
+	fs.Var(cli.Parsed(&f.allow, "string", httpd.ParseAccess), "querylog-allow",
 		"`who` may switch the query log on and read it, at the healthz-port: none, loopback "+
 			"(which kubectl port-forward reaches), or any client")
-	fs.Var(parsed(&f.sample, querylog.ParseSample, "float"), "querylog-sample",
+	fs.Var(cli.Parsed(&f.sample, "float", querylog.ParseSample), "querylog-sample",
 		"`share` of the queries that the query log samples while it is on, such as 0.01")
-	fs.Var(parsed(&f.clients, querylog.ParseClients, "string"), "querylog-clients",
+	fs.Var(cli.Parsed(&f.clients, "string", querylog.ParseClients), "querylog-clients",
 		"how `much` of client addresses the query log keeps: full, prefix (/24 and /56), or none")
-	fs.Var(parsed(&f.dnstap, dnstap.ParseTarget, "target"), "querylog-dnstap",
+	fs.Var(cli.Parsed(&f.dnstap, "target", dnstap.ParseTarget), "querylog-dnstap",
 		"`target` that gets --querylog-sample of the queries in dnstap form, all the time: "+
 			"unix:/PATH or file:/PATH. Empty: none")
 }

@@ -10,42 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
-
-	"github.com/kube-dns/kube-dns/internal/cli"
-	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/pkg/config"
-	"github.com/kube-dns/kube-dns/pkg/querylog"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
-
-// A parsedFlag is a flag whose text is parsed into a value when it is set.
-type parsedFlag[T any] struct {
-	to    *T
-	text  string
-	parse func(string) (T, error)
-	name  string
-}
-
-func parsed[T any](to *T, parse func(string) (T, error), name string) pflag.Value {
-	p := &parsedFlag[T]{to: to, parse: parse, name: name}
-	switch v := any(*to).(type) {
-	case string, int, float64, httpd.Access, querylog.Clients:
-		p.text = fmt.Sprint(v)
-	}
-	return p
-}
-
-func (p *parsedFlag[T]) Set(text string) error {
-	v, err := p.parse(text)
-	if err == nil {
-		*p.to, p.text = v, text
-	}
-	return err
-}
-
-func (p *parsedFlag[T]) String() string { return p.text }
-func (p *parsedFlag[T]) Type() string   { return p.name }
 
 // parseDomain returns the zone with its trailing dot.
 func parseDomain(text string) (string, error) {
@@ -70,24 +37,12 @@ func parseURL(text string) (string, error) {
 	return expanded, nil
 }
 
-// parseHost accepts an address to listen on: also none, and the name of a host. Compat:
-// upstream requires brackets around an IPv6 address.
-func parseHost(text string) (string, error) { return strings.Trim(text, "[]"), cli.CheckHost(text) }
-
 // parseObjectName accepts the name of an object of the API, or none.
 func parseObjectName(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
 	return text, config.CheckDomain(text)
-}
-
-func parsePort(text string) (int, error) {
-	port, err := strconv.ParseUint(text, 0, 16)
-	if err != nil {
-		return 0, errors.New("a port is a number from 0 to 65535")
-	}
-	return int(port), nil
 }
 
 // minCache and maxCache bound --cache-size.

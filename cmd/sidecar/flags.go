@@ -2,9 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,110 +61,75 @@ type flags struct {
 func newFlags() (*flags, *pflag.FlagSet) {
 	fs := pflag.NewFlagSet("sidecar", pflag.ContinueOnError)
 	fs.SortFlags = false
-	f := &flags{}
+	f := &flags{
+		dnsmasqAddr: "127.0.0.1", dnsmasqPort: 53, pollMillis: 5000, prometheusAddr: "0.0.0.0", prometheusPort: 10054,
+		prometheusPath: "/metrics", prometheusNamespace: "kubedns", lameduck: 28 * time.Second,
+	}
 	fs.Var(&f.probes, "probe", "what to probe, as `label,server,name[,interval[,type]]`; give the flag once for each "+
 		"probe")
-	fs.BoolVar(
-		&f.once,
-		"once",
-		false,
-		"ask each probe once, print what comes out, and exit: with 0 when all have an answer",
-	)
+	fs.BoolVar(&f.once, "once", false,
+		"ask each probe once, print what comes out, and exit: with 0 when all have an answer")
 
-	fs.StringVar(&f.dnsmasqAddr, "dnsmasq-addr", "127.0.0.1", "`host` of the dnsmasq whose counters are exported")
-	fs.IntVar(&f.dnsmasqPort, "dnsmasq-port", 53, "`port` of that dnsmasq; 0: there is none")
-	fs.IntVar(&f.pollMillis, "dnsmasq-poll-interval-ms", 5000, "pause between two polls of dnsmasq, in `milliseconds`")
+	fs.Var(cli.Parsed(&f.dnsmasqAddr, "string", parseDnsmasqHost), "dnsmasq-addr",
+		"`host` of the dnsmasq whose counters are exported")
+	fs.Var(cli.Parsed(&f.dnsmasqPort, "int", cli.ParsePort), "dnsmasq-port", "`port` of that dnsmasq; 0: there is none")
+	fs.Var(cli.Parsed(&f.pollMillis, "int", parsePositive), "dnsmasq-poll-interval-ms",
+		"pause between two polls of dnsmasq, in `milliseconds`")
 
-	fs.StringVar(&f.prometheusAddr, "prometheus-addr", "0.0.0.0", "`address` to serve HTTP on: metrics, "+
-		"/healthcheck/<label> and /healthz")
-	fs.IntVar(&f.prometheusPort, "prometheus-port", 10054, "`port` to serve HTTP on")
-	fs.StringVar(&f.prometheusPath, "prometheus-path", "/metrics", "HTTP `path` of the metrics")
-	fs.StringVar(&f.prometheusNamespace, "prometheus-namespace", "kubedns", "`prefix` of the names of the metrics")
+	fs.Var(cli.Parsed(&f.prometheusAddr, "string", cli.ParseHost), "prometheus-addr",
+		"`address` to serve HTTP on: metrics, /healthcheck/<label> and /healthz")
+	fs.Var(cli.Parsed(&f.prometheusPort, "int", cli.ParsePort), "prometheus-port", "`port` to serve HTTP on")
+	fs.Var(cli.Parsed(&f.prometheusPath, "string", parsePath), "prometheus-path", "HTTP `path` of the metrics")
+	fs.Var(cli.Parsed(&f.prometheusNamespace, "string", parseNamespace), "prometheus-namespace",
+		"`prefix` of the names of the metrics")
 
-	fs.DurationVar(&f.lameduck, "lameduck", 28*time.Second, "`time` from SIGTERM to the stop, in which everything goes "+
-		"on; a second SIGTERM, or SIGINT, stops at once")
+	fs.Var(cli.Duration(&f.lameduck), "lameduck",
+		"`time` from SIGTERM to the stop, in which everything goes on; a second SIGTERM, or SIGINT, stops at once")
 	f.version = cli.AddVersionFlag(fs)
 	cli.AddGNUFlags(fs)
-
-	check(fs, "dnsmasq-addr", func() error { return checkHost(f.dnsmasqAddr) })
-	check(fs, "dnsmasq-port", func() error { return between(f.dnsmasqPort, 0, 65535) })
-	check(fs, "dnsmasq-poll-interval-ms", func() error { return atLeast(f.pollMillis, 1) })
-	check(fs, "prometheus-addr", func() error { return cli.CheckHost(f.prometheusAddr) })
-	check(fs, "prometheus-port", func() error { return between(f.prometheusPort, 0, 65535) })
-	check(fs, "prometheus-path", func() error { return checkPath(f.prometheusPath) })
-	check(fs, "prometheus-namespace", func() error { return checkNamespace(f.prometheusNamespace) })
 	return f, fs
 }
 
-// pollInterval is the pause between two polls of dnsmasq.
-func (f *flags) pollInterval() time.Duration {
-	return time.Duration(f.pollMillis) * time.Millisecond
-}
-
-// checkedValue is a flag's value that is looked at after it has been set.
-type checkedValue struct {
-	pflag.Value
-	check func() error
-}
-
-// check makes a value that ok objects to a flag error.
-func check(fs *pflag.FlagSet, name string, ok func() error) {
-	f := fs.Lookup(name)
-	f.Value = checkedValue{f.Value, ok}
-}
-
-// Set sets the value and returns the error of check.
-func (v checkedValue) Set(text string) error {
-	if err := v.Value.Set(text); err != nil {
-		return err
+func parsePositive(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 0, 32)
+	if err != nil || n < 1 {
+		return 0, errors.New("must be a whole number, 1 or more")
 	}
-	return v.check()
+	return int(n), nil
 }
 
-func between(n, low, high int) error {
-	if n < low || n > high {
-		return fmt.Errorf("must be from %d to %d", low, high)
-	}
-	return nil
-}
-
-func atLeast(n, low int) error {
-	if n < low {
-		return fmt.Errorf("must be %v or more", low)
-	}
-	return nil
-}
-
-// checkPath refuses paths at which the metrics could not be read.
-func checkPath(path string) error {
+// parsePath refuses paths at which the metrics could not be read.
+func parsePath(path string) (string, error) {
 	switch {
 	case !strings.HasPrefix(path, "/"):
-		return errors.New("must begin with /")
+		return "", errors.New("must begin with /")
 	case strings.ContainsAny(path, "?# \t"):
-		return errors.New("must be a path alone, such as /metrics, without ?, # and blanks")
+		return "", errors.New("must be a path alone, such as /metrics, without ?, # and blanks")
 	case path == "/healthz", strings.HasPrefix(path, "/healthcheck/"):
-		return errors.New("the sidecar answers something else there")
+		return "", errors.New("the sidecar answers something else there")
 	}
-	return nil
+	return path, nil
 }
 
 // hostPattern is a host name (RFC 1123 section 2.1).
 var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?\.?$`)
 
-// checkHost refuses what is neither an address nor a host name.
-func checkHost(host string) error {
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && !hostPattern.MatchString(host) {
-		return errors.New("must be an address or a host name without a port, such as 127.0.0.1; --dnsmasq-port has the port")
+// parseDnsmasqHost refuses what is neither an address nor a host name.
+func parseDnsmasqHost(text string) (string, error) {
+	host := strings.Trim(text, "[]")
+	if _, err := netip.ParseAddr(host); err != nil && !hostPattern.MatchString(text) {
+		return "", errors.New("must be an address or a host name without a port, such as 127.0.0.1; " +
+			"--dnsmasq-port has the port")
 	}
-	return cli.CheckHost(host)
+	return host, cli.CheckHost(text)
 }
 
 // namespacePattern is the beginning of a metric name; it may be absent.
 var namespacePattern = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)?$`)
 
-func checkNamespace(namespace string) error {
-	if !namespacePattern.MatchString(namespace) {
-		return errors.New("only letters, digits and _ may be used, and no digit first")
+func parseNamespace(text string) (string, error) {
+	if !namespacePattern.MatchString(text) {
+		return "", errors.New("only letters, digits and _ may be used, and no digit first")
 	}
-	return nil
+	return text, nil
 }

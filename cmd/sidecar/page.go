@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -35,9 +36,11 @@ func newHistory(reg prometheus.Gatherer, namespace string) *statuspage.History {
 	)
 }
 
-// withPage adds the page for operators, and the log level, to what the sidecar serves.
-func withPage(server *sidecar.Server, f *flags, history *statuspage.History, log *slog.Logger) http.Handler {
-	level := httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(log))
+// handler serves the page for operators, the states of the probes, the metrics, and the
+// log level.
+func handler(
+	server *sidecar.Server, f *flags, history *statuspage.History, reg *prometheus.Registry, log *slog.Logger,
+) http.Handler {
 	started := time.Now()
 	page := statuspage.Handler(func(*http.Request) statuspage.Page {
 		p := statuspage.Page{Command: "sidecar", Version: cli.Version(), Started: started, Charts: history.Charts()}
@@ -48,26 +51,26 @@ func withPage(server *sidecar.Server, f *flags, history *statuspage.History, log
 			p.Parts = append(p.Parts, part(probe))
 			p.Links = append(p.Links, statuspage.Link{Path: "/healthcheck/" + probe.Label, Text: "that probe, as JSON"})
 		}
-		if state, polled := server.Dnsmasq(); polled {
+		if state := server.Dnsmasq(); state != nil {
 			p.Parts = append(p.Parts, counters(state), upstreams(history, f.prometheusNamespace))
 		}
 		p.Links = append(p.Links, statuspage.Link{Path: f.prometheusPath, Text: "for Prometheus"})
 		return p
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/" && f.prometheusPath != "/" {
-			page.ServeHTTP(w, r)
-			return
-		}
-		if r.URL.Path == cli.LevelPath {
-			level.ServeHTTP(w, r)
-			return
-		}
-		server.ServeHTTP(w, r)
-	})
+	mux := http.NewServeMux()
+	mux.Handle("/", httpd.At(f.prometheusPath, httpd.MetricsHandler(reg)))
+	if f.prometheusPath != "/" {
+		mux.Handle("/{$}", page)
+	}
+	mux.Handle("/healthcheck/{label}", server)
+	mux.Handle("/healthz", httpd.Check(func(context.Context) (string, error) {
+		return fmt.Sprintf("ok (%s)", time.Now().UTC().Format(time.RFC3339)), nil
+	}))
+	mux.Handle(cli.LevelPath, httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(log)))
+	return mux
 }
 
-func part(probe sidecar.ProbeState) statuspage.Part {
+func part(probe *sidecar.ProbeState) statuspage.Part {
 	part := statuspage.Part{Name: "probe " + probe.Label, Level: statuspage.OK, Since: probe.Since}
 	switch probe.State {
 	case sidecar.OK:
@@ -75,13 +78,13 @@ func part(probe sidecar.ProbeState) statuspage.Part {
 	case sidecar.Pending, sidecar.NotReady:
 		part.Level, part.Text = statuspage.Warning, probe.Err
 	default:
-		part.Level, part.Text = statuspage.Failed, fmt.Sprintf("%s (%d in a row)", probe.Err, probe.Failures)
+		part.Level, part.Text = statuspage.Failed, fmt.Sprintf("%s (%d in a row)", probe.Err, probe.FailuresInARow)
 	}
 	return part
 }
 
 // counters is whether dnsmasq's counters can be read.
-func counters(state sidecar.DnsmasqState) statuspage.Part {
+func counters(state *sidecar.DnsmasqState) statuspage.Part {
 	part := statuspage.Part{Name: "dnsmasq's counters", Level: statuspage.OK, Since: state.Since}
 	switch {
 	case !state.Polled:

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
-	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -64,24 +64,19 @@ func once(ctx context.Context, probes []sidecar.Target, stdout io.Writer) error 
 func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	reg := httpd.NewRegistry(f.prometheusNamespace, "sidecar", cli.Version())
 	options := sidecar.Options{
-		Targets:        f.probes,
-		PollInterval:   f.pollInterval(),
-		Metrics:        sidecar.NewMetrics(reg, f.prometheusNamespace),
-		MetricsPath:    f.prometheusPath,
-		MetricsHandler: httpd.MetricsHandler(reg),
-		Log:            log,
+		Targets:      f.probes,
+		PollInterval: time.Duration(f.pollMillis) * time.Millisecond,
+		Metrics:      sidecar.NewMetrics(reg, f.prometheusNamespace),
+		Log:          log,
 	}
 	dnsmasqAddr := "none"
 	if f.dnsmasqPort != 0 {
-		dnsmasqAddr = address(f.dnsmasqAddr, f.dnsmasqPort)
+		dnsmasqAddr = net.JoinHostPort(f.dnsmasqAddr, strconv.Itoa(f.dnsmasqPort))
 		options.Stats = func(ctx context.Context) (chaos.Stats, error) { return chaos.QueryStats(ctx, dnsmasqAddr) }
 		options.Upstreams = func(ctx context.Context) ([]chaos.Server, error) { return chaos.QueryServers(ctx, dnsmasqAddr) }
 	}
-	server, err := sidecar.New(options)
-	if err != nil {
-		return err
-	}
-	ln, err := httpd.Listen(address(f.prometheusAddr, f.prometheusPort))
+	server := sidecar.New(options)
+	ln, err := httpd.Listen(net.JoinHostPort(f.prometheusAddr, strconv.Itoa(f.prometheusPort)))
 	if err != nil {
 		return fmt.Errorf("%w (--prometheus-addr, --prometheus-port)", err)
 	}
@@ -93,13 +88,7 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	history := newHistory(reg, f.prometheusNamespace)
 	group.Go(func() error { return history.Run(ctx) })
-	group.Go(func() error { return httpd.Serve(ctx, ln, withPage(server, f, history, log), log) })
+	group.Go(func() error { return httpd.Serve(ctx, ln, handler(server, f, history, reg, log), log) })
 	group.Go(func() error { return server.Run(ctx) })
 	return group.Wait()
-}
-
-// address joins a host and a port. An IPv6 address may stand in brackets.
-func address(host string, port int) string {
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	return net.JoinHostPort(host, strconv.Itoa(port))
 }

@@ -88,9 +88,7 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout io.Writer) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {} // pflag calls it for --help; parsed prints the help
-	restore := refuseNegative(fs)
 	err := fs.Parse(args)
-	restore()
 	if err != nil {
 		err = explainGNU(err, fs)
 	}

@@ -17,7 +17,8 @@ func TestUsageErrors(t *testing.T) {
 	gnu := func(args ...string) error {
 		fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
 		fs.Int("dns-port", 53, "")
-		fs.Duration("lameduck", time.Second, "")
+		lameduck := time.Second
+		fs.Var(cli.Duration(&lameduck), "lameduck", "")
 		fs.Bool("fast-path", true, "")
 		cli.AddGNUFlags(fs)
 		var stdout bytes.Buffer
@@ -50,8 +51,7 @@ func TestUsageErrors(t *testing.T) {
 		{gnu("--w"), "unknown flag: --w; see --help"},
 		{gnu("-dns-port=1"), "unknown shorthand flag: 'd' in -dns-port=1 (did you mean --dns-port?); see --help"},
 		{gnu("--lameduck=-1s"), "--lameduck=-1s: want a duration of 0 or more, such as 28s; see --help"},
-		{gnu("--log-flush-frequency=-1s"),
-			"--log-flush-frequency=-1s: want a duration of 0 or more, such as 28s; see --help"},
+		{gnu("--log-flush-frequency=-1s"), "--log-flush-frequency=-1s: must be greater than zero; see --help"},
 		{gnu("--nothing-like-it"), "unknown flag: --nothing-like-it; see --help"},
 		{gnu("--dns-port"), "flag needs an argument: --dns-port; see --help"},
 		{gnu("--logtostderr=2"), "--logtostderr=2: want true or false; see --help"},

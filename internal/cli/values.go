@@ -2,12 +2,77 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 )
+
+// A parsedFlag is a flag whose text is parsed into a value when it is set.
+type parsedFlag[T any] struct {
+	to    *T
+	text  string
+	kind  string
+	parse func(string) (T, error)
+}
+
+// Parsed returns the value of a flag of pflag or of the standard flag package. Its default
+// is in to. kind is the type that pflag's help shows, such as "string".
+func Parsed[T any](to *T, kind string, parse func(string) (T, error)) pflag.Value {
+	return &parsedFlag[T]{to: to, kind: kind, parse: parse, text: textOf(*to)}
+}
+
+// textOf returns a default as it is written in flags.
+func textOf(v any) string {
+	switch v.(type) {
+	case netip.AddrPort, map[string]string:
+		return "" // none, as for all these flags
+	}
+	return fmt.Sprint(v)
+}
+
+func (p *parsedFlag[T]) Set(text string) error {
+	v, err := p.parse(text)
+	if err == nil {
+		*p.to, p.text = v, text
+	}
+	return err
+}
+
+func (p *parsedFlag[T]) String() string {
+	if p.to == nil { // the zero value, which package flag compares with the default
+		return textOf(*new(T))
+	}
+	return p.text
+}
+
+func (p *parsedFlag[T]) Type() string { return p.kind }
+
+// ErrNegative is the error for a flag's duration below 0.
+var ErrNegative = errors.New("want a duration of 0 or more, such as 28s")
+
+// Duration returns the value of a flag that is a time of 0 or more.
+func Duration(to *time.Duration) pflag.Value {
+	return Parsed(to, "duration", func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		if err == nil && d < 0 {
+			err = ErrNegative
+		}
+		return d, err
+	})
+}
+
+// ParsePort parses a port. 0 means none, or any free one.
+func ParsePort(text string) (int, error) {
+	port, err := strconv.ParseUint(text, 0, 16)
+	if err != nil {
+		return 0, errors.New("a port is a number from 0 to 65535")
+	}
+	return int(port), nil
+}
 
 // CheckHost returns an error for a host that looks like an IP address and is none. It would
 // be looked up as a name.
@@ -26,31 +91,6 @@ func CheckHost(host string) error {
 	return nil
 }
 
-// ErrNegative is the error for a flag's duration below 0.
-var ErrNegative = errors.New("want a duration of 0 or more, such as 28s")
-
-// A notNegative is a flag's duration of 0 or more.
-type notNegative struct{ pflag.Value }
-
-func (v notNegative) Set(text string) error {
-	if d, err := time.ParseDuration(text); err == nil && d < 0 {
-		return ErrNegative
-	}
-	return v.Value.Set(text)
-}
-
-// refuseNegative makes all durations of fs refuse negative values. restore ends that, since
-// pflag prints the default of its own types only.
-func refuseNegative(fs *pflag.FlagSet) (restore func()) {
-	values := map[*pflag.Flag]pflag.Value{}
-	fs.VisitAll(func(f *pflag.Flag) {
-		if f.Value.Type() == "duration" {
-			values[f], f.Value = f.Value, notNegative{f.Value}
-		}
-	})
-	return func() {
-		for f, value := range values {
-			f.Value = value
-		}
-	}
-}
+// ParseHost parses the address or the name of a host, or none. An IPv6 address may stand in
+// brackets.
+func ParseHost(text string) (string, error) { return strings.Trim(text, "[]"), CheckHost(text) }

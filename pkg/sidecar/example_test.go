@@ -3,6 +3,7 @@ package sidecar_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -22,7 +23,7 @@ func Example() {
 		panic(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	server, err := sidecar.New(sidecar.Options{
+	server := sidecar.New(sidecar.Options{
 		Targets: []sidecar.Target{target},
 		Exchange: func(_ context.Context, t sidecar.Target) (*dns.Msg, time.Duration, error) {
 			query := new(dns.Msg).SetQuestion(t.Name, dns.TypeA)
@@ -31,10 +32,9 @@ func Example() {
 			reply.Answer = []dns.RR{answer}
 			return reply, time.Millisecond, err
 		},
+		Metrics: sidecar.NewMetrics(nil, ""),
+		Log:     slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		panic(err)
-	}
 	var running errgroup.Group
 	running.Go(func() error { return server.Run(ctx) })
 

@@ -24,8 +24,15 @@ type exporter struct {
 	last          chaos.Stats
 	lastUpstreams []chaos.Server // nil before the first
 	happened      event          // to dnsmasq since lastUpstreams
-	failing       bool
 	upstreamsFail bool
+}
+
+// A DnsmasqState is the outcome of the last poll of dnsmasq.
+type DnsmasqState struct {
+	Polled    bool      // false: no poll is done yet
+	Err       string    // of the last poll; empty when it succeeded
+	Since     time.Time // when polls began to succeed, or to fail
+	CacheSize uint64    // how many entries dnsmasq's cache can hold
 }
 
 // run polls at once and then after every interval, until ctx is done.
@@ -42,8 +49,17 @@ func (e *exporter) poll(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	e.failing = e.note("dnsmasq's counters", e.failing, err)
-	e.state.Store(e.state.Load().next(now.CacheSize, err, time.Now()))
+	before := e.state.Load()
+	failed := before.Err != ""
+	state := DnsmasqState{Polled: true, Since: before.Since, CacheSize: now.CacheSize}
+	if !before.Polled || failed != (err != nil) {
+		state.Since = time.Now()
+	}
+	if err != nil {
+		state.Err = err.Error()
+	}
+	e.state.Store(&state)
+	e.note("dnsmasq's counters", failed, err)
 	if err != nil {
 		e.metrics.errors.Inc()
 		return
@@ -71,8 +87,8 @@ func (e *exporter) pollUpstreams(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	e.upstreamsFail = e.note("the counters of dnsmasq's upstream servers", e.upstreamsFail, err)
-	if err != nil {
+	e.note("the counters of dnsmasq's upstream servers", e.upstreamsFail, err)
+	if e.upstreamsFail = err != nil; err != nil {
 		e.metrics.upstreamErrors.Inc()
 		return
 	}
@@ -88,8 +104,8 @@ func (e *exporter) pollUpstreams(ctx context.Context) {
 }
 
 // note logs the first of a series of failures and its end, the others at
-// Debug. It returns whether err is a failure.
-func (e *exporter) note(what string, failing bool, err error) bool {
+// Debug.
+func (e *exporter) note(what string, failing bool, err error) {
 	switch {
 	case err == nil && failing:
 		e.log.Info("polled again", "what", what)
@@ -98,5 +114,4 @@ func (e *exporter) note(what string, failing bool, err error) bool {
 	case err != nil:
 		e.log.Debug("poll failed again", "what", what, "err", err)
 	}
-	return err != nil
 }

@@ -163,10 +163,10 @@ func TestExporter(t *testing.T) {
 				t.Fatalf("%d polls after %d intervals", counted.Load(), i)
 			}
 			wantValues(t, reg, p.want)
-			state, polled := s.Dnsmasq()
-			if !polled || !state.Polled || (state.Err != "") != (p.dns.err != nil) ||
+			state := s.Dnsmasq()
+			if !state.Polled || (state.Err != "") != (p.dns.err != nil) ||
 				time.Since(state.Since) > time.Duration(i)*time.Second {
-				t.Errorf("got the state %+v, %v", state, polled)
+				t.Errorf("got the state %+v", state)
 			}
 			if i+1 < len(polls) {
 				fake.Store(&polls[i+1].dns)
@@ -190,6 +190,7 @@ func TestExporterInterval(t *testing.T) {
 				}
 				return chaos.Stats{}, errors.New("i/o timeout")
 			},
+			PollInterval: 5 * time.Second,
 		})
 		stop := running(t, s)
 		time.Sleep(22 * time.Second) // in the middle of the fourth poll

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/kube-dns/kube-dns/internal/rcode"
-
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
@@ -94,19 +93,19 @@ func (m *Metrics) forProbe(label string) *probeMetrics {
 	}
 }
 
-// observe counts one more probe, which led to h.
-func (m *probeMetrics) observe(h health) {
-	m.results[h.state].Inc()
-	m.failures.Set(float64(h.failures))
-	if h.rcode != "" {
-		m.replies.WithLabelValues(h.rcode).Inc()
+// observe counts one more probe, which led to s.
+func (m *probeMetrics) observe(s *ProbeState) {
+	m.results[s.State].Inc()
+	m.failures.Set(float64(s.FailuresInARow))
+	if s.LastRcode != "" {
+		m.replies.WithLabelValues(s.LastRcode).Inc()
 	}
-	if h.state != OK {
+	if s.State != OK {
 		m.errors.Inc()
 		return
 	}
-	m.latency.Observe(h.rtt.Seconds() * 1000)
-	m.duration.Observe(h.rtt.Seconds())
+	m.latency.Observe(s.LatencySeconds * 1000)
+	m.duration.Observe(s.LatencySeconds)
 }
 
 // dnsmasqMetrics are the series of dnsmasq's counters.

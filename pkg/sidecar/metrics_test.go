@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
@@ -26,8 +25,7 @@ func TestMetricsGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := &script{rtt: 3 * time.Millisecond, reply: reply(dns.RcodeSuccess, 1)}
 		waits := &script{rtt: 3 * time.Millisecond, reply: reply(dns.RcodeServerFailure, 0, waiting(""))}
-		reg := prometheus.NewRegistry()
-		s, err := sidecar.New(sidecar.Options{
+		s, reg := newServer(t, sidecar.Options{
 			Targets: []sidecar.Target{target(t, "dnsmasq,127.0.0.1,a.test,5,A"),
 				target(t, "kubedns,127.0.0.1:10053,a.test,5,SRV")},
 			Exchange: func(ctx context.Context, t sidecar.Target) (*dns.Msg, time.Duration, error) {
@@ -42,11 +40,8 @@ func TestMetricsGolden(t *testing.T) {
 			Upstreams: func(context.Context) ([]chaos.Server, error) {
 				return []chaos.Server{upstream("10.0.0.1:53", 5, 1)}, nil
 			},
-			Metrics: sidecar.NewMetrics(reg, "kubedns"),
+			PollInterval: 5 * time.Second,
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		stop := running(t, s)
 		time.Sleep(4 * time.Second) // one probe each: see TestStates
 		stop()

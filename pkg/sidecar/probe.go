@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,62 +18,85 @@ type probe struct {
 	metrics  *probeMetrics
 	log      *slog.Logger
 
-	// health is written by run alone and read by the HTTP handler.
-	health atomic.Pointer[health]
+	// state is written by run alone and read by the HTTP handler.
+	state atomic.Pointer[ProbeState]
 }
 
 func newProbe(t Target, ask Exchange, metrics *probeMetrics, log *slog.Logger) *probe {
 	p := &probe{target: t, exchange: ask, metrics: metrics, log: log}
-	p.health.Store(&health{result: result{
-		state: Pending,
-		err:   fmt.Errorf("no probe of %s is done yet", t.Server),
-	}, since: time.Now()})
+	p.state.Store(&ProbeState{
+		Label: t.Label, Server: t.Server, State: Pending, Since: now(),
+		Err: fmt.Sprintf("no probe of %s is done yet", t.Server),
+	})
 	return p
 }
 
-// run probes at once, so that the health is not pending for long, and then after
+// now is the time as monitoring reads it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// run probes at once, so that the state is not pending for long, and then after
 // every interval, until ctx is done.
 func (p *probe) run(ctx context.Context) {
 	var wait time.Duration
 	for pause.For(ctx, wait) {
-		r := p.ask(ctx)
+		state := ask(ctx, p.target, p.exchange)
 		if ctx.Err() != nil {
 			return // a question cut short by the stop is no news of the server
 		}
-		p.record(r)
-		wait = p.target.Interval - r.rtt
+		p.record(state)
+		wait = p.target.Interval - state.Latency
 	}
 }
 
-// ask puts the question once.
-func (p *probe) ask(ctx context.Context) result {
-	reply, rtt, err := p.exchange(ctx, p.target)
-	r := result{state: Failed, err: err}
-	if err == nil {
-		r = judge(reply, rtt)
+// ask puts the question once. The state has no history.
+func ask(ctx context.Context, t Target, exchange Exchange) *ProbeState {
+	s := &ProbeState{Label: t.Label, Server: t.Server, State: Failed}
+	reply, rtt, err := exchange(ctx, t)
+	if err != nil {
+		s.Err = err.Error()
+	} else {
+		s.judge(reply, rtt)
 	}
-	if r.err != nil {
-		r.err = fmt.Errorf("%s %s at %s: %w", p.target.Name, p.target.Type, p.target.Server, r.err)
+	if s.State != OK {
+		s.Err = fmt.Sprintf("%s %s at %s: %s", t.Name, t.Type, t.Server, s.Err)
 	}
-	return r
+	return s
 }
 
-// record publishes r, counts it, and logs what changed.
-func (p *probe) record(r result) {
-	before := *p.health.Load()
-	now := before.next(r, time.Now())
-	p.health.Store(&now)
-	p.metrics.observe(now)
+// Once asks each of targets once, all at the same time, and returns what came out, in the
+// order of targets. It needs no metrics and no Run.
+func Once(ctx context.Context, targets []Target) []*ProbeState {
+	states := make([]*ProbeState, len(targets))
+	var asked sync.WaitGroup
+	for i, t := range targets {
+		asked.Go(func() { states[i] = ask(ctx, t, exchange) })
+	}
+	asked.Wait()
+	return states
+}
 
-	attrs := []any{"probe", p.target.Label, "server", p.target.Server, "state", string(now.state)}
+// record adds the history to a new state, publishes it, counts it, and logs what changed.
+func (p *probe) record(state *ProbeState) {
+	before := p.state.Load()
+	state.Since = before.Since
+	if state.State != before.State {
+		state.Since = now()
+	}
+	if state.State != OK {
+		state.FailuresInARow = before.FailuresInARow + 1
+	}
+	p.state.Store(state)
+	p.metrics.observe(state)
+
+	attrs := []any{"probe", state.Label, "server", state.Server, "state", string(state.State)}
 	switch {
-	case now.state == OK && before.state == OK:
-		p.log.Debug("server answers as before", append(attrs, "rtt", r.rtt)...)
-	case now.state == OK:
-		p.log.Info("server answers", append(attrs, "before", string(before.state), "failures", before.failures)...)
-	case now.state == before.state:
-		p.log.Debug("server still gives no answer", append(attrs, "failures", now.failures, "err", r.err)...)
+	case state.State == OK && before.State == OK:
+		p.log.Debug("server answers as before", append(attrs, "rtt", state.Latency)...)
+	case state.State == OK:
+		p.log.Info("server answers", append(attrs, "before", string(before.State), "failures", before.FailuresInARow)...)
+	case state.State == before.State:
+		p.log.Debug("server still gives no answer", append(attrs, "failures", state.FailuresInARow, "err", state.Err)...)
 	default:
-		p.log.Warn("server gives no answer", append(attrs, "before", string(before.state), "err", r.err)...)
+		p.log.Warn("server gives no answer", append(attrs, "before", string(before.State), "err", state.Err)...)
 	}
 }

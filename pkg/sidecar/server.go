@@ -2,14 +2,37 @@ package sidecar
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
+
+// Options say what a Server does.
+type Options struct {
+	// Targets are the probes, as ParseTarget returns them. No two may have the same label.
+	Targets []Target
+	// Exchange asks for the probes. Nil: over the network.
+	Exchange Exchange
+
+	// Stats reads dnsmasq's counters. Nil: dnsmasq is not polled.
+	Stats func(context.Context) (chaos.Stats, error)
+	// Upstreams reads dnsmasq's counters of each of its upstream servers, right
+	// after Stats. Nil: there are no metrics of upstream servers.
+	Upstreams func(context.Context) ([]chaos.Server, error)
+	// PollInterval is the pause between two polls of dnsmasq.
+	PollInterval time.Duration
+
+	// Metrics receives what is measured. Required.
+	Metrics *Metrics
+	// Log receives changes at Info and above, details at Debug. Required.
+	Log *slog.Logger
+}
 
 // A Server is the sidecar: its probes, its exporter and their states over
 // HTTP. ServeHTTP may be called at any time and from any goroutine,
@@ -17,23 +40,15 @@ import (
 type Server struct {
 	probes   map[string]*probe // by label; not changed after New
 	exporter *exporter         // nil without dnsmasq
-
-	metricsPath    string
-	metricsHandler http.Handler
 }
 
 // New makes a Server and the metrics of its probes. Nothing is asked before
-// Run. It fails when two targets have the same label or one has no interval.
-func New(opts Options) (*Server, error) {
-	opts, err := opts.withDefaults()
-	if err != nil {
-		return nil, err
+// Run.
+func New(opts Options) *Server {
+	if opts.Exchange == nil {
+		opts.Exchange = exchange
 	}
-	s := &Server{
-		probes:         make(map[string]*probe),
-		metricsPath:    opts.MetricsPath,
-		metricsHandler: opts.MetricsHandler,
-	}
+	s := &Server{probes: make(map[string]*probe)}
 	for _, t := range opts.Targets {
 		s.probes[t.Label] = newProbe(t, opts.Exchange, opts.Metrics.forProbe(t.Label), opts.Log)
 	}
@@ -44,35 +59,24 @@ func New(opts Options) (*Server, error) {
 		}
 		s.exporter.state.Store(&DnsmasqState{})
 	}
-	return s, nil
-}
-
-// A ProbeState is the state of one probe.
-type ProbeState struct {
-	Label, Server string
-	State         State
-	Since         time.Time     // since when State is what it is
-	Latency       time.Duration // of the last probe; 0 when it did not succeed
-	Failures      int           // probes since the last one that succeeded
-	Err           string        // of the last probe; empty when it succeeded
+	return s
 }
 
 // Probes returns the state of each probe, in the order of their labels.
-func (s *Server) Probes() []ProbeState {
-	var states []ProbeState
+func (s *Server) Probes() []*ProbeState {
+	var states []*ProbeState
 	for _, label := range slices.Sorted(maps.Keys(s.probes)) {
-		p := s.probes[label]
-		states = append(states, p.health.Load().probeState(p.target))
+		states = append(states, s.probes[label].state.Load())
 	}
 	return states
 }
 
-// Dnsmasq returns the state of dnsmasq's counters, and false when they are not polled.
-func (s *Server) Dnsmasq() (DnsmasqState, bool) {
+// Dnsmasq returns the state of dnsmasq's counters, or nil when they are not polled.
+func (s *Server) Dnsmasq() *DnsmasqState {
 	if s.exporter == nil {
-		return DnsmasqState{}, false
+		return nil
 	}
-	return *s.exporter.state.Load(), true
+	return s.exporter.state.Load()
 }
 
 // Run probes and polls until ctx is done, and returns nil when all of that has
@@ -89,29 +93,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// ServeHTTP answers:
-//
-//   - /healthcheck/<label> with the state of that probe as JSON; the status is 200
-//     while the server answers or waits for its data, else 503,
-//   - /healthz with 200 as long as the process lives,
-//   - the metrics path with the metrics,
-//   - everything else with 404.
-//
-// Paths are compared as they are. A multiplexer would read patterns into a
-// metrics path that an operator chose.
+// ServeHTTP answers /healthcheck/<label> with the state of that probe as JSON, and
+// everything else with 404. The status is 200 while the server of the probe answers or
+// waits for its data, else 503.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	label, isHealthcheck := strings.CutPrefix(r.URL.Path, "/healthcheck/")
-	p, known := s.probes[label]
-	switch {
-	case isHealthcheck && known:
-		p.health.Load().ServeHTTP(w, r)
-	case isHealthcheck:
-		http.NotFound(w, r)
-	case r.URL.Path == "/healthz":
-		fmt.Fprintf(w, "ok (%s)\n", time.Now().UTC().Format(time.RFC3339))
-	case s.metricsHandler != nil && r.URL.Path == s.metricsPath:
-		s.metricsHandler.ServeHTTP(w, r)
-	default:
-		http.NotFound(w, r)
+	if p, known := s.probes[strings.TrimPrefix(r.URL.Path, "/healthcheck/")]; known {
+		p.state.Load().ServeHTTP(w, r)
+		return
 	}
+	http.NotFound(w, r)
 }

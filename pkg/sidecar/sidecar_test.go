@@ -34,11 +34,7 @@ func newServer(t *testing.T, opts sidecar.Options) (*sidecar.Server, *prometheus
 	reg := prometheus.NewRegistry()
 	opts.Metrics = sidecar.NewMetrics(reg, "kubedns")
 	opts.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := sidecar.New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, reg
+	return sidecar.New(opts), reg
 }
 
 // get asks h for a path and returns the status, the type and the body.

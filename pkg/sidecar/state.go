@@ -1,8 +1,9 @@
 package sidecar
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/miekg/dns"
@@ -25,39 +26,45 @@ const (
 	Failed State = "failed"
 )
 
-// A result is the outcome of one question.
-type result struct {
-	state State
-	rtt   time.Duration // 0 unless state is OK
-	rcode string        // of the reply; empty without one
-	err   error         // nil when state is OK
+// A ProbeState is the outcome of the last question of a probe, and how long it has been so.
+// As JSON it is the body of /healthcheck/<label>. Values are never changed; a probe
+// replaces them whole.
+//
+// Compat: IsOk, LatencySeconds and Err are what monitoring reads.
+type ProbeState struct {
+	Label   string        `json:"-"`
+	Server  string        `json:"-"`
+	Latency time.Duration `json:"-"` // 0 unless State is OK
+
+	IsOk           bool
+	LatencySeconds float64
+	Err            string // empty when State is OK
+	State          State
+	Since          time.Time // when State was last different
+	FailuresInARow int       // probes since the last one that was OK
+	LastRcode      string    // of the reply; empty without one
 }
 
-// judge returns the State that the reply to a probe means. Records make it OK whatever a
-// broken CNAME chain adds to it: NXDOMAIN may come with the CNAME that leads
-// there (RFC 2308, section 2.1). An error rcode with records is an error.
-func judge(reply *dns.Msg, rtt time.Duration) result {
-	r := result{state: Failed, rcode: rcode.Text(reply.Rcode)}
+// judge fills in what the reply to a probe means. Records make it OK whatever a broken
+// CNAME chain adds to it: NXDOMAIN may come with the CNAME that leads there (RFC 2308,
+// section 2.1). An error rcode with records is an error.
+func (s *ProbeState) judge(reply *dns.Msg, rtt time.Duration) {
+	s.State, s.LastRcode = Failed, rcode.Text(reply.Rcode)
+	ede := notReady(reply)
 	switch {
-	case reply.Rcode == dns.RcodeServerFailure:
-		ede := notReady(reply)
-		if ede == nil {
-			r.err = errors.New(r.rcode)
-			break
-		}
-		r.state = NotReady
-		r.err = fmt.Errorf("not ready: %s with Extended DNS Error %d", r.rcode, ede.InfoCode)
+	case reply.Rcode == dns.RcodeServerFailure && ede != nil:
+		s.State = NotReady
+		s.Err = fmt.Sprintf("not ready: %s with Extended DNS Error %d", s.LastRcode, ede.InfoCode)
 		if ede.ExtraText != "" {
-			r.err = fmt.Errorf("%w (%s)", r.err, ede.ExtraText)
+			s.Err += " (" + ede.ExtraText + ")"
 		}
 	case reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
-		r.err = errors.New(r.rcode)
+		s.Err = s.LastRcode
 	case len(reply.Answer) == 0:
-		r.err = fmt.Errorf("no answer record (%s)", r.rcode)
+		s.Err = fmt.Sprintf("no answer record (%s)", s.LastRcode)
 	default:
-		r.state, r.rtt = OK, rtt
+		s.State, s.IsOk, s.Latency, s.LatencySeconds = OK, true, rtt, rtt.Seconds()
 	}
-	return r
 }
 
 // notReady returns the Extended DNS Error 14 (Not Ready) of reply, or nil.
@@ -74,22 +81,14 @@ func notReady(reply *dns.Msg) *dns.EDNS0_EDE {
 	return nil
 }
 
-// A health is the state of a server and how long it has been so. Values are
-// never changed; a probe replaces them whole.
-type health struct {
-	result
-	since    time.Time // when state was last different
-	failures int       // probes since the last one that was OK
-}
-
-// next returns the health after one more result, seen at now.
-func (h health) next(r result, now time.Time) health {
-	n := health{result: r, since: h.since, failures: h.failures + 1}
-	if r.state != h.state {
-		n.since = now
+// ServeHTTP writes the state as JSON. The status is 503 when a restart may help: not for
+// a server that waits for its data.
+func (s *ProbeState) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if s.State != OK && s.State != NotReady {
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	if r.state == OK {
-		n.failures = 0
-	}
-	return n
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // an error is a client that went away
 }
