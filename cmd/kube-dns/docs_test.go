@@ -134,7 +134,6 @@ func processMetrics(t *testing.T) ([]string, []*dto.MetricFamily) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.listeners.close()
 	descs := make(chan *prometheus.Desc, 1000)
 	p.registry.Describe(descs)
 	close(descs)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -39,7 +39,7 @@ func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs,
 		return inputs{
 			objects: m, config: localConfig(o),
 			parts:      func() []statuspage.Part { return []statuspage.Part{manifestPart(m)} },
-			waitingFor: func() string { return waitingForManifests(m) },
+			waitingFor: func() string { return cmp.Or(manifestTrouble(m), "reading the manifests in "+m.Dir) },
 		}, nil
 	}
 	client, err := kube.NewClient(kube.ClientOptions{
@@ -64,19 +64,6 @@ func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs,
 		})
 	}
 	return in, err
-}
-
-// waitingForManifests returns why the manifests are not complete.
-func waitingForManifests(m *manifest.Source) string {
-	st := m.Status()
-	if st.Files == 0 && len(st.Errors) > 0 {
-		return st.Errors[0]
-	}
-	if st.Broken == 0 {
-		return "reading the manifests in " + m.Dir
-	}
-	return fmt.Sprintf("%d of %d manifests cannot be used, and their names get SERVFAIL: %s",
-		st.Broken, st.Files, st.Errors[0])
 }
 
 // localConfig is the configuration that needs no API server.

@@ -22,14 +22,9 @@ type listeners struct {
 	profiling net.Listener // nil: off
 }
 
-// openListeners opens the ports. A taken metrics or profiling port must not leave a
-// cluster without DNS: it is only logged.
+// openListeners opens the ports. After an error the process ends, and with it the ports. A
+// taken metrics or profiling port must not leave a cluster without DNS: it is only logged.
 func openListeners(ctx context.Context, o *options, metricsPort int, log *slog.Logger) (l listeners, err error) {
-	defer func() {
-		if err != nil {
-			l.close()
-		}
-	}()
 	addr := net.JoinHostPort(o.bindAddress, strconv.Itoa(o.port))
 	if l.queries, err = skydns.Listen(ctx, addr); err != nil {
 		return l, cli.Listen(fmt.Errorf("--dns-bind-address=%s --dns-port=%d: %w", o.bindAddress, o.port, err))
@@ -50,16 +45,4 @@ func openListeners(ctx context.Context, o *options, metricsPort int, log *slog.L
 		}
 	}
 	return l, nil
-}
-
-// close releases the ports of a process that does not run.
-func (l listeners) close() {
-	if l.queries != nil {
-		_ = l.queries.Close()
-	}
-	for _, ln := range []net.Listener{l.status, l.metrics, l.profiling} {
-		if ln != nil {
-			_ = ln.Close()
-		}
-	}
 }

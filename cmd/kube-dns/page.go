@@ -21,14 +21,6 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// A pageMaker makes the page for operators.
-type pageMaker struct {
-	*status
-	// explaining holds one token: names are explained one at a time, so that clients
-	// cannot take more than one processor.
-	explaining chan struct{}
-}
-
 // newHistory returns the history of the replies.
 func newHistory(reg prometheus.Gatherer) *statuspage.History {
 	return statuspage.NewHistory(reg,
@@ -45,17 +37,14 @@ func newHistory(reg prometheus.Gatherer) *statuspage.History {
 	)
 }
 
-func newPageMaker(s *status) *pageMaker {
-	return &pageMaker{status: s, explaining: make(chan struct{}, 1)}
-}
-
-func (p *pageMaker) page(r *http.Request) statuspage.Page {
-	page := statuspage.Page{
-		Command: "kube-dns", Version: p.version, Started: p.start,
-		Parts:    p.parts(r.Context()),
-		Tables:   append([]statuspage.Table{p.upstreams()}, p.queries.tables(r)...),
-		Charts:   p.history.Charts(),
-		Question: p.question(r),
+// page is the page for operators.
+func (s *status) page(r *http.Request) statuspage.Page {
+	return statuspage.Page{
+		Command: "kube-dns", Version: cli.Version(), Started: s.start,
+		Parts:    s.parts(r.Context()),
+		Tables:   append([]statuspage.Table{s.upstreams()}, s.queries.tables(r)...),
+		Charts:   s.history.Charts(),
+		Question: s.question(r),
 		Links: []statuspage.Link{
 			{Path: "/readiness", Text: "200 when queries are welcome"},
 			{Path: "/healthz", Text: "200 when queries are answered"},
@@ -64,30 +53,29 @@ func (p *pageMaker) page(r *http.Request) statuspage.Page {
 			{Path: "/querylog", Text: "whether queries are logged; see docs/querylog.md"},
 		},
 	}
-	return page
 }
 
-func (p *pageMaker) parts(ctx context.Context) []statuspage.Part {
-	parts := append([]statuspage.Part{p.answers(ctx)}, p.inputs.parts()...)
-	if p.keeper != nil {
-		parts = append(parts, p.snapshot())
+func (s *status) parts(ctx context.Context) []statuspage.Part {
+	parts := append([]statuspage.Part{s.answers(ctx)}, s.inputs.parts()...)
+	if s.keeper != nil {
+		parts = append(parts, s.snapshot())
 	}
-	parts = append(parts, p.configuration(), p.servers())
-	return append(parts, p.queries.parts()...)
+	parts = append(parts, s.configuration(), s.servers())
+	return append(parts, s.queries.parts()...)
 }
 
 // answers is the part that clients notice.
-func (p *pageMaker) answers(ctx context.Context) statuspage.Part {
+func (s *status) answers(ctx context.Context) statuspage.Part {
 	part := statuspage.Part{Name: "answers", Level: statuspage.OK}
-	if _, err := p.alive(ctx); err != nil {
+	if _, err := s.alive(ctx); err != nil {
 		part.Level, part.Text = statuspage.Failed, err.Error()
 		return part
 	}
-	if _, err := p.ready(ctx); err != nil {
+	if _, err := s.ready(ctx); err != nil {
 		part.Level, part.Text = statuspage.Failed, "not ready: "+err.Error()
 		return part
 	}
-	part.Text = size(p.zone)
+	part.Text = size(s.zone)
 	return part
 }
 
@@ -109,17 +97,17 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %s", n, thing)
 }
 
-func (p *pageMaker) snapshot() statuspage.Part {
-	part := statuspage.Part{Name: "snapshot", Level: statuspage.OK, Text: "kept for the next start in " + p.keeper.Path}
-	if since, ok := p.keeper.StaleSince(); ok && p.zone.Status() == backend.Stale {
+func (s *status) snapshot() statuspage.Part {
+	part := statuspage.Part{Name: "snapshot", Level: statuspage.OK, Text: "kept for the next start in " + s.keeper.Path}
+	if since, ok := s.keeper.StaleSince(); ok && s.zone.Status() == backend.Stale {
 		part.Level, part.Since = statuspage.Warning, since
 		part.Text = "answers come from it, until the API server is read"
 	}
 	return part
 }
 
-func (p *pageMaker) configuration() statuspage.Part {
-	c := p.settings.shown.Load()
+func (s *status) configuration() statuspage.Part {
+	c := s.settings.shown.Load()
 	part := statuspage.Part{Name: "configuration", Level: statuspage.OK, Since: c.Since}
 	name := strings.TrimSpace(strings.ReplaceAll(c.Origin, "_", " ") + " " + c.Version)
 	part.Text = fmt.Sprintf("%s: nameservers %s, %s, %s", name, cmp.Or(strings.Join(c.Upstreams, ", "), "none"),
@@ -132,13 +120,13 @@ func (p *pageMaker) configuration() statuspage.Part {
 }
 
 // servers sums up the servers for names outside the cluster.
-func (p *pageMaker) servers() statuspage.Part {
+func (s *status) servers() statuspage.Part {
 	part := statuspage.Part{Name: "upstreams", Level: statuspage.OK}
-	servers := p.settings.forwarder.Servers()
+	servers := s.settings.forwarder.Servers()
 	var down []string
-	for _, s := range servers {
-		if !s.Up {
-			down = append(down, s.Addr.String())
+	for _, server := range servers {
+		if !server.Up {
+			down = append(down, server.Addr.String())
 		}
 	}
 	slices.Sort(down)
@@ -155,30 +143,30 @@ func (p *pageMaker) servers() statuspage.Part {
 }
 
 // upstreams lists the servers for names outside the cluster.
-func (p *pageMaker) upstreams() statuspage.Table {
+func (s *status) upstreams() statuspage.Table {
 	t := statuspage.Table{
 		Caption: "Servers for names outside the cluster, as kube-dns itself asks them",
 		Columns: []string{"server", "state", "time to reply"},
 		Empty:   "None is configured.",
 	}
-	servers := p.settings.forwarder.Servers()
+	servers := s.settings.forwarder.Servers()
 	slices.SortFunc(servers, func(a, b upstream.Server) int { return a.Addr.Compare(b.Addr) })
-	for _, s := range servers {
-		state, took := "answers", s.RTT.Round(10*time.Microsecond).String()
+	for _, server := range servers {
+		state, took := "answers", server.RTT.Round(10*time.Microsecond).String()
 		switch {
-		case !s.Up:
+		case !server.Up:
 			state, took = "does not answer", ""
-		case s.RTT == 0:
+		case server.RTT == 0:
 			state, took = "not asked lately", ""
 		}
-		t.Rows = append(t.Rows, []string{s.Addr.String(), state, took})
+		t.Rows = append(t.Rows, []string{server.Addr.String(), state, took})
 	}
 	return t
 }
 
 // route reports which servers are asked for a name.
-func (p *pageMaker) route(name string) explain.Route {
-	domain, servers := p.settings.forwarder.Route(name)
+func (s *status) route(name string) explain.Route {
+	domain, servers := s.settings.forwarder.Route(name)
 	return explain.Route{Domain: domain, Servers: servers}
 }
 
@@ -191,22 +179,22 @@ func questionOf(r *http.Request) explain.Question {
 	}
 }
 
-// explain explains a name, after those that were asked before.
-func (p *pageMaker) explain(ctx context.Context, q explain.Question) (explain.Walk, error) {
-	select {
-	case p.explaining <- struct{}{}:
-		defer func() { <-p.explaining }()
-	case <-ctx.Done():
+// explain explains a name. Names are explained one at a time, so that clients cannot take
+// more than one processor.
+func (s *status) explain(ctx context.Context, q explain.Question) (explain.Walk, error) {
+	s.explaining.Lock()
+	defer s.explaining.Unlock()
+	if ctx.Err() != nil { // the client went away meanwhile
 		return explain.Walk{}, ctx.Err()
 	}
 	explainer := &explain.Explainer{
-		Zone: p.zone, Domain: p.settings.domain, Route: p.route, Waiting: p.inputs.waitingFor,
+		Zone: s.zone, Domain: s.settings.domain, Route: s.route, Waiting: s.inputs.waitingFor,
 	}
 	return explainer.Explain(ctx, q)
 }
 
 // question is the form that explains a name, and its answer.
-func (p *pageMaker) question(r *http.Request) *statuspage.Question {
+func (s *status) question(r *http.Request) *statuspage.Question {
 	q := questionOf(r)
 	form := &statuspage.Question{
 		Title: "What does a pod get for a name?",
@@ -223,16 +211,16 @@ func (p *pageMaker) question(r *http.Request) *statuspage.Question {
 		return form
 	}
 	form.Asked = true
-	walk, err := p.explain(r.Context(), q)
+	walk, err := s.explain(r.Context(), q)
 	if err != nil {
 		form.Summary = "This cannot be asked: " + err.Error()
 		return form
 	}
 	form.Summary = walk.Summary
 	form.Steps = &statuspage.Table{Columns: []string{"query", "result", "answer", "from", "because"}}
-	for _, s := range walk.Steps {
+	for _, step := range walk.Steps {
 		form.Steps.Rows = append(form.Steps.Rows,
-			[]string{s.Name, s.Result, strings.Join(s.Answer, ", "), s.Object, s.Reason})
+			[]string{step.Name, step.Result, strings.Join(step.Answer, ", "), step.Objects[0], step.Reason})
 	}
 	form.Notes = []string{"The search list is the one of a pod with dnsPolicy ClusterFirst. This server answers " +
 		"alone: dnsmasq in front of it may have options of its own. Of ClusterIP Services, endpoints that are not " +
@@ -241,9 +229,8 @@ func (p *pageMaker) question(r *http.Request) *statuspage.Question {
 }
 
 // serveExplain serves the explanation of a name as JSON.
-func (p *pageMaker) serveExplain(w http.ResponseWriter, r *http.Request) {
-	q := questionOf(r)
-	walk, err := p.explain(r.Context(), q)
+func (s *status) serveExplain(w http.ResponseWriter, r *http.Request) {
+	walk, err := s.explain(r.Context(), questionOf(r))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -253,7 +240,7 @@ func (p *pageMaker) serveExplain(w http.ResponseWriter, r *http.Request) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	_ = enc.Encode(walk.Report(q)) // an error is a client that went away
+	_ = enc.Encode(walk) // an error is a client that went away
 }
 
 // handler serves the status port.
@@ -261,11 +248,10 @@ func (s *status) handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/readiness", httpd.Check(s.ready))
 	mux.Handle("/healthz", httpd.Check(s.alive))
-	mux.Handle("GET /cache", &cacheHandler{status: s, running: make(chan struct{}, 1)})
+	mux.Handle("GET /cache", &cacheHandler{zone: s.zone, log: s.log, running: make(chan struct{}, 1)})
 	s.queries.handle(mux)
 	mux.Handle(cli.LevelPath, httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(s.log)))
-	pages := newPageMaker(s)
-	mux.HandleFunc("GET /explain", pages.serveExplain)
-	mux.Handle("/{$}", statuspage.Handler(pages.page))
+	mux.HandleFunc("GET /explain", s.serveExplain)
+	mux.Handle("/{$}", statuspage.Handler(s.page))
 	return mux
 }

@@ -59,17 +59,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 
 // process is the graph of one kube-dns.
 type process struct {
+	status
 	options   *options
-	log       *slog.Logger
 	registry  *prometheus.Registry
 	metrics   metricsOptions
-	zone      *kubedns.Zone
-	inputs    inputs
-	settings  *settings
-	keeper    *snapshot.Keeper // nil: no snapshot
-	queries   *queryLog
-	server    *skydns.Server
-	status    *status
 	listeners listeners
 }
 
@@ -80,8 +73,10 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
 	}
 	p := &process{
-		options: o, log: log, registry: httpd.NewRegistry("kubedns", "kube-dns", cli.Version()), metrics: metrics,
-		zone: kubedns.NewZone(kubedns.Options{Domain: o.domain}),
+		status: status{
+			zone: kubedns.NewZone(kubedns.Options{Domain: o.domain}), draining: draining, start: time.Now(), log: log,
+		},
+		options: o, registry: httpd.NewRegistry("kubedns", "kube-dns", cli.Version()), metrics: metrics,
 	}
 	registerCounts(p.registry, p.zone)
 	forwarder := upstream.NewForwarder(upstream.Options{All: o.forward, Direct: o.direct, CacheSize: o.cacheSize})
@@ -98,12 +93,8 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 	if err != nil {
 		return nil, cli.Fatal(err)
 	}
-	p.status = &status{
-		zone: p.zone, settings: p.settings, inputs: p.inputs, keeper: p.keeper, draining: draining,
-		queries: p.queries, serving: p.server.Alive, history: newHistory(p.registry),
-		version: cli.Version(), start: time.Now(), log: log,
-	}
-	p.status.registerReady(ctx, p.registry)
+	p.history = newHistory(p.registry)
+	p.registerReady(ctx, p.registry)
 	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)
 	return p, err
 }
@@ -158,17 +149,15 @@ func (p *process) Run(ctx context.Context) error {
 		defer p.settings.forwarder.Close()
 		return p.server.Run(ctx, p.listeners.queries)
 	})
-	start(func(ctx context.Context) error {
-		return p.status.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry)
-	})
+	start(func(ctx context.Context) error { return p.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry) })
 	start(func(ctx context.Context) error { return returnMemory(ctx, p.zone) })
-	start(p.status.history.Run)
+	start(p.history.Run)
 	start(p.queries.Run)
 
 	serve := func(ln net.Listener, handler http.Handler) {
 		start(func(ctx context.Context) error { return httpd.Serve(ctx, ln, handler, p.log) })
 	}
-	status := p.status.handler()
+	status := p.handler()
 	if p.metrics.port != 0 {
 		status.Handle("/", httpd.At(p.metrics.path, httpd.MetricsHandler(p.registry)))
 	}

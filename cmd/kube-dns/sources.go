@@ -34,14 +34,21 @@ func watchParts(st kube.Status) []statuspage.Part {
 
 // manifestPart is the part of a directory of manifests.
 func manifestPart(m *manifest.Source) statuspage.Part {
+	if trouble := manifestTrouble(m); trouble != "" {
+		return statuspage.Part{Name: "source", Level: statuspage.Warning, Text: trouble}
+	}
+	return statuspage.Part{Name: "source", Level: statuspage.OK, Text: "manifests in " + m.Dir}
+}
+
+// manifestTrouble returns in one line which manifests cannot be used, and why, or "".
+func manifestTrouble(m *manifest.Source) string {
 	st := m.Status()
-	part := statuspage.Part{Name: "source", Level: statuspage.OK, Text: "manifests in " + m.Dir}
 	switch {
 	case st.Broken > 0:
-		part.Level = statuspage.Warning
-		part.Text = fmt.Sprintf("%d of %d manifests in %s cannot be used: %s", st.Broken, st.Files, m.Dir, st.Errors[0])
+		return fmt.Sprintf("%d of %d manifests cannot be used, and their names get SERVFAIL: %s",
+			st.Broken, st.Files, st.Errors[0])
 	case len(st.Errors) > 0:
-		part.Level, part.Text = statuspage.Warning, st.Errors[0]
+		return st.Errors[0]
 	}
-	return part
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/statuspage"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
+	"github.com/kube-dns/kube-dns/pkg/skydns"
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
@@ -25,13 +27,14 @@ type status struct {
 	settings *settings
 	inputs   inputs
 	keeper   *snapshot.Keeper // nil: no snapshot
-	draining <-chan struct{}
-	serving  func(context.Context) error // nil while queries are answered
-	history  *statuspage.History
+	server   *skydns.Server
 	queries  *queryLog
-	version  string
+	history  *statuspage.History
+	draining <-chan struct{}
 	start    time.Time
 	log      *slog.Logger
+
+	explaining sync.Mutex
 }
 
 // ready returns "ok", with a remark if changes do not arrive, or an error that
@@ -79,7 +82,7 @@ func (s *status) alive(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return "ok", s.serving(ctx)
+	return "ok", s.server.Alive(ctx)
 }
 
 // Limits of /cache, which sends a large document.
@@ -91,28 +94,29 @@ const (
 // A cacheHandler streams the document to one client at a time, so that slow or many
 // clients cannot use more memory.
 type cacheHandler struct {
-	*status
+	zone    *kubedns.Zone
+	log     *slog.Logger
 	running chan struct{} // holds one token while the document is sent
 }
 
-func (s *cacheHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *cacheHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	wait, cancel := context.WithTimeout(r.Context(), cacheWait)
 	defer cancel()
 	select {
-	case s.running <- struct{}{}:
-		defer func() { <-s.running }()
+	case c.running <- struct{}{}:
+		defer func() { <-c.running }()
 	case <-wait.Done():
 		w.Header().Set("Retry-After", strconv.Itoa(int(cacheTimeout.Seconds())))
 		http.Error(w, "another client is reading /cache", http.StatusServiceUnavailable)
 		return
 	}
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(cacheTimeout)); err != nil {
-		s.log.Debug("cannot limit the time of /cache", "err", err)
+		c.log.Debug("cannot limit the time of /cache", "err", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Connection", "close") // the deadline is that of the connection
-	if err := s.zone.Dump(r.Context(), w); err != nil {
-		s.log.Debug("cannot send /cache", "err", err)
+	if err := c.zone.Dump(r.Context(), w); err != nil {
+		c.log.Debug("cannot send /cache", "err", err)
 		panic(http.ErrAbortHandler) // so that the client sees an incomplete document
 	}
 }

@@ -92,18 +92,17 @@ func TestExplainIsJSON(t *testing.T) {
 		settings: &settings{domain: "cluster.local.", forwarder: upstream.New(noServer)},
 		inputs:   inputs{waitingFor: func() string { return "services" }},
 	}
-	pages := newPageMaker(s)
 	ask := func(query string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		pages.serveExplain(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/explain?"+query, nil))
+		s.serveExplain(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/explain?"+query, nil))
 		return w
 	}
-	var report explain.Report
+	var report explain.Walk
 	if w := ask("name=web.prod&ndots=2"); w.Code != http.StatusOK || json.Unmarshal(w.Body.Bytes(), &report) != nil {
 		t.Fatalf("%d %s, want JSON", w.Code, w.Body)
 	}
-	if len(report.Candidates) != 4 || report.Candidates[0].Rcode != "SERVFAIL" ||
-		!strings.HasSuffix(report.Candidates[0].Reason, ": services") {
+	if len(report.Steps) != 4 || report.Steps[0].Rcode != "SERVFAIL" ||
+		!strings.HasSuffix(report.Steps[0].Reason, ": services") {
 		t.Errorf("got %+v, want four candidates and what the first lists wait for", report)
 	}
 	for _, query := range []string{"", "name=web&ndots=many", "name=web&resolver=windows", "name=web&type=MX"} {

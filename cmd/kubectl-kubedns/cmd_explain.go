@@ -269,7 +269,7 @@ func (f *explainFlags) localWalk(ctx context.Context, client *cluster.Client, na
 	}
 	w := walk{Summary: got.Summary}
 	for _, s := range got.Steps {
-		w.Steps = append(w.Steps, step{s.Name, s.Result, strings.Join(s.Answer, ", "), s.Object, s.Reason})
+		w.Steps = append(w.Steps, step{s.Name, s.Result, strings.Join(s.Answer, ", "), s.Objects[0], s.Reason})
 	}
 	return w, nil
 }

@@ -52,27 +52,44 @@ func (r Route) String() string {
 	return "the nameservers " + strings.Join(r.Servers, ", ")
 }
 
-// A Step is one query of the walk.
-type Step struct {
-	Name string // absolute
-	// Result is a response code, NODATA, or "asked outside".
-	Result string
-	// Records are the answer, at most some of them, and Route is who is asked outside.
-	Records []backend.Record
-	Route   Route
-	// Answer is the data of the records, and Object what they follow from.
-	Answer []string
-	Object string
-	// Reason is why there are no records, or who is asked.
-	Reason string
+// A Walk is the way of one look-up. As JSON it is the reply of /explain: fields are only added.
+type Walk struct {
+	Question Question `json:"question"`
+	// Search is the pod's search list; empty for an address.
+	Search []string `json:"search"`
+	Steps  []Step   `json:"candidates"`
+	// Advice are sentences for people, the most important one first: the Summary.
+	Advice  []string `json:"advice"`
+	Summary string   `json:"-"`
 }
 
-// A Walk is the way of one look-up.
-type Walk struct {
-	// Search is the pod's search list; empty for an address.
-	Search  []string
-	Steps   []Step
-	Summary string
+// A Step is one query of the walk.
+type Step struct {
+	Name string `json:"name"` // absolute
+	// AnsweredBy is zone, stub or upstream. Rule is why these servers are asked.
+	AnsweredBy string   `json:"answeredBy"`
+	Rule       string   `json:"rule,omitempty"`
+	Servers    []string `json:"servers,omitempty"`
+	// Rcode is NOERROR, NXDOMAIN or SERVFAIL. It is empty when servers outside are asked.
+	Rcode string `json:"rcode"`
+	// Records are the answer, at most some of them, and Objects what they follow from.
+	Records []Record `json:"records"`
+	Objects []string `json:"objects"`
+	// Reason is why there are no records, or who is asked.
+	Reason string `json:"reason,omitempty"`
+	// Used: the resolver takes the answer to this query.
+	Used bool `json:"used"`
+
+	// For people: Result is the Rcode, NODATA, or "asked outside", and Answer the records.
+	Result string   `json:"-"`
+	Answer []string `json:"-"`
+}
+
+// A Record is one record of an answer.
+type Record struct {
+	Type string `json:"type"`
+	Data string `json:"data"`
+	TTL  uint32 `json:"ttl"`
 }
 
 // Results that are no response codes.
@@ -90,6 +107,16 @@ func Types() []string { return []string{"A", "AAAA", "SRV"} }
 // Explain walks the search list until a name has records, or the resolver ends the walk.
 // It fails when the question cannot be asked.
 func (e *Explainer) Explain(ctx context.Context, q Question) (Walk, error) {
+	w, err := e.walk(ctx, q)
+	if err != nil {
+		return Walk{}, err
+	}
+	w.Question, w.Advice = q, []string{w.Summary}
+	w.Steps[len(w.Steps)-1].Used = true
+	return w, nil
+}
+
+func (e *Explainer) walk(ctx context.Context, q Question) (Walk, error) {
 	name := strings.ToLower(strings.TrimSpace(q.Name))
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return e.reverse(addr), nil
@@ -141,19 +168,21 @@ func reasonOf(steps []Step) string {
 
 func (e *Explainer) step(ctx context.Context, name string, qtype uint16) Step {
 	if name != e.Domain && !strings.HasSuffix(name, "."+e.Domain) {
-		s := Step{Name: name, Result: outside, Object: "not a name of the zone", Route: e.Route(name)}
-		if s.Reason = s.Route.String(); s.Reason == "" {
-			s.Result, s.Reason = "NXDOMAIN", "a name of one label is not asked outside"
+		route := e.Route(name)
+		if route.String() == "" {
+			return newStep(name, "NXDOMAIN", "not a name of the zone", "a name of one label is not asked outside")
 		}
+		s := newStep(name, outside, "not a name of the zone", route.String())
+		s.ask(route)
 		return s
 	}
 	x := e.Zone.Explain(ctx, name, qtype)
-	s := Step{Name: name, Object: x.Object, Reason: x.Reason, Result: resultOf(len(x.Records), x.Err), Records: x.Records}
+	s := newStep(name, resultOf(len(x.Records), x.Err), x.Object, x.Reason)
 	if errors.Is(x.Err, backend.ErrNotReady) && e.Waiting != nil {
 		s.Reason += ": " + e.Waiting()
 	}
+	s.add(x.Records)
 	for _, r := range x.Records {
-		s.Answer = append(s.Answer, data(r))
 		if r.Type == backend.TypeCNAME && qtype != backend.TypeCNAME {
 			s.Reason = e.follow(ctx, r.Host, qtype)
 		}
@@ -162,6 +191,31 @@ func (e *Explainer) step(ctx context.Context, name string, qtype uint16) Step {
 		s.Answer = append(s.Answer, fmt.Sprintf("and %d more", more))
 	}
 	return s
+}
+
+// newStep returns a step without records.
+func newStep(name, result, object, reason string) Step {
+	return Step{
+		Name: name, AnsweredBy: "zone", Rcode: strings.Replace(result, noData, "NOERROR", 1), Records: []Record{},
+		Objects: []string{object}, Reason: reason, Result: result,
+	}
+}
+
+// ask makes s a query that servers outside answer.
+func (s *Step) ask(route Route) {
+	s.Result, s.Rcode, s.Servers = outside, "", route.Servers
+	s.AnsweredBy, s.Rule = "upstream", "nameservers"
+	if route.Domain != "" {
+		s.AnsweredBy, s.Rule = "stub", "stubDomains "+strings.TrimSuffix(route.Domain, ".")
+	}
+}
+
+// add adds records to the answer.
+func (s *Step) add(records []backend.Record) {
+	for _, r := range records {
+		s.Records = append(s.Records, recordOf(r))
+		s.Answer = append(s.Answer, recordOf(r).String())
+	}
 }
 
 // follow returns where the target of a CNAME leads.
@@ -176,29 +230,25 @@ func (e *Explainer) follow(ctx context.Context, target string, qtype uint16) str
 	if len(x.Records) == 0 {
 		return fmt.Sprintf("the target gives %s: %s", resultOf(0, x.Err), x.Reason)
 	}
-	return fmt.Sprintf("the target is %s with %s", x.Object, data(x.Records[0]))
+	return fmt.Sprintf("the target is %s with %s", x.Object, recordOf(x.Records[0]))
 }
 
 func (e *Explainer) reverse(addr netip.Addr) Walk {
 	rs, err := e.Zone.ReverseRecords(addr)
-	s := Step{
-		Name:    addr.String(),
-		Result:  resultOf(len(rs), err),
-		Records: rs,
-		Object:  "the address of a Service or its endpoint",
-	}
-	for _, r := range rs {
-		s.Answer = append(s.Answer, data(r))
-	}
+	w := Walk{Search: []string{}, Summary: "The address has no name in the cluster."}
+	s := newStep(addr.String(), resultOf(len(rs), err), "the address of a Service or its endpoint", "")
 	if len(rs) > 0 {
-		return Walk{Steps: []Step{s}, Summary: fmt.Sprintf("The address has the name %s", rs[0].Host)}
+		s.add(rs)
+		w.Steps, w.Summary = []Step{s}, fmt.Sprintf("The address has the name %s", rs[0].Host)
+		return w
 	}
-	s.Object, s.Reason = "no Service", "no ClusterIP, and no endpoint with a hostname, has this address"
+	s = newStep(s.Name, s.Result, "no Service", "no ClusterIP, and no endpoint with a hostname, has this address")
 	if route := e.Route("a.b.in-addr.arpa."); errors.Is(err, backend.ErrNotFound) && len(route.Servers) > 0 {
-		s.Result, s.Route = outside, route
+		s.ask(route)
 		s.Reason += ": " + route.String() + " are asked"
 	}
-	return Walk{Steps: []Step{s}, Summary: "The address has no name in the cluster."}
+	w.Steps = []Step{s}
+	return w
 }
 
 // resultOf returns the response code of an answer as people call it.
@@ -214,25 +264,25 @@ func resultOf(records int, err error) string {
 	return "SERVFAIL"
 }
 
-// data is a record without its owner.
-func data(r backend.Record) string {
-	kind, text := typeAndData(r)
-	return fmt.Sprintf("%s (TTL %d)", strings.TrimSpace(kind+" "+text), r.TTL)
-}
-
-// typeAndData returns the parts of a record without its owner.
-func typeAndData(r backend.Record) (kind, text string) {
+// recordOf is a record without its owner.
+func recordOf(r backend.Record) Record {
+	record := Record{Type: fmt.Sprintf("TYPE%d", r.Type), TTL: r.TTL}
 	switch r.Type {
 	case backend.TypeA:
-		return "A", r.Addr.String()
+		record.Type, record.Data = "A", r.Addr.String()
 	case backend.TypeAAAA:
-		return "AAAA", r.Addr.String()
+		record.Type, record.Data = "AAAA", r.Addr.String()
 	case backend.TypeSRV:
-		return "SRV", fmt.Sprintf("%s port %d", r.Host, r.Port)
+		record.Type, record.Data = "SRV", fmt.Sprintf("%s port %d", r.Host, r.Port)
 	case backend.TypeCNAME:
-		return "CNAME", r.Host
+		record.Type, record.Data = "CNAME", r.Host
 	case backend.TypePTR:
-		return "PTR", r.Host
+		record.Type, record.Data = "PTR", r.Host
 	}
-	return fmt.Sprintf("TYPE%d", r.Type), ""
+	return record
+}
+
+// String returns the record for people.
+func (r Record) String() string {
+	return fmt.Sprintf("%s (TTL %d)", strings.TrimSpace(r.Type+" "+r.Data), r.TTL)
 }

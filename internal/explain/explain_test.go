@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func TestExplain(t *testing.T) {
 				t.Errorf("results %q, want %q: %+v", got, tt.results, w.Steps)
 			}
 			last := w.Steps[len(w.Steps)-1]
-			got := strings.Join(append(slices.Clone(last.Answer), last.Object, last.Reason), "; ")
+			got := strings.Join(append(slices.Clone(last.Answer), last.Objects[0], last.Reason), "; ")
 			if !strings.Contains(got, tt.last) {
 				t.Errorf("last step: %q, want %q in it", got, tt.last)
 			}
@@ -122,30 +123,45 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestReport checks the form for programs.
-func TestReport(t *testing.T) {
-	q := explain.Question{Name: "a.acme.example", Namespace: "prod", Resolver: "go"}
-	w, err := explainer(zone()).Explain(t.Context(), q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := w.Report(q)
-	last := r.Candidates[len(r.Candidates)-1]
-	if len(r.Search) != 3 || len(r.Candidates) != 4 || len(r.Advice) != 1 || r.Question.Resolver != "go" {
-		t.Errorf("got %+v, want 3 domains, 4 candidates and 1 advice", r)
-	}
-	if last.AnsweredBy != "stub" || last.Rule != "stubDomains acme.example" || last.Rcode != "" || !last.Used ||
-		!slices.Equal(last.Servers, []string{"192.0.2.54:53"}) {
-		t.Errorf("last candidate: %+v, want the stub domain", last)
-	}
-	q = explain.Question{Name: "web", Namespace: "prod"}
-	w, err = explainer(zone()).Explain(t.Context(), q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := w.Report(q).Candidates[0]
-	if first.Rcode != "NOERROR" || !slices.Equal(first.Records, []explain.Record{{Type: "A", Data: "10.0.0.1", TTL: 30}}) {
-		t.Errorf("first candidate: %+v, want the address", first)
+// TestJSON checks the form for programs.
+func TestJSON(t *testing.T) {
+	for _, tt := range []struct {
+		q    explain.Question
+		want string
+	}{
+		{
+			explain.Question{Name: "web", Namespace: "prod", Search: "a"},
+			`{"question":{"name":"web","namespace":"prod"},` +
+				`"search":["prod.svc.cluster.local","svc.cluster.local","cluster.local","a"],` +
+				`"candidates":[{"name":"web.prod.svc.cluster.local.","answeredBy":"zone","rcode":"NOERROR",` +
+				`"records":[{"type":"A","data":"10.0.0.1","ttl":30}],"objects":["Service prod/web, ClusterIP, without a ready endpoint: connections fail"],"used":true}],` +
+				`"advice":["The pod gets an answer at query 1: web.prod.svc.cluster.local."]}`,
+		},
+		{
+			explain.Question{Name: "a.acme.example", Resolver: "musl", Ndots: "1"},
+			`{"question":{"name":"a.acme.example","resolver":"musl","ndots":"1"},` +
+				`"search":["default.svc.cluster.local","svc.cluster.local","cluster.local"],` +
+				`"candidates":[{"name":"a.acme.example.","answeredBy":"stub","rule":"stubDomains acme.example",` +
+				`"servers":["192.0.2.54:53"],"rcode":"","records":[],"objects":["not a name of the zone"],` +
+				`"reason":"192.0.2.54:53, of the stub domain acme.example","used":true}],` +
+				`"advice":["No name of the cluster matches: query 1 goes to 192.0.2.54:53, of the stub domain acme.example."]}`,
+		},
+		{
+			explain.Question{Name: "10.9.9.9"},
+			`{"question":{"name":"10.9.9.9"},"search":[],"candidates":[{"name":"10.9.9.9","answeredBy":"upstream",` +
+				`"rule":"nameservers","servers":["192.0.2.53:53"],"rcode":"","records":[],"objects":["no Service"],` +
+				`"reason":"no ClusterIP, and no endpoint with a hostname, has this address: ` +
+				`the nameservers 192.0.2.53:53 are asked","used":true}],` +
+				`"advice":["The address has no name in the cluster."]}`,
+		},
+	} {
+		w, err := explainer(zone()).Explain(t.Context(), tt.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := json.Marshal(w); err != nil || string(got) != tt.want {
+			t.Errorf("%s: got %s, %v\nwant %s", tt.q.Name, got, err, tt.want)
+		}
 	}
 }
 

@@ -12,18 +12,18 @@ import (
 // A Question is what a pod asks.
 type Question struct {
 	// Name as it is in the pod's program or configuration, or an address.
-	Name string
+	Name string `json:"name"`
 	// Namespace of the pod; empty means default.
-	Namespace string
+	Namespace string `json:"namespace,omitempty"`
 	// Type is A, AAAA or SRV; empty means A.
-	Type string
+	Type string `json:"type,omitempty"`
 	// Resolver is glibc, musl or go; empty means glibc.
-	Resolver string
+	Resolver string `json:"resolver,omitempty"`
 	// Ndots is the option ndots of resolv.conf, 0 to 15; empty means 5.
-	Ndots string
+	Ndots string `json:"ndots,omitempty"`
 	// Search are the domains after those of the cluster in the pod's search list, as its
 	// node has them, with spaces or commas between them.
-	Search string
+	Search string `json:"-"`
 }
 
 // A resolver is the part of a pod that asks.
