@@ -12,7 +12,6 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/internal/dnstest"
@@ -46,10 +45,7 @@ func TestDocs(t *testing.T) {
 		"skydns_skydns_dns_request_count_total",
 		"skydns_skydns_dns_request_duration_seconds", "skydns_skydns_dns_response_size_bytes")
 	docs.CheckAlerts(t)
-	names, families := processMetrics(t)
-	docs.CheckAlerted(t, docs.Names(metrics), families,
-		"kubedns_api_", "kubedns_config_", "kubedns_dns_", "kubedns_initial_", "kubedns_ready", "kubedns_snapshot_",
-		"kubedns_zone_")
+	names := processMetrics(t)
 	for _, name := range names {
 		if !slices.ContainsFunc(metrics, func(m docs.Metric) bool { return m.Name == name }) {
 			t.Errorf("kube-dns measures %s, and recordMetrics does not know of it", name)
@@ -118,9 +114,8 @@ var noServer = options{}.forward
 
 var nameInDesc = regexp.MustCompile(`fqName: "((?:kubedns|skydns)_[^"]*)"`)
 
-// processMetrics returns the names of the metrics of a whole kube-dns, and the
-// series that it begins with.
-func processMetrics(t *testing.T) ([]string, []*dto.MetricFamily) {
+// processMetrics returns the names of the metrics of a whole kube-dns.
+func processMetrics(t *testing.T) []string {
 	t.Helper()
 	fs, o := newFlags()
 	err := fs.Parse([]string{
@@ -146,9 +141,5 @@ func processMetrics(t *testing.T) ([]string, []*dto.MetricFamily) {
 	if len(names) == 0 {
 		t.Fatal("no metric at all")
 	}
-	families, err := p.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names, families
+	return names
 }

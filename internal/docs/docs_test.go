@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,5 +45,13 @@ func TestGNUFlags(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, docs.GNUFlags(fs)); diff != "" {
 		t.Errorf("flags (-want +got):\n%s", diff)
+	}
+}
+
+// TestAlertNeedsSeries: a counter of an alert that has no series at the start is an error.
+func TestAlertNeedsSeries(t *testing.T) {
+	err := docs.CompareStartValues("kube-dns", "")
+	if err == nil || !strings.Contains(err.Error(), "kubedns_dns_panics_total{} has no series before the first event") {
+		t.Errorf("got %v, want an error that names the counter", err)
 	}
 }

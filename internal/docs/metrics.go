@@ -16,27 +16,24 @@ const maxLabels = 8
 
 // A Recorder is a prometheus.Registerer that lists the registered metrics, including
 // vectors without a series. Other collectors must have a series.
-type Recorder struct{ registry *prometheus.Registry }
+type Recorder struct{ *prometheus.Registry }
 
 // NewRecorder returns an empty Recorder.
-func NewRecorder() *Recorder { return &Recorder{registry: prometheus.NewRegistry()} }
+func NewRecorder() Recorder { return Recorder{prometheus.NewRegistry()} }
 
 // Register implements prometheus.Registerer.
-func (r *Recorder) Register(c prometheus.Collector) error {
+func (r Recorder) Register(c prometheus.Collector) error {
 	addSeries(c)
-	return r.registry.Register(c)
+	return r.Registry.Register(c)
 }
 
 // MustRegister implements prometheus.Registerer.
-func (r *Recorder) MustRegister(cs ...prometheus.Collector) {
+func (r Recorder) MustRegister(cs ...prometheus.Collector) {
 	for _, c := range cs {
 		addSeries(c)
 	}
-	r.registry.MustRegister(cs...)
+	r.Registry.MustRegister(cs...)
 }
-
-// Unregister implements prometheus.Registerer.
-func (r *Recorder) Unregister(c prometheus.Collector) bool { return r.registry.Unregister(c) }
 
 // addSeries adds a series to a vector, which is not gathered without one.
 func addSeries(c prometheus.Collector) {
@@ -67,9 +64,9 @@ type Metric struct {
 }
 
 // Metrics returns the registered metrics by name.
-func (r *Recorder) Metrics(t *testing.T) []Metric {
+func (r Recorder) Metrics(t *testing.T) []Metric {
 	t.Helper()
-	families, err := r.registry.Gather()
+	families, err := r.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

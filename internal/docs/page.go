@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,14 +44,13 @@ func compare(page, name, want string) error {
 
 // section returns the text of a section of a page.
 func section(page, name string) (string, error) {
-	path := filepath.Join(folder, page)
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(filepath.Join(folder, page))
 	if err != nil {
 		return "", err
 	}
-	got, err := cutSection(string(text), name)
+	_, got, _, err := cut(string(text), name)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
+		return "", fmt.Errorf("docs/%s: %w", page, err)
 	}
 	return got, nil
 }
@@ -76,27 +76,24 @@ func rewrite(path, section, want string) error {
 	if err != nil {
 		return err
 	}
-	begin, end := marks(section)
-	before, rest, _ := strings.Cut(string(text), begin)
-	_, after, _ := strings.Cut(rest, end)
-	next := before + begin + want + end + after
+	before, _, after, err := cut(string(text), section)
+	if err != nil {
+		return err
+	}
+	next := before + want + after
 	_, err = f.WriteAt([]byte(next), 0)
 	return errors.Join(err, f.Truncate(int64(len(next))))
 }
 
-// cutSection returns the text between the marks of a section.
-func cutSection(text, section string) (string, error) {
-	begin, end := marks(section)
-	_, rest, found := strings.Cut(text, begin)
-	got, _, ended := strings.Cut(rest, end)
+// cut returns the text between the marks of a section, and what is around it, with the marks.
+func cut(text, section string) (before, between, after string, err error) {
+	begin, end := "<!-- "+section+": generated, do not edit -->\n", "<!-- "+section+": end -->\n"
+	before, rest, found := strings.Cut(text, begin)
+	between, after, ended := strings.Cut(rest, end)
 	if !found || !ended {
-		return "", errors.New("the lines " + strings.TrimSpace(begin) + " and " + strings.TrimSpace(end) + " are missing")
+		return "", "", "", fmt.Errorf("the lines %s and %s are missing", strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
-	return got, nil
-}
-
-func marks(section string) (begin, end string) {
-	return "<!-- " + section + ": generated, do not edit -->\n", "<!-- " + section + ": end -->\n"
+	return before + begin, between, end + after, nil
 }
 
 // A table is a Markdown table.
@@ -105,22 +102,11 @@ type table struct{ strings.Builder }
 func newTable(columns ...string) *table {
 	t := &table{}
 	t.row(columns...)
-	t.row(make([]string, len(columns))...)
+	t.row(slices.Repeat([]string{"---"}, len(columns))...)
 	return t
 }
 
-// row adds a row. Empty cells in the second row are the line below the head.
-func (t *table) row(cells ...string) {
-	for _, cell := range cells {
-		if cell == "" && t.lines() == 1 {
-			cell = "---"
-		}
-		t.WriteString("| " + cell + " ")
-	}
-	t.WriteString("|\n")
-}
-
-func (t *table) lines() int { return strings.Count(t.String(), "\n") }
+func (t *table) row(cells ...string) { t.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
 
 var escaper = strings.NewReplacer("|", `\|`, "<", `\<`, "*", `\*`, "\n", " ")
 

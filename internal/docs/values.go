@@ -24,7 +24,7 @@ const legacyNodeCache = "coredns_nodecache_"
 
 // CompareStartValues compares a section of docs/metrics.md, which lists the label values
 // that a command exports from its start, with what it exports. With the flag -update of
-// the test binary it writes the section.
+// the test binary it writes the section. It also checks that alerts about the command can fire.
 func CompareStartValues(command, scrape string) error {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(scrape))
@@ -35,19 +35,21 @@ func CompareStartValues(command, scrape string) error {
 	if err != nil {
 		return err
 	}
-	return compare("metrics.md", command+" label values", startValues(families, labelled(text)))
-}
-
-var labelledRow = regexp.MustCompile("(?m)^\\| `([a-zA-Z_]+)` \\| [a-z]+ \\| `")
-
-// labelled returns the metrics of a generated table that have labels.
-func labelled(text string) []string {
-	var names []string
-	for _, row := range labelledRow.FindAllStringSubmatch(text, -1) {
-		names = append(names, row[1])
+	var all, labelled []string
+	for _, row := range metricRow.FindAllStringSubmatch(text, -1) {
+		all = append(all, row[1])
+		if row[2] != "" {
+			labelled = append(labelled, row[1])
+		}
 	}
-	return names
+	if err := checkAlerted(all, families); err != nil {
+		return err
+	}
+	return compare("metrics.md", command+" label values", startValues(families, labelled))
 }
+
+// metricRow is a row of a generated table, with a mark if the metric has labels.
+var metricRow = regexp.MustCompile("(?m)^\\| `([a-zA-Z_]+)` \\| [a-z]+ \\| (`?)")
 
 // startValues describes the series of families, and names those metrics that have none.
 func startValues(families map[string]*dto.MetricFamily, metrics []string) string {
