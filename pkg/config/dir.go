@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/pause"
@@ -28,18 +26,17 @@ type Dir struct {
 
 var _ Source = Dir{}
 
-// settleTime is how long a blank file may be one that an editor has truncated and not
-// written yet. Blank means the default, which must not be applied for a moment.
+// settleTime is how long a change in a directory that is no mounted ConfigMap must stay. Some
+// editors truncate a file or rename it away before they write it again. Blank and absent
+// mean the default, which must not be applied for a moment.
 const settleTime = 200 * time.Millisecond
 
 // Run implements Source. It reports invalid content once, but an unreadable directory
 // after each Period, so that operators see it. It reports content after a read error even
-// if it is the same as before. The file of a key counts as removed after two Periods, or at
-// once with a new revision of a mounted ConfigMap.
+// if it is the same as before.
 func (d Dir) Run(ctx context.Context, apply func(Update)) error {
-	last := d.read()
-	apply(last.Update)
-	absent := false // a file was, and last is of the reading before
+	last, revision := d.read()
+	apply(last)
 	var tick <-chan time.Time
 	if d.Period > 0 {
 		ticker := time.NewTicker(d.Period)
@@ -51,18 +48,21 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 		case <-ctx.Done():
 			return nil
 		case <-d.Reread:
-			last, absent = d.read(), false
-			apply(last.Update)
+			last, revision = d.read()
+			apply(last)
 		case <-tick:
-			next := d.after(ctx, last)
-			if absent = !absent && next.lacks(last); absent {
-				continue // last is still what counts
+			next, now := d.read()
+			if next.Version != last.Version && now == revision {
+				if !pause.For(ctx, settleTime) {
+					return nil
+				}
+				next, now = d.read()
 			}
 			// Neither a read error nor an empty directory has a version.
 			if next.unreadable() || last.unreadable() || next.Version != last.Version {
-				apply(next.Update)
+				apply(next)
 			}
-			last = next
+			last, revision = next, now
 		}
 	}
 }
@@ -70,52 +70,15 @@ func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 // unreadable reports whether u is a read error: invalid content has a version.
 func (u Update) unreadable() bool { return u.Err != nil && u.Version == "" }
 
-// A reading is an Update, with what the next one is compared to.
-type reading struct {
-	Update
-	blank bool     // a file is
-	keys  []string // that have a file
-	data  string   // revision of the ConfigMap; empty in other directories
-}
-
-// after returns the reading that follows last. It is last when ctx is done.
-func (d Dir) after(ctx context.Context, last reading) reading {
-	next := d.read()
-	if next.blank && next.Version != last.Version {
-		if !pause.For(ctx, settleTime) {
-			return last
-		}
-		next = d.read()
-	}
-	if next.unreadable() {
-		next.keys, next.data = last.keys, last.data
-	}
-	return next
-}
-
-// lacks reports whether r misses files of last that an editor may have renamed away and
-// not written yet. Absent means the default, which must not be applied for a moment. A
-// key that is deleted from a ConfigMap goes with a new revision.
-func (r reading) lacks(last reading) bool {
-	return !r.unreadable() && r.data == last.data && slices.ContainsFunc(last.keys, func(key string) bool {
-		return !slices.Contains(r.keys, key)
-	})
-}
-
-func (d Dir) read() reading {
-	files, data, err := readDir(d.Path)
+// read also returns the revision of the mounted ConfigMap, "" in other directories.
+func (d Dir) read() (u Update, revision string) {
+	files, revision, err := readDir(d.Path)
 	if err != nil {
-		return reading{Update: Update{Err: err}}
+		return Update{Err: err}, revision
 	}
-	r := reading{Update: Update{Version: Version(files)}, data: data}
-	for name, text := range files {
-		r.blank = r.blank || strings.TrimSpace(text) == ""
-		if slices.Contains(allKeys, name) {
-			r.keys = append(r.keys, name)
-		}
+	u.Version = Version(files)
+	if u.Config, err = parse(files, d.TLS); err != nil {
+		u.Err = fmt.Errorf("config directory %s: %w", d.Path, err)
 	}
-	if r.Config, err = parse(files, d.TLS); err != nil {
-		r.Err = fmt.Errorf("config directory %s: %w", d.Path, err)
-	}
-	return r
+	return u, revision
 }
