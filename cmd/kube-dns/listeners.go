@@ -27,7 +27,7 @@ type listeners struct {
 func openListeners(ctx context.Context, o *options, metricsPort int, log *slog.Logger) (l listeners, err error) {
 	addr := net.JoinHostPort(o.bindAddress, strconv.Itoa(o.port))
 	if l.queries, err = skydns.Listen(ctx, addr); err != nil {
-		return l, cli.Listen(fmt.Errorf("--dns-bind-address=%s --dns-port=%d: %w", o.bindAddress, o.port, err))
+		return l, cli.Failed(fmt.Errorf("--dns-bind-address=%s --dns-port=%d: %w", o.bindAddress, o.port, err))
 	}
 	log.Info("listening for queries", "address", l.queries.Addr().String())
 	if l.status, err = httpd.Listen(o.httpAddr(o.healthzPort)); err != nil {

@@ -7,7 +7,7 @@
 //	func main() { os.Exit(cli.Main(run)) }
 //
 // and its run parses flags with [ParseGNU] or [ParseGo], gets its contexts from
-// [NotifyStop], and returns an error that carries the exit code ([Listen], [Fatal]).
+// [NotifyStop], and returns an error that carries the exit code ([Failed], [Fatal]).
 //
 // klog has one global state. Parsing the logging flags of any flag set changes it.
 package cli

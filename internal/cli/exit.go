@@ -10,8 +10,7 @@ import (
 // Exit codes of the three commands. Supervisors and scripts rely on them.
 const (
 	codeOK     = 0
-	codeListen = 1
-	codeFailed = 1 // node-cache
+	codeFailed = 1
 	codeUsage  = 2
 	codeFatal  = 255
 )
@@ -28,11 +27,8 @@ func (e *exitError) Unwrap() error { return e.err }
 // usageError marks err as a mistake on the command line, exit code 2. nil stays nil.
 func usageError(err error) error { return withCode(codeUsage, err) }
 
-// Listen marks err as a failure to open a DNS address, exit code 1. Listen(nil) is nil.
-func Listen(err error) error { return withCode(codeListen, err) }
-
-// Failed marks err as a failure of node-cache, whose supervisors expect exit code 1.
-// Failed(nil) is nil.
+// Failed marks err as a failure with exit code 1: to open a DNS address, or any one of
+// node-cache. Failed(nil) is nil.
 func Failed(err error) error { return withCode(codeFailed, err) }
 
 // Fatal marks err as any other failure, exit code 255, even if err has another code.

@@ -22,16 +22,16 @@ func TestExitCode(t *testing.T) {
 		"help of pflag":  {pflag.ErrHelp, 0},
 		"help of flag":   {fmt.Errorf("parse: %w", flag.ErrHelp), 0},
 		"usage":          {cli.Usage(cause), 2},
-		"listen":         {cli.Listen(cause), 1},
+		"listen":         {cli.Failed(cause), 1},
 		"fatal":          {cli.Fatal(cause), 255},
 		"failed":         {cli.Failed(cause), 1},
 		"failed of nil":  {cli.Failed(nil), 0},
 		"unknown":        {cause, 255},
-		"wrapped":        {fmt.Errorf("serve: %w", cli.Listen(cause)), 1},
-		"joined":         {errors.Join(cause, cli.Listen(cause)), 1},
-		"outermost wins": {cli.Fatal(fmt.Errorf("serve: %w", cli.Listen(cause))), 255},
+		"wrapped":        {fmt.Errorf("serve: %w", cli.Failed(cause)), 1},
+		"joined":         {errors.Join(cause, cli.Failed(cause)), 1},
+		"outermost wins": {cli.Fatal(fmt.Errorf("serve: %w", cli.Failed(cause))), 255},
 		"usage of nil":   {cli.Usage(nil), 0},
-		"listen of nil":  {cli.Listen(nil), 0},
+		"listen of nil":  {cli.Failed(nil), 0},
 		"fatal of nil":   {cli.Fatal(nil), 0},
 	}
 	for name, tt := range tests {
@@ -45,7 +45,7 @@ func TestExitCode(t *testing.T) {
 
 func TestCodedErrorKeepsItsCause(t *testing.T) {
 	cause := errors.New("port is taken")
-	err := cli.Listen(cause)
+	err := cli.Failed(cause)
 	if !errors.Is(err, cause) {
 		t.Errorf("errors.Is(%v, cause) = false", err)
 	}

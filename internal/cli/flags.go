@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
@@ -40,11 +39,8 @@ func AddGNUFlags(fs *pflag.FlagSet) {
 	vmodule.Usage = "log level of single source files, as `pattern=level,...`; example: server=4,kube*=2"
 	fs.AddFlag(vmodule)
 
-	frequency := flushFrequency(5 * time.Second)
-	fs.Var(&frequency, "log-flush-frequency", "maximum `time` before buffered lines are written to a log file")
-
-	format := loggingFormat("text")
-	fs.Var(&format, "logging-format", loggingUsage)
+	fs.Var(flushFrequency(), "log-flush-frequency", "maximum `time` before buffered lines are written to a log file")
+	fs.Var(loggingFormat(), "logging-format", loggingUsage)
 
 	for _, name := range legacyLogFlags {
 		f := pflag.PFlagFromGoFlag(logging.Lookup(name))
@@ -59,8 +55,7 @@ func AddGNUFlags(fs *pflag.FlagSet) {
 //
 // Setting the flags changes the global state of klog.
 func AddGoFlags(fs *flag.FlagSet) {
-	format := loggingFormat("text")
-	fs.Var(&format, "logging-format", loggingUsage)
+	fs.Var(loggingFormat(), "logging-format", loggingUsage)
 	logging := klogFlags()
 	for _, name := range append([]string{"v", "vmodule"}, legacyLogFlags...) {
 		f := logging.Lookup(name)

@@ -40,7 +40,7 @@ func TestGNUFlagsOfOldManifests(t *testing.T) {
 		"v, one dash":             {[]string{"-v=2"}, "v", "2"},
 		"v, separate value":       {[]string{"-v", "2"}, "v", "2"},
 		"vmodule":                 {[]string{"--vmodule=server=4,kube*=2"}, "vmodule", "server=4,kube*=2"},
-		"flush frequency":         {[]string{"--log-flush-frequency=1m"}, "log-flush-frequency", "1m0s"},
+		"flush frequency":         {[]string{"--log-flush-frequency=1m"}, "log-flush-frequency", "1m"},
 		"flush, underscores":      {[]string{"--log_flush_frequency", "10s"}, "log-flush-frequency", "10s"},
 		"logtostderr":             {[]string{"--logtostderr"}, "logtostderr", "true"},
 		"logtostderr=true":        {[]string{"--logtostderr=true"}, "logtostderr", "true"},

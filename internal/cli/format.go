@@ -10,30 +10,28 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 )
 
-// loggingFormat is the value of --logging-format, as in Kubernetes components: text is
+// loggingFormat returns the value of --logging-format, as in Kubernetes components: text is
 // klog's format, json writes one object a line to standard error. Like klog's flags it
 // takes effect when it is set. With json, --vmodule and the flags for log files have no
 // effect.
-type loggingFormat string
-
-func (f *loggingFormat) Set(text string) error {
-	switch text {
-	case "text":
-		klog.ClearLogger()
-	case "json":
-		klog.SetSlogLogger(slog.New(jsonHandler{newJSON(os.Stderr)}))
-	default:
-		return errors.New("must be text or json")
-	}
-	*f = loggingFormat(text)
-	return nil
+func loggingFormat() pflag.Value {
+	format := "text"
+	return Parsed(&format, "string", func(text string) (string, error) {
+		switch text {
+		case "text":
+			klog.ClearLogger()
+		case "json":
+			klog.SetSlogLogger(slog.New(jsonHandler{newJSON(os.Stderr)}))
+		default:
+			return "", errors.New("must be text or json")
+		}
+		return text, nil
+	})
 }
-
-func (f *loggingFormat) String() string { return string(*f) }
-func (f *loggingFormat) Type() string   { return "string" }
 
 // A jsonHandler shows a record of level -n at --v=n, as the text format does.
 type jsonHandler struct{ slog.Handler }

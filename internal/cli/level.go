@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,24 +27,17 @@ func LevelHandler(log *slog.Logger) http.Handler {
 			return
 		}
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64))
-		if err == nil {
-			err = setLevel(strings.TrimSpace(string(body)))
+		text := strings.TrimSpace(string(body))
+		if v, atoi := strconv.Atoi(text); err == nil && (atoi != nil || v < 0 || v > maxLevel) {
+			err = fmt.Errorf("the body has to be a number from 0 to %d", maxLevel)
 		}
 		if err != nil {
 			http.Error(w, fmt.Sprintf("cannot set the log level: %v", err), http.StatusBadRequest)
 			return
 		}
-		log.Info("set the log level", "v", strings.TrimSpace(string(body)))
-		fmt.Fprintf(w, "successfully set klog.logging.verbosity to %s\n", strings.TrimSpace(string(body)))
+		var level klog.Level
+		_ = level.Set(text) // of the process; it is a number
+		log.Info("set the log level", "v", text)
+		fmt.Fprintf(w, "successfully set klog.logging.verbosity to %s\n", text)
 	})
-}
-
-// setLevel sets the log level of the process.
-func setLevel(text string) error {
-	v, err := strconv.Atoi(text)
-	if err != nil || v < 0 || v > maxLevel {
-		return errors.New("the body has to be a number from 0 to " + strconv.Itoa(maxLevel))
-	}
-	var level klog.Level
-	return level.Set(text)
 }

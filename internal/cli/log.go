@@ -95,23 +95,20 @@ func stopLogging() {
 	klog.Flush()
 }
 
-// flushFrequency is the value of --log-flush-frequency. Like klog's flags it takes
+// flushFrequency returns the value of --log-flush-frequency. Like klog's flags it takes
 // effect when it is set. It matters only for log files: klog does not buffer standard
 // error.
-type flushFrequency time.Duration
-
-func (f *flushFrequency) Set(text string) error {
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return err
-	}
-	if d <= 0 {
-		return errors.New("must be greater than zero")
-	}
-	*f = flushFrequency(d)
-	klog.StartFlushDaemon(d)
-	return nil
+func flushFrequency() pflag.Value {
+	frequency := 5 * time.Second
+	return Parsed(&frequency, "duration", func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		switch {
+		case err != nil:
+			return 0, err
+		case d <= 0:
+			return 0, errors.New("must be greater than zero")
+		}
+		klog.StartFlushDaemon(d)
+		return d, nil
+	})
 }
-
-func (f *flushFrequency) String() string { return time.Duration(*f).String() }
-func (f *flushFrequency) Type() string   { return "duration" }

@@ -53,7 +53,7 @@ func demo(ctx context.Context, args []string, stdout io.Writer) error {
 	log.Debug("a detail")
 	switch *fail {
 	case "listen":
-		return cli.Listen(errors.New("port is taken"))
+		return cli.Failed(errors.New("port is taken"))
 	case "other":
 		return errors.New("no such server")
 	case "panic":

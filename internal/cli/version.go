@@ -30,14 +30,23 @@ func versionOf(linked string, info *debug.BuildInfo) string {
 	return cmp.Or(linked, "devel")
 }
 
-// A VersionFlag is the value of the flag --version: "raw", or a boolean in any form
-// that strconv.ParseBool accepts. The zero value means that it was not given.
-type VersionFlag struct{ value string }
+// A VersionFlag is the value of the flag --version: true, false or raw.
+type VersionFlag string
 
 // AddVersionFlag registers --version and returns its value.
 func AddVersionFlag(fs *pflag.FlagSet) *VersionFlag {
-	v := &VersionFlag{}
-	f := fs.VarPF(v, "version", "", "print the version and exit; --version=raw prints it as a quoted string")
+	v := new(VersionFlag("false"))
+	value := Parsed(v, "bool", func(text string) (VersionFlag, error) {
+		on, err := strconv.ParseBool(text)
+		switch {
+		case text == "raw":
+			return "raw", nil
+		case err != nil:
+			return "", errors.New("must be true, false or raw")
+		}
+		return VersionFlag(strconv.FormatBool(on)), nil
+	})
+	f := fs.VarPF(value, "version", "", "print the version and exit; --version=raw prints it as a quoted string")
 	f.NoOptDefVal = "true"
 	return v
 }
@@ -45,31 +54,11 @@ func AddVersionFlag(fs *pflag.FlagSet) *VersionFlag {
 // Print writes "Kube-DNS <version>" for --version, and the quoted version for
 // --version=raw. It reports whether it wrote anything: then the program is done.
 func (v *VersionFlag) Print(w io.Writer) bool {
-	switch v.value {
+	switch *v {
 	case "true":
 		fmt.Fprintf(w, "Kube-DNS %s\n", Version())
 	case "raw":
 		fmt.Fprintf(w, "%q\n", Version())
 	}
-	return v.String() != "false"
+	return *v != "false"
 }
-
-// Set implements pflag.Value.
-func (v *VersionFlag) Set(text string) error {
-	on, err := strconv.ParseBool(text)
-	switch {
-	case text == "raw":
-		v.value = text
-	case err != nil:
-		return errors.New("must be true, false or raw")
-	default:
-		v.value = strconv.FormatBool(on)
-	}
-	return nil
-}
-
-// String returns the value as it is given on the command line.
-func (v *VersionFlag) String() string { return cmp.Or(v.value, "false") }
-
-// Type is the one that pflag's help shows without a value.
-func (v *VersionFlag) Type() string { return "bool" }

@@ -52,7 +52,7 @@ var mayImport = map[string][]string{
 	"internal/rcode":               {},
 	"internal/shares":              {},
 	"internal/spelling":            {},
-	"internal/statuspage":          {},
+	"internal/statuspage":          {"internal/pause"},
 	"manifests":                    {},
 	"pkg/skydns/backend":           {},
 	"pkg/skydns/internal/udpbatch": {},

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
 // A Chart shows how fast counters grew in the last minutes.
@@ -31,25 +33,16 @@ func (c Chart) Shown() []Line { return c.Lines[:min(shownLines, len(c.Lines))] }
 // A Line is the growth of one counter.
 type Line struct {
 	Name string `json:"name"`
-	// Rates are per second, one for each Every of the past, the oldest first.
+	// Rates are per second, one for each Every of the past, the oldest first. There is at
+	// least one.
 	Rates []float64 `json:"rates"`
 }
 
 // Now is the last rate, as text.
-func (l Line) Now() string {
-	if len(l.Rates) == 0 {
-		return "-"
-	}
-	return rate(l.Rates[len(l.Rates)-1])
-}
+func (l Line) Now() string { return rate(l.Rates[len(l.Rates)-1]) }
 
 // Highest is the largest rate, as text.
-func (l Line) Highest() string {
-	if len(l.Rates) == 0 {
-		return "-"
-	}
-	return rate(slices.Max(l.Rates))
-}
+func (l Line) Highest() string { return rate(slices.Max(l.Rates)) }
 
 func rate(perSecond float64) string {
 	if perSecond != 0 && perSecond < 10 {
@@ -63,9 +56,6 @@ const chartWidth, chartHeight = 240, 28
 
 // Points are the corners of the line, as SVG has them.
 func (l Line) Points() string {
-	if len(l.Rates) == 0 {
-		return ""
-	}
 	highest := max(slices.Max(l.Rates), 1e-9)
 	var b strings.Builder
 	for i, r := range l.Rates {
@@ -89,36 +79,34 @@ type Counted struct {
 
 // A History samples counters. Its zero value is not usable: see NewHistory.
 type History struct {
-	source  prometheus.Gatherer
-	counted []Counted
+	source prometheus.Gatherer
 
-	mu    sync.Mutex
-	last  []map[string]float64   // by Counted, by the label's value
-	rates []map[string][]float64 // the same
+	mu     sync.Mutex
+	series []series
+}
+
+// series are the samples of a Counted, by the value of its label.
+type series struct {
+	Counted
+	last  map[string]float64 // nil before the first sample
+	rates map[string][]float64
 }
 
 // NewHistory returns a History of counters that source has.
 func NewHistory(source prometheus.Gatherer, counted ...Counted) *History {
-	h := &History{source: source, counted: counted}
-	for range counted {
-		h.last = append(h.last, nil)
-		h.rates = append(h.rates, map[string][]float64{})
+	h := &History{source: source}
+	for _, c := range counted {
+		h.series = append(h.series, series{Counted: c, rates: map[string][]float64{}})
 	}
 	return h
 }
 
 // Run samples until ctx is done.
 func (h *History) Run(ctx context.Context) error {
-	tick := time.NewTicker(Every)
-	defer tick.Stop()
-	for {
+	for again := true; again; again = pause.For(ctx, Every) {
 		h.sample()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
 	}
+	return nil
 }
 
 // sample adds one rate to each line. A metric that cannot be gathered is left out.
@@ -126,24 +114,25 @@ func (h *History) sample() {
 	families, _ := h.source.Gather()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, c := range h.counted {
-		now := sums(families, c)
-		if was := h.last[i]; was != nil {
+	for i := range h.series {
+		s := &h.series[i]
+		now := s.sums(families)
+		if s.last != nil {
 			for name, sum := range now {
-				h.rates[i][name] = append(h.rates[i][name], max(0, sum-was[name])/Every.Seconds())
-				h.rates[i][name] = h.rates[i][name][max(0, len(h.rates[i][name])-samples):]
+				s.rates[name] = append(s.rates[name], max(0, sum-s.last[name])/Every.Seconds())
+				s.rates[name] = s.rates[name][max(0, len(s.rates[name])-samples):]
 			}
 		}
-		h.last[i] = now
+		s.last = now
 	}
 }
 
-// sums adds the counters of a metric up by the value of a label.
-func sums(families []*dto.MetricFamily, c Counted) map[string]float64 {
+// sums adds the counters of the metric up by the value of the label.
+func (c Counted) sums(families []*dto.MetricFamily) map[string]float64 {
 	by := map[string]float64{}
 	for _, family := range families {
-		value := valueOf(family, c.Metric)
-		if value == nil {
+		suffix, ok := strings.CutPrefix(c.Metric, family.GetName())
+		if !ok {
 			continue
 		}
 		for _, m := range family.GetMetric() {
@@ -153,24 +142,17 @@ func sums(families []*dto.MetricFamily, c Counted) map[string]float64 {
 					name = l.GetValue()
 				}
 			}
-			by[name] += value(m)
+			switch {
+			case suffix == "" && m.Counter != nil:
+				by[name] += m.GetCounter().GetValue()
+			case suffix == "_count" && m.Histogram != nil:
+				by[name] += float64(m.GetHistogram().GetSampleCount())
+			case suffix == "_sum" && m.Histogram != nil:
+				by[name] += m.GetHistogram().GetSampleSum()
+			}
 		}
 	}
 	return by
-}
-
-// valueOf returns the function that reads what metric counts, or nil if family is another one.
-func valueOf(family *dto.MetricFamily, metric string) func(*dto.Metric) float64 {
-	suffix, ok := strings.CutPrefix(metric, family.GetName())
-	switch {
-	case ok && suffix == "" && family.GetType() == dto.MetricType_COUNTER:
-		return func(m *dto.Metric) float64 { return m.GetCounter().GetValue() }
-	case ok && suffix == "_count" && family.GetType() == dto.MetricType_HISTOGRAM:
-		return func(m *dto.Metric) float64 { return float64(m.GetHistogram().GetSampleCount()) }
-	case ok && suffix == "_sum" && family.GetType() == dto.MetricType_HISTOGRAM:
-		return func(m *dto.Metric) float64 { return m.GetHistogram().GetSampleSum() }
-	}
-	return nil
 }
 
 // maxLines is how many lines a chart has: those that grew most.
@@ -180,16 +162,16 @@ const maxLines = 64
 func (h *History) Charts() []Chart {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	charts := make([]Chart, len(h.counted))
-	for i, c := range h.counted {
-		charts[i].Title, charts[i].Metric = c.Title, c.Metric
-		for _, name := range slices.Sorted(maps.Keys(h.rates[i])) {
-			if rates := h.rates[i][name]; slices.Max(rates) > 0 {
-				charts[i].Lines = append(charts[i].Lines, Line{Name: name, Rates: slices.Clone(rates)})
+	charts := make([]Chart, len(h.series))
+	for i, s := range h.series {
+		var lines []Line
+		for _, name := range slices.Sorted(maps.Keys(s.rates)) {
+			if rates := s.rates[name]; slices.Max(rates) > 0 {
+				lines = append(lines, Line{Name: name, Rates: slices.Clone(rates)})
 			}
 		}
-		slices.SortStableFunc(charts[i].Lines, func(a, b Line) int { return cmp.Compare(total(b.Rates), total(a.Rates)) })
-		charts[i].Lines = charts[i].Lines[:min(maxLines, len(charts[i].Lines))]
+		slices.SortStableFunc(lines, func(a, b Line) int { return cmp.Compare(total(b.Rates), total(a.Rates)) })
+		charts[i] = Chart{Title: s.Title, Metric: s.Metric, Lines: lines[:min(maxLines, len(lines))]}
 	}
 	return charts
 }
@@ -200,14 +182,12 @@ func (h *History) Grown(metric string) map[string]float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	grown := map[string]float64{}
-	for i, c := range h.counted {
-		if c.Metric != metric {
+	for _, s := range h.series {
+		if s.Metric != metric {
 			continue
 		}
-		for name, rates := range h.rates[i] {
-			if _, exists := h.last[i][name]; !exists {
-				continue
-			}
+		for name := range s.last {
+			rates := s.rates[name]
 			grown[name] = total(rates[max(0, len(rates)-int(time.Minute/Every)):]) * Every.Seconds()
 		}
 	}
