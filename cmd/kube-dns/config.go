@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
@@ -50,18 +51,19 @@ func newSettings(s *settings, reg prometheus.Registerer) (*settings, error) {
 	if _, err := config.ReadResolvConf(resolvConf); err != nil {
 		return nil, err
 	}
-	s.valid = prometheus.NewGauge(prometheus.GaugeOpts{
+	factory := promauto.With(reg)
+	s.valid = factory.NewGauge(prometheus.GaugeOpts{
 		Name: "kubedns_config_valid",
 		Help: "1 if the configuration last read is in use, 0 if it was refused and an older one stays.",
 	})
-	s.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+	s.refused = factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "kubedns_config_refused_total",
 		Help: `Configurations that were not used, by the invalid key ("read": it could not be read).`,
 	}, []string{"key"})
-	s.applied = prometheus.NewCounter(prometheus.CounterOpts{
+	s.applied = factory.NewCounter(prometheus.CounterOpts{
 		Name: "kubedns_config_applied_total", Help: "Configurations put into use.",
 	})
-	s.info = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	s.info = factory.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "kubedns_config_info",
 		Help: "Always 1. Version is a hash of the configuration in use, or its resourceVersion with --config-map; " +
 			"source is configured, last_good or default.",
@@ -69,7 +71,6 @@ func newSettings(s *settings, reg prometheus.Registerer) (*settings, error) {
 	for _, key := range []string{"federations", "stubDomains", "upstreamNameservers", "read"} {
 		s.refused.WithLabelValues(key)
 	}
-	reg.MustRegister(s.valid, s.refused, s.applied, s.info)
 	s.current = config.NewCurrent(config.CurrentOptions{
 		Zone: s.domain, LastGood: s.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
 	})

@@ -62,7 +62,6 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	kube.NewMetrics(rec)
 	snapshot.NewMetrics(rec)
 	httpd.RegisterBuildInfo(rec, "kubedns", "kube-dns", "")
-	registerCounts(rec, zone)
 	querylog.NewMetrics(rec)
 	forwarder := upstream.NewForwarder(upstream.Options{All: noServer, CacheSize: minCache})
 	s := &settings{zone: zone, forwarder: forwarder, log: slog.New(slog.DiscardHandler)}
@@ -82,7 +81,7 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	askOnce(t, server)
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
-	(&status{zone: zone}).registerReady(t.Context(), rec)
+	(&status{zone: zone}).registerMetrics(t.Context(), rec)
 	if err := (&status{zone: zone}).warnOfSlowSync(done, time.Hour, rec); err != nil {
 		t.Fatal(err)
 	}

@@ -39,10 +39,16 @@ func newHistory(reg prometheus.Gatherer) *statuspage.History {
 
 // page is the page for operators.
 func (s *status) page(r *http.Request) statuspage.Page {
+	parts := append([]statuspage.Part{s.answers(r.Context())}, s.inputs.parts()...)
+	if s.keeper != nil {
+		parts = append(parts, s.snapshot())
+	}
+	upstreams, servers := s.upstreams()
+	parts = append(parts, s.configuration(), upstreams)
 	return statuspage.Page{
 		Command: "kube-dns", Version: cli.Version(), Started: s.start,
-		Parts:    s.parts(r.Context()),
-		Tables:   append([]statuspage.Table{s.upstreams()}, s.queries.tables(r)...),
+		Parts:    append(parts, s.queries.parts()...),
+		Tables:   append([]statuspage.Table{servers}, s.queries.tables(r)...),
 		Charts:   s.history.Charts(),
 		Question: s.question(r),
 		Links: []statuspage.Link{
@@ -53,15 +59,6 @@ func (s *status) page(r *http.Request) statuspage.Page {
 			{Path: "/querylog", Text: "whether queries are logged; see docs/querylog.md"},
 		},
 	}
-}
-
-func (s *status) parts(ctx context.Context) []statuspage.Part {
-	parts := append([]statuspage.Part{s.answers(ctx)}, s.inputs.parts()...)
-	if s.keeper != nil {
-		parts = append(parts, s.snapshot())
-	}
-	parts = append(parts, s.configuration(), s.servers())
-	return append(parts, s.queries.parts()...)
 }
 
 // answers is the part that clients notice.
@@ -119,17 +116,28 @@ func (s *status) configuration() statuspage.Part {
 	return part
 }
 
-// servers sums up the servers for names outside the cluster.
-func (s *status) servers() statuspage.Part {
+// upstreams lists the servers for names outside the cluster, and sums them up.
+func (s *status) upstreams() (statuspage.Part, statuspage.Table) {
 	part := statuspage.Part{Name: "upstreams", Level: statuspage.OK}
+	t := statuspage.Table{
+		Caption: "Servers for names outside the cluster, as kube-dns itself asks them",
+		Columns: []string{"server", "state", "time to reply"},
+		Empty:   "None is configured.",
+	}
 	servers := s.settings.forwarder.Servers()
+	slices.SortFunc(servers, func(a, b upstream.Server) int { return a.Addr.Compare(b.Addr) })
 	var down []string
 	for _, server := range servers {
-		if !server.Up {
+		state, took := "answers", server.RTT.Round(10*time.Microsecond).String()
+		switch {
+		case !server.Up:
 			down = append(down, server.Addr.String())
+			state, took = "does not answer", ""
+		case server.RTT == 0:
+			state, took = "not asked lately", ""
 		}
+		t.Rows = append(t.Rows, []string{server.Addr.String(), state, took})
 	}
-	slices.Sort(down)
 	switch {
 	case len(servers) == 0:
 		part.Level, part.Text = statuspage.Warning, "no server for names outside the cluster is configured"
@@ -139,29 +147,7 @@ func (s *status) servers() statuspage.Part {
 	default:
 		part.Text = fmt.Sprintf("none of %d is known to be down", len(servers))
 	}
-	return part
-}
-
-// upstreams lists the servers for names outside the cluster.
-func (s *status) upstreams() statuspage.Table {
-	t := statuspage.Table{
-		Caption: "Servers for names outside the cluster, as kube-dns itself asks them",
-		Columns: []string{"server", "state", "time to reply"},
-		Empty:   "None is configured.",
-	}
-	servers := s.settings.forwarder.Servers()
-	slices.SortFunc(servers, func(a, b upstream.Server) int { return a.Addr.Compare(b.Addr) })
-	for _, server := range servers {
-		state, took := "answers", server.RTT.Round(10*time.Microsecond).String()
-		switch {
-		case !server.Up:
-			state, took = "does not answer", ""
-		case server.RTT == 0:
-			state, took = "not asked lately", ""
-		}
-		t.Rows = append(t.Rows, []string{server.Addr.String(), state, took})
-	}
-	return t
+	return part, t
 }
 
 // route reports which servers are asked for a name.

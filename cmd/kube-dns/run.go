@@ -78,7 +78,6 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		},
 		options: o, registry: httpd.NewRegistry("kubedns", "kube-dns", cli.Version()), metrics: metrics,
 	}
-	registerCounts(p.registry, p.zone)
 	forwarder := upstream.NewForwarder(upstream.Options{All: o.forward, Direct: o.direct, CacheSize: o.cacheSize})
 	if err := p.addInputs(forwarder); err != nil {
 		return nil, cli.Fatal(err)
@@ -94,7 +93,7 @@ func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *
 		return nil, cli.Fatal(err)
 	}
 	p.history = newHistory(p.registry)
-	p.registerReady(ctx, p.registry)
+	p.registerMetrics(ctx, p.registry)
 	p.listeners, err = openListeners(ctx, o, p.metrics.port, log)
 	return p, err
 }
@@ -117,23 +116,6 @@ func (p *process) addInputs(forwarder *upstream.Forwarder) (err error) {
 		Failing: p.inputs.failing, Confirmed: p.inputs.confirmed, Log: p.log, Metrics: snapshot.NewMetrics(p.registry),
 	})
 	return err
-}
-
-// registerCounts registers the numbers of what is published.
-func registerCounts(reg prometheus.Registerer, zone *kubedns.Zone) {
-	gauge := func(name, help string, value func() float64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
-	}
-	gauge("kubedns_zone_services", "Services that have records. Those of a snapshot are not counted.",
-		func() float64 { return float64(zone.Counts().Services) })
-	gauge("kubedns_zone_endpoints", "Addresses of headless Services that have records.",
-		func() float64 { return float64(zone.Counts().Endpoints) })
-	gauge("kubedns_zone_names",
-		"Names that have records, of Services, their addresses and their ports, without reverse names.",
-		func() float64 { return float64(zone.Counts().Names) })
-	gauge("kubedns_zone_digest",
-		"A hash of the names and records of all Services, as a number of 52 bits. Pods with the same data have the same one.",
-		func() float64 { return float64(zone.Digest()) })
 }
 
 // Run works until ctx is done or a part fails.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/kube-dns/kube-dns/internal/httpd"
 	"github.com/kube-dns/kube-dns/internal/pause"
@@ -62,16 +63,28 @@ func (s *status) readiness(context.Context) (string, error) {
 	return "ok", nil
 }
 
-// registerReady registers the gauge that agrees with /readiness.
-func (s *status) registerReady(ctx context.Context, reg prometheus.Registerer) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "kubedns_ready", Help: "1 while /readiness returns 200: clients may send queries.",
-	}, func() float64 {
+// registerMetrics registers the numbers of what is published, and the gauge that agrees with
+// /readiness.
+func (s *status) registerMetrics(ctx context.Context, reg prometheus.Registerer) {
+	gauge := func(name, help string, value func() float64) {
+		promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	gauge("kubedns_zone_services", "Services that have records. Those of a snapshot are not counted.",
+		func() float64 { return float64(s.zone.Counts().Services) })
+	gauge("kubedns_zone_endpoints", "Addresses of headless Services that have records.",
+		func() float64 { return float64(s.zone.Counts().Endpoints) })
+	gauge("kubedns_zone_names",
+		"Names that have records, of Services, their addresses and their ports, without reverse names.",
+		func() float64 { return float64(s.zone.Counts().Names) })
+	gauge("kubedns_zone_digest",
+		"A hash of the names and records of all Services, as a number of 52 bits. Pods with the same data have the same one.",
+		func() float64 { return float64(s.zone.Digest()) })
+	gauge("kubedns_ready", "1 while /readiness returns 200: clients may send queries.", func() float64 {
 		if _, err := s.ready(ctx); err != nil {
 			return 0
 		}
 		return 1
-	}))
+	})
 }
 
 // alive returns "ok" while queries are answered and changes make progress. It depends
@@ -124,11 +137,10 @@ func (c *cacheHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // warnOfSlowSync logs and counts once if the first lists are late. kube-dns goes on:
 // it forwards queries for names outside the cluster meanwhile.
 func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg prometheus.Registerer) error {
-	late := prometheus.NewCounter(prometheus.CounterOpts{
+	late := promauto.With(reg).NewCounter(prometheus.CounterOpts{
 		Name: "kubedns_initial_sync_timeouts_total",
 		Help: "1 when the first lists of Services and endpoints took longer than --initial-sync-timeout.",
 	})
-	reg.MustRegister(late)
 	if !pause.For(ctx, after) || s.zone.HasSynced() {
 		return nil
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -70,7 +69,7 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	fs.BoolVar(&f.once, "once", false,
 		"ask each probe once, print what comes out, and exit: with 0 when all have an answer")
 
-	fs.Var(cli.Parsed(&f.dnsmasqAddr, "string", parseDnsmasqHost), "dnsmasq-addr",
+	fs.Var(cli.Parsed(&f.dnsmasqAddr, "string", cli.ParseHost), "dnsmasq-addr",
 		"`host` of the dnsmasq whose counters are exported")
 	fs.Var(cli.Parsed(&f.dnsmasqPort, "int", cli.ParsePort), "dnsmasq-port", "`port` of that dnsmasq; 0: there is none")
 	fs.Var(cli.Parsed(&f.pollMillis, "int", parsePositive), "dnsmasq-poll-interval-ms",
@@ -109,19 +108,6 @@ func parsePath(path string) (string, error) {
 		return "", errors.New("the sidecar answers something else there")
 	}
 	return path, nil
-}
-
-// hostPattern is a host name (RFC 1123 section 2.1).
-var hostPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?\.?$`)
-
-// parseDnsmasqHost refuses what is neither an address nor a host name.
-func parseDnsmasqHost(text string) (string, error) {
-	host := strings.Trim(text, "[]")
-	if _, err := netip.ParseAddr(host); err != nil && !hostPattern.MatchString(text) {
-		return "", errors.New("must be an address or a host name without a port, such as 127.0.0.1; " +
-			"--dnsmasq-port has the port")
-	}
-	return host, cli.CheckHost(text)
 }
 
 // namespacePattern is the beginning of a metric name; it may be absent.

@@ -36,7 +36,6 @@ type sink interface {
 type handler struct {
 	sink
 	attrs []slog.Attr
-	group string // prefix of keys, with a dot
 }
 
 // Enabled implements slog.Handler.
@@ -46,38 +45,19 @@ func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
 
 // Handle adds the attributes of With.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	if len(h.attrs) == 0 && h.group == "" {
-		return h.sink.Handle(ctx, r)
-	}
 	with := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	with.AddAttrs(h.attrs...)
-	r.Attrs(func(a slog.Attr) bool {
-		a.Key = h.group + a.Key
-		with.AddAttrs(a)
-		return true
-	})
+	r.Attrs(func(a slog.Attr) bool { with.AddAttrs(a); return true })
 	return h.sink.Handle(ctx, with)
 }
 
 // WithAttrs returns a handler that adds attrs to each record.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	next := *h
-	next.attrs = slices.Clip(next.attrs)
-	for _, a := range attrs {
-		a.Key = h.group + a.Key
-		next.attrs = append(next.attrs, a)
-	}
-	return &next
+	return &handler{h.sink, slices.Concat(h.attrs, attrs)}
 }
 
-// WithGroup returns a handler that puts name and a dot before later keys.
-func (h *handler) WithGroup(name string) slog.Handler {
-	next := *h
-	if name != "" {
-		next.group += name + "."
-	}
-	return &next
-}
+// WithGroup adds nothing: no package groups its keys.
+func (h *handler) WithGroup(string) slog.Handler { return h }
 
 // LogFlags logs each flag with its value. Hidden flags are logged only if they were set.
 func LogFlags(fs *pflag.FlagSet, log *slog.Logger) {

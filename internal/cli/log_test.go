@@ -81,9 +81,9 @@ $`)
 
 func TestLoggerKeepsWhatWithAdds(t *testing.T) {
 	out := captureLog(t, "--one-output")
-	cli.Logger().With("zone", "cluster.local.").WithGroup("api").With("try", 2).Info("hello", "err", "gone")
+	cli.Logger().With("zone", "cluster.local.").With("try", 2).Info("hello", "err", "gone")
 	klog.Flush()
-	const want = `"hello" zone="cluster.local." api.try=2 api.err="gone"` + "\n"
+	const want = `"hello" zone="cluster.local." try=2 err="gone"` + "\n"
 	if !bytes.HasSuffix(out.Bytes(), []byte(want)) {
 		t.Errorf("got %s, want %s", out, want)
 	}

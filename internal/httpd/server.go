@@ -55,16 +55,11 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, log *slog
 	case err := <-failed:
 		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
-		stop(ctx, server)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close() // its error is about the listener, which is closed already
+		}
 		return nil
-	}
-}
-
-// stop waits for running requests, and closes connections that are still open.
-func stop(ctx context.Context, server *http.Server) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	if server.Shutdown(ctx) != nil {
-		_ = server.Close() // its error is about the listener, which is closed already
 	}
 }

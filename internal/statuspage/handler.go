@@ -29,16 +29,27 @@ func Handler(show func(*http.Request) Page) http.Handler {
 			http.Error(w, "use GET", http.StatusMethodNotAllowed)
 			return
 		}
-		format := formatOf(r)
-		write, ok := writers[format]
-		if !ok {
-			http.Error(w, fmt.Sprintf("format %q is not known: use html, text or json", format), http.StatusBadRequest)
-			return
-		}
 		p := show(r)
 		p.judge()
 		var body bytes.Buffer
-		contentType, err := write(&body, &p)
+		var err error
+		contentType := "text/plain; charset=utf-8"
+		switch format := formatOf(r); format {
+		case "text":
+			writeText(&body, &p)
+		case "html":
+			contentType = "text/html; charset=utf-8"
+			err = page.Execute(&body, p)
+		case "json":
+			contentType = "application/json"
+			enc := json.NewEncoder(&body)
+			enc.SetEscapeHTML(false)
+			enc.SetIndent("", "  ")
+			err = enc.Encode(p)
+		default:
+			http.Error(w, fmt.Sprintf("format %q is not known: use html, text or json", format), http.StatusBadRequest)
+			return
+		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -62,22 +73,6 @@ func formatOf(r *http.Request) string {
 		return "html"
 	}
 	return "text"
-}
-
-var writers = map[string]func(*bytes.Buffer, *Page) (contentType string, err error){
-	"html": func(b *bytes.Buffer, p *Page) (string, error) {
-		return "text/html; charset=utf-8", page.Execute(b, p)
-	},
-	"json": func(b *bytes.Buffer, p *Page) (string, error) {
-		enc := json.NewEncoder(b)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return "application/json", enc.Encode(p)
-	},
-	"text": func(b *bytes.Buffer, p *Page) (string, error) {
-		writeText(b, p)
-		return "text/plain; charset=utf-8", nil
-	},
 }
 
 // writeText writes the page for a terminal.

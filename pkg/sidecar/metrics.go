@@ -35,7 +35,7 @@ func NewMetrics(reg prometheus.Registerer, namespace string) *Metrics {
 		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "probe", Name: "duration_seconds",
 			Help:    "Time from a probe's question to its answer, in seconds; successful probes only.",
-			Buckets: latencyBuckets(0.25e-3),
+			Buckets: prometheus.ExponentialBuckets(0.25e-3, 2, 16),
 		}, []string{"probe"}),
 		results: factory.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "probe", Name: "results_total",
@@ -51,11 +51,6 @@ func NewMetrics(reg prometheus.Registerer, namespace string) *Metrics {
 		}, []string{"probe"}),
 		dnsmasq: newDnsmasqMetrics(factory, namespace),
 	}
-}
-
-// latencyBuckets returns 16 bounds from first on, each twice the one before.
-func latencyBuckets(first float64) []float64 {
-	return prometheus.ExponentialBuckets(first, 2, 16)
 }
 
 // probeMetrics are the series of one probe.
@@ -80,7 +75,7 @@ func (m *Metrics) forProbe(label string) *probeMetrics {
 		latency: m.factory.NewHistogram(prometheus.HistogramOpts{
 			Namespace: m.namespace, Subsystem: "probe", Name: label + "_latency_ms",
 			Help:    "Time from a question of the probe " + label + " to its answer, in milliseconds; successful probes only.",
-			Buckets: latencyBuckets(0.25),
+			Buckets: prometheus.ExponentialBuckets(0.25, 2, 16),
 		}),
 		errors: m.factory.NewCounter(prometheus.CounterOpts{
 			Namespace: m.namespace, Subsystem: "probe", Name: label + "_errors",
