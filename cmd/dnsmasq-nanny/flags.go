@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/cli"
+	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
 
 const about = `Runs dnsmasq for a kube-dns pod and keeps it running. The stub domains and
@@ -42,38 +43,34 @@ Examples:
     dnsmasq-nanny -v=1 -configDir=./config -restartDnsmasq=true -lameduck=0s \
       -httpAddr=127.0.0.1:8080 -- -k --port=5353 --log-facility=- --pid-file=`
 
-// flags are the values of the command line.
+// flags are the values of the command line. Those of dnsmasq.Options that no flag sets are
+// empty.
 type flags struct {
-	exec         string
-	restart      bool
+	dnsmasq.Options
 	configDir    string
 	syncInterval time.Duration
-	kubeDNS      string // host:port
-	logInterval  time.Duration
-	stateDir     string
 	httpAddr     string // host:port; empty: none
 	lameduck     time.Duration
 	version      bool
-
-	dnsmasq []string // what follows "--"
 }
 
 // newFlags returns the flags with their defaults, and the set that parses them.
 func newFlags() (*flags, *flag.FlagSet) {
-	f := &flags{kubeDNS: "127.0.0.1:10053", syncInterval: 10 * time.Second, lameduck: 25 * time.Second}
+	f := &flags{syncInterval: 10 * time.Second, lameduck: 25 * time.Second}
+	f.KubeDNS = "127.0.0.1:10053"
 	fs := flag.NewFlagSet("dnsmasq-nanny", flag.ContinueOnError)
-	fs.StringVar(&f.exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
-	fs.BoolVar(&f.restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a "+
+	fs.StringVar(&f.Exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
+	fs.BoolVar(&f.Restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a "+
 		"reload or, where that cannot work, a restart. false: changes are only noted in the log")
 	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file "+
 		"for each key")
 	fs.Var(cli.Duration(&f.syncInterval), "syncInterval", "`time` between two readings of the configuration; "+
 		"0: it is read once")
-	fs.Var(cli.Parsed(&f.kubeDNS, "string", parseServer), "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a "+
+	fs.Var(cli.Parsed(&f.KubeDNS, "string", parseServer), "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a "+
 		"name in the cluster")
-	fs.Var(cli.Duration(&f.logInterval), "logInterval", "`time` between two requests to dnsmasq to log its statistics; 0: "+
+	fs.Var(cli.Duration(&f.LogInterval), "logInterval", "`time` between two requests to dnsmasq to log its statistics; 0: "+
 		"never")
-	fs.StringVar(&f.stateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with "+
+	fs.StringVar(&f.StateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with "+
 		"dnsmasq's servers where /dev/shm cannot be used for it. dnsmasq's user must then be able to enter it (default a "+
 		"directory below the system's temporary directory)")
 	fs.Var(cli.Parsed(&f.httpAddr, "string", parseListener), "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 "+

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -30,7 +29,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := cli.ParseGo(fs, own, about, stdout); err != nil {
 		return err
 	}
-	f.dnsmasq = forDnsmasq
+	f.Args = forDnsmasq
 	if f.version {
 		fmt.Fprintf(stdout, "Kube-DNS %s\n", cli.Version())
 		return nil
@@ -48,14 +47,17 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	// Without SIGQUIT here dnsmasq would stay.
 	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log, syscall.SIGQUIT)
 	defer release()
-	return cli.Fatal(serve(ctx, f, hangups, draining, log))
+	f.Config = config.Dir{Path: f.configDir, Period: f.syncInterval, Reread: hangups}
+	f.NamePeriod, f.ReapOrphans, f.Log = f.syncInterval, true, log
+	return cli.Fatal(serve(ctx, f, draining))
 }
 
 // serve runs the nanny, and its HTTP server if there is to be one, until ctx is
 // done.
-func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-chan struct{}, log *slog.Logger) error {
+func serve(ctx context.Context, f *flags, draining <-chan struct{}) error {
 	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", cli.Version())
-	nanny, err := dnsmasq.New(options(f, hangups, dnsmasq.NewMetrics(reg), log))
+	f.Metrics = dnsmasq.NewMetrics(reg)
+	nanny, err := dnsmasq.New(f.Options)
 	if err != nil {
 		return err
 	}
@@ -71,29 +73,11 @@ func serve(ctx context.Context, f *flags, hangups <-chan os.Signal, draining <-c
 		mux.Handle("/{$}", statuspage.Handler(page(nanny, history, time.Now(), ready)))
 		mux.Handle("/readiness", ready)
 		mux.Handle("/healthz", httpd.Check(nanny.Alive))
-		mux.Handle(cli.LevelPath, httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(log)))
+		mux.Handle(cli.LevelPath, httpd.Loopback.Guard(httpd.OnlyLoopback, cli.LevelHandler(f.Log)))
 		mux.Handle("/metrics", httpd.MetricsHandler(reg))
-		log.Info("serving HTTP", "address", ln.Addr().String())
-		group.Go(func() error { return httpd.Serve(groupCtx, ln, mux, log) })
+		f.Log.Info("serving HTTP", "address", ln.Addr().String())
+		group.Go(func() error { return httpd.Serve(groupCtx, ln, mux, f.Log) })
 	}
 	group.Go(func() error { return nanny.Run(groupCtx) })
 	return group.Wait()
-}
-
-// options are the nanny's options for these flags.
-func options(f *flags, hangups <-chan os.Signal, metrics *dnsmasq.Metrics, log *slog.Logger) dnsmasq.Options {
-	return dnsmasq.Options{
-		Exec:        f.exec,
-		Args:        f.dnsmasq,
-		Config:      config.Dir{Path: f.configDir, Period: f.syncInterval, Reread: hangups},
-		ConfigName:  f.configDir,
-		Restart:     f.restart,
-		KubeDNS:     f.kubeDNS,
-		NamePeriod:  f.syncInterval,
-		LogInterval: f.logInterval,
-		StateDir:    f.stateDir,
-		ReapOrphans: true,
-		Metrics:     metrics,
-		Log:         log,
-	}
 }

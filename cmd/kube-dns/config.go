@@ -71,9 +71,9 @@ func newSettings(s *settings, reg prometheus.Registerer) (*settings, error) {
 	for _, key := range []string{"federations", "stubDomains", "upstreamNameservers", "read"} {
 		s.refused.WithLabelValues(key)
 	}
-	s.current = config.NewCurrent(config.CurrentOptions{
+	s.current = &config.Current{
 		Zone: s.domain, LastGood: s.lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
-	})
+	}
 	s.current.UseDefault()
 	return s, nil
 }

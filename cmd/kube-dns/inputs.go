@@ -79,7 +79,7 @@ func lastGoodFile(o *options, log *slog.Logger) *config.LastGood {
 	if o.snapshot == "" {
 		return nil
 	}
-	lastGood := config.NewLastGood(o.snapshot+".config", "", log)
+	lastGood := config.NewLastGood(o.snapshot+".config", log)
 	lastGood.TLS = o.direct
 	return lastGood
 }

@@ -20,8 +20,10 @@ type InUse struct {
 	Origin  string // FromSource, FromLastGood or FromDefault
 }
 
-// CurrentOptions configure a Current.
-type CurrentOptions struct {
+// A Current decides which configuration is in use: the newest valid one; before
+// there is one, the last good one of an earlier run, or the default. Only one
+// goroutine may use it.
+type Current struct {
 	// Zone is the cluster domain, for warnings.
 	Zone string
 	// LastGood keeps valid configurations. Nil: none are kept. Its Run must be
@@ -35,21 +37,12 @@ type CurrentOptions struct {
 	Refused func(key string, err error)
 	// Log receives mistakes in configurations. Required.
 	Log *slog.Logger
-}
 
-// A Current decides which configuration is in use: the newest valid one; before
-// there is one, the last good one of an earlier run, or the default. Only one
-// goroutine may use it.
-type Current struct {
-	opts    CurrentOptions
 	cfg     Config
 	used    bool // cfg is in use
 	updated bool // there was an update
 	refused bool // the newest update is not in use
 }
-
-// NewCurrent returns a Current with no configuration in use.
-func NewCurrent(opts CurrentOptions) *Current { return &Current{opts: opts} }
 
 // UseDefault puts the default configuration into use.
 func (c *Current) UseDefault() { c.use(InUse{Origin: FromDefault}) }
@@ -64,21 +57,21 @@ func (c *Current) Apply(u Update) {
 		return
 	}
 	if c.refused && Equal(u.Config, c.cfg) {
-		c.opts.Log.Info("the configuration is valid again, and the same as the one in use", "version", u.Version)
+		c.Log.Info("the configuration is valid again, and the same as the one in use", "version", u.Version)
 	}
 	c.refused = false
-	for _, warning := range warnings(u.Config, c.opts.Zone) {
-		c.opts.Log.Warn("found a likely mistake in the configuration", "warning", warning)
+	for _, warning := range warnings(u.Config, c.Zone) {
+		c.Log.Warn("found a likely mistake in the configuration", "warning", warning)
 	}
-	if c.opts.LastGood != nil {
-		c.opts.LastGood.keep(u.Config)
+	if c.LastGood != nil {
+		c.LastGood.keep(u.Config)
 	}
 	c.use(InUse{Config: u.Config, Version: u.Version, Origin: FromSource})
 }
 
 func (c *Current) use(in InUse) {
 	c.cfg, c.used = in.Config, true
-	c.opts.Use(in)
+	c.Use(in)
 }
 
 // refuse reports err. It keeps the configuration in use, unless a start needs one.
@@ -87,33 +80,33 @@ func (c *Current) refuse(err error, first bool) {
 	key := "read"
 	if invalid, ok := errors.AsType[*KeyError](err); ok {
 		key = invalid.Key
-		c.opts.Log.Error("configuration refused, the one in use stays", "key", key, "err", err)
+		c.Log.Error("configuration refused, the one in use stays", "key", key, "err", err)
 	} else {
-		c.opts.Log.Error("cannot read the configuration, the one in use stays", "err", err)
+		c.Log.Error("cannot read the configuration, the one in use stays", "err", err)
 	}
 	// A missing directory stands for no configuration.
 	if first && !errors.Is(err, fs.ErrNotExist) {
 		c.useLastGood()
 	}
 	if !c.used {
-		c.opts.Log.Warn("no valid configuration, starting with the defaults")
+		c.Log.Warn("no valid configuration, starting with the defaults")
 		c.UseDefault()
 	}
-	c.opts.Refused(key, err)
+	c.Refused(key, err)
 }
 
 // useLastGood uses the configuration of an earlier run: a mistake and a restart
 // together must not drop every setting.
 func (c *Current) useLastGood() {
-	if c.opts.LastGood == nil {
+	if c.LastGood == nil {
 		return
 	}
-	cfg, version, ok, err := c.opts.LastGood.load()
+	cfg, version, ok, err := c.LastGood.load()
 	switch {
 	case err != nil:
-		c.opts.Log.Error("cannot use the last good configuration", "err", err)
+		c.Log.Error("cannot use the last good configuration", "err", err)
 	case ok:
-		c.opts.Log.Warn("using the last good configuration of an earlier run", "file", c.opts.LastGood.path)
+		c.Log.Warn("using the last good configuration of an earlier run", "file", c.LastGood.path)
 		c.use(InUse{Config: cfg, Version: version, Origin: FromLastGood})
 	}
 }

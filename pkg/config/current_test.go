@@ -26,11 +26,11 @@ type recorder struct {
 
 func record(lastGood *config.LastGood) *recorder {
 	r := &recorder{}
-	r.Current = config.NewCurrent(config.CurrentOptions{
+	r.Current = &config.Current{
 		Zone: "cluster.local.", LastGood: lastGood, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
 		Use:     func(in config.InUse) { r.did = append(r.did, fmt.Sprint("use ", in.Origin, " ", in.Config.Upstreams)) },
 		Refused: func(key string, _ error) { r.did = append(r.did, "refused "+key) },
-	})
+	}
 	return r
 }
 
@@ -47,12 +47,11 @@ func upstreams(text string) config.Config {
 
 func TestCurrent(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "good")
-	text := `{".source": "here", "upstreamNameservers": "[\"192.0.2.9\"]"}`
+	text := `{"upstreamNameservers": "[\"192.0.2.9\"]"}`
 	if err := os.WriteFile(good, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	here := config.NewLastGood(good, "here", slog.New(slog.DiscardHandler))
-	elsewhere := config.NewLastGood(good, "elsewhere", slog.New(slog.DiscardHandler))
+	here := config.NewLastGood(good, slog.New(slog.DiscardHandler))
 	for _, tt := range []struct {
 		name     string
 		lastGood *config.LastGood
@@ -68,7 +67,6 @@ func TestCurrent(t *testing.T) {
 		}},
 		{"not read at the start", here, []config.Update{unread}, []string{"use last_good [192.0.2.9:53]", "refused read"}},
 		{"no directory", here, []config.Update{missing}, []string{"use default []", "refused read"}},
-		{"of another source", elsewhere, []config.Update{invalid}, []string{"use default []", "refused stubDomains"}},
 		{"none kept", nil, []config.Update{invalid, one}, []string{
 			"use default []", "refused stubDomains", "use configured [192.0.2.1:53]",
 		}},
@@ -117,7 +115,7 @@ func TestCurrentLog(t *testing.T) {
 // once.
 func TestLastGood(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "good")
-	lastGood := func() *config.LastGood { return config.NewLastGood(path, "here", slog.New(slog.DiscardHandler)) }
+	lastGood := func() *config.LastGood { return config.NewLastGood(path, slog.New(slog.DiscardHandler)) }
 	kept, stopped := lastGood(), stoppedContext(t)
 	r := record(kept)
 	for _, text := range []string{"192.0.2.1:53", "192.0.2.2:53", "192.0.2.3:53"} {
@@ -158,7 +156,7 @@ func TestLastGoodUnusable(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r := record(config.NewLastGood(path, "", slog.New(slog.DiscardHandler)))
+		r := record(config.NewLastGood(path, slog.New(slog.DiscardHandler)))
 		r.Apply(invalid)
 		for _, part := range []string{"cannot use the last good configuration", path, want} {
 			if !strings.Contains(r.log.String(), part) {

@@ -14,12 +14,12 @@ import (
 
 // An invalid configuration is refused as a whole, and the one in use stays.
 func ExampleCurrent() {
-	current := config.NewCurrent(config.CurrentOptions{
+	current := &config.Current{
 		Zone:    "cluster.local.",
 		Use:     func(in config.InUse) { fmt.Println("use", in.Config.StubDomains) },
 		Refused: func(key string, _ error) { fmt.Println("refuse", key) },
 		Log:     slog.New(slog.DiscardHandler),
-	})
+	}
 	for _, text := range []string{`{"acme.example": ["192.0.2.1"]}`, `{"acme.example": ["192.0.2.1:"]}`} {
 		cfg, err := config.Parse(map[string]string{"stubDomains": text})
 		current.Apply(config.Update{Config: cfg, Err: err})

@@ -14,24 +14,19 @@ import (
 	"github.com/kube-dns/kube-dns/internal/atomicfile"
 )
 
-// keySource is a key of the file only. Names of keys never begin with a dot.
-const keySource = ".source"
-
 // A LastGood keeps the newest valid configuration in a file, for a start without a
 // valid one. The file is a JSON object with the keys of the ConfigMap.
 type LastGood struct {
-	path   string
-	source string
-	next   chan Config // holds the newest configuration that is not written yet
-	log    *slog.Logger
+	path string
+	next chan Config // holds the newest configuration that is not written yet
+	log  *slog.Logger
 	// TLS accepts servers over TLS, as ParseTLS does.
 	TLS bool
 }
 
-// NewLastGood returns a LastGood that uses the file at path. source names where
-// configurations come from: a file that another source left is not used.
-func NewLastGood(path, source string, log *slog.Logger) *LastGood {
-	return &LastGood{path: path, source: source, next: make(chan Config, 1), log: log}
+// NewLastGood returns a LastGood that uses the file at path.
+func NewLastGood(path string, log *slog.Logger) *LastGood {
+	return &LastGood{path: path, next: make(chan Config, 1), log: log}
 }
 
 // keep passes cfg to Run, and does not wait for the disk. It must not be called
@@ -61,9 +56,6 @@ func (l *LastGood) Run(ctx context.Context) error {
 			}
 		}
 		files := Format(cfg)
-		if l.source != "" {
-			files[keySource] = l.source
-		}
 		if written != nil && maps.Equal(files, written) {
 			continue
 		}
@@ -78,13 +70,12 @@ func (l *LastGood) Run(ctx context.Context) error {
 // load returns the configuration in the file; ok is false if there is none.
 func (l *LastGood) load() (cfg Config, version string, ok bool, err error) {
 	files, err := l.read()
-	if errors.Is(err, fs.ErrNotExist) || err == nil && files[keySource] != l.source {
+	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, "", false, nil
 	}
 	if err != nil {
 		return Config{}, "", false, err
 	}
-	delete(files, keySource)
 	cfg, err = parse(files, l.TLS)
 	if err != nil {
 		return Config{}, "", false, fmt.Errorf("file %s: %w", l.path, err)

@@ -21,10 +21,6 @@ type Options struct {
 	Args []string
 	// Config delivers the configuration. Required.
 	Config config.Source
-	// ConfigName identifies a Config, such as the path of its
-	// directory: a configuration that was good is used again only with the same
-	// name. Empty: it is not kept.
-	ConfigName string
 	// Restart allows the nanny to change the servers of a running dnsmasq, by a
 	// reload or a restart. If not, changes are only noted.
 	Restart bool

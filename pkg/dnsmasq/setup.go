@@ -51,9 +51,9 @@ func newSupervisor(
 	if s.state = state; state != nil {
 		s.in.lastGood = lastGood
 	}
-	s.in.current = config.NewCurrent(config.CurrentOptions{
+	s.in.current = &config.Current{
 		Zone: cmdline.ClusterDomain(s.in.resolver.Zones), LastGood: lastGood, Use: s.use, Refused: s.refuse, Log: s.log,
-	})
+	}
 	s.chooseWay(ctx)
 	for _, difference := range differences {
 		s.log.Info("changed the arguments of dnsmasq", "change", difference)
@@ -72,10 +72,10 @@ func openLastGood(opts Options, port uint16) (state *stateDir, lastGood *config.
 	} else {
 		dir = state.path
 	}
-	if opts.ConfigName == "" || dir == "" {
+	if dir == "" {
 		return state, nil
 	}
-	return state, config.NewLastGood(filepath.Join(dir, lastGoodName), opts.ConfigName, opts.Log)
+	return state, config.NewLastGood(filepath.Join(dir, lastGoodName), opts.Log)
 }
 
 // givenServers returns the servers of cmd for domains that can be tested for loops.

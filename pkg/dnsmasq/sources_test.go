@@ -169,7 +169,7 @@ func TestNamedStubServerAsArgument(t *testing.T) {
 func TestLastGoodConfiguration(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)
-	named := func(o *Options) { o.ConfigName, o.StateDir = "/config", dir }
+	named := func(o *Options) { o.StateDir = dir }
 	r := startNanny(t, "", named)
 	r.configure(keyStubs, `{"acme.test":["192.0.2.1"]}`)
 	r.waitLog(1, answersLine)
@@ -209,12 +209,12 @@ func TestLastGoodConfiguration(t *testing.T) {
 func TestLastGoodReadOnly(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)
-	const kept = `{".source": "/config", "stubDomains": "{\"acme.test\":[\"192.0.2.1\"]}"}`
+	const kept = `{"stubDomains": "{\"acme.test\":[\"192.0.2.1\"]}"}`
 	writeFiles(t, dir, map[string]string{lastGoodName: kept})
 	if err := os.Symlink("elsewhere", filepath.Join(dir, lockName)); err != nil { // root can write anywhere
 		t.Fatal(err)
 	}
-	r := startNanny(t, "", func(o *Options) { o.ConfigName, o.StateDir = "/config", dir })
+	r := startNanny(t, "", func(o *Options) { o.StateDir = dir })
 	r.update(config.Update{Version: "2", Err: &config.KeyError{Key: keyStubs, Reason: "bad"}})
 	r.waitLog(1, answersLine)
 	if got, want := r.serversFile(), "/acme.test/192.0.2.1"; got != want {
