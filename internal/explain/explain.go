@@ -15,15 +15,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// A Zone is what is explained. A *kubedns.Zone is one.
-type Zone interface {
-	Explain(ctx context.Context, name string, qtype uint16) kubedns.Explanation
-	ReverseRecords(addr netip.Addr) ([]backend.Record, error)
-}
-
 // An Explainer explains names of a cluster.
 type Explainer struct {
-	Zone Zone
+	Zone *kubedns.Zone
 	// Domain is the zone's apex with trailing dot.
 	Domain string
 	// Route returns which servers are asked for a name outside the zone.

@@ -155,10 +155,8 @@ func (c Counted) sums(families []*dto.MetricFamily) map[string]float64 {
 	return by
 }
 
-// maxLines is how many lines a chart has: those that grew most.
-const maxLines = 64
-
-// Charts are the lines of the last minutes. Counters that did not grow are left out.
+// Charts are the lines of the last minutes, those that grew most first. Counters that did not
+// grow are left out.
 func (h *History) Charts() []Chart {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -171,7 +169,7 @@ func (h *History) Charts() []Chart {
 			}
 		}
 		slices.SortStableFunc(lines, func(a, b Line) int { return cmp.Compare(total(b.Rates), total(a.Rates)) })
-		charts[i] = Chart{Title: s.Title, Metric: s.Metric, Lines: lines[:min(maxLines, len(lines))]}
+		charts[i] = Chart{Title: s.Title, Metric: s.Metric, Lines: lines}
 	}
 	return charts
 }

@@ -19,14 +19,14 @@ func ParseFederations(s string) (map[string]string, error) {
 		part = strings.TrimSpace(part)
 		name, domain, found := strings.Cut(part, "=")
 		if !found {
-			return nil, &invalidError{quote(part), "want name=domain, for example myfed=fed.example.com"}
+			return nil, &KeyError{Value: quote(part), Reason: "want name=domain, for example myfed=fed.example.com"}
 		}
 		name, domain = strings.TrimSpace(name), strings.TrimSpace(domain)
 		if reason := label.Reason(name); reason != "" {
-			return nil, &invalidError{quote(part), "the name " + quote(name) + " is no label: " + reason}
+			return nil, &KeyError{Value: quote(part), Reason: "the name " + quote(name) + " is no label: " + reason}
 		}
 		if reason := checkName(domain); reason != "" {
-			return nil, &invalidError{quote(part), "the domain " + quote(domain) + " is no domain name: " + reason}
+			return nil, &KeyError{Value: quote(part), Reason: "the domain " + quote(domain) + " is no domain name: " + reason}
 		}
 		federations[name] = domain
 	}

@@ -127,10 +127,10 @@ func FuzzFederations(f *testing.F) {
 }
 
 func FuzzResolvConf(f *testing.F) {
-	f.Add([]byte(resolvConf))
-	f.Add([]byte("nameserver fe80::1%eth0\nnameserver ::\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		list := config.ParseResolvConf(b)
+	f.Add(resolvConf)
+	f.Add("nameserver fe80::1%eth0\nnameserver ::\n")
+	f.Fuzz(func(t *testing.T, before string) {
+		list := readResolvConf(t, before)
 		var text strings.Builder
 		for _, ns := range list {
 			if ns.Port() != 53 {
@@ -138,7 +138,7 @@ func FuzzResolvConf(f *testing.F) {
 			}
 			text.WriteString("nameserver " + ns.Addr().String() + "\n")
 		}
-		again := config.ParseResolvConf([]byte(text.String()))
+		again := readResolvConf(t, text.String())
 		if diff := cmp.Diff(list, again, equateNameservers); diff != "" {
 			t.Errorf("does not survive being written (-first +second):\n%s", diff)
 		}

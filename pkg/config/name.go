@@ -15,13 +15,28 @@ const maxName = 253
 // maxQuoted is how many bytes of a text an error message quotes.
 const maxQuoted = 100
 
-// An invalidError is a part of a text that a parser refuses.
-type invalidError struct {
-	part   string // with the quoted text
-	reason string // and what is accepted
+// A KeyError is a key of a configuration that is invalid.
+type KeyError struct {
+	// Key is the name of the key in the ConfigMap, or of its file. It is empty if the text
+	// is of another place, such as a flag.
+	Key string
+	// Value is the wrong part of the text, such as: server "192.0.2.1:" of domain
+	// "acme.example". It is empty if the whole text is wrong.
+	Value string
+	// Reason is what is wrong and what is accepted.
+	Reason string
 }
 
-func (e *invalidError) Error() string { return e.part + ": " + e.reason }
+func (e *KeyError) Error() string {
+	text := e.Reason
+	if e.Value != "" {
+		text = e.Value + ": " + text
+	}
+	if e.Key != "" {
+		text = "key " + e.Key + ": " + text
+	}
+	return text
+}
 
 // quote quotes s for an error message.
 func quote(s string) string {
@@ -55,11 +70,11 @@ func checkName(s string) string {
 func CheckDomain(s string) error {
 	for part := range strings.SplitSeq(s, ".") {
 		if reason := label.Reason(part); reason != "" {
-			return &invalidError{"the label " + quote(part), reason}
+			return &KeyError{Value: "the label " + quote(part), Reason: reason}
 		}
 	}
 	if reason := checkName(s); reason != "" {
-		return &invalidError{"the name " + quote(s), reason}
+		return &KeyError{Value: "the name " + quote(s), Reason: reason}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const (
 func ParseNameserver(s string) (Nameserver, error) {
 	ns, reason := parseNameserver(s)
 	if reason != "" {
-		return Nameserver{}, &invalidError{quote(s), reason}
+		return Nameserver{}, &KeyError{Value: quote(s), Reason: reason}
 	}
 	return ns, nil
 }

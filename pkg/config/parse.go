@@ -31,24 +31,6 @@ const (
 	upstreamsForm = `want a JSON array of addresses, for example ["192.0.2.1", "192.0.2.2:5353"]`
 )
 
-// A KeyError is a key of a configuration that is invalid.
-type KeyError struct {
-	// Key is the name of the key in the ConfigMap, or of its file.
-	Key string
-	// Value is the wrong part of the text, such as: server "192.0.2.1:" of domain
-	// "acme.example". It is empty if the whole text is wrong.
-	Value string
-	// Reason is what is wrong and what is accepted.
-	Reason string
-}
-
-func (e *KeyError) Error() string {
-	if e.Value == "" {
-		return fmt.Sprintf("key %s: %s", e.Key, e.Reason)
-	}
-	return fmt.Sprintf("key %s: %s: %s", e.Key, e.Value, e.Reason)
-}
-
 // Parse parses a configuration, given as the text of each key. A key that is absent,
 // blank or JSON null means the default. Unknown keys are ignored. The error is a
 // *KeyError for the first invalid key, in the order federations, stubDomains,
@@ -131,13 +113,13 @@ func parseStubDomains(text string, tls bool) ([]StubDomain, error) {
 	var stubs []StubDomain
 	for _, domain := range slices.Sorted(maps.Keys(servers)) {
 		if reason := checkName(domain); reason != "" {
-			return nil, &invalidError{"domain " + quote(domain), reason}
+			return nil, &KeyError{Value: "domain " + quote(domain), Reason: reason}
 		}
 		stub := StubDomain{Domain: domain}
 		for _, s := range servers[domain] {
 			server, reason := parseStubServer(s, tls)
 			if reason != "" {
-				return nil, &invalidError{"server " + quote(s) + " of domain " + quote(domain), reason}
+				return nil, &KeyError{Value: "server " + quote(s) + " of domain " + quote(domain), Reason: reason}
 			}
 			stub.Servers = append(stub.Servers, server)
 		}
@@ -182,7 +164,7 @@ func parseUpstreams(text string, tls bool) ([]Nameserver, error) {
 	for _, s := range servers {
 		ns, reason := parseServer(s, tls)
 		if reason != "" {
-			return nil, &invalidError{"server " + quote(s), reason}
+			return nil, &KeyError{Value: "server " + quote(s), Reason: reason}
 		}
 		list = append(list, ns)
 	}
@@ -247,8 +229,10 @@ func lineAt(text string, offset int64) int {
 
 // keyError returns err as the error of a key.
 func keyError(key string, err error) error {
-	if invalid, ok := errors.AsType[*invalidError](err); ok {
-		return &KeyError{Key: key, Value: invalid.part, Reason: invalid.reason}
+	invalid, ok := errors.AsType[*KeyError](err)
+	if !ok {
+		invalid = &KeyError{Reason: err.Error()}
 	}
-	return &KeyError{Key: key, Reason: err.Error()}
+	invalid.Key = key
+	return invalid
 }

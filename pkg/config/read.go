@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -76,24 +75,17 @@ func readOnce(dir string) (map[string]string, error) {
 }
 
 func readFile(path string, info os.FileInfo) (string, error) {
-	if !info.Mode().IsRegular() { // reading a pipe could block
-		return "", fmt.Errorf("file %s is no regular file (%s)", path, info.Mode())
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
-	case err != nil:
-		return "", err
-	case len(b) > maxFile:
+	case !info.Mode().IsRegular(): // reading a pipe could block
+		return "", fmt.Errorf("file %s is no regular file (%s)", path, info.Mode())
+	case info.Size() > maxFile:
 		return "", fmt.Errorf("file %s is larger than %d MiB", path, maxFile>>20)
-	case !utf8.Valid(b):
-		return "", fmt.Errorf("file %s is not UTF-8 text", path)
 	}
-	return string(b), nil
+	b, err := os.ReadFile(path)
+	if err == nil && !utf8.Valid(b) {
+		err = fmt.Errorf("file %s is not UTF-8 text", path)
+	}
+	return string(b), err
 }
 
 // Version returns a hash of the names and contents of files, or "" if there are none.

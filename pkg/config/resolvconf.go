@@ -9,37 +9,41 @@ import (
 	"strings"
 )
 
-// parseResolvConf returns the nameservers of a resolv.conf(5) in order, by the rules of
-// dnsmasq: each line with the word "nameserver" or "server" and an IP address counts, and
-// the rest of the line is ignored. Addresses keep their scope. The unspecified address is
-// ignored.
-func parseResolvConf(b []byte) []Nameserver {
-	var list []Nameserver
-	for line := range strings.Lines(string(b)) {
-		words := strings.Fields(line)
-		if len(words) < 2 || words[0] != "nameserver" && words[0] != "server" {
-			continue
-		}
-		addr, err := netip.ParseAddr(words[1])
-		if err != nil || addr.Unmap().IsUnspecified() {
-			continue
-		}
-		list = append(list, newNameserver(addr, DefaultPort))
-	}
-	return list
-}
-
-// ReadResolvConf returns the nameservers of the resolv.conf(5) at path, by the rules of
-// dnsmasq. A missing file has none.
+// ReadResolvConf returns the nameservers of the resolv.conf(5) at path in order, by the
+// rules of dnsmasq: each line with the word "nameserver" or "server" and an IP address counts,
+// and the rest of the line is ignored. Addresses keep their scope. The unspecified address is
+// ignored. A missing file has none.
 func ReadResolvConf(path string) ([]Nameserver, error) {
-	b, err := os.ReadFile(path)
+	lines, err := resolvConfLines(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	var list []Nameserver
+	for _, words := range lines {
+		if words[0] != "nameserver" && words[0] != "server" {
+			continue
+		}
+		addr, err := netip.ParseAddr(words[1])
+		if err == nil && !addr.Unmap().IsUnspecified() {
+			list = append(list, newNameserver(addr, DefaultPort))
+		}
+	}
+	return list, err
+}
+
+// resolvConfLines returns the words of each line of a resolv.conf(5) that has two or more.
+func resolvConfLines(path string) ([][]string, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err // names the path
 	}
-	return parseResolvConf(b), nil
+	var lines [][]string
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 1 {
+			lines = append(lines, words)
+		}
+	}
+	return lines, nil
 }
 
 // ReadSearchDomains returns the search domains of the resolv.conf(5) at path in order, in
@@ -47,18 +51,16 @@ func ReadResolvConf(path string) ([]Nameserver, error) {
 // "domain". The root, which some programs write for an empty list, is left out. A missing
 // file and a domain that is no name are errors.
 func ReadSearchDomains(path string) ([]string, error) {
-	b, err := os.ReadFile(path)
+	lines, err := resolvConfLines(path)
 	if err != nil {
-		return nil, err // names the path
+		return nil, err
 	}
 	var last []string
-	for line := range strings.Lines(string(b)) {
-		words := strings.Fields(line)
-		switch {
-		case len(words) < 2:
-		case words[0] == "search":
+	for _, words := range lines {
+		switch words[0] {
+		case "search":
 			last = words[1:]
-		case words[0] == "domain":
+		case "domain":
 			last = words[1:2]
 		}
 	}
@@ -69,7 +71,7 @@ func ReadSearchDomains(path string) ([]string, error) {
 		}
 		domain := strings.ToLower(strings.TrimSuffix(word, "."))
 		if reason := checkName(domain); reason != "" {
-			return nil, fmt.Errorf("%s: %w", path, &invalidError{"search domain " + quote(word), reason})
+			return nil, fmt.Errorf("%s: %w", path, &KeyError{Value: "search domain " + quote(word), Reason: reason})
 		}
 		domains = append(domains, domain)
 	}

@@ -37,7 +37,21 @@ nameserver 0.0.0.0
 NAMESERVER 192.0.2.205
 ` + "nameserver 192.0.2.6\r\nnameserver 192.0.2.7" // no newline at the end
 
-func TestParseResolvConf(t *testing.T) {
+// readResolvConf reads the nameservers of a file with this text.
+func readResolvConf(t *testing.T, text string) []config.Nameserver {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := config.ReadResolvConf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestReadResolvConf(t *testing.T) {
 	want := []config.Nameserver{
 		nameserver("192.0.2.1:53"),
 		nameserver("192.0.2.2:53"),
@@ -52,29 +66,18 @@ func TestParseResolvConf(t *testing.T) {
 		nameserver("192.0.2.6:53"),
 		nameserver("192.0.2.7:53"),
 	}
-	if diff := cmp.Diff(want, config.ParseResolvConf([]byte(resolvConf)), equateNameservers); diff != "" {
-		t.Errorf("ParseResolvConf (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, readResolvConf(t, resolvConf), equateNameservers); diff != "" {
+		t.Errorf("ReadResolvConf (-want +got):\n%s", diff)
 	}
-	if got := config.ParseResolvConf(nil); len(got) != 0 {
+	if got := readResolvConf(t, ""); len(got) != 0 {
 		t.Errorf("empty file: got %v, want none", got)
 	}
 }
 
-func TestReadResolvConf(t *testing.T) {
+func TestReadNoResolvConf(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "resolv.conf")
-	if got, err := config.ReadResolvConf(path); got != nil || err != nil {
+	if got, err := config.ReadResolvConf(filepath.Join(dir, "resolv.conf")); got != nil || err != nil {
 		t.Errorf("missing file: got %v, error %v, want none", got, err)
-	}
-	if err := os.WriteFile(path, []byte("nameserver 192.0.2.1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got, err := config.ReadResolvConf(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]config.Nameserver{nameserver("192.0.2.1:53")}, got, equateNameservers); diff != "" {
-		t.Errorf("ReadResolvConf (-want +got):\n%s", diff)
 	}
 	if got, err := config.ReadResolvConf(dir); err == nil {
 		t.Errorf("a directory: got %v, want an error", got)

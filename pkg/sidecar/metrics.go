@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
@@ -55,23 +56,25 @@ func NewMetrics(reg prometheus.Registerer, namespace string) *Metrics {
 
 // probeMetrics are the series of one probe.
 type probeMetrics struct {
-	latency  prometheus.Histogram // milliseconds
-	errors   prometheus.Counter
-	duration prometheus.Observer // seconds
-	results  map[State]prometheus.Counter
-	replies  *prometheus.CounterVec
-	failures prometheus.Gauge
+	*Metrics
+	latency prometheus.Histogram // milliseconds
+	errors  prometheus.Counter
 }
 
 // forProbe registers the series of the probe with this label.
 //
 // Compat: the label stands inside the first two names; dashboards use these.
 func (m *Metrics) forProbe(label string) *probeMetrics {
-	result := func(name string) prometheus.Counter { return m.results.WithLabelValues(label, name) }
+	for _, state := range []State{OK, NotReady, Failed} {
+		m.results.WithLabelValues(label, state.metric())
+	}
 	for _, code := range []int{dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeServerFailure, dns.RcodeRefused} {
 		m.replies.WithLabelValues(label, rcode.Text(code)) // those that name servers send
 	}
+	m.duration.WithLabelValues(label)
+	m.failures.WithLabelValues(label)
 	return &probeMetrics{
+		Metrics: m,
 		latency: m.factory.NewHistogram(prometheus.HistogramOpts{
 			Namespace: m.namespace, Subsystem: "probe", Name: label + "_latency_ms",
 			Help:    "Time from a question of the probe " + label + " to its answer, in milliseconds; successful probes only.",
@@ -81,26 +84,25 @@ func (m *Metrics) forProbe(label string) *probeMetrics {
 			Namespace: m.namespace, Subsystem: "probe", Name: label + "_errors",
 			Help: "Probes " + label + " that did not succeed.",
 		}),
-		duration: m.duration.WithLabelValues(label),
-		results:  map[State]prometheus.Counter{OK: result("ok"), NotReady: result("not_ready"), Failed: result("failed")},
-		replies:  m.replies.MustCurryWith(prometheus.Labels{"probe": label}),
-		failures: m.failures.WithLabelValues(label),
 	}
 }
 
+// metric is how metrics write the state.
+func (s State) metric() string { return strings.ReplaceAll(string(s), " ", "_") }
+
 // observe counts one more probe, which led to s.
 func (m *probeMetrics) observe(s *ProbeState) {
-	m.results[s.State].Inc()
-	m.failures.Set(float64(s.FailuresInARow))
+	m.results.WithLabelValues(s.Label, s.State.metric()).Inc()
+	m.failures.WithLabelValues(s.Label).Set(float64(s.FailuresInARow))
 	if s.LastRcode != "" {
-		m.replies.WithLabelValues(s.LastRcode).Inc()
+		m.replies.WithLabelValues(s.Label, s.LastRcode).Inc()
 	}
 	if s.State != OK {
 		m.errors.Inc()
 		return
 	}
 	m.latency.Observe(s.LatencySeconds * 1000)
-	m.duration.Observe(s.LatencySeconds)
+	m.duration.WithLabelValues(s.Label).Observe(s.LatencySeconds)
 }
 
 // dnsmasqMetrics are the series of dnsmasq's counters.
