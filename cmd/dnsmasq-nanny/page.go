@@ -31,9 +31,13 @@ func page(
 ) func(*http.Request) statuspage.Page {
 	return func(r *http.Request) statuspage.Page {
 		state := nanny.State()
+		_, notReady := ready(r.Context())
+		_, notAlive := nanny.Alive(r.Context())
 		p := statuspage.Page{
 			Command: "dnsmasq-nanny", Version: cli.Version(), Started: started,
-			Parts:  []statuspage.Part{answers(r.Context(), ready), configuration(state), servers(state), replies(state)},
+			Parts: []statuspage.Part{
+				statuspage.Check("dnsmasq", "answers", notReady), configuration(state), servers(state), replies(state),
+			},
 			Tables: []statuspage.Table{serverTable(state)},
 			Charts: history.Charts(),
 			Links: []statuspage.Link{
@@ -42,19 +46,11 @@ func page(
 				{Path: "/metrics", Text: "for Prometheus"},
 			},
 		}
-		if _, err := nanny.Alive(r.Context()); err != nil {
-			p.Parts = append(p.Parts, statuspage.Part{Name: "nanny", Level: statuspage.Failed, Text: err.Error()})
+		if notAlive != nil {
+			p.Parts = append(p.Parts, statuspage.Check("nanny", "", notAlive))
 		}
 		return p
 	}
-}
-
-func answers(ctx context.Context, ready func(context.Context) (string, error)) statuspage.Part {
-	part := statuspage.Part{Name: "dnsmasq", Level: statuspage.OK, Text: "answers"}
-	if _, err := ready(ctx); err != nil {
-		part.Level, part.Text = statuspage.Failed, err.Error()
-	}
-	return part
 }
 
 func configuration(state dnsmasq.State) statuspage.Part {

@@ -63,17 +63,13 @@ func (s *status) page(r *http.Request) statuspage.Page {
 
 // answers is the part that clients notice.
 func (s *status) answers(ctx context.Context) statuspage.Part {
-	part := statuspage.Part{Name: "answers", Level: statuspage.OK}
-	if _, err := s.alive(ctx); err != nil {
-		part.Level, part.Text = statuspage.Failed, err.Error()
-		return part
+	_, err := s.alive(ctx)
+	if err == nil {
+		if _, err = s.ready(ctx); err != nil {
+			err = fmt.Errorf("not ready: %w", err)
+		}
 	}
-	if _, err := s.ready(ctx); err != nil {
-		part.Level, part.Text = statuspage.Failed, "not ready: "+err.Error()
-		return part
-	}
-	part.Text = size(s.zone)
-	return part
+	return statuspage.Check("answers", size(s.zone), err)
 }
 
 // size describes what a zone answers from.

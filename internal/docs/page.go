@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,20 +27,38 @@ func check(t *testing.T, page, section, want string) {
 }
 
 // compare compares a section of a page, such as "flags.md", with the wanted text. With the
-// flag -update of the test binary it writes the section.
+// flag -update of the test binary it writes the section: the tests of several commands may
+// do that at the same time.
 func compare(page, name, want string) error {
-	got, err := section(page, name)
+	mode := os.O_RDONLY
+	if updating() {
+		mode = os.O_RDWR
+	}
+	f, err := os.OpenFile(filepath.Join(folder, page), mode, 0)
 	if err != nil {
 		return err
 	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	before, got, after, err := cut(string(text), name)
 	diff := cmp.Diff(got, want)
 	switch {
+	case err != nil:
+		return fmt.Errorf("docs/%s: %w", page, err)
 	case diff == "":
 		return nil
-	case updating():
-		return rewrite(filepath.Join(folder, page), name, want)
+	case !updating():
+		return fmt.Errorf("docs/%s is stale: run \"go test ./cmd/... -update\" (-page +command):\n%s", page, diff)
 	}
-	return fmt.Errorf("docs/%s is stale: run \"go test ./cmd/... -update\" (-page +command):\n%s", page, diff)
+	next := before + want + after
+	_, err = f.WriteAt([]byte(next), 0)
+	return errors.Join(err, f.Truncate(int64(len(next))))
 }
 
 // section returns the text of a section of a page.
@@ -59,30 +78,6 @@ func section(page, name string) (string, error) {
 func updating() bool {
 	f := flag.Lookup("update")
 	return f != nil && f.Value.String() == "true"
-}
-
-// rewrite replaces a section of the page at path. The tests of several commands may run
-// at the same time.
-func rewrite(path, section, want string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, _, after, err := cut(string(text), section)
-	if err != nil {
-		return err
-	}
-	next := before + want + after
-	_, err = f.WriteAt([]byte(next), 0)
-	return errors.Join(err, f.Truncate(int64(len(next))))
 }
 
 // cut returns the text between the marks of a section, and what is around it, with the marks.

@@ -44,6 +44,14 @@ type Part struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
+// Check returns a part that works, or that failed if err is not nil.
+func Check(name, text string, err error) Part {
+	if err != nil {
+		return Part{Name: name, Level: Failed, Text: err.Error()}
+	}
+	return Part{Name: name, Level: OK, Text: text}
+}
+
 // A Table lists things of one kind.
 type Table struct {
 	Caption string     `json:"caption"`
