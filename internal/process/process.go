@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -33,7 +32,7 @@ type Options struct {
 	Args []string
 	// Env is added to the environment, as "NAME=value".
 	Env []string
-	// OnLine is called with each line of output, from two goroutines. Nil: lines
+	// OnLine is called with each line of output, from one goroutine. Nil: lines
 	// are only kept for the Exit.
 	OnLine func(line string)
 }
@@ -43,13 +42,11 @@ type Options struct {
 type Process struct {
 	opts    Options
 	cmd     *exec.Cmd
-	pipes   []*os.File
+	output  *os.File // what it writes to standard output and standard error
 	started time.Time
 	gone    chan struct{} // closed by Wait
 	bound   sync.WaitGroup
-
-	mu   sync.Mutex
-	tail []string
+	tail    []string // the last lines; readLines writes it
 }
 
 // An Exit is how a process ended.
@@ -82,19 +79,15 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Cancel = func() error { return p.signalGroup(syscall.SIGTERM) }
 	p.cmd.WaitDelay = stopGrace
-	for _, stream := range []*io.Writer{&p.cmd.Stdout, &p.cmd.Stderr} {
-		r, w, err := os.Pipe()
-		if err != nil {
-			p.closePipes()
-			return nil, err
-		}
-		defer w.Close() // the child has its own
-		*stream = w
-		p.pipes = append(p.pipes, r)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
 	}
+	defer w.Close() // the child has its own
+	p.output, p.cmd.Stdout, p.cmd.Stderr = r, w, w
 	p.started = time.Now()
 	if err := p.startBound(); err != nil {
-		p.closePipes()
+		r.Close()
 		return nil, err
 	}
 	return p, nil
@@ -133,17 +126,14 @@ func (p *Process) Signal(sig syscall.Signal) error {
 // Wait returns when the process has ended, for whatever reason, and nothing is
 // left of its group: forked children would keep its ports.
 func (p *Process) Wait() Exit {
-	var readers sync.WaitGroup
-	for _, pipe := range p.pipes {
-		readers.Go(func() { p.readLines(pipe) })
-	}
+	var reader sync.WaitGroup
+	reader.Go(p.readLines)
 	_ = p.cmd.Wait() // how it ended is in ProcessState
 	left := !p.endGroup()
-	for _, pipe := range p.pipes { // a daemon that left the group may hold them
-		_ = pipe.SetReadDeadline(time.Now().Add(time.Second))
-	}
-	readers.Wait()
-	p.closePipes()
+	// A daemon that left the group may hold the pipe.
+	_ = p.output.SetReadDeadline(time.Now().Add(time.Second))
+	reader.Wait()
+	p.output.Close()
 	close(p.gone)
 	p.bound.Wait()
 
@@ -190,35 +180,22 @@ func reapGroup(pgid int) {
 	}
 }
 
-// readLines passes on each line of a stream until its end.
-func (p *Process) readLines(stream io.Reader) {
-	r := bufio.NewReaderSize(stream, MaxLine)
+// readLines keeps and passes on each line of the output until its end.
+func (p *Process) readLines() {
+	r := bufio.NewReaderSize(p.output, MaxLine)
 	for {
-		line, cut, err := r.ReadLine()
+		text, cut, err := r.ReadLine()
 		if err != nil {
 			return
 		}
-		p.onLine(strings.TrimRight(string(line), "\r"))
+		line := strings.TrimRight(string(text), "\r")
+		p.tail = append(p.tail, line)
+		p.tail = p.tail[max(0, len(p.tail)-tailLines):]
+		if p.opts.OnLine != nil {
+			p.opts.OnLine(line)
+		}
 		for cut && err == nil {
 			_, cut, err = r.ReadLine()
 		}
-	}
-}
-
-func (p *Process) onLine(line string) {
-	p.mu.Lock()
-	p.tail = append(p.tail, line)
-	if len(p.tail) > tailLines {
-		p.tail = p.tail[1:]
-	}
-	p.mu.Unlock()
-	if p.opts.OnLine != nil {
-		p.opts.OnLine(line)
-	}
-}
-
-func (p *Process) closePipes() {
-	for _, pipe := range p.pipes {
-		pipe.Close()
 	}
 }
