@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -140,27 +139,16 @@ func (p *process) Run(ctx context.Context) error {
 		start(func(ctx context.Context) error { return httpd.Serve(ctx, ln, handler, p.log) })
 	}
 	status := p.handler()
+	metrics := httpd.At(p.metrics.path, httpd.MetricsHandler(p.registry))
 	if p.metrics.port != 0 {
-		status.Handle("/", httpd.At(p.metrics.path, httpd.MetricsHandler(p.registry)))
+		status.Handle("/", metrics)
 	}
 	serve(p.listeners.status, status)
 	if p.listeners.metrics != nil {
-		serve(p.listeners.metrics, p.metricsPage())
+		serve(p.listeners.metrics, metrics)
 	}
 	if p.listeners.profiling != nil {
 		serve(p.listeners.profiling, httpd.PprofHandler())
 	}
 	return g.Wait()
-}
-
-// metricsPage serves the metrics port.
-func (p *process) metricsPage() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", httpd.At(p.metrics.path, httpd.MetricsHandler(p.registry)))
-	if p.metrics.path != "/" {
-		text := fmt.Sprintf("kube-dns %s\n\n%s  metrics; the state is at port %d",
-			cli.Version(), p.metrics.path, p.options.healthzPort)
-		mux.Handle("/{$}", httpd.Check(func(context.Context) (string, error) { return text, nil }))
-	}
-	return mux
 }

@@ -66,8 +66,6 @@ func wanted(reason, flagType string) string {
 		return "want true or false"
 	case flagType == "duration":
 		return "want a duration with its unit, such as 10s or 1m"
-	case flagType == "float64":
-		return "want a number, such as 0.5"
 	}
 	return "want a whole number, such as 2"
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -46,20 +45,18 @@ func Serve(ctx context.Context, ln net.Listener, handler http.Handler, log *slog
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1) // receives the result of the goroutine
-	var serving sync.WaitGroup
-	serving.Go(func() { failed <- server.Serve(ln) })
-	defer serving.Wait()
-
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
-	case <-ctx.Done():
+	stopped := make(chan struct{}) // closed when ctx is done and no request runs
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close() // its error is about the listener, which is closed already
 		}
-		return nil
+	})
+	if err := server.Serve(ln); cancel() {
+		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
 	}
+	<-stopped
+	return nil
 }
