@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -21,7 +19,6 @@ const resolvConf = "/etc/resolv.conf"
 // settings puts the operator's configuration into use: its federations in the zone,
 // its servers in the forwarder.
 type settings struct {
-	source    config.Source
 	zone      *kubedns.Zone
 	forwarder *upstream.Forwarder
 	domain    string
@@ -38,11 +35,10 @@ type settings struct {
 
 // shownConfig is the part of the status page about the configuration.
 type shownConfig struct {
-	Version, Origin, Refused string
-	Since, RefusedSince      time.Time
-	Upstreams                []string
-	StubDomains              int
-	Federations              int
+	config.InUse
+	Since, RefusedSince time.Time
+	Refused             string // empty: the newest one is in use
+	Upstreams           []string
 }
 
 // newSettings puts the default configuration into use. It fails if resolv.conf exists
@@ -76,16 +72,6 @@ func newSettings(s *settings, reg prometheus.Registerer) (*settings, error) {
 	}
 	s.current.UseDefault()
 	return s, nil
-}
-
-// Run follows the source until ctx is done.
-func (s *settings) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	if s.lastGood != nil {
-		g.Go(func() error { return s.lastGood.Run(ctx) })
-	}
-	g.Go(func() error { return s.source.Run(ctx, s.current.Apply) })
-	return g.Wait()
 }
 
 // refuse shows that a configuration is not used.
@@ -124,10 +110,7 @@ func (s *settings) use(in config.InUse) {
 			note(server.Nameserver)
 		}
 	}
-	shown := &shownConfig{
-		Version: in.Version, Origin: in.Origin, StubDomains: len(stubs), Federations: len(cfg.Federations),
-		Since: time.Now(),
-	}
+	shown := &shownConfig{InUse: in, Since: time.Now()}
 	addrs := make([]netip.AddrPort, len(upstreams))
 	for i, u := range upstreams {
 		addrs[i] = u.AddrPort

@@ -104,7 +104,7 @@ func (s *status) configuration() statuspage.Part {
 	part := statuspage.Part{Name: "configuration", Level: statuspage.OK, Since: c.Since}
 	name := strings.TrimSpace(strings.ReplaceAll(c.Origin, "_", " ") + " " + c.Version)
 	part.Text = fmt.Sprintf("%s: nameservers %s, %s, %s", name, cmp.Or(strings.Join(c.Upstreams, ", "), "none"),
-		count(c.StubDomains, "stub domain"), count(c.Federations, "federation"))
+		count(len(c.Config.StubDomains), "stub domain"), count(len(c.Config.Federations), "federation"))
 	if c.Refused != "" {
 		part.Level, part.Since = statuspage.Warning, c.RefusedSince
 		part.Text = "refused: " + c.Refused + ". In use: " + part.Text

@@ -104,7 +104,7 @@ func (p *process) addInputs(forwarder *upstream.Forwarder) (err error) {
 		return err
 	}
 	p.settings, err = newSettings(&settings{
-		source: p.inputs.config, zone: p.zone, forwarder: forwarder, domain: o.domain,
+		zone: p.zone, forwarder: forwarder, domain: o.domain,
 		lastGood: lastGoodFile(o, p.log), log: p.log,
 	}, p.registry)
 	if err != nil || o.snapshot == "" {
@@ -122,7 +122,10 @@ func (p *process) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	start := func(run func(context.Context) error) { g.Go(func() error { return cli.Fatal(run(ctx)) }) }
 	start(func(ctx context.Context) error { return p.inputs.objects.Run(ctx, p.zone) })
-	start(p.settings.Run)
+	start(func(ctx context.Context) error { return p.inputs.config.Run(ctx, p.settings.current.Apply) })
+	if p.settings.lastGood != nil {
+		start(p.settings.lastGood.Run)
+	}
 	if p.keeper != nil {
 		start(p.keeper.Run)
 	}

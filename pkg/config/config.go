@@ -97,6 +97,20 @@ type Update struct {
 	Err error
 }
 
+// Origins of a configuration in use.
+const (
+	FromSource   = "configured" // read from the Source
+	FromLastGood = "last_good"  // kept by an earlier run
+	FromDefault  = "default"
+)
+
+// An InUse is a configuration that was put into use.
+type InUse struct {
+	Config  Config
+	Version string // as in Update
+	Origin  string // FromSource, FromLastGood or FromDefault
+}
+
 // A Source delivers configurations.
 type Source interface {
 	// Run calls apply from one goroutine: at the start, and each time the content has

@@ -6,20 +6,6 @@ import (
 	"log/slog"
 )
 
-// Origins of a configuration in use.
-const (
-	FromSource   = "configured" // read from the Source
-	FromLastGood = "last_good"  // kept by an earlier run
-	FromDefault  = "default"
-)
-
-// An InUse is a configuration that was put into use.
-type InUse struct {
-	Config  Config
-	Version string // as in Update
-	Origin  string // FromSource, FromLastGood or FromDefault
-}
-
 // A Current decides which configuration is in use: the newest valid one; before
 // there is one, the last good one of an earlier run, or the default. Only one
 // goroutine may use it.
@@ -101,12 +87,12 @@ func (c *Current) useLastGood() {
 	if c.LastGood == nil {
 		return
 	}
-	cfg, version, ok, err := c.LastGood.load()
+	in, err := c.LastGood.load()
 	switch {
-	case err != nil:
-		c.Log.Error("cannot use the last good configuration", "err", err)
-	case ok:
+	case err == nil:
 		c.Log.Warn("using the last good configuration of an earlier run", "file", c.LastGood.path)
-		c.use(InUse{Config: cfg, Version: version, Origin: FromLastGood})
+		c.use(in)
+	case !errors.Is(err, fs.ErrNotExist):
+		c.Log.Error("cannot use the last good configuration", "err", err)
 	}
 }

@@ -3,10 +3,8 @@ package config
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -67,20 +65,17 @@ func (l *LastGood) Run(ctx context.Context) error {
 	}
 }
 
-// load returns the configuration in the file; ok is false if there is none.
-func (l *LastGood) load() (cfg Config, version string, ok bool, err error) {
+// load returns the configuration in the file.
+func (l *LastGood) load() (InUse, error) {
 	files, err := l.read()
-	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, "", false, nil
-	}
 	if err != nil {
-		return Config{}, "", false, err
+		return InUse{}, err
 	}
-	cfg, err = parse(files, l.TLS)
+	cfg, err := parse(files, l.TLS)
 	if err != nil {
-		return Config{}, "", false, fmt.Errorf("file %s: %w", l.path, err)
+		return InUse{}, fmt.Errorf("file %s: %w", l.path, err)
 	}
-	return cfg, Version(files), true, nil
+	return InUse{Config: cfg, Version: Version(files), Origin: FromLastGood}, nil
 }
 
 func (l *LastGood) read() (map[string]string, error) {
