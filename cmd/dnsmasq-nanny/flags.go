@@ -64,19 +64,19 @@ func newFlags() (*flags, *flag.FlagSet) {
 		"reload or, where that cannot work, a restart. false: changes are only noted in the log")
 	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file "+
 		"for each key")
-	fs.Var(cli.Duration(&f.syncInterval), "syncInterval", "`time` between two readings of the configuration; "+
-		"0: it is read once")
-	fs.Var(cli.Parsed(&f.KubeDNS, "string", parseServer), "kubednsServer", "`address:port` of kube-dns, which resolves stub servers that are given by a "+
-		"name in the cluster")
-	fs.Var(cli.Duration(&f.LogInterval), "logInterval", "`time` between two requests to dnsmasq to log its statistics; 0: "+
-		"never")
+	fs.Var(cli.Duration(&f.syncInterval), "syncInterval",
+		"`time` between two readings of the configuration; 0: it is read once")
+	fs.Var(cli.Parsed(&f.KubeDNS, "string", parseServer), "kubednsServer",
+		"`address:port` of kube-dns, which resolves stub servers that are given by a name in the cluster")
+	fs.Var(cli.Duration(&f.LogInterval), "logInterval",
+		"`time` between two requests to dnsmasq to log its statistics; 0: never")
 	fs.StringVar(&f.StateDir, "stateDir", "", "`directory` for the last valid configuration, and for the file with "+
 		"dnsmasq's servers where /dev/shm cannot be used for it. dnsmasq's user must then be able to enter it (default a "+
 		"directory below the system's temporary directory)")
-	fs.Var(cli.Parsed(&f.httpAddr, "string", parseListener), "httpAddr", "`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 "+
-		"(default none)")
-	fs.Var(cli.Duration(&f.lameduck), "lameduck", "`time` from SIGTERM to the end of dnsmasq, in which it goes "+
-		"on answering")
+	fs.Var(cli.Parsed(&f.httpAddr, "string", parseListener), "httpAddr",
+		"`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 (default none)")
+	fs.Var(cli.Duration(&f.lameduck), "lameduck",
+		"`time` from SIGTERM to the end of dnsmasq, in which it goes on answering")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	cli.AddGoFlags(fs)
 	return f, fs
