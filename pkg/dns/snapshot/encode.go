@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -59,21 +58,15 @@ func Encode(w io.Writer, z *kubedns.Zone, domain string, written time.Time) erro
 
 // appendService appends a line with a Service, after a comma.
 func appendService(b []byte, s kubedns.Service) []byte {
-	b = append(appendHead(b, "v1", "Service", s.Name, s.Namespace), `},"spec":{`...)
+	b = fmt.Appendf(b, `,{"apiVersion":"v1","kind":"Service","metadata":{"name":%s,"namespace":%s},"spec":{`,
+		text(s.Name), text(s.Namespace))
 	switch {
 	case s.ExternalName != "":
-		b = append(b, `"type":"ExternalName","externalName":`...)
-		b = appendString(b, s.ExternalName)
+		b = fmt.Appendf(b, `"type":"ExternalName","externalName":%s`, text(s.ExternalName))
 	case s.Headless:
 		b = append(b, `"clusterIP":"None"`...)
 	default:
-		b = append(b, `"clusterIP":`...)
-		b = appendAddr(b, s.ClusterIPs[0])
-		b = append(b, `,"clusterIPs":[`...)
-		for i, addr := range s.ClusterIPs {
-			b = appendAddr(appendComma(b, i), addr)
-		}
-		b = append(b, ']')
+		b = fmt.Appendf(b, `"clusterIP":"%s","clusterIPs":%s`, s.ClusterIPs[0], text(s.ClusterIPs))
 	}
 	return append(appendPorts(b, s.Ports), "}}\n"...)
 }
@@ -83,41 +76,29 @@ func appendSlices(b []byte, e kubedns.Endpoints) []byte {
 	slices := 0
 	for _, sub := range e.Subsets {
 		for _, family := range []string{"IPv4", "IPv6"} {
-			name := e.Service + "-" + strconv.Itoa(slices)
-			line := appendHead(b, "discovery.k8s.io/v1", "EndpointSlice", name, e.Namespace)
-			line = append(line, `,"labels":{"kubernetes.io/service-name":`...)
-			line = append(appendString(line, e.Service), `}},"addressType":"`...)
-			line = append(append(line, family...), `","endpoints":[`...)
-			endpoints := 0
+			before := len(b)
+			b = fmt.Appendf(b, `,{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":%s,`+
+				`"namespace":%s,"labels":{"kubernetes.io/service-name":%s}},"addressType":"%s","endpoints":[`,
+				text(e.Service+"-"+strconv.Itoa(slices)), text(e.Namespace), text(e.Service), family)
+			empty := len(b)
 			for _, at := range sub.Endpoints {
 				if at.Addr.Is4() == (family == "IPv4") {
-					line = appendEndpoint(appendComma(line, endpoints), at)
-					endpoints++
+					b = append(at.Addr.AppendTo(append(b, `{"addresses":["`...)), `"]`...)
+					if at.Hostname != "" {
+						b = append(append(b, `,"hostname":`...), text(at.Hostname)...)
+					}
+					b = append(b, "},"...)
 				}
 			}
-			if endpoints > 0 {
-				b = append(appendPorts(append(line, ']'), sub.Ports), "}\n"...)
-				slices++
+			if len(b) == empty {
+				b = b[:before]
+				continue
 			}
+			b = append(appendPorts(append(b[:len(b)-1], ']'), sub.Ports), "}\n"...)
+			slices++
 		}
 	}
 	return b
-}
-
-// appendHead begins an object, up to its namespace.
-func appendHead(b []byte, version, kind, name, namespace string) []byte {
-	b = append(append(b, `,{"apiVersion":"`...), version...)
-	b = append(append(b, `","kind":"`...), kind...)
-	b = appendString(append(b, `","metadata":{"name":`...), name)
-	return appendString(append(b, `,"namespace":`...), namespace)
-}
-
-func appendEndpoint(b []byte, e kubedns.Endpoint) []byte {
-	b = append(appendAddr(append(b, `{"addresses":[`...), e.Addr), ']')
-	if e.Hostname != "" {
-		b = appendString(append(b, `,"hostname":`...), e.Hostname)
-	}
-	return append(b, '}')
 }
 
 // appendPorts appends a field that is not the first, where there are ports.
@@ -126,34 +107,14 @@ func appendPorts(b []byte, ports []kubedns.Port) []byte {
 		return b
 	}
 	b = append(b, `,"ports":[`...)
-	for i, p := range ports {
-		b = appendString(append(appendComma(b, i), `{"name":`...), p.Name)
-		b = appendString(append(b, `,"protocol":`...), strings.ToUpper(p.Protocol))
-		b = append(strconv.AppendUint(append(b, `,"port":`...), uint64(p.Number), 10), '}')
+	for _, p := range ports {
+		b = fmt.Appendf(b, `{"name":%s,"protocol":%s,"port":%d},`, text(p.Name), text(strings.ToUpper(p.Protocol)), p.Number)
 	}
-	return append(b, ']')
+	return append(b[:len(b)-1], ']')
 }
 
-// appendComma appends what separates the item at i from the one before it.
-func appendComma(b []byte, i int) []byte {
-	if i == 0 {
-		return b
-	}
-	return append(b, ',')
-}
-
-func appendAddr(b []byte, addr netip.Addr) []byte {
-	return append(addr.AppendTo(append(b, '"')), '"')
-}
-
-// appendString appends a JSON string. Nearly all are names, with nothing in
-// them to escape.
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(s) // a string has no error
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
+// text returns the JSON of texts and addresses, which has no error.
+func text(v any) []byte {
+	b, _ := json.Marshal(v)
+	return b
 }

@@ -208,47 +208,30 @@ func (k *Keeper) keep(now time.Time, last bool) {
 
 // confirm notes in the file's time that its content is still right.
 func (k *Keeper) confirm(now time.Time) error {
-	at := k.confirmed(now)
+	at := now
+	if k.Confirmed != nil {
+		if last := k.Confirmed(now); !last.IsZero() {
+			at = last
+		}
+	}
 	k.Metrics.confirmed.Set(float64(at.Unix()))
 	return os.Chtimes(k.Path, now, at)
 }
 
 func (k *Keeper) write(now time.Time, generation uint64) {
-	counted := &counter{}
-	err := k.replace(k.Path, 0o600, func(w io.Writer) error {
-		counted.to = w
-		return Encode(counted, k.Zone, k.Domain, now)
-	})
+	err := k.replace(k.Path, 0o600, func(w io.Writer) error { return Encode(w, k.Zone, k.Domain, now) })
 	if err == nil {
-		k.generation, k.size = generation, counted.bytes
-		err = k.confirm(now)
+		k.generation = generation
 		k.Metrics.written.Set(float64(now.Unix()))
+		var info fs.FileInfo
+		if info, err = os.Stat(k.Path); err == nil {
+			k.size = info.Size()
+			err = k.confirm(now)
+		}
 	}
-	pause := max(writeInterval, writeShare*time.Since(now), time.Duration(counted.bytes)*time.Second/writeRate)
+	pause := max(writeInterval, writeShare*time.Since(now), time.Duration(k.size)*time.Second/writeRate)
 	k.nextWrite, k.nextTouch = now.Add(pause), now.Add(touchInterval)
 	k.report(err)
-}
-
-func (k *Keeper) confirmed(now time.Time) time.Time {
-	if k.Confirmed == nil {
-		return now
-	}
-	if at := k.Confirmed(now); !at.IsZero() {
-		return at
-	}
-	return now
-}
-
-// A counter counts the bytes on their way to a writer.
-type counter struct {
-	to    io.Writer
-	bytes int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.to.Write(p)
-	c.bytes += int64(n)
-	return n, err
 }
 
 // report logs what is wrong with the file, once for each kind of trouble.
