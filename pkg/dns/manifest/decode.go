@@ -1,15 +1,20 @@
 package manifest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	kjson "sigs.k8s.io/json"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -19,6 +24,8 @@ import (
 const (
 	// maxListDepth bounds Lists within Lists: each level is parsed once more.
 	maxListDepth = 8
+	// maxWarnings bounds the warnings about one file.
+	maxWarnings = 10
 	// defaultNamespace is also that of kubectl.
 	defaultNamespace = "default"
 )
@@ -26,24 +33,16 @@ const (
 // Objects are what one file declares, as kube-dns needs it. An object that is
 // declared twice in the file is there once, as it was declared last.
 type Objects struct {
-	Services []*kubedns.Service
-	// Slices are the EndpointSlices. Those that name no Service, or have
-	// FQDNs for addresses, are among the ignored objects.
-	Slices []*kubedns.Endpoints
-	// Endpoints are the Endpoints objects. Their Key.Name begins with
-	// "endpoints/", so that none is taken for a slice of the same name.
-	Endpoints []*kubedns.Endpoints
-	Nodes     []Node
+	// All are the objects by kind and name ("Service shop/web"): a *kubedns.Service, a
+	// *kubedns.Endpoints, or the *kubedns.Location of a Node, nil when it lacks the labels.
+	// EndpointSlices that name no Service, or have FQDNs for addresses, are ignored. The
+	// Key.Name of an Endpoints object begins with "endpoints/", so that none is taken for a
+	// slice of the same name.
+	All map[string]any
 	// Ignored counts the objects of other kinds.
 	Ignored int
 	// Warnings are about likely mistakes, with file and line; ten at most.
 	Warnings []string
-}
-
-// A Node is a Node object. Location is nil when it lacks the labels.
-type Node struct {
-	Name     string
-	Location *kubedns.Location
 }
 
 // Decode reads manifests, in YAML or JSON, as kubectl would: documents divided
@@ -57,257 +56,227 @@ type Node struct {
 // at the first error, and then returns no objects. It may be called with any
 // bytes at all.
 func Decode(file string, data []byte) (Objects, error) {
-	return (&decoder{file: file, seen: map[string]seen{}}).decode(data)
+	data = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf"), nil) // byte order marks, also of files that were joined
+	d := newDecoder()
+	if !strings.HasSuffix(file, ".json") {
+		return d.done(documents(file, data, func(o object) error { return d.objects(o, metav1.TypeMeta{}) }))
+	}
+	return d.done(d.objects(object{file: file, json: data, line: 1}, metav1.TypeMeta{}))
 }
 
-// DecodeUnchecked is [Decode] for objects that an API server has accepted: it
-// does not check names, addresses and ports again, and warns of nothing.
+// DecodeUnchecked is [Decode] for JSON of objects that an API server has accepted: it does
+// not check names, addresses and ports again, and warns of nothing.
 func DecodeUnchecked(file string, data []byte) (Objects, error) {
-	d := &decoder{file: file, seen: map[string]seen{}, unchecked: true}
-	objects, err := d.decode(data)
-	objects.Warnings = nil
-	return objects, err
-}
-
-func (d *decoder) decode(data []byte) (Objects, error) {
-	docs, err := documents(d.file, data)
-	if err != nil {
-		return Objects{}, err
-	}
-	for _, doc := range docs {
-		d.warnTwice(doc)
-		if err := d.object(place{doc: doc}, doc.json, metav1.TypeMeta{}); err != nil {
-			return Objects{}, err
-		}
-	}
-	return d.out, nil
+	d := newDecoder()
+	d.unchecked = true
+	return d.done(d.objects(object{file: file, json: data, line: 1}, metav1.TypeMeta{}))
 }
 
 // A decoder collects the objects of one file.
 type decoder struct {
-	file      string
 	out       Objects
-	seen      map[string]seen // by kind and key
+	lines     map[string]int // in which the objects begin, by kind and name
 	unchecked bool
-	kinds     *runtime.Scheme // nil: not needed yet
 }
 
-// seen is where an object was declared, and where it is in its list of Objects.
-type seen struct {
-	at    place
-	index int
+func newDecoder() *decoder {
+	return &decoder{out: Objects{All: map[string]any{}}, lines: map[string]int{}}
 }
 
-// object decodes one object, or all of a List. outer is the type of the objects
-// of the surrounding List, for those that have none.
-func (d *decoder) object(at place, raw []byte, outer metav1.TypeMeta) error {
+func (d *decoder) done(err error) (Objects, error) {
+	if err != nil {
+		return Objects{}, err
+	}
+	return d.out, nil
+}
+
+// objects decodes objects that follow each other, or those of a list. outer is the type of
+// those that have none.
+func (d *decoder) objects(in object, outer metav1.TypeMeta) error {
+	j := json.NewDecoder(bytes.NewReader(in.json))
+	if in.lists > 0 {
+		_, _ = j.Token() // the beginning of the list
+	}
+	for from := 0; ; {
+		if in.lists > 0 && !j.More() {
+			return nil
+		}
+		var raw json.RawMessage
+		if err := j.Decode(&raw); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return in.jsonError(j.InputOffset(), err)
+		}
+		begin := int(j.InputOffset()) - len(raw)
+		in.line += bytes.Count(in.json[from:begin], []byte("\n"))
+		from = begin
+		if err := d.object(object{in.file, raw, in.line, in.lists}, outer); err != nil {
+			return err
+		}
+	}
+}
+
+// object decodes one object, or all of a List.
+func (d *decoder) object(o object, outer metav1.TypeMeta) error {
+	if string(o.json) == "null" { // nothing but comments
+		return nil
+	}
 	var h metav1.TypeMeta
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &h); err != nil {
-		return d.refuse(at, raw, &h, err)
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(o.json, &h); err != nil {
+		return o.refuse(&h, err)
 	}
 	if h.Kind == "" && h.APIVersion == "" {
 		h = outer
 	}
-	switch {
+	group := h.GroupVersionKind().Group
+	switch isDiscovery := h.APIVersion == "discovery.k8s.io/v1" || h.APIVersion == "discovery.k8s.io/v1beta1"; {
 	case h.Kind == "":
-		return d.errorf(at, "kind is missing: is this a Kubernetes manifest?")
+		return o.errorf("kind", "is missing: is this a Kubernetes manifest?")
 	case h.APIVersion == "":
-		return d.errorf(at, "%s: apiVersion is missing", h.Kind)
-	}
-	switch group := h.GroupVersionKind().Group; {
+		return o.errorf("apiVersion", "is missing")
 	case h.APIVersion == "v1" && h.Kind == "Service":
-		return d.service(at, raw)
+		return read(d, o, (*checker).service, d.service)
 	case h.APIVersion == "v1" && h.Kind == "Endpoints":
-		return d.endpoints(at, raw)
+		return read(d, o, (*checker).endpoints, d.endpoints)
 	case h.APIVersion == "v1" && h.Kind == "Node":
-		return d.node(at, raw)
-	case isDiscovery(h.APIVersion) && h.Kind == "EndpointSlice":
-		return d.slice(at, raw)
-	case strings.HasSuffix(h.Kind, "List") && (group == "" || isDiscovery(h.APIVersion)):
-		return d.list(at, raw, metav1.TypeMeta{APIVersion: h.APIVersion, Kind: strings.TrimSuffix(h.Kind, "List")})
+		return read(d, o, nil, d.node)
+	case isDiscovery && h.Kind == "EndpointSlice":
+		// Where the two versions differ (the topology of an endpoint) no name depends on it.
+		return read(d, o, (*checker).slice, d.slice)
+	case strings.HasSuffix(h.Kind, "List") && (group == "" || isDiscovery):
+		// The items of a kind of list of their own (ServiceList) may lack a type.
+		return d.list(o, metav1.TypeMeta{APIVersion: h.APIVersion, Kind: strings.TrimSuffix(h.Kind, "List")})
 	}
 	d.out.Ignored++
-	return d.checkKind(at, h)
+	if reason := unknownKind(h); reason != "" && !d.unchecked {
+		return o.errorf("kind", "%s", reason)
+	}
+	return nil
 }
 
-// checkKind refuses a kind that the API does not have: a misspelt one is not ignored.
-func (d *decoder) checkKind(at place, h metav1.TypeMeta) (err error) {
-	if d.unchecked {
+// kinds are the kinds of objects of the groups that names come from.
+var kinds = sync.OnceValue(func() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	types := runtime.SchemeBuilder{corev1.AddToScheme, discoveryv1.AddToScheme}
+	utilruntime.Must(types.AddToScheme(scheme))
+	return scheme
+})
+
+// unknownKind returns why the API has no objects of a type: a misspelt one is not ignored.
+// It returns nothing when it has, or when no names come from its group, whose kinds we do
+// not have.
+func unknownKind(h metav1.TypeMeta) string {
+	kind := h.GroupVersionKind()
+	if kind.Group != "" && kind.Group != discoveryv1.GroupName || kinds().Recognizes(kind) {
+		return ""
+	}
+	reason := fmt.Sprintf("%s has no kind %q", h.APIVersion, h.Kind)
+	for _, from := range []schema.GroupVersion{corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion} {
+		for name := range kinds().KnownTypes(from) {
+			if strings.EqualFold(name, h.Kind) {
+				return fmt.Sprintf("%s: write apiVersion: %s, kind: %s", reason, from, name)
+			}
+		}
+	}
+	return reason
+}
+
+// list decodes the objects of a List.
+func (d *decoder) list(o object, items metav1.TypeMeta) error {
+	at, begin := locate(o.json, "items")
+	switch {
+	case begin == nil:
 		return nil
+	case begin != json.Delim('['):
+		return o.errorf("items", "is no list")
+	case o.lists >= maxListDepth:
+		return o.errorf("items", "more than %d Lists within each other", maxListDepth)
 	}
-	if d.kinds == nil {
-		if d.kinds, err = kinds(); err != nil {
-			return err
-		}
-	}
-	if reason := unknownKind(d.kinds, h); reason != "" {
-		return d.errorf(at.at("kind"), "%s", reason)
-	}
-	return nil
+	return d.objects(object{o.file, o.json[at-1:], o.lineOf("items"), o.lists + 1}, items)
 }
 
-// isDiscovery reports whether EndpointSlices of that version are read. Where the
-// two differ (the topology of an endpoint) no name depends on it.
-func isDiscovery(apiVersion string) bool {
-	return apiVersion == "discovery.k8s.io/v1" || apiVersion == "discovery.k8s.io/v1beta1"
-}
-
-// list decodes the objects of a List. The items of a kind of list of their own
-// (ServiceList) may lack a type.
-func (d *decoder) list(at place, raw []byte, items metav1.TypeMeta) error {
-	if strings.Count(at.path, "items[") >= maxListDepth {
-		return d.errorf(at, "more than %d Lists within each other", maxListDepth)
-	}
-	var l struct {
-		Items []json.RawMessage `json:"items"`
-	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &l); err != nil {
-		return d.refuse(at, raw, &l, err)
-	}
-	for i, raw := range l.Items {
-		if err := d.object(at.at(item("items", i)), raw, items); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *decoder) service(at place, raw []byte) error {
-	o, err := read(d, at, raw, (*checker).service)
-	if err != nil {
-		return err
-	}
-	s := convert.Service(o)
-	if len(s.ClusterIPs) == 0 && !s.Headless && s.ExternalName == "" {
-		d.warn(at, "Service %s has no spec.clusterIP, which the API server would choose: its name gets no address", s.Key)
-	}
-	declare(d, at, "Service", s.Key.String(), &d.out.Services, &s)
-	return nil
-}
-
-func (d *decoder) endpoints(at place, raw []byte) error {
-	o, err := read(d, at, raw, (*checker).endpoints)
-	if err != nil {
-		return err
-	}
-	e := convert.Endpoints(o)
-	id := e.Key.String()
-	e.Name = "endpoints/" + e.Name
-	declare(d, at, "Endpoints", id, &d.out.Endpoints, &e)
-	return nil
-}
-
-func (d *decoder) slice(at place, raw []byte) error {
-	o, err := read(d, at, raw, (*checker).slice)
-	if err != nil {
-		return err
-	}
-	e, ok := convert.Slice(o)
-	if !ok {
-		if o.Labels[discoveryv1.LabelServiceName] == "" {
-			d.warn(at, "EndpointSlice %s has no label %s: it belongs to no Service", e.Key, discoveryv1.LabelServiceName)
-		}
-		d.out.Ignored++
-		return nil
-	}
-	declare(d, at, "EndpointSlice", e.Key.String(), &d.out.Slices, &e)
-	return nil
-}
-
-func (d *decoder) node(at place, raw []byte) error {
-	o, err := read(d, at, raw, func(*checker, *corev1.Node) {})
-	if err != nil {
-		return err
-	}
-	n := Node{Name: o.Name}
-	if l, ok := convert.Location(o); ok {
-		n.Location = &l
-	}
-	declare(d, at, "Node", n.Name, &d.out.Nodes, n)
-	return nil
-}
-
-// read decodes raw into an object, gives it the default namespace and checks it.
+// read decodes an object, gives it the default namespace, checks it and keeps it.
 func read[T any, O interface {
 	*T
 	metav1.Object
-}](d *decoder, at place, raw []byte, check func(*checker, O)) (O, error) {
+}](d *decoder, from object, check func(*checker, O), keep func(object, O)) error {
 	o := O(new(T))
-	strict, err := kjson.UnmarshalStrict(raw, o, kjson.DisallowUnknownFields, kjson.DisallowDuplicateFields)
+	strict, err := kjson.UnmarshalStrict(from.json, o, kjson.DisallowUnknownFields, kjson.DisallowDuplicateFields)
 	if err != nil {
-		return nil, d.refuse(at, raw, o, err)
+		return from.refuse(o, err)
 	}
-	if d.unchecked {
-		return o, nil
+	for _, err := range strict {
+		field, _ := errors.AsType[kjson.FieldError](err)
+		switch path := field.FieldPath(); {
+		case strings.HasPrefix(err.Error(), "duplicate field"):
+			d.warn(from, path, "the field is there twice; the last counts")
+		case !strings.HasSuffix(path, "].topology"): // a field of discovery.k8s.io/v1beta1
+			// Names have to be written in the API's letters: clusterip is not clusterIP.
+			d.warn(from, path, "unknown field is ignored")
+		}
 	}
-	d.warnFields(at, raw, strict)
-	if _, clusterWide := any(o).(*corev1.Node); !clusterWide && o.GetNamespace() == "" {
+	if check != nil && o.GetNamespace() == "" {
 		o.SetNamespace(defaultNamespace)
 	}
-	c := &checker{}
-	c.meta(o)
-	check(c, o)
-	if c.msg != "" {
-		return nil, d.errorf(at.at(c.at), "%s: %s: %s", title(raw), c.at, c.msg)
-	}
-	return o, nil
-}
-
-// warnTwice warns about keys that a document has twice. Something else was meant.
-func (d *decoder) warnTwice(doc *document) {
-	for _, key := range doc.twice {
-		if len(d.out.Warnings) < maxWarnings {
-			d.out.Warnings = append(d.out.Warnings,
-				fmt.Sprintf("%s:%d: the key %q is there twice; what is here counts", d.file, key.Line, key.Value))
+	if !d.unchecked {
+		c := &checker{}
+		c.meta(o)
+		if check != nil {
+			check(c, o)
+		}
+		if c.msg != "" {
+			return from.errorf(c.at, "%s", c.msg)
 		}
 	}
+	keep(from, o)
+	return nil
 }
 
-// warnFields warns about fields that JSON has twice, and about those that the API does
-// not have. Their names have to be written in the API's letters: clusterip is not clusterIP.
-func (d *decoder) warnFields(at place, raw []byte, strict []error) {
-	for _, err := range strict {
-		f, ok := errors.AsType[kjson.FieldError](err)
-		switch {
-		case !ok:
-		case strings.HasPrefix(err.Error(), "duplicate field"):
-			d.warn(at.at(f.FieldPath()), "%s: the field %s is there twice; the last counts", title(raw),
-				f.FieldPath())
-		case !strings.HasSuffix(f.FieldPath(), "].topology"): // a field of discovery.k8s.io/v1beta1
-			d.warn(at.at(f.FieldPath()), "%s: unknown field %s is ignored", title(raw), f.FieldPath())
-		}
+func (d *decoder) service(o object, api *corev1.Service) {
+	s := convert.Service(api)
+	if len(s.ClusterIPs) == 0 && !s.Headless && s.ExternalName == "" {
+		d.warn(o, "spec.clusterIP", "is missing; the API server would choose one, but here the name gets no address")
 	}
+	d.declare(o, "Service "+s.Key.String(), &s)
 }
 
-// declare puts an object into its list of Objects, in the place of an earlier
-// one of the same name.
-func declare[T any](d *decoder, at place, kind, key string, list *[]T, value T) {
-	id := kind + " " + key
-	before, twice := d.seen[id]
-	if !twice {
-		d.seen[id] = seen{at: at, index: len(*list)}
-		*list = append(*list, value)
+func (d *decoder) endpoints(o object, api *corev1.Endpoints) {
+	e := convert.Endpoints(api)
+	id := "Endpoints " + e.Key.String()
+	e.Name = "endpoints/" + e.Name
+	d.declare(o, id, &e)
+}
+
+func (d *decoder) slice(o object, api *discoveryv1.EndpointSlice) {
+	e, ok := convert.Slice(api)
+	if ok {
+		d.declare(o, "EndpointSlice "+e.Key.String(), &e)
 		return
 	}
-	if len(d.out.Warnings) < maxWarnings { // finding lines takes time
-		d.warn(at, "%s is declared again, first at line %d; what is here counts", id, before.at.line())
-	}
-	d.seen[id] = seen{at: at, index: before.index}
-	(*list)[before.index] = value
-}
-
-func (d *decoder) warn(at place, format string, args ...any) {
-	if len(d.out.Warnings) < maxWarnings {
-		d.out.Warnings = append(d.out.Warnings, d.errorf(at, format, args...).Error())
+	d.out.Ignored++
+	if e.Service == "" {
+		d.warn(o, "metadata.labels", "%s is missing: the slice belongs to no Service", discoveryv1.LabelServiceName)
 	}
 }
 
-// refuse returns the error of decoding raw, the JSON of the value at a place.
-func (d *decoder) refuse(at place, raw []byte, into any, err error) error {
-	at, err = explain(at, raw, into, err)
-	return d.errorf(at, "%w", err)
+func (d *decoder) node(o object, api *corev1.Node) {
+	var at *kubedns.Location
+	if l, ok := convert.Location(api); ok {
+		at = &l
+	}
+	d.declare(o, "Node "+api.Name, at)
 }
 
-func (d *decoder) errorf(at place, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: "+format, append([]any{d.file, at.line()}, args...)...)
+func (d *decoder) warn(o object, path, format string, args ...any) {
+	if !d.unchecked && len(d.out.Warnings) < maxWarnings { // finding lines takes time
+		d.out.Warnings = append(d.out.Warnings, o.errorf(path, format, args...).Error())
+	}
+}
+
+// declare puts an object in the place of an earlier one of the same name.
+func (d *decoder) declare(o object, id string, value any) {
+	if first, twice := d.lines[id]; twice {
+		d.warn(o, "", "declared again, first at line %d; what is here counts", first)
+	}
+	d.lines[id], d.out.All[id] = o.line, value
 }

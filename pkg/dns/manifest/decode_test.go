@@ -3,9 +3,12 @@ package manifest_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -63,39 +66,42 @@ func TestDecodeFiles(t *testing.T) {
 // text prints objects, one line for each thing that matters.
 func text(o manifest.Objects) string {
 	var b strings.Builder
-	for _, s := range o.Services {
-		fmt.Fprintf(&b, "Service %s", s.Key)
-		switch {
-		case s.ExternalName != "":
-			fmt.Fprintf(&b, " -> %s", s.ExternalName)
-		case s.Headless:
-			fmt.Fprint(&b, " headless")
-		default:
-			fmt.Fprintf(&b, " %s", s.ClusterIPs)
+	for _, id := range slices.Sorted(maps.Keys(o.All)) {
+		switch o := o.All[id].(type) {
+		case *kubedns.Service:
+			serviceText(&b, o)
+		case *kubedns.Endpoints:
+			kind, _, _ := strings.Cut(id, " ")
+			endpointsText(&b, kind, o)
+		case *kubedns.Location:
+			fmt.Fprint(&b, id)
+			if o != nil {
+				fmt.Fprintf(&b, " in %s of %s", o.Zone, o.Region)
+			}
+			fmt.Fprintln(&b)
 		}
-		if s.PublishNotReady {
-			fmt.Fprint(&b, " publishes addresses that are not ready")
-		}
-		fmt.Fprintf(&b, "%s\n", ports(s.Ports))
-	}
-	for _, e := range o.Slices {
-		endpointsText(&b, "EndpointSlice", e)
-	}
-	for _, e := range o.Endpoints {
-		endpointsText(&b, "Endpoints", e)
-	}
-	for _, n := range o.Nodes {
-		fmt.Fprintf(&b, "Node %s", n.Name)
-		if n.Location != nil {
-			fmt.Fprintf(&b, " in %s of %s", n.Location.Zone, n.Location.Region)
-		}
-		fmt.Fprintln(&b)
 	}
 	fmt.Fprintf(&b, "%d ignored\n", o.Ignored)
 	for _, w := range o.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
 	return b.String()
+}
+
+func serviceText(b *strings.Builder, s *kubedns.Service) {
+	fmt.Fprintf(b, "Service %s", s.Key)
+	switch {
+	case s.ExternalName != "":
+		fmt.Fprintf(b, " -> %s", s.ExternalName)
+	case s.Headless:
+		fmt.Fprint(b, " headless")
+	default:
+		fmt.Fprintf(b, " %s", s.ClusterIPs)
+	}
+	if s.PublishNotReady {
+		fmt.Fprint(b, " publishes addresses that are not ready")
+	}
+	fmt.Fprintf(b, "%s\n", ports(s.Ports))
 }
 
 func endpointsText(b *strings.Builder, kind string, e *kubedns.Endpoints) {
@@ -124,8 +130,8 @@ func TestDecodeManyWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(objects.Services) != 1 || len(objects.Warnings) != 10 {
-		t.Errorf("got %d Services and %d warnings, want 1 and 10", len(objects.Services), len(objects.Warnings))
+	if len(objects.All) != 1 || len(objects.Warnings) != 10 {
+		t.Errorf("got %d objects and %d warnings, want 1 and 10", len(objects.All), len(objects.Warnings))
 	}
 }
 
@@ -147,18 +153,18 @@ func TestDecodeHostile(t *testing.T) {
 		want       string // part of the error; "" means none
 	}{
 		{"lists in lists", list(8), ""},
-		{"too many lists in lists", list(9), "hostile:1: more than 8 Lists within each other"},
+		{"too many lists in lists", list(9), "hostile:1: List: items: more than 8 Lists within each other"},
 		{"a very deep list", list(100_000), "hostile:1: "},
-		{"deep brackets", strings.Repeat("[", 1_000_000), "hostile:1: this is not right YAML: exceeded max depth"},
+		{"deep brackets", strings.Repeat("[", 100_000), "hostile:1: this is not right YAML: exceeded max depth"},
 		{"deep dashes", strings.Repeat("- ", 100_000), "exceeded max depth"},
 		{"deep braces", strings.Repeat(`{"a":`, 1_000_000), "hostile:1: "},
 		{
 			"a long text repeated by aliases",
 			"a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 1000) + "]",
-			"the aliases (*name) of this document add more than 8 MiB to it",
+			"the aliases (*name) of this document add more than 1 MiB to it",
 		},
 		{"a mapping that merges itself", "a: &a {<<: *a}",
-			"hostile:1: this is not right YAML: anchor 'a' value contains itself"},
+			"hostile:1: this is not right YAML: exceeded max depth of 10000: does an alias (*name) contain itself?"},
 		{"deep aliases", "a: &a " + strings.Repeat("[", 6000) + strings.Repeat("]", 6000) + "\nb: " +
 			strings.Repeat("[", 6000) + "*a" + strings.Repeat("]", 6000), "exceeded max depth"},
 		{"aliases within aliases", aliases(3, 9000), "hostile:3: this is not right YAML: exceeded max depth of 10000"},
@@ -166,10 +172,12 @@ func TestDecodeHostile(t *testing.T) {
 			"a wrong field after deep braces",
 			`{"apiVersion": "v1", "kind": "Service", "x": ` + strings.Repeat(`{"key":`, 9000) + "1" +
 				strings.Repeat("}", 9000) + `, "metadata": {"name": 1}}`,
-			"hostile:1: Service: metadata.name: want text, got number",
+			"hostile:1: Service: metadata.name: want text, got 1: put it in quotes",
 		},
-		{"an alias to itself", "a: &a [*a]", "anchor 'a' value contains itself"},
-		{"an endless key", "? " + strings.Repeat("k", 1<<20), "kind is missing"},
+		{"an alias to itself", "a: &a [*a]", "does an alias (*name) contain itself?"},
+		{"many values", "[" + strings.Repeat("1,", 1<<19) + "1]", "hostile:1: more than 300000 values are too many for YAML"},
+		{"many empty items", strings.Repeat("-\u2028", 1<<19), "hostile:1: more than 300000 values are too many for YAML"},
+		{"an endless key", "? " + strings.Repeat("k", 1<<20), "kind: is missing"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -181,6 +189,22 @@ func TestDecodeHostile(t *testing.T) {
 				t.Errorf("got error %.200v, want %q in it", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestDecodeWide: a file with values of two bytes each does not take many times its size.
+func TestDecodeWide(t *testing.T) {
+	for name, most := range map[string]uint64{"wide.yaml": 2, "wide.json": 10} {
+		data := []byte("[" + strings.Repeat("1,", 4<<20) + "1]")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := manifest.Decode(name, data); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > most*uint64(len(data)) {
+			t.Errorf("%s: %d bytes allocated for a file of %d, want at most %d times its size", name, got, len(data), most)
+		}
 	}
 }
 
@@ -202,40 +226,44 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("a: &a [x]\nb: *a\n"))
 	f.Add([]byte("--- |\n---\n...\n--- >-\n  a\n%TAG ! x\n"))
 	f.Add([]byte("\xff\xfea\x00:\x00 \x00b\x00"))
-	line := regexp.MustCompile(`^fuzz:(\d+): .`)
+	line := regexp.MustCompile(`^fuzz\.\w+:(\d+): .`)
 	ends := regexp.MustCompile("\r\n|[\n\r\u0085\u2028\u2029]") // as in YAML 1.1
 	f.Fuzz(func(t *testing.T, data []byte) {
-		objects, err := manifest.Decode("fuzz", data)
-		if err == nil {
-			checkServable(t, objects)
-			return
-		}
-		m := line.FindStringSubmatch(err.Error())
-		if m == nil {
-			t.Fatalf("error %q does not begin with file and line", err)
-		}
-		if n, _ := strconv.Atoi(m[1]); n < 1 || n > 1+len(ends.FindAll(data, -1)) {
-			t.Errorf("error %q names a line that is not there", err)
+		for _, name := range []string{"fuzz.yaml", "fuzz.json"} {
+			objects, err := manifest.Decode(name, data)
+			if err == nil {
+				checkServable(t, objects)
+				continue
+			}
+			m := line.FindStringSubmatch(err.Error())
+			if m == nil {
+				t.Fatalf("error %q does not begin with file and line", err)
+			}
+			if n, _ := strconv.Atoi(m[1]); n < 1 || n > 1+len(ends.FindAll(data, -1)) {
+				t.Errorf("error %q names a line that is not there", err)
+			}
 		}
 	})
 }
 
 func checkServable(t *testing.T, o manifest.Objects) {
-	for _, s := range o.Services {
-		if s.Name == "" || s.Namespace == "" || strings.ContainsAny(s.Name+s.Namespace, ". ") {
-			t.Errorf("Service with key %q", s.Key)
-		}
-		checkPorts(t, s.Ports)
-	}
-	for _, e := range append(o.Slices, o.Endpoints...) {
-		if e.Name == "" || e.Namespace == "" || e.Service == "" {
-			t.Errorf("endpoints with key %q of %q", e.Key, e.Service)
-		}
-		for _, s := range e.Subsets {
-			checkPorts(t, s.Ports)
-			for _, p := range s.Endpoints {
-				if !p.Addr.IsValid() || p.Addr.Zone() != "" || strings.Contains(p.Hostname, ".") {
-					t.Errorf("endpoint %v", p)
+	for _, o := range o.All {
+		switch o := o.(type) {
+		case *kubedns.Service:
+			if o.Name == "" || o.Namespace == "" || strings.ContainsAny(o.Name+o.Namespace, ". ") {
+				t.Errorf("Service with key %q", o.Key)
+			}
+			checkPorts(t, o.Ports)
+		case *kubedns.Endpoints:
+			if o.Name == "" || o.Namespace == "" || o.Service == "" {
+				t.Errorf("endpoints with key %q of %q", o.Key, o.Service)
+			}
+			for _, s := range o.Subsets {
+				checkPorts(t, s.Ports)
+				for _, p := range s.Endpoints {
+					if !p.Addr.IsValid() || p.Addr.Zone() != "" || strings.Contains(p.Hostname, ".") {
+						t.Errorf("endpoint %v", p)
+					}
 				}
 			}
 		}
@@ -263,7 +291,7 @@ func BenchmarkDecode(b *testing.B) {
 			`"spec":{"clusterIP":"10.%d.%d.1","ports":[{"name":"http","port":80,"protocol":"TCP"}]}}`, i, i/256, i%256)
 	}
 	list.WriteString("]}")
-	for _, bm := range []struct{ name, data string }{{"yaml-10k", text.String()}, {"json-10k", list.String()}} {
+	for _, bm := range []struct{ name, data string }{{"10k.yaml", text.String()}, {"10k.json", list.String()}} {
 		b.Run(bm.name, func(b *testing.B) {
 			b.SetBytes(int64(len(bm.data)))
 			for b.Loop() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
@@ -14,11 +15,10 @@ type content struct {
 	Objects
 }
 
-// A view holds the objects that count, of all files. Values are
-// shared with the files they came from and are never changed.
+// A view holds the objects that count, of all files.
 type view struct {
-	services       map[kubedns.Key]*kubedns.Service
-	endpoints      map[kubedns.Key]*kubedns.Endpoints
+	services       []kubedns.Service
+	endpoints      []kubedns.Endpoints
 	location       *kubedns.Location // of the first Node, by name, that has one
 	nodes, ignored int
 }
@@ -28,65 +28,43 @@ type view struct {
 // Endpoints object does not count where its Service has EndpointSlices: the
 // two are never mixed.
 func merge(files []content) (v view, conflicts []string) {
-	v = view{services: map[kubedns.Key]*kubedns.Service{}, endpoints: map[kubedns.Key]*kubedns.Endpoints{}}
-	from := map[string]string{} // kind and key of an object: the file that declared it
-	declare := func(file, kind, key string) {
-		id := kind + " " + key
-		if first, twice := from[id]; twice && first != file {
-			conflicts = append(conflicts, fmt.Sprintf("%s is declared in %s and in %s; %s counts", id, first, file, file))
-		}
-		from[id] = file
-	}
-	sliced := map[kubedns.Key]bool{} // Services that have slices
-	nodes := map[string]*kubedns.Location{}
+	all := map[string]any{}
+	from := map[string]string{} // the file that declared an object
+	sliced := map[string]bool{} // Services that have slices, as the ids of Endpoints objects
 	for _, f := range files {
-		for _, s := range f.Services {
-			declare(f.file, "Service", s.Key.String())
-			v.services[s.Key] = s
-		}
-		for _, e := range f.Slices {
-			declare(f.file, "EndpointSlice", e.Key.String())
-			v.endpoints[e.Key] = e
-			sliced[kubedns.Key{Namespace: e.Namespace, Name: e.Service}] = true
-		}
-		for _, n := range f.Nodes {
-			declare(f.file, "Node", n.Name)
-			nodes[n.Name] = n.Location
+		for id, o := range f.All {
+			if first, twice := from[id]; twice {
+				conflicts = append(conflicts, fmt.Sprintf("%s is declared in %s and in %s; %[3]s counts", id, first, f.file))
+			}
+			from[id], all[id] = f.file, o
+			if e, ok := o.(*kubedns.Endpoints); ok && strings.HasPrefix(id, "EndpointSlice ") {
+				sliced["Endpoints "+e.Namespace+"/"+e.Service] = true
+			}
 		}
 		v.ignored += f.Ignored
 	}
-	for _, f := range files {
-		for _, e := range f.Endpoints {
-			declare(f.file, "Endpoints", e.Namespace+"/"+e.Service)
-			if !sliced[kubedns.Key{Namespace: e.Namespace, Name: e.Service}] {
-				v.endpoints[e.Key] = e
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		switch o := all[id].(type) {
+		case *kubedns.Service:
+			v.services = append(v.services, *o)
+		case *kubedns.Endpoints:
+			if !sliced[id] {
+				v.endpoints = append(v.endpoints, *o)
+			}
+		case *kubedns.Location:
+			v.nodes++
+			if v.location == nil {
+				v.location = o
 			}
 		}
 	}
-	v.nodes, v.location = len(nodes), firstLocation(nodes)
+	slices.Sort(conflicts)
 	return v, conflicts
-}
-
-func firstLocation(nodes map[string]*kubedns.Location) *kubedns.Location {
-	for _, name := range slices.Sorted(maps.Keys(nodes)) {
-		if nodes[name] != nil {
-			return nodes[name]
-		}
-	}
-	return nil
 }
 
 // apply makes z hold what v holds.
 func (v view) apply(z *kubedns.Zone) {
-	services := make([]kubedns.Service, 0, len(v.services))
-	for _, s := range v.services {
-		services = append(services, *s)
-	}
-	endpoints := make([]kubedns.Endpoints, 0, len(v.endpoints))
-	for _, e := range v.endpoints {
-		endpoints = append(endpoints, *e)
-	}
-	z.ReplaceServices(services)
-	z.ReplaceEndpoints(endpoints)
+	z.ReplaceServices(v.services)
+	z.ReplaceEndpoints(v.endpoints)
 	z.Publish()
 }

@@ -161,7 +161,7 @@ func TestSourceKeepsWhatWasGood(t *testing.T) {
 		"never.yaml":  "hello\n",
 	}
 	inWorld(t, files, func(w *world) {
-		never := w.path("never.yaml") + ":1: want an object (key: value), got the text \"hello\""
+		never := w.path("never.yaml") + ":1: want an object (key: value), got \"hello\""
 		w.want("start", "web", "10.96.0.1")
 		w.wantErrors("start", never)
 

@@ -66,7 +66,7 @@ func TestTrackerReadsWhatSettled(t *testing.T) {
 	d.look("being written", false, true)
 	d.write("a.yaml", aService+"##")
 	d.look("still being written", false, true)
-	if got := len(d.contents()[0].Services); got != 1 {
+	if got := len(d.contents()[0].All); got != 1 {
 		t.Errorf("got %d Services while the file is written, want 1", got)
 	}
 	d.look("settled again", true, false)

@@ -28,11 +28,13 @@ func Decode(data []byte, domain string) (z *kubedns.Zone, written time.Time, err
 		return nil, written, err
 	}
 	z = kubedns.NewZone(kubedns.Options{Domain: domain})
-	for _, svc := range objects.Services {
-		z.SetService(*svc)
-	}
-	for _, e := range append(objects.Slices, objects.Endpoints...) {
-		z.SetEndpoints(*e)
+	for _, o := range objects.All {
+		switch o := o.(type) {
+		case *kubedns.Service:
+			z.SetService(*o)
+		case *kubedns.Endpoints:
+			z.SetEndpoints(*o)
+		}
 	}
 	z.Publish()
 	return z, written, nil

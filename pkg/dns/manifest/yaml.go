@@ -1,0 +1,175 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	// maxAliased bounds what the aliases of a document may add to it, in bytes.
+	maxAliased = 1 << 20
+	// maxDepth bounds the nesting of values, aliases included. The parser has the same
+	// bound without them.
+	maxDepth = 10_000
+	// maxValues bounds the values of a file. Each takes some 450 bytes, which is 200 times the
+	// size of the file at worst.
+	maxValues = 300_000
+)
+
+// documents passes the documents of a file of YAML on, each as JSON with the same lines.
+func documents(file string, data []byte, to func(object) error) error {
+	values := 0 // or more: one of these signs is at the beginning or end of each
+	for _, sign := range ",:[{?-" {
+		values += bytes.Count(data, []byte(string(sign)))
+	}
+	if values > maxValues {
+		return fmt.Errorf("%s:1: more than %d values are too many for YAML: divide the file, or make it JSON (*.json)",
+			file, maxValues)
+	}
+	for parser := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var root yaml.Node
+		err := parser.Decode(&root)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		w := writer{left: maxAliased + 2*len(data)} // more than a document without aliases needs
+		if err == nil {
+			w.line = root.Content[0].Line
+			w.value(root.Content[0])
+			err = w.err
+		}
+		if err != nil {
+			return yamlError(file, data, err)
+		}
+		if err := to(object{file: file, json: w.json, line: root.Content[0].Line}); err != nil {
+			return err
+		}
+	}
+}
+
+// A writer makes JSON of YAML as kubectl would read it. Line breaks put each value into the
+// line that it has in the YAML, or that of the alias it is there for.
+type writer struct {
+	json  []byte
+	line  int // in which json ends
+	depth int
+	left  int // bytes of YAML that may follow, aliases included
+	err   error
+}
+
+func (w *writer) value(n *yaml.Node) {
+	if !w.enter(n) {
+		return
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		w.value(n.Alias)
+	case yaml.MappingNode:
+		w.json = append(w.json, '{')
+		w.fields(n, map[string]bool{}, false)
+		w.json = append(bytes.TrimSuffix(w.json, []byte(",")), '}')
+	case yaml.SequenceNode:
+		w.json = append(w.json, '[')
+		for _, item := range n.Content {
+			w.value(item)
+			w.json = append(w.json, ',')
+		}
+		w.json = append(bytes.TrimSuffix(w.json, []byte(",")), ']')
+	default:
+		w.scalar(n)
+	}
+	w.depth--
+}
+
+// enter begins a line for a node, if it has one of its own, and reports whether to go on.
+func (w *writer) enter(n *yaml.Node) bool {
+	for ; w.line < n.Line; w.line++ {
+		w.json = append(w.json, '\n')
+	}
+	w.depth++
+	w.left -= 1 + len(n.Value)
+	if w.depth > maxDepth {
+		w.fail("exceeded max depth of %d: does an alias (*name) contain itself?", maxDepth)
+	} else if w.left < 0 {
+		w.fail("the aliases (*name) of this document add more than %d MiB to it", maxAliased>>20)
+	}
+	return w.err == nil
+}
+
+func (w *writer) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf("line %d: "+format, append([]any{w.line}, args...)...)
+	}
+}
+
+// fields writes the fields of a mapping, then those that it merges and does not have. What
+// is merged is a mapping, or a list of them whose first one counts.
+func (w *writer) fields(n *yaml.Node, has map[string]bool, merged bool) {
+	var merges []*yaml.Node
+	switch {
+	case n.Kind == yaml.AliasNode:
+		merges = []*yaml.Node{n.Alias}
+	case n.Kind == yaml.SequenceNode:
+		merges = n.Content
+	case n.Kind != yaml.MappingNode:
+		w.fail("map merge requires map or sequence of maps as the value")
+	}
+	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Alias != nil {
+			key = key.Alias
+		}
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			w.line = n.Content[i].Line
+			w.fail("a key must be text") // most often the braces of a template
+		case key.ShortTag() == "!!merge":
+			merges = append(merges, value)
+		case (!merged || !has[key.Value]) && w.enter(n.Content[i]):
+			has[key.Value] = true
+			w.depth--
+			w.append(key.Value)
+			w.json = append(w.json, ':')
+			w.value(value)
+			w.json = append(w.json, ',')
+		}
+	}
+	for _, m := range merges {
+		if w.enter(m) {
+			w.fields(m, has, true)
+			w.depth--
+		}
+	}
+}
+
+// scalar writes a scalar as in YAML 1.1, which kubectl reads: plain y, yes and on are true.
+func (w *writer) scalar(n *yaml.Node) {
+	var v any = n.Value
+	switch tag := n.ShortTag(); {
+	case slices.Contains([]string{"!!null", "!!int", "!!float", "!!bool"}, tag):
+		if err := n.Decode(&v); err != nil {
+			w.fail("%w", err)
+		}
+	case tag != "!!str" || n.Style != 0: // not plain
+	case slices.Contains([]string{"y", "yes", "on"}, strings.ToLower(n.Value)):
+		v = true
+	case slices.Contains([]string{"n", "no", "off"}, strings.ToLower(n.Value)):
+		v = false
+	}
+	w.append(v)
+}
+
+func (w *writer) append(v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		w.fail("%w", err)
+	}
+	w.json = append(w.json, text...)
+}
