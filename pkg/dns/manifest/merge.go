@@ -9,12 +9,6 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// A content is what one file holds.
-type content struct {
-	file string
-	Objects
-}
-
 // A view holds the objects that count, of all files.
 type view struct {
 	services       []kubedns.Service
@@ -27,21 +21,21 @@ type view struct {
 // is declared twice counts as the later file has it, and is among the conflicts. An
 // Endpoints object does not count where its Service has EndpointSlices: the
 // two are never mixed.
-func merge(files []content) (v view, conflicts []string) {
+func merge(files []*file) (v view, conflicts []string) {
 	all := map[string]any{}
 	from := map[string]string{} // the file that declared an object
 	sliced := map[string]bool{} // Services that have slices, as the ids of Endpoints objects
 	for _, f := range files {
-		for id, o := range f.All {
+		for id, o := range f.good.All {
 			if first, twice := from[id]; twice {
-				conflicts = append(conflicts, fmt.Sprintf("%s is declared in %s and in %s; %[3]s counts", id, first, f.file))
+				conflicts = append(conflicts, fmt.Sprintf("%s is declared in %s and in %s; %[3]s counts", id, first, f.path))
 			}
-			from[id], all[id] = f.file, o
+			from[id], all[id] = f.path, o
 			if e, ok := o.(*kubedns.Endpoints); ok && strings.HasPrefix(id, "EndpointSlice ") {
 				sliced["Endpoints "+e.Namespace+"/"+e.Service] = true
 			}
 		}
-		v.ignored += f.Ignored
+		v.ignored += f.good.Ignored
 	}
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		switch o := all[id].(type) {

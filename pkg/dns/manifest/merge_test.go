@@ -23,13 +23,13 @@ func held(z *kubedns.Zone) (names []string) {
 }
 
 func TestMergeAndApply(t *testing.T) {
-	decode := func(file, data string) content {
+	decode := func(name, data string) *file {
 		t.Helper()
-		o, err := Decode(file, []byte(data))
+		o, err := Decode(name, []byte(data))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return content{file, o}
+		return &file{path: name, good: o}
 	}
 	const service = "--- {apiVersion: v1, kind: Service, metadata: {name: %s}, spec: {clusterIP: None}}\n"
 	const endpoints = "--- {apiVersion: v1, kind: Endpoints, metadata: {name: %s}}\n"
@@ -45,19 +45,19 @@ func TestMergeAndApply(t *testing.T) {
 	zone := kubedns.NewZone(kubedns.Options{})
 	for _, step := range []struct {
 		name      string
-		files     []content
+		files     []*file
 		want      []string
 		conflicts []string
 		changes   bool
 	}{
-		{"one file", []content{a}, []string{"db", "endpoints/db", "web"}, nil, true},
-		{"no change", []content{a}, []string{"db", "endpoints/db", "web"}, nil, false},
-		{"slices count before Endpoints", []content{a, b}, []string{"db", "db-1", "web"}, conflict, true},
+		{"one file", []*file{a}, []string{"db", "endpoints/db", "web"}, nil, true},
+		{"no change", []*file{a}, []string{"db", "endpoints/db", "web"}, nil, false},
+		{"slices count before Endpoints", []*file{a, b}, []string{"db", "db-1", "web"}, conflict, true},
 		{
-			"a slice and an Endpoints object of one name", []content{a, b, c},
+			"a slice and an Endpoints object of one name", []*file{a, b, c},
 			[]string{"db", "db-1", "endpoints/web", "web", "web"}, conflict, true,
 		},
-		{"Endpoints count again", []content{a}, []string{"db", "endpoints/db", "web"}, nil, true},
+		{"Endpoints count again", []*file{a}, []string{"db", "endpoints/db", "web"}, nil, true},
 		{"nothing left", nil, nil, nil, true},
 	} {
 		before := zone.Generation()
@@ -83,7 +83,7 @@ func TestMergeLocation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, _ := merge([]content{{"nodes.yaml", o}})
+	v, _ := merge([]*file{{good: o}})
 	want := kubedns.Location{Zone: "z2", Region: "r"} // of b: a has none
 	if v.location == nil || *v.location != want || v.nodes != 3 {
 		t.Errorf("got %v of %d nodes, want %v of 3", v.location, v.nodes, want)

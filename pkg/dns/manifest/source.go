@@ -1,12 +1,10 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -62,34 +60,29 @@ func (s *Source) Status() Status {
 // Run implements [kubedns.Source]. It returns an error only when the directory
 // cannot be read at the start.
 func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
-	r := &run{Source: s, zone: z, log: s.Log}
-	if r.log == nil {
-		r.log = slog.New(slog.DiscardHandler)
+	log := s.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
-	r.tracker = newTracker(s.Dir, r.log)
-	if err := checkDir(s.Dir); err != nil {
-		return err
-	}
+	r := &run{Source: s, zone: z, tracker: tracker{dir: s.Dir, log: log, files: map[string]*file{}}}
 	z.SetLocator(r.locate)
-	if _, _, err := r.tracker.look(time.Now(), true); err != nil {
-		return fmt.Errorf("--manifests=%s: %w", s.Dir, err)
+	if _, _, err := r.look(time.Now(), true); err != nil {
+		return fmt.Errorf("--manifests=%s: name a directory of manifests that can be read: %w", s.Dir, err)
 	}
 	r.publish()
 	z.MarkPartial()
 	r.report(true)
-	return r.follow(ctx)
-}
-
-// checkDir returns an error that names the flag when dir is no directory.
-func checkDir(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("--manifests=%s: there is no such directory", dir)
-	case err != nil:
-		return fmt.Errorf("--manifests=%s: %w", dir, err)
-	case !info.IsDir():
-		return fmt.Errorf("--manifests=%s: this is a file; name the directory it is in", dir)
+	period := cmp.Or(s.Period, defaultPeriod)
+	for next := period; pause.For(ctx, next); {
+		changed, unsettled, _ := r.look(time.Now(), false) // the tracker logs and keeps the error
+		if changed {
+			r.publish()
+		}
+		r.report(changed)
+		next = period
+		if unsettled {
+			next = min(period, settleTime)
+		}
 	}
 	return nil
 }
@@ -97,44 +90,18 @@ func checkDir(dir string) error {
 // A run is the state of one Source.Run. All but location belongs to its goroutine.
 type run struct {
 	*Source
-	zone    *kubedns.Zone
-	log     *slog.Logger
-	tracker *tracker
-	view    view
-	warned  []string // conflicts between files that were logged
-	empty   bool     // the directory holds no manifest, which was logged
+	tracker
+	zone   *kubedns.Zone
+	view   view
+	warned []string // conflicts between files that were logged
+	empty  bool     // the directory holds no manifest, which was logged
 	// location is read by queries.
 	location atomic.Pointer[kubedns.Location]
 }
 
-// follow looks at the directory until ctx is done.
-func (r *run) follow(ctx context.Context) error {
-	period := defaultPeriod
-	if r.Period > 0 {
-		period = r.Period
-	}
-	for next := period; pause.For(ctx, next); {
-		next = period
-		if r.look() {
-			next = min(period, settleTime)
-		}
-	}
-	return nil
-}
-
-// look applies what changed on disk, and reports whether a file is still changing.
-func (r *run) look() (unsettled bool) {
-	changed, unsettled, _ := r.tracker.look(time.Now(), false) // the tracker logs and keeps the error
-	if changed {
-		r.publish()
-	}
-	r.report(changed)
-	return unsettled
-}
-
 // publish merges the files and applies the differences to the zone.
 func (r *run) publish() {
-	next, conflicts := merge(r.tracker.contents())
+	next, conflicts := merge(r.sorted())
 	for _, c := range conflicts {
 		if !slices.Contains(r.warned, c) {
 			r.log.Warn("found an object in two manifests", "conflict", c)
@@ -151,13 +118,17 @@ func (r *run) publish() {
 // may hold any name.
 func (r *run) report(changed bool) {
 	st := Status{
-		Files: len(r.tracker.files), Errors: r.tracker.errors(),
-		Services: len(r.view.services), Endpoints: len(r.view.endpoints), Nodes: r.view.nodes, Ignored: r.view.ignored,
+		Files: len(r.files), Services: len(r.view.services), Endpoints: len(r.view.endpoints),
+		Nodes: r.view.nodes, Ignored: r.view.ignored,
+	}
+	if r.err != nil {
+		st.Errors = append(st.Errors, r.err.Error())
 	}
 	complete := st.Files > 0
-	for _, f := range r.tracker.files {
+	for _, f := range r.sorted() {
 		if f.err != nil {
 			st.Broken++
+			st.Errors = append(st.Errors, f.err.Error())
 		}
 		complete = complete && f.usable
 	}

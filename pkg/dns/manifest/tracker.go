@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -33,13 +32,15 @@ const (
 type tracker struct {
 	dir   string
 	log   *slog.Logger
-	files map[string]*file
-	seen  map[string]fs.FileInfo // as of the last look; nil: the file cannot be examined
-	err   error                  // why the directory could not be read
+	files map[string]*file // by name
+	err   error            // why the directory could not be read
 }
 
 // A file is the state of one manifest.
 type file struct {
+	path   string
+	there  bool
+	seen   fs.FileInfo // as of the last look; nil: it cannot be examined
 	read   fs.FileInfo // as of the last reading; nil when it could not be read
 	readAt time.Time
 	sum    [sha256.Size]byte // of what was decoded last; zero: nothing
@@ -57,8 +58,9 @@ func same(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
 }
 
-func newTracker(dir string, log *slog.Logger) *tracker {
-	return &tracker{dir: dir, log: log, files: map[string]*file{}}
+// sorted returns the files in the order of their names.
+func (t *tracker) sorted() []*file {
+	return slices.SortedFunc(maps.Values(t.files), func(a, b *file) int { return strings.Compare(a.path, b.path) })
 }
 
 // look reads the files that changed since the last look, and reports whether the
@@ -67,98 +69,87 @@ func newTracker(dir string, log *slog.Logger) *tracker {
 // asks for another look soon. The first look takes what is there.
 func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err error) {
 	seen, err := t.list()
-	if err != nil {
-		if t.err == nil {
-			t.log.Error("cannot read the directory of manifests; keeping its previous content", "dir", t.dir, "err", err)
-		}
-		t.err = err
-		return false, false, err
-	}
-	if t.err != nil {
+	if err != nil && t.err == nil {
+		t.log.Error("cannot read the directory of manifests; keeping its previous content", "dir", t.dir, "err", err)
+	} else if err == nil && t.err != nil {
 		t.log.Info("read the directory of manifests again", "dir", t.dir)
 	}
-	t.err = nil
-	for name := range seen {
-		if t.files[name] == nil {
-			t.files[name] = &file{}
+	if t.err = err; err != nil {
+		return false, false, err
+	}
+	for path := range seen {
+		if t.files[path] == nil {
+			t.files[path] = &file{path: path}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.files)) {
-		f := t.files[name]
-		was, before := t.seen[name]
-		is, there := seen[name]
+	for _, f := range t.sorted() {
+		is, there := seen[f.path]
+		settled := first || f.there == there && same(f.seen, is)
+		f.there, f.seen = there, is
 		switch {
-		case !first && (before != there || !same(was, is)):
+		case !settled:
 			unsettled = true
 		case !there:
-			delete(t.files, name)
-			t.log.Info("removed the objects of a deleted manifest", "file", filepath.Join(t.dir, name))
+			delete(t.files, f.path)
+			t.log.Info("removed the objects of a deleted manifest", "file", f.path)
 			changed = true
-		case f.stale(is, now):
-			changed = t.reload(name, f, now) || changed
+		case f.stale(now):
+			changed = t.reload(f, now) || changed
 		}
-		if f.err != nil && now.After(f.warnAt) {
+		if there && f.err != nil && !now.Before(f.warnAt) {
 			f.warnAt = now.Add(remindPeriod)
-			t.log.Error("still cannot use a manifest", "err", f.err)
+			t.log.Error("cannot use a manifest", "err", f.err, "kept", f.usable)
 		}
 	}
-	t.seen = seen
 	return changed, unsettled, nil
 }
 
-// list returns the manifests of the directory by name.
+// list returns the manifests of the directory by path.
 func (t *tracker) list() (map[string]fs.FileInfo, error) {
 	entries, err := os.ReadDir(t.dir)
-	if err != nil {
-		return nil, err
-	}
 	seen := make(map[string]fs.FileInfo, len(entries))
 	for _, e := range entries {
 		isManifest := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name()))
 		if !isManifest || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(t.dir, e.Name())) // follows links
-		switch {
-		case err == nil && info.IsDir(): // as kubectl does without -R
-		case err == nil:
-			seen[e.Name()] = info
-		case errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0: // went just now
-		default:
-			seen[e.Name()] = nil // reading it has the error again
+		path := filepath.Join(t.dir, e.Name())
+		info, err := os.Stat(path) // follows links
+		wentJustNow := errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0
+		if !wentJustNow && (err != nil || !info.IsDir()) { // as kubectl does without -R
+			seen[path] = info // nil: reading it has the error again
 		}
 	}
-	return seen, nil
+	return seen, err
 }
 
 // stale reports whether a file has to be read, because it changed or may have.
-func (f *file) stale(is fs.FileInfo, now time.Time) bool {
-	return f.read == nil || !same(f.read, is) ||
+func (f *file) stale(now time.Time) bool {
+	return f.read == nil || !same(f.read, f.seen) ||
 		f.readAt.Sub(f.read.ModTime()) < freshTime || now.Sub(f.readAt) > recheckPeriod
 }
 
 // reload reads a file and decodes it if its content changed. It reports whether
 // its objects changed.
-func (t *tracker) reload(name string, f *file, now time.Time) bool {
-	path := filepath.Join(t.dir, name)
-	data, info, err := readFile(path)
+func (t *tracker) reload(f *file, now time.Time) bool {
+	data, err := readFile(f.path, f.seen)
 	if err != nil {
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
 			err = p.Err // the message names the file already
 		}
 		f.read, f.sum = nil, [sha256.Size]byte{} // to be tried again at every look
-		t.broken(f, fmt.Errorf("%s: %w", path, err), now)
+		f.broken(fmt.Errorf("%s: %w", f.path, err))
 		return false
 	}
 	sum := sha256.Sum256(data)
-	f.read, f.readAt = info, now
+	f.read, f.readAt = f.seen, now
 	if sum == f.sum {
 		return false
 	}
 	f.sum = sum
-	objects, err := Decode(path, data)
+	objects, err := Decode(f.path, data)
 	if err != nil {
-		t.broken(f, err, now)
+		f.broken(err)
 		return false
 	}
 	for _, w := range objects.Warnings {
@@ -168,60 +159,21 @@ func (t *tracker) reload(name string, f *file, now time.Time) bool {
 	return true
 }
 
-// readFile returns the content of a file, and its FileInfo of before.
-func readFile(path string) ([]byte, fs.FileInfo, error) {
-	info, err := os.Stat(path)
+func readFile(path string, info fs.FileInfo) ([]byte, error) {
 	switch {
-	case err != nil:
-		return nil, nil, err
+	case info == nil: // reading it has the error
 	case !info.Mode().IsRegular():
-		return nil, nil, errors.New("this is no regular file")
+		return nil, errors.New("this is no regular file")
 	case info.Size() > maxFileSize:
-		return nil, nil, fmt.Errorf("%d bytes are too many for one file: divide it, %d are allowed", info.Size(), maxFileSize)
+		return nil, fmt.Errorf("%d bytes are too many for one file: divide it, %d are allowed", info.Size(), maxFileSize)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize))
-	return data, info, err
+	return os.ReadFile(path)
 }
 
-// broken notes and logs why a file cannot be used.
-func (t *tracker) broken(f *file, err error, now time.Time) {
-	repeated := f.err != nil && f.err.Error() == err.Error()
+// broken notes why a file cannot be used, to be logged now unless it was.
+func (f *file) broken(err error) {
+	if f.err == nil || f.err.Error() != err.Error() {
+		f.warnAt = time.Time{}
+	}
 	f.err = err
-	if repeated {
-		return
-	}
-	f.warnAt = now.Add(remindPeriod)
-	if f.usable {
-		t.log.Error("cannot use a manifest; keeping its previous content", "err", err)
-		return
-	}
-	t.log.Error("cannot use a manifest; its objects are missing", "err", err)
-}
-
-// contents returns the last good content of the files, in name order.
-func (t *tracker) contents() []content {
-	all := make([]content, 0, len(t.files))
-	for _, name := range slices.Sorted(maps.Keys(t.files)) {
-		all = append(all, content{file: filepath.Join(t.dir, name), Objects: t.files[name].good})
-	}
-	return all
-}
-
-// errors returns the current errors, of the directory first, then of the files by name.
-func (t *tracker) errors() []string {
-	var all []string
-	if t.err != nil {
-		all = append(all, t.err.Error())
-	}
-	for _, name := range slices.Sorted(maps.Keys(t.files)) {
-		if err := t.files[name].err; err != nil {
-			all = append(all, err.Error())
-		}
-	}
-	return all
 }

@@ -24,7 +24,7 @@ type disk struct {
 
 func newDisk(t *testing.T) *disk {
 	dir := t.TempDir()
-	return &disk{t: t, dir: dir, now: time.Now(), tracker: newTracker(dir, slog.New(slog.DiscardHandler))}
+	return &disk{t: t, dir: dir, now: time.Now(), tracker: &tracker{dir: dir, log: slog.New(slog.DiscardHandler), files: map[string]*file{}}}
 }
 
 // write makes a file that was changed an hour ago.
@@ -66,7 +66,7 @@ func TestTrackerReadsWhatSettled(t *testing.T) {
 	d.look("being written", false, true)
 	d.write("a.yaml", aService+"##")
 	d.look("still being written", false, true)
-	if got := len(d.contents()[0].All); got != 1 {
+	if got := len(d.sorted()[0].good.All); got != 1 {
 		t.Errorf("got %d Services while the file is written, want 1", got)
 	}
 	d.look("settled again", true, false)
@@ -118,9 +118,12 @@ func TestTrackerFiles(t *testing.T) {
 	if _, _, err := d.tracker.look(d.now, true); err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, c := range d.contents() {
-		got = append(got, filepath.Base(c.file))
+	var got, errs []string
+	for _, f := range d.sorted() {
+		got = append(got, filepath.Base(f.path))
+		if f.err != nil {
+			errs = append(errs, f.err.Error())
+		}
 	}
 	want := []string{"a.yaml", "b.yml", "c.json", "large.yaml", "link.yaml", "pipe.yaml"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -131,7 +134,7 @@ func TestTrackerFiles(t *testing.T) {
 		filepath.Join(d.dir, "link.yaml") + ": no such file or directory",
 		filepath.Join(d.dir, "pipe.yaml") + ": this is no regular file",
 	}
-	if diff := cmp.Diff(wantErrors, d.errors()); diff != "" {
+	if diff := cmp.Diff(wantErrors, errs); diff != "" {
 		t.Errorf("errors -want +got:\n%s", diff)
 	}
 
@@ -139,7 +142,7 @@ func TestTrackerFiles(t *testing.T) {
 	d.write("large.yaml", aService)
 	d.look("divided", false, true)
 	d.look("divided and settled", true, false)
-	if got := d.errors(); len(got) != 2 {
-		t.Errorf("errors %q, want two", got)
+	if f := d.sorted()[3]; f.err != nil || !f.usable {
+		t.Errorf("error %v after it was divided, want none", f.err)
 	}
 }
