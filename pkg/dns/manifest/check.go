@@ -27,11 +27,8 @@ func (c *checker) refuse(at, format string, args ...any) {
 }
 
 func (c *checker) meta(o metav1.Object) {
-	at := "metadata.name"
-	if o.GetName() == "" {
-		c.refuse(at, "is missing")
-	} else if len(validation.IsDNS1123Subdomain(o.GetName())) > 0 {
-		c.refuse(at, "%q is no name: use lower-case letters, digits, \"-\" and \".\"", o.GetName())
+	if len(validation.IsDNS1123Subdomain(o.GetName())) > 0 {
+		c.refuse("metadata.name", "%q is no name: use lower-case letters, digits, \"-\" and \".\"", o.GetName())
 	}
 	c.label("metadata.namespace", o.GetNamespace())
 }
@@ -39,7 +36,10 @@ func (c *checker) meta(o metav1.Object) {
 func (c *checker) service(s *corev1.Service) {
 	c.label("metadata.name", s.Name)
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
-		c.externalName(s.Spec.ExternalName)
+		name := strings.ToLower(strings.TrimSuffix(s.Spec.ExternalName, "."))
+		if _, err := netip.ParseAddr(name); err != nil && len(validation.IsDNS1123Subdomain(name)) > 0 {
+			c.refuse("spec.externalName", "%q is no domain name, and the type is ExternalName", s.Spec.ExternalName)
+		}
 		return
 	}
 	for i, ip := range s.Spec.ClusterIPs {
@@ -48,16 +48,6 @@ func (c *checker) service(s *corev1.Service) {
 	c.clusterIP("spec.clusterIP", s.Spec.ClusterIP)
 	for i, p := range s.Spec.Ports {
 		c.port(item("spec.ports", i), p.Name, p.Port, p.Protocol)
-	}
-}
-
-func (c *checker) externalName(name string) {
-	at := "spec.externalName"
-	_, notAddr := netip.ParseAddr(name)
-	if name == "" {
-		c.refuse(at, "is missing, but the type is ExternalName")
-	} else if notAddr != nil && len(validation.IsDNS1123Subdomain(strings.ToLower(strings.TrimSuffix(name, ".")))) > 0 {
-		c.refuse(at, "%q is no domain name", name)
 	}
 }
 

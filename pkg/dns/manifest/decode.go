@@ -2,10 +2,8 @@ package manifest
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 
@@ -13,7 +11,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	kjson "sigs.k8s.io/json"
 
@@ -57,19 +54,23 @@ type Objects struct {
 // bytes at all.
 func Decode(file string, data []byte) (Objects, error) {
 	data = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf"), nil) // byte order marks, also of files that were joined
-	d := newDecoder()
-	if !strings.HasSuffix(file, ".json") {
-		return d.done(documents(file, data, func(o object) error { return d.objects(o, metav1.TypeMeta{}) }))
-	}
-	return d.done(d.objects(object{file: file, json: data, line: 1}, metav1.TypeMeta{}))
+	return decode(file, data, false)
 }
 
-// DecodeUnchecked is [Decode] for JSON of objects that an API server has accepted: it does
+// DecodeUnchecked is [Decode] for objects that an API server has accepted: it does
 // not check names, addresses and ports again, and warns of nothing.
-func DecodeUnchecked(file string, data []byte) (Objects, error) {
-	d := newDecoder()
-	d.unchecked = true
-	return d.done(d.objects(object{file: file, json: data, line: 1}, metav1.TypeMeta{}))
+func DecodeUnchecked(file string, data []byte) (Objects, error) { return decode(file, data, true) }
+
+func decode(file string, data []byte, unchecked bool) (Objects, error) {
+	documents := yamlDocuments
+	if strings.HasSuffix(file, ".json") {
+		documents = jsonDocuments
+	}
+	d := &decoder{out: Objects{All: map[string]any{}}, lines: map[string]int{}, unchecked: unchecked}
+	if err := documents(file, data, func(o object) error { return d.object(o, metav1.TypeMeta{}) }); err != nil {
+		return Objects{}, err
+	}
+	return d.out, nil
 }
 
 // A decoder collects the objects of one file.
@@ -79,44 +80,7 @@ type decoder struct {
 	unchecked bool
 }
 
-func newDecoder() *decoder {
-	return &decoder{out: Objects{All: map[string]any{}}, lines: map[string]int{}}
-}
-
-func (d *decoder) done(err error) (Objects, error) {
-	if err != nil {
-		return Objects{}, err
-	}
-	return d.out, nil
-}
-
-// objects decodes objects that follow each other, or those of a list. outer is the type of
-// those that have none.
-func (d *decoder) objects(in object, outer metav1.TypeMeta) error {
-	j := json.NewDecoder(bytes.NewReader(in.json))
-	if in.lists > 0 {
-		_, _ = j.Token() // the beginning of the list
-	}
-	for from := 0; ; {
-		if in.lists > 0 && !j.More() {
-			return nil
-		}
-		var raw json.RawMessage
-		if err := j.Decode(&raw); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return in.jsonError(j.InputOffset(), err)
-		}
-		begin := int(j.InputOffset()) - len(raw)
-		in.line += bytes.Count(in.json[from:begin], []byte("\n"))
-		from = begin
-		if err := d.object(object{in.file, raw, in.line, in.lists}, outer); err != nil {
-			return err
-		}
-	}
-}
-
-// object decodes one object, or all of a List.
+// object decodes one object, or all of a List. outer is the type of those that have none.
 func (d *decoder) object(o object, outer metav1.TypeMeta) error {
 	if string(o.json) == "null" { // nothing but comments
 		return nil
@@ -170,29 +134,35 @@ func unknownKind(h metav1.TypeMeta) string {
 	if kind.Group != "" && kind.Group != discoveryv1.GroupName || kinds().Recognizes(kind) {
 		return ""
 	}
-	reason := fmt.Sprintf("%s has no kind %q", h.APIVersion, h.Kind)
-	for _, from := range []schema.GroupVersion{corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion} {
-		for name := range kinds().KnownTypes(from) {
-			if strings.EqualFold(name, h.Kind) {
-				return fmt.Sprintf("%s: write apiVersion: %s, kind: %s", reason, from, name)
-			}
+	for known := range kinds().AllKnownTypes() {
+		if strings.EqualFold(known.Kind, h.Kind) && known.Version == "v1" {
+			return fmt.Sprintf("%s has no kind %q: write apiVersion: %s, kind: %s", h.APIVersion, h.Kind,
+				known.GroupVersion(), known.Kind)
 		}
 	}
-	return reason
+	return fmt.Sprintf("%s has no kind %q", h.APIVersion, h.Kind)
 }
 
 // list decodes the objects of a List.
 func (d *decoder) list(o object, items metav1.TypeMeta) error {
-	at, begin := locate(o.json, "items")
+	at, list := locate(o.json, "items")
 	switch {
-	case begin == nil:
+	case list == nil || string(list) == "null":
 		return nil
-	case begin != json.Delim('['):
+	case list[0] != '[':
 		return o.errorf("items", "is no list")
 	case o.lists >= maxListDepth:
 		return o.errorf("items", "more than %d Lists within each other", maxListDepth)
 	}
-	return d.objects(object{o.file, o.json[at-1:], o.lineOf("items"), o.lists + 1}, items)
+	line, from := o.line, 0
+	for v := range values(list) {
+		line += bytes.Count(o.json[from:at+v.at], []byte("\n"))
+		from = at + v.at
+		if err := d.object(object{o.file, v.json, line, o.lists + 1}, items); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read decodes an object, gives it the default namespace, checks it and keeps it.

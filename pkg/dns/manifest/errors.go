@@ -2,13 +2,14 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"reflect"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -32,18 +33,16 @@ func (o object) errorf(path, format string, args ...any) error {
 }
 
 // title names an object as kubectl would, as far as it can be read.
-func title(raw []byte) string {
-	kind, namespace, name := textAt(raw, "kind"), textAt(raw, "metadata.namespace"), textAt(raw, "metadata.name")
-	if name != "" && namespace != "" {
-		name = namespace + "/" + name
+func title(text []byte) string {
+	var all [3]string
+	for i, path := range []string{"kind", "metadata.namespace", "metadata.name"} {
+		_, value := locate(text, path)
+		_ = json.Unmarshal(value, &all[i]) // what is there is enough
 	}
-	return strings.TrimSpace(kind + " " + name)
-}
-
-func textAt(raw []byte, path string) string {
-	_, token := locate(raw, path)
-	text, _ := token.(string)
-	return text
+	if all[1] == "" || all[2] == "" {
+		return strings.TrimSpace(all[0] + " " + all[2])
+	}
+	return strings.TrimSpace(all[0] + " " + all[1] + "/" + all[2])
 }
 
 // lineOf returns the line of the file that has the value at a path, or what there is of it.
@@ -52,41 +51,50 @@ func (o object) lineOf(path string) int {
 	return o.line + bytes.Count(o.json[:at], []byte("\n"))
 }
 
-// locate returns the first token of the value at a path such as spec.ports[0].port, and the
-// offset behind it. Without such a value the token is nil, and the offset is that of the
-// part of the way to it that is there.
-func locate(text []byte, path string) (at int, begin json.Token) {
-	j := json.NewDecoder(bytes.NewReader(text))
-	for found := true; found; {
-		begin, _ = j.Token()
-		if at = int(j.InputOffset()); path == "" {
-			return at, begin
-		}
-		path, found = seek(j, begin, path)
-	}
-	return at, nil
+// A value is a field of an object, or an item of a list.
+type value struct {
+	step string // in a path: spec, [0]
+	json json.RawMessage
+	at   int // the offset at which it begins
 }
 
-// seek moves j to the first field or item of a path, in what just began, and returns the
-// rest of the path.
-func seek(j *json.Decoder, begin json.Token, path string) (rest string, found bool) {
-	isList := begin == json.Delim('[') && path[0] == '['
-	for i := 0; (isList || begin == json.Delim('{')) && j.More(); i++ {
-		step := item("", i)
-		if !isList {
-			key, _ := j.Token()
-			step, _ = key.(string)
-		}
-		rest, found = strings.CutPrefix(strings.TrimPrefix(path, "."), step)
-		if found && (rest == "" || strings.ContainsAny(rest[:1], ".[")) {
-			return rest, true
-		}
-		var skipped json.RawMessage
-		if j.Decode(&skipped) != nil {
-			break
+// values yields what is in an object or a list.
+func values(text []byte) iter.Seq[value] {
+	return func(yield func(value) bool) {
+		j := json.NewDecoder(bytes.NewReader(text))
+		begin, _ := j.Token()
+		for i := 0; (begin == json.Delim('{') || begin == json.Delim('[')) && j.More(); i++ {
+			v := value{step: item("", i)}
+			if begin == json.Delim('{') {
+				key, _ := j.Token()
+				v.step, _ = key.(string)
+			}
+			err := j.Decode(&v.json)
+			v.at = int(j.InputOffset()) - len(v.json)
+			if err != nil || !yield(v) {
+				return
+			}
 		}
 	}
-	return "", false
+}
+
+// locate returns the value at a path such as spec.ports[0].port, and the offset at which it
+// begins. Without such a value the offset is that of the part of the way to it that is there.
+func locate(text []byte, path string) (at int, found []byte) {
+	switch {
+	case path == "":
+		return 0, text
+	case (path[0] == '[') != (text[0] == '['):
+		return 0, nil
+	}
+	for v := range values(text) {
+		rest, ok := strings.CutPrefix(strings.TrimPrefix(path, "."), v.step)
+		if ok && (rest == "" || strings.ContainsAny(rest[:1], ".[")) {
+			at, found = locate(v.json, rest)
+			return v.at + at, found
+		}
+	}
+	return 0, nil
 }
 
 // refuse returns the error of decoding an object.
@@ -104,97 +112,69 @@ func (o object) refuse(into any, err error) error {
 	if t.Type.Kind() == reflect.String && t.Value != "array" && t.Value != "object" {
 		got += ": put it in quotes" // YAML takes n for false and 1.10 for a number
 	}
-	return o.errorf(path, "want %s, got %s", typeName(t.Type), got)
+	return o.errorf(path, "want %s, got %s", cmp.Or(typeNames[t.Type.Kind()], "a whole number"), got)
 }
 
 // index matches the place in a list, in a path.
 var index = regexp.MustCompile(`\[\d+\]`)
 
 // pathAt returns the path of the value that an offset is in, and the value, which may be cut.
-func pathAt(text []byte, path string, offset int) (at, value string) {
-	j := json.NewDecoder(bytes.NewReader(text))
-	begin, _ := j.Token()
-	for i := 0; offset > 1 && (begin == json.Delim('{') || begin == json.Delim('[')) && j.More(); i++ {
-		step := item(path, i)
-		if begin == json.Delim('{') {
-			key, _ := j.Token()
-			step = strings.TrimPrefix(fmt.Sprint(path, ".", key), ".")
+func pathAt(text []byte, path string, offset int) (at, shown string) {
+	if offset > 1 {
+		for v := range values(text) {
+			if v.at+len(v.json) < offset {
+				continue
+			}
+			if path != "" && text[0] == '{' {
+				path += "."
+			}
+			return pathAt(v.json, path+v.step, offset-v.at)
 		}
+	}
+	return path, strings.Join(strings.Fields(fmt.Sprintf("%.40s", text)), " ")
+}
+
+// typeNames are how Go types are written in a manifest. Others are whole numbers.
+var typeNames = map[reflect.Kind]string{
+	reflect.String: "text", reflect.Bool: "true or false", reflect.Slice: "a list",
+	reflect.Map: "an object (key: value)", reflect.Struct: "an object (key: value)",
+}
+
+// jsonDocuments passes the objects of a file of JSON on, which follow each other.
+func jsonDocuments(file string, data []byte, to func(object) error) error {
+	j := json.NewDecoder(bytes.NewReader(data))
+	for line, from := 1, 0; ; {
 		var raw json.RawMessage
-		if j.Decode(&raw) != nil {
+		err := j.Decode(&raw)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			at := int64(len(data))
+			if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+				at = min(at, syntax.Offset)
+			}
+			return syntaxError(file, "JSON", data, 1+bytes.Count(data[:at], []byte("\n")), err.Error())
+		}
+		begin := int(j.InputOffset()) - len(raw)
+		line += bytes.Count(data[from:begin], []byte("\n"))
+		from = begin
+		if err := to(object{file, raw, line, 0}); err != nil {
+			return err
+		}
+	}
+}
+
+// syntaxError returns an error in a line, as far as that is in the file. The braces of a
+// template are often noticed in the line after them.
+func syntaxError(file, language string, data []byte, line int, msg string) error {
+	text := bytes.Split(data, []byte("\n"))
+	line = min(max(line, 1), len(text))
+	for _, at := range []int{line, line - 1} {
+		if at > 0 && bytes.Contains(text[at-1], []byte("{{")) {
+			line, msg = at, msg+"; render the template before it is used"
 			break
 		}
-		if end := int(j.InputOffset()); end >= offset {
-			return pathAt(raw, step, offset-end+len(raw))
-		}
 	}
-	value = strings.Join(strings.Fields(string(text[:min(len(text), maxShown)])), " ")
-	if len(text) > maxShown {
-		value = strings.ToValidUTF8(value, "") + "..."
-	}
-	return path, value
-}
-
-// maxShown is how much of a wrong value is shown, in bytes.
-const maxShown = 40
-
-// typeName returns how a Go type is written in a manifest.
-func typeName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "a list"
-	case reflect.Map, reflect.Struct:
-		return "an object (key: value)"
-	default:
-		return "a whole number"
-	}
-}
-
-// jsonError returns an error of reading a file of JSON, at an offset.
-func (o object) jsonError(at int64, err error) error {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at = syntax.Offset
-	} else if errors.Is(err, io.ErrUnexpectedEOF) {
-		at = int64(len(o.json))
-	}
-	line := lines(o.json[:min(at, int64(len(o.json)))])
-	return fmt.Errorf("%s:%d: this is not right JSON: %w%s", o.file, line, err, templateHint(o.json, line))
-}
-
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
-
-// yamlError returns an error of reading data. Its line is in the text, as far as the error
-// has it.
-func yamlError(file string, data []byte, err error) error {
-	msg := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " ")
-	line := 1
-	if m := yamlLine.FindStringSubmatch(msg); m != nil {
-		line, _ = strconv.Atoi(m[1]) // too large for an int is 0
-		msg = strings.TrimPrefix(msg, m[0])
-		if strings.HasPrefix(msg, "did not find expected") {
-			line++ // the parser counts from 0 here, and from 1 elsewhere
-		}
-	}
-	line = min(max(line, 1), lines(data))
-	hint := templateHint(data, line)
-	if before := templateHint(data, line-1); hint == "" && before != "" {
-		line, hint = line-1, before
-	}
-	return fmt.Errorf("%s:%d: this is not right YAML: %s%s", file, line, msg, hint)
-}
-
-// lines returns the number of the line, from 1, in which data ends.
-func lines(data []byte) int { return 1 + bytes.Count(data, []byte("\n")) }
-
-// templateHint is appended to an error in a line that has the braces of a template.
-func templateHint(data []byte, line int) string {
-	text := bytes.SplitN(data, []byte("\n"), line+1)
-	if line >= 1 && line <= len(text) && bytes.Contains(text[line-1], []byte("{{")) {
-		return "; render the template before it is used"
-	}
-	return ""
+	return fmt.Errorf("%s:%d: this is not right %s: %s", file, line, language, msg)
 }

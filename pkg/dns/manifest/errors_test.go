@@ -42,10 +42,11 @@ func TestLineOf(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(tt.yaml), &root); err != nil {
 				t.Fatal(err)
 			}
-			w := writer{line: 1, left: 1000}
+			w := writer{line: root.Content[0].Line, left: 1000}
+			o := object{line: 6 + w.line}
 			w.value(root.Content[0])
 			before, _, _ := strings.Cut(tt.yaml, "HERE")
-			o := object{json: w.json, line: 7}
+			o.json = w.json
 			if got, want := o.lineOf(tt.path), 7+strings.Count(before, "\n"); got != want || w.err != nil {
 				t.Errorf("got line %d, error %v, want %d in\n%s", got, w.err, want, w.json)
 			}

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,7 +13,7 @@ import (
 )
 
 const (
-	defaultPeriod = 500 * time.Millisecond
+	period = 500 * time.Millisecond
 	// settleTime is how soon something that changed is looked at again: only
 	// what two looks find the same is read.
 	settleTime = 100 * time.Millisecond
@@ -26,8 +25,6 @@ const (
 type Source struct {
 	// Dir is the directory, as the flag --manifests names it.
 	Dir string
-	// Period is the time between two looks at the directory; 0 means 500 ms.
-	Period time.Duration
 	// Log receives changes and errors; nil discards.
 	Log *slog.Logger
 
@@ -72,7 +69,6 @@ func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 	r.publish()
 	z.MarkPartial()
 	r.report(true)
-	period := cmp.Or(s.Period, defaultPeriod)
 	for next := period; pause.For(ctx, next); {
 		changed, unsettled, _ := r.look(time.Now(), false) // the tracker logs and keeps the error
 		if changed {
@@ -81,7 +77,7 @@ func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 		r.report(changed)
 		next = period
 		if unsettled {
-			next = min(period, settleTime)
+			next = settleTime
 		}
 	}
 	return nil

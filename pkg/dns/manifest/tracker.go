@@ -93,7 +93,8 @@ func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err 
 			delete(t.files, f.path)
 			t.log.Info("removed the objects of a deleted manifest", "file", f.path)
 			changed = true
-		case f.stale(now):
+		case f.read == nil || !same(f.read, is) || // changed, or may have
+			f.readAt.Sub(is.ModTime()) < freshTime || now.Sub(f.readAt) > recheckPeriod:
 			changed = t.reload(f, now) || changed
 		}
 		if there && f.err != nil && !now.Before(f.warnAt) {
@@ -121,12 +122,6 @@ func (t *tracker) list() (map[string]fs.FileInfo, error) {
 		}
 	}
 	return seen, err
-}
-
-// stale reports whether a file has to be read, because it changed or may have.
-func (f *file) stale(now time.Time) bool {
-	return f.read == nil || !same(f.read, f.seen) ||
-		f.readAt.Sub(f.read.ModTime()) < freshTime || now.Sub(f.readAt) > recheckPeriod
 }
 
 // reload reads a file and decodes it if its content changed. It reports whether

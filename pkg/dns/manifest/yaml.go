@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -23,8 +25,8 @@ const (
 	maxValues = 300_000
 )
 
-// documents passes the documents of a file of YAML on, each as JSON with the same lines.
-func documents(file string, data []byte, to func(object) error) error {
+// yamlDocuments passes the documents of a file of YAML on, each as JSON with the same lines.
+func yamlDocuments(file string, data []byte, to func(object) error) error {
 	values := 0 // or more: one of these signs is at the beginning or end of each
 	for _, sign := range ",:[{?-" {
 		values += bytes.Count(data, []byte(string(sign)))
@@ -46,7 +48,8 @@ func documents(file string, data []byte, to func(object) error) error {
 			err = w.err
 		}
 		if err != nil {
-			return yamlError(file, data, err)
+			line, msg := positionOf(err)
+			return syntaxError(file, "YAML", data, line, msg)
 		}
 		if err := to(object{file: file, json: w.json, line: root.Content[0].Line}); err != nil {
 			return err
@@ -172,4 +175,19 @@ func (w *writer) append(v any) {
 		w.fail("%w", err)
 	}
 	w.json = append(w.json, text...)
+}
+
+var position = regexp.MustCompile(`^line (\d+): `)
+
+// positionOf divides an error into the line, 0 if there is none, and the reason.
+func positionOf(err error) (line int, msg string) {
+	msg = strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := position.FindStringSubmatch(msg); m != nil {
+		line, _ = strconv.Atoi(m[1]) // too large for an int is 0
+		msg = strings.TrimPrefix(msg, m[0])
+	}
+	if strings.HasPrefix(msg, "did not find expected") {
+		line++ // the parser counts from 0 here, and from 1 elsewhere
+	}
+	return line, strings.ReplaceAll(msg, "\n", " ")
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
@@ -23,7 +22,7 @@ func Decode(data []byte, domain string) (z *kubedns.Zone, written time.Time, err
 	if err != nil {
 		return nil, written, err
 	}
-	objects, err := manifest.DecodeUnchecked("snapshot", body)
+	objects, err := manifest.DecodeUnchecked("snapshot.json", body)
 	if err != nil {
 		return nil, written, err
 	}
@@ -52,22 +51,15 @@ func open(data []byte, domain string) (body []byte, written time.Time, err error
 		return nil, written, errors.New("it is damaged: the checksum is wrong")
 	}
 	head, body, _ := bytes.Cut(data[:at], []byte("\n"))
-	fields, ok := bytes.CutPrefix(head, []byte(magic))
-	if !ok {
-		return nil, written, fmt.Errorf("its first line is not %q", strings.TrimSpace(magic))
+	var zone, stamp string
+	if _, err := fmt.Sscanf(string(head), magic+"zone=%s written=%s", &zone, &stamp); err != nil {
+		return nil, written, fmt.Errorf("its first line is not %q: %w", magic+"zone=... written=...", err)
 	}
-	for field := range strings.FieldsSeq(string(fields)) {
-		key, value, _ := strings.Cut(field, "=")
-		switch key {
-		case "zone":
-			if value != domain {
-				return nil, written, fmt.Errorf("it is of the zone %s, not %s", value, domain)
-			}
-		case "written":
-			if written, err = time.Parse(time.RFC3339, value); err != nil {
-				return nil, written, fmt.Errorf("when it was written: %w", err)
-			}
-		}
+	if zone != domain {
+		return nil, written, fmt.Errorf("it is of the zone %s, not %s", zone, domain)
+	}
+	if written, err = time.Parse(time.RFC3339, stamp); err != nil {
+		return nil, written, fmt.Errorf("when it was written: %w", err)
 	}
 	return body, written, nil
 }
@@ -76,17 +68,15 @@ func open(data []byte, domain string) (body []byte, written time.Time, err error
 // was known to agree with it: the time of the file, which the keeper sets.
 func read(path, domain string) (z *kubedns.Zone, written, confirmed time.Time, err error) {
 	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxSize {
+		err = fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxSize)
+	}
 	if err != nil {
 		return nil, written, confirmed, err
-	}
-	confirmed = info.ModTime()
-	if info.Size() > maxSize {
-		return nil, written, confirmed, fmt.Errorf("it has %d bytes, more than %d", info.Size(), maxSize)
 	}
 	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, written, confirmed, err
+	if err == nil {
+		z, written, err = Decode(data, domain)
 	}
-	z, written, err = Decode(data, domain)
-	return z, written, confirmed, err
+	return z, written, info.ModTime(), err
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/atomicfile"
@@ -76,7 +77,8 @@ type Keeper struct {
 	size       int64  // of the file that was written last
 	nextWrite  time.Time
 	nextTouch  time.Time
-	lastError  string
+	failing    bool
+	lastError  syscall.Errno
 
 	// replace is atomicfile.Write, except in tests.
 	replace func(path string, mode fs.FileMode, fill func(io.Writer) error) error
@@ -237,27 +239,17 @@ func (k *Keeper) write(now time.Time, generation uint64) {
 // report logs what is wrong with the file, once for each kind of trouble.
 func (k *Keeper) report(err error) {
 	if err == nil {
-		if k.lastError != "" {
+		if k.failing {
 			k.Log.Info("wrote the snapshot again", "file", k.Path)
 		}
-		k.lastError = ""
+		k.failing, k.lastError = false, 0
 		return
 	}
 	k.Metrics.failed.Inc()
-	if reason := cause(err); reason != k.lastError {
-		k.lastError = reason
+	errno, _ := errors.AsType[syscall.Errno](err) // texts name temporary files
+	if !k.failing || errno != k.lastError {
 		k.Log.Error("cannot write the snapshot: a restart without API server would answer from an older one, or none",
 			"file", k.Path, "err", err)
 	}
-}
-
-// cause is the innermost error: the outer ones name temporary files.
-func cause(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
+	k.failing, k.lastError = true, errno
 }
