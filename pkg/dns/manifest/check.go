@@ -43,17 +43,15 @@ func (c *checker) service(s *corev1.Service) {
 		return
 	}
 	for i, ip := range s.Spec.ClusterIPs {
-		c.clusterIP(item("spec.clusterIPs", i), ip)
+		if ip != corev1.ClusterIPNone {
+			c.addr(item("spec.clusterIPs", i), ip)
+		}
 	}
-	c.clusterIP("spec.clusterIP", s.Spec.ClusterIP)
+	if ip := s.Spec.ClusterIP; ip != "" && ip != corev1.ClusterIPNone {
+		c.addr("spec.clusterIP", ip)
+	}
 	for i, p := range s.Spec.Ports {
 		c.port(item("spec.ports", i), p.Name, p.Port, p.Protocol)
-	}
-}
-
-func (c *checker) clusterIP(at, ip string) {
-	if ip != "" && ip != corev1.ClusterIPNone {
-		c.addr(at, ip)
 	}
 }
 

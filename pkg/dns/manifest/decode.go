@@ -23,8 +23,6 @@ const (
 	maxListDepth = 8
 	// maxWarnings bounds the warnings about one file.
 	maxWarnings = 10
-	// defaultNamespace is also that of kubectl.
-	defaultNamespace = "default"
 )
 
 // Objects are what one file declares, as kube-dns needs it. An object that is
@@ -92,7 +90,6 @@ func (d *decoder) object(o object, outer metav1.TypeMeta) error {
 	if h.Kind == "" && h.APIVersion == "" {
 		h = outer
 	}
-	group := h.GroupVersionKind().Group
 	switch isDiscovery := h.APIVersion == "discovery.k8s.io/v1" || h.APIVersion == "discovery.k8s.io/v1beta1"; {
 	case h.Kind == "":
 		return o.errorf("kind", "is missing: is this a Kubernetes manifest?")
@@ -107,40 +104,35 @@ func (d *decoder) object(o object, outer metav1.TypeMeta) error {
 	case isDiscovery && h.Kind == "EndpointSlice":
 		// Where the two versions differ (the topology of an endpoint) no name depends on it.
 		return read(d, o, (*checker).slice, d.slice)
-	case strings.HasSuffix(h.Kind, "List") && (group == "" || isDiscovery):
+	case strings.HasSuffix(h.Kind, "List") && (h.GroupVersionKind().Group == "" || isDiscovery):
 		// The items of a kind of list of their own (ServiceList) may lack a type.
 		return d.list(o, metav1.TypeMeta{APIVersion: h.APIVersion, Kind: strings.TrimSuffix(h.Kind, "List")})
 	}
 	d.out.Ignored++
-	if reason := unknownKind(h); reason != "" && !d.unchecked {
-		return o.errorf("kind", "%s", reason)
-	}
-	return nil
+	return checkKind(o, h)
 }
 
 // kinds are the kinds of objects of the groups that names come from.
 var kinds = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	types := runtime.SchemeBuilder{corev1.AddToScheme, discoveryv1.AddToScheme}
-	utilruntime.Must(types.AddToScheme(scheme))
+	utilruntime.Must((&runtime.SchemeBuilder{corev1.AddToScheme, discoveryv1.AddToScheme}).AddToScheme(scheme))
 	return scheme
 })
 
-// unknownKind returns why the API has no objects of a type: a misspelt one is not ignored.
-// It returns nothing when it has, or when no names come from its group, whose kinds we do
-// not have.
-func unknownKind(h metav1.TypeMeta) string {
+// checkKind refuses a type that the API does not have: a misspelt one is not ignored. No
+// names come from other groups, whose kinds we do not have.
+func checkKind(o object, h metav1.TypeMeta) error {
 	kind := h.GroupVersionKind()
 	if kind.Group != "" && kind.Group != discoveryv1.GroupName || kinds().Recognizes(kind) {
-		return ""
+		return nil
 	}
+	hint := ""
 	for known := range kinds().AllKnownTypes() {
 		if strings.EqualFold(known.Kind, h.Kind) && known.Version == "v1" {
-			return fmt.Sprintf("%s has no kind %q: write apiVersion: %s, kind: %s", h.APIVersion, h.Kind,
-				known.GroupVersion(), known.Kind)
+			hint = fmt.Sprintf(": write apiVersion: %s, kind: %s", known.GroupVersion(), known.Kind)
 		}
 	}
-	return fmt.Sprintf("%s has no kind %q", h.APIVersion, h.Kind)
+	return o.errorf("kind", "%s has no kind %q%s", h.APIVersion, h.Kind, hint)
 }
 
 // list decodes the objects of a List.
@@ -186,7 +178,7 @@ func read[T any, O interface {
 		}
 	}
 	if check != nil && o.GetNamespace() == "" {
-		o.SetNamespace(defaultNamespace)
+		o.SetNamespace(metav1.NamespaceDefault) // as kubectl does
 	}
 	if !d.unchecked {
 		c := &checker{}

@@ -4,11 +4,12 @@
 //
 //	directory ─► tracker: which files changed ─► Decode: bytes ─► Objects, one value a file
 //	                                                                  │
-//	                    Zone ◄─ apply: the difference only ◄─ merge: all files as one view
+//	                    Zone ◄─ publish: what differs ◄─ merge: all files as one view
 //
 // What counts is as with kubectl apply -f DIR: the direct children of the
 // directory named *.yaml, *.yml or *.json; links are followed, so a mounted
-// ConfigMap works, and names that begin with "." are skipped. A file may hold
+// ConfigMap works, and names that begin with "." are skipped. A file is JSON if its name
+// ends in .json, and YAML else; YAML becomes JSON with the same lines. A file may hold
 // several documents, and Lists. Services, Endpoints, EndpointSlices and Nodes
 // are read, every other kind is ignored.
 //

@@ -11,6 +11,9 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
 )
 
 // An object is its JSON, which begins at a line of a file, in so many Lists.
@@ -34,15 +37,12 @@ func (o object) errorf(path, format string, args ...any) error {
 
 // title names an object as kubectl would, as far as it can be read.
 func title(text []byte) string {
-	var all [3]string
-	for i, path := range []string{"kind", "metadata.namespace", "metadata.name"} {
-		_, value := locate(text, path)
-		_ = json.Unmarshal(value, &all[i]) // what is there is enough
+	var o metav1.PartialObjectMetadata
+	_ = kjson.UnmarshalCaseSensitivePreserveInts(text, &o) // what is there is enough
+	if o.Name != "" && o.Namespace != "" {
+		o.Name = o.Namespace + "/" + o.Name
 	}
-	if all[1] == "" || all[2] == "" {
-		return strings.TrimSpace(all[0] + " " + all[2])
-	}
-	return strings.TrimSpace(all[0] + " " + all[1] + "/" + all[2])
+	return strings.TrimSpace(o.Kind + " " + o.Name)
 }
 
 // lineOf returns the line of the file that has the value at a path, or what there is of it.
@@ -105,8 +105,8 @@ func (o object) refuse(into any, err error) error {
 		return o.errorf("", "%w", err)
 	}
 	path, got := t.Field, t.Value
-	// The offset is too small below a type that decodes itself.
-	if at, value := pathAt(o.json, "", int(t.Offset)); strings.HasPrefix(index.ReplaceAllString(at, "")+".", t.Field+".") {
+	at, value := pathAt(o.json, "", int(t.Offset)) // too small below a type that decodes itself
+	if field := regexp.MustCompile(`\[\d+\]`).ReplaceAllString(at, ""); strings.HasPrefix(field+".", t.Field+".") {
 		path, got = at, value
 	}
 	if t.Type.Kind() == reflect.String && t.Value != "array" && t.Value != "object" {
@@ -114,9 +114,6 @@ func (o object) refuse(into any, err error) error {
 	}
 	return o.errorf(path, "want %s, got %s", cmp.Or(typeNames[t.Type.Kind()], "a whole number"), got)
 }
-
-// index matches the place in a list, in a path.
-var index = regexp.MustCompile(`\[\d+\]`)
 
 // pathAt returns the path of the value that an offset is in, and the value, which may be cut.
 func pathAt(text []byte, path string, offset int) (at, shown string) {

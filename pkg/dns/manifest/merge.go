@@ -55,10 +55,3 @@ func merge(files []*file) (v view, conflicts []string) {
 	slices.Sort(conflicts)
 	return v, conflicts
 }
-
-// apply makes z hold what v holds.
-func (v view) apply(z *kubedns.Zone) {
-	z.ReplaceServices(v.services)
-	z.ReplaceEndpoints(v.endpoints)
-	z.Publish()
-}

@@ -62,7 +62,9 @@ func TestMergeAndApply(t *testing.T) {
 	} {
 		before := zone.Generation()
 		next, conflicts := merge(step.files)
-		next.apply(zone)
+		zone.ReplaceServices(next.services)
+		zone.ReplaceEndpoints(next.endpoints)
+		zone.Publish()
 		if diff := cmp.Diff(step.want, held(zone)); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", step.name, diff)
 		}

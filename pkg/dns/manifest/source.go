@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -33,34 +34,20 @@ type Source struct {
 
 // Status is the immutable state of a Source, for people and metrics.
 type Status struct {
-	// Synced: there are files, all were usable once, and what they hold is
-	// published. Until then no name is denied.
-	Synced bool
 	// Files are those in use, Broken those of them whose content is wrong.
 	Files, Broken int
-	// Services, Endpoints (EndpointSlices included) and Nodes count published
-	// objects, Ignored those of other kinds.
-	Services, Endpoints, Nodes, Ignored int
 	// Errors lists the current problems: one text for each broken file, and one
 	// when the directory cannot be read or holds no manifest.
 	Errors []string
 }
 
 // Status returns the state as of the last look.
-func (s *Source) Status() Status {
-	if st := s.status.Load(); st != nil {
-		return *st
-	}
-	return Status{}
-}
+func (s *Source) Status() Status { return *cmp.Or(s.status.Load(), &Status{}) }
 
 // Run implements [kubedns.Source]. It returns an error only when the directory
 // cannot be read at the start.
 func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
-	log := s.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := cmp.Or(s.Log, slog.New(slog.DiscardHandler))
 	r := &run{Source: s, zone: z, tracker: tracker{dir: s.Dir, log: log, files: map[string]*file{}}}
 	z.SetLocator(r.locate)
 	if _, _, err := r.look(time.Now(), true); err != nil {
@@ -104,7 +91,9 @@ func (r *run) publish() {
 		}
 	}
 	r.warned = conflicts
-	next.apply(r.zone)
+	r.zone.ReplaceServices(next.services)
+	r.zone.ReplaceEndpoints(next.endpoints)
+	r.zone.Publish()
 	r.location.Store(next.location)
 	r.view = next
 }
@@ -113,10 +102,7 @@ func (r *run) publish() {
 // complete once there are files and each was usable: a file that was never read
 // may hold any name.
 func (r *run) report(changed bool) {
-	st := Status{
-		Files: len(r.files), Services: len(r.view.services), Endpoints: len(r.view.endpoints),
-		Nodes: r.view.nodes, Ignored: r.view.ignored,
-	}
+	st := Status{Files: len(r.files)}
 	if r.err != nil {
 		st.Errors = append(st.Errors, r.err.Error())
 	}
@@ -139,10 +125,9 @@ func (r *run) report(changed bool) {
 	if complete && !r.zone.HasSynced() {
 		r.zone.MarkSynced()
 	}
-	st.Synced = r.zone.HasSynced()
 	if changed {
-		r.log.Info("applied the manifests", "dir", r.Dir, "files", st.Files, "broken", st.Broken, "services", st.Services,
-			"endpoints", st.Endpoints, "nodes", st.Nodes, "ignored", st.Ignored)
+		r.log.Info("applied the manifests", "dir", r.Dir, "files", st.Files, "broken", st.Broken, "services",
+			len(r.view.services), "endpoints", len(r.view.endpoints), "nodes", r.view.nodes, "ignored", r.view.ignored)
 	}
 	r.status.Store(&st)
 }

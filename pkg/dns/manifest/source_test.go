@@ -148,7 +148,7 @@ func TestSourceFollowsFiles(t *testing.T) {
 		w.want("removed", "web", "")
 		w.want("removed another", "db", "10.96.0.2")
 		st := w.source.Status()
-		if st.Files != 2 || st.Services != 2 || st.Broken != 0 || !st.Synced {
+		if st.Files != 2 || st.Broken != 0 || !w.zone.HasSynced() {
 			t.Errorf("status is %+v", st)
 		}
 	})
@@ -204,7 +204,7 @@ func TestSourceDeniesNothingUnread(t *testing.T) {
 		w.want("start", "web", "10.96.0.1")
 		w.want("start", "db", "not ready")
 		w.want("start", "nothing", "not ready")
-		if got := w.zone.Status(); got != backend.Partial || w.source.Status().Synced {
+		if got := w.zone.Status(); got != backend.Partial || w.zone.HasSynced() {
 			t.Errorf("status %v, %+v, want partial", got, w.source.Status())
 		}
 		if _, err := w.zone.ReverseRecords(netip.MustParseAddr("10.96.0.2")); !errors.Is(err, backend.ErrNotReady) {
@@ -247,7 +247,7 @@ func TestSourceWithoutManifests(t *testing.T) {
 				problem := "--manifests=" + w.dir + ": the directory holds no *.yaml, *.yml or *.json file: put one there"
 				w.want("start", "web", "not ready")
 				w.wantErrors("start", problem)
-				if got := w.zone.Status(); got != backend.Partial || w.source.Status().Synced {
+				if got := w.zone.Status(); got != backend.Partial || w.zone.HasSynced() {
 					t.Errorf("status %v, %+v, want partial", got, w.source.Status())
 				}
 				time.Sleep(time.Minute)

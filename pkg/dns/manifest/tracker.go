@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -115,9 +114,8 @@ func (t *tracker) list() (map[string]fs.FileInfo, error) {
 			continue
 		}
 		path := filepath.Join(t.dir, e.Name())
-		info, err := os.Stat(path) // follows links
-		wentJustNow := errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0
-		if !wentJustNow && (err != nil || !info.IsDir()) { // as kubectl does without -R
+		info, err := os.Stat(path)       // follows links
+		if err != nil || !info.IsDir() { // as kubectl does without -R
 			seen[path] = info // nil: reading it has the error again
 		}
 	}
@@ -129,11 +127,8 @@ func (t *tracker) list() (map[string]fs.FileInfo, error) {
 func (t *tracker) reload(f *file, now time.Time) bool {
 	data, err := readFile(f.path, f.seen)
 	if err != nil {
-		if p, ok := errors.AsType[*fs.PathError](err); ok {
-			err = p.Err // the message names the file already
-		}
 		f.read, f.sum = nil, [sha256.Size]byte{} // to be tried again at every look
-		f.broken(fmt.Errorf("%s: %w", f.path, err))
+		f.broken(err)
 		return false
 	}
 	sum := sha256.Sum256(data)
@@ -158,9 +153,10 @@ func readFile(path string, info fs.FileInfo) ([]byte, error) {
 	switch {
 	case info == nil: // reading it has the error
 	case !info.Mode().IsRegular():
-		return nil, errors.New("this is no regular file")
+		return nil, fmt.Errorf("%s: this is no regular file", path)
 	case info.Size() > maxFileSize:
-		return nil, fmt.Errorf("%d bytes are too many for one file: divide it, %d are allowed", info.Size(), maxFileSize)
+		return nil, fmt.Errorf("%s: %d bytes are too many for one file: divide it, %d are allowed", path, info.Size(),
+			maxFileSize)
 	}
 	return os.ReadFile(path)
 }

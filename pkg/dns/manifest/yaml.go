@@ -177,12 +177,10 @@ func (w *writer) append(v any) {
 	w.json = append(w.json, text...)
 }
 
-var position = regexp.MustCompile(`^line (\d+): `)
-
 // positionOf divides an error into the line, 0 if there is none, and the reason.
 func positionOf(err error) (line int, msg string) {
 	msg = strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := position.FindStringSubmatch(msg); m != nil {
+	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(msg); m != nil {
 		line, _ = strconv.Atoi(m[1]) // too large for an int is 0
 		msg = strings.TrimPrefix(msg, m[0])
 	}

@@ -20,36 +20,32 @@ import (
 //	]}
 //	# sha256=<of all lines before this one>
 const (
-	magic     = "# kube-dns snapshot 1 "
-	trailer   = "# sha256="
-	listBegin = `{"apiVersion":"v1","kind":"List","items":[`
-	listEnd   = `]}`
+	magic   = "# kube-dns snapshot 1 "
+	trailer = "# sha256="
 )
 
 // Encode writes the published Services of a zone and their endpoints.
 func Encode(w io.Writer, z *kubedns.Zone, domain string, written time.Time) error {
 	sum := sha256.New()
 	out := io.MultiWriter(w, sum)
-	if _, err := fmt.Fprintf(out, "%szone=%s written=%s\n%s\n", magic, domain, written.UTC().Format(time.RFC3339),
-		listBegin); err != nil {
-		return err
-	}
 	// One buffer, and no objects: garbage of the size of the file would make
 	// the collector let the heap grow.
-	var lines []byte
+	lines := fmt.Appendf(nil, `%szone=%s written=%s`+"\n"+`{"apiVersion":"v1","kind":"List","items":[`+"\n",
+		magic, domain, written.UTC().Format(time.RFC3339))
 	separator := byte(' ')
 	for svc, endpoints := range z.Export() {
-		lines = appendService(lines[:0], svc)
+		begin := len(lines)
+		lines = appendService(lines, svc)
 		for _, e := range endpoints {
 			lines = appendSlices(lines, e)
 		}
-		lines[0] = separator
-		separator = ','
+		lines[begin] = separator
 		if _, err := out.Write(lines); err != nil {
 			return err
 		}
+		lines, separator = lines[:0], ','
 	}
-	if _, err := fmt.Fprintln(out, listEnd); err != nil {
+	if _, err := out.Write(append(lines, "]}\n"...)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "%s%x\n", trailer, sum.Sum(nil))

@@ -30,17 +30,16 @@ const (
 	// endpointsMaxAge is how long addresses of headless Services are used: pod
 	// addresses are given to other pods.
 	endpointsMaxAge = time.Hour
-	// writeInterval is the shortest time between two writes. A write that took
-	// long is followed by a pause writeShare times as long, and a large file by
-	// one that keeps to writeRate bytes a second (2.8 GB a day).
+	// writeInterval is the shortest time between two writes, and how often the file is
+	// confirmed without being written. A write that took long is followed by a pause
+	// writeShare times as long, and a large file by one that keeps to writeRate bytes a
+	// second (2.8 GB a day).
 	writeInterval = time.Minute
 	writeShare    = 100
 	writeRate     = 32 << 10
 	// clockSkew is how far in the future the time of a file may be. Beyond that
 	// its age is not known.
 	clockSkew = time.Minute
-	// touchInterval is how often the file is confirmed without being written.
-	touchInterval = time.Minute
 	// lookInterval is how often the state of things is looked at; while a start
 	// is under way, startInterval.
 	lookInterval  = time.Second
@@ -90,12 +89,8 @@ func New(opts Options) (*Keeper, error) {
 		return nil, errors.New("a snapshot needs a path, a zone and its domain")
 	}
 	opts.MaxAge = cmp.Or(opts.MaxAge, 24*time.Hour)
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	if opts.Metrics == nil {
-		opts.Metrics = NewMetrics(nil)
-	}
+	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	opts.Metrics = cmp.Or(opts.Metrics, NewMetrics(nil))
 	return &Keeper{Options: opts, replace: atomicfile.Write}, nil
 }
 
@@ -199,7 +194,7 @@ func (k *Keeper) keep(now time.Time, last bool) {
 			k.write(now, generation)
 		}
 	case last || !now.Before(k.nextTouch):
-		k.nextTouch = now.Add(touchInterval)
+		k.nextTouch = now.Add(writeInterval)
 		if info, err := os.Stat(k.Path); err != nil || info.Size() != k.size {
 			k.write(now, generation) // deleted, or not ours any more
 			return
@@ -232,7 +227,7 @@ func (k *Keeper) write(now time.Time, generation uint64) {
 		}
 	}
 	pause := max(writeInterval, writeShare*time.Since(now), time.Duration(k.size)*time.Second/writeRate)
-	k.nextWrite, k.nextTouch = now.Add(pause), now.Add(touchInterval)
+	k.nextWrite, k.nextTouch = now.Add(pause), now.Add(writeInterval)
 	k.report(err)
 }
 

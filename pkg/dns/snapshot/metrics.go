@@ -1,29 +1,27 @@
 package snapshot
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
 // Metrics of a Keeper.
 type Metrics struct {
-	written   prometheus.Gauge
-	confirmed prometheus.Gauge
-	failed    prometheus.Counter
-	ignored   prometheus.Counter
+	written, confirmed prometheus.Gauge
+	failed, ignored    prometheus.Counter
 }
 
 // NewMetrics returns metrics, and registers them unless reg is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		written: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_snapshot_written_timestamp_seconds",
+	to := promauto.With(reg)
+	return &Metrics{
+		written: to.NewGauge(prometheus.GaugeOpts{Name: "kubedns_snapshot_written_timestamp_seconds",
 			Help: "Time of the last write of the snapshot."}),
-		confirmed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubedns_snapshot_confirmed_timestamp_seconds",
+		confirmed: to.NewGauge(prometheus.GaugeOpts{Name: "kubedns_snapshot_confirmed_timestamp_seconds",
 			Help: "Time at which the snapshot last agreed with the API server."}),
-		failed: prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_snapshot_write_errors_total",
+		failed: to.NewCounter(prometheus.CounterOpts{Name: "kubedns_snapshot_write_errors_total",
 			Help: "Writes of the snapshot that failed."}),
-		ignored: prometheus.NewCounter(prometheus.CounterOpts{Name: "kubedns_snapshot_ignored_total",
+		ignored: to.NewCounter(prometheus.CounterOpts{Name: "kubedns_snapshot_ignored_total",
 			Help: "1 when the snapshot found at the start was not used: torn, too old, from the future, or of another zone."}),
 	}
-	if reg != nil {
-		reg.MustRegister(m.written, m.confirmed, m.failed, m.ignored)
-	}
-	return m
 }
