@@ -22,7 +22,7 @@ const (
 	maxDepth = 10_000
 	// maxValues bounds the values of a file. Each takes some 450 bytes, which is 200 times the
 	// size of the file at worst.
-	maxValues = 300_000
+	maxValues = 1_000_000
 )
 
 // yamlDocuments passes the documents of a file of YAML on, each as JSON with the same lines.
