@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -68,40 +69,30 @@ func New(opts Options) *Output {
 	return &Output{Options: opts, queue: make(chan []byte, maxQueued), retryEvery: retryEvery, maxFile: maxFile}
 }
 
-// Put queues an entry.
+// Put queues an entry. Only one goroutine may call it, so there is room after the check.
 func (o *Output) Put(e *querylog.Entry) {
-	if len(o.queue) == maxQueued {
-		o.Dropped.Inc()
-		return
+	if len(o.queue) < maxQueued {
+		if frame, err := encode(e, o.Identity, o.Version); err == nil {
+			o.queue <- frame
+			return
+		}
 	}
-	frame, err := encode(e, o.Identity, o.Version)
-	if err != nil {
-		o.Dropped.Inc()
-		return
-	}
-	select {
-	case o.queue <- frame:
-	default:
-		o.Dropped.Inc()
-	}
+	o.Dropped.Inc()
 }
 
 // Run sends frames until ctx is done, and then those that are queued. It opens the target
-// again after an error.
+// again after an error, or when a file is full.
 func (o *Output) Run(ctx context.Context) error {
 	failing := false
 	for ctx.Err() == nil {
-		w, err := o.open(ctx)
-		if err == nil {
+		err := o.sendTo(ctx, func() {
 			if failing {
 				o.Logger.Info("sending queries to dnstap again", "target", string(o.Target))
 			}
 			failing = false
-			err = o.send(ctx, w)
-			err = errors.Join(err, w.Close())
-		}
-		if ctx.Err() != nil || errors.Is(err, errFull) {
-			continue // a full file is followed by a new one
+		})
+		if err == nil || ctx.Err() != nil {
+			continue
 		}
 		if !failing {
 			o.Logger.Warn("cannot send queries to dnstap, trying again", "target", string(o.Target), "err", err)
@@ -112,94 +103,61 @@ func (o *Output) Run(ctx context.Context) error {
 	return nil
 }
 
-// open opens the target.
-func (o *Output) open(ctx context.Context) (*frames, error) {
+// sendTo opens the target, calls opened, and sends frames until ctx is done or a file is full.
+func (o *Output) sendTo(ctx context.Context, opened func()) error {
 	kind, path, _ := strings.Cut(string(o.Target), ":")
-	if kind == "file" {
-		return openFile(path, o.maxFile)
+	open, opts, limit := openFile, (*dnstap.WriterOptions)(nil), o.maxFile
+	if kind == "unix" {
+		open, opts, limit = dial, &dnstap.WriterOptions{Bidirectional: true, Timeout: ioTimeout}, math.MaxInt
 	}
-	dialer := net.Dialer{Timeout: ioTimeout}
-	conn, err := dialer.DialContext(ctx, "unix", path)
+	target, err := open(ctx, path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	w, err := dnstap.NewWriter(conn, &dnstap.WriterOptions{Bidirectional: true, Timeout: ioTimeout})
+	defer target.Close()
+	w, err := dnstap.NewWriter(target, opts)
 	if err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("handshake: %w", err)
+		return fmt.Errorf("begin the stream: %w", err)
 	}
-	return &frames{Writer: w, under: conn}, nil
+	opened()
+	return errors.Join(o.send(ctx, w, limit), w.Close())
+}
+
+func dial(ctx context.Context, path string) (io.WriteCloser, error) {
+	return (&net.Dialer{Timeout: ioTimeout}).DialContext(ctx, "unix", path)
 }
 
 // openFile begins a new file, and keeps the one before it.
-func openFile(path string, limit int) (*frames, error) {
+func openFile(_ context.Context, path string) (io.WriteCloser, error) {
 	if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	w, err := dnstap.NewWriter(file, nil)
-	if err != nil {
-		_ = file.Close()
-		return nil, err
-	}
-	return &frames{Writer: w, under: file, limit: limit}, nil
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
-// frames writes frames to what is under it.
-type frames struct {
-	dnstap.Writer
-	under io.Closer
-	limit int // of bytes; 0: none
-	bytes int
-}
-
-// errFull means that a file has its size.
-var errFull = errors.New("the file is full")
-
-func (f *frames) isFull() bool { return f.limit > 0 && f.bytes >= f.limit }
-
-func (f *frames) write(frame []byte) error {
-	f.bytes += len(frame)
-	_, err := f.WriteFrame(frame)
-	return err
-}
-
-func (f *frames) flush() error {
-	if flusher, ok := f.Writer.(interface{ Flush() error }); ok {
-		return flusher.Flush()
+// send sends up to limit bytes, until ctx is done. The log puts many entries at a time, so an
+// empty queue is the time to flush.
+func (o *Output) send(ctx context.Context, w dnstap.Writer, limit int) error {
+	for size := 0; size < limit; {
+		if flusher, ok := w.(interface{ Flush() error }); ok && len(o.queue) == 0 {
+			if err := flusher.Flush(); err != nil {
+				return err
+			}
+		}
+		var frame []byte
+		select {
+		case frame = <-o.queue:
+		case <-ctx.Done():
+			if len(o.queue) == 0 {
+				return nil
+			}
+			frame = <-o.queue
+		}
+		if _, err := w.WriteFrame(frame); err != nil {
+			o.Dropped.Inc()
+			return err
+		}
+		size += len(frame)
 	}
 	return nil
-}
-
-// Close ends the stream of frames, and closes what is under it.
-func (f *frames) Close() error { return errors.Join(f.Writer.Close(), f.under.Close()) }
-
-// send sends frames until ctx is done or an error. The log puts many entries at a time, so
-// an empty queue is the time to flush.
-func (o *Output) send(ctx context.Context, w *frames) error {
-	for !w.isFull() {
-		if len(o.queue) == 0 {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
-		select {
-		case frame := <-o.queue:
-			if err := w.write(frame); err != nil {
-				o.Dropped.Inc()
-				return err
-			}
-		case <-ctx.Done():
-			for range len(o.queue) {
-				if err := w.write(<-o.queue); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-	}
-	return errFull
 }
