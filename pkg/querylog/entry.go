@@ -2,7 +2,6 @@ package querylog
 
 import (
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/miekg/dns"
@@ -50,19 +49,12 @@ func (e *Entry) Proto() string {
 func (e *Entry) RcodeText() string { return rcode.Text(e.Rcode) }
 
 // TypeText returns the mnemonic of the type.
-func (e *Entry) TypeText() string { return typeText(e.Type) }
+func (e *Entry) TypeText() string { return dns.Type(e.Type).String() }
 
-func typeText(qtype uint16) string {
-	if text, ok := dns.TypeToString[qtype]; ok {
-		return text
-	}
-	return "TYPE" + strconv.Itoa(int(qtype))
-}
-
-// clientText returns the address, or "" when it was left out.
-func clientText(addr netip.Addr) string {
-	if !addr.IsValid() {
+// ClientText returns the address, or "" when it was left out.
+func (e *Entry) ClientText() string {
+	if !e.Client.IsValid() {
 		return ""
 	}
-	return addr.String()
+	return e.Client.String()
 }

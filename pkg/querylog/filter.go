@@ -1,9 +1,7 @@
 package querylog
 
 import (
-	"fmt"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -12,59 +10,52 @@ import (
 
 // A Filter chooses entries. The zero Filter takes all.
 type Filter struct {
-	rcodes map[string]bool // nil: all
-	types  map[string]bool // nil: all
+	rcodes map[string]bool // none: all
+	types  map[string]bool // none: all
 	suffix string          // with leading dot; "": all
 	client netip.Prefix    // the zero Prefix: all
 	slower time.Duration
 }
 
-// filterKeys are the parameters that ParseFilter reads.
+// filterKeys are the parameters of a filter.
 var filterKeys = []string{"rcode", "type", "name", "client", "slower"}
 
-// ParseFilter reads a filter from the parameters rcode and type (mnemonics with commas between
-// them), name (a name: it and all names below it), client (an address or a prefix) and
-// slower (a duration).
-func ParseFilter(values url.Values) (Filter, error) {
-	f := Filter{rcodes: words(values.Get("rcode")), types: words(values.Get("type"))}
-	for code := range f.rcodes {
-		if _, ok := dns.StringToRcode[code]; !ok {
-			return f, fmt.Errorf("rcode=%s: want names of response codes, such as SERVFAIL,NXDOMAIN", values.Get("rcode"))
-		}
+// filter reads the parameters rcode and type (mnemonics with commas between them), name (a
+// name: it and all names below it), client (an address or a prefix) and slower (a duration).
+func (p *params) filter() Filter {
+	f := Filter{
+		rcodes: words(p, "rcode", dns.StringToRcode, "names of response codes, such as SERVFAIL,NXDOMAIN"),
+		types:  words(p, "type", dns.StringToType, "names of types, such as A,AAAA"),
 	}
-	for t := range f.types {
-		if _, ok := dns.StringToType[t]; !ok {
-			return f, fmt.Errorf("type=%s: want names of types, such as A,AAAA", values.Get("type"))
-		}
+	if name := strings.Trim(p.Get("name"), "."); name != "" {
+		f.suffix = "." + strings.ToLower(name) + "."
 	}
-	if name := values.Get("name"); strings.Trim(name, ".") != "" {
-		f.suffix = "." + strings.ToLower(strings.Trim(name, ".")) + "."
-	}
-	if text := values.Get("client"); text != "" {
+	if text := p.Get("client"); text != "" {
 		var err error
 		if f.client, err = parsePrefix(text); err != nil {
-			return f, fmt.Errorf("client=%s: want an address or a prefix, such as 10.1.2.3 or 10.1.0.0/16", text)
+			p.wrong("client", "an address or a prefix, such as 10.1.2.3 or 10.1.0.0/16")
 		}
 	}
-	if text := values.Get("slower"); text != "" {
+	if text := p.Get("slower"); text != "" {
 		var err error
 		if f.slower, err = time.ParseDuration(text); err != nil || f.slower < 0 {
-			return f, fmt.Errorf("slower=%s: want a duration, such as 50ms", text)
+			p.wrong("slower", "a duration, such as 50ms")
 		}
 	}
-	return f, nil
+	return f
 }
 
-// words returns the words of a list in upper case, or nil for an empty list.
-func words(list string) map[string]bool {
-	var set map[string]bool
-	for word := range strings.SplitSeq(list, ",") {
-		if word = strings.ToUpper(strings.TrimSpace(word)); word != "" {
-			if set == nil {
-				set = map[string]bool{}
-			}
-			set[word] = true
+// words reads a list of known words, in upper case.
+func words[T any](p *params, key string, known map[string]T, want string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.SplitSeq(p.Get(key), ",") {
+		if word = strings.ToUpper(strings.TrimSpace(word)); word == "" {
+			continue
 		}
+		if _, ok := known[word]; !ok {
+			p.wrong(key, want)
+		}
+		set[word] = true
 	}
 	return set
 }
@@ -77,11 +68,11 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.ParsePrefix(text)
 }
 
-// Takes reports whether the filter chooses an entry.
-func (f *Filter) Takes(e *Entry) bool {
+// takes reports whether the filter chooses an entry.
+func (f *Filter) takes(e *Entry) bool {
 	switch {
-	case f.rcodes != nil && !f.rcodes[e.RcodeText()]:
-	case f.types != nil && !f.types[e.TypeText()]:
+	case len(f.rcodes) > 0 && !f.rcodes[e.RcodeText()]:
+	case len(f.types) > 0 && !f.types[e.TypeText()]:
 	case f.suffix != "" && e.Name != f.suffix[1:] && !strings.HasSuffix(e.Name, f.suffix):
 	case f.client.IsValid() && !f.client.Contains(e.Client):
 	case e.Took < f.slower:

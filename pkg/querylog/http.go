@@ -1,25 +1,28 @@
 package querylog
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Bounds and defaults of the parameters of requests.
+// Defaults and bounds of the parameters of requests.
 const (
 	defaultSeconds = 300
 	streamSeconds  = 30
 	defaultLines   = 100
 	maxLines       = 1000
 	defaultLimit   = 20
+	defaultWindow  = 5 * time.Minute
 )
+
+// maxSeconds is MaxDuration.
+const maxSeconds = int(MaxDuration / time.Second)
 
 // Handler serves /querylog and /top. It is for operators: who may reach it sees names and
 // clients, and can switch the log on.
@@ -38,108 +41,52 @@ func (l *Log) Handler() http.Handler {
 
 // serveStart switches the log on.
 func (l *Log) serveStart(w http.ResponseWriter, r *http.Request) {
-	values := r.URL.Query()
-	s, err := l.settings(values)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	p := newParams(r, append([]string{"seconds", "sample", "lines"}, filterKeys...)...)
+	s := Settings{
+		For:    time.Duration(p.number("seconds", defaultSeconds, 1, maxSeconds)) * time.Second,
+		Sample: p.sample(l.opts.Sample),
+		Lines:  p.number("lines", 0, 0, maxLines),
+		Filter: p.filter(),
+	}
+	if p.refused(w) {
 		return
 	}
 	l.Start(s)
 	writeJSON(w, l.State())
 }
 
-// settings reads the parameters seconds, sample, lines and those of a filter.
-func (l *Log) settings(values url.Values) (Settings, error) {
-	if err := onlyKeys(values, append([]string{"seconds", "sample", "lines"}, filterKeys...)); err != nil {
-		return Settings{}, err
-	}
-	s := Settings{Sample: l.sample}
-	seconds, err := number(values, "seconds", defaultSeconds, 1, int(MaxDuration.Seconds()))
-	if err != nil {
-		return s, err
-	}
-	s.For = time.Duration(seconds) * time.Second
-	if s.Lines, err = number(values, "lines", 0, 0, maxLines); err != nil {
-		return s, err
-	}
-	if text := values.Get("sample"); text != "" {
-		if s.Sample, err = ParseSample(text); err != nil {
-			return s, fmt.Errorf("sample=%s: %w", text, err)
-		}
-	}
-	s.Filter, err = ParseFilter(values)
-	return s, err
-}
-
-// ParseSample reads a share.
-func ParseSample(text string) (float64, error) {
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(v >= minSample && v <= 1) {
-		return 0, fmt.Errorf("want a number from %v to 1, such as 0.01", minSample)
-	}
-	return v, nil
-}
-
-// minSample is the smallest share.
-const minSample = 1e-6
-
 // serveQueries sends the state, or entries for some seconds.
 func (l *Log) serveQueries(w http.ResponseWriter, r *http.Request) {
-	values := r.URL.Query()
-	if len(values) == 0 {
+	if len(r.URL.Query()) == 0 {
 		writeJSON(w, l.State())
 		return
 	}
-	seconds, f, perSecond, err := streamed(values)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	p := newParams(r, append([]string{"seconds", "rate"}, filterKeys...)...)
+	seconds := p.number("seconds", streamSeconds, 1, maxSeconds)
+	perSecond, filter := p.number("rate", defaultLines, 1, maxLines), p.filter()
+	if p.refused(w) {
 		return
 	}
-	select {
-	case l.readers <- struct{}{}:
-		defer func() { <-l.readers }()
-	default:
-		w.Header().Set("Retry-After", strconv.Itoa(streamSeconds))
-		http.Error(w, fmt.Sprintf("%d readers follow the queries already", maxReaders), http.StatusServiceUnavailable)
-		return
-	}
-	s, stop, err := l.follow(f, perSecond)
+	lines, ended, stop, err := l.follow(filter, perSecond)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	defer stop()
-	l.send(w, r, s, time.Duration(seconds)*time.Second)
-}
-
-// streamed reads the parameters of a stream.
-func streamed(values url.Values) (seconds int, f Filter, perSecond int, err error) {
-	if err = onlyKeys(values, append([]string{"seconds", "rate"}, filterKeys...)); err != nil {
-		return
-	}
-	if seconds, err = number(values, "seconds", streamSeconds, 1, int(MaxDuration.Seconds())); err != nil {
-		return
-	}
-	if perSecond, err = number(values, "rate", defaultLines, 1, maxLines); err != nil {
-		return
-	}
-	f, err = ParseFilter(values)
-	return
+	stream(w, r, lines, ended, time.Duration(seconds)*time.Second)
 }
 
 // sendTimeout is how long a reader may take to receive what is sent.
 const sendTimeout = 10 * time.Second
 
-// send writes the lines of a stream. It ends with the session, too.
-func (l *Log) send(w http.ResponseWriter, r *http.Request, s *stream, last time.Duration) {
+// stream sends lines for some time, or until the session has ended.
+func stream(w http.ResponseWriter, r *http.Request, lines <-chan line, ended <-chan struct{}, last time.Duration) {
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Connection", "close") // the deadlines are those of the connection
 	end := time.NewTimer(last)
 	defer end.Stop()
-	look := time.NewTicker(time.Second)
-	defer look.Stop()
 	enc := json.NewEncoder(w)
 	for {
 		_ = control.SetWriteDeadline(time.Now().Add(sendTimeout))
@@ -147,22 +94,16 @@ func (l *Log) send(w http.ResponseWriter, r *http.Request, s *stream, last time.
 			return
 		}
 		select {
-		case line := <-s.queue:
-			if enc.Encode(line) != nil {
-				return
-			}
-			for range len(s.queue) {
-				_ = enc.Encode(<-s.queue) // an error returns with Flush
-			}
-		case <-look.C:
-			if _, err := l.current(); err != nil {
-				return
+		case line := <-lines:
+			_ = enc.Encode(line) // an error returns with Flush
+			for range len(lines) {
+				_ = enc.Encode(<-lines)
 			}
 		case <-end.C:
 			return
 		case <-r.Context().Done():
 			return
-		case <-l.ended:
+		case <-ended:
 			return
 		}
 	}
@@ -170,9 +111,20 @@ func (l *Log) send(w http.ResponseWriter, r *http.Request, s *stream, last time.
 
 // serveTop sends a report.
 func (l *Log) serveTop(w http.ResponseWriter, r *http.Request) {
-	q, err := question(r.URL.Query())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	p := newParams(r, "window", "by", "rcode", "limit")
+	q := Question{
+		Window: p.duration("window", defaultWindow, slotTime, MaxWindow),
+		By:     cmp.Or(By(p.Get("by")), ByName),
+		Rcode:  strings.ToUpper(p.Get("rcode")),
+		Limit:  p.number("limit", defaultLimit, 1, maxRows),
+	}
+	if !slices.Contains(bys, q.By) {
+		p.wrong("by", "name, client, rcode or type")
+	}
+	if counted := rcodeNames[:len(rcodeNames)-1]; q.Rcode != "" && !slices.Contains(counted, q.Rcode) {
+		p.wrong("rcode", "one of "+strings.Join(counted, ", "))
+	}
+	if p.refused(w) {
 		return
 	}
 	report, err := l.Report(q)
@@ -183,61 +135,12 @@ func (l *Log) serveTop(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, report)
 }
 
-// question reads the parameters window, by, rcode and limit.
-func question(values url.Values) (Question, error) {
-	q := Question{Window: 5 * time.Minute, By: ByName, Rcode: strings.ToUpper(values.Get("rcode"))}
-	if err := onlyKeys(values, []string{"window", "by", "rcode", "limit"}); err != nil {
-		return q, err
-	}
-	if text := values.Get("window"); text != "" {
-		var err error
-		if q.Window, err = time.ParseDuration(text); err != nil || q.Window < slotTime || q.Window > MaxWindow {
-			return q, fmt.Errorf("window=%s: want a duration from %v to %v, such as 5m", text, slotTime, MaxWindow)
-		}
-	}
-	if text := values.Get("by"); text != "" {
-		q.By = By(text)
-	}
-	if !slices.Contains([]By{ByName, ByClient, ByRcode, ByType}, q.By) {
-		return q, fmt.Errorf("by=%s: want %s, %s, %s or %s", q.By, ByName, ByClient, ByRcode, ByType)
-	}
-	if q.Rcode != "" && !isCounted(q.Rcode) {
-		return q, fmt.Errorf("rcode=%s: want one of %s", q.Rcode, strings.Join(countedRcodes(), ", "))
-	}
-	var err error
-	q.Limit, err = number(values, "limit", defaultLimit, 1, maxRows)
-	return q, err
-}
-
-// number reads a parameter.
-func number(values url.Values, key string, missing, low, high int) (int, error) {
-	text := values.Get(key)
-	if text == "" {
-		return missing, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%s=%s: want a number from %d to %d", key, text, low, high)
-	}
-	return n, nil
-}
-
-// onlyKeys returns an error for a parameter that has no meaning, so that a wrong word in a
-// filter does not show everything.
-func onlyKeys(values url.Values, keys []string) error {
-	for key := range values {
-		if !slices.Contains(keys, key) {
-			return fmt.Errorf("the parameter %s is not known: use %s", key, strings.Join(keys, ", "))
-		}
-	}
-	return nil
-}
-
 // refuse replies with an error of the state.
 func refuse(w http.ResponseWriter, err error) {
-	code, text := http.StatusInternalServerError, err.Error()
-	if errors.Is(err, ErrOff) {
-		code, text = http.StatusConflict, text+": switch it on with POST /querylog?seconds=300"
+	code, text := http.StatusConflict, err.Error()+": switch it on with POST /querylog?seconds=300"
+	if errors.Is(err, errManyStreams) {
+		w.Header().Set("Retry-After", strconv.Itoa(streamSeconds))
+		code, text = http.StatusServiceUnavailable, err.Error()
 	}
 	http.Error(w, text, code)
 }

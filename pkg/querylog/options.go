@@ -7,6 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// A Sink takes entries, from one goroutine. Put must not wait, and must not keep the entry.
+type Sink interface{ Put(e *Entry) }
+
 // Options of a Log.
 type Options struct {
 	// Sample is the share of the queries that is sampled unless Start chooses another:

@@ -23,17 +23,41 @@ type Settings struct {
 type session struct {
 	Settings
 	since, until time.Time
-	top          *Top
-	lines        *lines // nil: none
+	top          *top
+	lines        *reader          // nil: none
+	streams      map[*reader]bool // they stay when the log is started again
+	ended        chan struct{}    // closed at the end
 }
 
-// has reports whether a sink belongs to the session.
-func (s *session) has(sink Sink) bool {
-	return s != nil && (sink == Sink(s.top) || s.lines != nil && sink == Sink(s.lines))
+// newSession returns the session that follows another one; nil: none.
+func newSession(s Settings, old *session, now time.Time) *session {
+	next := &session{Settings: s, since: now, until: now.Add(s.For), top: newTop(s.Sample, now)}
+	if old == nil {
+		next.streams, next.ended = map[*reader]bool{}, make(chan struct{})
+		return next
+	}
+	next.streams, next.ended = old.streams, old.ended
+	if old.Sample == s.Sample {
+		next.since, next.top = old.since, old.top
+	}
+	return next
+}
+
+func (s *session) put(e *Entry) {
+	s.top.put(e)
+	if s.lines != nil {
+		s.lines.put(e)
+	}
+	for stream := range s.streams {
+		stream.put(e)
+	}
 }
 
 // ErrOff means that the query log is off.
 var ErrOff = errors.New("the query log is off")
+
+// errManyStreams means that a stream has to wait for the end of another one.
+var errManyStreams = errors.New("too many readers follow the queries already")
 
 // A State describes the log.
 type State struct {

@@ -3,7 +3,6 @@ package querylog
 import (
 	"bytes"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -17,40 +16,19 @@ const (
 	maxMessage = 4096
 )
 
-// A Sink takes entries. Put must not wait, and must not keep the entry.
-type Sink interface{ Put(e *Entry) }
-
 // A counter counts what is dropped.
 type counter interface{ Inc() }
 
 // A Tap takes samples of queries. A server calls Pick, Message and Put. A nil Tap is
 // always off.
 type Tap struct {
-	clients Clients
-	dropped counter
-
 	limit    atomic.Uint64 // Pick takes draws below it; 0: off
-	messages atomic.Bool   // a sink wants Entry.Message
-	changed  chan struct{} // holds a token after a change of sinks
+	messages bool          // Entry.Message is wanted
+	dropped  counter
 
-	mu     sync.Mutex // guards the next three
+	mu     sync.Mutex // guards the next two
 	buffer []Entry
-	spare  []Entry // memory for the next buffer
-	bytes  int     // of the buffer's messages
-
-	sinksMu sync.Mutex
-	sinks   []*tapped // replaced and never changed
-}
-
-// A tapped sink gets its share of the entries.
-type tapped struct {
-	sink     Sink
-	limit    uint64 // of draws
-	messages bool
-}
-
-func newTap(clients Clients, dropped counter) *Tap {
-	return &Tap{clients: clients, dropped: dropped, changed: make(chan struct{}, 1)}
+	bytes  int // of the buffer's messages
 }
 
 // limitOf returns how many of 1<<32 draws are in a share.
@@ -69,9 +47,9 @@ func (t *Tap) Pick() (draw uint32, picked bool) {
 	return draw, uint64(draw) < limit
 }
 
-// Message returns a copy of a reply if a sink wants it and it is not too large, else nil.
+// Message returns a copy of a reply if it is wanted and not too large, else nil.
 func (t *Tap) Message(reply []byte) []byte {
-	if !t.messages.Load() || len(reply) > maxMessage {
+	if !t.messages || len(reply) > maxMessage {
 		return nil
 	}
 	return bytes.Clone(reply)
@@ -92,51 +70,13 @@ func (t *Tap) Put(entries ...Entry) {
 	}
 }
 
-// flush hands the entries that wait to the sinks. Only one goroutine may call it.
-func (t *Tap) flush() {
+// take returns the entries that wait. As many more have room without a copy.
+func (t *Tap) take() []Entry {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	entries := t.buffer
-	t.buffer, t.spare, t.bytes = t.spare, nil, 0
-	t.mu.Unlock()
-
-	t.sinksMu.Lock()
-	sinks := t.sinks
-	t.sinksMu.Unlock()
-	for i := range entries {
-		e := &entries[i]
-		e.Client = t.clients.keep(e.Client)
-		for _, s := range sinks {
-			if uint64(e.Draw) < s.limit {
-				s.sink.Put(e)
-			}
-		}
-	}
-	clear(entries)
-	if t.isOff() {
-		entries = nil // nor keeps the memory
-	}
-	t.mu.Lock()
-	t.spare = entries[:0]
-	t.mu.Unlock()
+	t.buffer, t.bytes = make([]Entry, 0, len(entries)), 0
+	return entries
 }
 
 func (t *Tap) isOff() bool { return t.limit.Load() == 0 }
-
-// replace removes sinks and adds others.
-func (t *Tap) replace(gone func(Sink) bool, add ...*tapped) {
-	t.sinksMu.Lock()
-	defer t.sinksMu.Unlock()
-	left := slices.DeleteFunc(slices.Clone(t.sinks), func(s *tapped) bool { return gone(s.sink) })
-	t.sinks = slices.Concat(left, add)
-	limit, messages := uint64(0), false
-	for _, s := range t.sinks {
-		limit = max(limit, s.limit)
-		messages = messages || s.messages
-	}
-	t.messages.Store(messages)
-	t.limit.Store(limit)
-	select {
-	case t.changed <- struct{}{}:
-	default:
-	}
-}

@@ -2,19 +2,14 @@ package querylog
 
 import (
 	"cmp"
-	"fmt"
-	"net/netip"
 	"slices"
-	"sync"
 	"time"
 )
 
 const (
-	// slotTime is the time that one slot of a Top covers, and slots is how many it keeps.
+	// slotTime is the time that one slot of a top covers, and slots is how many it keeps.
 	slotTime = 30 * time.Second
 	slots    = 20
-	// tracked is how many names, and how many clients, a slot counts.
-	tracked = 500
 	// maxRows is how many rows a report may have.
 	maxRows = 1000
 )
@@ -22,46 +17,44 @@ const (
 // MaxWindow is the longest time that a report covers.
 const MaxWindow = slots * slotTime
 
-// A Top counts the most frequent names and clients of the last minutes. Its memory is
-// bounded, whatever clients ask for.
-type Top struct {
+// A top counts the most frequent names, clients, response codes and types of the last
+// minutes. Its memory is bounded, whatever clients ask for.
+type top struct {
 	sample float64
-
-	mu    sync.Mutex
-	start time.Time
-	ring  []*slot // the oldest first
+	start  time.Time
+	ring   []*slot // the oldest first
 }
 
 // A slot is a part of the time.
 type slot struct {
-	start   time.Time
-	names   *sketch[string]
-	clients *sketch[netip.Addr]
-	all     tally
+	start    time.Time
+	total    uint64
+	sketches map[By]*sketch
 }
 
-// newTop returns a Top that gets a share of all entries, from now on.
-func newTop(sample float64, now time.Time) *Top { return &Top{sample: sample, start: now} }
+// newTop returns a top that gets a share of all entries, from now on.
+func newTop(sample float64, now time.Time) *top { return &top{sample: sample, start: now} }
 
-// Put counts an entry.
-func (t *Top) Put(e *Entry) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// put counts an entry.
+func (t *top) put(e *Entry) {
 	s := t.slot(e.Time)
-	s.all.add(e)
-	s.names.add(e.Name, e)
-	if e.Client.IsValid() {
-		s.clients.add(e.Client, e)
+	s.total++
+	for by, sketch := range s.sketches {
+		if key := by.keyOf(e); key != "" {
+			sketch.add(key, e)
+		}
 	}
 }
 
 // slot returns the newest slot, or a new one when that is over.
-func (t *Top) slot(at time.Time) *slot {
+func (t *top) slot(at time.Time) *slot {
 	if n := len(t.ring); n > 0 && at.Before(t.ring[n-1].start.Add(slotTime)) {
 		return t.ring[n-1]
 	}
-	start := t.start.Add(at.Sub(t.start).Truncate(slotTime))
-	s := &slot{start: start, names: newSketch[string](tracked), clients: newSketch[netip.Addr](tracked)}
+	s := &slot{start: t.start.Add(at.Sub(t.start).Truncate(slotTime)), sketches: map[By]*sketch{}}
+	for _, by := range bys {
+		s.sketches[by] = &sketch{tallies: map[string]*tally{}}
+	}
 	t.ring = append(t.ring, s)
 	if len(t.ring) > slots {
 		t.ring = slices.Delete(t.ring, 0, 1)
@@ -105,6 +98,34 @@ const (
 	ByType   By = "type"
 )
 
+var bys = []By{ByName, ByClient, ByRcode, ByType}
+
+// keyOf returns what an entry is counted as; "": it is not counted.
+func (by By) keyOf(e *Entry) string {
+	switch by {
+	case ByName:
+		return e.Name
+	case ByClient:
+		return e.ClientText()
+	case ByRcode:
+		return e.RcodeText()
+	}
+	return e.TypeText()
+}
+
+// row returns a row without counts.
+func (by By) row(key string) Row {
+	switch by {
+	case ByName:
+		return Row{Name: key}
+	case ByClient:
+		return Row{Client: key}
+	case ByRcode:
+		return Row{Rcode: key}
+	}
+	return Row{Type: key}
+}
+
 // A Question chooses the rows of a report.
 type Question struct {
 	Window time.Duration
@@ -114,10 +135,8 @@ type Question struct {
 	Limit int
 }
 
-// Report returns the most frequent rows.
-func (t *Top) Report(q Question, now time.Time) (Report, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// report returns the most frequent rows.
+func (t *top) report(q Question, now time.Time) Report {
 	from := t.ring
 	for len(from) > 0 && !from[0].start.After(now.Add(-q.Window)) {
 		from = from[1:]
@@ -129,66 +148,38 @@ func (t *Top) Report(q Question, now time.Time) (Report, error) {
 		since = t.ring[len(t.ring)-len(from)-1].start.Add(slotTime)
 	}
 	r := Report{
-		APIVersion: "v1", Sampled: t.sample,
+		APIVersion: "v1", Sampled: t.sample, Rows: first(rows(from, q.By), q),
 		Window: min(max(now.Sub(since), 0), q.Window).Round(100 * time.Millisecond).Seconds(),
 	}
-	var all tally
 	for _, s := range from {
-		all.merge(&s.all)
+		r.Total += s.total
 	}
-	r.Total = all.count
-	switch q.By {
-	case ByName:
-		r.Rows = rows(from, func(s *slot) *sketch[string] { return s.names },
-			func(row *Row, name string) { row.Name = name })
-	case ByClient:
-		r.Rows = rows(from, func(s *slot) *sketch[netip.Addr] { return s.clients },
-			func(row *Row, addr netip.Addr) { row.Client = addr.String() })
-	case ByRcode:
-		r.Rows = single(all.byRcode(), func(row *Row, text string) { row.Rcode = text; row.Rcodes[text] = row.Count })
-	case ByType:
-		r.Rows = single(all.byType(), func(row *Row, text string) { row.Type = text; row.Types[text] = row.Count })
-	default:
-		return r, fmt.Errorf("by=%s: want %s, %s, %s or %s", q.By, ByName, ByClient, ByRcode, ByType)
-	}
-	r.Rows = first(r.Rows, q)
-	return r, nil
+	return r
 }
 
-// rows adds up the sketches of several slots. A key that a full slot does not have may be
-// as frequent there as the least frequent one that it has.
-func rows[K comparable](from []*slot, of func(*slot) *sketch[K], set func(*Row, K)) []Row {
+// rows adds up the sketches of several slots. A key without a tally in a slot may have had
+// the least count there.
+func rows(from []*slot, by By) []Row {
 	var absent uint64
 	for _, s := range from {
-		absent += of(s).least()
+		absent += s.sketches[by].least
 	}
-	sums := map[K]*tally{}
+	sums := map[string]*tally{}
 	for _, s := range from {
-		for _, c := range of(s).cells {
-			if sums[c.key] == nil {
-				sums[c.key] = &tally{count: absent, excess: absent}
+		for key, t := range s.sketches[by].tallies {
+			if sums[key] == nil {
+				sums[key] = &tally{count: absent, excess: absent}
 			}
-			sum := sums[c.key]
-			sum.count -= of(s).least()
-			sum.excess -= of(s).least()
-			sum.merge(&c.tally)
+			sums[key].count -= s.sketches[by].least
+			sums[key].excess -= s.sketches[by].least
+			sums[key].merge(t)
 		}
 	}
 	list := make([]Row, 0, len(sums))
 	for key, sum := range sums {
-		row := Row{Rcodes: sum.byRcode(), Types: sum.byType(), Count: sum.count, Error: sum.excess}
-		set(&row, key)
-		list = append(list, row)
-	}
-	return list
-}
-
-// single makes a row of each count.
-func single(counts map[string]uint64, set func(*Row, string)) []Row {
-	list := make([]Row, 0, len(counts))
-	for text, n := range counts {
-		row := Row{Rcodes: map[string]uint64{}, Types: map[string]uint64{}, Count: n}
-		set(&row, text)
+		row := by.row(key)
+		row.Count, row.Error = sum.count, sum.excess
+		row.Types, row.Rcodes = named(typeNames[:], sum.types[:]), named(rcodeNames[:], sum.rcodes[:])
 		list = append(list, row)
 	}
 	return list

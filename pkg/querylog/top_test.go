@@ -26,7 +26,7 @@ func TestTopReport(t *testing.T) {
 		entry(40*time.Second, "a.example.", "192.0.2.2", dns.TypeA, dns.RcodeServerFailure),
 		entry(40*time.Second, "b.example.", "192.0.2.2", dns.TypeCAA, dns.RcodeNotZone),
 	} {
-		top.Put(e)
+		top.put(e)
 	}
 	type counts = map[string]uint64
 	for name, tt := range map[string]struct {
@@ -43,10 +43,10 @@ func TestTopReport(t *testing.T) {
 			{Client: "192.0.2.1", Count: 2, Rcodes: counts{"NOERROR": 2}, Types: counts{"A": 1, "AAAA": 1}},
 		}},
 		"rcodes": {Question{5 * time.Minute, ByRcode, "", 1}, 45, 4, []Row{
-			{Rcode: "NOERROR", Count: 2, Rcodes: counts{"NOERROR": 2}, Types: counts{}},
+			{Rcode: "NOERROR", Count: 2, Rcodes: counts{"NOERROR": 2}, Types: counts{"A": 1, "AAAA": 1}},
 		}},
 		"types": {Question{5 * time.Minute, ByType, "", 1}, 45, 4, []Row{
-			{Type: "A", Count: 2, Rcodes: counts{}, Types: counts{"A": 2}},
+			{Type: "A", Count: 2, Rcodes: counts{"NOERROR": 1, "SERVFAIL": 1}, Types: counts{"A": 2}},
 		}},
 		"failing names": {Question{5 * time.Minute, ByName, "SERVFAIL", 9}, 45, 4, []Row{
 			{Name: "a.example.", Count: 3, Rcodes: counts{"NOERROR": 2, "SERVFAIL": 1}, Types: counts{"A": 2, "AAAA": 1}},
@@ -56,16 +56,16 @@ func TestTopReport(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := top.Report(tt.q, start.Add(45*time.Second))
+			got := top.report(tt.q, start.Add(45*time.Second))
 			want := Report{APIVersion: "v1", Window: tt.window, Total: tt.total, Sampled: 0.5, Rows: tt.rows}
-			if diff := cmp.Diff(want, got); diff != "" || err != nil {
-				t.Errorf("%v\n%s", err, diff)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
-	later, err := top.Report(Question{time.Minute, ByName, "", 9}, start.Add(time.Hour))
-	if err != nil || later.Total != 0 || len(later.Rows) != 0 {
-		t.Errorf("after an hour: %+v, %v", later, err)
+	later := top.report(Question{time.Minute, ByName, "", 9}, start.Add(time.Hour))
+	if later.Total != 0 || len(later.Rows) != 0 {
+		t.Errorf("after an hour: %+v", later)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestRandomNames(t *testing.T) {
 		if i%10 == 0 {
 			name, client = "web.", netip.MustParseAddr("192.0.2.1")
 		}
-		top.Put(&Entry{Time: start.Add(at), Name: name, Client: client, Type: dns.TypeA})
+		top.put(&Entry{Time: start.Add(at), Name: name, Client: client, Type: dns.TypeA})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -91,9 +91,9 @@ func TestRandomNames(t *testing.T) {
 		t.Errorf("the table takes %d bytes", grown)
 	}
 	for _, by := range []By{ByName, ByClient} {
-		got, err := top.Report(Question{MaxWindow, by, "", 1}, start.Add(2*MaxWindow))
-		if err != nil || got.Rows[0].Name+got.Rows[0].Client != map[By]string{ByName: "web.", ByClient: "192.0.2.1"}[by] {
-			t.Fatalf("by %s: %+v, %v", by, got.Rows, err)
+		got := top.report(Question{MaxWindow, by, "", 1}, start.Add(2*MaxWindow))
+		if got.Rows[0].Name+got.Rows[0].Client != map[By]string{ByName: "web.", ByClient: "192.0.2.1"}[by] {
+			t.Fatalf("by %s: %+v", by, got.Rows)
 		}
 		row, truth := got.Rows[0], got.Total/10
 		if row.Count < truth || row.Count-row.Error > truth || row.Error > got.Total/tracked {
