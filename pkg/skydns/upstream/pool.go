@@ -3,10 +3,8 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 )
@@ -28,10 +26,10 @@ type socket struct {
 	net.Conn
 	server  netip.AddrPort
 	made    time.Time
-	used    time.Time
 	recycle bool // it served a query before
 	// age and idle are how long it is used, and may have been idle.
 	age, idle time.Duration
+	unused    *time.Timer // closes it while it is not in use
 }
 
 // A pool keeps connections that are not in use: making one for each query costs
@@ -39,38 +37,28 @@ type socket struct {
 type pool struct {
 	secure *tlsTable
 	mu     sync.Mutex
-	idle   map[netip.AddrPort][]*socket
-	timer  *time.Timer // closes idle connections; nil: there are none
+	idle   map[netip.AddrPort][]*socket // some may be closed
 }
 
 // get returns a connection to a server, a used one if there is any.
 func (p *pool) get(ctx context.Context, server netip.AddrPort) (*socket, error) {
-	now := time.Now()
-	for {
-		s := p.take(server)
-		if s == nil {
-			break
-		}
-		if now.Sub(s.made) < s.age && now.Sub(s.used) < s.idle {
+	for s := p.take(server); s != nil; s = p.take(server) {
+		if s.unused.Stop() && time.Since(s.made) < s.age {
 			s.recycle = true
 			return s, nil
 		}
 		_ = s.Close()
 	}
+	s := &socket{server: server, made: time.Now(), age: maxConnAge, idle: maxIdleTCP}
+	dial := new(net.Dialer).DialContext
 	if config := p.secure.get(server); config != nil {
-		d := tls.Dialer{Config: config}
-		conn, err := d.DialContext(ctx, "tcp", server.String())
-		if err != nil {
-			return nil, fmt.Errorf("TLS: %w", err)
-		}
-		return &socket{Conn: conn, server: server, made: time.Now(), age: maxTLSAge, idle: maxIdleTLS}, nil
+		dial, s.age, s.idle = (&tls.Dialer{Config: config}).DialContext, maxTLSAge, maxIdleTLS
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", server.String())
-	if err != nil {
+	var err error
+	if s.Conn, err = dial(ctx, "tcp", server.String()); err != nil {
 		return nil, err
 	}
-	return &socket{Conn: conn, server: server, made: time.Now(), age: maxConnAge, idle: maxIdleTCP}, nil
+	return s, nil
 }
 
 func (p *pool) take(server netip.AddrPort) *socket {
@@ -88,7 +76,6 @@ func (p *pool) take(server netip.AddrPort) *socket {
 // put keeps a connection on which nothing more is to come. One on which a reply
 // is still due must be closed instead.
 func (p *pool) put(s *socket) {
-	s.used = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.idle == nil {
@@ -98,33 +85,8 @@ func (p *pool) put(s *socket) {
 		_ = s.Close()
 		return
 	}
+	s.unused = time.AfterFunc(s.idle, func() { _ = s.Close() })
 	p.idle[s.server] = append(p.idle[s.server], s)
-	if p.timer == nil {
-		p.timer = time.AfterFunc(maxIdleTCP, p.expire)
-	}
-}
-
-// expire closes the connections that have been idle for too long.
-func (p *pool) expire() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.timer = nil
-	now := time.Now()
-	for server, idle := range p.idle {
-		idle = slices.DeleteFunc(idle, func(s *socket) bool {
-			if now.Sub(s.used) < s.idle {
-				return false
-			}
-			_ = s.Close()
-			return true
-		})
-		if p.idle[server] = idle; len(idle) == 0 {
-			delete(p.idle, server)
-		}
-	}
-	if len(p.idle) > 0 {
-		p.timer = time.AfterFunc(maxIdleTCP/2, p.expire)
-	}
 }
 
 // closeIdle closes all connections that are not in use: the servers changed, or
@@ -134,12 +96,9 @@ func (p *pool) closeIdle() {
 	defer p.mu.Unlock()
 	for _, idle := range p.idle {
 		for _, s := range idle {
+			s.unused.Stop()
 			_ = s.Close()
 		}
 	}
 	p.idle = nil
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
-	}
 }
