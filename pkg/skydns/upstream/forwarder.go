@@ -67,10 +67,9 @@ func (f *Forwarder) SetRoutes(upstreams []netip.AddrPort, stubs map[string][]Stu
 func (f *Forwarder) SetServers(
 	upstreams []netip.AddrPort, stubs map[string][]StubServer, tlsNames map[netip.AddrPort]string,
 ) {
-	// A query on its way to a server that leaves the configuration still uses TLS.
-	f.secure.add(tlsNames)
-	f.set(upstreams, stubs, tlsNames)
-	f.secure.set(tlsNames, f.addrs(&f.hosts))
+	r := f.next(upstreams, stubs, tlsNames)
+	f.secure.set(tlsNames, f.addrs(r, &f.hosts))
+	f.routes.Store(r)
 	f.udp.retireAll()
 	f.pool.closeIdle()
 }
@@ -96,7 +95,7 @@ func (f *Forwarder) Cache() (cache.Stats, bool) {
 // those of the configuration, which bounds their number. Those of stub domains that it
 // names by host are there from the first look-up of the name.
 func (f *Forwarder) Servers() []Server {
-	addrs := f.addrs(&f.hosts)
+	addrs := f.addrs(f.routes.Load(), &f.hosts)
 	servers := make([]Server, 0, len(addrs))
 	for addr := range addrs {
 		servers = append(servers, f.health.state(addr))

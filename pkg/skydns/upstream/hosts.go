@@ -37,51 +37,41 @@ type hostAddrs struct {
 	until time.Time
 }
 
-// resolve returns the addresses of stub servers. One that cannot be resolved is left
-// out, or used with its last known addresses. lookup finds those of a name.
-func (c *hostCache) resolve(servers []StubServer, lookup func(host string) []netip.Addr) []netip.AddrPort {
-	var out []netip.AddrPort
+// resolve returns the addresses of stub servers, and whether it needed no look-up. lookup
+// finds those of a name; nil: there are no look-ups. A server that cannot be resolved is
+// left out, or used with its last known addresses.
+func (c *hostCache) resolve(
+	servers []StubServer, lookup func(host string) []netip.Addr,
+) (out []netip.AddrPort, known bool) {
+	known = true
 	for _, server := range servers {
 		if server.Host == "" {
 			out = append(out, server.Addr)
 			continue
 		}
-		for _, addr := range c.addrs(dns.Fqdn(server.Host), lookup) {
+		host := dns.Fqdn(server.Host)
+		addrs, fresh := c.get(host)
+		known = known && fresh
+		if !fresh && lookup != nil {
+			if found := lookup(host); len(found) > 0 {
+				addrs = found
+				c.put(host, found)
+			}
+		}
+		for _, addr := range addrs {
 			out = append(out, netip.AddrPortFrom(addr, dnsPort))
 		}
 	}
-	return out
+	return out, known
 }
 
-// know reports whether resolve needs no look-up.
-func (c *hostCache) know(servers []StubServer) bool {
-	for _, server := range servers {
-		if server.Host == "" {
-			continue
-		}
-		if _, fresh := c.get(dns.Fqdn(server.Host)); !fresh {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *hostCache) addrs(host string, lookup func(host string) []netip.Addr) []netip.Addr {
-	known, fresh := c.get(host)
-	if fresh {
-		return known
-	}
-	addrs := lookup(host)
-	if len(addrs) == 0 {
-		return known
-	}
+func (c *hostCache) put(host string, addrs []netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil || len(c.known) > 1000 { // names come from the configuration: few
 		c.known = map[string]hostAddrs{}
 	}
 	c.known[host] = hostAddrs{addrs: addrs, until: time.Now().Add(hostTTL)}
-	return addrs
 }
 
 // get returns the addresses of a name as far as they are known, and whether they can

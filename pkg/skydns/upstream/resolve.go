@@ -17,10 +17,7 @@ func (f *Forwarder) resolved(w way) ([]netip.AddrPort, bool) {
 	if len(w.stub) == 0 {
 		return f.upstreams(w.routes), true
 	}
-	if !f.hosts.know(w.stub) {
-		return nil, false
-	}
-	return f.hosts.resolve(w.stub, func(string) []netip.Addr { return nil }), true
+	return f.hosts.resolve(w.stub, nil)
 }
 
 // lookupQuery returns our query for a name. Its ID is 0, so that equal queries are joined:
@@ -59,7 +56,7 @@ func (f *Forwarder) resolve(ctx context.Context, w way) []netip.AddrPort {
 	if len(w.stub) == 0 {
 		return f.upstreams(w.routes)
 	}
-	return f.hosts.resolve(w.stub, func(host string) []netip.Addr {
+	servers, _ := f.hosts.resolve(w.stub, func(host string) []netip.Addr {
 		if f.inZone != nil {
 			if addrs, ok := f.inZone(ctx, host); ok {
 				return addrs
@@ -67,6 +64,7 @@ func (f *Forwarder) resolve(ctx context.Context, w way) []netip.AddrPort {
 		}
 		return f.lookupHost(ctx, w.routes.upstreams, host)
 	})
+	return servers
 }
 
 // lookupHost asks the upstreams, never a stub domain: its server may be the one that

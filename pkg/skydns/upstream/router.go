@@ -24,10 +24,10 @@ type routes struct {
 	tlsNames  map[netip.AddrPort]string
 }
 
-// set replaces the servers.
-func (t *router) set(
+// next returns the routes to other servers.
+func (t *router) next(
 	upstreams []netip.AddrPort, stubs map[string][]StubServer, tlsNames map[netip.AddrPort]string,
-) {
+) *routes {
 	r := &routes{upstreams: slices.Clone(upstreams), stubs: map[string][]StubServer{}, tlsNames: maps.Clone(tlsNames)}
 	for domain, servers := range stubs {
 		r.stubs[dns.Fqdn(domain)] = slices.Clone(servers)
@@ -38,7 +38,7 @@ func (t *router) set(
 		!maps.Equal(r.tlsNames, before.tlsNames) {
 		r.version++
 	}
-	t.routes.Store(r)
+	return r
 }
 
 // TakesAll reports whether everything that is not the zone's goes to one server.
@@ -67,13 +67,7 @@ func (t *router) TakesFrom(apex, name string) bool {
 // HasStubBetween reports whether name is in a stub domain below the apex of a zone
 // that it is below.
 func (t *router) HasStubBetween(name, apex string) bool {
-	r := t.routes.Load()
-	for at := name; len(r.stubs) > 0 && at != "" && at != apex; _, at, _ = strings.Cut(at, ".") {
-		if len(r.stubs[at]) > 0 {
-			return true
-		}
-	}
-	return false
+	return len(t.routes.Load().stubDomain(name)) > len(apex)
 }
 
 // stubFor returns the servers of the longest stub domain that name is in.
@@ -174,8 +168,7 @@ func (t *router) upstreams(r *routes) []netip.AddrPort {
 }
 
 // addrs returns the addresses of all servers, as far as those of host names are known.
-func (t *router) addrs(hosts *hostCache) map[netip.AddrPort]bool {
-	r := t.routes.Load()
+func (t *router) addrs(r *routes, hosts *hostCache) map[netip.AddrPort]bool {
 	addrs := map[netip.AddrPort]bool{}
 	if t.TakesAll() {
 		addrs[t.all] = true
@@ -184,15 +177,9 @@ func (t *router) addrs(hosts *hostCache) map[netip.AddrPort]bool {
 		addrs[server] = true
 	}
 	for _, stubs := range r.stubs {
-		for _, stub := range stubs {
-			if stub.Host == "" {
-				addrs[stub.Addr] = true
-				continue
-			}
-			known, _ := hosts.get(dns.Fqdn(stub.Host))
-			for _, addr := range known {
-				addrs[netip.AddrPortFrom(addr, dnsPort)] = true
-			}
+		known, _ := hosts.resolve(stubs, nil)
+		for _, server := range known {
+			addrs[server] = true
 		}
 	}
 	return addrs

@@ -20,41 +20,31 @@ type tlsTable struct {
 // maxSessions is how many sessions are kept for new connections to a server.
 const maxSessions = 4
 
-// add adds servers by the names in their certificates; "": their address.
-func (t *tlsTable) add(names map[netip.AddrPort]string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for server, name := range names {
-		name = cmp.Or(name, server.Addr().String())
-		if have := t.servers[server]; have != nil && have.ServerName == name {
-			continue
-		}
-		if t.servers == nil {
-			t.servers = map[netip.AddrPort]*tls.Config{}
-		}
-		t.servers[server] = &tls.Config{
-			ServerName: name, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
-			RootCAs: t.roots,
-		}
-	}
-}
-
-// set removes servers that are used without TLS now, and all but the newest when there are
-// many.
+// set sets the names in the servers' certificates; "": their address. A query may be on its
+// way to a server that left the configuration. So only servers that are in use without TLS
+// are removed, and all that left when there are many.
 func (t *tlsTable) set(names map[netip.AddrPort]string, inUse map[netip.AddrPort]bool) {
 	const many = 100
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for server := range inUse {
-		if _, secure := names[server]; !secure {
-			delete(t.servers, server)
+	servers := map[netip.AddrPort]*tls.Config{}
+	for server, config := range t.servers {
+		if !inUse[server] && len(t.servers) <= many {
+			servers[server] = config
 		}
 	}
-	for server := range t.servers {
-		if _, secure := names[server]; !secure && len(t.servers) > many {
-			delete(t.servers, server)
+	for server, name := range names {
+		name = cmp.Or(name, server.Addr().String())
+		if have := t.servers[server]; have != nil && have.ServerName == name {
+			servers[server] = have
+			continue
+		}
+		servers[server] = &tls.Config{
+			ServerName: name, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
+			RootCAs: t.roots,
 		}
 	}
+	t.servers = servers
 }
 
 // get returns nil for servers without TLS.
