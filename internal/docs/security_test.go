@@ -23,7 +23,6 @@ func TestSecurityBounds(t *testing.T) {
 		{"A port takes new queries for 10 seconds", "pkg/skydns/upstream/links.go", "maxLinkAge", "10 * time.Second"},
 		{"up to 64 at a time, or more once 16 ports", "pkg/skydns/upstream/links.go", "linkLoad", "64"},
 		{"up to 64 at a time, or more once 16 ports", "pkg/skydns/upstream/links.go", "maxLinks", "16"},
-		{"EDNS in the last 10 minutes", "pkg/skydns/upstream/health.go", "bareTime", "10 * time.Minute"},
 		{"up to 24 hours longer", "pkg/skydns/internal/cache/entry.go", "maxStale", "24 * time.Hour"},
 		{"at most 4096 bytes (kube-dns)", "pkg/skydns/internal/udpbatch/doc.go", "MaxPacket", "4096"},
 		{"| 4096 bytes; a larger one ends the connection", "pkg/skydns/tcpconn.go", "maxTCPQuery", "udpbatch.MaxPacket"},

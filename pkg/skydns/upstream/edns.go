@@ -43,7 +43,3 @@ func refusesOPT(reply []byte) bool {
 	rcode := int(reply[3] & 0xf)
 	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented
 }
-
-// hasExtra reports whether a reply has additional records. A server that sends an OPT
-// with its error supports EDNS.
-func hasExtra(reply []byte) bool { return binary.BigEndian.Uint16(reply[10:]) > 0 }

@@ -96,7 +96,7 @@ func (x *exchanger) probe(server netip.AddrPort, query []byte) {
 		x.probes.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), tryTimeout) //nolint:forbidigo // it is bounded
 			defer cancel()
-			if _, err := x.pool.exchange(ctx, &x.health, server, query, tryTimeout); err == nil {
+			if _, err := x.pool.exchange(ctx, server, query, tryTimeout); err == nil {
 				x.health.replied(server, 0)
 			}
 		})
@@ -115,7 +115,7 @@ func (x *exchanger) roundsTCP(ctx context.Context, servers []netip.AddrPort, que
 		until, _ := ctx.Deadline()
 		share := time.Until(until) / time.Duration(max(1, len(ordered)-i))
 		begin := time.Now()
-		reply, err := x.pool.exchange(ctx, &x.health, ordered[i], query, min(tryTimeout, share))
+		reply, err := x.pool.exchange(ctx, ordered[i], query, min(tryTimeout, share))
 		if err != nil {
 			x.health.failed(ordered[i])
 			p.failed(i, err)

@@ -18,10 +18,6 @@ const (
 	probeEvery = 2 * time.Second
 	// forgetAfter is when the health of a server that is not asked is dropped.
 	forgetAfter = 10 * time.Minute
-	// bareTime is how long a server that does not support EDNS gets queries without
-	// OPT. After that one query finds out whether it still does not. For that time a
-	// server that replied to OPT is taken to support it.
-	bareTime = 10 * time.Minute
 )
 
 // A healthTable remembers how servers behaved. The zero value is empty.
@@ -34,12 +30,7 @@ type health struct {
 	silent int           // tries in a row without a reply
 	rtt    time.Duration // smoothed; 0: no reply yet
 	asked  time.Time
-	// bareUntil is until when the server gets queries without OPT.
-	bareUntil time.Time
-	// optUntil is until when an error does not show that the server lacks EDNS: it
-	// replied to a query with OPT.
-	optUntil time.Time
-	tally    tally
+	tally  tally
 }
 
 func (h *health) down() bool { return h.silent >= downAfter }
@@ -184,31 +175,4 @@ func (t *healthTable) state(server netip.AddrPort) Server {
 	return Server{
 		Addr: server, Up: !h.down(), RTT: h.rtt, Replies: h.tally.replies(), Failures: h.tally.byFailure(),
 	}
-}
-
-// bare reports whether a server gets queries without OPT.
-func (t *healthTable) bare(server netip.AddrPort, now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	h := t.servers[server]
-	return h != nil && now.Before(h.bareUntil)
-}
-
-// learnBare records that a server replied to a query without OPT, and refused the same
-// query with it. The refusal may be forged, or the fault of one client's OPT: it does
-// not count for a server that replied to a query with OPT.
-func (t *healthTable) learnBare(server netip.AddrPort, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if h := t.get(server); now.After(h.optUntil) {
-		h.bareUntil = now.Add(bareTime)
-	}
-}
-
-// learnOPT records that a server replied to a query with OPT.
-func (t *healthTable) learnOPT(server netip.AddrPort, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	h := t.get(server)
-	h.optUntil, h.bareUntil = now.Add(bareTime), time.Time{}
 }

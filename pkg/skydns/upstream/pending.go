@@ -21,21 +21,6 @@ type pending struct {
 	over   bool
 }
 
-// due returns when time changes a query: the next server is asked, or the last one or a
-// waiter has had its time.
-func (p *pending) due() time.Time {
-	due := p.nextAt
-	if due.IsZero() && p.plan.last != nil {
-		due = p.sent.Add(tryTimeout)
-	}
-	for _, w := range p.waiters {
-		if due.IsZero() || w.until.Before(due) {
-			due = w.until
-		}
-	}
-	return due
-}
-
 type waiter struct {
 	id    [2]byte
 	until time.Time
@@ -52,9 +37,7 @@ type try struct {
 	sent     time.Time
 	late     bool // the next server was asked meanwhile
 	rejected bool // it got an error without a question, or its query was sent again without OPT
-	// bare: it was sent without the query's OPT; learn: since the server refused the OPT
-	// and did not show that it supports EDNS.
-	bare, learn bool
+	bare     bool // it was sent without the query's OPT
 }
 
 // A hop is work for after the lock is free: send a packet on a link, or give

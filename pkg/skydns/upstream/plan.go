@@ -41,7 +41,6 @@ type plan struct {
 	servers []netip.AddrPort
 	n       int    // tries so far
 	spoke   []bool // by server
-	bare    []bool // by server: it was sent the query without OPT
 	last    []byte
 	err     error
 }
@@ -100,21 +99,6 @@ func (p *plan) skip(i int) {
 	}
 	p.spoke[i] = true
 }
-
-// setBare records that server i is sent the query without OPT. It returns false if
-// it was before.
-func (p *plan) setBare(i int) bool {
-	if p.isBare(i) {
-		return false
-	}
-	if p.bare == nil {
-		p.bare = make([]bool, len(p.servers))
-	}
-	p.bare[i] = true
-	return true
-}
-
-func (p *plan) isBare(i int) bool { return p.bare != nil && p.bare[i] }
 
 // failed records why server i has no reply.
 func (p *plan) failed(i int, err error) {

@@ -35,24 +35,20 @@ func (m *mux) match(l *link, packet []byte) []hop {
 			return nil
 		}
 		t.rejected = true
-		m.health.fault(l.server, failureOf(packet))
 		if again := m.boardBare(t, packet, now); again != nil {
 			return again
 		}
+		m.health.fault(l.server, failureOf(packet))
 		p.plan.failed(t.server, rejected(packet))
 		return m.advance(p, now)
 	}
-	refused := refusesOPT(packet)
-	if t.rejected && refused {
+	if t.rejected && refusesOPT(packet) {
 		return nil // its query was sent again
 	}
 	m.health.replied(l.server, now.Sub(t.sent))
 	if again := m.boardBare(t, packet, now); again != nil {
 		t.rejected = true // and stays: this may be a forgery, too
 		return again
-	}
-	if !t.bare && !refused && wire.TrailingOPT(p.query) >= 0 {
-		m.health.learnOPT(l.server, now)
 	}
 	m.drop(t)
 	if p.over || t.server < 0 {
@@ -74,9 +70,6 @@ func (m *mux) take(t *try, packet []byte, now time.Time) []hop {
 		packet = wire.QuestionOnly(packet) // cut within a record
 	}
 	if t.bare {
-		if t.learn && isAnswer(packet) {
-			m.health.learnBare(t.link.server, now)
-		}
 		packet = withOPT(packet, p.query)
 	}
 	if !p.plan.accept(t.server, packet) {

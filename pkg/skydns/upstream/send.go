@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
 // A mux asks servers over UDP: many queries at a time on few sockets. A pending
@@ -66,11 +64,10 @@ func (m *mux) begin(p *pending, servers []netip.AddrPort, now time.Time) []hop {
 	p.plan.servers, probe = m.health.order(servers, now)
 	m.shared[p.key], m.live[p] = p, true
 	hops := m.next(p, now)
-	m.sweeper.wake(now.Add(linkStep), now)
-	m.sweeper.watch(p, now)
+	m.sweeper.wake(sweepStep)
 	if probe.IsValid() && !p.over {
 		if l, err := m.links.to(probe, now); err == nil {
-			hops = append(hops, m.board(p, -1, l, now))
+			hops = append(hops, m.board(p, -1, l, bytes.Clone(p.query), now))
 		}
 	}
 	return hops
@@ -83,9 +80,10 @@ func (m *mux) probe(server netip.AddrPort, query []byte) {
 	m.mu.Lock()
 	var hops []hop
 	if l, err := m.links.to(server, now); err == nil {
-		hops = []hop{m.board(&pending{query: bytes.Clone(query), over: true}, -1, l, now)}
+		query = bytes.Clone(query)
+		hops = []hop{m.board(&pending{query: query, over: true}, -1, l, bytes.Clone(query), now)}
 	}
-	m.sweeper.wake(now.Add(linkStep), now)
+	m.sweeper.wake(linkStep)
 	m.mu.Unlock()
 	m.do(hops)
 }
@@ -94,13 +92,11 @@ func (m *mux) probe(server netip.AddrPort, query []byte) {
 // again for it.
 func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
 	p.waiters = append(p.waiters, w)
-	var hops []hop
 	if p.nextAt.IsZero() && now.Sub(p.sent) >= maxStep {
 		p.plan.n = 0
-		hops = m.next(p, now)
+		return m.next(p, now)
 	}
-	m.sweeper.watch(p, now)
-	return hops
+	return nil
 }
 
 // next asks the next server, or ends a query that has none left and waits for
@@ -122,7 +118,7 @@ func (m *mux) next(p *pending, now time.Time) []hop {
 			continue
 		}
 		p.nextAt = now.Add(p.plan.step())
-		return []hop{m.board(p, i, l, now)}
+		return []hop{m.board(p, i, l, bytes.Clone(p.query), now)}
 	}
 }
 
@@ -133,17 +129,14 @@ func (m *mux) advance(p *pending, now time.Time) []hop {
 		if soon := now.Add(roundPause); p.nextAt.IsZero() || p.nextAt.After(soon) {
 			p.nextAt = soon
 		}
-		m.sweeper.watch(p, now)
 		return nil
 	}
-	hops := m.next(p, now)
-	m.sweeper.watch(p, now)
-	return hops
+	return m.next(p, now)
 }
 
-// board puts a try on a link, with an ID of its own. IDs cannot run out: the
-// server limits pending queries.
-func (m *mux) board(p *pending, server int, l *link, now time.Time) hop {
+// board puts a try on a link, with an ID of its own, which it writes into packet. IDs cannot
+// run out: the server limits pending queries.
+func (m *mux) board(p *pending, server int, l *link, packet []byte, now time.Time) hop {
 	t := &try{of: p, server: server, link: l, id: newID(), sent: now}
 	for l.tries[t.id] != nil {
 		t.id = newID()
@@ -152,14 +145,6 @@ func (m *mux) board(p *pending, server int, l *link, now time.Time) hop {
 	if server >= 0 {
 		p.tries = append(p.tries, t)
 		p.sent = now
-	}
-	var packet []byte
-	if server >= 0 && (p.plan.isBare(server) || m.health.bare(l.server, now)) {
-		packet = withoutOPT(p.query)
-		t.bare = packet != nil
-	}
-	if packet == nil {
-		packet = bytes.Clone(p.query)
 	}
 	m.health.sent(l.server, now)
 	binary.BigEndian.PutUint16(packet, t.id)
@@ -170,13 +155,15 @@ func (m *mux) board(p *pending, server int, l *link, now time.Time) hop {
 // nothing when the query has no OPT.
 func (m *mux) boardBare(t *try, packet []byte, now time.Time) []hop {
 	p := t.of
-	if t.bare || p.over || t.server < 0 || !refusesOPT(packet) || wire.TrailingOPT(p.query) < 0 ||
-		!p.plan.setBare(t.server) {
+	if t.bare || p.over || t.server < 0 || !refusesOPT(packet) {
 		return nil
 	}
-	h := m.board(p, t.server, t.link, now)
-	again := p.tries[len(p.tries)-1]
-	again.learn = !hasExtra(packet)
+	bare := withoutOPT(p.query)
+	if bare == nil {
+		return nil
+	}
+	h := m.board(p, t.server, t.link, bare, now)
+	p.tries[len(p.tries)-1].bare = true
 	return []hop{h}
 }
 

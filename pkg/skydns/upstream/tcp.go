@@ -16,24 +16,15 @@ import (
 
 // exchange asks one server over TCP, and again without OPT if it refuses that.
 func (p *pool) exchange(
-	ctx context.Context, table *healthTable, server netip.AddrPort, query []byte, timeout time.Duration,
+	ctx context.Context, server netip.AddrPort, query []byte, timeout time.Duration,
 ) ([]byte, error) {
+	reply, err := p.exchangeOnce(ctx, server, query, timeout)
 	bare := withoutOPT(query)
-	known := bare != nil && table.bare(server, time.Now())
-	if !known {
-		reply, err := p.exchangeOnce(ctx, server, query, timeout)
-		refused := errors.Is(err, errRefusesOPT) || err == nil && refusesOPT(reply)
-		if bare == nil || !refused {
-			return reply, err
-		}
-		known = err == nil && hasExtra(reply) // nothing to learn
+	if refused := errors.Is(err, errRefusesOPT) || err == nil && refusesOPT(reply); !refused || bare == nil {
+		return reply, err
 	}
-	reply, err := p.exchangeOnce(ctx, server, bare, timeout)
-	if err != nil {
+	if reply, err = p.exchangeOnce(ctx, server, bare, timeout); err != nil {
 		return nil, err
-	}
-	if !known && isAnswer(reply) {
-		table.learnBare(server, time.Now())
 	}
 	return withOPT(reply, query), nil
 }
@@ -58,7 +49,8 @@ func (p *pool) exchangeOnce(
 		_ = s.Close()
 		// A connection that was used before may have gone stale: the server
 		// closed it.
-		if !s.recycle || ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		stale := s.recycle && !errors.Is(err, errRefusesOPT) && !errors.Is(err, os.ErrDeadlineExceeded)
+		if !stale || ctx.Err() != nil {
 			return nil, err
 		}
 	}
