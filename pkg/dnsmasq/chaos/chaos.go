@@ -84,12 +84,12 @@ func QueryStats(ctx context.Context, addr string) (Stats, error) {
 		{"insertions.bind.", &s.Insertions},
 		{"cachesize.bind.", &s.CacheSize},
 	} {
-		texts, err := queryTXT(ctx, addr, counter.name)
+		text, err := queryText(ctx, addr, counter.name)
 		if err != nil {
 			return Stats{}, err
 		}
-		if *counter.value, err = parseCounter(counter.name, texts); err != nil {
-			return Stats{}, err
+		if *counter.value, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return Stats{}, &ReplyError{Name: counter.name, Reason: fmt.Sprintf("%q is not a decimal number", text)}
 		}
 	}
 	return s, nil
@@ -119,7 +119,12 @@ func QueryServers(ctx context.Context, addr string) ([]Server, error) {
 // QueryVersion asks the dnsmasq at addr ("ip:port") for its version: "2.90".
 // Waits at most two seconds.
 func QueryVersion(ctx context.Context, addr string) (string, error) {
-	const name = "version.bind."
+	text, err := queryText(ctx, addr, "version.bind.")
+	return strings.TrimPrefix(text, "dnsmasq-"), err
+}
+
+// queryText is queryTXT for a record with one string.
+func queryText(ctx context.Context, addr, name string) (string, error) {
 	texts, err := queryTXT(ctx, addr, name)
 	if err != nil {
 		return "", err
@@ -127,13 +132,13 @@ func QueryVersion(ctx context.Context, addr string) (string, error) {
 	if len(texts) != 1 {
 		return "", &ReplyError{Name: name, Reason: fmt.Sprintf("%d strings, want one", len(texts))}
 	}
-	return strings.TrimPrefix(texts[0], "dnsmasq-"), nil
+	return texts[0], nil
 }
 
 // queryTXT returns the strings of the one TXT record that answers name in class
 // CHAOS.
 func queryTXT(ctx context.Context, addr, name string) ([]string, error) {
-	reply, err := exchange(ctx, addr, name, dns.ClassCHAOS)
+	reply, err := exchange(ctx, addr, name)
 	if err != nil {
 		return nil, err
 	}
@@ -150,14 +155,14 @@ func queryTXT(ctx context.Context, addr, name string) ([]string, error) {
 	return txt.Txt, nil
 }
 
-// exchange asks addr for the TXT records of name, over TCP when the reply does
-// not fit into a datagram.
-func exchange(ctx context.Context, addr, name string, class uint16) (*dns.Msg, error) {
+// exchange asks addr for the TXT records of name in class CHAOS, over TCP when the reply
+// does not fit into a datagram.
+func exchange(ctx context.Context, addr, name string) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	query := new(dns.Msg)
 	query.SetQuestion(name, dns.TypeTXT)
-	query.Question[0].Qclass = class
+	query.Question[0].Qclass = dns.ClassCHAOS
 	query.SetEdns0(ednsSize, false)
 	reply, _, err := (&dns.Client{Timeout: queryTimeout}).ExchangeContext(ctx, query, addr)
 	if err == nil && reply.Truncated {
@@ -167,18 +172,6 @@ func exchange(ctx context.Context, addr, name string, class uint16) (*dns.Msg, e
 		return nil, fmt.Errorf("ask %s for %s: %w", addr, name, err)
 	}
 	return reply, nil
-}
-
-// parseCounter reads the strings of a counter's record.
-func parseCounter(name string, texts []string) (uint64, error) {
-	if len(texts) != 1 {
-		return 0, &ReplyError{Name: name, Reason: fmt.Sprintf("%d strings, want one", len(texts))}
-	}
-	value, err := strconv.ParseUint(texts[0], 10, 64)
-	if err != nil {
-		return 0, &ReplyError{Name: name, Reason: fmt.Sprintf("%q is not a decimal number", texts[0])}
-	}
-	return value, nil
 }
 
 // parseServer reads "192.0.2.1#53 12 0".

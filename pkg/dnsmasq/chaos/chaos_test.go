@@ -244,17 +244,6 @@ func FuzzParseServer(f *testing.F) {
 	})
 }
 
-func FuzzParseCounter(f *testing.F) {
-	for _, seed := range []string{"0", "18446744073709551615", "18446744073709551616", "-1", "", "1 ", "0x1"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := parseCounter("hits.bind.", []string{text}); err == nil && strings.Trim(text, "0123456789") != "" {
-			t.Errorf("%q is taken for a decimal number", text)
-		}
-	})
-}
-
 func errText(err error) string {
 	if err == nil {
 		return ""
