@@ -30,7 +30,6 @@ type desired struct {
 
 	cfg      config.Config
 	names    names
-	trouble  nameTrouble                 // with names
 	resolv   []config.Nameserver         // of resolv.conf
 	list     []upstreams.Server          // of servers; nil: to be made
 	unusable map[upstreams.Server]string // left out of list, and why

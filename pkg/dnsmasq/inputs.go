@@ -1,6 +1,7 @@
 package dnsmasq
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -40,14 +41,16 @@ func (s *supervisor) use(in config.InUse) {
 	replace(s.in.hosts, upstreams.Hosts(cfg))
 	s.metrics.unresolved.Set(float64(s.want.names.unresolved()))
 	if s.want.fromResolvConf && s.life.cmd.NoPoll {
-		s.want.resolv, _, _ = s.in.resolvConf.read() // an error is no news: the old list stays
+		if list, err := s.in.resolvConf.read(); err == nil { // else the old list stays
+			s.want.resolv = list
+		}
 	}
 	s.touch(settleTime)
 }
 
 // onFound takes the addresses of a name.
 func (s *supervisor) onFound(f finding) {
-	if s.want.names.observe(f.host, f, time.Now()) {
+	if s.want.names.observe(f, time.Now(), s.log) {
 		s.log.Info("stub server resolved", "name", f.host, "addresses", f.addrs)
 		pause := settleTime
 		if !s.fileWay { // a restart, which waits for the other names
@@ -55,13 +58,13 @@ func (s *supervisor) onFound(f finding) {
 		}
 		s.touch(pause)
 	}
-	if f.last {
-		s.want.trouble.report(s.want.names, s.log)
-	}
 	s.metrics.unresolved.Set(float64(s.want.names.unresolved()))
 }
 
 func (s *supervisor) onResolvConf(list []config.Nameserver) {
+	if slices.Equal(list, s.want.resolv) {
+		return // it was read for the configuration meanwhile
+	}
 	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.life.cmd.ResolvFiles, ","), "nameservers",
 		list)
 	s.want.resolv = list

@@ -7,8 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -74,101 +75,36 @@ type finding struct {
 	host  string
 	addrs []netip.Addr // sorted; at least one when err is nil
 	err   error
-	// last: no other look-up is running or queued.
-	last bool
 }
 
 // lookupFunc is Resolver.Lookup.
 type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 
-// followNames looks up new names of the newest list that came through hosts at
-// once, and all of them every period, and passes on each finding, until ctx is
-// done. A period is skipped while look-ups of an earlier one are running.
+// followNames looks up the names of the newest list that came through hosts at once, and
+// again every period, and passes on each finding, until ctx is done.
 func followNames(
 	ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- finding,
 ) error {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
-	q := &lookupQueue{lookup: lookup, busy: map[string]bool{}, done: make(chan finding)}
-	defer q.group.Wait()
+	var list []string
 	for {
-		q.start(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
-		case list := <-hosts:
-			q.replace(list)
+		case list = <-hosts:
 		case <-ticker.C:
-			if len(q.busy) == 0 {
-				q.add(q.list...)
-			}
-		case f := <-q.done:
-			q.running--
-			delete(q.busy, f.host)
-			f.last = len(q.busy) == 0
-			send(ctx, found, f)
 		}
-	}
-}
-
-// A lookupQueue has the names that are being looked up, and those that wait for it.
-type lookupQueue struct {
-	lookup  lookupFunc
-	group   sync.WaitGroup
-	list    []string
-	busy    map[string]bool // running or queued
-	queued  []string
-	running int
-	done    chan finding // must be read; its receiver updates busy and running
-}
-
-// add queues names, unless they are running or queued.
-func (q *lookupQueue) add(hosts ...string) {
-	for _, host := range hosts {
-		if !q.busy[host] {
-			q.busy[host] = true
-			q.queued = append(q.queued, host)
+		var group errgroup.Group
+		group.SetLimit(maxLookups)
+		for _, host := range list {
+			group.Go(func() error {
+				addrs, err := lookup(ctx, host)
+				send(ctx, found, finding{host: host, addrs: addrs, err: err})
+				return nil
+			})
 		}
-	}
-}
-
-// replace sets the list, queues its new names before those that wait, and drops
-// waiting names that are not in it.
-func (q *lookupQueue) replace(list []string) {
-	known, wanted, waiting := setOf(q.list), setOf(list), q.queued
-	q.list, q.queued = list, nil
-	for _, host := range list {
-		if !known[host] {
-			q.add(host)
-		}
-	}
-	for _, host := range waiting {
-		if wanted[host] {
-			q.queued = append(q.queued, host)
-		} else {
-			delete(q.busy, host)
-		}
-	}
-}
-
-func setOf[T comparable](list []T) map[T]bool {
-	set := make(map[T]bool, len(list))
-	for _, s := range list {
-		set[s] = true
-	}
-	return set
-}
-
-// start looks up waiting names, maxLookups at a time.
-func (q *lookupQueue) start(ctx context.Context) {
-	for len(q.queued) > 0 && q.running < maxLookups {
-		host := q.queued[0]
-		q.queued = q.queued[1:]
-		q.running++
-		q.group.Go(func() {
-			addrs, err := q.lookup(ctx, host)
-			send(ctx, q.done, finding{host: host, addrs: addrs, err: err})
-		})
+		_ = group.Wait() // no look-up is an error
 	}
 }
 

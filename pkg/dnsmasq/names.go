@@ -42,19 +42,33 @@ func (n names) keep(hosts []string) {
 // observe takes what a look-up found at time now. It reports whether the
 // addresses in use changed: at once when there were none, or when none of them
 // is left, else not before namePause has passed since the last change.
-func (n names) observe(host string, f finding, now time.Time) bool {
-	old, ok := n[host]
+func (n names) observe(f finding, now time.Time, log *slog.Logger) bool {
+	old, ok := n[f.host]
 	if !ok {
 		return false // no longer wanted
 	}
+	old.logNews(f, log)
 	next := name{addrs: old.addrs, taken: old.taken, err: f.err, tried: true}
 	left := slices.ContainsFunc(old.addrs, func(a netip.Addr) bool { return slices.Contains(f.addrs, a) })
 	changed := f.err == nil && !slices.Equal(f.addrs, old.addrs) && (!left || now.Sub(old.taken) >= namePause)
 	if changed {
 		next.addrs, next.taken = f.addrs, now
 	}
-	n[host] = next
+	n[f.host] = next
 	return changed
+}
+
+// logNews logs that a name cannot be resolved any more, or can be again.
+func (n name) logNews(f finding, log *slog.Logger) {
+	switch {
+	case (f.err == nil) == (n.err == nil):
+	case f.err == nil:
+		log.Info("stub server can be resolved again", "name", f.host)
+	case len(n.addrs) == 0:
+		log.Error("stub server left out: its name has no address yet, trying again", "name", f.host, "err", f.err)
+	default:
+		log.Warn("stub server cannot be resolved, keeping its last addresses", "name", f.host, "err", f.err)
+	}
 }
 
 // waiting reports whether a name has never been looked up.
@@ -77,49 +91,3 @@ func (n names) unresolved() int {
 	}
 	return count
 }
-
-// maxShownNames is how many names a line of the log has.
-const maxShownNames = 3
-
-// A nameTrouble has the names that could not be resolved when report was called
-// last.
-type nameTrouble struct {
-	unknown []string // without addresses
-	stale   []string // with addresses from before
-}
-
-// report logs which names cannot be resolved, in one line each for those without and
-// those with addresses, if they are others than in the call before.
-func (t *nameTrouble) report(n names, log *slog.Logger) {
-	var now nameTrouble
-	for _, host := range slices.Sorted(maps.Keys(n)) {
-		switch state := n[host]; {
-		case state.err == nil:
-		case len(state.addrs) == 0:
-			now.unknown = append(now.unknown, host)
-		default:
-			now.stale = append(now.stale, host)
-		}
-	}
-	var again []string
-	for _, host := range slices.Concat(t.unknown, t.stale) {
-		if state, ok := n[host]; ok && state.err == nil {
-			again = append(again, host)
-		}
-	}
-	if len(again) > 0 {
-		log.Info("stub servers can be resolved again", "count", len(again), "names", someOf(again))
-	}
-	if list := now.unknown; len(list) > 0 && !slices.Equal(list, t.unknown) {
-		log.Error("stub servers left out: their names have no address yet, trying again", "count", len(list),
-			"names", someOf(list), "err", n[list[0]].err)
-	}
-	if list := now.stale; len(list) > 0 && !slices.Equal(list, t.stale) {
-		log.Warn("stub servers cannot be resolved, keeping their last addresses", "count", len(list),
-			"names", someOf(list), "err", n[list[0]].err)
-	}
-	*t = now
-}
-
-// someOf returns the first names of a list.
-func someOf(list []string) []string { return list[:min(len(list), maxShownNames)] }

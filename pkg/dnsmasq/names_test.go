@@ -52,11 +52,11 @@ func TestNames(t *testing.T) {
 			}
 			for i, step := range steps {
 				now = now.Add(step.after)
-				f := finding{addrs: addrs(step.found)}
+				f := finding{host: "dns.test", addrs: addrs(step.found)}
 				if step.found == "" {
 					f.err = errors.New("NXDOMAIN")
 				}
-				if changed := n.observe("dns.test", f, now); changed != step.changed {
+				if changed := n.observe(f, now, testLog(t)); changed != step.changed {
 					t.Errorf("step %d: changed %v, want %v", i+1, changed, step.changed)
 				}
 				if got := n.lookup("dns.test"); !slices.Equal(got, addrs(step.want)) {
@@ -73,12 +73,12 @@ func TestNames(t *testing.T) {
 func TestNamesKeep(t *testing.T) {
 	n := names{}
 	n.keep([]string{"a.test", "b.test"})
-	n.observe("a.test", finding{addrs: addrs("192.0.2.1")}, time.Unix(1000, 0))
+	n.observe(finding{host: "a.test", addrs: addrs("192.0.2.1")}, time.Unix(1000, 0), testLog(t))
 	n.keep([]string{"a.test"})
 	if n.waiting() {
 		t.Error("a name that was there is new")
 	}
-	if n.observe("b.test", finding{addrs: addrs("192.0.2.2")}, time.Unix(1000, 0)) {
+	if n.observe(finding{host: "b.test", addrs: addrs("192.0.2.2")}, time.Unix(1000, 0), testLog(t)) {
 		t.Error("a name that is no longer wanted changed")
 	}
 	if got := n.lookup("a.test"); len(got) != 1 {
@@ -89,50 +89,30 @@ func TestNamesKeep(t *testing.T) {
 	}
 }
 
-// TestNameTrouble: names that fail are one line, and again only when they are others.
-func TestNameTrouble(t *testing.T) {
+// TestNamesLog: a name that cannot be resolved is logged once, until it can be again.
+func TestNamesLog(t *testing.T) {
 	var log bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		},
-	}))
-	n, trouble := names{}, nameTrouble{}
-	all := []string{"a.test", "b.test", "c.test", "d.test", "e.test"}
-	steps := []struct {
-		keep  []string
-		found string // names with an address; the others fail
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	n := names{}
+	n.keep([]string{"a.test"})
+	for i, step := range []struct {
+		found bool
 		want  string
 	}{
-		{all, "e.test", `level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=4 ` +
-			`names="[a.test b.test c.test]" err="no reply for a.test"` + "\n"},
-		{all, "e.test", ""},
-		{all, "a.test c.test e.test", `level=INFO msg="stub servers can be resolved again" count=2 names="[a.test c.test]"` +
-			"\n" +
-			`level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=2 ` +
-			`names="[b.test d.test]" err="no reply for b.test"` + "\n"},
-		{all, "a.test e.test", `level=WARN msg="stub servers cannot be resolved, keeping their last addresses" count=1 ` +
-			`names=[c.test] err="no reply for c.test"` + "\n"},
-		{all[:1], "a.test", ""},
-		{all[:2], "a.test", `level=ERROR msg="stub servers left out: their names have no address yet, trying again" count=1 ` +
-			`names=[b.test] err="no reply for b.test"` + "\n"},
-	}
-	for i, step := range steps {
-		n.keep(step.keep)
-		for _, host := range step.keep {
-			f := finding{host: host, addrs: addrs("192.0.2.1")}
-			if !slices.Contains(strings.Fields(step.found), host) {
-				f.addrs, f.err = nil, errors.New("no reply for "+host)
-			}
-			n.observe(host, f, time.Unix(1000, 0))
+		{false, `level=ERROR msg="stub server left out: its name has no address yet, trying again" name=a.test err=NXDOMAIN`},
+		{false, ""},
+		{true, `level=INFO msg="stub server can be resolved again" name=a.test`},
+		{true, ""},
+		{false, `level=WARN msg="stub server cannot be resolved, keeping its last addresses" name=a.test err=NXDOMAIN`},
+	} {
+		f := finding{host: "a.test", addrs: addrs("192.0.2.1")}
+		if !step.found {
+			f.addrs, f.err = nil, errors.New("NXDOMAIN")
 		}
 		log.Reset()
-		trouble.report(n, logger)
-		if got := log.String(); got != step.want {
-			t.Errorf("step %d: log\n%swant\n%s", i+1, got, step.want)
+		n.observe(f, time.Unix(1000, 0), logger)
+		if _, got, _ := strings.Cut(strings.TrimSpace(log.String()), " "); got != step.want {
+			t.Errorf("step %d: log %q, want %q", i+1, got, step.want)
 		}
 	}
 }

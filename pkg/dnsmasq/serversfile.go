@@ -165,3 +165,11 @@ func (f *serversFile) onEnd(c *check) (unread bool) {
 	f.differ = now
 	return false
 }
+
+func setOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
+	for _, s := range list {
+		set[s] = true
+	}
+	return set
+}

@@ -34,7 +34,7 @@ func newSupervisor(
 			resolver:    Resolver{KubeDNS: opts.KubeDNS, Zones: cmd.Zones(target)},
 			hosts:       make(chan []string, 1),
 			found:       make(chan finding),
-			resolvConf:  resolvConf{paths: cmd.ResolvFiles},
+			resolvConf:  resolvConf(cmd.ResolvFiles),
 			resolvLists: make(chan []config.Nameserver),
 			loopReports: status.results.reports,
 		},
@@ -117,7 +117,7 @@ func (s *supervisor) chooseWay(ctx context.Context) {
 		s.want.openLoopTest(s.life.addr, s.opts.LoopPeriod, s.status.results)
 	}
 	if s.want.fromResolvConf {
-		list, _, err := s.in.resolvConf.read()
+		list, err := s.in.resolvConf.read()
 		if err != nil {
 			s.log.Warn("no nameservers from resolv.conf", "err", err)
 		}
