@@ -1,14 +1,12 @@
 package kube
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"runtime"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -145,7 +143,7 @@ func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, 
 	cfg.AcceptContentTypes = listwatch.Protobuf + ",application/json"
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
-	cfg.WarningHandlerWithContext = newWarnings(log)
+	cfg.WarningHandler = newWarnings(log)
 
 	cfg.GroupVersion, cfg.APIPath = &corev1.SchemeGroupVersion, "/api" // resources have paths of their own
 	api, err := rest.RESTClientForConfigAndClient(cfg, over)
@@ -155,37 +153,11 @@ func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, 
 	return &Client{api: api, http: over}, nil
 }
 
-// warnings logs each warning of the API server once. Servers repeat them with
-// every request.
-type warnings struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	seen map[string]bool
-}
-
-// maxWarnings bounds what is remembered of texts that come from outside.
-const maxWarnings = 100
-
-func newWarnings(log *slog.Logger) *warnings {
+// newWarnings logs each warning of the API server once. Servers repeat them with every request.
+func newWarnings(log *slog.Logger) rest.WarningHandler {
 	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+		return rest.NoWarnings{}
 	}
-	return &warnings{log: log, seen: map[string]bool{}}
-}
-
-// HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
-// Code 299 is the only one that Kubernetes uses.
-func (w *warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, _, text string) {
-	if code != 299 || text == "" {
-		return
-	}
-	w.mu.Lock()
-	fresh := !w.seen[text] && len(w.seen) < maxWarnings
-	if fresh {
-		w.seen[text] = true
-	}
-	w.mu.Unlock()
-	if fresh {
-		w.log.InfoContext(ctx, "warning from the API server, logged once", "warning", text)
-	}
+	lines := slog.NewLogLogger(log.With("from", "API server").Handler(), slog.LevelInfo).Writer()
+	return rest.NewWarningWriter(lines, rest.WarningWriterOptions{Deduplicate: true})
 }
