@@ -54,7 +54,6 @@ func openStateDir(path string, port uint16) (*stateDir, error) {
 // because neither a full disk nor a read-only one is in its way there; if that
 // cannot be, the directory for the state. why is the reason against memory.
 func openServersDir(memory string, port uint16, user string, state *stateDir) (dir *stateDir, why error) {
-	removeLeft(memory)
 	dir, err := openOwnDir(memory, port)
 	if err != nil {
 		return state, err
@@ -66,26 +65,6 @@ func openServersDir(memory string, port uint16, user string, state *stateDir) (d
 		return state, err
 	}
 	return dir, nil
-}
-
-// removeLeft removes the directories below memory that killed nannies left: those
-// that are ours and that no process has locked.
-func removeLeft(memory string) {
-	paths, _ := filepath.Glob(filepath.Join(memory, dirPrefix+"*")) // the pattern is valid
-	for _, path := range paths {
-		if !ours(path) {
-			continue
-		}
-		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|syscall.O_NOFOLLOW, 0)
-		if err != nil {
-			continue
-		}
-		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			endOrphan(path)
-			_ = os.RemoveAll(path) // what remains is small
-		}
-		lock.Close()
-	}
 }
 
 // endOrphan ends the dnsmasq that reads its servers from the directory at path,

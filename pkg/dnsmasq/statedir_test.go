@@ -230,33 +230,3 @@ func TestStateDirKeepsItsMode(t *testing.T) {
 		}
 	}
 }
-
-// What killed nannies left in memory goes; what belongs to others stays.
-func TestLeftDirectoriesAreRemoved(t *testing.T) {
-	memory := publicDir(t)
-	left := filepath.Join(memory, "dnsmasq-nanny-5353")
-	if d, err := lockStateDir(left); err != nil {
-		t.Fatal(err)
-	} else {
-		d.lock.Close() // as the kernel does
-	}
-	running, err := lockStateDir(filepath.Join(memory, "dnsmasq-nanny-5354"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer running.close()
-	other := filepath.Join(memory, "other")
-	if err := os.Mkdir(other, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	dir, why := openServersDir(memory, 53, "root", nil)
-	if why != nil {
-		t.Fatal(why)
-	}
-	defer dir.close()
-	for path, want := range map[string]bool{left: false, running.path: true, other: true, dir.path: true} {
-		if _, err := os.Stat(path); (err == nil) != want {
-			t.Errorf("%s: got %v, want it to be there: %v", path, err, want)
-		}
-	}
-}
