@@ -42,7 +42,6 @@ type serversFile struct {
 	writeAt  time.Time // of the next attempt to write; zero: the last one worked
 	check    *check    // that runs; nil: none
 	compared bool      // the servers of this dnsmasq were checked once
-	differ   string    // the difference that was logged last
 }
 
 // choose chooses the directory of the file: one in memory, or else state.
@@ -148,21 +147,17 @@ func (f *serversFile) onEnd(c *check) (unread bool) {
 		f.metrics.reloads.WithLabelValues(result).Inc()
 	}
 	f.metrics.differ.Set(float64(len(c.missing) + len(c.left)))
-	now := joined(c.missing)
-	if now == "" {
-		now = joined(c.left)
-	}
-	switch {
-	case result == resultUnconfirmed:
+	switch result {
+	case resultUnconfirmed:
 		f.log.Warn("cannot read dnsmasq's list of servers", "err", c.err)
-	case result == resultDifferent && now != f.differ:
+	case resultDifferent:
 		f.log.Error("dnsmasq's servers differ from those it was given", "missing", c.missing, "left", c.left)
+		return false
 	}
-	if !c.start && result != resultDifferent {
+	if !c.start {
 		f.log.Info("changed servers without a restart", "result", result, "servers", upstreams.Texts(f.roll.Wanted),
 			"leaving", len(f.roll.Leaving))
 	}
-	f.differ = now
 	return false
 }
 

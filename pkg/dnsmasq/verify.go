@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/kube-dns/kube-dns/internal/pause"
@@ -99,14 +97,4 @@ func compare(
 // number.
 func unscoped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
-}
-
-// joined returns addresses for the log, sorted.
-func joined(addrs []netip.AddrPort) string {
-	words := make([]string, 0, len(addrs))
-	for _, a := range addrs {
-		words = append(words, a.String())
-	}
-	slices.Sort(words)
-	return strings.Join(words, " ")
 }
