@@ -10,12 +10,8 @@
 // is kept, in lists and in watches. Endpoints of all Services are kept: a Service
 // may become headless, and may come after its endpoints.
 //
-// It follows objects with a loop of its own instead of client-go's Reflector, and
-// reads the bytes of lists and watches itself. The Reflector holds all pages of a
-// list at once, cannot be set for servers that ignore streaming, and waits out its
-// back-off before it stops; client-go's watches turn broken connections into
-// ordinary ends. What is waited for, and why, is needed for /readiness, the log
-// and the metrics.
+// It follows objects with package listwatch instead of client-go's Reflector. What is waited
+// for, and why, is needed for /readiness, the log and the metrics.
 //
 // A watch that missed a change would be a bug that shows nowhere. So an auditor
 // compares UIDs and versions with those of the server every 15 to 30 minutes,
