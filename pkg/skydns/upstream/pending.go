@@ -21,6 +21,21 @@ type pending struct {
 	over   bool
 }
 
+// due returns when time changes a query: the next server is asked, or the last one or a
+// waiter has had its time.
+func (p *pending) due() time.Time {
+	due := p.nextAt
+	if due.IsZero() && p.plan.last != nil {
+		due = p.sent.Add(tryTimeout)
+	}
+	for _, w := range p.waiters {
+		if due.IsZero() || w.until.Before(due) {
+			due = w.until
+		}
+	}
+	return due
+}
+
 type waiter struct {
 	id    [2]byte
 	until time.Time

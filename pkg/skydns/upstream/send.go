@@ -64,7 +64,8 @@ func (m *mux) begin(p *pending, servers []netip.AddrPort, now time.Time) []hop {
 	p.plan.servers, probe = m.health.order(servers, now)
 	m.shared[p.key], m.live[p] = p, true
 	hops := m.next(p, now)
-	m.sweeper.wake(sweepStep)
+	m.sweeper.wake(now.Add(linkStep), now)
+	m.sweeper.watch(p, now)
 	if probe.IsValid() && !p.over {
 		if l, err := m.links.to(probe, now); err == nil {
 			hops = append(hops, m.board(p, -1, l, bytes.Clone(p.query), now))
@@ -83,7 +84,7 @@ func (m *mux) probe(server netip.AddrPort, query []byte) {
 		query = bytes.Clone(query)
 		hops = []hop{m.board(&pending{query: query, over: true}, -1, l, bytes.Clone(query), now)}
 	}
-	m.sweeper.wake(linkStep)
+	m.sweeper.wake(now.Add(linkStep), now)
 	m.mu.Unlock()
 	m.do(hops)
 }
@@ -92,11 +93,13 @@ func (m *mux) probe(server netip.AddrPort, query []byte) {
 // again for it.
 func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
 	p.waiters = append(p.waiters, w)
+	var hops []hop
 	if p.nextAt.IsZero() && now.Sub(p.sent) >= maxStep {
 		p.plan.n = 0
-		return m.next(p, now)
+		hops = m.next(p, now)
 	}
-	return nil
+	m.sweeper.watch(p, now)
+	return hops
 }
 
 // next asks the next server, or ends a query that has none left and waits for
@@ -129,9 +132,12 @@ func (m *mux) advance(p *pending, now time.Time) []hop {
 		if soon := now.Add(roundPause); p.nextAt.IsZero() || p.nextAt.After(soon) {
 			p.nextAt = soon
 		}
+		m.sweeper.watch(p, now)
 		return nil
 	}
-	return m.next(p, now)
+	hops := m.next(p, now)
+	m.sweeper.watch(p, now)
+	return hops
 }
 
 // board puts a try on a link, with an ID of its own, which it writes into packet. IDs cannot

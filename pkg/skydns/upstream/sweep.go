@@ -28,12 +28,12 @@ func (m *mux) sweep() {
 		}
 	}
 	m.health.forget(now)
-	m.sweeper.stop()
-	switch {
-	case len(m.live) > 0:
-		m.sweeper.wake(sweepStep)
-	case len(m.links.open) > 0:
-		m.sweeper.wake(linkStep)
+	m.sweeper.stop() // another sweep may have been due meanwhile
+	for p := range m.live {
+		m.sweeper.watch(p, now)
+	}
+	if len(m.links.open) > 0 {
+		m.sweeper.wake(now.Add(linkStep), now)
 	}
 	m.mu.Unlock()
 	m.do(hops)

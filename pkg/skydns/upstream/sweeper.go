@@ -2,32 +2,42 @@ package upstream
 
 import "time"
 
-// sweepStep is the time between two sweeps while queries are pending.
+// sweepStep is the time between two sweeps, at least.
 const sweepStep = 25 * time.Millisecond
 
-// A sweeper calls sweep when it has to look at queries and sockets. The lock of its mux
-// guards it.
+// A sweeper calls sweep when something is due. A reply mostly comes before that, so a query
+// costs no call. The lock of its mux guards it.
 type sweeper struct {
 	sweep func()
 	timer *time.Timer
-	step  time.Duration // until the timer fires; 0: it does not
+	at    time.Time // when the timer fires; zero: it does not
 }
 
-// wake has sweep called after step, or sooner.
-func (s *sweeper) wake(step time.Duration) {
-	switch {
-	case s.step != 0 && s.step <= step:
-		return
-	case s.timer == nil:
-		s.timer = time.AfterFunc(step, s.sweep)
-	default:
-		s.timer.Reset(step)
+// wake has sweep called when something is due, at most sweepStep later.
+func (s *sweeper) wake(due, now time.Time) {
+	if soonest := now.Add(sweepStep); due.Before(soonest) {
+		due = soonest
 	}
-	s.step = step
+	if !s.at.IsZero() && !due.Before(s.at) {
+		return
+	}
+	s.at = due
+	if s.timer == nil {
+		s.timer = time.AfterFunc(due.Sub(now), s.sweep)
+		return
+	}
+	s.timer.Reset(due.Sub(now))
+}
+
+// watch has a pending query looked at when something is due for it.
+func (s *sweeper) watch(p *pending, now time.Time) {
+	if !p.over {
+		s.wake(p.due(), now)
+	}
 }
 
 func (s *sweeper) stop() {
-	s.step = 0
+	s.at = time.Time{}
 	if s.timer != nil {
 		s.timer.Stop()
 	}
