@@ -109,7 +109,8 @@ func (h *History) Run(ctx context.Context) error {
 	return nil
 }
 
-// sample adds one rate to each line. A metric that cannot be gathered is left out.
+// sample adds one rate to each line. A line without a counter ends ten minutes after its
+// last growth. A metric that cannot be gathered is left out.
 func (h *History) sample() {
 	families, _ := h.source.Gather()
 	h.mu.Lock()
@@ -118,12 +119,26 @@ func (h *History) sample() {
 		s := &h.series[i]
 		now := s.sums(families)
 		if s.last != nil {
-			for name, sum := range now {
-				s.rates[name] = append(s.rates[name], max(0, sum-s.last[name])/Every.Seconds())
-				s.rates[name] = s.rates[name][max(0, len(s.rates[name])-samples):]
-			}
+			s.add(now)
 		}
 		s.last = now
+	}
+}
+
+// add adds the rates of the counters since the last sample.
+func (s *series) add(now map[string]float64) {
+	for name := range now {
+		s.rates[name] = append(s.rates[name], max(0, now[name]-s.last[name])/Every.Seconds())
+	}
+	for name, rates := range s.rates {
+		_, there := now[name]
+		if !there {
+			rates = append(rates, 0)
+		}
+		s.rates[name] = rates[max(0, len(rates)-samples):]
+		if !there && slices.Max(s.rates[name]) == 0 {
+			delete(s.rates, name)
+		}
 	}
 }
 

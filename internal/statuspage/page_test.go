@@ -118,5 +118,16 @@ func TestHistory(t *testing.T) {
 		if n := len(lines[0].Rates); n != 60 {
 			t.Errorf("got %d rates, want those of ten minutes, 60", n)
 		}
+		took.DeleteLabelValues("192.0.2.1:53") // a server that left the configuration
+		time.Sleep(statuspage.Every)
+		synctest.Wait()
+		if line := h.Charts()[1].Lines[0]; line.Now() != "0/s" || line.Highest() != "0.2/s" {
+			t.Errorf("got %+v, want the end of the line, and its last minutes", line)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if lines := h.Charts()[1].Lines; len(lines) != 0 {
+			t.Errorf("got %+v, want no line after ten minutes", lines)
+		}
 	})
 }
