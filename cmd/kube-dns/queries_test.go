@@ -31,6 +31,12 @@ type runningProcess struct {
 
 func startProcess(t *testing.T, args ...string) runningProcess {
 	t.Helper()
+	return runProcess(t, newTestProcess(t, args...))
+}
+
+// newTestProcess returns a kube-dns of a directory of manifests that does not run yet.
+func newTestProcess(t *testing.T, args ...string) *process {
+	t.Helper()
 	dir := t.TempDir()
 	manifest := "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: prod}\nspec: {clusterIP: 10.0.0.1}\n"
 	if err := os.WriteFile(filepath.Join(dir, "web.yaml"), []byte(manifest), 0o600); err != nil {
@@ -44,11 +50,17 @@ func startProcess(t *testing.T, args ...string) runningProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	p, err := newProcess(ctx, o, nil, slog.New(slog.DiscardHandler))
+	p, err := newProcess(t.Context(), o, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// runProcess runs a process until the test ends.
+func runProcess(t *testing.T, p *process) runningProcess {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
 	var running errgroup.Group
 	running.Go(func() error { return p.Run(ctx) })
 	t.Cleanup(func() {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kube-dns/kube-dns/internal/cli"
 	"github.com/kube-dns/kube-dns/internal/httpd"
+	"github.com/kube-dns/kube-dns/pkg/config"
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 	"github.com/kube-dns/kube-dns/pkg/dns/snapshot"
 	"github.com/kube-dns/kube-dns/pkg/skydns"
@@ -23,6 +25,11 @@ import (
 // startHold is how long queries for names of the cluster wait for the first lists, or
 // for the snapshot, before they get SERVFAIL.
 const startHold = 1500 * time.Millisecond
+
+// configHold is how long the server waits for its first configuration before it answers:
+// without it, outside names would be asked for at the servers of resolv.conf. A directory
+// takes no time. A ConfigMap may be out of reach, and names of the cluster do not need it.
+const configHold = 500 * time.Millisecond
 
 // run is the whole command: it builds the graph and runs it.
 //
@@ -122,17 +129,13 @@ func (p *process) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	start := func(run func(context.Context) error) { g.Go(func() error { return cli.Fatal(run(ctx)) }) }
 	start(func(ctx context.Context) error { return p.inputs.objects.Run(ctx, p.zone) })
-	start(func(ctx context.Context) error { return p.inputs.config.Run(ctx, p.settings.current.Apply) })
 	if p.settings.lastGood != nil {
 		start(p.settings.lastGood.Run)
 	}
 	if p.keeper != nil {
 		start(p.keeper.Run)
 	}
-	start(func(ctx context.Context) error {
-		defer p.settings.forwarder.Close()
-		return p.server.Run(ctx, p.listeners.queries)
-	})
+	start(p.answer)
 	start(func(ctx context.Context) error { return p.warnOfSlowSync(ctx, p.options.syncTimeout, p.registry) })
 	start(func(ctx context.Context) error { return returnMemory(ctx, p.zone) })
 	start(p.history.Run)
@@ -153,5 +156,28 @@ func (p *process) Run(ctx context.Context) error {
 	if p.listeners.profiling != nil {
 		serve(p.listeners.profiling, httpd.PprofHandler())
 	}
+	return g.Wait()
+}
+
+// answer follows the configuration and answers queries until ctx is done.
+func (p *process) answer(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	configured := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(configured) })
+	g.Go(func() error {
+		return p.inputs.config.Run(ctx, func(u config.Update) {
+			p.settings.current.Apply(u)
+			begin()
+		})
+	})
+	g.Go(func() error {
+		defer p.settings.forwarder.Close()
+		select {
+		case <-configured:
+		case <-time.After(configHold):
+		case <-ctx.Done():
+		}
+		return p.server.Run(ctx, p.listeners.queries)
+	})
 	return g.Wait()
 }
