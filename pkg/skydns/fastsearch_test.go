@@ -16,6 +16,8 @@ import (
 // longName has with its search domains almost as many bytes as a name may have.
 var longName = strings.Repeat("long-label-of-twenty.", 9) + "example."
 
+const aliases = "cdn.example.com. 3600 IN CNAME a.cdn.example.net.\na.cdn.example.net. 3600 IN CNAME example.com."
+
 // outsideRecords are those of outside names, by name and type. No TTL is below the limits
 // of the server, so replies do not depend on the time.
 var outsideRecords = map[string]string{
@@ -23,8 +25,8 @@ var outsideRecords = map[string]string{
 	"mail.example.com.":     "mail.example.com. 3600 IN A 192.0.2.2\nmail.example.com. 7200 IN A 192.0.2.3",
 	"mail.example.com. 6":   "mail.example.com. 3600 IN AAAA 2001:db8::2",
 	"six.example.com. 6":    "six.example.com. 3600 IN AAAA 2001:db8::6",
-	"cdn.example.com.":      "cdn.example.com. 3600 IN CNAME a.cdn.example.net.\na.cdn.example.net. 3600 IN CNAME example.com.\nexample.com. 3600 IN A 192.0.2.4",
-	"cdn.example.com. 6":    "cdn.example.com. 3600 IN CNAME a.cdn.example.net.\na.cdn.example.net. 3600 IN CNAME example.com.",
+	"cdn.example.com.":      aliases + "\nexample.com. 3600 IN A 192.0.2.4",
+	"cdn.example.com. 6":    aliases,
 	"git.dev.corp.example.": "git.dev.corp.example. 3600 IN A 192.0.2.5",
 	"empty.example.com.":    "",
 	longName:                longName + " 3600 IN A 192.0.2.6",

@@ -412,8 +412,14 @@ func TestSourceCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ name, dir, want string }{
-		{"no such directory", dir + "/missing", "--manifests=" + dir + "/missing: name a directory of manifests that can be read: open " + dir + "/missing: no such file or directory"},
-		{"a file", file, "--manifests=" + file + ": name a directory of manifests that can be read: open " + file + ": not a directory"},
+		{
+			"no such directory", dir + "/missing", "--manifests=" + dir + "/missing: name a directory of manifests " +
+				"that can be read: open " + dir + "/missing: no such file or directory",
+		},
+		{
+			"a file", file, "--manifests=" + file + ": name a directory of manifests that can be read: open " + file +
+				": not a directory",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,7 +24,8 @@ type disk struct {
 
 func newDisk(t *testing.T) *disk {
 	dir := t.TempDir()
-	return &disk{t: t, dir: dir, now: time.Now(), tracker: &tracker{dir: dir, log: slog.New(slog.DiscardHandler), files: map[string]*file{}}}
+	tracked := &tracker{dir: dir, log: slog.New(slog.DiscardHandler), files: map[string]*file{}}
+	return &disk{t: t, dir: dir, now: time.Now(), tracker: tracked}
 }
 
 // write makes a file that was changed an hour ago.
