@@ -175,8 +175,8 @@ func TestDecodeHostile(t *testing.T) {
 			"hostile:1: Service: metadata.name: want text, got 1: put it in quotes",
 		},
 		{"an alias to itself", "a: &a [*a]", "does an alias (*name) contain itself?"},
-		{"many values", "[" + strings.Repeat("1,", 1<<20) + "1]", "hostile:1: more than 1000000 values are too many for YAML"},
-		{"many empty items", strings.Repeat("-\u2028", 1<<20), "hostile:1: more than 1000000 values are too many for YAML"},
+		{"many values", "[" + strings.Repeat("1,", 1<<19) + "1]", "hostile:1: more than 300000 values are too many for YAML"},
+		{"many empty items", strings.Repeat("-\u2028", 1<<19), "hostile:1: more than 300000 values are too many for YAML"},
 		{"an endless key", "? " + strings.Repeat("k", 1<<20), "kind: is missing"},
 	}
 	for _, tt := range tests {

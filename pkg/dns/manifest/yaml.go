@@ -22,16 +22,12 @@ const (
 	maxDepth = 10_000
 	// maxValues bounds the values of a file. Each takes some 450 bytes, which is 200 times the
 	// size of the file at worst.
-	maxValues = 1_000_000
+	maxValues = 300_000
 )
 
 // yamlDocuments passes the documents of a file of YAML on, each as JSON with the same lines.
 func yamlDocuments(file string, data []byte, to func(object) error) error {
-	values := 0 // or more: one of these signs is at the beginning or end of each
-	for _, sign := range ",:[{?-" {
-		values += bytes.Count(data, []byte(string(sign)))
-	}
-	if values > maxValues {
+	if countSigns(data) > maxValues {
 		return fmt.Errorf("%s:1: more than %d values are too many for YAML: divide the file, or make it JSON (*.json)",
 			file, maxValues)
 	}
@@ -55,6 +51,28 @@ func yamlDocuments(file string, data []byte, to func(object) error) error {
 			return err
 		}
 	}
+}
+
+// countSigns counts the signs that begin or end fields and items: there are at least as many
+// as pairs of a key and a value, and items. A dash, colon or question mark in front of a letter
+// or digit is a part of text, such as a time or a name; after a quoted key it has a comma or a
+// bracket before it.
+func countSigns(data []byte) (n int) {
+	for i, c := range data {
+		switch c {
+		case ',', '[', '{':
+			n++
+		case '-', ':', '?':
+			if i+1 == len(data) || !isAlphanumeric(data[i+1]) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 // A writer makes JSON of YAML as kubectl would read it. Line breaks put each value into the
