@@ -132,7 +132,7 @@ func (p *proc) kill() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait(); _ = p.in.Clo
 // A load asks at addresses over new sockets until it is stopped.
 type load struct {
 	asked, lost, lostAtEnd atomic.Int64
-	ends                   atomic.Int64 // odd while a process ends
+	ends                   atomic.Int64 // odd from beginEnd to finishEnd
 	asking                 sync.WaitGroup
 	stop                   context.CancelFunc
 
@@ -189,12 +189,15 @@ func (l *load) ask(protocol, addr string) {
 	}
 }
 
-// during runs f, in which a process ends.
-func (l *load) during(f func()) {
+// beginEnd returns when no query is pending that began before it: what is in the queue of the
+// process that ends is answered. The packet of a later query may meet the end, even if it was
+// sent just before.
+func (l *load) beginEnd() {
 	l.ends.Add(1)
-	defer l.ends.Add(1)
-	f()
+	l.settle()
 }
+
+func (l *load) finishEnd() { l.ends.Add(1) }
 
 // settle returns when each query that began before it is answered or lost.
 func (l *load) settle() {
@@ -238,13 +241,15 @@ func TestReplacements(t *testing.T) {
 			udp, tcp := newLoad(t, "udp", addrs, time.Millisecond), newLoad(t, "tcp", addrs, 10*time.Millisecond)
 			for range 20 {
 				next := start(t, "steered"+args)
-				udp.settle() // what is in the other's queue is answered
-				tcp.settle()
-				end := current.stop
+				udp.beginEnd()
+				tcp.beginEnd()
 				if way == "kill" {
-					end = current.kill
+					current.kill()
+				} else {
+					current.stop()
 				}
-				udp.during(func() { tcp.during(end) })
+				udp.finishEnd()
+				tcp.finishEnd()
 				current = next
 				if way == "beside one that does not steer" {
 					break
