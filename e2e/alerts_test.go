@@ -111,9 +111,12 @@ func TestAlerts(t *testing.T) {
 	if wanted(len(harms) + 1) {
 		lasts = newLastingRun(t, c)
 	}
+	mix := []share{{weight: 1, list: c.outside[:100]}, {weight: 1, list: c.cluster[classA]}} // less than the cache holds
 	for _, m := range control.members {
-		mix := []share{{weight: 1, list: c.outside[:100]}, {weight: 1, list: c.cluster[classA]}} // less than the cache holds
 		startLoad(t, loadOptions{server: m.dns, rate: 20, mix: mix})
+	}
+	for _, n := range control.caches {
+		startLoad(t, loadOptions{server: n.dns, rate: 20, mix: mix})
 	}
 	// Rates need two scrapes, and the caches their first names.
 	time.Sleep(20 * time.Second)
