@@ -26,8 +26,8 @@ type Record struct {
 	Host string
 	// Port is the port of an SRV record.
 	Port uint16
-	// Addrs are the addresses of an SRV record's Host, where the backend has
-	// them at hand; they go into the additional section.
+	// Addrs are the addresses of an SRV record's Host, if the backend has them in memory. They go
+	// into the additional section.
 	Addrs []netip.Addr
 	// Text is the single string of a TXT record.
 	Text string
