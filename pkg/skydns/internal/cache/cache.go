@@ -7,13 +7,13 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// A Cache keeps replies. It is safe for concurrent use.
+// A Cache stores replies. It is safe for concurrent use.
 type Cache struct {
 	entries *otter.Cache[string, *entry]
 	counts  [states]atomic.Uint64
 }
 
-// A State is what a cache has for a question.
+// A State is the state of a question in a cache.
 type State int
 
 // The states of a question.
@@ -22,9 +22,9 @@ const (
 	Missing State = iota
 	// Fresh: a reply.
 	Fresh
-	// Stale: a reply whose TTL is over. It is for clients whose query fails.
+	// Stale: an expired reply. It is for clients with a query that fails.
 	Stale
-	// Failing: a reply whose TTL is over, while upstreams fail. It is for all clients.
+	// Failing: an expired reply, while upstreams fail. It is for all clients.
 	Failing
 	states
 )
@@ -33,14 +33,14 @@ const (
 const MinSize = 64 << 10
 
 const (
-	// overhead is what an entry takes in addition to its key and message, in bytes: the
-	// structures of this package and of the library, rounded up.
+	// overhead is the size of an entry without its key and message, in bytes: the structures of
+	// this package and of the library, rounded up.
 	overhead = 400
 	// perTTL is for the offset of one TTL.
 	perTTL = 2
 )
 
-// New returns a cache that takes at most size bytes, at least MinSize.
+// New returns a cache of at most size bytes, at least MinSize.
 func New(size int) *Cache {
 	return &Cache{entries: otter.Must(&otter.Options[string, *entry]{
 		MaximumWeight: uint64(max(size, MinSize)),
@@ -52,7 +52,7 @@ func New(size int) *Cache {
 
 func weigh(key string, e *entry) int { return len(key) + cap(e.msg) + perTTL*cap(e.ttls) + overhead }
 
-// Get returns a reply to a query. Only those that are Fresh or Failing are for all clients.
+// Get returns a reply to a query. Only Fresh and Failing replies are for all clients.
 func (c *Cache) Get(q Question, now time.Time) ([]byte, State) {
 	e, found := c.entries.GetIfPresent(q.key)
 	var state State
@@ -71,8 +71,8 @@ func (c *Cache) Get(q Question, now time.Time) ([]byte, State) {
 	return e.reply(q, now, state != Fresh), state
 }
 
-// Denied reports whether the cache has a fresh reply that denies the name, and no record but
-// the denial, and for how many seconds it is valid.
+// Denied reports whether the cache has a fresh reply that denies the name, with no record but the
+// denial, and for how many seconds it is valid.
 func (c *Cache) Denied(q Question, now time.Time) (ttl uint32, ok bool) {
 	e, found := c.entries.GetIfPresent(q.key)
 	if !found || !e.denial || e.age(now) >= e.ttl {
@@ -83,7 +83,7 @@ func (c *Cache) Denied(q Question, now time.Time) (ttl uint32, ok bool) {
 	return uint32((e.ttl - e.age(now)) / time.Second), true
 }
 
-// Stale returns the reply that a query gets if it fails, or nil.
+// Stale returns the reply for a query that fails, or nil.
 func (c *Cache) Stale(q Question, now time.Time) []byte {
 	e, found := c.entries.GetIfPresent(q.key)
 	if !found || e.age(now) > e.ttl+maxStale {
@@ -94,8 +94,8 @@ func (c *Cache) Stale(q Question, now time.Time) []byte {
 	return e.reply(q, now, true)
 }
 
-// Set keeps the reply to a query, if it may be kept. It reports whether upstreams answered:
-// other replies, and nil, count as failures.
+// Set stores the reply to a query, if allowed. It reports whether upstreams answered: other
+// replies, and nil, count as failures.
 func (c *Cache) Set(q Question, reply []byte, now time.Time) (answered bool) {
 	const nxdomain, truncated = 3, 2
 	answered = len(reply) > 3 && (reply[3]&0xf == 0 || reply[3]&0xf == nxdomain)
@@ -103,7 +103,7 @@ func (c *Cache) Set(q Question, reply []byte, now time.Time) (answered bool) {
 		if e := newEntry(q, reply, now); e != nil && weigh(q.key, e) <= int(c.entries.GetMaximum()/16) {
 			c.entries.Set(q.key, e)
 		} else {
-			c.entries.Invalidate(q.key) // the older reply is no longer true
+			c.entries.Invalidate(q.key) // the older reply is wrong now
 		}
 		return true
 	}
@@ -115,15 +115,15 @@ func (c *Cache) Set(q Question, reply []byte, now time.Time) (answered bool) {
 }
 
 const (
-	// hotUses is how often an entry is used before it is worth a prefetch.
+	// hotUses is the number of uses that make an entry worth a prefetch.
 	hotUses = 3
-	// retryEvery is the pause between two tries to refresh an entry.
+	// retryEvery is the pause between two attempts to refresh an entry.
 	retryEvery = time.Second
 )
 
-// Claim reports whether the caller should get a newer reply for a question: its entry is
-// used often and its TTL is nearly over, or it is stale. The caller calls Set in the end.
-// Only one caller at a time has a claim.
+// Claim reports whether the caller should get a newer reply for a question: its entry is used often
+// and about to expire, or it is stale. The caller must then call Set. Only one caller at a time has
+// a claim.
 func (c *Cache) Claim(q Question, now time.Time) bool {
 	e, found := c.entries.GetIfPresent(q.key)
 	if !found {
@@ -139,11 +139,11 @@ func (c *Cache) Claim(q Question, now time.Time) bool {
 
 // Stats are the state and the counters of a cache.
 type Stats struct {
-	// Entries and Bytes are what it keeps.
+	// Entries and Bytes are the size of the cache.
 	Entries, Bytes int
-	// Fresh counts queries with a reply whose TTL is not over, Failing those with an older one
-	// while upstreams fail, Stale those that were forwarded and have an older one if they
-	// fail, and Missed those that were forwarded and have none.
+	// Fresh counts queries with a fresh reply, and Failing those with an expired one while
+	// upstreams fail. Stale counts forwarded queries with an expired reply in reserve, and Missed
+	// those without.
 	Fresh, Failing, Stale, Missed uint64
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// An entry is a reply as it is kept. Only its atomic fields change.
+// An entry is a stored reply. Only its atomic fields change.
 type entry struct {
 	msg    []byte   // without OPT
 	end    int      // of the question section
@@ -24,25 +24,25 @@ type entry struct {
 	uses atomic.Uint32
 	// refreshing is set while a query for a newer reply is pending.
 	refreshing atomic.Bool
-	// failed: the last try to get a newer reply failed.
+	// failed: the last attempt to get a newer reply failed.
 	failed  atomic.Bool
 	triedAt atomic.Int64 // in nanoseconds since the epoch
 }
 
-// A run is the part of a message that has addresses of one name: records of one size.
+// A run is the part of a message with the addresses of one name: records of one size.
 type run struct{ start, size, count int }
 
 const (
-	// staleTTL is the TTL of records that are no longer fresh (RFC 8767 section 4).
+	// staleTTL is the TTL of records in an expired reply (RFC 8767 section 4).
 	staleTTL = 30
-	// maxStale is how long a reply is kept after its TTL is over (RFC 8767 section 5).
+	// maxStale is the time that an expired reply is kept (RFC 8767 section 5).
 	maxStale = 24 * time.Hour
 	ednsSize = 1232
 	// staleAnswer is the Extended DNS Error of stale replies (RFC 8914 section 4.4).
 	staleAnswer = 3
 )
 
-// newEntry returns nil for replies that must not be kept, such as those to another question.
+// newEntry returns nil for replies that must not be stored, such as a reply to another question.
 func newEntry(q Question, reply []byte, now time.Time) *entry {
 	m := new(dns.Msg)
 	if m.Unpack(reply) != nil {
@@ -69,7 +69,7 @@ func newEntry(q Question, reply []byte, now time.Time) *entry {
 	return e.index(len(m.Answer), records)
 }
 
-// index finds the TTLs, and the addresses that are rotated.
+// index finds the TTLs, and the addresses to rotate.
 func (e *entry) index(answers, records int) *entry {
 	off, runType := e.end, uint16(0)
 	for i := range records {
@@ -93,7 +93,7 @@ func (e *entry) index(answers, records int) *entry {
 	return e
 }
 
-// age is how long the entry has been kept.
+// age returns the time since the entry was stored.
 func (e *entry) age(now time.Time) time.Duration { return max(0, now.Sub(e.stored)) }
 
 // reply returns a copy for a client's query.

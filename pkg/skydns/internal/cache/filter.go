@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// maxTTL and maxNegativeTTL bound how long a reply is fresh (RFC 2308 section 5).
+	// maxTTL and maxNegativeTTL limit the time that a reply is fresh (RFC 2308 section 5).
 	maxTTL         = 24 * time.Hour
 	maxNegativeTTL = time.Hour
 	maxChain       = 16
 )
 
-// filter leaves in a reply the records that answer its question, and returns how long they
-// are valid; 0: the reply must not be kept.
+// filter removes records that do not answer the reply's question, and returns the validity of the
+// rest; 0: the reply must not be stored.
 func filter(m *dns.Msg) time.Duration {
 	if len(m.Question) != 1 || !m.Response || m.Truncated ||
 		m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
@@ -37,7 +37,7 @@ func filter(m *dns.Msg) time.Duration {
 		if soa == nil {
 			return 0 // RFC 2308 section 5
 		}
-		// The reply's own SOA shows the time that the client may keep it.
+		// The TTL of the SOA is the time that the client may keep the reply.
 		soa.Hdr.Ttl = min(validTTL(soa), soa.Minttl, uint32(maxNegativeTTL/time.Second))
 	}
 	for _, rr := range m.Ns {
@@ -46,7 +46,7 @@ func filter(m *dns.Msg) time.Duration {
 	return min(time.Duration(ttl)*time.Second, maxTTL)
 }
 
-// validTTL is a record's TTL, or 0 for one with the highest bit set (RFC 2181 section 8).
+// validTTL returns a record's TTL, or 0 if its highest bit is set (RFC 2181 section 8).
 func validTTL(rr dns.RR) uint32 {
 	if ttl := rr.Header().Ttl; ttl <= math.MaxInt32 {
 		return ttl
@@ -54,7 +54,7 @@ func validTTL(rr dns.RR) uint32 {
 	return 0
 }
 
-// chain returns the question's name and those that its aliases lead to, and the last one.
+// chain returns the question's name and the targets of its aliases, and the last of these names.
 func chain(rrs []dns.RR, q dns.Question) (names []string, last string) {
 	last = dns.CanonicalName(q.Name)
 	names = []string{last}
@@ -86,8 +86,8 @@ func answers(rr dns.RR, qtype uint16, names []string) bool {
 		slices.Contains(names, owner)
 }
 
-// proves reports whether a record of the authority section is a part of the answer: the
-// SOA of a negative one, and what DNSSEC proves it with.
+// proves reports whether a record of the authority section belongs to the answer: the SOA of a
+// negative one, and its DNSSEC proof.
 func proves(rr dns.RR, positive bool) bool {
 	switch rr := rr.(type) {
 	case *dns.SOA:
@@ -101,7 +101,7 @@ func proves(rr dns.RR, positive bool) bool {
 	return false
 }
 
-// startOfAuthority returns the SOA record of a zone that name is in.
+// startOfAuthority returns the SOA record of a zone that contains name.
 func startOfAuthority(rrs []dns.RR, name string) *dns.SOA {
 	for _, rr := range rrs {
 		if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(dns.CanonicalName(soa.Hdr.Name), name) {

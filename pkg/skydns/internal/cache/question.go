@@ -17,13 +17,13 @@ type Question struct {
 const (
 	flagRD, flagAD, flagCD = 0x01, 0x20, 0x10
 	doBit                  = 0x80
-	keyName                = 9 // where the name is in a key
+	keyName                = 9 // the offset of the name in a key
 	classIN                = 1
 )
 
-// Read reads a query, and reports whether the cache can answer it: it has one question of
-// class IN, asks for recursion, and its EDNS options do not change the reply. Queries with
-// another route have other keys.
+// Read reads a query, and reports whether the cache can answer it: it has one question of class IN,
+// RD is set, and its EDNS options do not change the reply. Queries with another route have other
+// keys.
 func Read(packet []byte, route uint64) (q Question, ok bool) {
 	if len(packet) < wire.HeaderSize || packet[2]&^flagRD != 0 || packet[2]&flagRD == 0 ||
 		binary.BigEndian.Uint32(packet[4:]) != 1<<16 || binary.BigEndian.Uint16(packet[8:]) != 0 ||
@@ -65,8 +65,8 @@ func key(packet []byte, end int, route uint64, bits byte) string {
 	return string(appendQuestion(append(b, bits), packet, end))
 }
 
-// appendQuestion appends the name and the type of a question to b. The name is in lower case:
-// its letters alone are changed, since the sizes of labels are below those of letters.
+// appendQuestion appends the name and the type of a question to b. The name is in lower case: only
+// letters change, since the sizes of labels are below those of letters.
 func appendQuestion(b, packet []byte, end int) []byte {
 	for at, c := range packet[wire.HeaderSize : end-2] {
 		if isName := at < end-4-wire.HeaderSize; isName && 'A' <= c && c <= 'Z' {
@@ -77,8 +77,8 @@ func appendQuestion(b, packet []byte, end int) []byte {
 	return b
 }
 
-// asks reports whether a reply whose question section ends where that of q does has the
-// question of q.
+// asks reports whether a reply has the question of q. Both question sections end at the same
+// offset.
 func (q *Question) asks(reply []byte) bool {
 	var buf [keySize]byte
 	return len(reply) >= q.end && string(appendQuestion(buf[:0], reply, q.end)) == q.key[keyName:]
@@ -91,8 +91,8 @@ const (
 	optionPadding   = 12
 )
 
-// neutral reports whether EDNS options leave the records of a reply as they are. Others,
-// such as a client's subnet (RFC 7871), may choose them.
+// neutral reports whether EDNS options do not affect the records of a reply. Other options, such as
+// a client's subnet (RFC 7871), can select them.
 func neutral(options []byte) bool {
 	for len(options) >= 4 {
 		switch binary.BigEndian.Uint16(options) {
