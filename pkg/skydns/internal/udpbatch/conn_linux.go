@@ -22,7 +22,7 @@ type message struct {
 	size   uint32
 }
 
-// A Route is the way back to a client. Copies of it stay valid.
+// A Route is the way back to a client. Copies of it remain valid.
 type Route struct {
 	to         unix.RawSockaddrInet6 // has room for IPv4, too
 	toSize     uint32
@@ -30,7 +30,7 @@ type Route struct {
 	controlLen int
 }
 
-// Source returns the client's address, the zero Addr when it is unknown.
+// Source returns the client's address, or the zero Addr if it is unknown.
 func (r *Route) Source() netip.Addr {
 	switch r.to.Family {
 	case unix.AF_INET:
@@ -47,17 +47,17 @@ type Packet struct {
 	Data []byte
 	// Room is an empty buffer with capacity for a reply of MaxPacket bytes.
 	Room []byte
-	// Reply is sent back when it is not empty. It may be in Room or elsewhere.
+	// Reply is sent back if it is not empty. It can be in Room or elsewhere.
 	Reply []byte
 	// Route is the way back to the client.
 	Route Route
 
 	vector unix.Iovec
-	// buffer has the packet, then Room: mostly they share one page of memory.
+	// buffer has the packet, then Room: usually they share one page of memory.
 	buffer [2 * MaxPacket]byte
 }
 
-// A Conn serves one socket. Serve belongs to one goroutine; Send may be called by any.
+// A Conn serves one socket. Only one goroutine may call Serve; any goroutine may call Send.
 type Conn struct {
 	conn   *net.UDPConn
 	fd     int // of conn, for calls that do not block
@@ -69,16 +69,15 @@ type Conn struct {
 	in, out [batchSize]message
 	vectors [batchSize]unix.Iovec // of out
 
-	// The result of receive, which is made once: a closure for each call would be
-	// allocated.
+	// The result of receive, which is made once: a closure in each call would allocate.
 	received int
 	errno    syscall.Errno
 	receive  func(uintptr) bool
 }
 
-// New serves conn, which stays open when New fails. failed is called with the error of
-// every reply that cannot be sent: unix.EAGAIN where the kernel has no room for it.
-// With one it receives and sends one packet at a time.
+// New serves conn, which remains open if New fails. failed is called with the error of every reply
+// that cannot be sent: unix.EAGAIN if the kernel has no room for it. If one is set, the Conn
+// receives and sends one packet at a time.
 func New(conn *net.UDPConn, one bool, failed func(error)) (*Conn, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -112,11 +111,11 @@ func requestPacketInfo(fd int) error {
 	return nil
 }
 
-// probe returns an error where the kernel, or a seccomp filter, refuses to receive or
-// send many messages at a time.
+// probe returns an error if the kernel, or a seccomp filter, refuses to receive or send many
+// messages at a time.
 func (c *Conn) probe() error {
 	for call, name := range map[uintptr]string{unix.SYS_RECVMMSG: "recvmmsg", unix.SYS_SENDMMSG: "sendmmsg"} {
-		// No messages: nothing happens, unless the call itself is refused.
+		// No messages: the call does nothing, unless it is refused.
 		_, _, errno := syscall.RawSyscall6(call, uintptr(c.fd), uintptr(unsafe.Pointer(&c.in[0])), 0, unix.MSG_DONTWAIT, 0, 0)
 		if errno != 0 && errno != unix.EAGAIN {
 			return fmt.Errorf("%s: %w", name, errno)
@@ -125,7 +124,7 @@ func (c *Conn) probe() error {
 	return nil
 }
 
-// prepare fills in what is the same for all packets.
+// prepare sets the fields that are the same for all packets.
 func (c *Conn) prepare() {
 	for i := range c.packets {
 		p, h := &c.packets[i], &c.in[i].header
@@ -141,15 +140,14 @@ func (c *Conn) prepare() {
 	}
 }
 
-// Single returns why packets are received and sent one at a time, or nil.
+// Single returns the reason why packets are received and sent one at a time, or nil.
 func (c *Conn) Single() error { return c.single }
 
-// SetReadDeadline makes Serve end at a time.
+// SetReadDeadline sets the time at which Serve returns.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
-// Dropped returns how many packets the kernel dropped because the socket's receive
-// buffer was full, since the socket was made. It returns 0 where the kernel does not
-// count them.
+// Dropped returns the number of packets that the kernel dropped because the socket's receive buffer
+// was full, since the socket was made. It returns 0 if the kernel does not count them.
 func (c *Conn) Dropped() uint32 {
 	var info [unix.SK_MEMINFO_VARS]uint32
 	size := uint32(unsafe.Sizeof(info))
@@ -164,8 +162,8 @@ func (c *Conn) Dropped() uint32 {
 	return info[unix.SK_MEMINFO_DROPS]
 }
 
-// transfer receives or sends messages without blocking, and returns how many: by the
-// call many, or the first of them by the call one.
+// transfer receives or sends messages without blocking, and returns their number. It makes the
+// system call many for all of them, or the call one for the first.
 func (c *Conn) transfer(many, one uintptr, messages []message) (int, syscall.Errno) {
 	for {
 		// Raw system calls, since they do not block: the scheduler is not involved.
@@ -186,10 +184,10 @@ func (c *Conn) transfer(many, one uintptr, messages []message) (int, syscall.Err
 	}
 }
 
-// Serve waits for packets, calls handle with them, and sends the replies. handle sets
-// Reply of each packet whose reply is ready. It must not retain the packets or their
-// fields; later replies are sent to a copy of Route. Serve returns an error when the
-// deadline has passed, or when the system does not let this process receive.
+// Serve waits for packets, calls handle with them, and sends the replies. handle sets Reply of each
+// packet with a ready reply. It must not retain the packets or their fields; later replies are sent
+// to a copy of Route. Serve returns an error when the deadline has passed, or when the system does
+// not allow this process to receive.
 func (c *Conn) Serve(handle func(batch []Packet)) error {
 	for i := range c.in {
 		h := &c.in[i].header
@@ -236,7 +234,7 @@ func (c *Conn) Send(r *Route, reply []byte) {
 	c.send(messages)
 }
 
-// fill makes a message of a reply.
+// fill sets a message to a reply.
 func fill(h *unix.Msghdr, vector *unix.Iovec, r *Route, reply []byte) {
 	vector.Base = &reply[0]
 	vector.SetLen(len(reply))
@@ -250,9 +248,9 @@ func fill(h *unix.Msghdr, vector *unix.Iovec, r *Route, reply []byte) {
 	h.SetControllen(r.controlLen)
 }
 
-// send sends messages. It never waits: a reply for which the kernel has no room is
-// dropped, as one that the kernel refuses. Clients ask again. A wait would stop all
-// clients of the socket because the address of one does not resolve.
+// send sends messages. It never blocks: a reply is dropped if the kernel has no room for it, or
+// refuses it. Clients retry. Blocking would stop all clients of the socket because one address does
+// not resolve.
 func (c *Conn) send(messages []message) {
 	for len(messages) > 0 {
 		sent, errno := c.transfer(unix.SYS_SENDMMSG, unix.SYS_SENDMSG, messages)
@@ -264,9 +262,9 @@ func (c *Conn) send(messages []message) {
 	}
 }
 
-// sourceOf turns the control message of a packet received into the one of its reply,
-// which has the address that the packet was sent to. The kernel chooses the interface,
-// except for link-local addresses. sourceOf returns the size, 0 when there is none.
+// sourceOf turns the control message of a received packet into the one of its reply. The source of
+// the reply is the address that the packet was sent to. The kernel chooses the interface, except
+// for link-local addresses. sourceOf returns the size, 0 if there is none.
 func sourceOf(control []byte) int {
 	if len(control) < unix.CmsgLen(unix.SizeofInet4Pktinfo) {
 		return 0

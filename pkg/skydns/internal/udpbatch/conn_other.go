@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A Route is the way back to a client. Copies of it stay valid.
+// A Route is the way back to a client. Copies of it remain valid.
 type Route struct{ to netip.AddrPort }
 
 // Source returns the client's address.
@@ -22,8 +22,7 @@ type Packet struct {
 	Route             Route
 }
 
-// A Conn serves one socket, one packet at a time. Replies leave from the address that
-// the system chooses.
+// A Conn serves one socket, one packet at a time. The system chooses the source address of replies.
 type Conn struct {
 	conn    *net.UDPConn
 	failed  func(error)
@@ -38,13 +37,13 @@ func New(conn *net.UDPConn, _ bool, failed func(error)) (*Conn, error) {
 
 var errSystem = errors.New("this system has no calls for many packets")
 
-// Single returns why packets are received and sent one at a time.
+// Single returns the reason why packets are received and sent one at a time.
 func (c *Conn) Single() error { return errSystem }
 
 // Dropped returns 0: this system does not report the packets that it drops.
 func (c *Conn) Dropped() uint32 { return 0 }
 
-// SetReadDeadline makes Serve end at a time.
+// SetReadDeadline sets the time at which Serve returns.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
 // Serve waits for a packet, calls handle with it, and sends the reply. It returns an

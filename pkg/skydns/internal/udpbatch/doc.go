@@ -1,10 +1,10 @@
-// Package udpbatch serves a UDP socket many packets at a time: one system call
-// receives the packets that have arrived, one sends all replies. Each reply leaves
-// from the address that its query was sent to.
+// Package udpbatch serves a UDP socket many packets at a time: one system call receives the packets
+// that have arrived, one sends all replies. Each reply is sent from the address that its query was
+// sent to.
 //
-// The arrays that the kernel fills and reads are made once. No call blocks: Serve
-// waits with Go's poller, and a reply for which the kernel has no room is dropped.
-// Where the kernel refuses these calls, packets are served one at a time.
+// The arrays for the kernel are made once. No call blocks: Serve waits with Go's poller, and a
+// reply is dropped if the kernel has no room for it. If the kernel refuses these calls, packets are
+// served one at a time.
 //
 // A Peer is a socket for the other side: it sends queries to one server.
 package udpbatch
@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// batchSize is how many packets are received at a time.
+	// batchSize is the maximum number of packets received at a time.
 	batchSize = 64
-	// MaxPacket is the size in bytes of the largest packet that is received whole, and
-	// of the room for a reply.
+	// MaxPacket is the size in bytes of the largest packet that is received without a cut, and of
+	// the room for a reply.
 	MaxPacket = 4096
 	// maxReply is the size of the largest packet from a server, in bytes.
 	maxReply = 65535

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Peer is a socket that is connected to one server. Read belongs to one goroutine; the
-// other methods may be called by any.
+// A Peer is a socket that is connected to one server. Only one goroutine may call Read; any
+// goroutine may call the other methods.
 //
-// Its system calls do not block, so they are raw: the scheduler is not involved, and does not
-// wake the thread that watches for calls that block.
+// Its system calls do not block, so they are raw: they do not involve the scheduler, and do not
+// wake the thread that watches for blocking calls.
 type Peer struct {
 	conn *net.UDPConn
 	raw  syscall.RawConn
@@ -79,5 +79,5 @@ func again(call, fd uintptr, buffer []byte) (uintptr, syscall.Errno) {
 	}
 }
 
-// Close closes the socket; Read returns net.ErrClosed.
+// Close closes the socket; Read then returns net.ErrClosed.
 func (p *Peer) Close() error { return p.conn.Close() }

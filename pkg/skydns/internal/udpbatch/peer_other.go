@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// A Peer is a socket that is connected to one server. Read belongs to one goroutine; the
-// other methods may be called by any.
+// A Peer is a socket that is connected to one server. Only one goroutine may call Read; any
+// goroutine may call the other methods.
 type Peer struct {
 	conn   *net.UDPConn
 	buffer []byte
