@@ -8,21 +8,21 @@ import (
 // A Source is a reply whose answer is copied into another reply.
 type Source struct {
 	Rcode byte
-	// Answers is the number of records in the answer section, Type the type of the last one,
-	// and TTL the smallest of theirs.
+	// Answers is the number of records in the answer section, Type the type of the last one, and
+	// TTL their smallest TTL.
 	Answers int
 	Type    uint16
 	TTL     uint32
-	// NegativeTTL is how long a denial is valid by the SOA record (RFC 2308 section 5).
+	// NegativeTTL is the TTL of a denial by the SOA record (RFC 2308 section 5).
 	NegativeTTL uint32
 
 	msg             []byte
 	answer, soa, at int // offsets: of the answers, of the SOA record and after it
 }
 
-// ReadSource reads a reply to one question, as the library packs it. It reports whether the
-// records can be copied: the types of the answers are known here, and the authority section has
-// at most one SOA record.
+// ReadSource reads a reply to one question, as packed by the library. It reports whether the
+// records can be copied: it supports the types of all answers, and the authority section has at
+// most one SOA record.
 func ReadSource(msg []byte) (s Source, ok bool) {
 	answer, _, d := skipQuestions(msg)
 	if d != Sound || binary.BigEndian.Uint16(msg[4:]) != 1 || msg[8] != 0 || msg[9] > 1 {
@@ -35,7 +35,7 @@ func ReadSource(msg []byte) (s Source, ok bool) {
 	for range s.Answers {
 		r, d := readRecord(msg, s.at)
 		if _, known := formOf(r.rrtype); d != Sound || !known || checkData(msg, r) != Sound {
-			return s, false // there may be compressed names in data of another type
+			return s, false // data of another type might have compressed names
 		}
 		s.at, s.Type, s.TTL = r.end, r.rrtype, min(s.TTL, ttlOf(msg, r))
 	}
@@ -52,17 +52,17 @@ func ReadSource(msg []byte) (s Source, ok bool) {
 
 func ttlOf(msg []byte, r record) uint32 { return binary.BigEndian.Uint32(msg[r.data-6:]) }
 
-// Alias appends a CNAME record of the question's name, the first one of the answer section.
-// The addresses that follow are those of its target, a name in text with trailing dot.
+// Alias appends a CNAME record of the question's name, the first one of the answer section. The
+// addresses that follow belong to its target, a name in text with trailing dot.
 func (r *Reply) Alias(ttl uint32, target string) {
 	r.Name(typeCNAME, ttl, "", target)
 	r.owner = pointerTo(len(r.Buf) - len(target) - 1)
 	r.Answers(1)
 }
 
-// Copy appends the answers of a source with a TTL, and its SOA record with another one. The
-// source's question is for the target of the Alias before. It reports whether the reply has at
-// most limit bytes.
+// Copy appends the answers of a source with TTL ttl, and its SOA record with negativeTTL. The
+// source's question is for the target of the Alias before. It reports whether the reply has at most
+// limit bytes.
 func (r *Reply) Copy(s *Source, ttl, negativeTTL uint32, limit int) bool {
 	shift := len(r.Buf) - s.answer
 	if s.at+shift > min(limit, maxPointer) {
@@ -88,8 +88,8 @@ func (r *Reply) Copy(s *Source, ttl, negativeTTL uint32, limit int) bool {
 	return true
 }
 
-// move makes the name at an offset of a source right in its copy, and returns the offset
-// after the name. A pointer to the source's question leads to the target of the alias.
+// move corrects the name at an offset of a source in its copy, and returns the offset after the
+// name. A pointer to the source's question becomes a pointer to the target of the alias.
 func (r *Reply) move(s *Source, off, shift int) (end int) {
 	for s.msg[off] != 0 && s.msg[off] < 0xc0 {
 		off += 1 + int(s.msg[off])

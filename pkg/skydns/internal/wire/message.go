@@ -5,15 +5,15 @@ import (
 	"math"
 )
 
-// A Defect is why a message cannot be read.
+// A Defect is the reason why a message cannot be read.
 type Defect int
 
 // Defects of messages.
 const (
 	Sound   Defect = iota
 	Short          // the message ends before the records that its header counts
-	BadName        // a name is too long, or has a pointer that leads nowhere
-	BadData        // the data of a record does not have the form of its type
+	BadName        // a name is too long, or has a bad pointer
+	BadData        // the data of a record does not match its type
 )
 
 func (d Defect) String() string {
@@ -36,8 +36,8 @@ type record struct {
 	rrtype           uint16
 }
 
-// Check walks all sections of a message and returns the offset after the last record.
-// Bytes after that are no defect.
+// Check walks all sections of a message and returns the offset after the last record. Trailing
+// bytes are not a defect.
 func Check(msg []byte) (end int, d Defect) {
 	off, records, d := skipQuestions(msg)
 	for ; d == Sound && records > 0; records-- {
@@ -49,8 +49,8 @@ func Check(msg []byte) (end int, d Defect) {
 	return off, d
 }
 
-// TrailingOPT returns the offset of the OPT record that ends a message, or -1: it has none,
-// or is not sound.
+// TrailingOPT returns the offset of the OPT record at the end of a message. It returns -1 if there
+// is none, or the message is not sound.
 func TrailingOPT(msg []byte) int {
 	off, records, d := skipQuestions(msg)
 	if d != Sound || len(msg) < HeaderSize || binary.BigEndian.Uint16(msg[10:]) == 0 {
@@ -106,12 +106,12 @@ func readRecord(msg []byte, off int) (r record, d Defect) {
 	return r, Sound
 }
 
-// dataForm is what the data of a record consists of: bytes before its names, the number
-// of names, and bytes after them.
+// dataForm is the layout of a record's data: bytes before its names, the number of names, and bytes
+// after them.
 type dataForm struct{ before, names, after int }
 
-// formOf returns the form of a type's data. Types whose names are never compressed are
-// of any form, except those that some servers compress.
+// formOf returns the form of a type's data. Types with names that are never compressed have any
+// form, except types that some servers compress.
 func formOf(rrtype uint16) (dataForm, bool) {
 	switch rrtype {
 	case typeA:
@@ -153,8 +153,8 @@ func checkData(msg []byte, r record) (d Defect) {
 
 const maxLabels = 127
 
-// skipName returns the offset after the name at off. It follows pointers: each must
-// lead to a place before the labels that it follows, so that there are no loops.
+// skipName returns the offset after the name at off. It follows pointers. Each must point to a
+// place before the labels that it follows, so there are no loops.
 func skipName(msg []byte, off int) (end int, d Defect) {
 	at, limit, size, jumps := off, math.MaxInt, 1, 0
 	for {

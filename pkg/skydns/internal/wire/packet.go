@@ -9,8 +9,8 @@ import (
 // HeaderSize is the size of a message's header (RFC 1035 section 4.1.1).
 const HeaderSize = 12
 
-// SkipName returns the offset after the name at off, or -1 when the packet ends
-// before. It does not follow pointers.
+// SkipName returns the offset after the name at off, or -1 if the packet is too short. It does not
+// follow pointers.
 func SkipName(packet []byte, off int) int {
 	for off < len(packet) {
 		switch size := int(packet[off]); {

@@ -1,5 +1,5 @@
-// Package wire reads plain DNS queries and writes their replies as bytes, without
-// allocating. All other queries are left to the DNS library.
+// Package wire reads plain DNS queries and writes their replies as bytes, without allocating. The
+// DNS library handles all other queries.
 package wire
 
 import "encoding/binary"
@@ -24,7 +24,7 @@ type Query struct {
 	Name []byte
 	// Type is the type of the question.
 	Type uint16
-	// End is the offset at which the question section ends in the packet.
+	// End is the offset of the end of the question section in the packet.
 	End int
 	// OPT: the query has an OPT record. DO is its DNSSEC OK bit, and Size the size
 	// of the largest reply over UDP that it allows; without OPT it is 512.
@@ -34,11 +34,10 @@ type Query struct {
 	text [maxName + 1]byte
 }
 
-// offset returns where end, which is the end of the name, begins in the packet.
+// offset returns the offset in the packet of end, a suffix of the name.
 func (q *Query) offset(end string) int { return headerSize + len(q.Name) - len(end) }
 
-// lowered maps each byte that a plain name may have to lower case, and all
-// others to 0.
+// lowered maps each byte that is allowed in a plain name to lower case, and all other bytes to 0.
 var lowered = func() (t [256]byte) {
 	for c := '0'; c <= '9'; c++ {
 		t[c] = byte(c)
@@ -73,8 +72,8 @@ func (q *Query) Parse(packet []byte) bool {
 	return q.parseOPT(packet[q.End:])
 }
 
-// parseName reads the name of the question and returns the offset after it, or 0 when
-// the name is not plain.
+// parseName reads the name of the question and returns the offset after it, or 0 if it is not
+// plain.
 func (q *Query) parseName(packet []byte) int {
 	off, n := headerSize, 0
 	for off < len(packet) {
@@ -107,8 +106,8 @@ func (q *Query) parseName(packet []byte) int {
 	return 0
 }
 
-// parseOPT reads an OPT record that must end the packet (RFC 6891 section 6.1.2). Its
-// options are ignored, if they fill it.
+// parseOPT reads an OPT record that must end the packet (RFC 6891 section 6.1.2). It ignores the
+// options, but they must fill the record.
 func (q *Query) parseOPT(rr []byte) bool {
 	if len(rr) < OPTSize || rr[0] != 0 || binary.BigEndian.Uint16(rr[1:]) != typeOPT || rr[6] != 0 {
 		return false

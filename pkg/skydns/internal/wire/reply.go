@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Response codes of replies that are written here.
+// Response codes of replies that this package writes.
 const (
 	Success   = 0
 	NameError = 3
@@ -54,8 +54,8 @@ func appendHeader(b []byte, owner, rrtype uint16, ttl uint32, size int) []byte {
 }
 
 // Addresses appends n address records of the question's name, or of an alias's target. addrs are
-// addresses of size bytes, one after the other. The first record has the address at
-// index first; after the last address follows the one at index 0.
+// concatenated addresses of size bytes. The first record has the address at index first; index 0
+// follows the last index.
 func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs string, size, first, n int) {
 	header := appendHeader(make([]byte, 0, AddressOverhead), r.owner, rrtype, ttl, size)
 	b := r.Buf
@@ -69,9 +69,8 @@ func (r *Reply) Addresses(rrtype uint16, ttl uint32, addrs string, size, first, 
 	r.Buf = b
 }
 
-// Name appends a record of the question's name whose data is a name in two
-// parts, in text, uncompressed. The first is a label, or empty; the second ends
-// with a dot.
+// Name appends a record of the question's name with a name as data, in two parts, in text,
+// uncompressed. The first part is a label, or empty; the second ends with a dot.
 func (r *Reply) Name(rrtype uint16, ttl uint32, left, right string) {
 	size := len(right) + 1
 	if left != "" {
@@ -104,7 +103,7 @@ func appendLabel[T string | []byte](b []byte, label T) []byte {
 	return append(append(b, byte(len(label))), label...)
 }
 
-// srv is what the SRV records of a reply have in common, and their additional section.
+// srv is the common part of a reply's SRV records, and their additional section.
 type srv struct {
 	limit int               // of the reply, in bytes
 	ttl   uint32            // of all records
@@ -119,8 +118,8 @@ type srv struct {
 // srvOverhead is the size of an SRV record without its target.
 const srvOverhead = 18
 
-// BeginSRV begins the SRV records of the question's name. Their targets end with host,
-// which is the end of that name. The reply has at most limit bytes.
+// BeginSRV starts the SRV records of the question's name. Their targets end with host, a suffix of
+// that name. The reply has at most limit bytes.
 func (r *Reply) BeginSRV(limit int, ttl uint32, priority, weight uint16, host string, q *Query) {
 	s, at := &r.srv, q.offset(host)
 	s.limit, s.ttl, s.at = limit, ttl, pointerTo(at)
@@ -131,8 +130,8 @@ func (r *Reply) BeginSRV(limit int, ttl uint32, priority, weight uint16, host st
 	s.extra, s.count = s.extra[:0], 0
 }
 
-// appendEnd appends a name, in text with trailing dot. sizes is the same name on the wire,
-// but in any case of letters.
+// appendEnd appends a name, in text with trailing dot. sizes is the same name on the wire, in any
+// letter case.
 func appendEnd(b []byte, name string, sizes []byte) []byte {
 	at := len(b)
 	b = append(append(b, 0), name...)
@@ -142,8 +141,8 @@ func appendEnd(b []byte, name string, sizes []byte) []byte {
 	return b
 }
 
-// SRV appends a record, unless the reply would then be too large. label is the first label
-// of the target, or empty. The target is not compressed (RFC 2782).
+// SRV appends a record, unless the reply would become too large. label is the first label of the
+// target, or empty. The target is not compressed (RFC 2782).
 func (r *Reply) SRV(port uint16, label []byte) bool {
 	s, at := &r.srv, len(r.Buf)
 	size := srvOverhead + len(label) + len(s.host)
@@ -166,8 +165,8 @@ const maxPointer = 0x3fff
 
 func pointerTo(offset int) uint16 { return 0xc000 | uint16(offset) }
 
-// Additional keeps address records of the last SRV record's target for the additional
-// section, unless they make the reply too large. addrs are addresses of size bytes.
+// Additional stores address records of the last SRV record's target for the additional section,
+// unless they make the reply too large. addrs are concatenated addresses of size bytes.
 func (r *Reply) Additional(rrtype uint16, addrs []byte, size int) {
 	s := &r.srv
 	b := s.extra
@@ -205,8 +204,8 @@ func (r *Reply) OPT(size uint16, do bool) {
 	binary.BigEndian.PutUint16(r.Buf[10:], binary.BigEndian.Uint16(r.Buf[10:])+1)
 }
 
-// A SOA is the zone's SOA record for the authority section of negative replies
-// (RFC 2308 section 3), all but its serial.
+// A SOA is the zone's SOA record for the authority section of negative replies (RFC 2308 section
+// 3), without its serial.
 type SOA struct {
 	apex  string
 	ttl   uint32
@@ -224,14 +223,14 @@ func NewSOA(apex, ns, mbox string, ttl, refresh, retry, expire, minimum uint32) 
 	}
 	for i, name := range []string{ns, mbox} {
 		s.names = appendName(s.names, strings.TrimSuffix(name, apex))
-		s.at[i] = len(s.names) - 1 // the root gives way to the pointer
+		s.at[i] = len(s.names) - 1 // the pointer replaces the root
 		s.names = append(s.names, 0)
 	}
 	return s
 }
 
-// SOA appends the record of a zone that the question is in. The apex is the end
-// of the question's name, so the record's names end with a pointer to it.
+// SOA appends the record of a zone that contains the question. The apex is a suffix of the
+// question's name, so the record's names end with a pointer to it.
 func (r *Reply) SOA(s *SOA, q *Query, serial uint32) {
 	apex := 0xc000 | uint16(q.offset(s.apex))
 	b := appendHeader(r.Buf, apex, typeSOA, s.ttl, len(s.names)+len(s.tail))
