@@ -9,11 +9,11 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/cache"
 )
 
-// patience is how long a query may take before a client gets a stale reply, if there is one
-// (RFC 8767 section 5).
+// patience is the time after which a client gets a stale reply, if there is one (RFC 8767 section
+// 5).
 const patience = 1800 * time.Millisecond
 
-// Cached returns the cached reply to a client's query, or nil. It keeps no part of query.
+// Cached returns the cached reply to a client's query, or nil. It does not retain query.
 func (f *Forwarder) Cached(query []byte) []byte {
 	if f.replies == nil {
 		return nil
@@ -21,7 +21,7 @@ func (f *Forwarder) Cached(query []byte) []byte {
 	return f.cached(f.wayOf(query), query)
 }
 
-// cached returns the cached reply to a query that goes a way, or nil.
+// cached returns the cached reply to a query for a way, or nil.
 func (f *Forwarder) cached(w way, query []byte) []byte {
 	q, ok := cacheable(f.replies, w, query)
 	if !ok {
@@ -58,15 +58,15 @@ func (f *Forwarder) refresh(w way, query []byte, q cache.Question) {
 	})
 }
 
-// keep keeps the reply to a query in the cache; nil: the query failed.
+// keep stores the reply to a query in the cache; nil: the query failed.
 func keep(replies *cache.Cache, w way, query, reply []byte) {
 	if q, ok := cacheable(replies, w, query); ok {
 		replies.Set(q, reply, time.Now())
 	}
 }
 
-// orStale returns done for a query that is not in the cache: one that fails or takes long gets
-// a stale reply, if there is one.
+// orStale returns done for a query that is not in the cache. If the query fails or takes long, done
+// gets a stale reply, if there is one.
 func orStale(replies *cache.Cache, w way, query []byte, done func([]byte, error)) func([]byte, error) {
 	q, ok := cacheable(replies, w, query)
 	if !ok {

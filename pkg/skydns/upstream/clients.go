@@ -7,17 +7,16 @@ import (
 	"time"
 )
 
-// ForwardUDP sends a client's query to its servers as it is. done is called once,
-// immediately or later by another goroutine, with the reply as it came but for the ID,
-// which is the query's. It must not panic, and the reply is valid until it returns.
+// ForwardUDP sends a client's query unchanged to its servers. It calls done once, immediately or
+// later from another goroutine, with the unchanged reply, except for the ID, which is the query's.
+// done must not panic, and the reply is valid until it returns.
 func (f *Forwarder) ForwardUDP(query []byte, done func(reply []byte, err error)) {
 	w := f.wayOf(query)
 	f.send(w, query, time.Now().Add(exchangeTimeout), orStale(f.replies, w, query, done))
 }
 
-// send sends a query its way: over UDP, or over connections if one of its servers is a
-// server over TLS. The cache keeps the reply. done is called once, immediately or later by
-// another goroutine.
+// send sends a query its way: over UDP, or over connections if one of its servers uses TLS. The
+// cache stores the reply. done is called once, immediately or later by another goroutine.
 func (f *Forwarder) send(w way, query []byte, until time.Time, done func(reply []byte, err error)) {
 	kept := func(reply []byte) { keep(f.replies, w, query, reply) }
 	if servers, ok := f.resolved(w); ok && !f.secure.any(servers) {
@@ -34,14 +33,14 @@ func (f *Forwarder) send(w way, query []byte, until time.Time, done func(reply [
 	})
 }
 
-// connect sends a query to servers over connections. The cache keeps the reply.
+// connect sends a query to servers over connections. The cache stores the reply.
 func (f *Forwarder) connect(ctx context.Context, w way, servers []netip.AddrPort, query []byte) ([]byte, error) {
 	reply, err := f.exchangeTCP(ctx, servers, query)
 	keep(f.replies, w, query, reply)
 	return reply, err
 }
 
-// background calls work in a goroutine, with a context that ends at a time.
+// background calls work in a goroutine, with a deadline.
 func background(running *sync.WaitGroup, until time.Time, work func(ctx context.Context)) {
 	running.Go(func() {
 		ctx, cancel := context.WithDeadline(context.Background(), until) //nolint:forbidigo // it is bounded
@@ -50,8 +49,8 @@ func background(running *sync.WaitGroup, until time.Time, work func(ctx context.
 	})
 }
 
-// ForwardTCP sends a client's query to its servers as it is, over TCP, and returns the reply
-// as it came but for the ID, which is the query's.
+// ForwardTCP sends a client's query unchanged to its servers, over TCP. It returns the unchanged
+// reply, except for the ID, which is the query's.
 func (f *Forwarder) ForwardTCP(ctx context.Context, query []byte) ([]byte, error) {
 	w, result := f.wayOf(query), make(chan exchanged, 1)
 	done := orStale(f.replies, w, query, func(reply []byte, err error) { result <- exchanged{reply, err} })

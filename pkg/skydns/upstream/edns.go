@@ -11,7 +11,7 @@ import (
 // ednsSize is the largest reply over UDP that a look-up accepts (DNS flag day 2020).
 const ednsSize = 1232
 
-// withoutOPT returns a copy of a query without the OPT record at its end; nil: it has none.
+// withoutOPT returns a copy of a query without the OPT record at its end, or nil if it has none.
 func withoutOPT(query []byte) []byte {
 	at := wire.TrailingOPT(query)
 	if at < 0 {
@@ -22,8 +22,8 @@ func withoutOPT(query []byte) []byte {
 	return bare
 }
 
-// withOPT returns a reply to a query that was sent without its OPT as the reply to the
-// query with it (RFC 6891 section 6.1.1).
+// withOPT turns the reply to a query that was sent without its OPT into the reply to the query with
+// it (RFC 6891 section 6.1.1).
 func withOPT(reply, query []byte) []byte {
 	at := wire.TrailingOPT(query)
 	if at < 0 || wire.TrailingOPT(reply) >= 0 {

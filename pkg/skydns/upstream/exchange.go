@@ -12,7 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// An exchanger sends queries to servers, and remembers how they behave.
+// An exchanger sends queries to servers, and records their behaviour.
 type exchanger struct {
 	health healthTable
 	udp    *mux
@@ -23,17 +23,17 @@ type exchanger struct {
 	probes  sync.WaitGroup // over TLS
 }
 
-// exchanged is how an exchange ended.
+// exchanged is the result of an exchange.
 type exchanged struct {
 	reply []byte
 	err   error
 }
 
-// Malformed returns how many replies could not be read, by reason: short, name or data.
+// Malformed returns the number of unreadable replies, by reason: short, name or data.
 func (x *exchanger) Malformed() map[string]uint64 { return x.udp.malformed.byReason() }
 
-// exchange asks the servers over UDP, and over TCP when the reply is truncated. If one of
-// them is a server over TLS, it asks all over connections.
+// exchange queries the servers over UDP, and over TCP if the reply is truncated. If one of them
+// uses TLS, it queries all of them over connections.
 func (x *exchanger) exchange(
 	ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time,
 ) ([]byte, error) {
@@ -47,7 +47,7 @@ func (x *exchanger) exchange(
 	return reply, err
 }
 
-// askUDP is ask for callers that wait.
+// askUDP is ask for callers that block.
 func (x *exchanger) askUDP(
 	ctx context.Context, servers []netip.AddrPort, query []byte, until time.Time,
 ) ([]byte, error) {
@@ -62,8 +62,8 @@ func (x *exchanger) askUDP(
 	}
 }
 
-// exchangeTCP asks the servers one after the other. Equal queries are asked once;
-// one that joined late, and got only what was left of the time, asks again.
+// exchangeTCP queries the servers one after the other. Equal queries are sent once. A query that
+// joined late, and got only the remaining time, is sent again.
 func (x *exchanger) exchangeTCP(ctx context.Context, servers []netip.AddrPort, query []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
@@ -85,8 +85,8 @@ func (x *exchanger) exchangeTCP(ctx context.Context, servers []netip.AddrPort, q
 	}
 }
 
-// probe sends a copy of a query to a server, if it is valid. Only its health takes the
-// reply.
+// probe sends a copy of a query to a server, if the server is valid. The reply only updates its
+// health.
 func (x *exchanger) probe(server netip.AddrPort, query []byte) {
 	switch {
 	case !server.IsValid():

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// slowServer is the reply time from which a server is asked after faster ones.
+	// slowServer is the reply time from which faster servers are queried first.
 	slowServer = 400 * time.Millisecond
-	// downAfter is how many tries in a row without a reply make a server down.
+	// downAfter is the number of tries in a row without a reply that make a server down.
 	downAfter = 2
-	// probeEvery is how often a server that is slow or down gets a copy of a
-	// query, so that its recovery is noticed.
+	// probeEvery is the interval at which a server that is slow or down gets a copy of a query, to
+	// detect its recovery.
 	probeEvery = 2 * time.Second
-	// forgetAfter is when the health of a server that is not asked is dropped.
+	// forgetAfter is the time after which the health of an unused server is dropped.
 	forgetAfter = 10 * time.Minute
 )
 
-// A healthTable remembers how servers behaved. The zero value is empty.
+// A healthTable records the behaviour of servers. The zero value is empty.
 type healthTable struct {
 	mu      sync.Mutex
 	servers map[netip.AddrPort]*health
@@ -35,7 +35,7 @@ type health struct {
 
 func (h *health) down() bool { return h.silent >= downAfter }
 
-// rank is 0 for a good server, 1 for a slow one, 2 for one that is down.
+// rank returns 0 for a good server, 1 for a slow one, 2 for one that is down.
 func (h *health) rank() int {
 	switch {
 	case h.down():
@@ -58,9 +58,9 @@ func (t *healthTable) get(server netip.AddrPort) *health {
 	return h
 }
 
-// order returns the servers in the order to ask them: good ones as configured,
-// then slow ones, the fastest first, then those that are down. probe is one that
-// should get a copy of the query; it is not valid when there is none.
+// order returns the servers in the order of queries: good servers as configured, then slow ones,
+// the fastest first, then servers that are down. probe is a server that should get a copy of the
+// query; it is not valid if there is none.
 func (t *healthTable) order(servers []netip.AddrPort, now time.Time) (ordered []netip.AddrPort, probe netip.AddrPort) {
 	if len(servers) < 2 {
 		return servers, probe
@@ -91,7 +91,7 @@ func (t *healthTable) sent(server netip.AddrPort, now time.Time) {
 	t.get(server).asked = now
 }
 
-// replied records a reply that took rtt; 0: it is not known.
+// replied records a reply that took rtt; 0: unknown.
 func (t *healthTable) replied(server netip.AddrPort, rtt time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,7 +107,7 @@ func (t *healthTable) replied(server netip.AddrPort, rtt time.Duration) {
 	h.rtt += (rtt - h.rtt) / 4
 }
 
-// silent records that a server took longer than a try may take.
+// silent records that a server exceeded the time for a try.
 func (t *healthTable) silent(server netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,14 +132,14 @@ func (t *healthTable) observe(server netip.AddrPort, took time.Duration) {
 	t.get(server).tally.observe(took)
 }
 
-// fault counts a reply that is of no use.
+// fault counts a useless reply.
 func (t *healthTable) fault(server netip.AddrPort, why Failure) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.get(server).tally.failures[why]++
 }
 
-// forget drops servers that were not asked for long.
+// forget drops servers that were not queried for long.
 func (t *healthTable) forget(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -153,18 +153,18 @@ func (t *healthTable) forget(now time.Time) {
 // A Server is the state of one server.
 type Server struct {
 	Addr netip.AddrPort
-	// Up: it is not down, or it was not asked lately.
+	// Up: it is not down, or it was not queried lately.
 	Up bool
-	// RTT is how long it takes to reply over UDP, smoothed; 0: not known.
+	// RTT is the reply time over UDP, smoothed; 0: unknown.
 	RTT time.Duration
-	// Replies and Failures count from the server's first query. They begin at 0 again
-	// when it was not asked for ten minutes.
+	// Replies and Failures count from the server's first query. They start at 0 again after ten
+	// minutes without a query.
 	Replies  Replies
 	Failures map[Failure]uint64
 }
 
-// state returns how a server behaved: one that was not asked lately is up, and its RTT
-// is 0 while it is not known.
+// state returns the health of a server. A server that was not queried lately is up, and an unknown
+// RTT is 0.
 func (t *healthTable) state(server netip.AddrPort) Server {
 	t.mu.Lock()
 	defer t.mu.Unlock()

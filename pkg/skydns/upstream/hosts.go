@@ -9,8 +9,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A StubServer is a server of a stub domain: an address, or a host name that
-// is looked up when the server is needed.
+// A StubServer is a server of a stub domain: an address, or a host name that is looked up when the
+// server is needed.
 type StubServer struct {
 	Addr netip.AddrPort
 	Host string
@@ -18,7 +18,7 @@ type StubServer struct {
 
 const (
 	dnsPort = 53
-	// hostTTL is how long the address of a stub server is remembered.
+	// hostTTL is the time that the address of a stub server is cached.
 	hostTTL = 30 * time.Second
 )
 
@@ -26,7 +26,7 @@ const (
 // other names.
 type Resolver func(ctx context.Context, name string) (addrs []netip.Addr, inZone bool)
 
-// A hostCache remembers the addresses of stub servers given by name.
+// A hostCache caches the addresses of stub servers given by name.
 type hostCache struct {
 	mu    sync.Mutex
 	known map[string]hostAddrs
@@ -37,9 +37,9 @@ type hostAddrs struct {
 	until time.Time
 }
 
-// resolve returns the addresses of stub servers, and whether it needed no look-up. lookup
-// finds those of a name; nil: there are no look-ups. A server that cannot be resolved is
-// left out, or used with its last known addresses.
+// resolve returns the addresses of stub servers, and whether it needed no look-up. lookup looks up
+// a name; nil: there are no look-ups. A server that cannot be resolved is omitted, or used with its
+// last known addresses.
 func (c *hostCache) resolve(
 	servers []StubServer, lookup func(host string) []netip.Addr,
 ) (out []netip.AddrPort, known bool) {
@@ -74,8 +74,7 @@ func (c *hostCache) put(host string, addrs []netip.Addr) {
 	c.known[host] = hostAddrs{addrs: addrs, until: time.Now().Add(hostTTL)}
 }
 
-// get returns the addresses of a name as far as they are known, and whether they can
-// be used without another look-up.
+// get returns the known addresses of a name, and whether they can be used without another look-up.
 func (c *hostCache) get(host string) (addrs []netip.Addr, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +82,7 @@ func (c *hostCache) get(host string) (addrs []netip.Addr, fresh bool) {
 	return known.addrs, time.Now().Before(known.until)
 }
 
-// Addresses returns those of the A and AAAA records.
+// Addresses returns the addresses in A and AAAA records.
 func Addresses(rrs []dns.RR) []netip.Addr {
 	var addrs []netip.Addr
 	for _, rr := range rrs {

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// maxLinkAge is how long a socket takes new queries. Rotating sockets changes
-	// the source port, which a forger has to guess (RFC 5452 section 9.2).
+	// maxLinkAge is the time that a socket is used for new queries. Rotating sockets changes the
+	// source port, so an off-path attacker cannot predict it (RFC 5452 section 9.2).
 	maxLinkAge = 10 * time.Second
-	// linkStep is how often open sockets are looked at.
+	// linkStep is the interval at which open sockets are checked.
 	linkStep = maxLinkAge / 10
 	// A server gets another socket when one has linkLoad pending queries, up to
 	// maxLinks. So 2000 queries are at most 125 on each, and the kernel has room
@@ -26,8 +26,8 @@ const (
 
 // links are the open sockets. The lock of their mux guards them.
 type links struct {
-	// received takes a packet, and broken an error, such as an ICMP message. Both
-	// are called by a link's own goroutine, without the lock.
+	// received handles a packet, and broken an error, such as an ICMP message. The goroutine of a
+	// link calls both, without the lock.
 	received func(l *link, packet []byte)
 	broken   func(l *link, err error)
 
@@ -36,7 +36,7 @@ type links struct {
 	readers  sync.WaitGroup
 }
 
-// to returns a link to a server: one of those there are, by chance, or a new one.
+// to returns a link to a server: a random existing link, or a new one.
 func (s *links) to(server netip.AddrPort, now time.Time) (*link, error) {
 	links := s.byServer[server]
 	for len(links) > 0 {
@@ -61,7 +61,7 @@ func (s *links) to(server netip.AddrPort, now time.Time) (*link, error) {
 	return l, nil
 }
 
-// retire gives a link no more queries, and closes it after its last reply.
+// retire closes a link for new queries, and closes its socket after the last reply.
 func (s *links) retire(l *link) {
 	l.retired = true
 	s.byServer[l.server] = slices.DeleteFunc(s.byServer[l.server], func(other *link) bool { return other == l })

@@ -8,8 +8,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Lookup asks for a name on our own behalf: at the servers of its stub domain,
-// else at the upstreams; over UDP with EDNS, and over TCP when truncated.
+// Lookup looks up a name for the server itself: at the servers of its stub domain, else at the
+// upstreams. It uses UDP with EDNS, and TCP if the reply is truncated.
 func (f *Forwarder) Lookup(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
 	type result struct {
 		m   *dns.Msg
@@ -25,8 +25,8 @@ func (f *Forwarder) Lookup(ctx context.Context, name string, qtype uint16) (*dns
 	}
 }
 
-// LookupLater is Lookup for callers that do not wait. done is called once, immediately or
-// later by another goroutine, and must not panic.
+// LookupLater is Lookup for callers that do not block. done is called once, immediately or later by
+// another goroutine, and must not panic.
 func (f *Forwarder) LookupLater(name string, qtype uint16, until time.Time, done func(*dns.Msg, error)) {
 	query, err := lookupQuery(name, qtype)
 	if err != nil {
@@ -57,8 +57,7 @@ func (f *Forwarder) LookupLater(name string, qtype uint16, until time.Time, done
 	})
 }
 
-// CachedReply returns the reply to our own query from the cache, or nil. It keeps no part of
-// name.
+// CachedReply returns the cached reply to the server's own query, or nil. It does not retain name.
 func (f *Forwarder) CachedReply(name string, qtype uint16) []byte {
 	if f.replies == nil {
 		return nil
@@ -70,8 +69,8 @@ func (f *Forwarder) CachedReply(name string, qtype uint16) []byte {
 	return f.cached(f.wayOfLookup(name), query)
 }
 
-// Denied reports whether the cache has a denial of a name, and for how many seconds it is
-// valid. It is that of the type A: NXDOMAIN holds for all types (RFC 8020 section 2).
+// Denied reports whether the cache has a denial of a name, and for how many seconds it is valid.
+// The denial is that of type A: NXDOMAIN holds for all types (RFC 8020 section 2).
 func (f *Forwarder) Denied(name string) (ttl uint32, ok bool) {
 	query, err := lookupQuery(name, dns.TypeA)
 	if err != nil {

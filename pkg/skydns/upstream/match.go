@@ -10,21 +10,20 @@ import (
 // headerSize is the size of a message's header, in bytes (RFC 1035 section 4.1.1).
 const headerSize = 12
 
-// A match is how a packet relates to a query.
+// A match is the relation of a packet to a query.
 type match int
 
 const (
 	// unrelated: not a reply to the query.
 	unrelated match = iota
-	// rejection: an error without a question. An attacker who guesses the ID
-	// can forge one, so it only sends the query to the next server (RFC 5452
-	// section 9.1).
+	// rejection: an error without a question. An attacker who guesses the ID can forge one, so the
+	// query only moves to the next server (RFC 5452 section 9.1).
 	rejection
 	// related: a reply with the ID and the question of the query.
 	related
 )
 
-// matchReply compares a packet with a query that was sent with that ID.
+// matchReply compares a packet with a query that was sent with ID id.
 func matchReply(packet, query []byte, id uint16) match {
 	const qr, opcode = 0x80, 0x78
 	if len(packet) < headerSize || len(query) < headerSize || binary.BigEndian.Uint16(packet) != id ||
@@ -45,8 +44,8 @@ func matchReply(packet, query []byte, id uint16) match {
 	return unrelated
 }
 
-// sameQuestion reports whether two messages have the same first question. Names
-// are compared without regard to the case of ASCII letters (RFC 4343).
+// sameQuestion reports whether two messages have the same first question. The comparison of names
+// ignores the case of ASCII letters (RFC 4343).
 func sameQuestion(a, b []byte) bool {
 	qa, qb := question(a), question(b)
 	if qa == nil || len(qa) != len(qb) {
@@ -68,8 +67,8 @@ func lowerByte(c byte) byte {
 	return c
 }
 
-// question is the first question of a message whose name is not compressed:
-// name, type and class. nil: there is none.
+// question returns the first question of a message: name, type and class. It returns nil if there
+// is none, or its name is compressed.
 func question(msg []byte) []byte {
 	off := headerSize
 	for off < len(msg) && msg[off] != 0 {

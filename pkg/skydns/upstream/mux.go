@@ -15,16 +15,14 @@ func newMux(health *healthTable) *mux {
 	return m
 }
 
-// retireAll lets pending queries end on the links they are on; queries to come
-// get new ones.
+// retireAll retires all links. Pending queries remain on their links; new queries get new links.
 func (m *mux) retireAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.links.retireAll()
 }
 
-// close ends all pending queries, closes all links and waits for their
-// goroutines.
+// close fails all pending queries, closes all links and waits for their goroutines.
 func (m *mux) close() {
 	m.mu.Lock()
 	m.links.retireAll()

@@ -7,7 +7,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
-// A pending query, and everything that waits for its reply.
+// A pending query, and the waiters for its reply.
 type pending struct {
 	query   []byte
 	key     string
@@ -15,14 +15,14 @@ type pending struct {
 	waiters []waiter
 	keep    func(reply []byte) // the cache's; nil: no cache
 	tries   []*try             // sent and not replied to
-	// nextAt is when the next server is asked; zero: all were asked.
+	// nextAt is when the next server is queried; zero: all were queried.
 	nextAt time.Time
 	sent   time.Time // the last try
 	over   bool
 }
 
-// due returns when time changes a query: the next server is asked, or the last one or a
-// waiter has had its time.
+// due returns the next time at which a query changes: the next server is queried, or the time of
+// the last server or of a waiter is over.
 func (p *pending) due() time.Time {
 	due := p.nextAt
 	if due.IsZero() && p.plan.last != nil {
@@ -42,21 +42,21 @@ type waiter struct {
 	done  func(reply []byte, err error)
 }
 
-// A try is a query sent to one server. It stays with its link after the query is
-// over, so that a late reply counts for the server's health.
+// A try is a query sent to one server. It remains with its link after the query is over, so that a
+// late reply counts for the server's health.
 type try struct {
 	of       *pending
 	server   int // in of.plan.servers; -1: a probe
 	link     *link
 	id       uint16
 	sent     time.Time
-	late     bool // the next server was asked meanwhile
+	late     bool // the next server has been queried
 	rejected bool // it got an error without a question, or its query was sent again without OPT
 	bare     bool // it was sent without the query's OPT
 }
 
-// A hop is work for after the lock is free: send a packet on a link, or give
-// the cache and waiters a reply or an error.
+// A hop is work to do without the lock: send a packet on a link, or pass a reply or an error to the
+// cache and the waiters.
 type hop struct {
 	link    *link
 	packet  []byte

@@ -13,16 +13,15 @@ import (
 )
 
 const (
-	// exchangeTimeout is for one client's query with all servers. Clients give
-	// up after 5 s: a reply at that moment is lost.
+	// exchangeTimeout limits one client's query over all servers. Clients give up after 5 s: a
+	// reply at that moment is lost.
 	exchangeTimeout = 4200 * time.Millisecond
-	// maxStep is how long a server may take before the next one is asked too.
+	// maxStep is the longest wait for a server before the next one is also queried.
 	maxStep = 800 * time.Millisecond
-	// roundPause is how long servers that could not be reached have before they
-	// are asked once more.
+	// roundPause is the pause before servers that could not be reached are queried once more.
 	roundPause = 250 * time.Millisecond
-	// tryTimeout is for one server over TCP, and for the last one over UDP when
-	// another one has sent an error.
+	// tryTimeout limits one server over TCP, and the last one over UDP when another one has sent an
+	// error.
 	tryTimeout = 2 * time.Second
 )
 
@@ -34,9 +33,9 @@ var (
 	errMalformed  = errors.New("malformed reply")
 )
 
-// A plan leads a query along the servers, in order and at most twice, until one
-// replies NOERROR or NXDOMAIN. A server that replied otherwise is not asked
-// again. The last such reply is the result when no server has a better one.
+// A plan tries the servers of a query in order, at most twice, until one replies NOERROR or
+// NXDOMAIN. A server with another reply is not queried again. The last such reply is the result if
+// no server has a better one.
 type plan struct {
 	servers []netip.AddrPort
 	n       int    // tries so far
@@ -45,7 +44,7 @@ type plan struct {
 	err     error
 }
 
-// next returns the index of the server to ask; false: no server is left.
+// next returns the index of the next server; false: no server is left.
 func (p *plan) next() (int, bool) {
 	for p.n < 2*len(p.servers) {
 		i := p.n % len(p.servers)
@@ -64,13 +63,13 @@ func (p *plan) more() bool {
 	return ok
 }
 
-// step is how long the plan waits for a server before it asks the next one, so
-// that each server is asked twice before the time is over.
+// step returns the wait for a server before the next one is queried. It is short enough to query
+// each server twice within the time.
 func (p *plan) step() time.Duration {
 	return min(maxStep, exchangeTimeout/time.Duration(2*max(1, len(p.servers))))
 }
 
-// accept reports whether a reply of server i is the result. It keeps no part of it.
+// accept reports whether a reply of server i is the result. It does not retain reply.
 func (p *plan) accept(i int, reply []byte) bool {
 	if isAnswer(reply) {
 		return true
@@ -86,13 +85,13 @@ func isAnswer(reply []byte) bool {
 	return rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError
 }
 
-// malformed records that server i sent something that is no reply.
+// malformed records an unreadable reply of server i.
 func (p *plan) malformed(i int, defect wire.Defect) {
 	p.failed(i, fmt.Errorf("%w (%s)", errMalformed, defect))
 	p.skip(i)
 }
 
-// skip makes next leave out server i.
+// skip excludes server i from next.
 func (p *plan) skip(i int) {
 	if p.spoke == nil {
 		p.spoke = make([]bool, len(p.servers))
@@ -100,12 +99,12 @@ func (p *plan) skip(i int) {
 	p.spoke[i] = true
 }
 
-// failed records why server i has no reply.
+// failed records the reason why server i has no reply.
 func (p *plan) failed(i int, err error) {
 	p.err = fmt.Errorf("%w: %s: %w", errNoAnswer, p.servers[i], err)
 }
 
-// result is the reply or the error of a plan that no server's reply has ended.
+// result returns the reply or the error of a plan without an accepted reply.
 func (p *plan) result() ([]byte, error) {
 	switch {
 	case p.last != nil:
@@ -118,7 +117,7 @@ func (p *plan) result() ([]byte, error) {
 	return nil, errNoAnswer
 }
 
-// rejected is the error of a reply without a question.
+// rejected returns the error for a reply without a question.
 func rejected(packet []byte) error {
 	err := fmt.Errorf("%s without a question", dns.RcodeToString[int(packet[3]&0xf)])
 	if refusesOPT(packet) {

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// maxIdle bounds the connections that are kept for one server.
+	// maxIdle limits the idle connections to one server.
 	maxIdle = 64
 	// maxConnAge is how long a connection is used.
 	maxConnAge = 10 * time.Second
-	// maxIdleTCP is how long a connection may have been idle and still be used:
-	// servers close idle ones.
+	// maxIdleTCP is the longest idle time of a connection that is still used: servers close idle
+	// connections.
 	maxIdleTCP = 2 * time.Second
-	// maxTLSAge and maxIdleTLS are the same for TLS, where making one costs more.
+	// maxTLSAge and maxIdleTLS are the same for TLS, where a new connection costs more.
 	maxTLSAge, maxIdleTLS = 5 * time.Minute, 8 * time.Second
 )
 
@@ -27,20 +27,19 @@ type socket struct {
 	server  netip.AddrPort
 	made    time.Time
 	recycle bool // it served a query before
-	// age and idle are how long it is used, and may have been idle.
+	// age and idle limit its age and its idle time.
 	age, idle time.Duration
 	unused    *time.Timer // closes it while it is not in use
 }
 
-// A pool keeps connections that are not in use: making one for each query costs
-// more than the query.
+// A pool holds idle connections: a new connection for each query costs more than the query.
 type pool struct {
 	secure *tlsTable
 	mu     sync.Mutex
 	idle   map[netip.AddrPort][]*socket // some may be closed
 }
 
-// get returns a connection to a server, a used one if there is any.
+// get returns a connection to a server, a used one if possible.
 func (p *pool) get(ctx context.Context, server netip.AddrPort) (*socket, error) {
 	for s := p.take(server); s != nil; s = p.take(server) {
 		if s.unused.Stop() && time.Since(s.made) < s.age {
@@ -73,8 +72,8 @@ func (p *pool) take(server netip.AddrPort) *socket {
 	return s
 }
 
-// put keeps a connection on which nothing more is to come. One on which a reply
-// is still due must be closed instead.
+// put stores a connection without outstanding replies. A connection with an outstanding reply must
+// be closed instead.
 func (p *pool) put(s *socket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,8 +88,7 @@ func (p *pool) put(s *socket) {
 	p.idle[s.server] = append(p.idle[s.server], s)
 }
 
-// closeIdle closes all connections that are not in use: the servers changed, or
-// nothing is forwarded any more.
+// closeIdle closes all idle connections: the servers changed, or forwarding has stopped.
 func (p *pool) closeIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// received takes a packet from a server.
+// received handles a packet from a server.
 func (m *mux) received(l *link, packet []byte) {
 	m.do(m.match(l, packet))
 }
@@ -30,7 +30,7 @@ func (m *mux) match(l *link, packet []byte) []hop {
 	case unrelated:
 		return nil
 	case rejection:
-		// The try stays: this may be a forgery, and the reply still to come.
+		// Keep the try: this may be a forgery, and the reply may still arrive.
 		if p.over || t.rejected || t.server < 0 {
 			return nil
 		}
@@ -47,7 +47,7 @@ func (m *mux) match(l *link, packet []byte) []hop {
 	}
 	m.health.replied(l.server, now.Sub(t.sent))
 	if again := m.boardBare(t, packet, now); again != nil {
-		t.rejected = true // and stays: this may be a forgery, too
+		t.rejected = true // keep it: this may be a forgery, too
 		return again
 	}
 	m.drop(t)
@@ -57,7 +57,7 @@ func (m *mux) match(l *link, packet []byte) []hop {
 	return m.take(t, packet, now)
 }
 
-// take takes the reply to a try of a pending query.
+// take handles the reply to a try of a pending query.
 func (m *mux) take(t *try, packet []byte, now time.Time) []hop {
 	p := t.of
 	if _, defect := wire.Check(packet); defect != wire.Sound {
@@ -79,8 +79,8 @@ func (m *mux) take(t *try, packet []byte, now time.Time) []hop {
 	return m.finish(p, packet, nil)
 }
 
-// broken takes an error of a socket, such as an ICMP message: the server is not
-// there. Its pending queries go to the next server.
+// broken handles an error of a socket, such as an ICMP message: the server is unreachable. Its
+// pending queries move to the next server.
 func (m *mux) broken(l *link, err error) {
 	m.mu.Lock()
 	now := time.Now()

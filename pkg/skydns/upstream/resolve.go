@@ -20,8 +20,8 @@ func (f *Forwarder) resolved(w way) ([]netip.AddrPort, bool) {
 	return f.hosts.resolve(w.stub, nil)
 }
 
-// lookupQuery returns our query for a name. Its ID is 0, so that equal queries are joined:
-// each try has an ID of its own.
+// lookupQuery returns the server's own query for a name. Its ID is 0, so that equal queries are
+// joined: each try has its own ID.
 func lookupQuery(name string, qtype uint16) ([]byte, error) {
 	query := make([]byte, wire.HeaderSize+len(name)+1, wire.HeaderSize+len(name)+1+4+wire.OPTSize)
 	query[2], query[5], query[11] = 1, 1, 1 // RD, a question, and OPT
@@ -42,7 +42,7 @@ func unpackLookup(name string, reply []byte) (*dns.Msg, error) {
 	return m, nil
 }
 
-// lookupDeadline is when a look-up ends at the latest.
+// lookupDeadline returns the deadline of a look-up.
 func lookupDeadline(ctx context.Context) time.Time {
 	until := time.Now().Add(exchangeTimeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(until) {
@@ -51,7 +51,7 @@ func lookupDeadline(ctx context.Context) time.Time {
 	return until
 }
 
-// resolve returns the servers of a way. It may look up the names of stub servers.
+// resolve returns the servers of a way. It can look up the names of stub servers.
 func (f *Forwarder) resolve(ctx context.Context, w way) []netip.AddrPort {
 	if len(w.stub) == 0 {
 		return f.upstreams(w.routes)
@@ -67,8 +67,7 @@ func (f *Forwarder) resolve(ctx context.Context, w way) []netip.AddrPort {
 	return servers
 }
 
-// lookupHost asks the upstreams, never a stub domain: its server may be the one that
-// is looked for.
+// lookupHost queries the upstreams, never a stub domain, whose server might be the one to look up.
 func (f *Forwarder) lookupHost(ctx context.Context, upstreams []netip.AddrPort, host string) []netip.Addr {
 	var addrs []netip.Addr
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {

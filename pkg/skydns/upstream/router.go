@@ -24,7 +24,7 @@ type routes struct {
 	tlsNames  map[netip.AddrPort]string
 }
 
-// next returns the routes to other servers.
+// next returns the routes to new servers.
 func (t *router) next(
 	upstreams []netip.AddrPort, stubs map[string][]StubServer, tlsNames map[netip.AddrPort]string,
 ) *routes {
@@ -41,7 +41,7 @@ func (t *router) next(
 	return r
 }
 
-// TakesAll reports whether everything that is not the zone's goes to one server.
+// TakesAll reports whether one server gets all queries for names outside the zone.
 func (t *router) TakesAll() bool { return t.all.IsValid() }
 
 // Takes reports whether a query for name can be forwarded.
@@ -52,20 +52,19 @@ func (t *router) Takes(name string) bool {
 	return t.TakesAll() || strings.Count(name, ".") >= 2 && len(t.routes.Load().upstreams) > 0
 }
 
-// CanLookup reports whether there is a server to look name up at.
+// CanLookup reports whether there is a server for look-ups of name.
 func (t *router) CanLookup(name string) bool {
 	r := t.routes.Load()
 	return t.TakesAll() || len(r.upstreams) > 0 || len(r.stubFor(name)) > 0
 }
 
-// TakesFrom reports whether a client's query for a name of a zone is forwarded: the name
-// is in a stub domain inside the zone, and no dnsmasq has sent its queries there.
+// TakesFrom reports whether a client's query for a name of a zone is forwarded. The name must be in
+// a stub domain inside the zone, and no dnsmasq has sent its queries there.
 func (t *router) TakesFrom(apex, name string) bool {
 	return (t.TakesAll() || t.direct) && t.HasStubBetween(name, apex)
 }
 
-// HasStubBetween reports whether name is in a stub domain below the apex of a zone
-// that it is below.
+// HasStubBetween reports whether name is in a stub domain below the apex of its zone.
 func (t *router) HasStubBetween(name, apex string) bool {
 	return len(t.routes.Load().stubDomain(name)) > len(apex)
 }
@@ -83,8 +82,8 @@ func (r *routes) stubDomain(name string) string {
 	return ""
 }
 
-// Route returns the servers that are asked for a name outside the zone, as text, and the
-// stub domain that they belong to, "" for the upstreams. It is for people.
+// Route returns the servers for a name outside the zone, as text, and their stub domain, "" for the
+// upstreams. It is for people.
 func (t *router) Route(name string) (domain string, servers []string) {
 	r := t.routes.Load()
 	domain = r.stubDomain(name)
@@ -107,13 +106,13 @@ func (t *router) Route(name string) (domain string, servers []string) {
 	return domain, servers
 }
 
-// A way is where a query goes: to the servers of a stub domain, else to the upstreams.
+// A way is the destination of a query: the servers of a stub domain, else the upstreams.
 type way struct {
 	routes *routes
 	stub   []StubServer
 }
 
-// key is different for other servers.
+// key returns a number that differs for other servers.
 func (w way) key() uint64 {
 	key := w.routes.version << 1
 	if len(w.stub) > 0 {
@@ -131,8 +130,8 @@ func (t *router) wayOf(query []byte) way {
 	return w
 }
 
-// questionName returns the name of a query's question in lower case with trailing dot. A
-// label with a dot in it is that of no stub domain: it becomes "*".
+// questionName returns the name of a query's question in lower case with trailing dot. A label with
+// a dot in it becomes "*", since no stub domain has one.
 func questionName(query []byte) string {
 	q := question(query)
 	var name strings.Builder
@@ -150,7 +149,7 @@ func questionName(query []byte) string {
 	return name.String()
 }
 
-// wayOfLookup returns the way of our own query for a name.
+// wayOfLookup returns the way of the server's own query for a name.
 func (t *router) wayOfLookup(name string) way {
 	r := t.routes.Load()
 	if t.TakesAll() {
@@ -167,7 +166,7 @@ func (t *router) upstreams(r *routes) []netip.AddrPort {
 	return r.upstreams
 }
 
-// addrs returns the addresses of all servers, as far as those of host names are known.
+// addrs returns the addresses of all servers. For host names it returns the known addresses.
 func (t *router) addrs(r *routes, hosts *hostCache) map[netip.AddrPort]bool {
 	addrs := map[netip.AddrPort]bool{}
 	if t.TakesAll() {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A mux asks servers over UDP: many queries at a time on few sockets. A pending
-// query has no goroutine and no timer of its own. One lock guards the tables;
-// nothing is sent and no callback runs under it.
+// A mux queries servers over UDP: many queries at a time on few sockets. A pending query has no
+// goroutine and no timer of its own. One lock guards the tables; it is not held during sends and
+// callbacks.
 type mux struct {
 	health    *healthTable
 	malformed defects
@@ -24,11 +24,11 @@ type mux struct {
 	sweeper sweeper
 }
 
-// ask sends a query to the servers until one has a reply or time is over. done is
-// called once, immediately or later by another goroutine, and must not panic. The
-// reply has the query's ID and is valid until done returns. A query that equals a
-// pending one but for its ID joins that, with its own time. keep, if there is one, is called
-// before, once for all that joined: with the reply, or nil.
+// ask sends a query to the servers until one replies or the time is over. done is called once,
+// immediately or later by another goroutine, and must not panic. The reply has the query's ID and
+// is valid until done returns. A query that equals a pending one except for its ID joins it, with
+// its own deadline. keep, if set, is called before done, once for all joined queries, with the
+// reply or nil.
 func (m *mux) ask(
 	servers []netip.AddrPort, query []byte, until time.Time, keep func(reply []byte), done func(reply []byte, err error),
 ) {
@@ -74,8 +74,7 @@ func (m *mux) begin(p *pending, servers []netip.AddrPort, now time.Time) []hop {
 	return hops
 }
 
-// probe sends a copy of a query over TCP to a server, over UDP. Only its health takes
-// the reply.
+// probe sends a copy of a TCP query to a server over UDP. The reply only updates its health.
 func (m *mux) probe(server netip.AddrPort, query []byte) {
 	now := time.Now()
 	m.mu.Lock()
@@ -89,8 +88,7 @@ func (m *mux) probe(server netip.AddrPort, query []byte) {
 	m.do(hops)
 }
 
-// join adds a waiter. Where all servers were asked long ago, they are asked
-// again for it.
+// join adds a waiter. If all servers were queried long ago, they are queried again for it.
 func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
 	p.waiters = append(p.waiters, w)
 	var hops []hop
@@ -102,8 +100,7 @@ func (m *mux) join(p *pending, w waiter, now time.Time) []hop {
 	return hops
 }
 
-// next asks the next server, or ends a query that has none left and waits for
-// none.
+// next queries the next server. It finishes a query that has no server left and waits for none.
 func (m *mux) next(p *pending, now time.Time) []hop {
 	for {
 		i, ok := p.plan.next()
@@ -125,8 +122,8 @@ func (m *mux) next(p *pending, now time.Time) []hop {
 	}
 }
 
-// advance asks the next server before its time, since one has failed. The second
-// round begins after a pause.
+// advance queries the next server early, since one has failed. The second round starts after a
+// pause.
 func (m *mux) advance(p *pending, now time.Time) []hop {
 	if p.plan.n >= len(p.plan.servers) && p.plan.more() {
 		if soon := now.Add(roundPause); p.nextAt.IsZero() || p.nextAt.After(soon) {
@@ -140,8 +137,8 @@ func (m *mux) advance(p *pending, now time.Time) []hop {
 	return hops
 }
 
-// board puts a try on a link, with an ID of its own, which it writes into packet. IDs cannot
-// run out: the server limits pending queries.
+// board adds a try to a link, with a new ID, which it writes into packet. IDs cannot run out: the
+// server limits pending queries.
 func (m *mux) board(p *pending, server int, l *link, packet []byte, now time.Time) hop {
 	t := &try{of: p, server: server, link: l, id: newID(), sent: now}
 	for l.tries[t.id] != nil {
@@ -157,8 +154,8 @@ func (m *mux) board(p *pending, server int, l *link, packet []byte, now time.Tim
 	return hop{link: l, packet: packet}
 }
 
-// boardBare sends the query of a try without OPT to the same server, once. It returns
-// nothing when the query has no OPT.
+// boardBare sends the query of a try without OPT to the same server, once. It returns nil if the
+// query has no OPT.
 func (m *mux) boardBare(t *try, packet []byte, now time.Time) []hop {
 	p := t.of
 	if t.bare || p.over || t.server < 0 || !refusesOPT(packet) {
@@ -173,14 +170,14 @@ func (m *mux) boardBare(t *try, packet []byte, now time.Time) []hop {
 	return []hop{h}
 }
 
-// drop takes a try from its link and its query.
+// drop removes a try from its link and its query.
 func (m *mux) drop(t *try) {
 	delete(t.link.tries, t.id)
 	t.of.tries = slices.DeleteFunc(t.of.tries, func(other *try) bool { return other == t })
 	m.links.closeUnused(t.link)
 }
 
-// finish ends a query. Its tries stay with their links.
+// finish completes a query. Its tries remain with their links.
 func (m *mux) finish(p *pending, reply []byte, err error) []hop {
 	h := hop{keep: p.keep, waiters: p.waiters, reply: reply, err: err}
 	p.over, p.waiters, p.tries, p.plan.last = true, nil, nil, nil

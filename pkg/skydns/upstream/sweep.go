@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// sweep does what time brings: servers that are asked next, waiters whose time
-// is over, replies that no longer come, idle sockets.
+// sweep handles everything that is due: the next servers, waiters out of time, tries without a
+// reply, idle sockets.
 func (m *mux) sweep() {
 	m.mu.Lock()
 	now := time.Now()
@@ -28,7 +28,7 @@ func (m *mux) sweep() {
 		}
 	}
 	m.health.forget(now)
-	m.sweeper.stop() // another sweep may have been due meanwhile
+	m.sweeper.stop() // another sweep may have become due
 	for p := range m.live {
 		m.sweeper.watch(p, now)
 	}
@@ -39,8 +39,7 @@ func (m *mux) sweep() {
 	m.do(hops)
 }
 
-// tick asks the next server of a query in time, and ends the wait of those whose
-// time is over.
+// tick queries the next server of a query when it is due, and completes waiters out of time.
 func (m *mux) tick(p *pending, now time.Time) []hop {
 	var late []waiter
 	p.waiters = slices.DeleteFunc(p.waiters, func(w waiter) bool {
@@ -78,7 +77,7 @@ func (m *mux) tick(p *pending, now time.Time) []hop {
 	return hops
 }
 
-// note counts a try that was not replied to before the next one, once.
+// note counts a try without a reply before the next one, once.
 func (m *mux) note(t *try) {
 	if !t.late {
 		m.health.silent(t.link.server)

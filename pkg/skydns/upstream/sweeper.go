@@ -2,10 +2,10 @@ package upstream
 
 import "time"
 
-// sweepStep is the time between two sweeps, at least.
+// sweepStep is the minimum time between two sweeps.
 const sweepStep = 25 * time.Millisecond
 
-// A sweeper calls sweep when something is due. A reply mostly comes before that, so a query
+// A sweeper calls sweep when something is due. A reply usually arrives before that, so a query
 // costs no call. The lock of its mux guards it.
 type sweeper struct {
 	sweep func()
@@ -13,7 +13,7 @@ type sweeper struct {
 	at    time.Time // when the timer fires; zero: it does not
 }
 
-// wake has sweep called when something is due, at most sweepStep later.
+// wake schedules a sweep for when something is due, at most sweepStep later.
 func (s *sweeper) wake(due, now time.Time) {
 	if soonest := now.Add(sweepStep); due.Before(soonest) {
 		due = soonest
@@ -29,7 +29,7 @@ func (s *sweeper) wake(due, now time.Time) {
 	s.timer.Reset(due.Sub(now))
 }
 
-// watch has a pending query looked at when something is due for it.
+// watch schedules a sweep for when something is due for a pending query.
 func (s *sweeper) watch(p *pending, now time.Time) {
 	if !p.over {
 		s.wake(p.due(), now)

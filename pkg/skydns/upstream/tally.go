@@ -6,16 +6,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A Failure is why a server was of no use for a query.
+// A Failure is the reason why a server was of no use for a query.
 type Failure int
 
 // The failures.
 const (
-	// Timeout: the next server was asked meanwhile. The reply may still come.
+	// Timeout: the next server has been queried. The reply may still arrive.
 	Timeout Failure = iota
-	// Unreachable: nothing could be sent, or the network or the server refused it.
+	// Unreachable: the query could not be sent, or the network or the server refused it.
 	Unreachable
-	// Servfail, Refused and OtherCode are response codes. Another server is asked.
+	// Servfail, Refused and OtherCode are response codes. Another server is queried.
 	Servfail
 	Refused
 	OtherCode
@@ -29,7 +29,7 @@ func (f Failure) String() string {
 	return [failures]string{"timeout", "unreachable", "servfail", "refused", "other_rcode", "malformed"}[f]
 }
 
-// failureOf returns the failure that a reply's response code is.
+// failureOf returns the failure for a reply's response code.
 func failureOf(reply []byte) Failure {
 	switch int(reply[3] & 0xf) {
 	case dns.RcodeServerFailure:
@@ -47,7 +47,7 @@ var replyBounds = [...]time.Duration{
 	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond,
 }
 
-// A tally counts what a server did.
+// A tally counts the replies and failures of a server.
 type tally struct {
 	buckets  [len(replyBounds) + 1]uint64 // replies by their time
 	took     time.Duration                // of all replies

@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// exchange asks one server over TCP, and again without OPT if it refuses that.
+// exchange queries one server over TCP, and again without OPT if it refuses that.
 func (p *pool) exchange(
 	ctx context.Context, server netip.AddrPort, query []byte, timeout time.Duration,
 ) ([]byte, error) {
@@ -29,8 +29,8 @@ func (p *pool) exchange(
 	return withOPT(reply, query), nil
 }
 
-// exchangeOnce sends a query to one server over TCP and returns its reply, with
-// the query's ID. A reply to another question is not taken for one.
+// exchangeOnce sends a query to one server over TCP and returns its reply, with the query's ID. It
+// does not accept a reply to another question.
 func (p *pool) exchangeOnce(
 	ctx context.Context, server netip.AddrPort, query []byte, timeout time.Duration,
 ) ([]byte, error) {
@@ -47,8 +47,7 @@ func (p *pool) exchangeOnce(
 			return reply, nil
 		}
 		_ = s.Close()
-		// A connection that was used before may have gone stale: the server
-		// closed it.
+		// A connection that was used before may be stale: the server closed it.
 		stale := s.recycle && !errors.Is(err, errRefusesOPT) && !errors.Is(err, os.ErrDeadlineExceeded)
 		if !stale || ctx.Err() != nil {
 			return nil, err

@@ -8,8 +8,7 @@ import (
 	"sync"
 )
 
-// A tlsTable has the servers that are queried over TLS (RFC 7858). The zero value and nil
-// have none.
+// A tlsTable holds the servers that use TLS (RFC 7858). The zero value and nil are empty.
 type tlsTable struct {
 	roots *x509.CertPool // nil: those of the system
 
@@ -17,12 +16,12 @@ type tlsTable struct {
 	servers map[netip.AddrPort]*tls.Config
 }
 
-// maxSessions is how many sessions are kept for new connections to a server.
+// maxSessions is the number of TLS sessions cached for new connections to a server.
 const maxSessions = 4
 
-// set sets the names in the servers' certificates; "": their address. A query may be on its
-// way to a server that left the configuration. So only servers that are in use without TLS
-// are removed, and all that left when there are many.
+// set sets the names in the servers' certificates; "": their address. A query might still be on its
+// way to a server that left the configuration. So set removes only servers that are in use without
+// TLS, and, if there are many, all servers that left the configuration.
 func (t *tlsTable) set(names map[netip.AddrPort]string, inUse map[netip.AddrPort]bool) {
 	const many = 100
 	t.mu.Lock()
@@ -57,7 +56,7 @@ func (t *tlsTable) get(server netip.AddrPort) *tls.Config {
 	return t.servers[server]
 }
 
-// any reports whether one of the servers is queried over TLS.
+// any reports whether one of the servers uses TLS.
 func (t *tlsTable) any(servers []netip.AddrPort) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
