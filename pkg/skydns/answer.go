@@ -11,8 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// answer answers a question about the zone. With wait false the error is
-// backend.ErrWouldWait where the answer is not at hand, else it is the context's.
+// answer answers a question about the zone. If wait is false it does not block: it returns
+// backend.ErrWouldWait if the answer is not in memory. Otherwise the error is ctx's.
 func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, error) {
 	status := z.backend.Status()
 	if status == backend.NotReady {
@@ -27,8 +27,8 @@ func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 		return m, nil
 	}
 	if isWildcard(r.name) && !wait {
-		// The number of wildcard queries that run is bounded, and none runs in the
-		// goroutine that reads packets.
+		// Wildcard queries are limited in number, and never run in the goroutine that reads
+		// packets.
 		return nil, backend.ErrWouldWait
 	}
 	q := backend.Query{Name: r.name, Type: r.question.Qtype, Limit: z.recordLimit(r), NoWait: !wait}
@@ -53,10 +53,10 @@ func (z *zone) answer(ctx context.Context, r *request, wait bool) (*dns.Msg, err
 	return z.assemble(ctx, r, wait, found)
 }
 
-// isWildcard reports whether a query for name may visit every Service.
+// isWildcard reports whether a query for name can visit every Service.
 func isWildcard(name string) bool { return strings.Contains(name, "*") }
 
-// recordLimit is a number of answer records that certainly fills the reply.
+// recordLimit returns a number of answer records that is sure to fill the reply.
 func (z *zone) recordLimit(r *request) int {
 	size := minRecordSize
 	if r.question.Qtype == backend.TypeSRV {
@@ -65,7 +65,7 @@ func (z *zone) recordLimit(r *request) int {
 	return r.limit()/size + 1
 }
 
-// assemble makes a reply of the records that were found.
+// assemble builds a reply from the records found.
 func (z *zone) assemble(ctx context.Context, r *request, wait bool, found backend.Answer) (*dns.Msg, error) {
 	isAlias := len(found.Records) > 0 && found.Records[0].Type == backend.TypeCNAME
 	switch qtype := r.question.Qtype; {
@@ -88,14 +88,14 @@ func (z *zone) assemble(ctx context.Context, r *request, wait bool, found backen
 	return m, nil
 }
 
-// negative returns NXDOMAIN, or NODATA where rcode is NOERROR (RFC 2308 section 2).
+// negative returns NXDOMAIN, or NODATA if rcode is NOERROR (RFC 2308 section 2).
 func (z *zone) negative(r *request, rcode int) *dns.Msg {
 	m := r.authoritative(rcode)
 	m.Ns = []dns.RR{z.soa(negativeTTL)}
 	return m
 }
 
-// answerAlias replies with the CNAME, and with as much as is found of what it leads to.
+// answerAlias replies with the CNAME and the part of its chain that was found.
 func (z *zone) answerAlias(ctx context.Context, r *request, wait bool, alias backend.Record) (*dns.Msg, error) {
 	c, err := z.follow(ctx, wait, alias.Host, r.question.Qtype, r.name)
 	if err != nil {
@@ -107,8 +107,8 @@ func (z *zone) answerAlias(ctx context.Context, r *request, wait bool, alias bac
 	return m, nil
 }
 
-// answerSRV gives each target the same weight, and adds their addresses. An alias is
-// a target without a port.
+// answerSRV returns SRV records of equal weight, and adds the addresses of their targets. An alias
+// is a target without a port.
 func (z *zone) answerSRV(ctx context.Context, r *request, wait bool, found backend.Answer) (*dns.Msg, error) {
 	m := r.authoritative(dns.RcodeSuccess)
 	weight := weightOf(max(found.Total, len(found.Records)))
@@ -140,7 +140,7 @@ func (z *zone) answerSRV(ctx context.Context, r *request, wait bool, found backe
 // srvPriority is the priority of all SRV records.
 const srvPriority = 10
 
-// weightOf is the weight of each of n SRV records, which share 100.
+// weightOf returns the weight of each of n SRV records, which share 100.
 func weightOf(n int) uint16 {
 	if n >= backend.ManyTargets {
 		return 0
@@ -148,9 +148,9 @@ func weightOf(n int) uint16 {
 	return uint16(100 / n)
 }
 
-// answerReverse answers a question for a reverse name, or returns nil for a name that
-// must be forwarded. A name in the data exists for every type (RFC 8020): a resolver
-// that minimises names (RFC 9156) asks for other types first.
+// answerReverse answers a question for a reverse name, or returns nil if the name must be
+// forwarded. A name in the data exists for every type (RFC 8020), because a resolver that minimises
+// names (RFC 9156) queries other types first.
 func (z *zone) answerReverse(r *request) *dns.Msg {
 	status := z.backend.Status()
 	if status == backend.NotReady {
@@ -167,7 +167,7 @@ func (z *zone) answerReverse(r *request) *dns.Msg {
 		return r.failure()
 	}
 	m := r.reply(dns.RcodeSuccess)
-	// Compat: the data is only a part of the reverse zone, so AA stays clear.
+	// Compat: the data is only a part of the reverse zone, so AA remains clear.
 	m.RecursionAvailable = true
 	for _, rec := range rs {
 		m.Answer = append(m.Answer, record(rec, r.question.Name))
@@ -175,10 +175,9 @@ func (z *zone) answerReverse(r *request) *dns.Msg {
 	return m
 }
 
-// reverseRecords returns the PTR records at a reverse name, or none without an error
-// (NODATA) where a resolver that minimises names (RFC 9156) asks on its way to them.
-// The error is backend.ErrNotFound for all other queries: as in upstream kube-dns,
-// they are forwarded.
+// reverseRecords returns the PTR records at a reverse name. For the queries of a resolver that
+// minimises names (RFC 9156) it returns no records and no error (NODATA). For all other queries it
+// returns backend.ErrNotFound: as in upstream kube-dns, they are forwarded.
 func (z *zone) reverseRecords(name string, qtype uint16) ([]backend.Record, error) {
 	prefix, isPrefix := reversePrefix(name)
 	addr, isAddr := reverseAddr(name)
@@ -194,8 +193,8 @@ func (z *zone) reverseRecords(name string, qtype uint16) ([]backend.Record, erro
 	return nil, backend.ErrNotFound
 }
 
-// minimises reports whether resolvers use a type to find out if the name of an address
-// exists. Compat: A below ip6.arpa is forwarded.
+// minimises reports whether resolvers query a type to test whether an address has a name. Compat: A
+// below ip6.arpa is forwarded.
 func minimises(qtype uint16, addr netip.Addr) bool {
 	return qtype == dns.TypeNS || qtype == dns.TypeAAAA || qtype == dns.TypeA && addr.Is4()
 }

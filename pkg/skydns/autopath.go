@@ -6,22 +6,22 @@ import (
 	"github.com/miekg/dns"
 )
 
-// An autopath goes through a pod's search list in the place of the pod.
+// An autopath walks a pod's search list on behalf of the pod.
 type autopath struct {
-	// below is the end of the names that a pod asks for first: ".svc.<zone>".
+	// below is the suffix of the names that a pod queries first: ".svc.<zone>".
 	below string
-	// domains come after the namespace's in the list: svc.<zone>, <zone>, those of the node.
-	// The last one is "", for the name as it is.
+	// domains follow the namespace's domain in the list: svc.<zone>, <zone>, the node's domains.
+	// The last one is "", for the name as is.
 	domains []string
 }
 
-// maxNodeDomains is how many search domains of the node are used. Kubelets before 1.26 and
-// old resolvers drop those after the sixth, and three are the cluster's. With more, the
-// list's end depends on the client, who goes through it.
+// maxNodeDomains limits the search domains used from the node. Kubelets before 1.26 and old
+// resolvers drop domains after the sixth, and three are the cluster's. With more, the end of the
+// list depends on the client, so the client walks it.
 const maxNodeDomains = 3
 
-// newAutopath returns the search list of pods in a zone on a node with these search domains,
-// which have a trailing dot.
+// newAutopath returns the search list of pods in a zone, on a node with these search domains. They
+// have a trailing dot.
 func newAutopath(zone string, node []string) *autopath {
 	p := &autopath{below: ".svc." + zone, domains: []string{"svc." + zone, zone}}
 	for _, domain := range node[:min(len(node), maxNodeDomains)] {
@@ -33,9 +33,9 @@ func newAutopath(zone string, node []string) *autopath {
 	return p
 }
 
-// first reports whether a question is the first one for a name in a pod's search list, and
-// returns that name without trailing dot, and the pod's namespace. Names without a dot are
-// those of Services, and the search ends here. It is nil-safe and does not allocate.
+// first reports whether a question is the first one in a pod's search list for a name. It returns
+// that name without trailing dot, and the pod's namespace. Names without a dot belong to Services,
+// so they are not searched. It is nil-safe and does not allocate.
 func (p *autopath) first(name string, qtype uint16) (asked, namespace string, ok bool) {
 	if p == nil || qtype != dns.TypeA && qtype != dns.TypeAAAA {
 		return "", "", false

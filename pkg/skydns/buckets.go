@@ -14,7 +14,7 @@ const (
 	nativeLowest = -20 // the zero bucket ends at 2^nativeLowest seconds, about 1 us
 	nativeLast   = 4   // the last bucket ends at 2^nativeLast seconds
 	nativeCount  = (nativeLast - nativeLowest) * nativeSteps
-	// nativeOffset is the index of the bucket that has the number 0, which ends at 1 s.
+	// nativeOffset is the index of the bucket with the number 0, which ends at 1 s.
 	nativeOffset = -nativeLowest * nativeSteps
 )
 

@@ -7,8 +7,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// counters count replies. Each goroutine that reads packets has its own, so that
-// counting needs no lock and shares no cache line. A scrape adds them up.
+// counters count replies. Each goroutine that reads packets has its own, so counting takes no lock
+// and shares no cache line. A scrape adds them up.
 type counters struct {
 	replies   [systems + 1][len(transportNames)][otherType + 1][otherRcode + 1]atomic.Uint64
 	native    [systems][len(transportNames)]nativeBuckets
@@ -21,7 +21,7 @@ type counters struct {
 	_         [64]byte // keeps the next counters off the last cache line
 }
 
-// A system is the part of the server that answered, a label of the legacy metrics.
+// A system is the part of the server that replied, a label of the legacy metrics.
 type system uint8
 
 const (
@@ -29,8 +29,7 @@ const (
 	systemRecursive
 	systemReverse
 	systems
-	// systemNone replies to packets that are not processed. The legacy metrics do not
-	// count it.
+	// systemNone is for packets that are not processed. The legacy metrics do not count it.
 	systemNone = systems
 )
 
@@ -39,8 +38,8 @@ var systemNames = [systems]string{"auth", "recursive", "reverse"}
 // otherRcode is the index of response codes that are not counted by name.
 const otherRcode = dns.RcodeBadCookie + 1
 
-// namedTypes are counted by name, all others together: the number of series is
-// bounded, whatever clients ask for.
+// namedTypes are counted by name. All other types share one series, so clients cannot create more
+// series.
 var namedTypes = [...]uint16{
 	dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR, dns.TypeCNAME, dns.TypeTXT, dns.TypeNS, dns.TypeSOA, dns.TypeMX,
 	dns.TypeHTTPS, dns.TypeSVCB, dns.TypeANY,
@@ -58,9 +57,8 @@ func typeIndex(qtype uint16) int {
 	return otherType
 }
 
-// Bucket bounds in time and in bytes, upper and inclusive. Compat: dashboards rely on
-// the bounds of sizes, and on those of durations from legacyLowest on. Bounds below that
-// are for the new histogram alone.
+// Bucket bounds in time and in bytes, upper and inclusive. Compat: dashboards rely on the size
+// bounds, and on the duration bounds from legacyLowest on. Only the new histogram has lower bounds.
 var (
 	durationBounds = [...]time.Duration{
 		10 * us, 25 * us, 50 * us, 100 * us, 250 * us, 500 * us,
@@ -78,13 +76,13 @@ const us, ms = time.Microsecond, time.Millisecond
 // legacyLowest is the lowest bound of the legacy histogram of durations.
 const legacyLowest = ms
 
-// An outcome is a reply as it is counted.
+// An outcome is a reply to count.
 type outcome struct {
 	series
 	size int
 }
 
-// A series is what replies are counted by.
+// A series is the set of labels of a counted reply.
 type series struct {
 	system    system
 	via       transport
@@ -93,9 +91,9 @@ type series struct {
 	truncated bool
 }
 
-// count counts replies that took equally long from the receipt of their queries. Those
-// of a batch are mostly alike, and are then counted at once: each addition to a counter
-// costs as much as writing a record.
+// count counts replies that took equally long from the receipt of their queries. Each addition to a
+// counter costs as much as writing a record. So equal replies of a batch, which is most of them,
+// are added in one step.
 func (c *counters) count(took time.Duration, outcomes ...outcome) {
 	native, duration := nativeIndex(took), bucket(durationBounds[:], took)
 	for len(outcomes) > 0 {

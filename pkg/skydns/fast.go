@@ -13,8 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// answerAll sets the replies to packets of a batch, except where the slow path has to
-// answer.
+// answerAll sets the replies to the packets of a batch, except those that need the slow path.
 func (f *fastPath) answerAll(batch []udpbatch.Packet) {
 	f.received = time.Now()
 	for i := range batch {
@@ -29,7 +28,7 @@ func (f *fastPath) answerAll(batch []udpbatch.Packet) {
 	f.count()
 }
 
-// count counts the replies since the last call. One look at the clock is enough for all.
+// count counts the replies since the last call, with one clock reading for all.
 func (f *fastPath) count() {
 	took := time.Since(f.received)
 	f.counts.count(took, f.outcomes...)
@@ -45,7 +44,7 @@ func (f *fastPath) count() {
 	}
 }
 
-// sample notes the query that was answered last, with its reply.
+// sample records the last query with its reply.
 func (f *fastPath) sample(draw uint32, from netip.Addr, reply []byte) {
 	f.sampled = append(f.sampled, querylog.Entry{
 		Time: f.received, Client: from, TCP: f.via == tcp, Name: string(f.query.Name), Type: f.query.Type,
@@ -54,8 +53,7 @@ func (f *fastPath) sample(draw uint32, from netip.Addr, reply []byte) {
 	})
 }
 
-// answer returns the reply to a packet, in room if it fits there, or nil when the slow
-// path has to answer.
+// answer returns the reply to a packet, in room if it fits, or nil if the slow path must answer.
 func (f *fastPath) answer(packet, room []byte) []byte {
 	q := &f.query
 	if !q.Parse(packet) || !isPlainType(q.Type) {
@@ -93,8 +91,8 @@ func (f *fastPath) answer(packet, room []byte) []byte {
 	}
 }
 
-// isPlainType reports whether the fast path may answer questions for a type. The other
-// types have rules of their own.
+// isPlainType reports whether the fast path can answer questions for a type. The other types have
+// special rules.
 func isPlainType(qtype uint16) bool {
 	switch qtype {
 	case dns.TypeSOA, dns.TypeNS, dns.TypeTXT:

@@ -46,7 +46,7 @@ func newFastPath(z *zone, c *counters, tap *querylog.Tap, via transport) *fastPa
 	}
 }
 
-// limit is the size of the largest reply, less an OPT record.
+// limit returns the maximum size of the reply, less an OPT record.
 func (f *fastPath) limit() int {
 	limit := min(f.query.Size, maxUDPSize)
 	if f.via == tcp {
@@ -58,7 +58,7 @@ func (f *fastPath) limit() int {
 	return limit
 }
 
-// done completes a reply of rcode. Compat: each reply about the zone is a miss of the
+// done completes a reply with rcode. Compat: each reply about the zone counts as a miss of the
 // cache that upstream kube-dns had.
 func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	if f.query.OPT {
@@ -71,7 +71,7 @@ func (f *fastPath) done(sys system, rcode int, truncated bool) []byte {
 	return f.reply.Buf
 }
 
-// answerAddresses adds addresses to the reply, after the aliases that it has.
+// answerAddresses adds addresses to the reply, after its aliases.
 func (f *fastPath) answerAddresses(plain *backend.Plain, aliases int) []byte {
 	size := 4
 	if f.query.Type == dns.TypeAAAA {
@@ -102,8 +102,8 @@ func (f *fastPath) endNegative(rcode byte) []byte {
 	return f.done(systemAuth, int(rcode), false)
 }
 
-// answerTargets begins at a random record. It leaves the addresses of the targets out
-// when they do not all fit, as fit does.
+// answerTargets starts at a random record. It omits the addresses of the targets if they do not all
+// fit, as fit does.
 func (f *fastPath) answerTargets(packet, room []byte, name string, plain *backend.Plain) []byte {
 	targets, t, limit := plain.Targets, &f.target, f.limit()
 	total, at := targets.CountTargets(plain.Port), 0

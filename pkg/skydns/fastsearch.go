@@ -10,8 +10,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// search is newSearch and search.run, where the zone has plain answers and the cache all
-// replies. namespace is the end of the question's name that begins with the pod's namespace.
+// search is newSearch and search.run for plain answers of the zone and cached replies. namespace is
+// the suffix of the question's name, from the pod's namespace on.
 func (f *fastPath) search(packet, room []byte, asked, namespace string) []byte {
 	first, _, _ := strings.Cut(asked, ".")
 	last := asked[strings.LastIndexByte(asked, '.')+1:]
@@ -71,7 +71,7 @@ func (f *fastPath) leadInside(packet, room []byte, name string, ttl uint32, plai
 	return f.endNegative(wire.Success)
 }
 
-// maxSOASize is more than the size of the zone's SOA record.
+// maxSOASize is an upper bound of the size of the zone's SOA record.
 const maxSOASize = 100
 
 // leadOutside replies with a name outside the zone and the cached records of both families.

@@ -30,8 +30,8 @@ type metrics struct {
 	requests, legacyDurations, durations, sizes, errors, misses, responses *prometheus.Desc
 }
 
-// newMetrics makes the metrics of a server in which workers goroutines read packets.
-// pending returns the number of pending queries.
+// newMetrics returns the metrics of a server in which workers goroutines read packets. pending
+// returns the number of pending queries.
 func newMetrics(opts Options, workers int, pending func() int) *metrics {
 	m := &metrics{shared: new(counters)}
 	for range workers {
@@ -135,7 +135,7 @@ func (m *metrics) sum(get func(*counters) *atomic.Uint64) (n uint64) {
 }
 
 // Collect implements prometheus.Collector. Compat: a legacy series appears when it is first
-// counted. Durations, and replies of SERVFAIL, which alerts read, are there from the start.
+// counted. Durations and SERVFAIL replies, which alerts read, exist from the start.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	emit := func(d *prometheus.Desc, n uint64, labels ...string) {
 		if n > 0 {
@@ -214,12 +214,12 @@ func (m *metrics) collectDurations(
 	return n, took
 }
 
-// A fullHistogram is a histogram with classic and native buckets. A scrape in a text
-// format gets the classic ones alone.
+// A fullHistogram is a histogram with classic and native buckets. A scrape in a text format gets
+// only the classic buckets.
 type fullHistogram struct{ classic, native prometheus.Metric }
 
-// newFullHistogram adds native buckets, which counts returns by index, to a classic
-// histogram. It counts them after the classic ones, so that none of those has more.
+// newFullHistogram adds native buckets to a classic histogram. counts returns their counts by
+// index. It reads them after the classic buckets, so that no classic bucket has more.
 func newFullHistogram(
 	classic prometheus.Metric, sum float64, counts func(i int) uint64, labels ...string,
 ) prometheus.Metric {
@@ -251,7 +251,7 @@ func (h fullHistogram) Write(out *dto.Metric) error {
 	return nil
 }
 
-// cumulate calls set with the number of replies up to each bound, and returns that of all.
+// cumulate calls set with the number of replies up to each bound, and returns the total.
 func (m *metrics) cumulate(bounds int, get func(*counters, int) *atomic.Uint64, set func(i int, n uint64)) (n uint64) {
 	for i := range bounds + 1 {
 		n += m.sum(func(c *counters) *atomic.Uint64 { return get(c, i) })
@@ -276,8 +276,8 @@ func rcodeText(index int) string {
 	return rcode.Text(index)
 }
 
-// upstreamMetrics are those of a forwarder's servers. They have no series for a server
-// that left the configuration.
+// upstreamMetrics are the metrics of a forwarder's servers. A server removed from the configuration
+// has no series.
 type upstreamMetrics struct {
 	forwarder *upstream.Forwarder
 	up, rtt   *prometheus.Desc
@@ -285,7 +285,7 @@ type upstreamMetrics struct {
 	lookups   *prometheus.Desc
 	entries   *prometheus.Desc
 	bytes     *prometheus.Desc
-	// durations and failures are those of single tries.
+	// durations and failures count single tries.
 	durations, failures *prometheus.Desc
 }
 

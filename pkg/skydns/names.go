@@ -7,11 +7,11 @@ import (
 	"github.com/miekg/dns"
 )
 
-// escapes maps an escaped dot to its number, and skips an escaped backslash.
+// escapes replaces an escaped dot by its number, and skips an escaped backslash.
 var escapes = strings.NewReplacer(`\\`, `\\`, `\.`, `\046`)
 
-// canonical returns a name in presentation format (RFC 1035 section 5.1) in lower
-// case, with every dot inside a label as \046: the dots left separate labels.
+// canonical returns a name in presentation format (RFC 1035 section 5.1) in lower case. Every dot
+// inside a label becomes \046, so the remaining dots separate labels.
 func canonical(name string) string {
 	if strings.IndexByte(name, '\\') >= 0 {
 		name = escapes.Replace(name)
@@ -19,7 +19,7 @@ func canonical(name string) string {
 	return lower(name)
 }
 
-// lower is strings.ToLower for ASCII letters alone, as DNS compares names (RFC 4343).
+// lower is strings.ToLower for ASCII letters only, as DNS compares names (RFC 4343).
 func lower(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
@@ -104,9 +104,8 @@ func parseOctets(labels string) (netip.Addr, bool) {
 	return netip.AddrFrom4(ip), true
 }
 
-// reversePrefix returns the prefix of the addresses whose names are below name. It
-// accepts names that end at an octet of IPv4 or at four bits of IPv6, and are not
-// those of an address.
+// reversePrefix returns the prefix of the addresses with names below name. It accepts names that
+// end at an octet of IPv4 or at four bits of IPv6, and are not names of addresses.
 func reversePrefix(name string) (netip.Prefix, bool) {
 	if labels, ok := strings.CutSuffix(name, "."+reverseIPv4); ok {
 		missing := 3 - strings.Count(labels, ".")
@@ -122,14 +121,14 @@ func reversePrefix(name string) (netip.Prefix, bool) {
 	}
 	missing := 31 - len(labels)/2
 	addr, ok := reverseAddr(strings.Repeat("0.", missing) + name)
-	if addr.Is4() { // it is within ::ffff:0:0/96, where the names of IPv4 are not looked for
+	if addr.Is4() { // it is within ::ffff:0:0/96: names of IPv4 are not looked up there
 		return netip.Prefix{}, false
 	}
 	return netip.PrefixFrom(addr, 128-4*missing), ok
 }
 
-// isMeta reports whether a type is not one of records: OPT, and those for queries
-// and transactions, such as AXFR, TSIG and ANY (RFC 6895 section 3.1).
+// isMeta reports whether a type is not a record type: OPT, and the types for queries and
+// transactions, such as AXFR, TSIG and ANY (RFC 6895 section 3.1).
 func isMeta(qtype uint16) bool {
 	return qtype == dns.TypeOPT || 128 <= qtype && qtype <= 255
 }

@@ -21,49 +21,47 @@ type Options struct {
 	Domain string
 	// Backend holds the zone's data. Required.
 	Backend backend.Backend
-	// Forwarder sends queries to upstreams. Required. Its maker closes it, after Run.
+	// Forwarder sends queries to upstreams. Required. The caller closes it after Run.
 	Forwarder *upstream.Forwarder
 	// Version is the reply to version.bind in class CHAOS.
 	Version string
-	// Registerer registers the metrics. nil: they are counted and not exported.
+	// Registerer registers the metrics. nil: they are counted but not exported.
 	Registerer prometheus.Registerer
-	// MetricsNamespace and MetricsSubsystem begin the names of the legacy metrics.
-	// Both default to "skydns".
+	// MetricsNamespace and MetricsSubsystem prefix the names of the legacy metrics. Both default to
+	// "skydns".
 	MetricsNamespace, MetricsSubsystem string
-	// MaxForwards bounds the pending queries. One client may have a quarter of them,
-	// unless it is on loopback. Further queries get SERVFAIL at once. 0 means 2000.
+	// MaxForwards limits the pending queries. One client can have a quarter of them, unless it is
+	// on loopback. Further queries get SERVFAIL immediately. 0 means 2000.
 	MaxForwards int
-	// MaxWildcards bounds the wildcard queries that run at a time, since one of them
-	// may visit every Service. One client may have half of them, unless it is on
-	// loopback. Further ones get SERVFAIL at once. 0 means 4.
+	// MaxWildcards limits the wildcard queries that run at a time, since each can visit every
+	// Service. One client can have half of them, unless it is on loopback. Further queries get
+	// SERVFAIL immediately. 0 means 4.
 	MaxWildcards int
-	// MaxTCPConns bounds the TCP connections. One client may have an eighth of them,
-	// unless it is on loopback. Further ones are closed at once. 0 means 8000, or fewer
-	// where the process may not open that many files.
+	// MaxTCPConns limits the TCP connections. One client can have an eighth of them, unless it is
+	// on loopback. Further connections are closed immediately. 0 means 8000, or fewer if the
+	// process cannot open that many files.
 	MaxTCPConns int
-	// Hold is how long after its start the server holds queries for names of the zone
-	// while the backend has no data. A start takes a moment, and a client that gets
-	// SERVFAIL may give up. 0 holds none.
+	// Hold is the time after the start in which queries for names of the zone wait if the backend
+	// has no data. A start is short, and a client might give up after SERVFAIL. 0 means no wait.
 	Hold time.Duration
-	// Tap takes samples of the queries and their replies. nil: none.
+	// Tap samples queries and their replies. nil: no samples.
 	Tap *querylog.Tap
-	// Autopath replies to the first name of a pod's search list with the first name of the
-	// rest of the list that exists.
+	// Autopath replies to the first name of a pod's search list with the first existing name of the
+	// rest of the list.
 	Autopath bool
-	// SearchDomains are those of the node in order, in lower case with a trailing dot. They
+	// SearchDomains are the node's search domains in order, in lower case with a trailing dot. They
 	// come last in a pod's search list.
 	SearchDomains []string
-	// NoFastPath sends all packets through the slow path, and reads one packet at a
-	// time.
+	// NoFastPath sends all packets through the slow path, and reads one packet at a time.
 	NoFastPath bool
 	// Logger receives changes of state, not queries. nil discards.
 	Logger *slog.Logger
 }
 
-// MaxDomain is the length of the longest Domain, without its trailing dot. A name has
-// at most 253 characters (RFC 1035 section 2.3.4), and the longest name in front of a
-// zone is <host>.<service>.<namespace>.svc: the host's label is made of its address
-// and has 16, the next two up to 63.
+// MaxDomain is the maximum length of Domain, without its trailing dot. A name has at most 253
+// characters (RFC 1035 section 2.3.4). The longest name in front of a zone is
+// <host>.<service>.<namespace>.svc: the host's label, made of its address, has 16 characters, the
+// next two have up to 63.
 const MaxDomain = 253 - len("6162636465666768.") - 2*64 - len("svc.")
 
 // wantName describes the names that isZoneName accepts.

@@ -9,26 +9,25 @@ import (
 	"github.com/kube-dns/kube-dns/internal/shares"
 )
 
-// A response is what the server has for a packet: the reply, or the start of a
-// pending query. With neither no reply is due.
+// A response is the result for a packet: the reply, or the start of a pending query. If neither is
+// set, no reply is due.
 type response struct {
 	reply []byte
-	// start begins to complete the reply in the background and returns. It calls send
-	// once, at once or later, with a reply that is valid until send returns.
+	// start starts to complete the reply in the background and returns. It calls send once,
+	// immediately or later, with a reply that is valid until send returns.
 	start func(send func(reply []byte))
-	// wildcard marks a pending query that may visit every Service.
+	// wildcard marks a pending query that can visit every Service.
 	wildcard bool
 }
 
-// A backlog bounds the pending queries, of all clients and of each one.
+// A backlog limits the pending queries, in total and per client.
 type backlog struct {
 	forwards  *shares.Shares
 	wildcards *shares.Shares
 	running   sync.WaitGroup
 }
 
-// begin starts a pending query. It returns false, and has done nothing, when too many
-// are pending.
+// begin starts a pending query. If too many are pending, it does nothing and returns false.
 func (b *backlog) begin(from netip.Addr, resp response, send func(reply []byte)) bool {
 	if resp.wildcard && !b.wildcards.Take(from, 1) {
 		return false
@@ -52,8 +51,8 @@ func (b *backlog) begin(from netip.Addr, resp response, send func(reply []byte))
 	return true
 }
 
-// background returns the start of a pending query whose reply f waits for. It stops
-// waiting after pendingTimeout, not when the server stops.
+// background returns the start of a pending query that f completes. The context of f ends after
+// pendingTimeout, not when the server stops.
 func (b *backlog) background(f func(ctx context.Context, send func(reply []byte))) func(send func(reply []byte)) {
 	return func(send func(reply []byte)) {
 		b.running.Go(func() {
@@ -64,6 +63,6 @@ func (b *backlog) background(f func(ctx context.Context, send func(reply []byte)
 	}
 }
 
-// pendingTimeout is how long a query may be pending. Clients give up after 5 s: a
-// reply at that moment is lost.
+// pendingTimeout limits the time of a pending query. Clients give up after 5 s: a reply at that
+// moment is lost.
 const pendingTimeout = 4200 * time.Millisecond

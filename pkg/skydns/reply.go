@@ -49,7 +49,7 @@ func (r *request) authoritative(rcode int) *dns.Msg {
 // failure returns SERVFAIL about a name of the zone.
 func (r *request) failure() *dns.Msg { return r.reply(dns.RcodeServerFailure) }
 
-// forwardFailure returns SERVFAIL about a name that no upstream replied to.
+// forwardFailure returns SERVFAIL for a name that no upstream replied to.
 func (r *request) forwardFailure() *dns.Msg {
 	m := r.failure()
 	m.RecursionAvailable = true
@@ -70,7 +70,7 @@ func explain(m *dns.Msg, code uint16, text string) {
 	}
 }
 
-// record converts a record to one of the library. SRV records are made by srvRecord.
+// record converts a record to a record of the library. srvRecord makes SRV records.
 func record(rec backend.Record, owner string) dns.RR {
 	h := header(owner, rec.Type, rec.TTL)
 	switch rec.Type {
@@ -97,8 +97,8 @@ func header(owner string, rrtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: owner, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
-// complete gives a reply its final form: in the answer section no record twice and
-// one TTL for all, in random order, and OPT as the last record.
+// complete finishes a reply. It removes duplicates from the answer section, sets one TTL, shuffles
+// it, and adds OPT as the last record.
 func complete(m *dns.Msg) {
 	if len(m.Answer) > 1 {
 		lowestTTL(m.Answer)
@@ -110,10 +110,10 @@ func complete(m *dns.Msg) {
 	}
 }
 
-// fewRecords is the length of a list that is compared record by record, which allocates nothing.
+// fewRecords is the maximum length of a list to compare record by record, which allocates nothing.
 const fewRecords = 8
 
-// withoutCopies leaves the first of equal records.
+// withoutCopies keeps the first of equal records.
 func withoutCopies(rrs []dns.RR) []dns.RR {
 	if len(rrs) > fewRecords {
 		return dns.Dedup(rrs, nil)
@@ -121,7 +121,7 @@ func withoutCopies(rrs []dns.RR) []dns.RR {
 	return appendNew(rrs[:0], rrs)
 }
 
-// appendNew appends the records that rrs does not have yet.
+// appendNew appends the records that are missing in rrs.
 func appendNew(rrs, more []dns.RR) []dns.RR {
 	for _, rr := range more {
 		if !slices.ContainsFunc(rrs, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) }) {
@@ -142,8 +142,8 @@ func unpackable(m *dns.Msg) string {
 	return ""
 }
 
-// lowestTTL gives all records the smallest TTL among them: a cache keeps the answer
-// as long as its shortest part.
+// lowestTTL sets the TTL of all records to the smallest one: a cache keeps the answer section as
+// long as its shortest part.
 func lowestTTL(rrs []dns.RR) {
 	ttl := rrs[0].Header().Ttl
 	for _, rr := range rrs {
@@ -154,8 +154,8 @@ func lowestTTL(rrs []dns.RR) {
 	}
 }
 
-// shuffle spreads clients over the records. CNAMEs stay in front, in the order in
-// which they are followed.
+// shuffle spreads clients over the records. CNAMEs remain first, in the order in which they are
+// followed.
 func shuffle(rrs []dns.RR) {
 	for len(rrs) > 0 && rrs[0].Header().Rrtype == dns.TypeCNAME {
 		rrs = rrs[1:]
@@ -163,11 +163,10 @@ func shuffle(rrs []dns.RR) {
 	rand.Shuffle(len(rrs), func(i, j int) { rrs[i], rrs[j] = rrs[j], rrs[i] })
 }
 
-// staleTTL is how long caches may keep answers from old data, in seconds.
+// staleTTL is the maximum TTL of records from old data, in seconds.
 const staleTTL = 5
 
-// markStale makes a reply from old data short-lived and explains it (RFC 8914
-// section 4.4).
+// markStale limits the TTLs of a reply from old data and explains it (RFC 8914 section 4.4).
 func markStale(m *dns.Msg) {
 	for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
 		for _, rr := range section {
@@ -184,8 +183,9 @@ func markStale(m *dns.Msg) {
 	}
 }
 
-// fit packs a message into limit bytes: whole, else without the additional section,
-// which is optional, so TC stays clear, else truncated, with as many answers as fit.
+// fit packs a message into limit bytes. If it is too large, fit drops the additional section, which
+// is optional, so TC remains clear. If it is still too large, fit truncates it, with as many
+// answers as fit.
 func fit(m *dns.Msg, limit int) ([]byte, error) {
 	m.Compress = true
 	packed, err := m.Pack()
@@ -204,8 +204,8 @@ func fit(m *dns.Msg, limit int) ([]byte, error) {
 	return m.Pack()
 }
 
-// fitForwarded returns an upstream's reply as it is where it fits into limit bytes,
-// else with TC set and as many whole records as fit. OPT stays.
+// fitForwarded returns an upstream's reply unchanged if it fits into limit bytes. Otherwise it sets
+// TC, and keeps OPT and as many complete records as fit.
 func fitForwarded(reply []byte, limit int) []byte {
 	if len(reply) <= limit {
 		return reply
@@ -217,7 +217,7 @@ func fitForwarded(reply []byte, limit int) []byte {
 			return packed
 		}
 	}
-	// The library cannot read it: only the header and the question are sent.
+	// The library cannot read it: send only the header and the question.
 	end, questions := wire.SkipName(reply, headerSize)+4, uint16(1)
 	if end < headerSize+4 || end > len(reply) {
 		end, questions = headerSize, 0

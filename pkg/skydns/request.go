@@ -12,15 +12,15 @@ import (
 
 const (
 	headerSize = wire.HeaderSize
-	// minUDPSize is what every client can receive (RFC 1035 section 2.3.4).
-	// Replies over UDP have at most maxUDPSize: larger ones lose fragments.
+	// minUDPSize is the size that every client can receive (RFC 1035 section 2.3.4). Replies over
+	// UDP have at most maxUDPSize: larger replies lose fragments.
 	minUDPSize, maxUDPSize = 512, 4096
-	// ednsSize is the size that replies announce: it fits any path unfragmented.
+	// ednsSize is the size that replies announce: it fits any path without fragments.
 	ednsSize   = 1232
 	maxTCPSize = dns.MaxMsgSize
 )
 
-// A request is a query, as much of it as could be read.
+// A request is a query, as far as it could be read.
 type request struct {
 	raw []byte // the packet, for the forwarder
 	via transport
@@ -34,19 +34,18 @@ type request struct {
 	opt *edns
 	// stale: the answer comes from data of an earlier run.
 	stale bool
-	// lookUp goes on with the search list of the pod, as search.lookUp; nil: nothing is searched.
+	// lookUp continues the search list of the pod, as search.lookUp; nil: there is no search.
 	lookUp func(until time.Time, goOn func(step func() (*dns.Msg, error)))
 }
 
-// An edns is the part of an OPT record that matters here (RFC 6891 section 6.1).
-// Options are ignored.
+// An edns is the part of an OPT record that is used (RFC 6891 section 6.1). Options are ignored.
 type edns struct {
 	size    int // of replies over UDP
 	version byte
 	do      bool // DNSSEC OK, which a reply repeats (RFC 3225 section 3)
 }
 
-// limit is the size of the largest reply that the client accepts.
+// limit returns the maximum size of a reply that the client accepts.
 func (r *request) limit() int {
 	switch {
 	case r.via == tcp:
@@ -57,11 +56,11 @@ func (r *request) limit() int {
 	return min(max(r.opt.size, minUDPSize), maxUDPSize)
 }
 
-// opcode is the operation that the client requests.
+// opcode returns the operation that the client requests.
 func (r *request) opcode() int { return int(r.raw[2]>>3) & 0xf }
 
-// parse reads a packet. It returns nil for packets that get no reply, and an rcode
-// other than NOERROR for those that are not processed.
+// parse reads a packet. It returns nil for packets without a reply, and an rcode other than NOERROR
+// for packets that are not processed.
 func parse(raw []byte, via transport) (*request, int) {
 	if len(raw) < headerSize || raw[2]&0x80 != 0 {
 		return nil, 0 // not even a header, or a response
@@ -84,8 +83,8 @@ func parse(raw []byte, via transport) (*request, int) {
 	return r, dns.RcodeSuccess
 }
 
-// readQuestion reads the question that follows the header. Its name cannot be
-// compressed, since there is no name before it.
+// readQuestion reads the question after the header. Its name cannot be compressed, since no name
+// precedes it.
 func readQuestion(raw []byte) (dns.Question, bool) {
 	end := headerSize
 	for end < len(raw) && 0 < raw[end] && raw[end] <= 63 {
@@ -102,9 +101,9 @@ func readQuestion(raw []byte) (dns.Question, bool) {
 	return dns.Question{Name: name, Qtype: qtype, Qclass: class}, true
 }
 
-// readOPT checks that the sections of a packet hold what the header counts, and
-// reads the OPT record. The record is returned also for packets that are malformed
-// elsewhere. Bytes after the sections are ignored.
+// readOPT checks that the sections of a packet match the counts in the header, and reads the OPT
+// record. It returns the record even if the packet is malformed elsewhere. Bytes after the sections
+// are ignored.
 func readOPT(raw []byte) (e *edns, wellFormed bool) {
 	count := func(section int) int { return int(binary.BigEndian.Uint16(raw[4+2*section:])) }
 	off := headerSize

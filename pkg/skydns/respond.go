@@ -17,8 +17,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// A responder turns packets into replies: from the zone, or through the forwarder. It
-// is the slow path; the fast path answers a part of the questions in the same way.
+// A responder turns packets into replies, from the zone or through the forwarder. It is the slow
+// path; the fast path answers some questions in the same way.
 type responder struct {
 	zone
 	backlog
@@ -29,7 +29,7 @@ type responder struct {
 	holdUntil atomic.Pointer[time.Time]
 }
 
-// respond answers a packet of a client. It waits for nothing.
+// respond answers a packet of a client. It does not block.
 func (s *responder) respond(raw []byte, from netip.Addr, via transport) (resp response) {
 	start := time.Now()
 	defer func() {
@@ -83,8 +83,8 @@ const (
 	chaos               // this server: class CHAOS
 )
 
-// classify decides by the question alone; the first rule that fits counts. An rcode
-// other than NOERROR is the reply.
+// classify decides by the question only; the first matching rule counts. An rcode other than
+// NOERROR is the reply.
 func (s *responder) classify(r *request) (kind, int) {
 	qtype, class := r.question.Qtype, r.question.Qclass
 	switch {
@@ -108,14 +108,14 @@ func (s *responder) classify(r *request) (kind, int) {
 	return local, dns.RcodeSuccess
 }
 
-// respondLocal answers from the zone: at once, or in the background where the answer
-// needs another server or may visit every Service.
+// respondLocal answers from the zone: immediately, or in the background if the answer needs another
+// server or can visit every Service.
 func (s *responder) respondLocal(r *request, start time.Time) response {
 	m, err := s.answer(context.Background(), r, false) //nolint:forbidigo // it does not wait
 	if !errors.Is(err, backend.ErrWouldWait) {
 		return response{reply: s.finishLocal(r, m, err, start)}
 	}
-	r.raw = bytes.Clone(r.raw) // the packet's buffer is used again
+	r.raw = bytes.Clone(r.raw) // the packet's buffer is reused
 	if r.lookUp != nil {
 		return response{start: func(send func([]byte)) { s.goOn(r, start, send) }}
 	}
@@ -127,7 +127,7 @@ func (s *responder) respondLocal(r *request, start time.Time) response {
 	})}
 }
 
-// goOn goes on with a search that needs other servers. No goroutine waits for them.
+// goOn continues a search that needs other servers. No goroutine waits for them.
 func (s *responder) goOn(r *request, start time.Time, send func(reply []byte)) {
 	until := start.Add(searchTimeout)
 	var then func(step func() (*dns.Msg, error))
@@ -164,17 +164,17 @@ func (s *responder) finishLocal(r *request, m *dns.Msg, err error, start time.Ti
 	return s.finish(r, m, systemAuth, start)
 }
 
-// holds reports whether questions for the zone's names wait for data: there is none,
-// and the time that a start may take is not over.
+// holds reports whether questions for the zone's names wait for data: none has arrived, and the
+// time for the start is not over.
 func (s *responder) holds() bool {
 	until := s.holdUntil.Load()
 	return until != nil && time.Now().Before(*until) && s.backend.Status() == backend.NotReady
 }
 
-// holdStep is how often a query that is held looks for data.
+// holdStep is the interval at which a held query checks for data.
 const holdStep = 10 * time.Millisecond
 
-// held answers a packet when there is data, or when it is held no more.
+// held answers a packet when data arrives, or when the hold is over.
 func (s *responder) held(raw []byte, from netip.Addr, via transport) func(send func([]byte)) {
 	return s.background(func(ctx context.Context, send func([]byte)) {
 		ticker := time.NewTicker(holdStep)
@@ -198,7 +198,7 @@ func (s *responder) forward(r *request, sys system, start time.Time) response {
 	if reply := s.forwarder.Cached(r.raw); reply != nil {
 		return response{reply: s.passOn(r, reply, sys, start)}
 	}
-	r.raw = bytes.Clone(r.raw) // the packet's buffer is used again
+	r.raw = bytes.Clone(r.raw) // the packet's buffer is reused
 	answer := func(reply []byte, err error) []byte {
 		return s.guard(r.raw, func() []byte {
 			if err != nil {
@@ -250,7 +250,7 @@ func (s *responder) finish(r *request, m *dns.Msg, sys system, start time.Time) 
 	}
 	packed, err := fit(m, r.limit())
 	if err != nil {
-		if s.packLog.allow() { // clients choose how often
+		if s.packLog.allow() { // clients choose the rate
 			s.log.Warn("cannot pack a reply", "name", r.question.Name,
 				"type", dns.Type(r.question.Qtype).String(), "record", unpackable(m), "err", err)
 		}
@@ -263,13 +263,13 @@ func (s *responder) finish(r *request, m *dns.Msg, sys system, start time.Time) 
 	return packed
 }
 
-// paths are what the query log calls the systems.
+// paths are the names of the systems in the query log.
 var paths = [systems + 1]querylog.Path{
 	systemAuth: querylog.Zone, systemRecursive: querylog.Upstream, systemReverse: querylog.Reverse,
 	systemNone: querylog.Refused,
 }
 
-// sample gives the query log a share of the queries, with their replies.
+// sample sends a share of the queries to the query log, with their replies.
 func (s *responder) sample(r *request, sys system, rcode int, reply []byte, start time.Time) {
 	draw, picked := s.tap.Pick()
 	if !picked {

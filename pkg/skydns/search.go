@@ -12,26 +12,25 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// searchTimeout is how long the server searches. After that the client goes on.
+// searchTimeout limits a search by the server. After it the client continues.
 const searchTimeout = 2 * time.Second
 
-// A search goes through the search list of a pod in the pod's place.
+// A search walks the search list of a pod on behalf of the pod.
 type search struct {
 	*zone
 	r     *request
-	names []string // the candidates that are left
+	names []string // the remaining candidates
 	ttl   uint32   // of the reply
-	// chains are those of the first candidate, by family. Those that lead outside have no
-	// reply yet.
+	// chains belong to the first candidate, by family. A chain that leads outside has no reply yet.
 	chains [len(families)]chain
 }
 
-// families are the types of addresses. A is the first one, since it alone shows that a
-// candidate does not exist: NXDOMAIN holds for all types (RFC 8020 section 2).
+// families are the types of addresses. A is the first one, since its NXDOMAIN alone shows that a
+// candidate does not exist: it holds for all types (RFC 8020 section 2).
 var families = [...]uint16{dns.TypeA, dns.TypeAAAA}
 
-// newSearch begins a search for a question for a name that does not exist. It returns nil for
-// names that are not searched.
+// newSearch starts a search for a name that does not exist. It returns nil for names that are not
+// searched.
 func newSearch(ctx context.Context, z *zone, r *request) *search {
 	asked, namespace, ok := z.autopath.first(r.name, r.question.Qtype)
 	if !ok {
@@ -45,9 +44,9 @@ func newSearch(ctx context.Context, z *zone, r *request) *search {
 	return s
 }
 
-// run goes on with what is in memory. It replies with the first candidate that exists, and
-// returns nil where the client has to go on: there is none, or one is not clear. The error is
-// backend.ErrWouldWait where other servers must be asked for the first candidate that is left.
+// run continues with the data in memory. It replies with the first candidate that exists. It
+// returns nil if the client must continue: no candidate exists, or one is not clear. The error is
+// backend.ErrWouldWait if the first remaining candidate needs other servers.
 func (s *search) run(ctx context.Context) (*dns.Msg, error) {
 	for len(s.names) > 0 {
 		if denial, denied := s.denied(ctx, s.names[0]); denied {
@@ -57,7 +56,7 @@ func (s *search) run(ctx context.Context) (*dns.Msg, error) {
 		for i, qtype := range families {
 			var err error
 			if s.chains[i], err = s.followInside(ctx, false, s.names[0], qtype); err != nil {
-				return nil, nil // the backend waits when the client asks for the candidate
+				return nil, nil // the backend waits when the client queries the candidate
 			}
 		}
 		if m, over, err := s.decide(); over {
@@ -67,13 +66,13 @@ func (s *search) run(ctx context.Context) (*dns.Msg, error) {
 	return nil, nil
 }
 
-// drop goes on to the next candidate: the first one does not exist, for ttl seconds.
+// drop moves to the next candidate: the first one does not exist, for ttl seconds.
 func (s *search) drop(ttl uint32) { s.names, s.ttl = s.names[1:], min(s.ttl, ttl) }
 
-// decide decides by the families of the first candidate, as far as they are needed. It exists
-// if it has addresses of one family: the reply for the other one is NODATA then, also where an
-// upstream sends NXDOMAIN. over reports that the search is over, or waits; without a reply the
-// client has to go on.
+// decide decides by the families of the first candidate, as far as necessary. The candidate exists
+// if one family has addresses. The reply for the other family is then NODATA, even if an upstream
+// sends NXDOMAIN. over reports that the search is over or waits; without a reply the client must
+// continue.
 func (s *search) decide() (m *dns.Msg, over bool, err error) {
 	if !s.endCached(&s.chains[0], families[0]) {
 		return nil, true, backend.ErrWouldWait
@@ -93,7 +92,7 @@ func (s *search) decide() (m *dns.Msg, over bool, err error) {
 		return nil, true, backend.ErrWouldWait
 	}
 	switch failing := s.chains[own].rcode == dns.RcodeServerFailure; {
-	case s.hasAddress(own), s.hasAddress(other) && !failing: // also while the other family fails
+	case s.hasAddress(own), s.hasAddress(other) && !failing: // even if the other family fails
 		return s.reply(s.chains[own]), true, nil
 	case s.hasAddress(other):
 		return s.r.failure(), true, nil // it exists, so NXDOMAIN would hide the addresses from caches
@@ -101,7 +100,7 @@ func (s *search) decide() (m *dns.Msg, over bool, err error) {
 	return nil, true, nil // a name without addresses: clients differ there
 }
 
-// reply returns the reply that leads to the first candidate.
+// reply returns a reply with an alias to the first candidate.
 func (s *search) reply(own chain) *dns.Msg {
 	ttl := negativeTTLOf(own.soa, s.ttl)
 	m := s.r.authoritative(dns.RcodeSuccess)
@@ -114,9 +113,9 @@ func (s *search) reply(own chain) *dns.Msg {
 	return m
 }
 
-// lookUp looks the first candidate up at other servers. Then it calls goOn once, in any
-// goroutine, with the step that follows, which is like run. Equal queries are sent once, so
-// clients that ask for both families at the same time share them.
+// lookUp looks up the first candidate at other servers. Then it calls goOn once, in any goroutine,
+// with the next step, which is like run. Equal queries are sent once, so clients that query both
+// families at the same time share them.
 func (s *search) lookUp(until time.Time, goOn func(step func() (*dns.Msg, error))) {
 	needed := s.needed()
 	var replies [len(families)]*dns.Msg
@@ -142,8 +141,8 @@ func (s *search) lookUp(until time.Time, goOn func(step func() (*dns.Msg, error)
 	}
 }
 
-// needed returns the families of the first candidate that other servers are asked for: one
-// after the other, but both for the last candidate, which is the one that exists in most cases.
+// needed returns the families of the first candidate to query at other servers. It returns one at a
+// time, but both for the last candidate, which is usually the one that exists.
 func (s *search) needed() []int {
 	isLast := len(s.names) == 1
 	var needed []int
@@ -155,16 +154,16 @@ func (s *search) needed() []int {
 	return needed
 }
 
-// hasServices reports whether a namespace has Services. Else the question may be the second
-// one of a pod's list, for a name that ends with what looks like a namespace.
+// hasServices reports whether a namespace has Services. If not, the question might be the second
+// one of a pod's list, for a name that ends in something like a namespace.
 func (s *search) hasServices(ctx context.Context, namespace string) bool {
 	q := backend.Query{Name: namespace + s.autopath.below, Type: dns.TypeTXT, Limit: 1, NoWait: true}
 	_, err := s.backend.Records(ctx, q)
 	return err == nil
 }
 
-// isService reports whether a name may be one of a Service in the pod's namespace, such as
-// that of a member that is not ready: its first or last label is the name of a Service.
+// isService reports whether a name can belong to a Service in the pod's namespace, such as a member
+// that is not ready: its first or last label is the name of a Service.
 func (s *search) isService(ctx context.Context, asked, namespace string) bool {
 	first, _, _ := strings.Cut(asked, ".")
 	last := asked[strings.LastIndexByte(asked, '.')+1:]
@@ -177,8 +176,8 @@ func (s *search) isService(ctx context.Context, asked, namespace string) bool {
 	return false
 }
 
-// denied reports whether a candidate certainly does not exist, and for how many seconds: the
-// zone has no such name, or the cache has a denial.
+// denied reports whether a candidate certainly does not exist, and for how many seconds: it is
+// missing in the zone, or its denial is in the cache.
 func (s *search) denied(ctx context.Context, name string) (ttl uint32, ok bool) {
 	if s.outside(name) {
 		return s.forwarder.Denied(name)
@@ -196,7 +195,7 @@ func (s *search) hasAddress(family int) bool {
 	return c.rcode == dns.RcodeSuccess && n > 0 && c.rrs[n-1].Header().Rrtype == families[family]
 }
 
-// negativeTTLOf is how long a denial with these SOA records is valid, at most limit.
+// negativeTTLOf returns the TTL of a denial with these SOA records, at most limit.
 func negativeTTLOf(rrs []dns.RR, limit uint32) uint32 {
 	for _, rr := range rrs {
 		if soa, ok := rr.(*dns.SOA); ok {

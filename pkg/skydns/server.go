@@ -56,7 +56,7 @@ func New(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// newFastPath returns nil without a fast path.
+// newFastPath returns nil if there is no fast path.
 func (s *Server) newFastPath(c *counters, via transport) *fastPath {
 	if s.options.NoFastPath {
 		return nil
@@ -64,8 +64,8 @@ func (s *Server) newFastPath(c *counters, via transport) *fastPath {
 	return newFastPath(&s.zone, c, s.tap, via)
 }
 
-// Run answers until ctx is done. Then it answers the queries that have arrived, waits
-// for pending ones, closes the sockets and returns nil.
+// Run serves until ctx is done. Then it answers the queries that have arrived, waits for pending
+// queries, closes the sockets and returns nil.
 func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	addr := reachable(sockets.udp[0].LocalAddr())
 	s.addr.Store(&addr)
@@ -96,11 +96,11 @@ func (s *Server) Run(ctx context.Context, sockets *Sockets) error {
 	return errors.Join(err, sockets.Close()) // after the last reply
 }
 
-// aliveTimeout is how long a healthy server may take for its own query.
+// aliveTimeout is the time limit for the query of Alive.
 const aliveTimeout = time.Second
 
-// Alive returns nil when the server replies to a query for the zone's apex that it
-// sends to its own UDP socket. It depends on no other server.
+// Alive returns nil if the server replies to a query for the zone's apex that it sends to its own
+// UDP socket. It depends on no other server.
 func (s *Server) Alive(ctx context.Context) error {
 	addr := s.addr.Load()
 	if addr == nil {
@@ -127,11 +127,11 @@ func (s *Server) Alive(ctx context.Context) error {
 	return nil
 }
 
-// reachable returns an address at which a process reaches its own socket.
+// reachable returns an address at which the process can reach its own socket.
 func reachable(addr net.Addr) netip.AddrPort {
 	at := addr.(*net.UDPAddr).AddrPort()
 	if ip := at.Addr().Unmap(); ip.IsUnspecified() {
-		// A socket for both families shows the IPv6 address, and takes IPv4.
+		// A socket for both families reports the IPv6 address, and accepts IPv4.
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
 	}
 	return at

@@ -12,18 +12,18 @@ import (
 // socketsPerPort returns the number of sockets for UDP. Each one has a goroutine.
 func socketsPerPort() int { return min(runtime.GOMAXPROCS(0), 64) }
 
-// Sockets are what a Server listens on: one address, UDP and TCP.
+// Sockets are the listening sockets of a Server: one address, UDP and TCP.
 type Sockets struct {
 	udp []*net.UDPConn // the kernel distributes clients over them
 	tcp net.Listener
 }
 
-// Listen binds the address host:port for UDP and TCP. An unspecified host
-// means all addresses of both families. For UDP it opens a socket for each
-// processor, where the system can distribute packets over them.
+// Listen binds the address host:port for UDP and TCP. An unspecified host means all addresses of
+// both families. For UDP it opens a socket for each processor, if the system can distribute packets
+// over them.
 func Listen(ctx context.Context, addr string) (*Sockets, error) {
 	s, err := listen(ctx, addr)
-	// With port 0 TCP chooses a port, and another program may have it for UDP.
+	// With port 0 TCP chooses a port, which may be in use for UDP.
 	for range freePortTries {
 		if err == nil || !strings.HasSuffix(addr, ":0") || ctx.Err() != nil {
 			break
@@ -33,7 +33,7 @@ func Listen(ctx context.Context, addr string) (*Sockets, error) {
 	return s, err
 }
 
-// freePortTries is how often another free port is chosen.
+// freePortTries limits the tries with another free port.
 const freePortTries = 10
 
 func listen(ctx context.Context, addr string) (*Sockets, error) {
@@ -59,14 +59,14 @@ func listenUDP(ctx context.Context, addr string) ([]*net.UDPConn, error) {
 	if n == 1 || reusePort == nil {
 		return prepare([]net.PacketConn{alone}), nil
 	}
-	// Sockets that share a port would share it with another process, too. The first
-	// one was bound alone, so there is none.
+	// Sockets that share a port would also share it with another process. The first socket was
+	// bound without sharing, so there is none.
 	if err := alone.Close(); err != nil {
 		return nil, err
 	}
 	conns, err := listenShared(ctx, addr, n)
 	if err != nil {
-		// The kernel, or a seccomp filter, refuses to share a port.
+		// The kernel, or a seccomp filter, does not allow a shared port.
 		alone, aloneErr := lc.ListenPacket(ctx, "udp", addr)
 		if aloneErr != nil {
 			return nil, errors.Join(err, aloneErr)
@@ -93,10 +93,9 @@ func listenShared(ctx context.Context, addr string, n int) ([]net.PacketConn, er
 	return conns, nil
 }
 
-// Buffers of a UDP socket, in bytes; the kernel may allow less. The receive buffer
-// holds packets while this process is not scheduled. Replies to addresses that do not
-// resolve stay in the send buffer for seconds, up to 208 KiB for each address; the rest
-// is room for all other clients.
+// Buffers of a UDP socket, in bytes; the kernel may allow less. The receive buffer holds packets
+// while this process is not scheduled. Replies to addresses that do not resolve remain in the send
+// buffer for seconds, up to 208 KiB for each address. The rest is room for all other clients.
 const (
 	receiveBuffer = 4 << 20
 	sendBuffer    = 8 << 20

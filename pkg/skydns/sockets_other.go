@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// reusePort is nil where sharing a port does not distribute packets.
+// reusePort is nil: on this system, sharing a port does not distribute packets.
 var reusePort func(_, _ string, raw syscall.RawConn) error
 
 // forceBuffers reports that this system has no such capability.
 func forceBuffers(*net.UDPConn, int, int) bool { return false }
 
-// connFiles returns how many files the process may open for connections.
+// connFiles returns the number of files that the process can open for connections.
 func connFiles() int { return math.MaxInt }

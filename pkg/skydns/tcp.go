@@ -13,15 +13,14 @@ import (
 )
 
 const (
-	// firstTimeout is how long a new connection may take for its first query, and
-	// idleTimeout how long it may be without one afterwards.
+	// firstTimeout is the time limit for the first query of a connection, and idleTimeout the limit
+	// between later queries.
 	firstTimeout = 2 * time.Second
 	idleTimeout  = 8 * time.Second
-	// maxReplyBytes bounds the replies that are being sent over all connections, in
-	// bytes. A client that does not read holds its part of them until its connection
-	// is closed.
+	// maxReplyBytes limits the replies being sent over all connections, in bytes. A client that
+	// does not read holds its part of them until its connection closes.
 	maxReplyBytes = 16 << 20
-	// acceptPause is how long the server waits after it could not accept.
+	// acceptPause is the pause after a failed accept.
 	acceptPause = 10 * time.Millisecond
 )
 
@@ -42,7 +41,7 @@ func newTCPServer(s *responder, fast func() *fastPath, maxConns int) *tcpServer 
 	}
 }
 
-// serve accepts until ctx is done, and returns when all connections have ended.
+// serve accepts connections until ctx is done, and returns when all of them have closed.
 func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 	var conns sync.WaitGroup
 	defer conns.Wait()
@@ -59,7 +58,7 @@ func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		case err != nil:
-			// Too many open files, most likely: open connections are served.
+			// Too many open files, most likely: serve the open connections.
 			if t.acceptLog.allow() {
 				t.log.Warn("cannot accept TCP connections", "err", err)
 			}
@@ -81,7 +80,7 @@ func (t *tcpServer) serve(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// serveConn answers the queries of one connection: those for the zone at once,
+// serveConn answers the queries of one connection. Replies from the zone are sent immediately,
 // pending ones as they complete, in any order (RFC 7766 section 6.2.1.1).
 func (t *tcpServer) serveConn(ctx context.Context, conn *tcpConn) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
@@ -95,7 +94,7 @@ func (t *tcpServer) serveConn(ctx context.Context, conn *tcpConn) {
 		if err != nil {
 			return
 		}
-		// Taken for one query only: a connection may be idle for long.
+		// Taken for one query only: a connection can be idle for long.
 		fast := t.fast.Get().(*fastPath)
 		if resp := t.answer(fast, raw, conn.from); resp.start == nil {
 			conn.send(resp.reply, false) // next flushes before it waits
@@ -110,7 +109,7 @@ func (t *tcpServer) serveConn(ctx context.Context, conn *tcpConn) {
 	}
 }
 
-// answer takes the fast path where it has an answer.
+// answer uses the fast path if it has an answer.
 func (t *tcpServer) answer(fast *fastPath, raw []byte, from netip.Addr) (resp response) {
 	if fast == nil {
 		return t.respond(raw, from, tcp)

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// sendTimeout is how long a client may take to read a reply.
+	// sendTimeout is the time limit for a client to read a reply.
 	sendTimeout = 2 * time.Second
-	// maxTCPQuery is the size of the largest query, as over UDP.
+	// maxTCPQuery is the maximum size of a query, as over UDP.
 	maxTCPQuery = udpbatch.MaxPacket
 	// connBuffer is the size of a connection's buffers, each way.
 	connBuffer = 2048
@@ -48,8 +48,8 @@ func newTCPConn(conn net.Conn, from netip.Addr, replies *shares.Shares) *tcpConn
 
 var errLargeQuery = errors.New("the query is too large")
 
-// next reads a query, which is valid until the next call. It sends the replies that are
-// buffered before it waits for the client.
+// next reads a query, which is valid until the next call. It sends the buffered replies before it
+// waits for the client.
 func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, error) {
 	if !c.hasNext() {
 		c.flush()
@@ -77,23 +77,23 @@ func (c *tcpConn) next(ctx context.Context, timeout time.Duration) ([]byte, erro
 		if err != nil {
 			return nil, err
 		}
-		_, err = c.r.Discard(n) // the bytes stay where they are
+		_, err = c.r.Discard(n) // the bytes do not move
 		return framed[sizeSize:n:n], err
 	}
 }
 
-// hasNext reports whether a whole query is in the buffer.
+// hasNext reports whether a complete query is in the buffer.
 func (c *tcpConn) hasNext() bool {
 	n := c.r.Buffered()
 	if n < sizeSize {
 		return false
 	}
-	size, _ := c.r.Peek(sizeSize) // it is there
+	size, _ := c.r.Peek(sizeSize) // it is in the buffer
 	return n-sizeSize >= int(binary.BigEndian.Uint16(size))
 }
 
-// send writes a reply, and flushes it if flush is set. A client that does not read, or
-// holds too many bytes of replies, loses its connection.
+// send writes a reply, and flushes it if flush is set. It fails the connection of a client that
+// does not read, or that holds too many bytes of replies.
 func (c *tcpConn) send(reply []byte, flush bool) {
 	if len(reply) == 0 {
 		return
@@ -125,7 +125,7 @@ func (c *tcpConn) flush() {
 	}
 }
 
-// write calls f, which writes, unless the connection has failed.
+// write calls f unless the connection has failed.
 func (c *tcpConn) write(f func() error) {
 	if c.failed.Load() {
 		return
@@ -136,7 +136,7 @@ func (c *tcpConn) write(f func() error) {
 	}
 }
 
-// fail ends the connection after an error.
+// fail stops the connection after an error.
 func (c *tcpConn) fail() {
 	c.failed.Store(true)
 	_ = c.SetDeadline(time.Now())

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A throttle lets one event through in each period.
+// A throttle allows one event in each period.
 type throttle struct {
 	every time.Duration
 	mu    sync.Mutex

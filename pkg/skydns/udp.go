@@ -9,7 +9,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/udpbatch"
 )
 
-// A udpServer answers the packets of one UDP socket, many at a time.
+// A udpServer answers the packets of one UDP socket, in batches.
 type udpServer struct {
 	*responder
 	conn *udpbatch.Conn
@@ -19,7 +19,7 @@ type udpServer struct {
 // serve reads until ctx is done and the socket's queue is empty.
 func (u *udpServer) serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
-		// Not at once: the packets in the kernel's queue are still answered.
+		// Not immediately: packets in the kernel's queue still get a reply.
 		_ = u.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	})
 	defer stop()

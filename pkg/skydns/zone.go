@@ -17,7 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// A zone is the server's view of its data, and of the names that its aliases lead to.
+// A zone is the server's view of its data, and of the targets of its aliases.
 type zone struct {
 	domain    string
 	backend   backend.Backend
@@ -53,28 +53,27 @@ func (z *zone) soa(ttl uint32) *dns.SOA {
 	}
 }
 
-// outside reports whether upstreams hold name: it is not below the apex, or it is in
-// a stub domain inside the zone.
+// outside reports whether name is at upstreams: it is not below the apex, or it is in a stub domain
+// inside the zone.
 func (z *zone) outside(name string) bool {
 	return !isBelow(name, z.domain) || z.forwarder.HasStubBetween(name, z.domain)
 }
 
-// maxAliases is how many CNAMEs of the zone are followed.
+// maxAliases limits the CNAMEs of the zone that are followed.
 const maxAliases = 8
 
-// A chain is what an alias leads to.
+// A chain is the result of following an alias.
 type chain struct {
 	rrs   []dns.RR // CNAMEs first, then the records of the last name
 	soa   []dns.RR // of a negative end
 	rcode int
-	// outside is the last name, if the forwarder has still to be asked for it; else "".
+	// outside is the last name if it must still be queried at the forwarder; else "".
 	outside string
 }
 
-// follow looks up a name that a CNAME leads to, and the names that follow; been are
-// the aliases before it. Names of the zone come from the backend, others from the
-// forwarder. With wait false the error is backend.ErrWouldWait where the reply needs
-// another server, else it is the context's.
+// follow looks up the target of a CNAME, and the names that follow; been are the aliases before it.
+// Names of the zone come from the backend, all other names from the forwarder. If wait is false and
+// the reply needs another server, the error is backend.ErrWouldWait. Otherwise it is ctx's.
 func (z *zone) follow(ctx context.Context, wait bool, name string, qtype uint16, been ...string) (chain, error) {
 	c, err := z.followInside(ctx, wait, name, qtype, been...)
 	if err != nil || c.outside == "" {
@@ -90,8 +89,8 @@ func (z *zone) follow(ctx context.Context, wait bool, name string, qtype uint16,
 	return c, nil
 }
 
-// endCached ends a chain that leads outside with the cached reply. It reports whether the
-// chain has ended.
+// endCached completes a chain that leads outside with the cached reply. It reports whether the
+// chain is complete.
 func (z *zone) endCached(c *chain, qtype uint16) bool {
 	if c.outside == "" {
 		return true
@@ -104,7 +103,7 @@ func (z *zone) endCached(c *chain, qtype uint16) bool {
 	return true
 }
 
-// followInside is follow as far as the names are those of the zone.
+// followInside is follow for the names of the zone only.
 func (z *zone) followInside(ctx context.Context, wait bool, name string, qtype uint16, been ...string) (chain, error) {
 	var c chain
 	for {
@@ -113,7 +112,7 @@ func (z *zone) followInside(ctx context.Context, wait bool, name string, qtype u
 			if strings.Count(name, ".") >= 2 && z.forwarder.CanLookup(name) {
 				c.outside = name
 			}
-			return c, nil // with one label, or without a server to ask, the reply is the CNAME
+			return c, nil // with one label, or without a server, the reply is the CNAME
 		}
 		q := backend.Query{Name: name, Type: qtype, Limit: maxTCPSize / minRecordSize, NoWait: !wait}
 		found, err := z.backend.Records(ctx, q)
@@ -149,10 +148,10 @@ func (z *zone) followInside(ctx context.Context, wait bool, name string, qtype u
 	}
 }
 
-// targetTTL is the longest TTL, in seconds, of an upstream's records for an alias.
+// targetTTL is the maximum TTL, in seconds, of an upstream's records for an alias.
 const targetTTL = 30
 
-// end ends a chain that leads outside with the forwarder's reply or error.
+// end completes a chain that leads outside with the forwarder's reply or error.
 func (z *zone) end(c chain, m *dns.Msg, err error) chain {
 	if err != nil || m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		z.log.Debug("cannot look up the target of an alias", "name", c.outside, "err", err)
@@ -172,7 +171,7 @@ func (z *zone) end(c chain, m *dns.Msg, err error) chain {
 	return c
 }
 
-// addresses returns the addresses of a name in the zone, and false for others.
+// addresses returns the addresses of a name in the zone, and false for other names.
 func (z *zone) addresses(ctx context.Context, name string) ([]netip.Addr, bool) {
 	if z.outside(canonical(name)) {
 		return nil, false
@@ -181,8 +180,8 @@ func (z *zone) addresses(ctx context.Context, name string) ([]netip.Addr, bool) 
 	return upstream.Addresses(rrs), true
 }
 
-// followBoth looks up the addresses of both families at the same time: IPv4 first. The
-// records of one family are returned also when the other one fails.
+// followBoth looks up the addresses of both families at the same time: IPv4 first. It returns the
+// records of one family even if the other one fails.
 func (z *zone) followBoth(ctx context.Context, wait bool, name string) ([]dns.RR, error) {
 	var chains [2]chain
 	var errs [2]error
@@ -208,11 +207,10 @@ func (z *zone) followBoth(ctx context.Context, wait bool, name string) ([]dns.RR
 	return append(chains[0].rrs, chains[1].rrs...), cmp.Or(errs[0], errs[1])
 }
 
-// keepFromCaches makes sure that dnsmasq does not cache a reply with a CNAME to a name
-// that upstreams hold. dnsmasq with such a CNAME and the addresses of one family sends
-// a TCP query for the other family to the servers of the target, under the name of the
-// Service. Over TCP dnsmasq skips records with a TTL of 0; over UDP it skips replies
-// with CD set, and restores the bit for its client.
+// keepFromCaches prevents dnsmasq from caching a reply with a CNAME to a name at upstreams. With
+// such a CNAME and the addresses of one family, dnsmasq queries the other family over TCP at the
+// servers of the target. That query has the name of the Service. Over TCP dnsmasq skips records
+// with a TTL of 0. Over UDP it skips replies with CD set, and restores the bit for its client.
 func (z *zone) keepFromCaches(r *request, m *dns.Msg) {
 	leadsOutside := slices.ContainsFunc(m.Answer, func(rr dns.RR) bool {
 		cname, ok := rr.(*dns.CNAME)
