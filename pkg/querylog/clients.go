@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Clients is how much of the address of a client is kept.
+// Clients is the part of client addresses that is kept.
 type Clients string
 
 // The values of Clients. Prefix keeps 24 bits of an IPv4 address and 56 of an IPv6 address.
@@ -24,7 +24,7 @@ func ParseClients(text string) (Clients, error) {
 	return "", fmt.Errorf("want %s, %s or %s", FullClients, PrefixClients, NoClients)
 }
 
-// keep returns what is kept of an address.
+// keep returns the kept part of an address.
 func (c Clients) keep(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	switch c {

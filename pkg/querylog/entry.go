@@ -12,7 +12,7 @@ import (
 // An Entry is a query together with its reply.
 type Entry struct {
 	Time   time.Time  // of the receipt of the query
-	Client netip.Addr // the zero Addr: left out
+	Client netip.Addr // the zero Addr: omitted
 	TCP    bool
 	Name   string // in lower case with trailing dot; "" when the query has no readable question
 	Type   uint16
@@ -51,7 +51,7 @@ func (e *Entry) RcodeText() string { return rcode.Text(e.Rcode) }
 // TypeText returns the mnemonic of the type.
 func (e *Entry) TypeText() string { return dns.Type(e.Type).String() }
 
-// ClientText returns the address, or "" when it was left out.
+// ClientText returns the address, or "" if it was omitted.
 func (e *Entry) ClientText() string {
 	if !e.Client.IsValid() {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A Filter chooses entries. The zero Filter takes all.
+// A Filter selects entries. The zero Filter selects all.
 type Filter struct {
 	rcodes map[string]bool // none: all
 	types  map[string]bool // none: all
@@ -20,8 +20,8 @@ type Filter struct {
 // filterKeys are the parameters of a filter.
 var filterKeys = []string{"rcode", "type", "name", "client", "slower"}
 
-// filter reads the parameters rcode and type (mnemonics with commas between them), name (a
-// name: it and all names below it), client (an address or a prefix) and slower (a duration).
+// filter reads the parameters rcode and type (mnemonics, separated by commas), name (the name and
+// all names below it), client (an address or a prefix) and slower (a duration).
 func (p *params) filter() Filter {
 	f := Filter{
 		rcodes: words(p, "rcode", dns.StringToRcode, "names of response codes, such as SERVFAIL,NXDOMAIN"),
@@ -68,7 +68,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.ParsePrefix(text)
 }
 
-// takes reports whether the filter chooses an entry.
+// takes reports whether the filter selects an entry.
 func (f *Filter) takes(e *Entry) bool {
 	switch {
 	case len(f.rcodes) > 0 && !f.rcodes[e.RcodeText()]:

@@ -24,8 +24,8 @@ const (
 // maxSeconds is MaxDuration.
 const maxSeconds = int(MaxDuration / time.Second)
 
-// Handler serves /querylog and /top. It is for operators: who may reach it sees names and
-// clients, and can switch the log on.
+// Handler serves /querylog and /top. It is for operators: its users see names and clients, and can
+// switch the log on.
 func (l *Log) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /querylog", l.serveStart)
@@ -76,10 +76,10 @@ func (l *Log) serveQueries(w http.ResponseWriter, r *http.Request) {
 	stream(w, r, lines, ended, time.Duration(seconds)*time.Second)
 }
 
-// sendTimeout is how long a reader may take to receive what is sent.
+// sendTimeout limits the time for a reader to receive data.
 const sendTimeout = 10 * time.Second
 
-// stream sends lines for some time, or until the session has ended.
+// stream sends lines for some time, or until the session is over.
 func stream(w http.ResponseWriter, r *http.Request, lines <-chan line, ended <-chan struct{}, last time.Duration) {
 	control := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
@@ -135,7 +135,7 @@ func (l *Log) serveTop(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, report)
 }
 
-// refuse replies with an error of the state.
+// refuse replies with an error about the state.
 func refuse(w http.ResponseWriter, err error) {
 	code, text := http.StatusConflict, err.Error()+": switch it on with POST /querylog?seconds=300"
 	if errors.Is(err, errManyStreams) {
@@ -148,5 +148,5 @@ func refuse(w http.ResponseWriter, err error) {
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(v) // an error is a client that went away
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client disconnected
 }

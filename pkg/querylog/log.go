@@ -11,7 +11,7 @@ import (
 // period is the time between two flushes, while the tap takes samples.
 const period = 50 * time.Millisecond
 
-// A Log hands samples of queries to its sinks. Start switches it on for some time.
+// A Log passes samples of queries to its sinks. Start switches it on for some time.
 type Log struct {
 	opts    Options
 	tap     *Tap
@@ -21,7 +21,7 @@ type Log struct {
 	session *session // nil: off
 }
 
-// New returns a Log that is off. Run hands entries to the sinks.
+// New returns a Log that is off. Run passes entries to the sinks.
 func New(opts Options) *Log {
 	opts = opts.withDefaults()
 	l := &Log{opts: opts, started: make(chan struct{}, 1)}
@@ -33,7 +33,7 @@ func New(opts Options) *Log {
 // Tap returns the tap that takes the samples.
 func (l *Log) Tap() *Tap { return l.tap }
 
-// Run hands entries to the sinks until ctx is done, and then switches the log off.
+// Run passes entries to the sinks until ctx is done, and then switches the log off.
 func (l *Log) Run(ctx context.Context) error {
 	defer l.Stop()
 	for ctx.Err() == nil {
@@ -50,7 +50,7 @@ func (l *Log) Run(ctx context.Context) error {
 	return nil
 }
 
-// flush hands the entries that wait to the sinks, and stops a session that is over.
+// flush passes the queued entries to the sinks, and stops a session that is over.
 func (l *Log) flush(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,8 +81,8 @@ func (l *Log) setSession(s *session) {
 	l.tap.limit.Store(limit)
 }
 
-// Start switches the log on, or changes its settings and its end. The counts of the
-// last minutes are kept while the sampled share stays the same.
+// Start switches the log on, or changes its settings and its end. The counts of the last minutes
+// are kept if the sampled share is the same.
 func (l *Log) Start(s Settings) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,7 +138,7 @@ func (l *Log) State() State {
 	return state
 }
 
-// Report returns what was most frequent in the last minutes, or ErrOff.
+// Report returns the most frequent rows of the last minutes, or ErrOff.
 func (l *Log) Report(q Question) (Report, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,8 +149,8 @@ func (l *Log) Report(q Question) (Report, error) {
 	return s.top.report(q, time.Now()), nil
 }
 
-// follow returns a queue of the entries of a filter, and when the session has ended. The
-// caller must call stop.
+// follow returns a queue of the entries that a filter selects, and a channel that is closed at the
+// end of the session. The caller must call stop.
 func (l *Log) follow(f Filter, perSecond int) (queue <-chan line, ended <-chan struct{}, stop func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

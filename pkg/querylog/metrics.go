@@ -2,7 +2,7 @@ package querylog
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics are those of a Log and its sinks.
+// Metrics are the metrics of a Log and its sinks.
 type Metrics struct {
 	drops *prometheus.CounterVec
 	on    prometheus.Gauge
@@ -27,5 +27,5 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Dropped counts what a sink drops.
+// Dropped returns the counter of the entries that a sink drops.
 func (m *Metrics) Dropped(sink string) prometheus.Counter { return m.drops.WithLabelValues(sink) }

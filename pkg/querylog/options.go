@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A Sink takes entries, from one goroutine. Put must not wait, and must not keep the entry.
+// A Sink receives entries from one goroutine. Put must not block, and must not retain the entry.
 type Sink interface{ Put(e *Entry) }
 
 // Options of a Log.
@@ -15,9 +15,9 @@ type Options struct {
 	// Sample is the share of the queries that is sampled unless Start chooses another:
 	// above 0 and at most 1. 0 means 1.
 	Sample float64
-	// Clients is how much of client addresses is kept. "" means FullClients.
+	// Clients is the part of client addresses that is kept. "" means FullClients.
 	Clients Clients
-	// Always gets entries all the time, with their messages. nil: none.
+	// Always receives entries at all times, with their messages. nil: none.
 	Always Sink
 	// Metrics are those of the log and its sinks. nil: they are not exported.
 	Metrics *Metrics

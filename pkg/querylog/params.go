@@ -17,8 +17,8 @@ type params struct {
 	err error
 }
 
-// newParams allows parameters. One that has no meaning is an error, so that a wrong word
-// in a filter does not show everything.
+// newParams allows parameters. An unknown parameter is an error, so that a typo in a filter does
+// not show everything.
 func newParams(r *http.Request, allowed ...string) *params {
 	p := &params{Values: r.URL.Query()}
 	for key := range p.Values {
@@ -37,7 +37,7 @@ func (p *params) refused(w http.ResponseWriter) bool {
 	return p.err != nil
 }
 
-// wrong notes a value that is not what is wanted.
+// wrong records an invalid value.
 func (p *params) wrong(key, want string) {
 	if p.err == nil {
 		p.err = fmt.Errorf("%s=%s: want %s", key, p.Get(key), want)

@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// A reader gets the entries of a filter, a bounded number in each second. It counts those
-// that it does not get.
+// A reader gets the entries that a filter selects, up to a limit per second. It counts the rest.
 type reader struct {
 	filter    Filter
 	perSecond int
 	dropped   counter
-	// take takes an entry without waiting. It returns false when there are too many.
+	// take accepts an entry without blocking. It returns false if there are too many.
 	take func(e *Entry) bool
 
 	second int64 // as Unix time
@@ -41,13 +40,13 @@ func logTo(log *slog.Logger) func(e *Entry) bool {
 	}
 }
 
-// maxQueued is how many lines wait for the reader of a stream.
+// maxQueued limits the lines that wait for the reader of a stream.
 const maxQueued = 1024
 
-// maxStreams is how many streams there are at a time.
+// maxStreams limits the streams at a time.
 const maxStreams = 4
 
-// A line is an entry as a stream has it.
+// A line is an entry in the form of a stream.
 type line struct {
 	Time    string  `json:"time"` // RFC 3339
 	Client  string  `json:"client"`

@@ -8,13 +8,13 @@ import (
 // MaxDuration is the longest time that Start switches the log on for.
 const MaxDuration = 15 * time.Minute
 
-// Settings are what Start switches on.
+// Settings are the settings of a Start.
 type Settings struct {
 	// For is how long the log is on, at most MaxDuration.
 	For time.Duration
 	// Sample is the share of the queries that is sampled, above 0 and at most 1.
 	Sample float64
-	// Lines is how many lines a second are logged; 0: none. Filter chooses them.
+	// Lines is the number of lines logged per second; 0: none. Filter selects them.
 	Lines  int
 	Filter Filter
 }
@@ -25,7 +25,7 @@ type session struct {
 	since, until time.Time
 	top          *top
 	lines        *reader          // nil: none
-	streams      map[*reader]bool // they stay when the log is started again
+	streams      map[*reader]bool // they remain when the log is restarted
 	ended        chan struct{}    // closed at the end
 }
 
@@ -56,18 +56,18 @@ func (s *session) put(e *Entry) {
 // ErrOff means that the query log is off.
 var ErrOff = errors.New("the query log is off")
 
-// errManyStreams means that a stream has to wait for the end of another one.
+// errManyStreams means that a stream must wait until another one is closed.
 var errManyStreams = errors.New("too many readers follow the queries already")
 
 // A State describes the log.
 type State struct {
 	APIVersion string `json:"apiVersion"`
 	On         bool   `json:"on"`
-	// Since, Until, Sample and Lines are those of Start.
+	// Since, Until, Sample and Lines are from the last Start.
 	Since  time.Time `json:"since,omitzero"`
 	Until  time.Time `json:"until,omitzero"`
 	Sample float64   `json:"sample,omitempty"`
 	Lines  int       `json:"lines,omitempty"`
-	// Clients is how much of client addresses is kept.
+	// Clients is the part of client addresses that is kept.
 	Clients Clients `json:"clients"`
 }

@@ -5,10 +5,9 @@ import "slices"
 // tracked is how many keys a sketch counts.
 const tracked = 500
 
-// A sketch counts keys in bounded memory: the algorithm of Misra and Gries. When it is full,
-// the less frequent half goes. A key that comes after that begins with the highest count
-// that it may have had, which is its error. No count is too low. None is too high by more
-// than 2/tracked of all.
+// A sketch counts keys in bounded memory: the algorithm of Misra and Gries. When it is full, it
+// drops the less frequent half. A later key starts with the highest count that it can have had,
+// which is its error. No count is too low. No count is too high by more than 2/tracked of all.
 type sketch struct {
 	tallies map[string]*tally
 	least   uint64 // the highest count that a key without a tally may have

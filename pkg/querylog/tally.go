@@ -2,7 +2,7 @@ package querylog
 
 import "slices"
 
-// typeNames and rcodeNames are counted one by one, all others together as the last name.
+// typeNames and rcodeNames are counted one by one, all other names as the last name.
 var (
 	typeNames = [...]string{
 		"A", "AAAA", "SRV", "PTR", "CNAME", "TXT", "NS", "SOA", "MX", "HTTPS", "SVCB", "ANY", "other",

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// maxBuffered bounds the entries that wait for the next flush, and maxMessageBytes
-	// their messages.
+	// maxBuffered limits the entries that wait for the next flush, and maxMessageBytes limits their
+	// messages.
 	maxBuffered     = 8192
 	maxMessageBytes = 4 << 20
-	// maxMessage is the size of the largest message that is kept.
+	// maxMessage is the size of the largest message to store.
 	maxMessage = 4096
 )
 
-// A counter counts what is dropped.
+// A counter counts drops.
 type counter interface{ Inc() }
 
 // A Tap takes samples of queries. A server calls Pick, Message and Put. A nil Tap is
@@ -34,7 +34,7 @@ type Tap struct {
 // limitOf returns how many of 1<<32 draws are in a share.
 func limitOf(sample float64) uint64 { return uint64(sample * (1 << 32)) }
 
-// Pick decides whether a query is sampled. Entry.Draw has to be the draw.
+// Pick decides whether a query is sampled. The caller must set Entry.Draw to draw.
 func (t *Tap) Pick() (draw uint32, picked bool) {
 	if t == nil {
 		return 0, false
@@ -47,7 +47,7 @@ func (t *Tap) Pick() (draw uint32, picked bool) {
 	return draw, uint64(draw) < limit
 }
 
-// Message returns a copy of a reply if it is wanted and not too large, else nil.
+// Message returns a copy of a reply, or nil if messages are off or the reply is too large.
 func (t *Tap) Message(reply []byte) []byte {
 	if !t.messages || len(reply) > maxMessage {
 		return nil
@@ -55,7 +55,7 @@ func (t *Tap) Message(reply []byte) []byte {
 	return bytes.Clone(reply)
 }
 
-// Put hands entries over. They are dropped and counted when too many wait.
+// Put queues entries. It drops and counts entries if the queue is full.
 func (t *Tap) Put(entries ...Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +70,7 @@ func (t *Tap) Put(entries ...Entry) {
 	}
 }
 
-// take returns the entries that wait. As many more have room without a copy.
+// take returns the queued entries. The buffer then has room for as many without a copy.
 func (t *Tap) take() []Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,32 +7,32 @@ import (
 )
 
 const (
-	// slotTime is the time that one slot of a top covers, and slots is how many it keeps.
+	// slotTime is the time that one slot of a top covers, and slots is the number of slots.
 	slotTime = 30 * time.Second
 	slots    = 20
-	// maxRows is how many rows a report may have.
+	// maxRows limits the rows of a report.
 	maxRows = 1000
 )
 
 // MaxWindow is the longest time that a report covers.
 const MaxWindow = slots * slotTime
 
-// A top counts the most frequent names, clients, response codes and types of the last
-// minutes. Its memory is bounded, whatever clients ask for.
+// A top counts the most frequent names, clients, response codes and types of the last minutes. Its
+// memory is bounded, for any queries.
 type top struct {
 	sample float64
 	start  time.Time
 	ring   []*slot // the oldest first
 }
 
-// A slot is a part of the time.
+// A slot counts for slotTime.
 type slot struct {
 	start    time.Time
 	total    uint64
 	sketches map[By]*sketch
 }
 
-// newTop returns a top that gets a share of all entries, from now on.
+// newTop returns a top for a sample of all entries, from now on.
 func newTop(sample float64, now time.Time) *top { return &top{sample: sample, start: now} }
 
 // put counts an entry.
@@ -46,7 +46,7 @@ func (t *top) put(e *Entry) {
 	}
 }
 
-// slot returns the newest slot, or a new one when that is over.
+// slot returns the newest slot, or a new one if that is over.
 func (t *top) slot(at time.Time) *slot {
 	if n := len(t.ring); n > 0 && at.Before(t.ring[n-1].start.Add(slotTime)) {
 		return t.ring[n-1]
@@ -62,11 +62,11 @@ func (t *top) slot(at time.Time) *slot {
 	return s
 }
 
-// A Report lists what was most frequent.
+// A Report lists the most frequent rows.
 type Report struct {
 	APIVersion string `json:"apiVersion"`
-	// Window is the time that the counts cover, in seconds. It is shorter than what was
-	// requested when the query log is on for less.
+	// Window is the time that the counts cover, in seconds. It is shorter than requested if the
+	// query log is on for less.
 	Window float64 `json:"window"`
 	// Total is the number of sampled queries, and Sampled their share of all queries.
 	Total   uint64  `json:"total"`
@@ -87,7 +87,7 @@ type Row struct {
 	Error uint64 `json:"error"`
 }
 
-// A By is what the rows of a report are.
+// A By is the kind of rows in a report.
 type By string
 
 // The values of By.
@@ -100,7 +100,7 @@ const (
 
 var bys = []By{ByName, ByClient, ByRcode, ByType}
 
-// keyOf returns what an entry is counted as; "": it is not counted.
+// keyOf returns the key that counts an entry; "": it is not counted.
 func (by By) keyOf(e *Entry) string {
 	switch by {
 	case ByName:
@@ -126,11 +126,11 @@ func (by By) row(key string) Row {
 	return Row{Type: key}
 }
 
-// A Question chooses the rows of a report.
+// A Question selects the rows of a report.
 type Question struct {
 	Window time.Duration
 	By     By
-	// Rcode keeps the rows that have replies with this response code, and sorts by them.
+	// Rcode selects the rows with replies of this response code, and sorts by them.
 	Rcode string
 	Limit int
 }
@@ -141,8 +141,7 @@ func (t *top) report(q Question, now time.Time) Report {
 	for len(from) > 0 && !from[0].start.After(now.Add(-q.Window)) {
 		from = from[1:]
 	}
-	// The first slot that began before the window is left out, so that no count is of a
-	// longer time.
+	// Omit the first slot that started before the window, so that no count covers a longer time.
 	since := t.start
 	if len(from) < len(t.ring) {
 		since = t.ring[len(t.ring)-len(from)-1].start.Add(slotTime)
@@ -157,8 +156,8 @@ func (t *top) report(q Question, now time.Time) Report {
 	return r
 }
 
-// rows adds up the sketches of several slots. A key without a tally in a slot may have had
-// the least count there.
+// rows adds up the sketches of several slots. A key without a tally in a slot may have had the
+// sketch's least count there.
 func rows(from []*slot, by By) []Row {
 	var absent uint64
 	for _, s := range from {
@@ -185,7 +184,7 @@ func rows(from []*slot, by By) []Row {
 	return list
 }
 
-// first sorts rows and returns those that were asked for.
+// first sorts rows and returns the requested ones.
 func first(list []Row, q Question) []Row {
 	weight := func(r Row) uint64 { return r.Count }
 	if q.Rcode != "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/querylog"
 )
 
-// encode returns an entry as a dnstap message of type CLIENT_RESPONSE. It carries both times,
-// so there is no CLIENT_QUERY.
+// encode returns an entry as a dnstap message of type CLIENT_RESPONSE. It has both times, so there
+// is no CLIENT_QUERY.
 func encode(e *querylog.Entry, identity, version string) ([]byte, error) {
 	m := &dnstap.Message{
 		Type:            dnstap.Message_CLIENT_RESPONSE.Enum(),
@@ -35,7 +35,7 @@ func encode(e *querylog.Entry, identity, version string) ([]byte, error) {
 	})
 }
 
-// parts returns a time as dnstap has it.
+// parts returns a time in the form of dnstap.
 func parts(t time.Time) (sec *uint64, nsec *uint32) {
 	return new(uint64(t.Unix())), new(uint32(t.Nanosecond()))
 }

@@ -21,20 +21,20 @@ import (
 )
 
 const (
-	// maxQueued is how many frames wait for the collector.
+	// maxQueued limits the frames that wait for the collector.
 	maxQueued = 4096
 	// retryEvery is the time between two attempts to open the target.
 	retryEvery = 5 * time.Second
-	// ioTimeout is how long a collector may take for a handshake or to read a frame.
+	// ioTimeout limits a collector's handshake, and its read of a frame.
 	ioTimeout = 2 * time.Second
-	// maxFile is the size at which a file becomes FILE.1, which is replaced.
+	// maxFile is the size at which a file is renamed to FILE.1, which is replaced.
 	maxFile = 64 << 20
 )
 
-// A Target is where frames go: "unix:" or "file:" and an absolute path.
+// A Target is the destination of frames: "unix:" or "file:" and an absolute path.
 type Target string
 
-// ParseTarget accepts a Target, or none.
+// ParseTarget parses a Target. "" means no target.
 func ParseTarget(text string) (Target, error) {
 	kind, path, _ := strings.Cut(text, ":")
 	if text != "" && (kind != "unix" && kind != "file" || !filepath.IsAbs(path)) {
@@ -43,20 +43,20 @@ func ParseTarget(text string) (Target, error) {
 	return Target(text), nil
 }
 
-// A Counter counts what is dropped.
+// A Counter counts dropped entries.
 type Counter interface{ Inc() }
 
 // Options of an Output. All are required.
 type Options struct {
 	Target Target
-	// Identity and Version are those of this server.
+	// Identity and Version identify this server.
 	Identity, Version string
 	Dropped           Counter
 	Logger            *slog.Logger
 }
 
-// An Output is a sink. Its queue is bounded: while the target is away, or too slow, entries
-// are dropped and counted.
+// An Output is a sink. Its queue is bounded: while the target is down or too slow, entries are
+// dropped and counted.
 type Output struct {
 	Options
 	queue      chan []byte
@@ -64,7 +64,7 @@ type Output struct {
 	maxFile    int
 }
 
-// New returns an Output. Run sends what it gets.
+// New returns an Output. Run sends its entries.
 func New(opts Options) *Output {
 	return &Output{Options: opts, queue: make(chan []byte, maxQueued), retryEvery: retryEvery, maxFile: maxFile}
 }
@@ -80,8 +80,8 @@ func (o *Output) Put(e *querylog.Entry) {
 	o.Dropped.Inc()
 }
 
-// Run sends frames until ctx is done, and then those that are queued. It opens the target
-// again after an error, or when a file is full.
+// Run sends frames until ctx is done, and then the queued frames. It reopens the target after an
+// error, or when a file is full.
 func (o *Output) Run(ctx context.Context) error {
 	failing := false
 	for ctx.Err() == nil {
@@ -127,7 +127,7 @@ func dial(ctx context.Context, path string) (io.WriteCloser, error) {
 	return (&net.Dialer{Timeout: ioTimeout}).DialContext(ctx, "unix", path)
 }
 
-// openFile begins a new file, and keeps the one before it.
+// openFile starts a new file, and keeps the previous one.
 func openFile(_ context.Context, path string) (io.WriteCloser, error) {
 	if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -135,8 +135,8 @@ func openFile(_ context.Context, path string) (io.WriteCloser, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
-// send sends up to limit bytes, until ctx is done. The log puts many entries at a time, so an
-// empty queue is the time to flush.
+// send sends up to limit bytes, until ctx is done. The log adds many entries at a time, so send
+// flushes when the queue is empty.
 func (o *Output) send(ctx context.Context, w dnstap.Writer, limit int) error {
 	for size := 0; size < limit; {
 		if flusher, ok := w.(interface{ Flush() error }); ok && len(o.queue) == 0 {
