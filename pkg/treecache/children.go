@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// children are the nodes of type N one label below a node. Short labels, which nearly
-// all are, lie in the entries of the map: comparing them takes no other memory access.
+// children are the nodes of type N one label below a node. Short labels, nearly all of them, are in
+// the entries of the map: comparing them needs no other memory access.
 type children[N any] struct {
 	short Map[shortLabel, N]
 	long  Map[string, N]
 }
 
-// A shortLabel is text of at most shortSize bytes as three words, whose last byte is its
-// size: it is copied and compared in registers.
+// A shortLabel is text of at most shortSize bytes as three words. Its last byte is its size. It is
+// copied and compared in registers.
 type shortLabel struct{ a, b, c uint64 }
 
 const shortSize = 23
@@ -32,8 +32,7 @@ func shortLabelOf(text string) (l shortLabel) {
 	return shortLabel{a: word(text[:8]), b: word(text[8:16]), c: word(text[16:]) | size}
 }
 
-// word returns up to eight bytes as a number. Bytes that are read twice are
-// twice in the same place.
+// word returns up to eight bytes as a number. Bytes that are read twice are at the same place.
 func word(text string) uint64 {
 	switch n := len(text); {
 	case n == 8:
@@ -58,8 +57,7 @@ func (l shortLabel) String() string {
 	return string(text[:text[shortSize]])
 }
 
-// A hasher places labels. The hash is seeded so that users cannot choose colliding
-// names.
+// A hasher hashes labels. The hash is seeded so that users cannot choose colliding names.
 type hasher struct {
 	seed    maphash.Seed
 	secrets [3]uint64
@@ -99,13 +97,13 @@ func (c *children[N]) get(label string) *N {
 	return c.long.Get(label)
 }
 
-// add returns a new node, which is the zero value. Writer only.
+// add returns a new node, the zero value. Writer only.
 func (c *children[N]) add(label string) *N {
 	var zero N
 	if len(label) <= shortSize {
 		return c.short.Put(shortLabelOf(label), zero)
 	}
-	// It must not keep the whole name alive.
+	// A clone does not keep the full name alive.
 	return c.long.Put(strings.Clone(label), zero)
 }
 
@@ -119,7 +117,7 @@ func (c *children[N]) remove(label string) {
 
 func (c *children[N]) empty() bool { return c.short.Len() == 0 && c.long.Len() == 0 }
 
-// all yields every node with its label, in no order, beginning at a random one.
+// all yields every node with its label, in no order, starting at a random one.
 func (c *children[N]) all() iter.Seq2[string, *N] {
 	return func(yield func(string, *N) bool) {
 		for label, n := range c.short.All() {

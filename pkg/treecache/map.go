@@ -10,10 +10,10 @@ import (
 // Copying a built-in map on every change would cost O(n); a lookup in a sync.Map costs
 // three times as much.
 //
-// An entry never moves. It is found by probing a table of pointers, slot by slot, from
-// the place of its hash. Each pointer has a tag, a byte of the hash, so that a reader
-// goes to memory for the wanted entry and hardly for another one. Growing makes a new
-// table of the same entries; a reader of the old table still finds all of them.
+// An entry never moves. A reader finds it by probing a table of pointers, slot by slot, from the
+// place of its hash. Each pointer has a tag, a byte of the hash, so that a reader rarely loads any
+// other entry. Growing makes a new table of the same entries; a reader of the old table still finds
+// all of them.
 type Map[K comparable, V any] struct {
 	hash  func(K) uint64
 	table atomic.Pointer[table[K, V]]
@@ -21,21 +21,21 @@ type Map[K comparable, V any] struct {
 	used  int // slots with a tag, deleted ones among them; writer only
 }
 
-// An entry is immutable, but for what its value allows.
+// An entry is immutable, unless its value allows changes.
 type entry[K comparable, V any] struct {
 	key   K
 	value V
 }
 
-// A table has a power of two of slots. A quarter of them at least are empty.
+// A table has a power of two of slots. At least a quarter of them are empty.
 type table[K comparable, V any] struct {
 	tags    []atomic.Uint32 // of four slots each
 	entries []atomic.Pointer[entry[K, V]]
 }
 
-// Tags that are not of a hash.
+// Tags that are not from a hash.
 const (
-	tagEmpty   = 0 // nothing was ever here: a probe ends
+	tagEmpty   = 0 // never used: a probe stops
 	tagDeleted = 1
 	tagFirst   = 2
 )
@@ -69,15 +69,14 @@ func (t *table[K, V]) setTag(slot uint64, tag uint32) {
 	word.Store(word.Load()&^(0xff<<shift) | tag<<shift)
 }
 
-// find returns the slot of key and its entry. Without an entry, the slot is the
-// one to put it in.
+// find returns the slot of key and its entry. If there is no entry, the slot is free for it.
 func (t *table[K, V]) find(hash uint64, key K) (slot uint64, e *entry[K, V]) {
 	mask, tag := uint64(len(t.entries)-1), tagOf(hash)
 	free, isFree := uint64(0), false
 	for slot = hash & mask; ; slot = (slot + 1) & mask {
 		switch t.tag(slot) {
 		case tag:
-			// Of a deleted entry, a reader may see the tag and no more.
+			// A reader may see only the tag of a deleted entry.
 			if e := t.entries[slot].Load(); e != nil && e.key == key {
 				return slot, e
 			}
@@ -106,8 +105,7 @@ func (m *Map[K, V]) Get(key K) *V {
 // Len returns the number of keys. Writer only.
 func (m *Map[K, V]) Len() int { return m.len }
 
-// Put stores a value for key, in place of the one it had, and returns where it
-// is. Writer only.
+// Put stores a value for key, replacing the old one, and returns a pointer to it. Writer only.
 func (m *Map[K, V]) Put(key K, value V) *V {
 	hash := m.hash(key)
 	slot, held := m.table.Load().find(hash, key)
@@ -127,7 +125,7 @@ func (m *Map[K, V]) fill(t *table[K, V], slot uint64, tag uint32, e *entry[K, V]
 	if t.tag(slot) == tagEmpty {
 		m.used++
 	}
-	// In this order: a reader that sees the tag has to find the entry.
+	// In this order: a reader that sees the tag must find the entry.
 	t.entries[slot].Store(e)
 	t.setTag(slot, tag)
 }
@@ -140,7 +138,7 @@ func (m *Map[K, V]) Delete(key K) {
 		return
 	}
 	m.len--
-	// Where a probe would end at the next slot, it may end here.
+	// If a probe would stop at the next slot, it can stop here.
 	tag := uint32(tagDeleted)
 	if t.tag((slot+1)&uint64(len(t.entries)-1)) == tagEmpty {
 		tag = tagEmpty
@@ -148,14 +146,14 @@ func (m *Map[K, V]) Delete(key K) {
 	}
 	t.setTag(slot, tag)
 	t.entries[slot].Store(nil)
-	// A map that was large once must not stay large.
+	// A map that was large once must not remain large.
 	if len(t.entries) > minSlots && m.len < len(t.entries)/8 {
 		m.rebuild()
 	}
 }
 
-// All yields every key with its value, in no order, beginning at a random one.
-// Any goroutine; keys that come or go meanwhile may be among them or not.
+// All yields every key with its value, in no order, starting at a random one. Any goroutine. Keys
+// that are added or deleted during the call may be included or not.
 func (m *Map[K, V]) All() iter.Seq2[K, *V] {
 	return func(yield func(K, *V) bool) {
 		t := m.table.Load()
@@ -169,8 +167,7 @@ func (m *Map[K, V]) All() iter.Seq2[K, *V] {
 	}
 }
 
-// rebuild makes a table for the entries there are, a quarter to half full, and
-// without slots of deleted ones.
+// rebuild makes a table for the current entries, a quarter to half full, without deleted slots.
 func (m *Map[K, V]) rebuild() {
 	slots := minSlots
 	for slots < 2*(m.len+1) {

@@ -7,16 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// A Tree holds the names of one zone. Names given to its methods are absolute,
-// in lower case, and every dot in them separates labels.
+// A Tree holds the names of one zone. Names passed to its methods are absolute, in lower case, and
+// every dot in them separates labels.
 type Tree[V any] struct {
 	origin string // ".cluster.local.", or "." for the root
 	hash   *hasher
 	root   *Node[V]
 }
 
-// A Node is one name of a Tree. Holding on to a node is allowed: it follows
-// its name's value, and carries none once the name was deleted.
+// A Node is one name of a Tree. Callers may retain a node: it follows its name's value, and has
+// none after the name is deleted.
 type Node[V any] struct {
 	value    atomic.Pointer[V]
 	children atomic.Pointer[children[Node[V]]] // nil: none
@@ -31,11 +31,10 @@ func New[V any](origin string) *Tree[V] {
 	return &Tree[V]{origin: "." + strings.TrimPrefix(origin, "."), hash: newHasher(), root: &Node[V]{}}
 }
 
-// Value returns what the node carries now, or nil.
+// Value returns the current value of the node, or nil.
 func (n *Node[V]) Value() *V { return n.value.Load() }
 
-// Replace makes the node, which carries a value, carry another one, as Set does
-// for its name. Writer only.
+// Replace replaces the value of a node that has one, as Set does for its name. Writer only.
 func (n *Node[V]) Replace(value *V) { n.value.Store(value) }
 
 // child returns the node one label below n, or nil.
@@ -46,7 +45,7 @@ func (n *Node[V]) child(label string) *Node[V] {
 	return nil
 }
 
-// all yields the children of n with their labels, beginning at a random one.
+// all yields the children of n with their labels, starting at a random one.
 func (n *Node[V]) all() iter.Seq2[string, *Node[V]] {
 	if c := n.children.Load(); c != nil {
 		return c.all()
@@ -54,9 +53,8 @@ func (n *Node[V]) all() iter.Seq2[string, *Node[V]] {
 	return func(func(string, *Node[V]) bool) {}
 }
 
-// Children yields the nodes one label below n with their labels, in the order
-// of the labels. It shows one moment's children; it sorts, so it is not for
-// answering queries.
+// Children yields the nodes one label below n with their labels, in the order of the labels. It
+// shows the children of one moment. It sorts, so it is not for answering queries.
 func (n *Node[V]) Children() iter.Seq2[string, *Node[V]] {
 	return func(yield func(string, *Node[V]) bool) {
 		var labels []string
@@ -74,9 +72,8 @@ func (n *Node[V]) Children() iter.Seq2[string, *Node[V]] {
 	}
 }
 
-// Set makes name carry value, which is not nil, and returns its node. It
-// returns nil, and does nothing, when name is not in the tree's zone. Writer
-// only.
+// Set sets the value of name, which must not be nil, and returns its node. If name is not in the
+// tree's zone, Set returns nil and does nothing. Writer only.
 func (t *Tree[V]) Set(name string, value *V) *Node[V] {
 	rest, ok := t.relative(name)
 	if !ok {
@@ -101,8 +98,8 @@ func (t *Tree[V]) Set(name string, value *V) *Node[V] {
 	return n
 }
 
-// Delete takes the value from name, and removes every node that has neither
-// value nor children left. Writer only.
+// Delete removes the value of name, and every node that has neither value nor children left. Writer
+// only.
 func (t *Tree[V]) Delete(name string) {
 	if rest, ok := t.relative(name); ok {
 		t.prune(t.root, rest)
@@ -130,10 +127,9 @@ func (t *Tree[V]) prune(n *Node[V], rest string) {
 	}
 }
 
-// Lookup walks name from the right as far as there are nodes. It returns the
-// last of them, and the labels to the left of it that have no node, without
-// trailing dot: "" when the name itself has one. The node is nil when name is
-// not in the zone. It does not allocate.
+// Lookup walks name from the right as far as there are nodes. It returns the last node, and the
+// labels to the left of it without a node, without trailing dot: "" if name itself has a node. The
+// node is nil if name is not in the zone. It does not allocate.
 func (t *Tree[V]) Lookup(name string) (n *Node[V], rest string) {
 	rest, ok := t.relative(name)
 	if !ok {
@@ -151,10 +147,9 @@ func (t *Tree[V]) Lookup(name string) (n *Node[V], rest string) {
 	return n, rest
 }
 
-// Match walks name like Lookup, but takes the label "*" for every child whose
-// label does not begin with "_", beginning at a random one. A "*" in the leftmost
-// place is left in rest. Match yields each walk that ends at a node with a value, or
-// at the name's end, until yield returns false.
+// Match walks name like Lookup, but the label "*" matches every child whose label does not start
+// with "_", starting at a random one. A leftmost "*" remains in rest. Match yields each walk that
+// ends at a node with a value, or at the name's end, until yield returns false.
 func (t *Tree[V]) Match(name string, yield func(n *Node[V], rest string) bool) {
 	if rest, ok := t.relative(name); ok {
 		match(t.root, rest, yield)
@@ -178,8 +173,8 @@ func match[V any](n *Node[V], rest string, yield func(*Node[V], string) bool) bo
 	return true
 }
 
-// relative cuts the origin off name: "web.default.svc" of
-// "web.default.svc.cluster.local.", "" of "cluster.local.".
+// relative removes the origin from name: "web.default.svc" for "web.default.svc.cluster.local.", ""
+// for "cluster.local.".
 func (t *Tree[V]) relative(name string) (string, bool) {
 	if name == t.origin[1:] || name == t.origin {
 		return "", true
