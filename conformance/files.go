@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// loadFiles returns the files that the command line names, without those that -run excludes.
+// loadFiles returns the files that the command line names, without files that -run excludes.
 func loadFiles(o options) ([]conformance.File, error) {
 	all, err := conformance.Vectors(o.zone)
 	if err != nil {
@@ -99,7 +99,7 @@ func writeManifests(o options, files []conformance.File, stdout io.Writer) error
 	return nil
 }
 
-// withNamespaces puts the namespaces of objects before them.
+// withNamespaces inserts the namespaces of objects before them.
 func withNamespaces(objects []conformance.Object) []conformance.Object {
 	var all []conformance.Object
 	seen := map[string]bool{"": true}

@@ -16,11 +16,11 @@ import (
 	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
-// A target is a server whose objects and configuration others load, or kubectl and a
-// directory.
+// A target is a server. Its objects and configuration are loaded outside of this program, or by
+// kubectl and through a directory.
 type target struct {
 	server    string
-	kubectl   []string // empty: the objects of first steps are loaded, others cannot be
+	kubectl   []string // empty: only the objects of first steps are loaded
 	configDir string   // empty: the configuration is the default one
 	settle    time.Duration
 	loaded    map[string]bool // objects of first steps, as JSON
@@ -88,7 +88,7 @@ func (t *target) Change(ctx context.Context, apply []conformance.Object,
 	return nil, t.wait(ctx)
 }
 
-// stubs returns manifests that name objects, with nothing else.
+// stubs returns manifests with only the names of objects.
 func stubs(refs []conformance.Ref) []conformance.Object {
 	var out []conformance.Object
 	for _, ref := range refs {
@@ -120,7 +120,7 @@ func (t *target) kubectlDo(ctx context.Context, objects []conformance.Object, ar
 	return nil
 }
 
-// wait gives the server the time to see a change.
+// wait waits until the server has had time to see a change.
 func (t *target) wait(ctx context.Context) error {
 	pause.For(ctx, t.settle)
 	return ctx.Err()
