@@ -15,8 +15,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// askTimeout bounds one exchange. It is longer than the time that a server may wait for
-// its upstreams.
+// askTimeout limits one exchange. It is longer than the time that a server can wait for its
+// upstreams.
 const askTimeout = 6 * time.Second
 
 // ErrNoReply is the error of a query without a reply within the time limit.
@@ -33,8 +33,8 @@ type Reply struct {
 	Msg *dns.Msg
 }
 
-// Ask sends the question to a server (ip:port) once, from a new socket, and reads one
-// reply. The error is ErrNoReply if none came. A malformed reply is an error, too.
+// Ask sends the question to a server (ip:port) once, from a new socket, and reads one reply. The
+// error is ErrNoReply if none arrives. A malformed reply is also an error.
 func Ask(ctx context.Context, server string, q Query) (Reply, error) {
 	sent, err := q.Question.pack(uint16(rand.Uint32()))
 	if err != nil {
@@ -109,8 +109,8 @@ func exchange(ctx context.Context, server string, sent []byte, tcp bool) ([]byte
 	return wire[:n], err
 }
 
-// unpack reads a whole message. It is stricter than the library, which accepts wrong
-// counts in the header and bytes after the last record.
+// unpack reads a message. It is stricter than the library, which accepts wrong counts in the header
+// and bytes after the last record.
 func unpack(wire []byte) (*dns.Msg, error) {
 	if len(wire) < headerSize {
 		return nil, fmt.Errorf("%d bytes are less than a header", len(wire))
@@ -163,7 +163,7 @@ func (r Reply) checkRepeats() string {
 	return ""
 }
 
-// questionEnd returns where the question of a message of ours ends.
+// questionEnd returns the end of the question of a message of ours.
 func questionEnd(wire []byte) int {
 	_, off, err := dns.UnpackDomainName(wire, headerSize)
 	if err != nil {

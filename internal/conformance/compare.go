@@ -60,8 +60,8 @@ func text(rr dns.RR) string {
 	return strings.Join(fields(rr.String()), " ")
 }
 
-// pair matches expected records with one record of the reply each, and returns the rest of
-// both sides. The exact ones come first: * and an absent TTL match several records.
+// pair matches each expected record with one record of the reply, and returns the rest of both
+// sides. Exact records are matched first: * and an absent TTL match several records.
 func pair(want []Record, got []dns.RR) (lacking []Record, extra []dns.RR) {
 	looseness := func(r Record) int {
 		if r.TTL == nil {

@@ -13,9 +13,9 @@ const (
 )
 
 // WriteConfigDir replaces the files of a directory (key to content) as the kubelet does for a
-// ConfigMap volume: the files are links through ..data, and all of them change at once when
-// that link is replaced. A key that comes or goes is a dangling link for a moment, so a
-// reader sees the old files, the new files, or an error, never a mixture.
+// ConfigMap volume. The files are links through ..data, and all of them change at once when that
+// link is replaced. An added or removed key is a dangling link for a moment. So a reader sees the
+// old files, the new files, or an error, never a mixture.
 func WriteConfigDir(dir string, files map[string]string) error {
 	old, err := os.ReadDir(dir)
 	if err != nil {

@@ -9,7 +9,7 @@
 //	                              ├─► Resolver.Set                      (names outside)
 //	                              └─► Ask ─► Query.Check                (each question, until right)
 //
-// A [Target] is a server with the source of its objects. The tests of this package have a
-// directory of manifests, the end-to-end tests an API server, and the command conformance
-// kubectl. Objects stay plain maps ([Object]), so that each Target can pass them on unchanged.
+// A [Target] is a server with the source of its objects. The source is a directory of manifests in
+// the tests of this package, an API server in the end-to-end tests, and kubectl in the command
+// conformance. Objects are plain maps ([Object]), so that each Target can pass them on unchanged.
 package conformance

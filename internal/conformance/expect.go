@@ -22,9 +22,8 @@ func (e Expect) records() []Records {
 
 var flagNames = []string{"aa", "tc", "rd", "ra", "ad", "cd"}
 
-// Check compares reply and err of [Ask] with the expected reply and returns the
-// differences in words. now is compared with the serial of the SOA record. The query must
-// have no macros.
+// Check compares reply and err of [Ask] with the expected reply and returns the differences as
+// text. now is compared with the serial of the SOA record. The query must have no macros.
 func (q Query) Check(reply Reply, err error, now time.Time) []string {
 	switch {
 	case q.NoReply && errors.Is(err, ErrNoReply):

@@ -15,7 +15,7 @@ import (
 // names has the values of the macros of a File.
 type names struct {
 	resolver netip.AddrPort
-	// given maps a ClusterIP of the File to the one that the API gave instead.
+	// given maps a ClusterIP of the File to the address that the API assigned instead.
 	given map[netip.Addr]netip.Addr
 	zone  string // of the File, with its final dot
 }
@@ -47,7 +47,7 @@ func (n names) expand(text string) (string, error) {
 	return text, failed
 }
 
-// actual returns the address that a declared ClusterIP became.
+// actual returns the assigned address for a declared ClusterIP.
 func (n names) actual(ip netip.Addr) netip.Addr {
 	if given, ok := n.given[ip]; ok {
 		return given
@@ -93,7 +93,7 @@ func (n names) expect(e Expect) (Expect, error) {
 	return e, nil
 }
 
-// records keeps the difference between no list and an empty one.
+// records preserves the difference between no list and an empty one.
 func (n names) records(in Records) (Records, error) {
 	if in == nil {
 		return nil, nil

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// An Object is a Kubernetes manifest as encoding/json decodes it. Receivers must not change
-// it; Clone makes a copy to change.
+// An Object is a Kubernetes manifest as encoding/json decodes it. Receivers must not change it,
+// only a Clone.
 type Object map[string]any
 
 // A Ref names an Object. Namespace is empty for a Node.

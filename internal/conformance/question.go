@@ -8,8 +8,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A Question is one query, written as dig has it: name, type, perhaps a class, and
-// options. Without options a query goes over UDP with RD and without EDNS.
+// A Question is one query in the syntax of dig: name, type, perhaps a class, and options. Without
+// options a query uses UDP, with RD and without EDNS.
 //
 //	wide.size.svc.cluster.local A +tcp
 //	version.bind TXT CH

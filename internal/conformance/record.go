@@ -119,8 +119,8 @@ func (r Record) String() string {
 
 func (r Record) class() string { return cmp.Or(r.Class, "IN") }
 
-// matches reports whether a record of a reply is this one. The case of names
-// does not matter, that of texts does.
+// matches reports whether a record of a reply is this one. It ignores the case of names, but not of
+// texts.
 func (r Record) matches(got dns.RR) bool {
 	if r.TTL != nil && *r.TTL != got.Header().Ttl {
 		return false

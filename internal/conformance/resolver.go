@@ -32,9 +32,9 @@ func (d ResolverData) HasNames() bool {
 	return len(d.Records)+len(d.Servfail)+len(d.Drop)+len(d.Truncate) > 0
 }
 
-// A Resolver serves the names outside the cluster: a name server on a loopback address, UDP
-// and TCP, with a few records. Other names are NXDOMAIN, with an SOA record that no other
-// server has.
+// A Resolver serves the names outside the cluster: a name server on a loopback address, UDP and
+// TCP, with a few records. All other names are NXDOMAIN, with an SOA record that no other server
+// has.
 //
 // Its methods are safe for concurrent use.
 type Resolver struct {
@@ -109,7 +109,7 @@ func (r *Resolver) Run(ctx context.Context) error {
 func (r *Resolver) handler(tcp bool) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, request *dns.Msg) {
 		if reply := r.zone.Load().reply(request, tcp); reply != nil {
-			// The client may have gone.
+			// The client may have disconnected.
 			_ = w.WriteMsg(reply)
 		}
 	}
@@ -194,8 +194,8 @@ func (z *zone) answer(reply *dns.Msg, name string, qtype uint16) {
 	}
 }
 
-// resolverSOA is the authority record of negative replies. It shows that the query went to
-// the Resolver.
+// resolverSOA is the authority record of negative replies. It shows that the query reached the
+// Resolver.
 func resolverSOA() dns.RR {
 	return &dns.SOA{
 		Hdr: dns.RR_Header{Name: "resolver.test.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 60},

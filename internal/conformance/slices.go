@@ -12,7 +12,7 @@ const (
 	labelSkipMirror  = "endpointslice.kubernetes.io/skip-mirror"
 )
 
-// maxSliceEndpoints is the most endpoints that the API takes in one slice.
+// maxSliceEndpoints is the API's limit of endpoints in one slice.
 const maxSliceEndpoints = 1000
 
 // ToSlices returns the EndpointSlices with the contents of an Endpoints object: one for each
@@ -58,7 +58,7 @@ func newSlice(service Ref, name, family string, ports any, endpoints []any) Obje
 	return slice.Clone()
 }
 
-// sliceEndpoints returns those addresses of a subset that are of the family.
+// sliceEndpoints returns the addresses of a subset in the family.
 func sliceEndpoints(addresses any, family string, ready bool) []any {
 	var list []any
 	for _, address := range asList(addresses) {
@@ -84,16 +84,16 @@ func sliceEndpoints(addresses any, family string, ready bool) []any {
 // EndpointsMode is the form in which the Endpoints objects of a File reach a Target.
 type EndpointsMode int
 
-// The modes. A Service that has an EndpointSlice in the File keeps its
-// Endpoints as they are in each of them.
+// The modes. A Service with an EndpointSlice in the File has its Endpoints unchanged in each of
+// them.
 const (
 	// EndpointsAsIs: unchanged. Right for a server that reads Endpoints, and
 	// for a cluster whose controller mirrors them.
 	EndpointsAsIs EndpointsMode = iota
 	// EndpointsAsSlices: only the EndpointSlices that ToSlices makes.
 	EndpointsAsSlices
-	// EndpointsAndSlices: both, the Endpoints with the label that keeps the
-	// mirroring controller away.
+	// EndpointsAndSlices: both. The Endpoints have the label that disables the mirroring
+	// controller.
 	EndpointsAndSlices
 )
 
@@ -101,7 +101,7 @@ const (
 // it made, to delete them with their Endpoints.
 type translator struct {
 	mode EndpointsMode
-	// sliced holds the Services with slices of their own, as Endpoints Refs.
+	// sliced holds the Services with their own slices, as Endpoints Refs.
 	sliced map[Ref]bool
 	made   map[Ref][]Ref
 }
@@ -127,7 +127,7 @@ func (f File) FirstObjects(mode EndpointsMode) []Object {
 	return objects
 }
 
-// translate returns what to apply and what to delete instead of the arguments.
+// translate returns the objects to apply and to delete in place of the arguments.
 func (t *translator) translate(apply []Object, del []Ref) ([]Object, []Ref) {
 	if t.mode == EndpointsAsIs {
 		return apply, del
@@ -162,7 +162,7 @@ func (t *translator) translate(apply []Object, del []Ref) ([]Object, []Ref) {
 	return outApply, outDel
 }
 
-// remember records all slices of the Endpoints and returns the earlier ones that are gone.
+// remember records all slices of the Endpoints and returns the earlier slices that are missing now.
 func (t *translator) remember(endpoints Ref, slices []Object) (gone []Ref) {
 	now := map[Ref]bool{}
 	var refs []Ref

@@ -27,8 +27,8 @@ type Suite struct {
 	Features []string
 	// Skip, if not nil, returns a reason to skip a question, or "".
 	Skip func(File, Result) string
-	// Patience is how long after a step a question with a wrong reply is asked again; 0
-	// is 5 seconds.
+	// Patience is the time after a step in which a question with a wrong reply is repeated; 0 is 5
+	// seconds.
 	Patience time.Duration
 
 	configured map[string]string // of the Target; nil: unknown
@@ -58,8 +58,8 @@ func (r Result) Title() string {
 	return r.Step + "/" + r.Query.Title()
 }
 
-// ErrUnsupported is the error of a Target that cannot change in the way of a step. The
-// rest of the file is skipped.
+// ErrUnsupported is the error of a Target that cannot make the change of a step. The rest of the
+// file is skipped.
 var ErrUnsupported = errors.New("not supported")
 
 // Run runs the files one after the other, each as a subtest with a subtest for each question.
@@ -242,8 +242,8 @@ func (p *play) ask(ctx context.Context, step Step) {
 	}
 }
 
-// askUntilRight asks until the reply is right. If the reply is still wrong after until, and
-// after two tries, it returns a report, else "".
+// askUntilRight repeats a query until the reply is right. If the reply is still wrong after until,
+// and after two tries, it returns a report, else "".
 func askUntilRight(ctx context.Context, server string, q Query, until time.Time) string {
 	for try := 1; ; try++ {
 		reply, err := Ask(ctx, server, q)

@@ -11,8 +11,8 @@ type Target interface {
 	// Server returns the address (ip:port) that questions go to, UDP and TCP.
 	Server() string
 
-	// Configure makes files, key to content, the whole configuration. It returns when the
-	// server has had the time to read it, even if the server refuses it.
+	// Configure makes files, key to content, the complete configuration. It returns after the
+	// server has had time to read it, even if the server refuses it.
 	Configure(ctx context.Context, files map[string]string) error
 
 	// Change creates or replaces the objects of apply, in this order, then deletes those

@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// exampleNames stands in for a set-up: validation looks at the form alone.
+// exampleNames replaces a set-up: validation checks only the form.
 var exampleNames = names{resolver: netip.MustParseAddrPort("127.0.0.1:53")}
 
 func (f File) validate() error {

@@ -18,7 +18,7 @@ const (
 	FeatureLean = "lean"
 )
 
-// features are all of them.
+// features lists all of them.
 var features = []string{FeatureDualStack, FeatureEndpointSlices, FeatureDnsmasq, FeatureLean}
 
 // A File is one topic: objects, questions and their expected replies.
@@ -39,8 +39,8 @@ type File struct {
 	Zone string `json:"-"`
 }
 
-// A Step changes the set-up, in the order config, apply, delete, and asks questions when
-// the server has seen the change.
+// A Step changes the set-up, in the order config, apply, delete, and sends queries after the server
+// has seen the change.
 type Step struct {
 	Name   string   `json:"step"`
 	Apply  []Object `json:"apply,omitempty"`
@@ -91,7 +91,7 @@ type Expect struct {
 	OwnerCase string `json:"owner_case,omitempty"`
 	// MaxSize is the largest message in bytes.
 	MaxSize int `json:"max_size,omitempty"`
-	// NoReply: no reply comes within the time limit.
+	// NoReply: no reply arrives within the time limit.
 	NoReply bool `json:"no_reply,omitempty"`
 }
 
@@ -113,8 +113,8 @@ func (q Query) Title() string {
 	return title
 }
 
-// Authority is the expected authority section: the zone's SOA record of a negative reply,
-// or these records and no others.
+// Authority is the expected authority section: the zone's SOA record of a negative reply, or
+// exactly these records.
 type Authority struct {
 	SOA     bool
 	Records Records
