@@ -24,10 +24,10 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// usageError marks err as a mistake on the command line, exit code 2. nil stays nil.
+// usageError marks err as a mistake on the command line, exit code 2. usageError(nil) is nil.
 func usageError(err error) error { return withCode(codeUsage, err) }
 
-// Failed marks err as a failure with exit code 1: to open a DNS address, or any one of
+// Failed marks err as a failure with exit code 1: a DNS address cannot be opened, or any failure of
 // node-cache. Failed(nil) is nil.
 func Failed(err error) error { return withCode(codeFailed, err) }
 

@@ -12,8 +12,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// legacyLogFlags are the logging flags of older manifests. The list is fixed, so that
-// a newer klog does not change which command lines are valid.
+// legacyLogFlags are the logging flags of older manifests. The list is fixed, so that a newer klog
+// does not change the set of valid command lines.
 var legacyLogFlags = []string{
 	"add_dir_header", "alsologtostderr", "log_backtrace_at", "log_dir", "log_file", "log_file_max_size",
 	"logtostderr", "one_output", "skip_headers", "skip_log_headers", "stderrthreshold",
@@ -22,9 +22,8 @@ var legacyLogFlags = []string{
 const loggingUsage = "`format` of the log: text, or json for one object a line, without --vmodule and log files"
 
 // AddGNUFlags registers the logging flags in the GNU form: -v, --v, --vmodule,
-// --log-flush-frequency, --logging-format, and the hidden flags of older manifests
-// (--logtostderr, --log_dir and so on). Every flag of fs then accepts underscores in
-// place of dashes.
+// --log-flush-frequency, --logging-format, and the hidden flags of older manifests (--logtostderr,
+// --log_dir and so on). Every flag of fs then accepts underscores for dashes.
 //
 // Setting the flags changes the global state of klog.
 func AddGNUFlags(fs *pflag.FlagSet) {
@@ -49,9 +48,9 @@ func AddGNUFlags(fs *pflag.FlagSet) {
 	}
 }
 
-// AddGoFlags registers the logging flags for the standard flag package, with klog's
-// names and defaults: -v, -vmodule, -logging-format (text), -logtostderr (true),
-// -stderrthreshold (2), -log_file_max_size (1800) and the others.
+// AddGoFlags registers the logging flags for the standard flag package, with klog's names and
+// defaults: -v, -vmodule, -logging-format (text), -logtostderr (true), -stderrthreshold (2),
+// -log_file_max_size (1800) and so on.
 //
 // Setting the flags changes the global state of klog.
 func AddGoFlags(fs *flag.FlagSet) {
@@ -77,9 +76,8 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 }
 
 // ParseGNU parses args. For --help it prints about and the flags to stdout, and returns
-// pflag.ErrHelp, which means exit code 0. For an invalid flag it returns an error with exit code 2
-// that names the flag, the value, and what is accepted. fs must use
-// pflag.ContinueOnError.
+// pflag.ErrHelp, which means exit code 0. For an invalid flag it returns an error with exit code 2.
+// The error names the flag, the value, and the accepted values. fs must use pflag.ContinueOnError.
 func ParseGNU(fs *pflag.FlagSet, args []string, about string, stdout io.Writer) error {
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {} // pflag calls it for --help; parsed prints the help
@@ -105,7 +103,7 @@ func ParseGo(fs *flag.FlagSet, args []string, about string, stdout io.Writer) er
 	return parsed(err, about, usages.String(), stdout)
 }
 
-// parsed prints the help if err asks for it.
+// parsed prints the help if err requests it.
 func parsed(err error, about, usages string, stdout io.Writer) error {
 	if err == nil {
 		return nil

@@ -11,14 +11,14 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// LevelPath is where Kubernetes components have their log level.
+// LevelPath is the path of the log level in Kubernetes components.
 const LevelPath = "/debug/flags/v"
 
 // maxLevel is the highest log level. No line has a higher one.
 const maxLevel = 10
 
 // LevelHandler sets the log level, as --v does, to the number in the body of a PUT. It is for
-// operators: above 4 the log has much of what clients and the API server send.
+// operators: above 4 the log has much of the traffic with clients and the API server.
 func LevelHandler(log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPut {

@@ -22,8 +22,8 @@ import (
 // Each of them closes draining. With a lameduck of zero or less there is no wait. The
 // start of draining and of the stop are logged. The signals in more act like SIGINT.
 //
-// The caller must call release in the end. It cancels the stop context and restores the
-// default effect of the signals.
+// The caller must call release at the end. It cancels the stop context and restores the default
+// effect of the signals.
 func NotifyStop(ctx context.Context, lameduck time.Duration, log *slog.Logger, more ...os.Signal) (
 	draining <-chan struct{}, stop context.Context, release func(),
 ) {

@@ -13,8 +13,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/spelling"
 )
 
-// explainGNU turns an error of pflag into one that names the flag, the value, and
-// what is accepted.
+// explainGNU turns an error of pflag into an error with the flag, the value, and the accepted
+// values.
 func explainGNU(err error, fs *pflag.FlagSet) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		f := invalid.GetFlag()
@@ -56,8 +56,8 @@ func explainGo(err error, fs *flag.FlagSet) error {
 	return err
 }
 
-// wanted returns what a flag of this type accepts when reason is one of Go's
-// parsers, and else the reason itself.
+// wanted returns the accepted values of a flag type if reason is from one of Go's parsers.
+// Otherwise it returns reason.
 func wanted(reason, flagType string) string {
 	switch {
 	case !strings.Contains(reason, "strconv.") && !strings.HasPrefix(reason, "time: ") && reason != "parse error":
@@ -70,8 +70,8 @@ func wanted(reason, flagType string) string {
 	return "want a whole number, such as 2"
 }
 
-// suggestion names the flag that is most like an unknown one. Of a short name at
-// least half must be right.
+// suggestion names the flag that is most like an unknown one. At least half of a short name must
+// match.
 func suggestion(unknown string, names []string) string {
 	letters := len(strings.TrimLeft(unknown, "-"))
 	nearest := spelling.Nearest(unknown, names, min(1+len(unknown)/4, letters/2))

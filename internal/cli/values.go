@@ -19,13 +19,13 @@ type parsedFlag[T any] struct {
 	parse func(string) (T, error)
 }
 
-// Parsed returns the value of a flag of pflag or of the standard flag package. Its default
-// is in to. kind is the type that pflag's help shows, such as "string".
+// Parsed returns the value of a flag of pflag or of the standard flag package. to has its default.
+// kind is the type in pflag's help, such as "string".
 func Parsed[T any](to *T, kind string, parse func(string) (T, error)) pflag.Value {
 	return &parsedFlag[T]{to: to, kind: kind, parse: parse, text: textOf(*to)}
 }
 
-// textOf returns a default as it is written in flags.
+// textOf returns a default in the form of a flag.
 func textOf(v any) string {
 	switch v.(type) {
 	case netip.AddrPort, map[string]string:
@@ -74,8 +74,8 @@ func ParsePort(text string) (int, error) {
 	return int(port), nil
 }
 
-// CheckHost returns an error for a host that looks like an IP address and is none. It would
-// be looked up as a name.
+// CheckHost returns an error for a host that looks like an IP address but is not valid. Otherwise
+// it would be looked up as a name.
 func CheckHost(host string) error {
 	inner := host
 	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
@@ -91,6 +91,5 @@ func CheckHost(host string) error {
 	return nil
 }
 
-// ParseHost parses the address or the name of a host, or none. An IPv6 address may stand in
-// brackets.
+// ParseHost parses the address or the name of a host, or "". An IPv6 address can be in brackets.
 func ParseHost(text string) (string, error) { return strings.Trim(text, "[]"), CheckHost(text) }

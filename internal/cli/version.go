@@ -16,8 +16,8 @@ import (
 //	-ldflags "-X github.com/kube-dns/kube-dns/internal/cli.version=v1.0.0"
 var version string
 
-// Version returns the version of this program: the one from the linker, or the version
-// of the module, which the go command takes from the repository, or "devel".
+// Version returns the version of this program: the one from the linker, else the version of the
+// module, which the go command reads from the repository, else "devel".
 func Version() string {
 	info, _ := debug.ReadBuildInfo() // nil if there is none
 	return versionOf(version, info)
@@ -51,8 +51,8 @@ func AddVersionFlag(fs *pflag.FlagSet) *VersionFlag {
 	return v
 }
 
-// Print writes "Kube-DNS <version>" for --version, and the quoted version for
-// --version=raw. It reports whether it wrote anything: then the program is done.
+// Print writes "Kube-DNS <version>" for --version, and the quoted version for --version=raw. It
+// reports whether it wrote anything: if so, the program is done.
 func (v *VersionFlag) Print(w io.Writer) bool {
 	switch *v {
 	case "true":

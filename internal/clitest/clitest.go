@@ -7,8 +7,7 @@
 //	term                              sends SIGTERM to the background commands
 //	values COMMAND URL                compares label values with docs/metrics.md
 //
-// get and ask leave the reply in stdout. They wait long, because tests do not measure
-// time.
+// get and ask leave the reply in stdout. Their timeout is long, because tests do not measure time.
 package clitest
 
 import (
@@ -38,7 +37,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// patience is how long get and ask repeat.
+// patience is the time limit of get and ask.
 const patience = 30 * time.Second
 
 // Commands returns the commands. The golden files are in dir.
@@ -115,8 +114,8 @@ func ask(ts *testscript.TestScript, args []string) {
 	})
 }
 
-// until repeats f until it has no error and its text matches each pattern. It leaves the
-// text in stdout.
+// until repeats f until it returns no error and its text matches each pattern. It leaves the text
+// in stdout.
 func until(ts *testscript.TestScript, patterns []string, f func() (string, error)) {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		text, err := f()
@@ -136,7 +135,7 @@ func until(ts *testscript.TestScript, patterns []string, f func() (string, error
 	}
 }
 
-// values compares what a command exports with docs/metrics.md.
+// values compares the exported label values of a command with docs/metrics.md.
 func values(ts *testscript.TestScript, args []string) {
 	var scrape string
 	until(ts, nil, func() (string, error) {
@@ -175,7 +174,7 @@ func term(ts *testscript.TestScript, _ []string) {
 		for pending := true; pending; time.Sleep(time.Millisecond) {
 			text, err := os.ReadFile(status)
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-				break // it has ended already
+				break // it has already exited
 			}
 			ts.Check(err)
 			pending = !strings.Contains(string(text), "\nShdPnd:\t0000000000000000\n")
