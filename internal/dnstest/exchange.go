@@ -13,14 +13,14 @@ import (
 // timeout bounds one exchange. It is long: tests do not measure time.
 const timeout = 10 * time.Second
 
-// Query returns a question of class IN with RD set. The name may lack its final
-// dot; its letter case is kept.
+// Query returns a question of class IN with RD set. The final dot of the name is optional; its
+// letter case is kept.
 func Query(name string, qtype uint16) *dns.Msg {
 	return new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
 }
 
-// Exchange sends query to addr ("address:port") and returns the reply. No reply, or
-// one that does not belong to the query, fails the test.
+// Exchange sends query to addr ("address:port") and returns the reply. No reply, or a reply to
+// another query, fails the test.
 func Exchange(t testing.TB, addr string, query *dns.Msg, tcp bool) *dns.Msg {
 	t.Helper()
 	reply, err := TryExchange(t.Context(), addr, query, tcp)
@@ -30,9 +30,9 @@ func Exchange(t testing.TB, addr string, query *dns.Msg, tcp bool) *dns.Msg {
 	return reply
 }
 
-// TryExchange is [Exchange] for servers that may not answer: it returns the error,
-// and gives up when ctx ends or after 10 seconds. A reply is read whole, also when
-// it is larger than the query allows.
+// TryExchange is [Exchange] for servers that might not reply: it returns the error, and gives up
+// when ctx ends or after 10 seconds. It reads the complete reply, even if that is larger than the
+// query allows.
 func TryExchange(ctx context.Context, addr string, query *dns.Msg, tcp bool) (*dns.Msg, error) {
 	network := "udp"
 	if tcp {
@@ -70,8 +70,7 @@ func exchange(ctx context.Context, network, addr string, query *dns.Msg) (*dns.M
 	return reply, nil
 }
 
-// answers reports whether reply repeats the ID and the question of query, letter
-// case included.
+// answers reports whether reply repeats the ID and the question of query, including letter case.
 func answers(reply, query *dns.Msg) bool {
 	return reply.Response && reply.Id == query.Id && slices.Equal(reply.Question, query.Question)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// loopback is the address that servers use unless a test names another one.
+// loopback is the default address of servers.
 var loopback = netip.MustParseAddr("127.0.0.1")
 
 // A Server is a DNS server on one loopback address, with UDP and TCP on the same
@@ -30,8 +30,8 @@ func NewServer(t testing.TB, handler dns.Handler) *Server {
 	return NewServerAt(t, netip.AddrPortFrom(loopback, 0), handler)
 }
 
-// NewServerAt is [NewServer] on the given address; port 0 stands for a free one. A
-// port that is taken fails the test.
+// NewServerAt is [NewServer] on the given address; port 0 means a free one. A port in use fails the
+// test.
 func NewServerAt(t testing.TB, addr netip.AddrPort, handler dns.Handler) *Server {
 	t.Helper()
 	udp, tcp, err := Listen(addr.String())
@@ -45,7 +45,7 @@ func NewServerAt(t testing.TB, addr netip.AddrPort, handler dns.Handler) *Server
 	return s
 }
 
-// start runs the servers, waits until they are ready and sets how they end.
+// start runs the servers, waits until they are ready and sets how to stop them.
 func (s *Server) start(t testing.TB, servers ...*dns.Server) {
 	var ready, running sync.WaitGroup
 	for _, server := range servers {
@@ -72,13 +72,13 @@ func (s *Server) AddrPort() netip.AddrPort { return s.addr }
 // Addr returns the same as "address:port".
 func (s *Server) Addr() string { return s.addr.String() }
 
-// Close stops the server before the end of the test: the port is closed and all
-// handlers have returned. Close may be called more than once.
+// Close stops the server before the end of the test. When it returns, the port is closed and all
+// handlers have returned. Close can be called more than once.
 func (s *Server) Close() { s.stop() }
 
-// FreeAddr returns an address of 127.0.0.1 whose port is free for UDP and TCP, for
-// a server in another process. Another program may take it meanwhile. The system does
-// not give the port to a client.
+// FreeAddr returns an address of 127.0.0.1 with a port that is free for UDP and TCP, for a server
+// in another process. Another program may use the port first. The system does not assign it to a
+// client.
 func FreeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
 	const (
@@ -101,8 +101,8 @@ func FreeAddr(t testing.TB) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Listen opens UDP and TCP on one port of addr ("address:port"). A port that is free for
-// one of them only is tried again with another, unless the caller asked for it.
+// Listen opens UDP and TCP on one port of addr ("address:port"). If a port is free for only one of
+// them, Listen tries another, unless the caller requested this port.
 func Listen(addr string) (net.PacketConn, net.Listener, error) {
 	const attempts = 20
 	var tcpErr error

@@ -16,9 +16,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// NewTLSServer starts a server over TLS on a free port of 127.0.0.1. It stops when the test
-// ends. Its certificate is for name and for 127.0.0.1. root is the certificate in PEM, which
-// clients have to trust.
+// NewTLSServer starts a server over TLS on a free port of 127.0.0.1. It stops when the test ends.
+// Its certificate is for name and for 127.0.0.1. root is the certificate in PEM, for clients to
+// trust.
 func NewTLSServer(t testing.TB, name string, handler dns.Handler) (server *Server, root []byte) {
 	t.Helper()
 	certificate := selfSigned(t, name)

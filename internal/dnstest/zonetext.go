@@ -12,10 +12,9 @@ import (
 	"github.com/kube-dns/kube-dns/internal/rcode"
 )
 
-// Records parses zone text (RFC 1035 section 5): one record a line, "owner ttl
-// class type rdata". Names without a final dot are taken as complete. The default of
-// the class is IN, that of the TTL the TTL of the line before (at first 0). Bad text
-// fails the test.
+// Records parses zone text (RFC 1035 section 5): one record a line, "owner ttl class type rdata".
+// Names without a final dot are complete. The default class is IN. The default TTL is the TTL of
+// the line before (at first 0). Bad text fails the test.
 func Records(t testing.TB, zone string) []dns.RR {
 	t.Helper()
 	records, err := parseZone(zone)
@@ -70,9 +69,9 @@ func sortedLines(records []dns.RR) []string {
 	return lines
 }
 
-// MessageText returns what a test may compare of a reply, without its ID: rcode and
-// flags, then each section that holds records, as zone text in the order received.
-// The OPT record comes last, in a form of its own.
+// MessageText returns the parts of a reply that tests can compare, without its ID: rcode and flags,
+// then each section with records, as zone text in the order received. The OPT record is last, in
+// its own form.
 //
 //	SERVFAIL rd ra
 //	opt: version 0 size 1232

@@ -72,16 +72,16 @@ func CheckAlerts(t *testing.T) {
 // cell escapes Markdown for a table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// firstEvent matches the increase of a counter, with label matchers as in {reason="died"}, in
-// a rule that one event is enough for.
+// firstEvent matches the increase of a counter, with label matchers as in {reason="died"}, in a
+// rule that fires after one event.
 var (
 	firstEvent = regexp.MustCompile(`increase\(((?:kubedns|skydns)_[a-z_]+)(?:\{([^}]*)\})?(\[\w+\]\) > [1-9])?`)
 	matcher    = regexp.MustCompile(`([a-z_]+)(=~|=)"([^"]*)"`)
 )
 
 // checkAlerted returns an error if an alert about one of the metrics cannot fire at the first
-// event: Prometheus sees no increase in a new series, so families, which are the series at the
-// start, must have it.
+// event. Prometheus sees no increase in a new series, so families, the series at the start, must
+// have it.
 func checkAlerted(metrics []string, families map[string]*dto.MetricFamily) error {
 	all, err := alerts()
 	for _, a := range all {

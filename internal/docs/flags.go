@@ -43,10 +43,9 @@ func GoFlags(fs *flag.FlagSet) []Flag {
 	return list
 }
 
-// CheckFlags compares the section of a command in docs/flags.md with its flags. legacy
-// and added are names without dashes. Each flag must be in one of them. legacy are the
-// flags of the upstream command, which must stay, because command lines in clusters have
-// them.
+// CheckFlags compares the section of a command in docs/flags.md with its flags. legacy and added
+// are names without dashes. Each flag must be in one of them. legacy are the flags of the upstream
+// command. They must remain, because command lines in clusters use them.
 func CheckFlags(t *testing.T, command string, flags []Flag, legacy, added []string) {
 	t.Helper()
 	var old, fresh, hidden []Flag

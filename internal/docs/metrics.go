@@ -87,9 +87,8 @@ func (r Recorder) Metrics(t *testing.T) []Metric {
 	return list
 }
 
-// CheckMetrics compares the section of a command in docs/metrics.md with its metrics.
-// legacy are the metrics of the upstream command, which must stay, because dashboards
-// have them.
+// CheckMetrics compares the section of a command in docs/metrics.md with its metrics. legacy are
+// the metrics of the upstream command. They must remain, because dashboards use them.
 func CheckMetrics(t *testing.T, command string, metrics []Metric, legacy ...string) {
 	t.Helper()
 	var old, fresh []Metric

@@ -15,10 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// folder has the pages, relative to the folder of a command.
+// folder is the directory of the pages, relative to the directory of a command.
 const folder = "../../docs"
 
-// check reports what compare returns.
+// check fails the test if compare returns an error.
 func check(t *testing.T, page, section, want string) {
 	t.Helper()
 	if err := compare(page, section, want); err != nil {
@@ -26,9 +26,9 @@ func check(t *testing.T, page, section, want string) {
 	}
 }
 
-// compare compares a section of a page, such as "flags.md", with the wanted text. With the
-// flag -update of the test binary it writes the section: the tests of several commands may
-// do that at the same time.
+// compare compares a section of a page, such as "flags.md", with the wanted text. With the flag
+// -update of the test binary it writes the section. The tests of several commands can write at the
+// same time.
 func compare(page, name, want string) error {
 	mode := os.O_RDONLY
 	if updating() {
@@ -80,7 +80,7 @@ func updating() bool {
 	return f != nil && f.Value.String() == "true"
 }
 
-// cut returns the text between the marks of a section, and what is around it, with the marks.
+// cut returns the text between the marks of a section, and the text around it, with the marks.
 func cut(text, section string) (before, between, after string, err error) {
 	begin, end := "<!-- "+section+": generated, do not edit -->\n", "<!-- "+section+": end -->\n"
 	before, rest, found := strings.Cut(text, begin)

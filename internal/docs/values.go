@@ -22,9 +22,9 @@ var foreign = regexp.MustCompile(`^(go|process|promhttp|coredns)_`)
 // legacyNodeCache is a metric of node-cache with the prefix of CoreDNS.
 const legacyNodeCache = "coredns_nodecache_"
 
-// CompareStartValues compares a section of docs/metrics.md, which lists the label values
-// that a command exports from its start, with what it exports. With the flag -update of
-// the test binary it writes the section. It also checks that alerts about the command can fire.
+// CompareStartValues compares a section of docs/metrics.md with a scrape of a command. The section
+// lists the label values from the start of the command. With the flag -update of the test binary it
+// writes the section. It also checks that alerts about the command can fire.
 func CompareStartValues(command, scrape string) error {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(scrape))
@@ -51,7 +51,7 @@ func CompareStartValues(command, scrape string) error {
 // metricRow is a row of a generated table, with a mark if the metric has labels.
 var metricRow = regexp.MustCompile("(?m)^\\| `([a-zA-Z_]+)` \\| [a-z]+ \\| (`?)")
 
-// startValues describes the series of families, and names those metrics that have none.
+// startValues describes the series of families, and lists the metrics without a series.
 func startValues(families map[string]*dto.MetricFamily, metrics []string) string {
 	t := newTable("metric", "label", "values from the start")
 	for _, name := range slices.Sorted(maps.Keys(families)) {
