@@ -1,5 +1,5 @@
-// Package explain shows a person what a pod gets for a name. It walks the search list as
-// the pod's resolver does, and returns for each step what is answered and why.
+// Package explain shows a person the result of a pod's look-up of a name. It walks the search list
+// as the pod's resolver does, and returns the answer and its reason for each step.
 package explain
 
 import (
@@ -20,16 +20,15 @@ type Explainer struct {
 	Zone *kubedns.Zone
 	// Domain is the zone's apex with trailing dot.
 	Domain string
-	// Route returns which servers are asked for a name outside the zone.
+	// Route returns the servers for a name outside the zone.
 	Route func(name string) Route
-	// Waiting returns what the first lists wait for, while they are not complete. It may
-	// be nil.
+	// Waiting describes the missing data until the first lists are complete. It can be nil.
 	Waiting func() string
 }
 
-// A Route is where a name outside the zone is forwarded to.
+// A Route is the destination of queries for a name outside the zone.
 type Route struct {
-	// Domain is the stub domain that the servers are of; "" for the nameservers.
+	// Domain is the stub domain of the servers; "" for the nameservers.
 	Domain string
 	// Servers are empty for a name that is not forwarded.
 	Servers []string
@@ -46,7 +45,7 @@ func (r Route) String() string {
 	return "the nameservers " + strings.Join(r.Servers, ", ")
 }
 
-// A Walk is the way of one look-up. As JSON it is the reply of /explain: fields are only added.
+// A Walk is the path of one look-up. As JSON it is the reply of /explain: fields are only added.
 type Walk struct {
 	Question Question `json:"question"`
 	// Search is the pod's search list; empty for an address.
@@ -60,18 +59,18 @@ type Walk struct {
 // A Step is one query of the walk.
 type Step struct {
 	Name string `json:"name"` // absolute
-	// AnsweredBy is zone, stub or upstream. Rule is why these servers are asked.
+	// AnsweredBy is zone, stub or upstream. Rule is the reason for the choice of these servers.
 	AnsweredBy string   `json:"answeredBy"`
 	Rule       string   `json:"rule,omitempty"`
 	Servers    []string `json:"servers,omitempty"`
-	// Rcode is NOERROR, NXDOMAIN or SERVFAIL. It is empty when servers outside are asked.
+	// Rcode is NOERROR, NXDOMAIN or SERVFAIL. It is empty if servers outside are queried.
 	Rcode string `json:"rcode"`
-	// Records are the answer, at most some of them, and Objects what they follow from.
+	// Records are the answer, perhaps not all of it, and Objects its sources.
 	Records []Record `json:"records"`
 	Objects []string `json:"objects"`
-	// Reason is why there are no records, or who is asked.
+	// Reason is the reason for no records, or the queried servers.
 	Reason string `json:"reason,omitempty"`
-	// Used: the resolver takes the answer to this query.
+	// Used: the resolver uses the answer to this query.
 	Used bool `json:"used"`
 
 	// For people: Result is the Rcode, NODATA, or "asked outside", and Answer the records.
@@ -92,14 +91,14 @@ const (
 	outside = "asked outside"
 )
 
-// types are those that a Question may have.
+// types are the types of a Question.
 var types = map[string]uint16{"A": backend.TypeA, "AAAA": backend.TypeAAAA, "SRV": backend.TypeSRV}
 
-// Types returns the types that a Question may have.
+// Types returns the possible types of a Question.
 func Types() []string { return []string{"A", "AAAA", "SRV"} }
 
-// Explain walks the search list until a name has records, or the resolver ends the walk.
-// It fails when the question cannot be asked.
+// Explain walks the search list until a name has records, or the resolver stops. It fails if the
+// question is not valid.
 func (e *Explainer) Explain(ctx context.Context, q Question) (Walk, error) {
 	w, err := e.walk(ctx, q)
 	if err != nil {
@@ -151,8 +150,8 @@ func (e *Explainer) walk(ctx context.Context, q Question) (Walk, error) {
 	return w, nil
 }
 
-// reasonOf returns the reason that helps most: the one of the longest way into the zone
-// is that of the first step.
+// reasonOf returns the most useful reason. The first step has the longest name in the zone, so its
+// reason comes first.
 func reasonOf(steps []Step) string {
 	if i := slices.IndexFunc(steps, func(s Step) bool { return s.Reason != "" }); i >= 0 {
 		return steps[i].Reason
@@ -195,7 +194,7 @@ func newStep(name, result, object, reason string) Step {
 	}
 }
 
-// ask makes s a query that servers outside answer.
+// ask makes s a query to servers outside.
 func (s *Step) ask(route Route) {
 	s.Result, s.Rcode, s.Servers = outside, "", route.Servers
 	s.AnsweredBy, s.Rule = "upstream", "nameservers"

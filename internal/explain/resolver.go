@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A Question is what a pod asks.
+// A Question is a look-up by a pod.
 type Question struct {
 	// Name as it is in the pod's program or configuration, or an address.
 	Name string `json:"name"`
@@ -21,22 +21,22 @@ type Question struct {
 	Resolver string `json:"resolver,omitempty"`
 	// Ndots is the option ndots of resolv.conf, 0 to 15; empty means 5.
 	Ndots string `json:"ndots,omitempty"`
-	// Search are the domains after those of the cluster in the pod's search list, as its
-	// node has them, with spaces or commas between them.
+	// Search are the search domains of the pod's node, after the cluster's own, separated by spaces
+	// or commas.
 	Search string `json:"-"`
 }
 
-// A resolver is the part of a pod that asks.
+// A resolver is the part of a pod that sends queries.
 type resolver struct {
 	name   string
 	ndots  int
 	search []string // without trailing dots
 }
 
-// Resolvers returns the resolvers that a Question may have.
+// Resolvers returns the possible resolvers of a Question.
 func Resolvers() []string { return []string{"glibc", "musl", "go"} }
 
-// maxSearch is how many domains of a node are taken: Kubernetes allows 32 in all.
+// maxSearch limits the search domains of a node: Kubernetes allows 32 in all.
 const maxSearch = 29
 
 // newResolver returns the resolver of a pod with dnsPolicy ClusterFirst.
@@ -69,8 +69,7 @@ func newResolver(q Question, domain string) (*resolver, error) {
 	return r, nil
 }
 
-// candidates returns the absolute names that the resolver asks for, in order
-// (resolv.conf(5)).
+// candidates returns the absolute names that the resolver queries, in order (resolv.conf(5)).
 func (r *resolver) candidates(name string) []string {
 	if strings.HasSuffix(name, ".") {
 		return []string{name}
@@ -90,13 +89,13 @@ func (r *resolver) candidates(name string) []string {
 	return append([]string{name + "."}, list...)
 }
 
-// endsAt reports whether a reply without records ends the walk. musl goes on after
-// NXDOMAIN alone.
+// endsAt reports whether a reply without records stops the walk. musl continues only after
+// NXDOMAIN.
 func (r *resolver) endsAt(result string) bool {
 	return r.name == "musl" && result != "NXDOMAIN"
 }
 
-// checkName returns an error for what no resolver would ask for (RFC 1035 section 2.3.4).
+// checkName returns an error for a name that no resolver would query (RFC 1035 section 2.3.4).
 func checkName(name string) error {
 	bare := strings.TrimSuffix(name, ".")
 	switch {
