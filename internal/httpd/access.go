@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// An Access is who may use a handler for operators.
+// An Access selects the clients that can use a handler for operators.
 type Access string
 
 // The values of Access. Loopback means processes of the same pod, and "kubectl port-forward".
@@ -18,7 +18,7 @@ const (
 	Anyone   Access = "any"
 )
 
-// OnlyLoopback is why Loopback.Guard refuses where no flag decides.
+// OnlyLoopback is the reason that Loopback.Guard returns if no flag decides.
 const OnlyLoopback = "allowed from loopback only: use kubectl port-forward"
 
 // ParseAccess accepts the values of Access.
@@ -30,8 +30,8 @@ func ParseAccess(text string) (Access, error) {
 	return "", fmt.Errorf("want %s, %s or %s", NoAccess, Loopback, Anyone)
 }
 
-// Allows reports whether a client may use the handler. A client on loopback may be the
-// browser of an operator: it has to name an address or localhost.
+// Allows reports whether a client can use the handler. A client on loopback can be the browser of
+// an operator: its Host header must be an address or localhost.
 func (a Access) Allows(r *http.Request) bool {
 	if fromLoopback(r) {
 		return a != NoAccess && isLocalHost(r.Host)
@@ -44,7 +44,7 @@ func fromLoopback(r *http.Request) bool {
 	return err == nil && from.Addr().Unmap().IsLoopback()
 }
 
-// Guard serves h to clients that a allows. All others get status 403 and why. A page of
+// Guard serves h to clients that a allows. All other clients get status 403 and why. A page of
 // another site cannot read or change anything through the browser of an operator.
 func (a Access) Guard(why string, h http.Handler) http.Handler {
 	h = http.NewCrossOriginProtection().Handler(h)
@@ -61,8 +61,8 @@ func (a Access) Guard(why string, h http.Handler) http.Handler {
 	})
 }
 
-// isLocalHost reports whether a Host header is an address or localhost. The name of a
-// site whose DNS records lead to this address (DNS rebinding) is neither.
+// isLocalHost reports whether a Host header is an address or localhost. A site name that resolves
+// to this address (DNS rebinding) is neither.
 func isLocalHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// A Check returns the state of a process in one line of text, or as an error the
-// reason why the process is not ready or not healthy.
+// A Check returns the state of a process in one line of text. Its error is the reason why the
+// process is not ready or not healthy.
 type Check func(context.Context) (string, error)
 
 // ServeHTTP replies with 200 and the text, or with 503 and the error.
@@ -22,8 +22,8 @@ func (c Check) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, text)
 }
 
-// At returns a handler for "/" that serves path with h, and nothing else. Unlike in a
-// pattern of http.ServeMux, every character of path has its own meaning.
+// At returns a handler for "/" that serves only path, with h. Unlike in a pattern of http.ServeMux,
+// no character of path is special.
 func At(path string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path {
@@ -34,8 +34,8 @@ func At(path string, h http.Handler) http.Handler {
 	})
 }
 
-// UntilDraining returns a Check that is check until draining is closed, and fails
-// from then on. A nil draining is never closed.
+// UntilDraining returns a Check that calls check until draining is closed, and fails after that. A
+// nil draining is never closed.
 func UntilDraining(draining <-chan struct{}, check Check) Check {
 	return func(ctx context.Context) (string, error) {
 		select {

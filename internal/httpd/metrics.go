@@ -23,8 +23,8 @@ func NewRegistry(namespace, component, version string) *prometheus.Registry {
 	return reg
 }
 
-// RegisterBuildInfo registers a metric that is always 1. All commands have the same
-// namespace by default, so that one query shows the versions of a pod.
+// RegisterBuildInfo registers a metric that is always 1. All commands have the same namespace by
+// default, so one query shows the versions of a pod.
 func RegisterBuildInfo(reg prometheus.Registerer, namespace, component, version string) {
 	info, _ := debug.ReadBuildInfo() // nil if there is none
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -38,14 +38,13 @@ func RegisterBuildInfo(reg prometheus.Registerer, namespace, component, version 
 	}, func() float64 { return 1 }))
 }
 
-// linkedRevision is set by the linker for images, whose bytes must not depend on how the
-// repository was checked out:
+// linkedRevision is set by the linker for images, so that their bytes do not depend on the checkout
+// of the repository:
 //
 //	-ldflags "-X github.com/kube-dns/kube-dns/internal/httpd.linkedRevision=0123abcd"
 var linkedRevision string
 
-// revision is the git revision from the linker, or the one that Go has stamped into the
-// program.
+// revision returns the git revision from the linker, or the one that Go stamped into the program.
 func revision(linked string, info *debug.BuildInfo) string {
 	if linked == "" && info != nil {
 		for _, s := range info.Settings {
@@ -58,8 +57,8 @@ func revision(linked string, info *debug.BuildInfo) string {
 }
 
 // MetricsHandler serves the metrics of reg in the Prometheus formats, with its own metrics
-// promhttp_metric_handler_*. If a collector fails, it counts the error and serves the
-// others. Several handlers may serve the same registry.
+// promhttp_metric_handler_*. If a collector fails, it counts the error and serves the rest. Several
+// handlers can serve the same registry.
 func MetricsHandler(reg *prometheus.Registry) http.Handler {
 	return promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, promhttp.HandlerOpts{
 		Registry:      reg,

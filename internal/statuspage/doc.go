@@ -1,3 +1,3 @@
-// Package statuspage serves the page on which an operator sees the state of one command:
-// as HTML for a browser, as text for curl, and as JSON. The commands say what is on it.
+// Package statuspage serves the page with the state of one command for operators: as HTML for a
+// browser, as text for curl, and as JSON. The commands provide the content.
 package statuspage

@@ -20,8 +20,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"utc":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }).Parse(pageHTML))
 
-// Handler serves what show returns. A browser gets HTML, other clients text; the
-// parameter format (html, text or json) chooses. Only GET and HEAD are allowed.
+// Handler serves the page that show returns. A browser gets HTML, other clients text, unless the
+// parameter format (html, text or json) selects one. Only GET and HEAD are allowed.
 func Handler(show func(*http.Request) Page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -61,7 +61,7 @@ func Handler(show func(*http.Request) Page) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy",
 			"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-		_, _ = body.WriteTo(w) // an error is a client that went away
+		_, _ = body.WriteTo(w) // an error means that the client disconnected
 	})
 }
 

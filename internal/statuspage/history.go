@@ -24,10 +24,10 @@ type Chart struct {
 	Lines  []Line `json:"lines"`
 }
 
-// shownLines is how many lines of a chart people see: those that grew most.
+// shownLines is the number of lines of a chart that people see: the lines that grew most.
 const shownLines = 8
 
-// Shown are the lines for people.
+// Shown returns the lines for people.
 func (c Chart) Shown() []Line { return c.Lines[:min(shownLines, len(c.Lines))] }
 
 // A Line is the growth of one counter.
@@ -68,7 +68,7 @@ func (l Line) Points() string {
 // Every is the time between two samples of a History.
 const Every = 10 * time.Second
 
-// samples is how many rates a History keeps: ten minutes.
+// samples is the number of rates in a History: ten minutes.
 const samples = 60
 
 // A Counted is a metric to draw: one line for each value of a label. The name of a histogram
@@ -92,7 +92,7 @@ type series struct {
 	rates map[string][]float64
 }
 
-// NewHistory returns a History of counters that source has.
+// NewHistory returns a History of counters from source.
 func NewHistory(source prometheus.Gatherer, counted ...Counted) *History {
 	h := &History{source: source}
 	for _, c := range counted {
@@ -109,8 +109,8 @@ func (h *History) Run(ctx context.Context) error {
 	return nil
 }
 
-// sample adds one rate to each line. A line without a counter ends ten minutes after its
-// last growth. A metric that cannot be gathered is left out.
+// sample adds one rate to each line. A line without a counter ends ten minutes after its last
+// growth. A metric that cannot be gathered is omitted.
 func (h *History) sample() {
 	families, _ := h.source.Gather()
 	h.mu.Lock()
@@ -170,8 +170,8 @@ func (c Counted) sums(families []*dto.MetricFamily) map[string]float64 {
 	return by
 }
 
-// Charts are the lines of the last minutes, those that grew most first. Counters that did not
-// grow are left out.
+// Charts returns the lines of the last minutes, sorted by growth, the largest first. Counters that
+// did not grow are omitted.
 func (h *History) Charts() []Chart {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -29,7 +29,7 @@ type Page struct {
 	Parts   []Part  `json:"parts"`
 	Tables  []Table `json:"tables,omitempty"`
 	Charts  []Chart `json:"charts,omitempty"`
-	// Question is the form that the page asks and what it found; nil: it has none.
+	// Question is the form of the page and its result; nil: there is none.
 	Question *Question `json:"question,omitempty"`
 	Links    []Link    `json:"links,omitempty"`
 }
@@ -40,7 +40,7 @@ type Part struct {
 	Level Level  `json:"level"`
 	// Text is the state in one line: with a reason when the level is not OK.
 	Text string `json:"text"`
-	// Since is when the part came to this state; the zero time when that is not known.
+	// Since is when the part entered this state; the zero time if unknown.
 	Since time.Time `json:"since,omitzero"`
 }
 
@@ -57,7 +57,7 @@ type Table struct {
 	Caption string     `json:"caption"`
 	Columns []string   `json:"columns"`
 	Rows    [][]string `json:"rows"`
-	// Empty is shown in the place of a table without rows.
+	// Empty is shown instead of a table without rows.
 	Empty string `json:"-"`
 }
 
@@ -67,7 +67,7 @@ type Link struct {
 	Text string `json:"text"`
 }
 
-// A Question is a form with fields, and the answer to what was asked.
+// A Question is a form with fields, and the answer to it.
 type Question struct {
 	Title  string  `json:"title"`
 	Fields []Field `json:"fields"`
@@ -87,8 +87,8 @@ type Field struct {
 	Options []string `json:"-"` // a choice, in place of free text
 }
 
-// judge puts the worst parts first, sets Level to that of the worst one, and Summary to
-// its text and the names of the others that do not work.
+// judge sorts the worst parts first. It sets Level to the worst level, and Summary to the text of
+// that part and the names of the other parts that do not work.
 func (p *Page) judge() {
 	p.Level, p.Summary = OK, "all parts work"
 	slices.SortStableFunc(p.Parts, func(a, b Part) int { return b.Level.rank() - a.Level.rank() })
