@@ -1,5 +1,4 @@
-// Package process starts a program, watches it and reaps it, with all the children that
-// it leaves behind.
+// Package process starts a program, watches it, and reaps it with all its remaining children.
 package process
 
 import (
@@ -19,7 +18,7 @@ import (
 const (
 	// stopGrace is the time from SIGTERM to SIGKILL.
 	stopGrace = 2 * time.Second
-	// MaxLine bounds a line of output, in bytes; a longer one is cut.
+	// MaxLine limits a line of output, in bytes; a longer line is cut.
 	MaxLine = 16 << 10
 	// tailLines is the number of lines kept to explain an exit.
 	tailLines = 10
@@ -32,13 +31,13 @@ type Options struct {
 	Args []string
 	// Env is added to the environment, as "NAME=value".
 	Env []string
-	// OnLine is called with each line of output, from one goroutine. Nil: lines
-	// are only kept for the Exit.
+	// OnLine is called with each line of output, from one goroutine. Nil: lines are only stored for
+	// the Exit.
 	OnLine func(line string)
 }
 
-// A Process is one run of a program, with all the children it forks: they form a
-// process group of their own and end together.
+// A Process is one run of a program, with all the children it forks. They have their own process
+// group, and end at the same time.
 type Process struct {
 	opts    Options
 	cmd     *exec.Cmd
@@ -49,7 +48,7 @@ type Process struct {
 	tail    []string // the last lines; readLines writes it
 }
 
-// An Exit is how a process ended.
+// An Exit describes the end of a process.
 type Exit struct {
 	// Code is the exit code; -1 when a signal ended it.
 	Code int
@@ -59,7 +58,7 @@ type Exit struct {
 	Uptime time.Duration
 	// Tail is the end of its output, oldest line first.
 	Tail []string
-	// Left: processes of its group do not end, even after SIGKILL.
+	// Left: processes of its group remain, even after SIGKILL.
 	Left bool
 }
 
@@ -93,9 +92,9 @@ func Start(ctx context.Context, opts Options) (*Process, error) {
 	return p, nil
 }
 
-// startBound starts the process so that it ends with ours, however that ends.
-// The kernel looks at the thread that started it, so that thread stays. The kernel
-// unbinds a process that changes its user or group.
+// startBound starts the process so that it ends with this process in any case. The kernel watches
+// the thread that started it, so that thread must remain. The kernel unbinds a process that changes
+// its user or group.
 func (p *Process) startBound() error {
 	bindToParent(p.cmd.SysProcAttr)
 	started := make(chan error) // sent to by the goroutine below
@@ -114,8 +113,7 @@ func (p *Process) startBound() error {
 // Pid is the process's id, and its group's.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Signal sends sig to the process, not to its group. After its end it does
-// nothing.
+// Signal sends sig to the process, not to its group. After its end it does nothing.
 func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -123,8 +121,8 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
-// Wait returns when the process has ended, for whatever reason, and nothing is
-// left of its group: forked children would keep its ports.
+// Wait returns after the process has exited, for any reason, and its group is empty: forked
+// children would hold its ports.
 func (p *Process) Wait() Exit {
 	var reader sync.WaitGroup
 	reader.Go(p.readLines)
@@ -144,8 +142,8 @@ func (p *Process) Wait() Exit {
 	return exit
 }
 
-// endGroup kills the rest of the process group and waits for it. It reports whether
-// all of it has ended.
+// endGroup kills the rest of the process group and waits for it. It reports whether the group is
+// empty.
 func (p *Process) endGroup() bool {
 	deadline := time.Now().Add(stopGrace)
 	for time.Now().Before(deadline) {
@@ -158,8 +156,7 @@ func (p *Process) endGroup() bool {
 	return false
 }
 
-// signalGroup sends sig to the whole process group. The error is
-// os.ErrProcessDone when the group is empty.
+// signalGroup sends sig to the process group. The error is os.ErrProcessDone if the group is empty.
 func (p *Process) signalGroup(sig syscall.Signal) error {
 	err := syscall.Kill(-p.Pid(), sig)
 	if errors.Is(err, syscall.ESRCH) {
@@ -168,9 +165,8 @@ func (p *Process) signalGroup(sig syscall.Signal) error {
 	return err
 }
 
-// reapGroup takes the exit status of children in the process group. We get
-// those that the process left behind when we are the init process of a container
-// (or a subreaper).
+// reapGroup reads the exit status of children in the process group. These include orphans of the
+// process if we are the init process of a container (or a subreaper).
 func reapGroup(pgid int) {
 	for {
 		var status syscall.WaitStatus
@@ -180,7 +176,7 @@ func reapGroup(pgid int) {
 	}
 }
 
-// readLines keeps and passes on each line of the output until its end.
+// readLines stores and passes on each line of the output until its end.
 func (p *Process) readLines() {
 	r := bufio.NewReaderSize(p.output, MaxLine)
 	for {

@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// reapPeriod is how often a reaper looks around without a signal: when two children
-// end together there may be only one SIGCHLD.
+// reapPeriod is the time between checks without a signal: two children that exit at the same time
+// may cause only one SIGCHLD.
 const reapPeriod = 10 * time.Second
 
-// A Reaper takes the exit status of inherited children, as the init process of a
-// container must. There may be one in a process, and only if no other code waits for
-// children that it started. The zero value is ready for use.
+// A Reaper reads the exit status of inherited children, as the init process of a container must. A
+// process can have only one, and only if no other code waits for children that it started. The zero
+// value is ready for use.
 type Reaper struct {
 	mu    sync.Mutex
 	spare int // the child that os/exec waits for
 }
 
-// Start is the function Start, for a process that the reaper leaves alone.
+// Start is the function Start, for a process that the reaper ignores.
 func (r *Reaper) Start(ctx context.Context, opts Options) (*Process, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,7 +61,7 @@ func (r *Reaper) reap() {
 	for _, path := range stats {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has gone
+			continue // it has exited
 		}
 		if pid, ok := zombieOf(os.Getpid(), string(b)); ok && pid != r.spare {
 			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil) // tried again at the next signal
@@ -69,10 +69,10 @@ func (r *Reaper) reap() {
 	}
 }
 
-// zombieOf returns the process id in the text of /proc/<pid>/stat when it is an
-// ended child of parent (proc(5)).
+// zombieOf returns the process id in the text of /proc/<pid>/stat if the process is a zombie child
+// of parent (proc(5)).
 func zombieOf(parent int, stat string) (pid int, ok bool) {
-	end := strings.LastIndex(stat, ") ") // of the name, which may hold anything
+	end := strings.LastIndex(stat, ") ") // of the name, which can have any characters
 	if end < 0 {
 		return 0, false
 	}

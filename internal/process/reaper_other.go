@@ -4,8 +4,8 @@ package process
 
 import "syscall"
 
-// bindToParent does nothing: only Linux has it.
+// bindToParent does nothing: only Linux supports it.
 func bindToParent(*syscall.SysProcAttr) {}
 
-// adoptOrphans does nothing: init reaps what our children leave behind.
+// adoptOrphans does nothing: init reaps the orphans of our children.
 func adoptOrphans() {}

@@ -19,8 +19,8 @@ import (
 // variable makes the test binary play a program: a list of steps.
 const variable = "TEST_PROCESS_SCRIPT"
 
-// Play plays the script of a process that [Command] describes, and returns its exit
-// code. It reports false when there is none. TestMain calls it first.
+// Play plays the script of a process that [Command] describes, and returns its exit code. played is
+// false if there is no script. TestMain calls Play first.
 func Play() (code int, played bool) {
 	script := os.Getenv(variable)
 	if script == "" {
@@ -42,7 +42,7 @@ func play(script string) (code int) {
 			fmt.Fprintln(os.Stderr, strings.Repeat("x", process.MaxLine+100)+"end")
 		case "ignore-term":
 			signal.Ignore(syscall.SIGTERM)
-		case "listen": // with a child that keeps the port
+		case "listen": // with a child that holds the port
 			ln, err := net.Listen("tcp", arg)
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
