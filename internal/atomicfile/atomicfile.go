@@ -1,5 +1,5 @@
-// Package atomicfile replaces files whole: a reader sees the old content or the new,
-// never a part.
+// Package atomicfile replaces files atomically: a reader sees the old content or the new, never a
+// part.
 package atomicfile
 
 import (
@@ -11,14 +11,14 @@ import (
 	"path/filepath"
 )
 
-// Write replaces the file at path by what fill writes. On an error the file does not
-// change, and no other file is left in its directory. Write waits for the disk.
+// Write replaces the file at path by the output of fill. On an error the file does not change, and
+// no other file remains in its directory. Write waits for the disk.
 func Write(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	return replace(path, mode, fill, (*os.File).Sync)
 }
 
-// WriteCached is Write without the wait for the disk. After a crash of the machine the
-// file may be empty.
+// WriteCached is Write without the wait for the disk. The file can be empty after a crash of the
+// machine.
 func WriteCached(path string, mode fs.FileMode, fill func(io.Writer) error) error {
 	return replace(path, mode, fill, func(*os.File) error { return nil })
 }
@@ -43,8 +43,8 @@ func replace(path string, mode fs.FileMode, fill func(io.Writer) error, sync fun
 	if err := f.Chmod(mode); err != nil {
 		return err
 	}
-	// Write syncs before the rename: after a crash of the machine the name must not
-	// lead to an empty file.
+	// Write syncs before the rename: after a crash of the machine the name must not point to an
+	// empty file.
 	if err := sync(f); err != nil {
 		return err
 	}

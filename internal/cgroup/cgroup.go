@@ -12,9 +12,9 @@ import (
 // Root is where containers find their own cgroup.
 const Root = "/sys/fs/cgroup"
 
-// MemoryLimit returns the memory limit of the cgroup at root in bytes, and the
-// file that has it. ok is false when there is no limit. It reads version 2
-// (memory.max) and version 1 (memory.limit_in_bytes).
+// MemoryLimit returns the memory limit of the cgroup at root in bytes, and the file with that
+// limit. ok is false if there is no limit. It reads version 2 (memory.max) and version 1
+// (memory.limit_in_bytes).
 func MemoryLimit(root string) (limit int64, file string, ok bool) {
 	for _, name := range []string{"memory.max", "memory/memory.limit_in_bytes"} {
 		file := filepath.Join(root, name)

@@ -1,8 +1,7 @@
-// Package layout holds no code, only a test of where code may live: who may
-// import whom, which package a dependency is kept to, where the process may be
-// ended, how long a file may be. `go test ./internal/layout` names each breach
-// and the rule.
+// Package layout has no code, only a test for the structure of the module: allowed imports, the
+// packages for a dependency, exits of the process, and the length of files. `go test
+// ./internal/layout` reports each breach and the rule.
 //
-// Test files, and packages that consist of nothing else, may do as they like. The
-// tables are in rules_test.go. A new package gets a row in mayImport.
+// The rules do not apply to test files, or to packages with only test files. The tables are in
+// rules_test.go. A new package gets a row in mayImport.
 package layout

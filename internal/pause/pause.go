@@ -1,4 +1,4 @@
-// Package pause waits for a time that ends early with a context.
+// Package pause waits for a duration, or until a context is done.
 package pause
 
 import (

@@ -7,9 +7,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Text returns the mnemonic of a response code in a message without TSIG, or its number
-// after "RCODE". In such a message 16 is BADVERS; the library has the name that it has
-// with TSIG (RFC 6895 section 2.3).
+// Text returns the mnemonic of a response code in a message without TSIG, or its number after
+// "RCODE". In such a message 16 is BADVERS; the library has the name for messages with TSIG (RFC
+// 6895 section 2.3).
 func Text(rcode int) string {
 	if rcode == dns.RcodeBadVers {
 		return "BADVERS"

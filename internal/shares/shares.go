@@ -1,4 +1,4 @@
-// Package shares bounds what clients hold: all of them together, and each of them.
+// Package shares limits the parts of a resource that clients hold, in total and per client.
 package shares
 
 import (
@@ -6,10 +6,9 @@ import (
 	"sync"
 )
 
-// Shares are the parts of a resource that clients hold. Clients on loopback, and the zero
-// address, may hold all of it: a program of the same host or pod may ask for many others.
-// Any other client is an address, since the pods of a node may share an IPv6 network of 64
-// bits.
+// Shares are the parts of a resource that clients hold. Clients on loopback, and the zero address,
+// can hold all of it: a program of the same host or pod may send queries for many clients. Any
+// other client is an address, since the pods of a node may share an IPv6 network of 64 bits.
 type Shares struct {
 	max, each int
 
@@ -18,12 +17,12 @@ type Shares struct {
 	held map[netip.Addr]int
 }
 
-// New returns shares of all. One client may hold part.
+// New returns shares of all. One client can hold part.
 func New(all, part int) *Shares {
 	return &Shares{max: all, each: min(all, part), held: map[netip.Addr]int{}}
 }
 
-// Take takes n for a client, and reports whether that many were free.
+// Take takes n for a client, and reports whether they were free.
 func (s *Shares) Take(from netip.Addr, n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +51,7 @@ func (s *Shares) Give(from netip.Addr, n int) {
 	}
 }
 
-// Taken returns how many all clients hold.
+// Taken returns the number that all clients hold.
 func (s *Shares) Taken() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

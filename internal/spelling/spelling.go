@@ -1,11 +1,11 @@
-// Package spelling finds the word that a mistyped one was meant to be.
+// Package spelling finds the intended word for a mistyped one.
 package spelling
 
 import "strings"
 
-// Nearest returns the known word that differs from word in the fewest characters,
-// the first of several. It returns "" when every one differs in more than most
-// characters. Letter case does not count, and an underscore equals a dash.
+// Nearest returns the known word that differs from word in the fewest characters, the first of
+// several. It returns "" if every known word differs in more than most characters. It ignores
+// letter case, and an underscore equals a dash.
 func Nearest(word string, known []string, most int) string {
 	nearest := ""
 	for _, k := range known {
