@@ -59,7 +59,7 @@ func reply(t testing.TB, packet []byte, rcode int, answer, authority, extra stri
 
 const soa = "example. 600 IN SOA ns.example. host.example. 1 2 3 4 90"
 
-// What a cache keeps of a reply, and for how long.
+// The records of a reply that a cache stores, and their TTL.
 func TestKept(t *testing.T) {
 	for _, tt := range []struct {
 		name                     string
@@ -126,7 +126,7 @@ func unpack(t testing.TB, packet []byte) *dns.Msg {
 	return m
 }
 
-// A client gets its own ID, letter case, RD, CD and OPT, and TTLs that have run.
+// A client gets its own ID, letter case, RD, CD and OPT, and TTLs that have decreased.
 func TestReply(t *testing.T) {
 	c := New(MinSize)
 	first := query(t, "www.example.", dns.TypeA)
@@ -144,8 +144,8 @@ func TestReply(t *testing.T) {
 	}
 }
 
-// DO, CD and AD are parts of the key; so are the route and the type. The letter case and
-// EDNS without DO are not.
+// DO, CD and AD are parts of the key, as are the route and the type. The letter case and EDNS
+// without DO are not.
 func TestKeys(t *testing.T) {
 	base := query(t, "www.example.", dns.TypeA)
 	of := func(packet []byte, route uint64) string {
@@ -189,7 +189,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// While upstreams fail, the old reply is for all, with a short TTL and the reason. One
+// While upstreams fail, the expired reply is for all clients, with a short TTL and the reason. One
 // query at a time looks for a newer reply.
 func TestStale(t *testing.T) {
 	c := New(MinSize)
@@ -226,7 +226,7 @@ func TestStale(t *testing.T) {
 	if _, state := c.Get(q, late.Add(maxStale+11*time.Minute)); state != Missing {
 		t.Errorf("state %d after a day", state)
 	}
-	// The name is gone: the old addresses are not used any more.
+	// The name no longer exists: its old addresses are not used.
 	c.Set(q, reply(t, packet, dns.RcodeNameError, "", "", ""), late)
 	if _, state := c.Get(q, late); state != Missing {
 		t.Errorf("state %d after NXDOMAIN without SOA", state)
@@ -262,7 +262,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// Hot names are fetched before their TTL is over, others are not.
+// Hot names are prefetched before their TTL is over, other names are not.
 func TestPrefetch(t *testing.T) {
 	c := New(MinSize)
 	packet := query(t, "www.example.", dns.TypeA)
@@ -301,7 +301,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// The cache stays below its size, whatever is put in.
+// The cache remains below its size for any replies.
 func TestBound(t *testing.T) {
 	c := New(MinSize)
 	long := "www.example. 60 IN TXT \"" + strings.Repeat("x", 200) + "\""
@@ -322,7 +322,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// No bytes of clients or upstreams do harm, and a reply from the cache is sound.
+// Any bytes of clients or upstreams are safe, and a reply from the cache is sound.
 func FuzzCache(f *testing.F) {
 	packet := query(f, "www.example.", dns.TypeA, edns(true))
 	f.Add(packet, reply(f, packet, 0, "www.example. 60 IN CNAME a.example.\na.example. 60 IN A 192.0.2.1", "", ""))

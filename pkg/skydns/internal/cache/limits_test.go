@@ -11,8 +11,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The memory that the process takes stays within the bound, whatever replies come: many
-// unique names, replies as large as are kept, and replies with very many records.
+// The memory of the process remains within the bound for any replies: many unique names, replies of
+// the largest stored size, and replies with very many records.
 func TestMemoryBound(t *testing.T) {
 	const size = 2 << 20
 	for _, tt := range []struct {
@@ -85,7 +85,7 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// Names that are asked once do not push out those that are asked often.
+// Names with one query do not evict names with many queries.
 func TestFloodKeepsHotNames(t *testing.T) {
 	c := New(MinSize)
 	hot := query(t, "www.example.", dns.TypeA)
@@ -106,8 +106,8 @@ func TestFloodKeepsHotNames(t *testing.T) {
 	}
 }
 
-// Records that a reply has for other names are used for no question: not those of its
-// alias's target, of its other sections, or of an unrelated name.
+// Records for other names in a reply are used for no question: those of its alias's target, of its
+// other sections, or of an unrelated name.
 func TestOtherNamesAreNotKept(t *testing.T) {
 	c := New(MinSize)
 	packet := query(t, "www.partner.example.", dns.TypeA)
@@ -127,7 +127,7 @@ func TestOtherNamesAreNotKept(t *testing.T) {
 			t.Errorf("%s is kept", name)
 		}
 	}
-	// A reply to another question is not kept at all.
+	// A reply to another question is not stored.
 	other := query(t, "www.bank.example.", dns.TypeA)
 	c.Set(read(t, other), reply(t, packet, 0, "www.partner.example. 60 IN A 203.0.113.66", "", ""), start)
 	if _, state := c.Get(read(t, other), start); state != Missing {
@@ -135,8 +135,7 @@ func TestOtherNamesAreNotKept(t *testing.T) {
 	}
 }
 
-// A reply with DNSSEC records is kept no longer than the first of them is valid (RFC 4035
-// section 4.5).
+// A reply with DNSSEC records expires with the first of them (RFC 4035 section 4.5).
 func TestProofsEndWithTheReply(t *testing.T) {
 	const nsec = "a.example. 10 IN NSEC z.example. A RRSIG NSEC"
 	for name, tt := range map[string]struct {

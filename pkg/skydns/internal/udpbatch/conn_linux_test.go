@@ -18,12 +18,12 @@ func bothWays(t *testing.T, test func(t *testing.T, one bool)) {
 	}
 }
 
-// nothingFails is for sockets that can send everything.
+// nothingFails is for sockets that can send every packet.
 func nothingFails(t testing.TB) func(error) {
 	return func(err error) { t.Errorf("send: %v", err) }
 }
 
-// echo serves a socket until the test ends; each reply is the packet twice.
+// echo serves a socket until the test is over; each reply is the packet twice.
 func echo(t testing.TB, addr string, one bool) *net.UDPConn {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", addr)
@@ -82,8 +82,8 @@ func exchange(t testing.TB, conn net.Conn, text string) string {
 	return string(buf[:n])
 }
 
-// TestReplyFromTheAddressAsked: a connected client receives replies only from the address
-// that it asked.
+// TestReplyFromTheAddressAsked: a connected client receives replies only from the address of its
+// query.
 func TestReplyFromTheAddressAsked(t *testing.T) { bothWays(t, replyFromTheAddressAsked) }
 
 func replyFromTheAddressAsked(t *testing.T, one bool) {
@@ -142,7 +142,7 @@ func manyPackets(t *testing.T, one bool) {
 	}
 }
 
-// TestClientsThatGo: a client whose port is closed does no harm to the others.
+// TestClientsThatGo: a client with a closed port does not affect other clients.
 func TestClientsThatGo(t *testing.T) { bothWays(t, clientsThatGo) }
 
 func clientsThatGo(t *testing.T, one bool) {

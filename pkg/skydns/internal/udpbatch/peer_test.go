@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestPeer: packets arrive whole, an ICMP error is returned, and Close ends Read.
+// TestPeer: packets arrive complete, Read returns an ICMP error, and Close stops Read.
 func TestPeer(t *testing.T) {
 	server, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

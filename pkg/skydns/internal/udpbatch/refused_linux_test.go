@@ -14,8 +14,8 @@ import (
 // refusedVariable names the refusal that a child process is under.
 const refusedVariable = "UDPBATCH_TEST_REFUSED"
 
-// TestCallsRefused: where a container's seccomp profile or an old kernel refuses the
-// calls for many messages, packets are served one at a time.
+// TestCallsRefused: if a container's seccomp profile or an old kernel refuses the calls for many
+// messages, packets are served one at a time.
 func TestCallsRefused(t *testing.T) {
 	type refusal struct {
 		calls []uint32

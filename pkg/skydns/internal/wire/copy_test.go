@@ -113,7 +113,7 @@ func TestReadSource(t *testing.T) {
 	}
 }
 
-// FuzzCopy: the records of a message as the library packs it stay the same.
+// FuzzCopy: the records of a message packed by the library do not change.
 func FuzzCopy(f *testing.F) {
 	const target = "www.example.com."
 	f.Add(sourceOf(f, target, "www.example.com. 5 IN MX 1 mx.example.com.", ""))

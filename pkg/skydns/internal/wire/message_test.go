@@ -65,7 +65,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Any part of a message that is not all of it is short.
+// Any proper prefix of a message is short.
 func TestCheckCut(t *testing.T) {
 	full := fullMessage(t)
 	for size := range full {

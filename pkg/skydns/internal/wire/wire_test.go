@@ -89,8 +89,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestParseCharacters: a plain name has letters, digits, "-" and "_" at any place, whatever
-// follows the question.
+// TestParseCharacters: a plain name has letters, digits, "-" and "_" at any place. The data after
+// the question does not matter.
 func TestParseCharacters(t *testing.T) {
 	const plain = "-0123456789abcdefghijklmnopqrstuvwxyz_"
 	for size := 1; size <= 63; size++ {
