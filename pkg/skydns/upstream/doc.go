@@ -17,6 +17,6 @@
 //	edns.go        queries without OPT, for servers that do not support EDNS
 //	match.go       whether a packet is the reply to a query
 //
-// A query is sent to one server. The next server is also queried if no reply arrives in time, and
-// queried instead if the server fails. Equal queries are sent once.
+// A query is sent to one server. If no reply arrives in time, the next server is queried as well.
+// If the server fails, the next server is queried instead. Equal queries are sent once.
 package upstream

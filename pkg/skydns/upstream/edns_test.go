@@ -11,8 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// TestLookupWithoutEDNS: a server that does not support EDNS gets a look-up again without
-// it, whichever error it replies, and whatever a second server does.
+// TestLookupWithoutEDNS: a server that does not support EDNS gets a look-up again without it, after
+// any error and with any second server.
 func TestLookupWithoutEDNS(t *testing.T) {
 	seconds := map[string][]netip.AddrPort{
 		"alone":              nil,
@@ -23,7 +23,7 @@ func TestLookupWithoutEDNS(t *testing.T) {
 		for _, code := range []int{dns.RcodeFormatError, dns.RcodeNotImplemented} {
 			for _, question := range []bool{true, false} {
 				if !question && name == "then SERVFAIL" {
-					continue // a reply with a question counts more than an error without one
+					continue // a reply with a question has priority over an error without one
 				}
 				old := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 					m := new(dns.Msg).SetReply(q)
@@ -44,7 +44,7 @@ func TestLookupWithoutEDNS(t *testing.T) {
 	}
 }
 
-// withoutEDNS is a server that refuses queries with OPT: it counts those and the others.
+// withoutEDNS is a server that refuses queries with OPT. It counts queries with and without OPT.
 func withoutEDNS(t *testing.T, code int, question bool) (addr netip.AddrPort, withOPT, bare *atomic.Int32) {
 	t.Helper()
 	withOPT, bare = new(atomic.Int32), new(atomic.Int32)
@@ -88,7 +88,7 @@ func forwardOver(t *testing.T, f *Forwarder, query []byte, tcp bool) ([]byte, er
 	return r.reply, r.err
 }
 
-// TestForwardWithoutEDNS: a server that refuses OPT is asked again without it, once for each
+// TestForwardWithoutEDNS: a server that refuses OPT is queried again without it, once for each
 // query. The client gets the reply with OPT.
 func TestForwardWithoutEDNS(t *testing.T) {
 	for _, tcp := range []bool{false, true} {
@@ -117,7 +117,7 @@ func TestForwardWithoutEDNS(t *testing.T) {
 	}
 }
 
-// TestErrorForEverything: a server that refuses queries without OPT, too, is asked twice. The
+// TestErrorForEverything: a server that refuses queries without OPT as well gets two queries. The
 // client gets its error.
 func TestErrorForEverything(t *testing.T) {
 	for _, tcp := range []bool{false, true} {
@@ -152,7 +152,7 @@ func TestErrorWithoutEDNS(t *testing.T) {
 	}
 }
 
-// TestForgedErrorCostsNothing: FORMERR, which may be forged, ends neither a query nor EDNS.
+// TestForgedErrorCostsNothing: FORMERR, which may be forged, stops neither a query nor EDNS.
 func TestForgedErrorCostsNothing(t *testing.T) {
 	for _, question := range []bool{true, false} {
 		m := newMute(t)

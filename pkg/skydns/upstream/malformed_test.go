@@ -15,7 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// rawServer sends what reply makes of each query, over UDP and TCP.
+// rawServer sends the result of reply for each query, over UDP and TCP.
 func rawServer(t *testing.T, reply func(query []byte) []byte) netip.AddrPort {
 	t.Helper()
 	packets, ln, err := dnstest.Listen("127.0.0.1:0")
@@ -72,8 +72,8 @@ func broken(flags byte, answer string) func([]byte) []byte {
 
 const oneAddress = "\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\xc0\x00\x02\x01"
 
-// TestMalformedReply: a reply that cannot be read is no answer. The next server is asked, and
-// without one the query fails; the reason is counted.
+// TestMalformedReply: an unreadable reply is no answer. The next server is queried, and without one
+// the query fails; the reason is counted.
 func TestMalformedReply(t *testing.T) {
 	loop := "\xc0\x25" + oneAddress[2:] // to itself: the question is www.outside.example
 	replies := map[string]string{"short": oneAddress, "name": loop,
@@ -101,8 +101,8 @@ func TestMalformedReply(t *testing.T) {
 	}
 }
 
-// TestTruncatedWithinRecord: a reply over UDP with TC may end within a record. The client gets
-// its header and question.
+// TestTruncatedWithinRecord: a reply over UDP with TC may stop within a record. The client gets its
+// header and question.
 func TestTruncatedWithinRecord(t *testing.T) {
 	query := packed(t, new(dns.Msg).SetQuestion("www.outside.example.", dns.TypeA))
 	f := toAddrs(t, rawServer(t, broken(2, oneAddress[:9])))

@@ -85,13 +85,13 @@ func to(t testing.TB, servers ...mute) *Forwarder {
 	return f
 }
 
-// A result is the end of a query.
+// A result is the result of a query.
 type result struct {
 	reply []byte
 	err   error
 }
 
-// send sends a query with an ID for a name through f. Its end comes on the channel.
+// send sends a query with an ID for a name through f. Its result is sent on the channel.
 func send(t testing.TB, f *Forwarder, id uint16, name string) <-chan result {
 	t.Helper()
 	q := new(dns.Msg).SetQuestion(name, dns.TypeA)
@@ -101,7 +101,7 @@ func send(t testing.TB, f *Forwarder, id uint16, name string) <-chan result {
 	return ended
 }
 
-// wait returns the end of a query.
+// wait returns the result of a query.
 func wait(t testing.TB, ended <-chan result) result {
 	t.Helper()
 	select {
@@ -113,7 +113,7 @@ func wait(t testing.TB, ended <-chan result) result {
 	}
 }
 
-// allow gives pending queries more time: a slow machine is no slow server.
+// allow extends the time of pending queries: a slow machine is no slow server.
 func allow(f *Forwarder, by time.Duration) {
 	f.udp.mu.Lock()
 	defer f.udp.mu.Unlock()
@@ -125,8 +125,8 @@ func allow(f *Forwarder, by time.Duration) {
 	}
 }
 
-// TestThousandsPending: thousands of queries are pending on a few sockets, the servers
-// change meanwhile, and replies come in another order. Each query gets its own reply.
+// TestThousandsPending: thousands of queries are pending on a few sockets. The servers change, and
+// replies arrive in another order. Each query gets its own reply.
 func TestThousandsPending(t *testing.T) {
 	const all, burst = 2000, 50
 	m := newMute(t)
@@ -165,8 +165,8 @@ func TestThousandsPending(t *testing.T) {
 	}
 }
 
-// TestSocketsChange: one socket is used for one query after the other, and after a
-// while another one. A query on the old one still gets its reply.
+// TestSocketsChange: one socket is reused for several queries, and replaced after some time. A
+// query on the old one still gets its reply.
 func TestSocketsChange(t *testing.T) {
 	m := newMute(t)
 	f := to(t, m)
@@ -197,7 +197,7 @@ func TestSocketsChange(t *testing.T) {
 	}
 }
 
-// TestCloseEndsQueries: Close ends pending queries with net.ErrClosed.
+// TestCloseEndsQueries: pending queries fail with net.ErrClosed on Close.
 func TestCloseEndsQueries(t *testing.T) {
 	m := newMute(t)
 	f := to(t, m)

@@ -7,7 +7,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Our queries are those that the library makes.
+// Our queries equal the library's.
 func TestLookupQuery(t *testing.T) {
 	for _, name := range []string{".", "www.example.com.", `a\.b.\200c.example.`} {
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {

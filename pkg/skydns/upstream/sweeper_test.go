@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A sweeper fires at the earliest time that is due, and not more often than each sweepStep.
+// A sweeper fires at the earliest due time, at most once per sweepStep.
 func TestSweeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()

@@ -42,8 +42,8 @@ func overTCP(t testing.TB, f *Forwarder, id uint16, name string) int {
 	return int(reply[3] & 0xf)
 }
 
-// TestSilentServersOverTCP: several servers that accept a connection and do not reply
-// cost time, not the reply, and only the first query.
+// TestSilentServersOverTCP: several servers that accept a connection and do not reply cost time,
+// not the reply, and only for the first query.
 func TestSilentServersOverTCP(t *testing.T) {
 	var servers []netip.AddrPort
 	var accepted [3]atomic.Int32
@@ -83,8 +83,7 @@ func TestSilentServersOverTCP(t *testing.T) {
 	}
 }
 
-// TestRecoveryOverTCP: a server that was down is found to be up again, also when all
-// queries come over TCP.
+// TestRecoveryOverTCP: the recovery of a server is detected, even if all queries use TCP.
 func TestRecoveryOverTCP(t *testing.T) {
 	first := dnstest.FreeAddr(t)
 	second := dnstest.NewServer(t, rcode(dns.RcodeNameError)).AddrPort()
@@ -116,8 +115,8 @@ func TestRecoveryOverTCP(t *testing.T) {
 	}
 }
 
-// TestOtherRepliesOverTCP: a reply to another question, or an error without one, sends
-// the query to the next server.
+// TestOtherRepliesOverTCP: a reply to another question, or an error without one, moves the query to
+// the next server.
 func TestOtherRepliesOverTCP(t *testing.T) {
 	for name, change := range map[string]func(m *dns.Msg){
 		"another ID":     func(m *dns.Msg) { m.Id++ },
@@ -141,8 +140,8 @@ func TestOtherRepliesOverTCP(t *testing.T) {
 	}
 }
 
-// TestEqualQueriesOverTCP: equal queries are sent once while they are pending, and each
-// gets the reply with its own ID.
+// TestEqualQueriesOverTCP: equal queries are sent once while they are pending, and each gets the
+// reply with its own ID.
 func TestEqualQueriesOverTCP(t *testing.T) {
 	var asked atomic.Int32
 	first, release := make(chan struct{}), make(chan struct{})
@@ -168,13 +167,13 @@ func TestEqualQueriesOverTCP(t *testing.T) {
 	started.Wait()
 	close(release)
 	queries.Wait()
-	// Queries that begin after the first reply are sent again.
+	// Queries after the first reply are sent again.
 	if got := asked.Load(); got >= n {
 		t.Errorf("sent %d of %d equal queries", got, n)
 	}
 }
 
-// TestIdleSocketsClose: a socket for UDP that is not used closes in time.
+// TestIdleSocketsClose: an idle UDP socket closes in time.
 func TestIdleSocketsClose(t *testing.T) {
 	m := newMute(t)
 	f := to(t, m)
