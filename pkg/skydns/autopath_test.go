@@ -84,7 +84,7 @@ func autopathServer(t testing.TB, n dns.Handler, opts skydns.Options, node ...st
 	return serve(t, opts)
 }
 
-// TestAutopath has what a client gets for the first name of its search list.
+// TestAutopath checks the reply to the first name of a search list.
 func TestAutopath(t *testing.T) {
 	n := &internet{
 		a: map[string]string{
@@ -124,7 +124,7 @@ func TestAutopath(t *testing.T) {
 		{name: "www.example.com.ns", qtype: dns.TypeAAAA, want: "CNAME www.example.com."},
 		{name: "both.example.com.ns", qtype: dns.TypeA, ttl: "30", want: "CNAME both.example.com. A 192.0.2.2"},
 		{name: "both.example.com.ns", qtype: dns.TypeAAAA, ttl: "10", want: "CNAME both.example.com. AAAA 2001:db8::2"},
-		// An address is an answer, also while the other family fails. The failure is no denial.
+		// An address is an answer, even if the other family fails. The failure is no denial.
 		{name: "half.example.com.ns", qtype: dns.TypeA, want: "CNAME half.example.com. A 192.0.2.5"},
 		{name: "half.example.com.ns", qtype: dns.TypeAAAA, want: "SERVFAIL"},
 		// The order of the list: svc.<zone>, <zone>, the node's domain, the name.
@@ -134,18 +134,18 @@ func TestAutopath(t *testing.T) {
 		{name: "web.ns.svc.cluster.local.shop", qtype: dns.TypeA, want: "CNAME web.ns.svc.cluster.local. A 10.0.0.1"},
 		{name: "git.dev.ns", qtype: dns.TypeA, want: "CNAME git.dev.corp.example. A 192.0.2.3"},
 		{name: "git.dev.ns", qtype: dns.TypeAAAA, want: "CNAME git.dev.corp.example."},
-		// The client has to go on.
+		// The client must continue.
 		{name: "fails.example.com.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "later.dev.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "empty.dev.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "dangling.example.com.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "none.example.com.ns", qtype: dns.TypeA, want: nxdomain},
-		// Names of Services in the namespace are no outside names.
+		// Names of Services in the namespace are not outside names.
 		{name: "not-ready.two.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "web.example.com.ns", qtype: dns.TypeA, want: nxdomain},
 		{name: "web.example.com.shop", qtype: dns.TypeA, want: "CNAME web.example.com. A 192.0.2.4"},
-		// These may be the second question of a list, for www.example.com.none. A namespace
-		// has Services.
+		// These might be the second question of a list, for www.example.com.none. A namespace has
+		// Services.
 		{name: "www.example.com.none", qtype: dns.TypeA, want: nxdomain},
 		{name: "git.dev.none", qtype: dns.TypeA, want: nxdomain},
 		// Other names and types.
@@ -191,8 +191,8 @@ func brief(m *dns.Msg) string {
 
 func ttlText(rr dns.RR) string { return strings.Fields(rr.String())[1] }
 
-// An upstream may send NXDOMAIN for the family that a name has not: both families still
-// agree on the candidate.
+// An upstream may send NXDOMAIN for the family that a name lacks: both families still agree on the
+// candidate.
 func TestAutopathWithLameUpstream(t *testing.T) {
 	n := &internet{lame: true, a: map[string]string{
 		"git.dev.corp.example.": "git.dev.corp.example. 300 IN A 192.0.2.3", "git.dev.": "git.dev. 300 IN A 203.0.113.66",
@@ -220,7 +220,7 @@ func TestAutopathWithoutSOA(t *testing.T) {
 	}
 }
 
-// With more search domains than all clients use, the end of the list is the client's.
+// With more search domains than all clients use, the client searches the end of the list.
 func TestAutopathWithManyDomains(t *testing.T) {
 	n := &internet{a: map[string]string{
 		"a.dev.c.example.": "a.dev.c.example. 9 IN A 192.0.2.3", "b.dev.": "b.dev. 9 IN A 203.0.113.66",
@@ -237,8 +237,8 @@ func TestAutopathWithManyDomains(t *testing.T) {
 	}
 }
 
-// While upstreams do not answer for one family of a name that exists, its reply is no denial:
-// a cache of a client would keep that, and hide the addresses for as long.
+// While upstreams do not answer for one family of an existing name, the reply for it is no denial.
+// A client's cache would store a denial, and hide the addresses.
 func TestAutopathWhileAFamilyIsSilent(t *testing.T) {
 	n := &internet{
 		a:    map[string]string{"both.example.com.": "both.example.com. 300 IN A 192.0.2.2"},
@@ -250,7 +250,7 @@ func TestAutopathWhileAFamilyIsSilent(t *testing.T) {
 			n.ServeDNS(w, q)
 		}
 	}), skydns.Options{Autopath: true})
-	// These fill the cache: the candidates before are denied, and the name has an address.
+	// Fill the cache: the candidates before are denied, and the name has an address.
 	for _, q := range []*dns.Msg{
 		dnstest.Query("both.example.com.corp.example", dns.TypeA), dnstest.Query("both.example.com.corp.example", dns.TypeAAAA),
 		dnstest.Query("both.example.com", dns.TypeA),
@@ -271,8 +271,8 @@ func TestAutopathWhileAFamilyIsSilent(t *testing.T) {
 	want(dns.TypeAAAA, "CNAME both.example.com. AAAA 2001:db8::2")
 }
 
-// NXDOMAIN holds for all types, so a candidate that does not exist costs one query, also for
-// clients that ask for AAAA first.
+// NXDOMAIN holds for all types, so a candidate that does not exist costs one query. This includes
+// clients that query AAAA first.
 func TestAutopathAsksOnce(t *testing.T) {
 	for _, types := range [][]uint16{{dns.TypeA, dns.TypeAAAA}, {dns.TypeAAAA, dns.TypeA}} {
 		n := &internet{

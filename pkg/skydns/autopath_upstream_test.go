@@ -78,7 +78,7 @@ func TestAutopathPanic(t *testing.T) {
 	}
 }
 
-// While the upstream is silent the client goes on, and the search ends.
+// While the upstream is silent the client continues, and the search stops.
 func TestAutopathSilentUpstream(t *testing.T) {
 	_, addr := forwarding(t, skydns.Options{Autopath: true, SearchDomains: []string{"corp.example."}}, newMute(t))
 	c := newClient(t, addr)

@@ -15,7 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// manyTargets counts the records that the server takes for one reply.
+// manyTargets counts the records that the server reads for one reply.
 type manyTargets struct {
 	*fake
 	taken *int
@@ -45,7 +45,7 @@ func (b manyTargets) NextTarget(_, at, _ int, t *backend.Target) int {
 	return (at + 1) % targets
 }
 
-// Records returns as many records as are asked for.
+// Records returns the requested number of records.
 func (b manyTargets) Records(_ context.Context, q backend.Query) (backend.Answer, error) {
 	a := backend.Answer{Total: targets}
 	for at := range min(q.Limit, targets) {
@@ -55,8 +55,8 @@ func (b manyTargets) Records(_ context.Context, q backend.Query) (backend.Answer
 	return a, nil
 }
 
-// TestTruncatedRepliesTakeFewRecords: the work for a reply that is truncated is
-// bounded by its size, not by the number of records there are.
+// TestTruncatedRepliesTakeFewRecords: the work for a truncated reply is bounded by its size, not by
+// the number of records.
 func TestTruncatedRepliesTakeFewRecords(t *testing.T) {
 	taken := 0
 	s, err := skydns.New(skydns.Options{
@@ -103,8 +103,8 @@ func TestTruncatedRepliesTakeFewRecords(t *testing.T) {
 	}
 }
 
-// TestLongZone: a zone that leaves no room for the names of Services is refused.
-// Below the longest that is accepted, the longest names can be packed.
+// TestLongZone: a zone without room for the names of Services is refused. In the longest accepted
+// zone, the longest names can be packed.
 func TestLongZone(t *testing.T) {
 	longest := strings.Repeat("z", 63) + "." + strings.Repeat("y", skydns.MaxDomain-64) + "."
 	for domain, accepted := range map[string]bool{

@@ -23,8 +23,8 @@ func cachedServer(t *testing.T, handler dns.HandlerFunc) string {
 	return serve(t, skydns.Options{Backend: &fake{status: backend.Ready}, Forwarder: f})
 }
 
-// A reply that a client has got over TCP is sent over UDP in the size that the client takes,
-// and truncated where it does not fit.
+// A reply that a client got over TCP is sent over UDP in the client's size, and truncated if it
+// does not fit.
 func TestCacheTruncates(t *testing.T) {
 	const records = 400
 	zone := ""
@@ -64,8 +64,7 @@ func TestCacheTruncates(t *testing.T) {
 	}
 }
 
-// An upstream that lies about names of others harms the questions that it is asked, and no
-// others.
+// An upstream that lies about other names affects only the questions that it gets.
 func TestCacheKeepsOtherNamesOut(t *testing.T) {
 	addr := cachedServer(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		reply := new(dns.Msg).SetReply(q)
@@ -102,7 +101,7 @@ func withTTL(records []dns.RR, ttl uint32) []dns.RR {
 	return records
 }
 
-// Clients that set DO or CD get replies to queries with the same bits, never those of others.
+// Clients that set DO or CD get only replies to queries with the same bits.
 func TestCacheKeepsBitsApart(t *testing.T) {
 	addr := cachedServer(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		reply := new(dns.Msg).SetReply(q)
@@ -132,8 +131,8 @@ func bits(do, cd bool) string {
 	return "DO " + strconv.FormatBool(do) + ", CD " + strconv.FormatBool(cd)
 }
 
-// While the upstream is silent, clients get the old reply though its TTL is over. When the
-// upstream is back, its replies are used.
+// While the upstream is silent, clients get the expired reply. When the upstream is back, its
+// replies are used.
 func TestCacheWithSilentUpstream(t *testing.T) {
 	var silent atomic.Bool
 	answer := answerWith(t, "www.outside.example. 1 IN A 192.0.2.1")

@@ -32,8 +32,8 @@ func counting(n *atomic.Int32, handler dns.HandlerFunc) dns.HandlerFunc {
 	}
 }
 
-// A query is forwarded once, over either transport; then the cache answers, for the
-// server's own look-ups too.
+// A query is forwarded once, over either transport; then the cache answers, even for the server's
+// own look-ups.
 func TestCacheAnswers(t *testing.T) {
 	for _, tcp := range []bool{false, true} {
 		t.Run("tcp="+strconv.FormatBool(tcp), func(t *testing.T) {
@@ -74,8 +74,8 @@ func TestCacheFollowsConfiguration(t *testing.T) {
 	}
 }
 
-// With the option Direct a client's query goes to the servers of the longest stub domain,
-// also inside the zone, and to the upstreams with one label too.
+// With the option Direct a client's query goes to the servers of the longest stub domain, also
+// inside the zone. Names of one label go to the upstreams.
 func TestDirect(t *testing.T) {
 	server := func(addr string) netip.AddrPort {
 		return dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
@@ -109,7 +109,7 @@ func TestDirect(t *testing.T) {
 	}
 }
 
-// A stub server is found by its name: in the zone, or at the upstreams.
+// A stub server given by name is looked up in the zone, or at the upstreams.
 func TestDirectStubServerByName(t *testing.T) {
 	f := directForwarder(t, upstream.Options{Direct: true})
 	f.SetRoutes(nil, map[string][]upstream.StubServer{"acme.example": {{Host: "absent.shop.svc.cluster.local"}}})
@@ -120,7 +120,7 @@ func TestDirectStubServerByName(t *testing.T) {
 	}
 }
 
-// While the upstream is away, the old reply is used.
+// While the upstream is down, the expired reply is used.
 func TestCacheWithoutUpstream(t *testing.T) {
 	f := directForwarder(t, upstream.Options{CacheSize: cacheSize})
 	var fails atomic.Bool
@@ -144,7 +144,7 @@ func TestCacheWithoutUpstream(t *testing.T) {
 		}
 	}
 	fails.Store(false)
-	for reply := ask(); reply.Answer[0].Header().Ttl > 1; reply = ask() { // until the upstream is noticed
+	for reply := ask(); reply.Answer[0].Header().Ttl > 1; reply = ask() { // until the recovery is detected
 		if reply.Rcode != dns.RcodeSuccess {
 			t.Fatal(reply)
 		}

@@ -15,9 +15,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// TestChurn adds, changes and deletes Services and changes the configuration while
-// clients send queries of all kinds, until the server stops. Services that never change
-// are answered right at every moment. The race detector checks all other replies.
+// TestChurn changes Services and the configuration while clients send queries of all kinds, until
+// the server stops. Services that never change always get the right answer. The race detector
+// checks all other replies.
 func TestChurn(t *testing.T) {
 	z := kubedns.NewZone(kubedns.Options{})
 	key := func(name string) kubedns.Key { return kubedns.Key{Namespace: "ns", Name: name} }
@@ -100,7 +100,7 @@ func TestChurn(t *testing.T) {
 		})
 	}
 	work.Wait()
-	// And the end, in the middle of queries.
+	// And stop, in the middle of queries.
 	var late sync.WaitGroup
 	for range 4 {
 		late.Go(func() {

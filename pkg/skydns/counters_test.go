@@ -13,8 +13,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// TestDurationBuckets: both histograms hold every query. The legacy one has its old
-// bounds, the new one also has queries of microseconds in buckets of their own.
+// TestDurationBuckets: both histograms count every query. The legacy one has its old bounds; the
+// new one also has buckets for microseconds.
 func TestDurationBuckets(t *testing.T) {
 	m := newMetrics(Options{MetricsNamespace: "skydns", MetricsSubsystem: "skydns"}, 1, func() int { return 0 })
 	for _, took := range []time.Duration{
@@ -58,8 +58,8 @@ func TestDurationBuckets(t *testing.T) {
 	}
 }
 
-// TestNativeBuckets checks that each duration is in the bucket that its bounds enclose,
-// and that a scrape has them in addition to the classic ones.
+// TestNativeBuckets checks that each duration is in its bucket, and that a scrape has native
+// buckets in addition to the classic ones.
 func TestNativeBuckets(t *testing.T) {
 	bound := func(i int) float64 { return math.Exp2(float64(i-nativeOffset) / nativeSteps) }
 	for took := time.Duration(1); took < 15*time.Second; took = took*9/8 + 1 {
@@ -119,7 +119,7 @@ func TestServfailFromTheStart(t *testing.T) {
 	}
 }
 
-// TestCountBatch: replies that are counted together are counted as one by one.
+// TestCountBatch: replies counted in one step count like replies counted one by one.
 func TestCountBatch(t *testing.T) {
 	a := outcome{series{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, false}, 100}
 	large := outcome{series{systemAuth, udp, dns.TypeA, dns.RcodeSuccess, false}, 600}

@@ -18,9 +18,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// TestExternalNameThroughDnsmasq asks for both families of ExternalName Services
-// through a real dnsmasq, over both transports and in each order. The name of a
-// Service never reaches the outside server.
+// TestExternalNameThroughDnsmasq queries both families of ExternalName Services through a real
+// dnsmasq, over both transports and in each order. The name of a Service never reaches the outside
+// server.
 func TestExternalNameThroughDnsmasq(t *testing.T) {
 	if _, err := exec.LookPath("dnsmasq"); err != nil {
 		t.Skip("no dnsmasq")

@@ -35,8 +35,8 @@ func withOpcode(opcode byte, raw []byte) []byte {
 	return raw
 }
 
-// TestOPT: well-formed OPT records are accepted whatever their options are. Replies have
-// an OPT record when the query had one that can be read.
+// TestOPT: well-formed OPT records with any options are accepted. Replies have an OPT record if the
+// query had a readable one.
 func TestOPT(t *testing.T) {
 	s := newServer(t, oneName{addrs: 1})
 	option := func(code uint16, data ...byte) []byte {

@@ -14,7 +14,7 @@ func via(overTCP bool) transport {
 	return udp
 }
 
-// FastForTest returns the fast path alone: nil where it has no answer.
+// FastForTest returns the fast path only. It returns nil without an answer.
 func (s *Server) FastForTest(overTCP bool) func(packet []byte) []byte {
 	f := s.newFastPath(s.metrics.workers[0], via(overTCP))
 	room := make([]byte, 0, udpbatch.MaxPacket)
@@ -25,13 +25,13 @@ func (s *Server) FastForTest(overTCP bool) func(packet []byte) []byte {
 	}
 }
 
-// BatchForTest returns the fast path for packets that come together.
+// BatchForTest returns the fast path for a batch of packets.
 func (s *Server) BatchForTest() func(batch []udpbatch.Packet) {
 	f := s.newFastPath(s.metrics.workers[0], udp)
 	return f.answerAll
 }
 
-// SlowForTest returns the slow path alone.
+// SlowForTest returns the slow path only.
 func (s *Server) SlowForTest(overTCP bool) func(packet []byte) []byte {
 	return func(packet []byte) []byte { return s.respond(packet, noClient, via(overTCP)).reply }
 }

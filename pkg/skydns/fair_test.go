@@ -28,8 +28,7 @@ func fairZone() *kubedns.Zone {
 		}
 		z.SetEndpoints(e)
 	}
-	// Names with one address and with two, with the port at one number, at two,
-	// and without it.
+	// Names with one address and with two. The port has one number, two, or none.
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "mixed"}, Headless: true})
 	for i := range 20 {
 		at := kubedns.Endpoint{Addr: netip.AddrFrom4([4]byte{10, 2, 0, byte(i)}), Ready: true}
@@ -114,8 +113,7 @@ func TestEveryRecordIsFirst(t *testing.T) {
 	})
 }
 
-// TestEveryEndpointIsReached: clients reach every endpoint, however few of them fit into a
-// reply.
+// TestEveryEndpointIsReached: clients reach every endpoint, even if only a few fit into a reply.
 func TestEveryEndpointIsReached(t *testing.T) {
 	bothPaths(t, func(t *testing.T, udp, tcp func([]byte) []byte) {
 		for _, name := range []string{"n5000", "_peer._tcp.n5000"} {
@@ -131,8 +129,8 @@ func TestEveryEndpointIsReached(t *testing.T) {
 	})
 }
 
-// reach asks until all 5,000 were seen, which takes chance about nine times as
-// many records.
+// reach sends queries until all 5,000 were seen. By chance that needs about nine times as many
+// records.
 func reach(t *testing.T, what string, ask func([]byte) []byte, packet []byte) {
 	t.Helper()
 	seen, records := map[string]bool{}, 0

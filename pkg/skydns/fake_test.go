@@ -15,8 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// fake is a backend of a few names. Its fields must not change while it is
-// asked.
+// fake is a backend of a few names. Its fields must not change during queries.
 type fake struct {
 	status  backend.Status
 	names   map[string][]backend.Record // by name without the zone; an empty list is NODATA
@@ -82,8 +81,7 @@ func srv(host string, port uint16, addrs ...string) backend.Record {
 	return r
 }
 
-// newServer makes a server of cluster.local that does not run, by default without
-// upstreams.
+// newServer makes a server of cluster.local that does not run. By default it has no upstreams.
 func newServer(t testing.TB, opts skydns.Options) *skydns.Server {
 	t.Helper()
 	opts.Domain = "cluster.local."

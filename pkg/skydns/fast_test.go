@@ -46,8 +46,8 @@ func twinZone() *kubedns.Zone {
 		}
 		z.SetEndpoints(e)
 	}
-	// Hosts with an address of each family, hosts without one of the ports, and a
-	// host that has a port at two numbers.
+	// Hosts with an address of each family, hosts without one of the ports, and a host with two
+	// numbers for a port.
 	z.SetService(kubedns.Service{Key: key("pairs"), Headless: true})
 	z.SetService(kubedns.Service{Key: key("mixed"), Headless: true})
 	for i := range 12 {
@@ -118,15 +118,14 @@ func twinOf(s *skydns.Server, tcp bool) twin {
 	}
 }
 
-// check compares the two for one packet. It reports whether the fast path had
-// an answer.
+// check compares the two for one packet. It reports whether the fast path had an answer.
 func (tw twin) check(t testing.TB, packet []byte) bool {
 	t.Helper()
 	return tw.compare(t, packet, tw.fast(packet))
 }
 
-// compare compares messages as they are read: the letter case of names, and
-// which names are compressed, may differ.
+// compare compares unpacked messages: the letter case of names, and which names are compressed, can
+// differ.
 func (tw twin) compare(t testing.TB, packet, fast []byte) bool {
 	t.Helper()
 	if fast == nil {
@@ -143,7 +142,7 @@ func (tw twin) compare(t testing.TB, packet, fast []byte) bool {
 		}
 		return true
 	}
-	// Not all fit, and each takes those that it comes to first.
+	// Not all fit, and each path uses the first records it finds.
 	whole, limit := unpacked(t, packet, tw.whole(packet)), tw.limit(t, packet)
 	all := records(whole)
 	for _, m := range []*dns.Msg{f, s} {
@@ -165,8 +164,8 @@ func (tw twin) compare(t testing.TB, packet, fast []byte) bool {
 	return true
 }
 
-// limit is the size of the largest reply to a packet, in which an OPT record
-// follows the question.
+// limit returns the maximum size of the reply to a packet, in which an OPT record follows the
+// question.
 func (tw twin) limit(t testing.TB, packet []byte) int {
 	if tw.tcp {
 		return dns.MaxMsgSize
@@ -254,8 +253,7 @@ func TestFastPathIsTheTwinOfTheSlow(t *testing.T) {
 	}
 }
 
-// TestFastPathInBatches: the same for packets that come together. As many of them get a
-// reply.
+// TestFastPathInBatches: the same for packets of a batch. The same number of them get a reply.
 func TestFastPathInBatches(t *testing.T) {
 	tw, queries := newTwin(t, false), twinQueries(t)
 	rand.Shuffle(len(queries), func(i, j int) { queries[i], queries[j] = queries[j], queries[i] })
@@ -358,8 +356,8 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// TestPortsTimesEndpointsAreNotKept: queries for every port of a Service with many ports
-// take no memory that stays: it would be the product of ports and endpoints.
+// TestPortsTimesEndpointsAreNotKept: queries for every port of a Service with many ports must not
+// retain memory: it would be the product of ports and endpoints.
 func TestPortsTimesEndpointsAreNotKept(t *testing.T) {
 	z := kubedns.NewZone(kubedns.Options{})
 	k := kubedns.Key{Namespace: "ns", Name: "wide"}

@@ -11,9 +11,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/internal/wire"
 )
 
-// A fastPath answers plain questions from bytes to bytes, without a message of the
-// library. Its answers are those of the slow path, but for the order of records; a
-// test compares the two. It belongs to one goroutine.
+// A fastPath answers plain questions from bytes to bytes, without a message of the library. Its
+// answers equal those of the slow path, except for the order of records; a test compares the two.
+// Only one goroutine may use it.
 type fastPath struct {
 	zone     *zone
 	backend  backend.PlainBackend

@@ -13,13 +13,13 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// longName has with its search domains almost as many bytes as a name may have.
+// longName has with its search domains almost the maximum size of a name.
 var longName = strings.Repeat("long-label-of-twenty.", 9) + "example."
 
 const aliases = "cdn.example.com. 3600 IN CNAME a.cdn.example.net.\na.cdn.example.net. 3600 IN CNAME example.com."
 
-// outsideRecords are those of outside names, by name and type. No TTL is below the limits
-// of the server, so replies do not depend on the time.
+// outsideRecords are the records of outside names, by name and type. No TTL is below the limits of
+// the server, so replies do not depend on the time.
 var outsideRecords = map[string]string{
 	"www.example.com.":      "www.example.com. 3600 IN A 192.0.2.1",
 	"mail.example.com.":     "mail.example.com. 3600 IN A 192.0.2.2\nmail.example.com. 7200 IN A 192.0.2.3",
@@ -104,7 +104,7 @@ func TestFastSearchIsTheTwinOfTheSlow(t *testing.T) {
 		{"empty.example.com.ns", false}, // clients differ there
 		{"web.example.com.ns", true}, {"not-ready.two.ns", true}, {"www.example.com.none", true},
 		{"dual.other.ns", true}, {"api.other.ns", true}, {"api.other.svc.ns", true}, {"ext.other.ns", false},
-		{"new.example.com.ns", false}, // is in no cache
+		{"new.example.com.ns", false}, // not in a cache
 	} {
 		for _, tcp := range []bool{false, true} {
 			tw := newSearchTwin(t, tcp)

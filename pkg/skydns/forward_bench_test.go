@@ -25,11 +25,10 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// BenchmarkForwarded sends queries through a server to an upstream and back,
-// over UDP. Clients and upstream are another process, so that cpu-ns/op, the
-// processor time of this one with its share of the kernel, is the server's own.
-// lost counts queries without a reply in a second. A query that is searched is
-// forwarded twice, for one name in both families. The cache has none of the names.
+// BenchmarkForwarded sends queries through a server to an upstream and back, over UDP. Clients and
+// upstream are another process. So cpu-ns/op, the processor time of this process with its share of
+// the kernel, is only the server's. lost counts queries without a reply in a second. A searched
+// query is forwarded twice, for one name in both families. The cache has none of the names.
 func BenchmarkForwarded(b *testing.B) {
 	const searched = outsideName + ".ns.svc.cluster.local"
 	for _, bb := range []struct {
@@ -73,8 +72,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// peersEnv makes the test binary the peers of a benchmark: an upstream, and
-// clients. Its value is the delay of the upstream, the queries in flight and their name.
+// peersEnv makes the test binary the peers of a benchmark: an upstream, and clients. Its value is
+// the delay of the upstream, the number of pending queries and their name.
 const peersEnv = "SKYDNS_TEST_PEERS"
 
 // peers are the other process.
@@ -115,8 +114,7 @@ func startPeers(b *testing.B, delay time.Duration, inFlight int, name string) *p
 	return p
 }
 
-// ask has n queries sent, and returns how many were answered with an error, and
-// how many not at all.
+// ask sends n queries. It returns the number of error replies, and of queries without a reply.
 func (p *peers) ask(b *testing.B, server string, n int) (failed, lost int) {
 	if _, err := fmt.Fprintln(p.in, server, n); err != nil {
 		b.Fatal(err)
@@ -224,8 +222,7 @@ func writeAll(conn *ipv4.PacketConn, messages []ipv4.Message) error {
 	return nil
 }
 
-// runClients asks for n names that are all different, so many at a time, from
-// several sockets.
+// runClients sends queries for n different names from several sockets, at most inFlight at a time.
 func runClients(server, name string, first, n, inFlight int) (failed, lost int, err error) {
 	sockets := min(4, inFlight, n)
 	var mu sync.Mutex

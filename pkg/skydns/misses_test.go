@@ -10,8 +10,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// TestMissesCountOnce: a query that is answered again, in a goroutine that may wait,
-// counts once.
+// TestMissesCountOnce: a query that is answered again, in a goroutine that can wait, counts once.
 func TestMissesCountOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	addr := serve(t, skydns.Options{

@@ -126,7 +126,7 @@ func forwarding(t testing.TB, opts skydns.Options, upstreams ...mute) (*upstream
 	return opts.Forwarder, serve(t, opts)
 }
 
-// The reply of an upstream is passed on to the last byte.
+// The reply of an upstream is passed on unchanged.
 func TestRepliesAreNotTouched(t *testing.T) {
 	up := newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)
@@ -152,7 +152,7 @@ func TestRepliesAreNotTouched(t *testing.T) {
 	}
 }
 
-// What is no reply to the query, on the socket that it came from, is none.
+// A packet that is not the reply to the query, on the socket that it was sent from, is ignored.
 func TestOtherPacketsAreNotTaken(t *testing.T) {
 	up, stranger := newMute(t), newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)
@@ -178,7 +178,7 @@ func TestOtherPacketsAreNotTaken(t *testing.T) {
 	if got := c.next(); got[3]&0xf != dns.RcodeSuccess {
 		t.Errorf("a forged reply was taken: %q", got)
 	}
-	// The reply was taken: another one to the same query is none.
+	// The reply was accepted: another reply to the same query is ignored.
 	up.say(reply(q.query, dns.RcodeNameError), q.from)
 	c.ask(2, "again.outside.example")
 	q = up.next()
@@ -188,8 +188,8 @@ func TestOtherPacketsAreNotTaken(t *testing.T) {
 	}
 }
 
-// While a server is silent the next one is asked too. The first reply counts, from
-// whichever of them. When all are silent, the client gets SERVFAIL.
+// While a server is silent the next one is also queried. The first reply counts, from any of them.
+// If all are silent, the client gets SERVFAIL.
 func TestSilentServers(t *testing.T) {
 	silent, second := newMute(t), newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, silent, second)
@@ -211,7 +211,7 @@ func TestSilentServers(t *testing.T) {
 	}
 }
 
-// A port that is closed is noticed at once, by all that wait for it.
+// A closed port is detected at once, by all queries that wait for it.
 func TestServerThatGoes(t *testing.T) {
 	gone, second := newMute(t), newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, gone, second)
@@ -232,7 +232,7 @@ func TestServerThatGoes(t *testing.T) {
 	}
 }
 
-// The IDs that servers see are ours, not the clients', and all different.
+// Servers see our own IDs, not the clients'. All are different.
 func TestIDsAreOurs(t *testing.T) {
 	up := newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)

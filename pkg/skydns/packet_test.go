@@ -15,7 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// oneName is a backend with one name of many addresses.
+// oneName is a backend with one name and many addresses.
 type oneName struct{ addrs int }
 
 func (oneName) Status() backend.Status { return backend.Ready }
@@ -66,7 +66,7 @@ func packed(t testing.TB, m *dns.Msg) []byte {
 	return raw
 }
 
-// checkReply checks what is true of every packet and its reply.
+// checkReply checks the invariants of every packet and its reply.
 func checkReply(t testing.TB, raw, reply []byte, overTCP bool) {
 	t.Helper()
 	if reply == nil {
@@ -250,7 +250,7 @@ func TestEDNS(t *testing.T) {
 	}
 }
 
-// TestTruncationAtTheLimit: no more is cut than is necessary.
+// TestTruncationAtTheLimit: truncation removes no more than necessary.
 func TestTruncationAtTheLimit(t *testing.T) {
 	for _, n := range []int{1, 2, 29, 30, 31, 60, 5000} {
 		b := oneName{addrs: n}
@@ -302,7 +302,7 @@ func checkFit(t *testing.T, m *dns.Msg, limit, n int) {
 		if !m.Truncated {
 			t.Errorf("%d records: TC is not set", n)
 		}
-		// One more would not have fitted.
+		// One more would not fit.
 		bare.Answer = bare.Answer[:len(m.Answer)+1]
 		if size(bare) <= limit {
 			t.Errorf("%d of %d records, and there was room for one more", len(m.Answer), n)

@@ -18,8 +18,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// A forwarded reply that is larger than the client takes has TC, whole records,
-// and the OPT.
+// A forwarded reply above the client's size has TC, complete records, and the OPT.
 func TestLargeForwardedReplies(t *testing.T) {
 	var lines []string
 	for i := range 300 {
@@ -64,7 +63,7 @@ func TestLargeForwardedReplies(t *testing.T) {
 	}
 }
 
-// A large reply that the library does not read is cut to its question.
+// A large reply that the library cannot read is cut to its question.
 func TestLargeUnreadableReply(t *testing.T) {
 	up := newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)
@@ -96,8 +95,8 @@ func TestMalformedForwardedReply(t *testing.T) {
 	}
 }
 
-// A query whose name is compressed gets FORMERR at once, over both transports, on both
-// paths, for names of the zone and others: a reply to it could not be matched.
+// A query with a compressed name gets FORMERR at once, over both transports, on both paths, for
+// names of the zone and others: a reply to it could not be matched.
 func TestCompressedQuestion(t *testing.T) {
 	queries := map[string][]byte{
 		"to its own labels": {0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 1, 'b', 1, 'c', 0xc0, 6, 0, 1, 0, 1},
@@ -133,7 +132,7 @@ func TestCompressedQuestion(t *testing.T) {
 	}
 }
 
-// Short TTLs of targets stay short, in all sections.
+// Short TTLs of targets remain short, in all sections.
 func TestTTLOfTargets(t *testing.T) {
 	f := forwarderTo(t, answerWith(t, "www.outside.example. 5 IN A 192.0.2.1"))
 	addr := serve(t, skydns.Options{Backend: zone(), Forwarder: f})
@@ -167,8 +166,8 @@ func TestAliasChainInAdditional(t *testing.T) {
 	}
 }
 
-// SRV of an alias looks up both families of the target at the same time: the server
-// replies when it has both queries.
+// SRV of an alias looks up both families of the target at the same time: the upstream replies only
+// after both queries.
 func TestFamiliesAreLookedUpTogether(t *testing.T) {
 	var both sync.WaitGroup
 	both.Add(2)
@@ -217,7 +216,7 @@ func TestAliasIntoStubDomain(t *testing.T) {
 	}
 }
 
-// A stub domain that is the zone or above it takes no name of the zone away.
+// A stub domain that is the zone or above it does not affect names of the zone.
 func TestStubDomainAboveTheZone(t *testing.T) {
 	for _, domain := range []string{"cluster.local", "local"} {
 		f := forwarderTo(t, rcode(dns.RcodeNameError))

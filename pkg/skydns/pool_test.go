@@ -11,8 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// The same question, asked by many at once, is asked upstream once; everybody
-// gets a reply with his own ID.
+// Equal questions of many clients at the same time are sent upstream once. Each client gets a reply
+// with its own ID.
 func TestSameQuestionInFlight(t *testing.T) {
 	var asked atomic.Int32
 	first, release := make(chan struct{}), make(chan struct{})
@@ -53,13 +53,13 @@ func TestSameQuestionInFlight(t *testing.T) {
 	started.Wait()
 	close(release)
 	askers.Wait()
-	// A query that came after the first reply was sent again.
+	// A query after the first reply was sent again.
 	if n := asked.Load(); n > 20 {
 		t.Errorf("asked %d times", n)
 	}
 }
 
-// Sockets are used again, also after a server has gone and come back.
+// Sockets are reused, even after a server was down.
 func TestSocketsAreUsedAgain(t *testing.T) {
 	ports := map[string]bool{}
 	var mu sync.Mutex

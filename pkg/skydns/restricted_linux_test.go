@@ -22,7 +22,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns"
 )
 
-// restrictedEnv names the test that a child process serves for.
+// restrictedEnv names the test of a child process.
 const restrictedEnv = "SKYDNS_TEST_RESTRICTED"
 
 // A restricted server runs in a child process that has restricted itself.
@@ -33,8 +33,8 @@ type restricted struct {
 	stop    func() // ends the child; log is complete then
 }
 
-// serveRestricted runs the calling test again in a child process, which restricts
-// itself and serves. It returns nil in the child, when that has ended.
+// serveRestricted runs the calling test again in a child process, which restricts itself and
+// serves. In the child it returns nil after the server has stopped.
 func serveRestricted(t *testing.T, opts skydns.Options, restrict func(t *testing.T)) *restricted {
 	t.Helper()
 	if os.Getenv(restrictedEnv) == t.Name() {
@@ -104,7 +104,7 @@ func serveUntilEOF(t *testing.T, opts skydns.Options) {
 	}
 }
 
-// wantAddress asks for an address n times.
+// wantAddress queries an address n times.
 func wantAddress(t *testing.T, addr string, tcp bool, n int) {
 	t.Helper()
 	for range n {
@@ -114,8 +114,8 @@ func wantAddress(t *testing.T, addr string, tcp bool, n int) {
 	}
 }
 
-// TestSystemCallsRefused: a server answers where the kernel or a seccomp profile
-// refuses the calls for many messages, to share a port, or all of them.
+// TestSystemCallsRefused: a server answers even if the kernel or a seccomp profile refuses the
+// calls for many messages, for a shared port, or all of them.
 func TestSystemCallsRefused(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.ENOSYS, unix.EPERM, unix.EACCES, unix.EINVAL} {
 		for _, fast := range []bool{true, false} {
@@ -138,8 +138,8 @@ func TestSystemCallsRefused(t *testing.T) {
 	}
 }
 
-// refuseCalls lets recvmmsg, sendmmsg and SO_REUSEPORT fail in all threads, for the
-// rest of the process.
+// refuseCalls makes recvmmsg, sendmmsg and SO_REUSEPORT fail in all threads, for the rest of the
+// process.
 func refuseCalls(t *testing.T, errno unix.Errno) {
 	t.Helper()
 	const jumpEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
@@ -168,9 +168,8 @@ func refuseCalls(t *testing.T, errno unix.Errno) {
 	}
 }
 
-// TestNoFilesLeft: when clients' connections take all files that the process may
-// open, UDP is answered as ever, one line is logged, and TCP is answered again
-// after they have gone.
+// TestNoFilesLeft: clients' connections use all files that the process can open. UDP still works,
+// one line is logged, and TCP works again after they have closed.
 func TestNoFilesLeft(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -212,7 +211,7 @@ func TestNoFilesLeft(t *testing.T) {
 	}
 }
 
-// maxFiles is how many files the child process of TestNoFilesLeft may open.
+// maxFiles limits the files of the child process of TestNoFilesLeft.
 const maxFiles = 60
 
 func limitFiles(t *testing.T) {

@@ -166,7 +166,7 @@ func summary(m *dns.Msg) string {
 	return strings.TrimRight(head+" | "+section(m.Answer)+" | "+section(m.Ns)+" | "+section(m.Extra), " ")
 }
 
-// sortAnswers makes two summaries comparable whose answers were shuffled.
+// sortAnswers makes two summaries with shuffled answers comparable.
 func sortAnswers(s string) string {
 	parts := strings.Split(strings.Join(strings.Fields(s), " "), " |")
 	if len(parts) > 1 && !strings.Contains(parts[1], "CNAME") {
@@ -209,8 +209,8 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-// TestHold: a query that arrives while the server starts waits for the data, if the
-// start does not take too long.
+// TestHold: a query that arrives while the server starts waits for the data, unless the start takes
+// too long.
 func TestHold(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -250,7 +250,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// starting is a backend that has its data later.
+// starting is a backend that gets its data later.
 type starting struct {
 	fake
 	ready, asked atomic.Bool
@@ -300,15 +300,15 @@ func TestPanicIsAnswered(t *testing.T) {
 	}
 }
 
-// buggy is a backend with a bug in the short way.
+// buggy is a backend with a bug in the fast path.
 type buggy struct{ *fake }
 
 func (buggy) PlainRecords(string, uint16) backend.Plain { panic("a bug") }
 
 func (buggy) PlainReverse(netip.Addr) backend.Plain { panic("a bug") }
 
-// TestPanicOfTheFastPath: the slow path answers the queries of a batch in which the fast
-// path panicked.
+// TestPanicOfTheFastPath: after a panic of the fast path, the slow path answers the queries of the
+// batch.
 func TestPanicOfTheFastPath(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	names := map[string][]backend.Record{"web": {a("10.0.0.1")}}
@@ -509,8 +509,7 @@ func TestOverload(t *testing.T) {
 			first <- m.Rcode
 		}()
 	}
-	// One more than there is room for is refused at once, as soon as the two are
-	// under way.
+	// An additional query is refused at once, as soon as the two are pending.
 	for range 1000 {
 		if value(t, reg, "kubedns_dns_overload_total") > 0 {
 			break
@@ -535,7 +534,7 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestPipelining: on one connection with many queries, pending ones delay no others. More
+// TestPipelining: on one connection with many queries, pending ones do not delay the rest. More
 // than the library's limit of 128 are answered.
 func TestPipelining(t *testing.T) {
 	release := make(chan struct{})
@@ -710,8 +709,8 @@ func TestAlive(t *testing.T) {
 	}
 }
 
-// TestReplyComesFromTheAddressAsked: a socket bound to all addresses replies from the one
-// that was asked.
+// TestReplyComesFromTheAddressAsked: a socket bound to all addresses replies from the address of
+// the query.
 func TestReplyComesFromTheAddressAsked(t *testing.T) {
 	s := newServer(t, skydns.Options{Backend: zone()})
 	sockets, err := skydns.Listen(t.Context(), "0.0.0.0:0")
@@ -726,7 +725,7 @@ func TestReplyComesFromTheAddressAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, host := range []string{"127.0.0.1", "127.1.2.3", "::1"} {
-		// A connected socket takes replies from nowhere else.
+		// A connected socket accepts replies from no other address.
 		m := dnstest.Exchange(t, net.JoinHostPort(host, port), dnstest.Query("web.cluster.local", dns.TypeA), false)
 		if len(m.Answer) != 1 {
 			t.Errorf("%s: %v", host, m)
@@ -738,7 +737,7 @@ func TestReplyComesFromTheAddressAsked(t *testing.T) {
 	}
 }
 
-// blocking is a zone whose wildcards take until release is closed.
+// blocking is a zone whose wildcards block until release is closed.
 type blocking struct {
 	*fake
 	release chan struct{}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestListenWithoutSharing: where sharing a port is refused, Listen opens one socket.
+// TestListenWithoutSharing: if sharing a port is refused, Listen opens one socket.
 func TestListenWithoutSharing(t *testing.T) {
 	allowed := reusePort
 	t.Cleanup(func() { reusePort = allowed })

@@ -19,7 +19,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// A recorder passes copies of the entries that it gets to a channel.
+// A recorder passes copies of its entries to a channel.
 type recorder chan querylog.Entry
 
 func (r recorder) Put(e *querylog.Entry) { r <- *e }
@@ -108,7 +108,7 @@ func tapBatch(t testing.TB) (batch []udpbatch.Packet) {
 	return batch
 }
 
-// tapped returns the fast path with a query log that samples a share, or with none for 0.
+// tapped returns the fast path with a query log that samples a share, or without one for 0.
 func tapped(t testing.TB, zone backend.Backend, sample float64) (answer func([]udpbatch.Packet)) {
 	t.Helper()
 	opts := skydns.Options{Backend: zone}
@@ -124,7 +124,7 @@ func tapped(t testing.TB, zone backend.Backend, sample float64) (answer func([]u
 	return newServer(t, opts).BatchForTest()
 }
 
-// tappedOff returns the fast path with a query log that was on, and is off again.
+// tappedOff returns the fast path with a query log that was switched on and off.
 func tappedOff(t testing.TB, zone backend.Backend, batch []udpbatch.Packet) (answer func([]udpbatch.Packet)) {
 	t.Helper()
 	log := querylog.New(querylog.Options{})
@@ -138,8 +138,8 @@ func tappedOff(t testing.TB, zone backend.Backend, batch []udpbatch.Packet) (ans
 	return answer
 }
 
-// TestTapAllocations: the fast path allocates nothing without a query log, with one that is
-// off again, and for a query that a log of 1 % passes over.
+// TestTapAllocations: the fast path allocates nothing without a query log, with one that was
+// switched off, and for a query that a log of 1 % skips.
 func TestTapAllocations(t *testing.T) {
 	zone, batch := twinZone(), tapBatch(t)
 	log := querylog.New(querylog.Options{}) // does not run, for its own goroutine may allocate
@@ -183,9 +183,9 @@ func BenchmarkTap(b *testing.B) {
 	}
 }
 
-// BenchmarkTapRatio compares a query log that was on, and one that samples 1 %, to none. A
-// round times each of them in turn, in another order than the round before. The ratios are
-// medians of those of the rounds, for the speed of a machine changes from round to round.
+// BenchmarkTapRatio compares a query log that was on, and one that samples 1 %, to none. A round
+// times each of them in turn, in another order than the round before. The ratios are medians over
+// the rounds, because the speed of a machine changes from round to round.
 func BenchmarkTapRatio(b *testing.B) {
 	const batches = 16 // in a row, so that the clock takes little of the time
 	zone, batch := twinZone(), tapBatch(b)

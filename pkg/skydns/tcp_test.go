@@ -55,8 +55,8 @@ func TestSlowReader(t *testing.T) {
 	<-written
 }
 
-// TestIdleConnections: connections without queries stay open for a while. Others are
-// served meanwhile.
+// TestIdleConnections: connections without queries remain open for some time. Other connections are
+// served during that time.
 func TestIdleConnections(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	for range 500 {
@@ -92,7 +92,7 @@ func TestQueriesInPieces(t *testing.T) {
 		q.Id = uint16(i)
 		stream = append(stream, framed(t, q)...)
 	}
-	// An empty message is none, and gets no reply.
+	// An empty message is not a query, and gets no reply.
 	stream = append(stream, 0, 0)
 	stream = append(stream, framed(t, dnstest.Query("none.ns.svc.cluster.local", dns.TypeA))...)
 	go func() {
@@ -113,8 +113,8 @@ func TestQueriesInPieces(t *testing.T) {
 	readID(t, r)
 }
 
-// TestReplyBeforeTheNextQueryIsWhole: a reply does not wait for the rest of a query that
-// has begun to arrive. It is not lost when the client sends no more.
+// TestReplyBeforeTheNextQueryIsWhole: a reply does not wait for the rest of a partial query. It is
+// not lost if the client sends no more.
 func TestReplyBeforeTheNextQueryIsWhole(t *testing.T) {
 	addr := serve(t, skydns.Options{Backend: twinZone()})
 	for _, partial := range []int{1, 2, 20} {
@@ -137,8 +137,8 @@ func TestReplyBeforeTheNextQueryIsWhole(t *testing.T) {
 	}
 }
 
-// TestManyForwardsOnOneConnection: pending queries, however many, do not delay those for
-// the zone on the same connection. Queries above the limit get SERVFAIL at once.
+// TestManyForwardsOnOneConnection: pending queries do not delay queries for the zone on the same
+// connection. Queries above the limit get SERVFAIL at once.
 func TestManyForwardsOnOneConnection(t *testing.T) {
 	release := make(chan struct{})
 	f := forwarderTo(t, func(w dns.ResponseWriter, q *dns.Msg) {
@@ -177,8 +177,8 @@ func TestManyForwardsOnOneConnection(t *testing.T) {
 	}
 }
 
-// TestPendingQueriesKeepTheirBytes: a pending query stays as it is while the connection
-// reads others.
+// TestPendingQueriesKeepTheirBytes: a pending query does not change while the connection reads
+// other queries.
 func TestPendingQueriesKeepTheirBytes(t *testing.T) {
 	const outside = 200
 	read := make(chan struct{}) // closed once the server has read all queries

@@ -34,8 +34,8 @@ func (r *repeater) Write(b []byte) (int, error)      { r.read += len(b); return 
 func (r *repeater) SetReadDeadline(time.Time) error  { return nil }
 func (r *repeater) SetWriteDeadline(time.Time) error { return nil }
 
-// TestTCPAllocatesNothing: a query over TCP leaves no garbage. Garbage doubles the heap
-// before it is collected.
+// TestTCPAllocatesNothing: a query over TCP allocates nothing. Garbage doubles the heap before it
+// is collected.
 func TestTCPAllocatesNothing(t *testing.T) {
 	z := kubedns.NewZone(kubedns.Options{})
 	z.SetService(kubedns.Service{Key: kubedns.Key{Namespace: "ns", Name: "web"},
@@ -82,8 +82,7 @@ func packedQuery(t *testing.T, q *dns.Msg) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(raw))), raw...)
 }
 
-// TestQueriesAsLargeAsTheBuffer: queries are read whole, whatever their size is next to
-// that of the buffer.
+// TestQueriesAsLargeAsTheBuffer: queries are read completely, for any size relative to the buffer.
 func TestQueriesAsLargeAsTheBuffer(t *testing.T) {
 	sizes := []int{0, 1, connBuffer - 3, connBuffer - 2, connBuffer - 1, connBuffer, connBuffer + 1, maxTCPQuery}
 	client, server := net.Pipe()

@@ -18,7 +18,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// fullListener is a listener of a process that may open no more files.
+// fullListener is a listener of a process that cannot open more files.
 type fullListener struct {
 	net.Listener // nil
 	accepts      int
@@ -31,8 +31,8 @@ func (l *fullListener) Accept() (net.Conn, error) {
 
 func (l *fullListener) Close() error { return nil }
 
-// TestAcceptDoesNotSpin: while connections cannot be accepted, the server tries
-// again a hundred times per second and logs once per minute.
+// TestAcceptDoesNotSpin: while accept fails, the server tries again a hundred times per second and
+// logs once per minute.
 func TestAcceptDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -66,8 +66,8 @@ func (longTarget) Records(context.Context, backend.Query) (backend.Answer, error
 	return backend.Answer{Records: []backend.Record{{Type: backend.TypeCNAME, TTL: 30, Host: host}}, Total: 1}, nil
 }
 
-// TestUnpackableReplies: clients do not choose how often a reply that cannot be
-// packed is logged. They get SERVFAIL.
+// TestUnpackableReplies: clients cannot choose how often an unpackable reply is logged. They get
+// SERVFAIL.
 func TestUnpackableReplies(t *testing.T) {
 	var log bytes.Buffer
 	s, err := New(Options{

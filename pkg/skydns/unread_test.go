@@ -105,7 +105,7 @@ func write(conn net.Conn, q *dns.Msg) bool {
 	return (&dns.Conn{Conn: conn}).WriteMsg(q) == nil
 }
 
-// holds waits until the replies that are being sent have so many bytes.
+// holds waits until the replies being sent have want bytes.
 func holds(t *testing.T, s *Server, want int) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); s.tcp.replies.Taken() != want; time.Sleep(time.Millisecond) {
@@ -115,9 +115,9 @@ func holds(t *testing.T, s *Server, want int) {
 	}
 }
 
-// TestUnreadForwardedReplies: clients that forward queries over TCP and do not read
-// make the server hold as many bytes as each and all of them may. One more reply ends
-// the connection that it is for. Others are served meanwhile.
+// TestUnreadForwardedReplies: clients that forward queries over TCP and do not read fill the
+// server's limits, per client and in total. One more reply closes its connection. Other clients are
+// still served.
 func TestUnreadForwardedReplies(t *testing.T) {
 	s, l, stop := servePipes(t, dnstest.NewServer(t, dns.HandlerFunc(sendLargeReply)).AddrPort())
 	defer stop()
@@ -180,8 +180,8 @@ func TestUnreadForwardedReplies(t *testing.T) {
 	}
 }
 
-// TestUnreadPipeline: on one connection, too, unread replies take no more than the
-// client's part. Then the connection ends and holds nothing.
+// TestUnreadPipeline: unread replies on one connection are limited to the client's part. Then the
+// connection closes and holds nothing.
 func TestUnreadPipeline(t *testing.T) {
 	s, l, stop := servePipes(t, dnstest.NewServer(t, dns.HandlerFunc(sendLargeReply)).AddrPort())
 	defer stop()
@@ -207,8 +207,8 @@ func TestUnreadPipeline(t *testing.T) {
 	holds(t, s, 0)
 }
 
-// TestFailedConnectionEnds: a connection that failed while the server did not read is
-// closed at once, without a wait for the next query.
+// TestFailedConnectionEnds: a connection that failed while the server did not read is closed at
+// once, without waiting for the next query.
 func TestFailedConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -221,8 +221,8 @@ func TestFailedConnectionEnds(t *testing.T) {
 	})
 }
 
-// TestSlowReadersOfForwardedReplies: a client that does not read a reply in time loses
-// its connection, and its bytes are given back.
+// TestSlowReadersOfForwardedReplies: a client that does not read a reply in time loses its
+// connection and releases its bytes.
 func TestSlowReadersOfForwardedReplies(t *testing.T) {
 	up := dnstest.NewServer(t, dns.HandlerFunc(sendLargeReply)).AddrPort() // outside the bubble
 	size := len(packed(t, largeReply(outsideQuery(0))))

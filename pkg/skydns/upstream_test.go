@@ -20,8 +20,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// Several silent servers before a good one cost time, not the reply, and only the
-// first queries: afterwards the good one is asked first.
+// Several silent servers before a good one cost time, not the reply, and only for the first
+// queries: afterwards the good one is queried first.
 func TestSilentServersAreRemembered(t *testing.T) {
 	var silent []mute
 	for range 3 {
@@ -54,7 +54,7 @@ func TestSilentServersAreRemembered(t *testing.T) {
 	}
 }
 
-// drain counts the packets that a server has been sent.
+// drain counts the packets that a server has received.
 func drain(t *testing.T, m mute) (n int) {
 	t.Helper()
 	raw, err := m.SyscallConn()
@@ -75,7 +75,7 @@ func drain(t *testing.T, m mute) (n int) {
 	return n
 }
 
-// A server that recovers is asked first again, also when others are good.
+// A server that recovers is queried first again, even if other servers are good.
 func TestRecoveredServerIsAskedAgain(t *testing.T) {
 	first, second := newMute(t), newMute(t)
 	var down atomic.Bool
@@ -122,7 +122,7 @@ func TestRecoveredServerIsAskedAgain(t *testing.T) {
 	t.Error("the first server was not asked again")
 }
 
-// A reply counts as long as the client's query is pending, however late.
+// A late reply counts as long as the client's query is pending.
 func TestLateReply(t *testing.T) {
 	up := newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)
@@ -136,8 +136,8 @@ func TestLateReply(t *testing.T) {
 	}
 }
 
-// A query that joins an equal one has its own time: the servers are asked again
-// for it after the first one has ended.
+// A query that joins an equal one has its own deadline: the servers are queried again for it after
+// the first one is over.
 func TestLateJoiner(t *testing.T) {
 	up := newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up)
@@ -147,7 +147,7 @@ func TestLateJoiner(t *testing.T) {
 	up.next()
 	time.Sleep(2 * time.Second)
 	late.ask(8, "www.outside.example")
-	q := up.next() // asked again for it
+	q := up.next() // queried again for it
 	if got := early.next(); got[3]&0xf != dns.RcodeServerFailure {
 		t.Errorf("got %q", got)
 	}
@@ -157,8 +157,8 @@ func TestLateJoiner(t *testing.T) {
 	}
 }
 
-// An error without a question sends the query to the next server; NXDOMAIN
-// without one is ignored. The reply may still come.
+// An error without a question moves the query to the next server; NXDOMAIN without one is ignored.
+// The reply may still arrive.
 func TestForgedErrors(t *testing.T) {
 	up, second := newMute(t), newMute(t)
 	_, addr := forwarding(t, skydns.Options{}, up, second)
@@ -179,7 +179,7 @@ func TestForgedErrors(t *testing.T) {
 	}
 }
 
-// Equal look-ups of clients, for the target of one alias, are asked once.
+// Equal look-ups of clients, for the target of one alias, are sent once.
 func TestEqualLookupsAreJoined(t *testing.T) {
 	var asked atomic.Int32
 	release := make(chan struct{})
@@ -240,7 +240,7 @@ func TestClosedPort(t *testing.T) {
 	}
 }
 
-// Connections and sockets to other servers that are not used close in time.
+// Idle connections and sockets to other servers close in time.
 func TestIdleConnectionsClose(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// The metrics show which servers reply; they are those of the configuration.
+// The metrics show the servers that reply; they are the servers of the configuration.
 func TestUpstreamMetrics(t *testing.T) {
 	silent, good := newMute(t).addr(), dnstest.NewServer(t, rcode(dns.RcodeSuccess)).AddrPort()
 	stub := netip.MustParseAddrPort("192.0.2.1:53")
