@@ -116,7 +116,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestEndsByItself: the log is off after its time, and keeps nothing.
+// TestEndsByItself: the log is off after its time, and stores no entries.
 func TestEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -170,7 +170,7 @@ kubedns_querylog_on %s
 	})
 }
 
-// TestStartAgain: another start keeps the counts while the share is the same.
+// TestStartAgain: a second Start keeps the counts if the share is the same.
 func TestStartAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := run(t, querylog.Options{Clients: querylog.NoClients})
@@ -190,7 +190,7 @@ func TestStartAgain(t *testing.T) {
 	})
 }
 
-// TestFloodIsBounded: entries that nothing takes away are dropped and counted.
+// TestFloodIsBounded: entries that no reader takes are dropped and counted.
 func TestFloodIsBounded(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	l := querylog.New(querylog.Options{Metrics: querylog.NewMetrics(reg)}) // it does not run
@@ -224,7 +224,7 @@ func TestSampledShare(t *testing.T) {
 	}
 }
 
-// TestStream: a reader gets lines while they are sampled, and the end with the session.
+// TestStream: a reader gets lines while they are sampled, and the stream stops with the session.
 func TestStream(t *testing.T) {
 	l := run(t, querylog.Options{})
 	server := httptest.NewServer(l.Handler())

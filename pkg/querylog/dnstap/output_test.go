@@ -101,8 +101,8 @@ func collect(t *testing.T, path string) (frames chan []byte, closeAll func()) {
 	}
 }
 
-// TestCollectorComesAndGoes: frames arrive after a collector is there, and after it was
-// away. Meanwhile nothing waits.
+// TestCollectorComesAndGoes: frames arrive after a collector starts, and after it restarts. In
+// between, no caller blocks.
 func TestCollectorComesAndGoes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tap.sock")
 	var log bytes.Buffer
@@ -145,7 +145,7 @@ func TestCollectorComesAndGoes(t *testing.T) {
 	}
 }
 
-// TestAbsentCollector: what nothing takes is dropped and counted.
+// TestAbsentCollector: entries without a collector are dropped and counted.
 func TestAbsentCollector(t *testing.T) {
 	o, dropped, stop := start(t, dnstap.Target("unix:"+filepath.Join(t.TempDir(), "none.sock")), 0, io.Discard)
 	for i := range 5000 {
@@ -157,7 +157,7 @@ func TestAbsentCollector(t *testing.T) {
 	}
 }
 
-// TestFile: each run and each full file begin a new file, and one old file stays.
+// TestFile: each run and each full file start a new file, and one old file remains.
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queries.tap")
 	count := func(path string) (n int) {
