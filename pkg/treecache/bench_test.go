@@ -24,7 +24,7 @@ func filled(n int) (*treecache.Tree[int], []string) {
 	return tr, names
 }
 
-// A syncMap is whole names in the library's map for many readers.
+// A syncMap stores full names in the library's map for many readers.
 type syncMap struct{ names sync.Map }
 
 func (m *syncMap) get(name string) *int {
@@ -33,7 +33,7 @@ func (m *syncMap) get(name string) *int {
 	return value
 }
 
-// A lockedMap is the simplest alternative: whole names in one map, behind a lock.
+// A lockedMap is the simplest alternative: full names in one map with a lock.
 type lockedMap struct {
 	mu    sync.RWMutex
 	names map[string]*int
@@ -51,7 +51,7 @@ func (m *lockedMap) set(name string, value *int) {
 	m.names[name] = value
 }
 
-// ways are the tree and its alternative, filled with n names.
+// ways returns the tree and its alternatives, filled with n names.
 func ways(n int) (names []string, all []way) {
 	tr, names := filled(n)
 	m := &lockedMap{names: map[string]*int{}}
@@ -75,8 +75,7 @@ type way struct {
 	set    func(string, *int)
 }
 
-// BenchmarkLookup looks names up without writes, and while a thousand values a
-// second are replaced.
+// BenchmarkLookup looks up names without writes, and with a thousand replaced values a second.
 func BenchmarkLookup(b *testing.B) {
 	for _, n := range sizes {
 		names, all := ways(n)
@@ -99,7 +98,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// writing calls write so many times a second, until it is stopped.
+// writing calls write at a rate of times per second, until it is stopped.
 func writing(times int, write func(i int)) (stop func()) {
 	done, over := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -8,8 +8,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// Labels of every length are kept apart from those that differ in the last
-// byte, or are a byte longer, and read back as they were.
+// Labels of every length differ from labels with another last byte, or with one more byte, and are
+// returned unchanged.
 func TestLabelsOfEveryLength(t *testing.T) {
 	tr, want := treecache.New[string]("z."), []string{}
 	for size := 1; size <= 63; size++ {

@@ -7,8 +7,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// Whatever the names, a name that was set is found, and rest is always a left
-// part of the question.
+// For any names, a name that was set is found, and rest is always a left part of the question.
 func FuzzLookup(f *testing.F) {
 	f.Add("web.default.svc.cluster.local.", "_a._tcp.web.default.svc.cluster.local.")
 	f.Add(".cluster.local.", "cluster.local.")

@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// The tree does what a plain map of whole names does.
+// The tree behaves like a plain map of full names.
 func TestTreeAgainstMap(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	tr, twin := treecache.New[int]("z."), map[string]int{}
@@ -99,8 +99,8 @@ func TestMapAgainstMap(t *testing.T) {
 	}
 }
 
-// A name that does not change is found at every moment, whatever grows, shrinks
-// and goes around it.
+// A name that does not change is found at every moment, while the names around it grow and shrink
+// in number.
 func TestReadersNeverMissAName(t *testing.T) {
 	tr := treecache.New[string]("z.")
 	tr.Set("stays.ns.z.", new("here"))
