@@ -30,7 +30,7 @@ steps:
     queries: [{query: web.shop.svc.cluster.local A, rcode: NXDOMAIN}]
 `
 
-// server replies with an address to names that begin with web., and else with NXDOMAIN.
+// server replies with an address to names that start with web., and with NXDOMAIN to all others.
 func server(t *testing.T, address string) string {
 	t.Helper()
 	return dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {

@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// The message that is sent has the fields of the question, and no others.
+// The message has the fields of the question, and no others.
 func TestAskSends(t *testing.T) {
 	type sent struct {
 		Question       dns.Question
@@ -129,7 +129,7 @@ func TestAskRefusesReplies(t *testing.T) {
 	}
 }
 
-// The largest messages arrive whole.
+// The largest messages arrive complete.
 func TestAskReadsLargeReplies(t *testing.T) {
 	var answer []string
 	for range 60 {

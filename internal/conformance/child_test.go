@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// stopTimeout is how long a process may take to end after SIGINT.
+// stopTimeout limits the time for a process to exit after SIGINT.
 const stopTimeout = 15 * time.Second
 
 // A process is a child from its start to its end.
@@ -46,8 +46,8 @@ func (p *process) failure() error {
 	return fmt.Errorf("kube-dns exited early: %w", p.err)
 }
 
-// stop interrupts the process and waits for its end. The error describes any other end
-// than with code 0 after the signal. It is called once for each process.
+// stop interrupts the process and waits for its exit. Any exit other than code 0 after the signal
+// is an error. It is called once for each process.
 func (p *process) stop() error {
 	defer p.waiter.Wait()
 	select {
@@ -66,7 +66,7 @@ func (p *process) stop() error {
 	return errors.Join(errors.New("still running "+stopTimeout.String()+" after SIGINT, killed"), p.cmd.Process.Kill())
 }
 
-// tail keeps the end of what is written to it. Safe for concurrent use.
+// tail stores the end of its input. Safe for concurrent use.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte

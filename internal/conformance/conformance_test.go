@@ -12,9 +12,9 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// TestKubeDNS plays all vectors against the real kube-dns, which reads its
-// objects from files: Endpoints as they are, the EndpointSlices that stand for
-// them, and both with the slow path of the server alone; and without dnsmasq.
+// TestKubeDNS plays all vectors against the real kube-dns, which reads its objects from files. The
+// runs use Endpoints as they are, equivalent EndpointSlices, and both on the slow path only. One
+// runs without dnsmasq.
 func TestKubeDNS(t *testing.T) {
 	binary := buildKubeDNS(t)
 	files, err := conformance.Vectors(conformance.Zone)
@@ -33,7 +33,7 @@ func TestKubeDNS(t *testing.T) {
 		{"lean", conformance.EndpointsAsSlices, conformance.FeatureLean,
 			[]string{"--direct", "--cache-size=1Mi", "--autopath"}},
 	}
-	// They mostly wait, so all run at once, however few processors there are.
+	// They mostly wait, so all run at once, even with few processors.
 	var group sync.WaitGroup
 	defer group.Wait()
 	for _, run := range runs {
@@ -54,8 +54,8 @@ func TestKubeDNS(t *testing.T) {
 // buildKubeDNS builds the command and returns the path of the binary.
 func buildKubeDNS(t *testing.T) string {
 	t.Helper()
-	// The result of a test is cached, and what a compiler reads is not known
-	// to the cache: looking at the directories ties the result to them.
+	// The result of a test is cached, and the cache cannot see the input of the compiler. Reading
+	// the directories makes the result depend on them.
 	const module = "../.."
 	for _, dir := range []string{"cmd/kube-dns", "pkg", "internal"} {
 		err := filepath.WalkDir(filepath.Join(module, dir),

@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// now is the time that serials are compared with: half past an hour.
+// now is the time to compare serials with: half past an hour.
 var now = time.Unix(1_700_000_000/3600*3600+1800, 0)
 
 const (
@@ -144,7 +144,7 @@ func TestCheckAnswer(t *testing.T) {
 	})
 }
 
-// What a record may look like, on both sides.
+// Accepted forms of a record, on both sides.
 func TestCheckRecord(t *testing.T) {
 	list := func(kind, rdata string) string {
 		return fmt.Sprintf("rcode: NOERROR, answer: ['web.shop.svc.cluster.local %s %s']", kind, rdata)

@@ -18,8 +18,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// rawServer answers each message with the bytes that reply returns (nil: no
-// reply) until the test ends, over UDP and TCP, and returns its address.
+// rawServer answers each message with the bytes that reply returns (nil: no reply), over UDP and
+// TCP. It stops when the test ends, and returns its address.
 func rawServer(t *testing.T, reply func(request []byte, tcp bool) []byte) string {
 	t.Helper()
 	udp, tcp, err := dnstest.Listen("127.0.0.1:0")
@@ -80,7 +80,7 @@ func query(t *testing.T, keys string) conformance.Query {
 	return q
 }
 
-// shortly returns a context that ends before the patience of an Ask does.
+// shortly returns a context that expires before the timeout of an Ask.
 func shortly(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.Context(), 50*time.Millisecond)
 }

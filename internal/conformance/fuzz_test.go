@@ -7,7 +7,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// No bytes of a server are too odd to be read and compared.
+// Any bytes of a server can be read and compared.
 func FuzzReply(f *testing.F) {
 	soa := Record{Owner: "resolver.test", Type: "SOA", Rdata: "ns.resolver.test. * 1 7200 900 86400 60"}
 	address := Record{Owner: "a.example", Type: "A", Rdata: "192.0.2.1"}
@@ -57,8 +57,7 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-// A file that Parse takes can be asked: all its questions pack and all its
-// expectations compare.
+// A file that Parse accepts can be used: all its questions pack and all its expectations compare.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"queries: [{query: a A, rcode: NOERROR|REFUSED, answer: ['{hash:10.0.0.1} TXT * \"x y\"']}]",

@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Macros and ClusterIPs that the API gave are seen outside only through a
-// whole run, so their tests are in here.
+// Only a complete run shows macros and ClusterIPs of the API from outside, so these tests are
+// internal.
 func TestExpand(t *testing.T) {
 	n := names{
 		resolver: netip.MustParseAddrPort("127.0.0.1:5300"),
@@ -40,7 +40,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// Every list of records is expanded; the File's own stay as they are.
+// Every list of records is expanded; the File's own lists do not change.
 func TestExpandQuery(t *testing.T) {
 	n := names{given: map[netip.Addr]netip.Addr{
 		netip.MustParseAddr("10.96.70.10"):   netip.MustParseAddr("10.0.0.1"),

@@ -44,7 +44,7 @@ func NewManifestTarget(t testing.TB, binary string, args ...string) *ManifestTar
 	if err := m.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	// A free port may be taken by another process before kube-dns has it.
+	// Another process may bind a free port before kube-dns.
 	var err error
 	for range 3 {
 		if err = m.start(t, binary, args); err == nil {
@@ -194,9 +194,8 @@ func (m *ManifestTarget) writeTo(path string, object Object) error {
 	return replaceFile(path, data)
 }
 
-// mark waits until the server has read all earlier files: it writes a Service with a new
-// address and asks for it. The file's name sorts first, and a server reads the whole
-// directory at once.
+// mark waits until the server has read all earlier files: it writes a Service with a new address
+// and queries it. The file's name sorts first, and a server reads the entire directory at once.
 func (m *ManifestTarget) mark(ctx context.Context) error {
 	m.generation++
 	ip := netip.AddrFrom4([4]byte{10, 111, byte(m.generation >> 8), byte(m.generation)})

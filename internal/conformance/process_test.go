@@ -56,7 +56,7 @@ func TestProcessExitsEarly(t *testing.T) {
 	}
 }
 
-// The error of a process that never gets ready has the end of its log.
+// The error of a process that never becomes ready has the end of its log.
 func TestManifestTargetStartFails(t *testing.T) {
 	m := &ManifestTarget{dir: t.TempDir()}
 	if err := m.prepare(); err != nil {

@@ -94,7 +94,7 @@ func file(t *testing.T, name, text string) conformance.File {
 	return f
 }
 
-// A Target gets these calls in this order.
+// A Target receives these calls in this order.
 func TestSuiteRun(t *testing.T) {
 	const endpoints, v4, v6 = "Endpoints shop/web", "EndpointSlice shop/web-0-v4-0", "EndpointSlice shop/web-0-v6-0"
 	cases := []struct {
@@ -130,7 +130,7 @@ func TestSuiteRun(t *testing.T) {
 	}
 }
 
-// Endpoints of a Service with slices of its own are left alone.
+// Endpoints of a Service with its own slices do not change.
 func TestSuiteKeepsSlices(t *testing.T) {
 	text := `
 objects:
@@ -150,7 +150,7 @@ objects:
 	}
 }
 
-// A ClusterIP that the API gave stands for the declared one.
+// An address from the API replaces the declared ClusterIP.
 func TestSuiteGivenClusterIP(t *testing.T) {
 	target := newFakeTarget(t)
 	target.given = map[netip.Addr]netip.Addr{netip.MustParseAddr("10.96.0.5"): netip.MustParseAddr("10.0.0.7")}
@@ -181,7 +181,7 @@ func TestSuiteSkips(t *testing.T) {
 	}
 }
 
-// A server may take a moment; each question is asked again until it is right.
+// A server may need a moment; each question is repeated until the reply is right.
 func TestSuiteAsksAgain(t *testing.T) {
 	var asked atomic.Int32
 	server := rawServer(t, func(request []byte, _ bool) []byte {
