@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// leakChecked runs the tests and then looks for goroutines they left behind.
+// leakChecked runs the tests and then looks for leaked goroutines.
 type leakChecked struct{ *testing.M }
 
 func (m leakChecked) Run() int {
@@ -34,7 +34,7 @@ func (m leakChecked) Run() int {
 	return code
 }
 
-// demo is a command made of this package alone. It runs until it is stopped.
+// demo is a command made only of this package. It runs until it is stopped.
 func demo(ctx context.Context, args []string, stdout io.Writer) error {
 	fs := pflag.NewFlagSet("demo", pflag.ContinueOnError)
 	cli.AddGNUFlags(fs)

@@ -34,7 +34,7 @@ func newStopTest(ctx context.Context, t *testing.T, lameduck time.Duration) *sto
 	return s
 }
 
-// expect lets everything come to rest and compares the state.
+// expect waits until all goroutines are blocked, and compares the state.
 func (s *stopTest) expect(moment string, wantDraining, wantStopped bool) {
 	s.t.Helper()
 	synctest.Wait()

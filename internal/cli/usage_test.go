@@ -11,8 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-// The error of a command line is one line, with the flag, the value
-// and what is accepted.
+// The error of a command line is one line, with the flag, the value and the accepted values.
 func TestUsageErrors(t *testing.T) {
 	gnu := func(args ...string) error {
 		fs := pflag.NewFlagSet("x", pflag.ContinueOnError)

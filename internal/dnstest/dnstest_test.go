@@ -220,7 +220,7 @@ func TestBadZoneTextFailsTheTest(t *testing.T) {
 	}
 }
 
-// A client that trusts the server's certificate is answered under its name and its address.
+// A client that trusts the server's certificate gets replies under its name and its address.
 func TestTLSServer(t *testing.T) {
 	server, root := dnstest.NewTLSServer(t, "dns.example.com", dns.HandlerFunc(echo))
 	roots := x509.NewCertPool()

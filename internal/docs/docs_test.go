@@ -48,7 +48,7 @@ func TestGNUFlags(t *testing.T) {
 	}
 }
 
-// TestAlertNeedsSeries: a counter of an alert that has no series at the start is an error.
+// TestAlertNeedsSeries: an alert's counter without a series at the start is an error.
 func TestAlertNeedsSeries(t *testing.T) {
 	err := docs.CompareStartValues("kube-dns", "")
 	if err == nil || !strings.Contains(err.Error(), "kubedns_dns_panics_total{} has no series before the first event") {

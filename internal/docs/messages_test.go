@@ -20,8 +20,8 @@ type message struct {
 	bad  []string
 }
 
-// TestMessages: the page for operators lists every warning and error of the
-// commands, and each is a phrase with the usual keys.
+// TestMessages: the page for operators lists every warning and error of the commands, and each is a
+// phrase with the usual keys.
 func TestMessages(t *testing.T) {
 	var listed []string
 	for _, m := range logLine.FindAllStringSubmatch(read(t, root+"/docs/operations.md"), -1) {
@@ -43,8 +43,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// messages reads the calls of Warn and Error on a logger in what the commands are
-// made of.
+// messages reads the calls of Warn and Error on a logger in the packages of the commands.
 func messages(t *testing.T) []message {
 	t.Helper()
 	var found []message
@@ -91,7 +90,7 @@ func logs(call *ast.CallExpr) bool {
 	}
 }
 
-// inspect reads the message of a call and finds what is wrong with it.
+// inspect reads the message of a call and returns its problems.
 func inspect(call *ast.CallExpr) message {
 	m := message{text: constant(call.Args[0])}
 	if m.text != "" && !strings.Contains(m.text, " ") {

@@ -115,7 +115,7 @@ func read(t *testing.T, path string) string {
 }
 
 // TestRequirements compares the table of decision 0037 with the modules that go.mod requires
-// for more than tests.
+// outside of tests.
 func TestRequirements(t *testing.T) {
 	all := read(t, filepath.Join(root, "go.mod"))
 	required, _, _ := strings.Cut(all, "\n)")

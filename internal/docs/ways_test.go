@@ -15,7 +15,7 @@ import (
 // whose second is a function, such as "| `pkg/skydns` | `responder.respond` | … |".
 var wayRow = regexp.MustCompile("(?m)^\\| `((?:pkg|internal|cmd)/[^`]+)` \\| `([^`]+)` \\|")
 
-// TestWays: the tables of architecture.md name functions that exist, in as many rows as a
+// TestWays: the functions in the tables of architecture.md exist, and there are as many rows as a
 // reader follows.
 func TestWays(t *testing.T) {
 	page, err := os.ReadFile(root + "/docs/architecture.md")

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// A rule finds what is wrong with a package. A problem begins with the file, if
-// there is one.
+// A rule finds the problems of a package. A problem starts with the file, if there is one.
 type rule struct {
 	name  string
 	check func(pkg) []string

@@ -29,8 +29,8 @@ func importing(path, name string, imports ...string) pkg {
 	return pkg{path: path, files: []file{{name: name, imports: imports}}}
 }
 
-// TestRules shows each rule what is allowed and what is not: a rule that finds
-// nothing is a wish.
+// TestRules checks allowed and forbidden code for each rule: a rule that finds no problem is a
+// wish.
 func TestRules(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -95,7 +95,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestParse pins what the rules see of a file.
+// TestParse pins the view that rules have of a file.
 func TestParse(t *testing.T) {
 	const src = `package p
 

@@ -33,7 +33,7 @@ type pkg struct {
 	trees []*ast.File // the files that are built on this system
 }
 
-// A file is one Go file, whatever system it is for.
+// A file is one Go file, for any system.
 type file struct {
 	name    string
 	lines   int
@@ -60,9 +60,8 @@ func load(t *testing.T) []pkg {
 	return pkgs
 }
 
-// openFolders opens each folder below root. The go command keeps the result of a
-// test until a file or folder changes that the test itself has opened, and would
-// not notice a new package.
+// openFolders opens each folder below root. The go command caches the result of a test until a file
+// or folder changes that the test itself has opened. It would not notice a new package.
 func openFolders(t *testing.T, root string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {

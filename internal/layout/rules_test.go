@@ -66,15 +66,15 @@ var mayImport = map[string][]string{
 var forTests = []string{"internal/clitest", "internal/conformance", "internal/dnstest", "internal/docs",
 	"internal/process/processtest"}
 
-// stdOnly are the packages that import nothing but the standard library and each
-// other: they are the easiest to test and to reuse, and stay so.
+// stdOnly are the packages that import only the standard library and each other: they are the
+// easiest to test and to reuse, and must remain so.
 var stdOnly = []string{
 	"internal/atomicfile", "internal/cgroup", "internal/label", "internal/pause", "internal/shares", "internal/spelling", "pkg/config",
 	"pkg/skydns/backend", "pkg/skydns/internal/wire", "pkg/treecache",
 }
 
-// kept lists where certain imports are allowed. A trailing "/..." covers everything
-// below; files, where given, narrows it to files of that name.
+// kept lists where certain imports are allowed. A trailing "/..." includes everything below; files,
+// if set, restricts it to files of that name.
 var kept = []struct {
 	imports []string
 	in      []string
@@ -134,8 +134,8 @@ var kept = []struct {
 	},
 }
 
-// pure are packages without sockets, files and logs, and what they therefore do
-// not import. What they link through others is in deps.
+// pure are packages without sockets, files and logs, and the imports that they therefore avoid.
+// deps has the imports through other packages.
 var pure = []struct {
 	in      []string
 	imports []string
@@ -148,7 +148,7 @@ var pure = []struct {
 	},
 }
 
-// notLinked lists what a command must not contain, not even through others.
+// notLinked lists packages that a command must not contain, not even through other packages.
 var notLinked = []struct {
 	commands []string
 	deps     []string
@@ -166,10 +166,10 @@ var notLinked = []struct {
 	},
 }
 
-// badNames are package names that say nothing about what is inside.
+// badNames are package names that do not describe the content.
 var badNames = []string{
 	"common", "helper", "helpers", "manager", "misc", "test", "tests", "types", "util", "utils",
 }
 
-// maxLines is how long a file may be.
+// maxLines limits the length of a file.
 const maxLines = 400

@@ -15,7 +15,7 @@ import (
 
 const (
 	maxMembers = 20 // methods, and fields, of one type
-	// A type that needs more gives the reason in its comment, with these words.
+	// A type that needs more has the reason in its comment, with these words.
 	membersReason = "more than 20"
 )
 
@@ -98,7 +98,7 @@ func circles(uses map[string][]string) [][]string {
 	return found
 }
 
-// checkMembers finds types with more methods or fields than a reader keeps in mind.
+// checkMembers finds types with more methods or fields than a reader can remember.
 func checkMembers(p pkg) []string {
 	methods := make(map[string]int)
 	structs := make(map[string]*ast.StructType)

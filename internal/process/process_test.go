@@ -115,8 +115,8 @@ func TestProcessStops(t *testing.T) {
 	}
 }
 
-// TestProcessLeavesNoChild: a child that the process forked, which holds its port
-// and its output, has gone when Wait returns.
+// TestProcessLeavesNoChild: when Wait returns, no forked child is left, even one that holds the
+// process's port and output.
 func TestProcessLeavesNoChild(t *testing.T) {
 	for name, end := range map[string]string{"at its own end": "exit=7", "when it is killed": "kill=9"} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestReaper(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	// A process that the reaper must leave to us, and that leaves one behind.
+	// A process that the reaper must ignore, and that leaves an orphan.
 	p, err := r.Start(t.Context(), process.Options{
 		Path: "/bin/sh", Args: []string{"-c", `setsid sleep 0.2 >/dev/null 2>&1 & echo $!; sleep 0.1; exit 3`},
 	})

@@ -2,7 +2,7 @@ package process
 
 import "syscall"
 
-// bindToParent tells the kernel to stop a child when the thread that started it exits.
+// bindToParent sets a child to get SIGTERM when the thread that started it exits.
 func bindToParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGTERM }
 
 // prSetChildSubreaper is PR_SET_CHILD_SUBREAPER of prctl(2).
