@@ -42,8 +42,8 @@ func withCode(code int, err error) error {
 	return &exitError{code: code, err: err}
 }
 
-// exitCode returns the exit code for err: 0 for nil and for a request for help, the
-// code of the outermost exitError, and 255 for all other errors.
+// exitCode returns the exit code for err: 0 for nil and for a request for help, the code of the
+// outermost exitError, or 255.
 func exitCode(err error) int {
 	if err == nil || errors.Is(err, pflag.ErrHelp) || errors.Is(err, flag.ErrHelp) {
 		return codeOK

@@ -14,10 +14,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// loggingFormat returns the value of --logging-format, as in Kubernetes components: text is
-// klog's format, json writes one object a line to standard error. Like klog's flags it
-// takes effect when it is set. With json, --vmodule and the flags for log files have no
-// effect.
+// loggingFormat returns the value of --logging-format, as in Kubernetes components: text is klog's
+// format, json writes one object a line to standard error. Like klog's flags it takes effect when
+// it is set. With json, --vmodule and the flags for log files are ignored.
 func loggingFormat() pflag.Value {
 	format := "text"
 	return Parsed(&format, "string", func(text string) (string, error) {

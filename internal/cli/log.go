@@ -56,7 +56,7 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &handler{h.sink, slices.Concat(h.attrs, attrs)}
 }
 
-// WithGroup adds nothing: no package groups its keys.
+// WithGroup returns h: no package groups its keys.
 func (h *handler) WithGroup(string) slog.Handler { return h }
 
 // LogFlags logs each flag with its value. Hidden flags are logged only if they were set.

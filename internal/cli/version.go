@@ -16,8 +16,8 @@ import (
 //	-ldflags "-X github.com/kube-dns/kube-dns/internal/cli.version=v1.0.0"
 var version string
 
-// Version returns the version of this program: the one from the linker, else the version of the
-// module, which the go command reads from the repository, else "devel".
+// Version returns the version of this program from the linker, else the version of the module,
+// which the go command reads from the repository, else "devel".
 func Version() string {
 	info, _ := debug.ReadBuildInfo() // nil if there is none
 	return versionOf(version, info)

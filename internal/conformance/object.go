@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// An Object is a Kubernetes manifest as encoding/json decodes it. Receivers must not change it,
-// only a Clone.
+// An Object is a Kubernetes manifest as encoding/json decodes it. Receivers must not change it;
+// Clone returns a copy to change.
 type Object map[string]any
 
 // A Ref names an Object. Namespace is empty for a Node.

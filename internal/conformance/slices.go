@@ -90,15 +90,15 @@ const (
 	// EndpointsAsIs: unchanged. Right for a server that reads Endpoints, and
 	// for a cluster whose controller mirrors them.
 	EndpointsAsIs EndpointsMode = iota
-	// EndpointsAsSlices: only the EndpointSlices that ToSlices makes.
+	// EndpointsAsSlices: only the EndpointSlices of ToSlices.
 	EndpointsAsSlices
 	// EndpointsAndSlices: both. The Endpoints have the label that disables the mirroring
 	// controller.
 	EndpointsAndSlices
 )
 
-// A translator turns the changes of one File into those of a mode. It records the slices
-// it made, to delete them with their Endpoints.
+// A translator converts the changes of one File to a mode. It records the slices it made, to delete
+// them with their Endpoints.
 type translator struct {
 	mode EndpointsMode
 	// sliced holds the Services with their own slices, as Endpoints Refs.

@@ -23,7 +23,7 @@ type Suite struct {
 	Resolver *Resolver
 	// Endpoints is the form in which Endpoints objects reach the Target.
 	Endpoints EndpointsMode
-	// Features are those of the set-up. A File that requires another one is skipped.
+	// Features are the features of the set-up. A File that requires another one is skipped.
 	Features []string
 	// Skip, if not nil, returns a reason to skip a question, or "".
 	Skip func(File, Result) string

@@ -15,10 +15,9 @@ type Target interface {
 	// server has had time to read it, even if the server refuses it.
 	Configure(ctx context.Context, files map[string]string) error
 
-	// Change creates or replaces the objects of apply, in this order, then deletes those
-	// of del, and returns when the server has seen the change. Missing namespaces are
-	// created. Deleting an absent object is no error. Change must not modify the
-	// objects: see Object.Clone.
+	// Change creates or replaces the objects of apply, in this order, and then deletes the objects
+	// of del. It returns when the server has seen the change. It creates missing namespaces.
+	// Deleting an absent object is no error. Change must not modify the objects: see Object.Clone.
 	//
 	// If a declared ClusterIP is not available, the Service gets another one, and given
 	// maps the declared address to it. Otherwise given may be nil.

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// wayRow is a row of a table of docs/architecture.md whose first column is a package and
-// whose second is a function, such as "| `pkg/skydns` | `responder.respond` | … |".
+// wayRow is a row of a table of docs/architecture.md with a package in the first column and a
+// function in the second, such as "| `pkg/skydns` | `responder.respond` | … |".
 var wayRow = regexp.MustCompile("(?m)^\\| `((?:pkg|internal|cmd)/[^`]+)` \\| `([^`]+)` \\|")
 
 // TestWays: the functions in the tables of architecture.md exist, and there are as many rows as a

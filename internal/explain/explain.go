@@ -34,7 +34,7 @@ type Route struct {
 	Servers []string
 }
 
-// String returns the servers as part of a sentence, "" if there are none.
+// String returns the servers as part of a sentence, or "".
 func (r Route) String() string {
 	switch {
 	case len(r.Servers) == 0:

@@ -50,9 +50,9 @@ type Process struct {
 
 // An Exit describes the end of a process.
 type Exit struct {
-	// Code is the exit code; -1 when a signal ended it.
+	// Code is the exit code; -1 after a signal.
 	Code int
-	// Signal that ended it, if one did.
+	// Signal is the signal that stopped the process, if any.
 	Signal syscall.Signal
 	// Uptime is how long it ran.
 	Uptime time.Duration
@@ -113,7 +113,7 @@ func (p *Process) startBound() error {
 // Pid is the process's id, and its group's.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Signal sends sig to the process, not to its group. After its end it does nothing.
+// Signal sends sig to the process, not to its group. It does nothing after the process has exited.
 func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err

@@ -189,8 +189,7 @@ func (h *History) Charts() []Chart {
 	return charts
 }
 
-// Grown returns by how much the counters of a metric grew in the last minute, by the value
-// of the label.
+// Grown returns the growth of a metric's counters in the last minute, by the value of the label.
 func (h *History) Grown(metric string) map[string]float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -207,7 +206,6 @@ func (h *History) Grown(metric string) map[string]float64 {
 	return grown
 }
 
-// total adds rates up.
 func total(rates []float64) (sum float64) {
 	for _, r := range rates {
 		sum += r

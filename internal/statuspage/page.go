@@ -87,8 +87,8 @@ type Field struct {
 	Options []string `json:"-"` // a choice, in place of free text
 }
 
-// judge sorts the worst parts first. It sets Level to the worst level, and Summary to the text of
-// that part and the names of the other parts that do not work.
+// judge sorts the worst parts first. It sets Level to the worst level. Summary is the text of that
+// part, and the names of the other parts that do not work.
 func (p *Page) judge() {
 	p.Level, p.Summary = OK, "all parts work"
 	slices.SortStableFunc(p.Parts, func(a, b Part) int { return b.Level.rank() - a.Level.rank() })

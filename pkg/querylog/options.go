@@ -19,7 +19,7 @@ type Options struct {
 	Clients Clients
 	// Always receives entries at all times, with their messages. nil: none.
 	Always Sink
-	// Metrics are those of the log and its sinks. nil: they are not exported.
+	// Metrics are the metrics of the log and its sinks. nil: they are not exported.
 	Metrics *Metrics
 	// Logger receives the lines. nil discards.
 	Logger *slog.Logger

@@ -2,7 +2,7 @@ package querylog
 
 import "slices"
 
-// tracked is how many keys a sketch counts.
+// tracked is the number of keys that a sketch counts.
 const tracked = 500
 
 // A sketch counts keys in bounded memory: the algorithm of Misra and Gries. When it is full, it

@@ -10,7 +10,7 @@ var (
 	rcodeNames = [...]string{"NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED", "FORMERR", "NOTIMP", "other"}
 )
 
-// A tally counts entries, and those of each type and response code.
+// A tally counts entries, in total and by type and response code.
 type tally struct {
 	count, excess uint64 // excess: by how much the count may be too high
 	types         [len(typeNames)]uint32

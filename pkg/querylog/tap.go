@@ -31,7 +31,7 @@ type Tap struct {
 	bytes  int // of the buffer's messages
 }
 
-// limitOf returns how many of 1<<32 draws are in a share.
+// limitOf returns the number of draws, out of 1<<32, in a share.
 func limitOf(sample float64) uint64 { return uint64(sample * (1 << 32)) }
 
 // Pick decides whether a query is sampled. The caller must set Entry.Draw to draw.

@@ -11,7 +11,7 @@
 //	answer.go        the zone's data
 //	zone.go          aliases, also to names at upstreams
 //	autopath.go      the search list of a pod: search.go
-//	pending.go       queries whose reply takes time, and their number
+//	pending.go       queries that take time, and their limit
 //	reply.go         make a reply, and fit it to the client's size
 //	counters.go      count it
 //

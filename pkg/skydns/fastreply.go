@@ -26,7 +26,7 @@ type fastPath struct {
 	misses   uint64           // among them
 	sampled  []querylog.Entry // of some of them
 
-	// These are reused for one query after the other.
+	// These are reused for each query.
 	query  wire.Query
 	reply  wire.Reply
 	target backend.Target

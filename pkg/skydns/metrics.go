@@ -104,7 +104,7 @@ func (m *metrics) sendFailed(err error) {
 	}
 }
 
-// kernelDrops returns how many queries the kernel dropped.
+// kernelDrops returns the number of queries that the kernel dropped.
 func (m *metrics) kernelDrops() float64 {
 	sockets := m.sockets.Load()
 	if sockets == nil {
@@ -192,8 +192,8 @@ func (m *metrics) collectHistograms(out chan<- prometheus.Metric, sys int) (all 
 	return all
 }
 
-// collectDurations sends the histogram of a system and a protocol, and adds its buckets
-// to the legacy ones. It returns the number of replies and their time in seconds.
+// collectDurations sends the histogram of a system and a protocol, and adds its buckets to the
+// legacy buckets. It returns the number of replies and their time in seconds.
 func (m *metrics) collectDurations(
 	out chan<- prometheus.Metric, sys, via int, legacy map[float64]uint64,
 ) (n uint64, took float64) {

@@ -52,8 +52,7 @@ func isReverse(name string) bool {
 	return strings.HasSuffix(name, "."+reverseIPv4) || strings.HasSuffix(name, "."+reverseIPv6)
 }
 
-// reverseAddr returns the address whose reverse name is name, in lower case. It does
-// not allocate.
+// reverseAddr returns the address of a reverse name in lower case. It does not allocate.
 func reverseAddr(name string) (netip.Addr, bool) {
 	if labels, ok := strings.CutSuffix(name, "."+reverseIPv4); ok {
 		return parseOctets(labels)
@@ -81,7 +80,7 @@ func reverseAddr(name string) (netip.Addr, bool) {
 	return netip.AddrFrom16(b).Unmap(), true
 }
 
-// parseOctets reads an IPv4 address whose octets are in reverse order.
+// parseOctets reads an IPv4 address with its octets in reverse order.
 func parseOctets(labels string) (netip.Addr, bool) {
 	var ip [4]byte
 	for i := range ip {

@@ -163,7 +163,7 @@ func (s *search) hasServices(ctx context.Context, namespace string) bool {
 }
 
 // isService reports whether a name can belong to a Service in the pod's namespace, such as a member
-// that is not ready: its first or last label is the name of a Service.
+// that is not ready. The first or last label of such a name is the name of a Service.
 func (s *search) isService(ctx context.Context, asked, namespace string) bool {
 	first, _, _ := strings.Cut(asked, ".")
 	last := asked[strings.LastIndexByte(asked, '.')+1:]

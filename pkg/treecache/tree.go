@@ -128,8 +128,8 @@ func (t *Tree[V]) prune(n *Node[V], rest string) {
 }
 
 // Lookup walks name from the right as far as there are nodes. It returns the last node, and the
-// labels to the left of it without a node, without trailing dot: "" if name itself has a node. The
-// node is nil if name is not in the zone. It does not allocate.
+// labels to the left of it, without trailing dot: "" if name itself has a node. The node is nil if
+// name is not in the zone. It does not allocate.
 func (t *Tree[V]) Lookup(name string) (n *Node[V], rest string) {
 	rest, ok := t.relative(name)
 	if !ok {

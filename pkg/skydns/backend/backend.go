@@ -67,7 +67,7 @@ type Answer struct {
 	Alias bool
 }
 
-// ManyTargets is the smallest number of SRV records whose weight is 0.
+// ManyTargets is the smallest number of SRV records with a weight of 0.
 const ManyTargets = 101
 
 // Status is the state of a Backend's data.

@@ -11,7 +11,7 @@
 //	hosts.go       stub servers given by name
 //	mux.go         many queries over UDP on few sockets: send.go, receive.go, sweep.go
 //	tcp.go         queries over TCP on reused connections
-//	tls.go         which servers are queried over TLS
+//	tls.go         servers over TLS
 //	plan.go        the order of the servers, and which reply counts
 //	health.go      the past behaviour of servers
 //	edns.go        queries without OPT, for servers that do not support EDNS

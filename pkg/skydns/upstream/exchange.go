@@ -17,7 +17,7 @@ type exchanger struct {
 	health healthTable
 	udp    *mux
 	pool   pool // of TCP connections
-	// overTCP are the pending queries over TCP, so that equal ones are sent once.
+	// overTCP are the pending queries over TCP, so that equal queries are sent once.
 	overTCP singleflight.Group
 	secure  tlsTable
 	probes  sync.WaitGroup // over TLS

@@ -21,8 +21,8 @@ type pending struct {
 	over   bool
 }
 
-// due returns the next time at which a query changes: the next server is queried, or the time of
-// the last server or of a waiter is over.
+// due returns the time of the next event of a query: the next server is queried, or the last server
+// or a waiter times out.
 func (p *pending) due() time.Time {
 	due := p.nextAt
 	if due.IsZero() && p.plan.last != nil {

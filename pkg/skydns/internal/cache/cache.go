@@ -18,7 +18,7 @@ type State int
 
 // The states of a question.
 const (
-	// Missing: nothing.
+	// Missing: no reply.
 	Missing State = iota
 	// Fresh: a reply.
 	Fresh

@@ -1,7 +1,7 @@
 // Package cache keeps replies of upstreams by their question (RFC 1034 section 5.3.3).
 //
-//	question.go   which queries the cache answers, and their keys
-//	filter.go     which records of a reply are kept, and for how long
+//	question.go   the queries that the cache answers, and their keys
+//	filter.go     the records of a reply to keep, and their validity
 //	entry.go      one reply, and copies of it for clients
 //	cache.go      all replies, bounded in bytes
 //

@@ -14,8 +14,8 @@ import (
 // A Peer is a socket that is connected to one server. Only one goroutine may call Read; any
 // goroutine may call the other methods.
 //
-// Its system calls do not block, so they are raw: they do not involve the scheduler, and do not
-// wake the thread that watches for blocking calls.
+// Its system calls do not block, so they are raw: they neither involve the scheduler nor wake the
+// thread that watches for blocking calls.
 type Peer struct {
 	conn *net.UDPConn
 	raw  syscall.RawConn

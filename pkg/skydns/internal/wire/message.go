@@ -185,7 +185,7 @@ func skipName(msg []byte, off int) (end int, d Defect) {
 	}
 }
 
-// AppendOPT returns msg, whose records end at end, with an OPT record without options.
+// AppendOPT returns msg up to end, with an OPT record without options.
 func AppendOPT(msg []byte, end, size int, do bool) []byte {
 	out := make([]byte, end, end+OPTSize)
 	copy(out, msg)

@@ -15,9 +15,8 @@ const (
 	OPTSize = 11
 )
 
-// A Query is a plain query: one question of class IN whose name has only
-// letters, digits, "-" and "_", and at most one OPT record of EDNS version 0.
-// It is reused for one packet after the other.
+// A Query is a plain query: one question of class IN, and at most one OPT record of EDNS version 0.
+// Its name has only letters, digits, "-" and "_". A Query is reused for several packets.
 type Query struct {
 	// Name is the name in lower case with trailing dot, in text. It is valid
 	// until the next Parse.

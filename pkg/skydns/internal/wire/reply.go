@@ -214,8 +214,8 @@ type SOA struct {
 	at    [2]int   // where in names the pointers to the apex are
 }
 
-// NewSOA makes the record of a zone. All names are in text with trailing dot; ns and
-// mbox are below apex.
+// NewSOA returns the record of a zone. All names are in text with trailing dot; ns and mbox are
+// below apex.
 func NewSOA(apex, ns, mbox string, ttl, refresh, retry, expire, minimum uint32) *SOA {
 	s := &SOA{apex: apex, ttl: ttl}
 	for i, v := range []uint32{0, refresh, retry, expire, minimum} {
