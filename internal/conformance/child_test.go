@@ -38,7 +38,7 @@ func startProcess(binary string, args []string) (*process, error) {
 	return p, nil
 }
 
-// failure returns how the process ended. It must have ended.
+// failure returns the error of the process, which must have exited.
 func (p *process) failure() error {
 	if p.err == nil {
 		return errors.New("kube-dns exited early with code 0")

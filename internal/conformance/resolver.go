@@ -143,7 +143,7 @@ func nameSet(list []string) map[string]bool {
 
 // reply returns the reply to a request, or nil to send none.
 func (z *zone) reply(request *dns.Msg, tcp bool) *dns.Msg {
-	question := request.Question[0] // the library lets exactly one pass
+	question := request.Question[0] // the library accepts exactly one
 	name := strings.ToLower(question.Name)
 	if z.drop[name] {
 		return nil

@@ -162,8 +162,7 @@ func checkLength(p pkg) []string {
 	return problems
 }
 
-// matches reports whether path is one of patterns; "a/..." stands for a and all
-// below it.
+// matches reports whether path matches one of patterns; "a/..." matches a and everything below it.
 func matches(patterns []string, path string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		top, below := strings.CutSuffix(pattern, "/...")

@@ -31,7 +31,7 @@ func checkCircles(p pkg) []string {
 	return problems
 }
 
-// fileUses returns, for each file of p, the files whose declarations it uses.
+// fileUses returns, for each file of p, the files with declarations that it uses.
 func fileUses(p pkg) map[string][]string {
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
 	// Other packages are not loaded: the names of this one are enough.

@@ -41,7 +41,7 @@ type Options struct {
 type Process struct {
 	opts    Options
 	cmd     *exec.Cmd
-	output  *os.File // what it writes to standard output and standard error
+	output  *os.File // its standard output and standard error
 	started time.Time
 	gone    chan struct{} // closed by Wait
 	bound   sync.WaitGroup
@@ -126,7 +126,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 func (p *Process) Wait() Exit {
 	var reader sync.WaitGroup
 	reader.Go(p.readLines)
-	_ = p.cmd.Wait() // how it ended is in ProcessState
+	_ = p.cmd.Wait() // ProcessState has the result
 	left := !p.endGroup()
 	// A daemon that left the group may hold the pipe.
 	_ = p.output.SetReadDeadline(time.Now().Add(time.Second))

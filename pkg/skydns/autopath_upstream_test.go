@@ -59,7 +59,7 @@ func TestAutopathOverConnections(t *testing.T) {
 	}
 }
 
-// A panic while a search goes on costs one SERVFAIL.
+// A panic during a search costs one SERVFAIL.
 func TestAutopathPanic(t *testing.T) {
 	gone := newMute(t)
 	reg := prometheus.NewRegistry()

@@ -25,7 +25,7 @@ func TestReceiveDrops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// No goroutine reads the socket yet. All packets together are larger than its buffer.
+		// No goroutine reads the socket yet. The packets exceed its buffer.
 		packet := make([]byte, 4000)
 		packet[2] = 0x80 // a response gets no reply
 		for range 10_000 {

@@ -83,7 +83,7 @@ type peers struct {
 	out      *bufio.Reader
 }
 
-// outsideName is a name whose digits the clients set.
+// outsideName is a name with digits that the clients set.
 const outsideName = "q00000000.outside.example"
 
 func startPeers(b *testing.B, delay time.Duration, inFlight int, name string) *peers {

@@ -48,8 +48,8 @@ func largeZone() *kubedns.Zone {
 	return z
 }
 
-// BenchmarkLarge: the fast path in batches, in a large cluster whose Services are not in
-// the processor's cache. Each operation is one query.
+// BenchmarkLarge: the fast path in batches, in a large cluster with Services that are not in the
+// processor's cache. Each operation is one query.
 func BenchmarkLarge(b *testing.B) {
 	answerAll := newServer(b, skydns.Options{Backend: largeZone()}).BatchForTest()
 	one := func(i int) string { return fmt.Sprintf("svc-%d.svc-%d.svc.cluster.local.", i, i%100) }

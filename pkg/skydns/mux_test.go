@@ -222,7 +222,7 @@ func TestServerThatGoes(t *testing.T) {
 		gone.next()
 	}
 	_ = gone.Close()
-	c.ask(n, "last.outside.example") // on the socket of the others: the kernel reports the error
+	c.ask(n, "last.outside.example") // on the same socket: the kernel reports the error
 	for range n + 1 {
 		q := second.next()
 		second.say(reply(q.query, dns.RcodeSuccess), q.from)

@@ -195,7 +195,7 @@ func BenchmarkTapRatio(b *testing.B) {
 		took   []float64 // ns a query, by round
 	}{
 		{name: "none", answer: tapped(b, zone, 0)},
-		{name: "none-again", answer: tapped(b, zone, 0)}, // its ratio is the error of the others
+		{name: "none-again", answer: tapped(b, zone, 0)}, // its ratio is the measurement error
 		{name: "off", answer: tappedOff(b, zone, batch)},
 		{name: "1%", answer: tapped(b, zone, 0.01)},
 	}

@@ -73,7 +73,7 @@ func TestIdleConnections(t *testing.T) {
 	}
 }
 
-// TestQueriesInPieces: queries arrive in pieces of any size, and get whole replies.
+// TestQueriesInPieces: queries arrive in pieces of any size, and get complete replies.
 func TestQueriesInPieces(t *testing.T) {
 	conn, err := net.Dial("tcp", serve(t, skydns.Options{Backend: twinZone()}))
 	if err != nil {

@@ -18,7 +18,7 @@ type Map[K comparable, V any] struct {
 	hash  func(K) uint64
 	table atomic.Pointer[table[K, V]]
 	len   int // writer only
-	used  int // slots with a tag, deleted ones among them; writer only
+	used  int // slots with a tag, including deleted ones; writer only
 }
 
 // An entry is immutable, unless its value allows changes.

@@ -31,8 +31,8 @@ type links struct {
 	received func(l *link, packet []byte)
 	broken   func(l *link, err error)
 
-	byServer map[netip.AddrPort][]*link // those that take queries
-	open     map[*link]bool             // also those that take no more queries
+	byServer map[netip.AddrPort][]*link // links for new queries
+	open     map[*link]bool             // including retired links
 	readers  sync.WaitGroup
 }
 

@@ -10,7 +10,7 @@ import (
 
 // A tlsTable holds the servers that use TLS (RFC 7858). The zero value and nil are empty.
 type tlsTable struct {
-	roots *x509.CertPool // nil: those of the system
+	roots *x509.CertPool // nil: the system's
 
 	mu      sync.RWMutex
 	servers map[netip.AddrPort]*tls.Config

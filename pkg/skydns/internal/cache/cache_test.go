@@ -241,7 +241,7 @@ func TestDenied(t *testing.T) {
 		rcode  int
 		answer string
 		after  time.Duration
-		want   uint32 // seconds; 0: it is none
+		want   uint32 // seconds; 0: no denial
 	}{
 		{"absent.example.", dns.RcodeNameError, "", 0, 90},
 		{"older.example.", dns.RcodeNameError, "", 80 * time.Second, 10},

@@ -17,7 +17,7 @@ type entry struct {
 	end    int      // of the question section
 	ttls   []uint16 // offsets of all TTLs
 	run    run
-	denial bool // NXDOMAIN, and no alias that leads there
+	denial bool // NXDOMAIN with an empty answer section
 	stored time.Time
 	ttl    time.Duration
 
@@ -62,7 +62,7 @@ func newEntry(q Question, reply []byte, now time.Time) *entry {
 	}
 	records := len(m.Answer) + len(m.Ns)
 	e := &entry{
-		msg: append([]byte(nil), packed...), // Pack leaves room for the names without compression
+		msg: append([]byte(nil), packed...), // Pack allocates room for uncompressed names
 		end: q.end, ttls: make([]uint16, 0, records), stored: now, ttl: ttl,
 		denial: m.Rcode == dns.RcodeNameError && len(m.Answer) == 0,
 	}

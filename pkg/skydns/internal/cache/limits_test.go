@@ -55,7 +55,7 @@ func TestMemoryBound(t *testing.T) {
 			c.entries.CleanUp()
 			s, took := c.Stats(), heap()-before
 			t.Logf("%d entries: %d bytes by the account, %d in fact", s.Entries, s.Bytes, took)
-			const others = 1 << 20 // the library's tables, and what the test itself leaves
+			const others = 1 << 20 // the library's tables, and the test's own memory
 			if s.Bytes > size || took > size+others {
 				t.Errorf("%d bytes by the account and %d in fact, limit %d", s.Bytes, took, size)
 			}
