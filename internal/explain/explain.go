@@ -68,7 +68,7 @@ type Step struct {
 	// Records are the answer, perhaps not all of it, and Objects its sources.
 	Records []Record `json:"records"`
 	Objects []string `json:"objects"`
-	// Reason is the reason for no records, or the queried servers.
+	// Reason is the reason for missing records, or the queried servers.
 	Reason string `json:"reason,omitempty"`
 	// Used: the resolver uses the answer to this query.
 	Used bool `json:"used"`
@@ -91,7 +91,7 @@ const (
 	outside = "asked outside"
 )
 
-// types are the types of a Question.
+// types are the possible types of a Question.
 var types = map[string]uint16{"A": backend.TypeA, "AAAA": backend.TypeAAAA, "SRV": backend.TypeSRV}
 
 // Types returns the possible types of a Question.

@@ -25,8 +25,8 @@ type search struct {
 	chains [len(families)]chain
 }
 
-// families are the types of addresses. A is the first one, since its NXDOMAIN alone shows that a
-// candidate does not exist: it holds for all types (RFC 8020 section 2).
+// families are the types of addresses. A is the first one, since its reply alone shows that a
+// candidate does not exist: NXDOMAIN holds for all types (RFC 8020 section 2).
 var families = [...]uint16{dns.TypeA, dns.TypeAAAA}
 
 // newSearch starts a search for a name that does not exist. It returns nil for names that are not
@@ -155,7 +155,7 @@ func (s *search) needed() []int {
 }
 
 // hasServices reports whether a namespace has Services. If not, the question might be the second
-// one of a pod's list, for a name that ends in something like a namespace.
+// one of a pod's list, for a name that seems to end in a namespace.
 func (s *search) hasServices(ctx context.Context, namespace string) bool {
 	q := backend.Query{Name: namespace + s.autopath.below, Type: dns.TypeTXT, Limit: 1, NoWait: true}
 	_, err := s.backend.Records(ctx, q)

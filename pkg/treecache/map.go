@@ -105,7 +105,7 @@ func (m *Map[K, V]) Get(key K) *V {
 // Len returns the number of keys. Writer only.
 func (m *Map[K, V]) Len() int { return m.len }
 
-// Put stores a value for key, replacing the old one, and returns a pointer to it. Writer only.
+// Put stores a value for key, replacing any old one, and returns a pointer to it. Writer only.
 func (m *Map[K, V]) Put(key K, value V) *V {
 	hash := m.hash(key)
 	slot, held := m.table.Load().find(hash, key)

@@ -17,8 +17,8 @@ import (
 const (
 	// batchSize is the maximum number of packets received at a time.
 	batchSize = 64
-	// MaxPacket is the size in bytes of the largest packet that is received without a cut, and of
-	// the room for a reply.
+	// MaxPacket is the size in bytes of the largest packet that is not cut, and of the room for a
+	// reply.
 	MaxPacket = 4096
 	// maxReply is the size of the largest packet from a server, in bytes.
 	maxReply = 65535
