@@ -9,8 +9,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// addrs are distinct addresses in network order, sorted: IPv4, then IPv6. They are
-// immutable.
+// addrs is an immutable, sorted set of addresses in network order, IPv4 before IPv6.
 type addrs struct {
 	text string
 	// inline backs text when it fits, so the ClusterIPs share the value's cache line.
@@ -18,7 +17,7 @@ type addrs struct {
 	fours  uint32 // of IPv4
 }
 
-// An addrList is a list of addresses on its way into addrs.
+// An addrList collects addresses for addrs.
 type addrList struct {
 	fours []uint32
 	sixes []netip.Addr
@@ -33,7 +32,7 @@ func (l *addrList) add(addr netip.Addr) {
 	}
 }
 
-// keep stores the addresses of a list, each once.
+// keep stores the addresses of a list without duplicates.
 func (a *addrs) keep(l *addrList) {
 	slices.Sort(l.fours)
 	slices.SortFunc(l.sixes, netip.Addr.Compare)
@@ -50,7 +49,7 @@ func (a *addrs) keep(l *addrList) {
 		packed = append(packed, ip[:]...)
 	}
 	a.fours = uint32(len(fours))
-	a.text = unsafe.String(unsafe.SliceData(packed), len(packed)) // packed does not change from here on
+	a.text = unsafe.String(unsafe.SliceData(packed), len(packed)) // packed is not modified after this
 }
 
 func (a *addrs) keepAll(list []netip.Addr) {
@@ -62,7 +61,7 @@ func (a *addrs) keepAll(list []netip.Addr) {
 	a.keep(&l)
 }
 
-// count is the number of addresses.
+// count returns the number of addresses.
 func (a *addrs) count() int {
 	fours := int(a.fours)
 	return fours + (len(a.text)-4*fours)/16
@@ -89,7 +88,7 @@ func (a *addrs) family(rrtype uint16) string {
 	return ""
 }
 
-// at returns the address with that index.
+// at returns the address at an index.
 func (a *addrs) at(i int) netip.Addr { return addrFrom(a.raw(i)) }
 
 // all returns all addresses.
@@ -117,7 +116,7 @@ func (a *addrs) index(addr netip.Addr) int {
 	return -1
 }
 
-// addrFrom makes an address of its 4 or 16 bytes.
+// addrFrom returns the address with these 4 or 16 bytes.
 func addrFrom(raw string) netip.Addr {
 	if len(raw) == 4 {
 		return netip.AddrFrom4([4]byte([]byte(raw)))

@@ -14,8 +14,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// schemaVersion is the version of the Kubernetes DNS-based service discovery
-// specification that the zone follows; its section 2.2 demands the record.
+// schemaVersion is the version of the Kubernetes DNS-based service discovery specification that the
+// zone implements. Its section 2.2 requires the record.
 const (
 	schemaVersion    = "1.1.0"
 	schemaVersionTTL = 28800
@@ -57,8 +57,8 @@ func answer(rs ...backend.Record) backend.Answer {
 	return backend.Answer{Records: rs, Total: len(rs)}
 }
 
-// nameServer returns the addresses of ns.dns.<zone>, the name server of the apex:
-// those of the Service by which clients reach kube-dns.
+// nameServer returns the addresses of ns.dns.<zone>, the name server of the apex. They are the
+// addresses of the Service kube-dns.
 func (v *view) nameServer(q backend.Query) backend.Answer {
 	if q.Type != backend.TypeA && q.Type != backend.TypeAAAA {
 		return backend.Answer{}
@@ -89,20 +89,19 @@ func (v *view) lookup(q backend.Query) (backend.Answer, error) {
 	return backend.Answer{}, nil
 }
 
-// match returns the records of all names that a name with wildcards matches.
-// Collecting stops at q.Limit. SRV records are counted a little
-// further, since their weight depends on the number.
+// match returns the records of all names that match a name with wildcards. It stops at q.Limit. SRV
+// records are counted a little further, because their weight depends on the number.
 func (v *view) match(q backend.Query) (backend.Answer, error) {
 	var a backend.Answer
 	var found, tooOld bool
 	visited := 0
 	v.tree.Match(q.Name, func(n *treecache.Node[service], rest string) bool {
 		if visited++; visited%yieldEvery == 0 {
-			runtime.Gosched() // queries that are quick to answer go first
+			runtime.Gosched() // let cheap queries run first
 		}
 		s := n.Value()
 		if s == nil {
-			// Compat: "*" does not list what is below a namespace or svc.
+			// Compat: "*" does not list names below a namespace or svc.
 			found = found || rest == ""
 			return true
 		}
@@ -125,12 +124,11 @@ func (v *view) match(q backend.Query) (backend.Answer, error) {
 	return a, nil
 }
 
-// yieldEvery is how many nodes a wildcard visits before other goroutines run.
+// yieldEvery is the number of nodes that a wildcard visits before other goroutines run.
 const yieldEvery = 64
 
-// withoutMixedAliases keeps a wildcard's answer legal: a CNAME stands alone at
-// its owner (RFC 1034 section 3.6.2). Addresses win over it, and of several the
-// first by name stays.
+// withoutMixedAliases keeps a wildcard's answer legal: a CNAME must be the only record of its owner
+// (RFC 1034 section 3.6.2). Addresses win over CNAMEs. Among CNAMEs, the first by name wins.
 func withoutMixedAliases(rs []backend.Record) []backend.Record {
 	isAlias := func(r backend.Record) bool { return r.Type == backend.TypeCNAME }
 	first := slices.IndexFunc(rs, isAlias)
@@ -143,8 +141,8 @@ func withoutMixedAliases(rs []backend.Record) []backend.Record {
 	return []backend.Record{slices.MinFunc(rs, func(a, b backend.Record) int { return strings.Compare(a.Host, b.Host) })}
 }
 
-// redirect answers with a CNAME to the Service of this cluster, if it can be
-// used, and else to the one of the federation that is nearest.
+// redirect answers with a CNAME to the Service of this cluster if that is usable, else to the
+// Service in the nearest cluster of the federation.
 func (v *view) redirect(ctx context.Context, name federatedName, noWait bool) (backend.Answer, error) {
 	host := Key{name.namespace, name.service}.owner(v.domain)
 	n, rest := v.tree.Lookup(host)
@@ -161,14 +159,13 @@ func (v *view) redirect(ctx context.Context, name federatedName, noWait bool) (b
 
 var errTooOld = errors.New("the data of an earlier run is too old")
 
-// maxReverse is how many names an address has at most. Users of namespaces can let
-// thousands of Services claim one, and the reply is made by the goroutine that read the
-// query.
+// maxReverse is the maximum number of names of an address. Namespace users can make thousands of
+// Services claim one, and the goroutine that read the query builds the reply.
 const maxReverse = 64
 
-// reverseRecords returns the names of all Services that claim an address, or maxReverse of
-// them, by chance. An address that is a ClusterIP belongs to that Service alone. An
-// endpoint, which any user of a namespace can write, must not claim it.
+// reverseRecords returns the names of all Services that claim an address, or maxReverse random
+// names. A ClusterIP belongs only to its Service: any user of a namespace can write an endpoint, so
+// endpoints must not claim it.
 func (v *view) reverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	var owners, endpoints []string
 	var tooOld bool
@@ -203,8 +200,8 @@ func (v *view) reverseRecords(addr netip.Addr) ([]backend.Record, error) {
 	return rs, nil
 }
 
-// plain is answer in the form of the fast path: of Services, their hosts and ports, and
-// of names that do not exist.
+// plain is answer for the fast path. It covers Services, their hosts and ports, and names that do
+// not exist.
 func (v *view) plain(name string, qtype uint16) backend.Plain {
 	place, rest := placeOf(name, v.domain)
 	if place != plainName || v.federations.mayHave(rest) {

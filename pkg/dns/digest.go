@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// digestOf returns what a Service, which may be nil, adds to the digest. The sum of these
-// numbers depends on no order, and a change costs only the hash of one Service. Sums of
-// weaker hashes, such as FNV, often stay the same when two Services swap their addresses.
+// digestOf returns the share of a Service, which can be nil, in the digest. The sum of the shares
+// does not depend on their order, and a change costs one hash. Sums of weaker hashes, such as FNV,
+// often do not change when two Services swap their addresses.
 func digestOf(s *service) uint64 {
 	if s == nil {
 		return 0
@@ -29,8 +29,8 @@ func digestOf(s *service) uint64 {
 	return hash(b) + digestOfMembers(s)
 }
 
-// digestOfMembers returns the sum over the members of a headless Service. Members that
-// are all alike are the same ones, whether their list is made or not.
+// digestOfMembers returns the sum over the members of a headless Service. If all members are alike,
+// it does not depend on whether their list exists yet.
 func digestOfMembers(s *service) (sum uint64) {
 	var room [256]byte
 	if made := s.made.Load(); made != nil && len(s.extra.portSets) > 0 && (s.extra.named || len(s.extra.portSets) > 1) {

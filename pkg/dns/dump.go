@@ -13,13 +13,13 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// Dump writes the zone as nested objects of names, the document served at
-// /cache. It is meant for people and support bundles. It needs memory for the
-// names of one namespace at a time, and stops when w fails or ctx is done.
+// Dump writes the zone as nested objects of names, the document served at /cache. It is for people
+// and support bundles. It needs memory for the names of one namespace at a time, and stops when w
+// fails or ctx is done.
 //
-// Compat: the shape is that of kube-dns: the records of a ClusterIP or headless
-// Service are entries of its own node, an ExternalName is an entry of the
-// namespace's node, and SRV records are below their protocol and port.
+// Compat: the shape is that of kube-dns. The records of a ClusterIP or headless Service are entries
+// of its own node, an ExternalName is an entry of the namespace's node, and SRV records are below
+// their protocol and port.
 func (z *Zone) Dump(ctx context.Context, w io.Writer) error {
 	v, _ := z.answering()
 	if v == nil {
@@ -44,14 +44,14 @@ func (z *Zone) Dump(ctx context.Context, w io.Writer) error {
 	return d.err
 }
 
-// A dumper writes JSON, indented by tabs. A node is an object of two objects:
-// first its child nodes, then its entries.
+// A dumper writes JSON, indented by tabs. A node is an object of two objects: its child nodes, then
+// its entries.
 type dumper struct {
 	ctx   context.Context
 	w     *bufio.Writer
 	err   error // the first one
 	depth int
-	empty bool // nothing was written into the object that is open
+	empty bool // the open object is still empty
 }
 
 func (d *dumper) write(text string) {
@@ -60,7 +60,7 @@ func (d *dumper) write(text string) {
 	}
 }
 
-// open begins an object, which is the value of key, unless that is empty.
+// open starts an object, as the value of key unless that is empty.
 func (d *dumper) open(key string) {
 	d.key(key)
 	d.write("{")
@@ -105,13 +105,13 @@ func (d *dumper) number(key string, n int) {
 	d.write(strconv.Itoa(n))
 }
 
-// openNode begins a node with its child nodes.
+// openNode starts a node and its child nodes.
 func (d *dumper) openNode(label string) {
 	d.open(label)
 	d.open("ChildNodes")
 }
 
-// entries ends the child nodes and begins the entries.
+// entries closes the child nodes and starts the entries.
 func (d *dumper) entries() {
 	d.close()
 	d.open("Entries")
@@ -135,13 +135,13 @@ func (d *dumper) entry(label, host string, port uint16) {
 	d.close()
 }
 
-// Compat: what kube-dns has always shown, whatever is answered.
+// Compat: kube-dns has always shown these values, regardless of the replies.
 const (
 	srvPriority = 10
 	srvWeight   = 10
 )
 
-// stopped reports whether writing is of no more use.
+// stopped reports whether to stop writing.
 func (d *dumper) stopped() bool {
 	if d.err == nil {
 		d.err = d.ctx.Err()
@@ -149,7 +149,7 @@ func (d *dumper) stopped() bool {
 	return d.err != nil
 }
 
-// children writes the nodes below one that carries no value.
+// children writes the nodes below a node without a value.
 func (d *dumper) children(n *treecache.Node[service]) {
 	for label, node := range n.Children() {
 		switch s := node.Value(); {
@@ -216,8 +216,8 @@ func (d *dumper) service(s *service) {
 	}
 }
 
-// targets writes the SRV records for a port. A host has one entry, also where it
-// has the port at two numbers.
+// targets writes the SRV records of a port. A host has one entry, even if it has the port at two
+// numbers.
 func (d *dumper) targets(s *service, port int) {
 	if s.oneTarget(port) {
 		names := s.members()

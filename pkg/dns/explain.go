@@ -11,25 +11,25 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// An Explanation is what the zone answers to a question, and why. It is for people.
+// An Explanation is the zone's answer to a question, and the reason for it. It is for people.
 type Explanation struct {
-	// Records are the answer, at most some of them; Total is how many there are.
+	// Records holds at most ten records of the answer. Total counts all of them.
 	Records []backend.Record
 	Total   int
-	// Err is that of Records: nil, also without records (NODATA), or
-	// backend.ErrNotFound (NXDOMAIN), or another one (SERVFAIL).
+	// Err is the error of Zone.Records: nil, even without records (NODATA), backend.ErrNotFound
+	// (NXDOMAIN), or another error (SERVFAIL).
 	Err error
-	// Object is what the answer follows from: a Service, or the form of the name.
+	// Object is the source of the answer: a Service, or the form of the name.
 	Object string
-	// Reason is why there are no records. It is empty where there are.
+	// Reason explains why there are no records. It is empty if there are.
 	Reason string
 }
 
-// explainRecords is how many records an Explanation has at most.
+// explainRecords is the maximum number of records in an Explanation.
 const explainRecords = 10
 
-// Explain explains the answer to a question for a name at or below the zone's apex. The
-// name is absolute and in lower case. It does not wait. Any goroutine may call it.
+// Explain explains the answer for a name at or below the zone's apex. The name is absolute and in
+// lower case. It does not wait. Any goroutine may call it.
 func (z *Zone) Explain(ctx context.Context, name string, qtype uint16) Explanation {
 	a, err := z.Records(ctx, backend.Query{Name: name, Type: qtype, Limit: explainRecords, NoWait: true})
 	e := Explanation{Records: a.Records, Total: a.Total, Err: err}
@@ -54,7 +54,7 @@ func (z *Zone) Explain(ctx context.Context, name string, qtype uint16) Explanati
 	return e
 }
 
-// explain returns what a name is, and the reason that it has if there is no record.
+// explain describes a name, and returns the reason if it has no records.
 func (v *view) explain(name string, qtype uint16) (object, reason string) {
 	place, rest := placeOf(name, v.domain)
 	switch place {
@@ -91,7 +91,7 @@ func podReason(rest string) string {
 	return "the address is of the other family"
 }
 
-// describe returns the name of the Service and its kind.
+// describe returns the name and the kind of a Service.
 func describe(s *service, zone string) string {
 	name := strings.TrimSuffix(s.owner, ".svc."+zone)
 	label, namespace := cutFirst(name)
@@ -147,7 +147,7 @@ func reasonAt(s *service, rest string, qtype uint16) string {
 	return "no name of a Service has so many labels"
 }
 
-// noHost returns why a Service has no name of an endpoint.
+// noHost returns why a Service has no endpoint of that name.
 func noHost(s *service, host string) string {
 	switch {
 	case !s.headless:
@@ -169,10 +169,10 @@ func noHost(s *service, host string) string {
 	return reason + "; it has " + listed(names)
 }
 
-// explainNames is how many names a reason lists at most.
+// explainNames is the maximum number of names in a reason.
 const explainNames = 10
 
-// listed joins names, at most some.
+// listed joins the first explainNames names.
 func listed(names []string) string {
 	if len(names) > explainNames {
 		return strings.Join(names[:explainNames], ", ") + ", ..."
@@ -180,7 +180,7 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// portNames lists the names of ports.
+// portNames joins the names of ports.
 func portNames(ports []Port) string {
 	if len(ports) == 0 {
 		return "; none of its ports has a name"
@@ -226,7 +226,7 @@ func hiddenReason(u *unready) string {
 	return "the Service is headless and has no ready endpoint; " + u.String()
 }
 
-// elsewhere names the namespaces that have a Service of that name.
+// elsewhere names the namespaces that have a Service with that name.
 func (v *view) elsewhere(name string) string {
 	var found []string
 	for _, namespace := range v.below("svc." + v.domain) {
@@ -241,7 +241,7 @@ func (v *view) elsewhere(name string) string {
 	return fmt.Sprintf("; there is a Service %q in namespace %s", name, listed(found))
 }
 
-// nearChild suggests a name one label below parent that is spelt much as label.
+// nearChild suggests a name one label below parent that is spelt like label.
 func (v *view) nearChild(parent, label string) string {
 	if near := spelling.Nearest(label, v.below(parent), 2); near != "" {
 		return fmt.Sprintf("; there is %q", near)
@@ -249,7 +249,7 @@ func (v *view) nearChild(parent, label string) string {
 	return ""
 }
 
-// explainChildren is how many names one label below another one are searched at most.
+// explainChildren limits the search among names one label below another.
 const explainChildren = 20_000
 
 // below returns the labels below a name.

@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// Export yields the Services that are published, in the order of their names,
-// each with endpoints that make the same names again when both are set in
-// another zone. Any goroutine may call it; each Service is as it was at some
-// moment meanwhile. Endpoints are good until the next ones are yielded.
+// Export yields the published Services in name order, each with endpoints that produce the same
+// names when both are set in another zone. Any goroutine may call it. Each Service is as it was at
+// some moment during the call. Endpoints are valid until the next iteration.
 func (v *view) Export() iter.Seq2[Service, []Endpoints] {
 	return func(yield func(Service, []Endpoints) bool) {
 		var x exporter
@@ -26,7 +25,7 @@ func (v *view) Export() iter.Seq2[Service, []Endpoints] {
 	}
 }
 
-// An exporter uses its memory for one Service after the other.
+// An exporter reuses its memory for each Service.
 type exporter struct {
 	subsets []Subset
 }
@@ -43,7 +42,7 @@ func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 	default:
 		svc.ClusterIPs, svc.Ports = s.addrs.all(), s.ports()
 		if s.usable {
-			// All that is kept of the endpoints is that one of them is ready.
+			// The zone only keeps whether an endpoint is ready.
 			subsets := []Subset{{Endpoints: []Endpoint{{Addr: s.addrs.at(0), Ready: true}}}}
 			return svc, []Endpoints{{Key: k, Service: k.Name, AnyReady: true, Subsets: subsets}}
 		}
@@ -51,7 +50,7 @@ func (x *exporter) export(s *service, k Key) (Service, []Endpoints) {
 	return svc, nil
 }
 
-// endpoints makes a subset of each set of ports.
+// endpoints returns a subset for each set of ports.
 func (x *exporter) endpoints(s *service, k Key) []Endpoints {
 	for len(x.subsets) < len(s.extra.portSets) {
 		x.subsets = append(x.subsets, Subset{})

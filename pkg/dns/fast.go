@@ -6,7 +6,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// plain is records in the form of the fast path, for the Service, its hosts and ports.
+// plain is records for the fast path. It covers the Service, its hosts and ports.
 func (s *service) plain(rest string, qtype uint16) backend.Plain {
 	switch {
 	case s.external && rest != "":
@@ -45,8 +45,7 @@ func (s *service) plainTargets(port int) backend.Plain {
 	return backend.Plain{Kind: backend.PlainTargets, TTL: ttl, Targets: s, Port: port}
 }
 
-// plainHost returns the address of a name one label below the Service, when it has
-// one.
+// plainHost returns the address of a name one label below the Service, if it has only one.
 func (s *service) plainHost(label string, qtype uint16) backend.Plain {
 	names := s.members()
 	first, end := names.find(label)

@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// federations are the configured federations, and the place of this cluster.
+// federations holds the configured federations and the location of this cluster.
 type federations struct {
 	domains atomic.Pointer[map[string]string] // by name
 	locate  atomic.Pointer[func(context.Context) (Location, error)]
@@ -25,28 +25,27 @@ func (f *federations) SetFederations(domains map[string]string) {
 	f.domains.Store(&domains)
 }
 
-// SetLocator sets the function that returns where the cluster is. Queries for
-// federation names call it, many at once; it limits its own rate.
+// SetLocator sets the function that returns the location of the cluster. Queries for federation
+// names call it concurrently. It must limit its own rate.
 func (f *federations) SetLocator(locate func(context.Context) (Location, error)) {
 	f.locate.Store(&locate)
 }
 
-// A federatedName is a question <service>.<namespace>.<federation>.svc.<zone>.
+// A federatedName is a name <service>.<namespace>.<federation>.svc.<zone>.
 type federatedName struct {
 	service, namespace, federation, domain string
 }
 
-// mayHave reports whether a name could be one of a federation, by its form alone.
+// mayHave reports whether a name has the form of a federation name.
 func (f *federations) mayHave(name string) bool {
 	domains := f.domains.Load()
 	return domains != nil && len(*domains) > 0 && strings.Count(name, ".") == 3
 }
 
-// parse reports whether name, which is relative to the zone, is of a configured
-// federation.
+// parse reports whether name, relative to the zone, belongs to a configured federation.
 //
-// Compat: where a namespace has the name of a federation, an endpoint's
-// hostname has the same form and has no answer of its own.
+// Compat: in a namespace with the name of a federation, an endpoint's hostname has the same form.
+// The federation hides it.
 func (f *federations) parse(name string) (n federatedName, ok bool) {
 	if !f.mayHave(name) {
 		return n, false
@@ -57,11 +56,11 @@ func (f *federations) parse(name string) (n federatedName, ok bool) {
 	}
 	n = federatedName{service: labels[0], namespace: labels[1], federation: labels[2]}
 	n.domain, ok = (*f.domains.Load())[n.federation]
-	// The name of a Service begins with a letter.
+	// The name of a Service starts with a letter.
 	return n, ok && label.Reason(n.service) == "" && n.service[0] >= 'a' && label.Reason(n.namespace) == ""
 }
 
-// host returns the name of a Service in the federation's cluster that is nearest.
+// host returns the name of a Service in the nearest cluster of the federation.
 func (f *federations) host(ctx context.Context, n federatedName, noWait bool) (string, error) {
 	at, err := f.location(ctx, noWait)
 	if err != nil {

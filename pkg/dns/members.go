@@ -14,13 +14,13 @@ type member struct {
 	ports uint32 // index in portSets
 }
 
-// A memberList holds the endpoints, or the ClusterIPs, as names below a Service. Those
-// with a hostname come first, by name, the others by hash. It is immutable.
+// A memberList holds the endpoints, or the ClusterIPs, as names below a Service. Members with a
+// hostname are first, sorted by name. The rest is sorted by hash. It is immutable.
 type memberList struct {
 	all       []member
 	hostnames []string // sorted
-	// starts are the indexes of the first member of each name; nil when every
-	// member has a name of its own.
+	// starts are the indexes of the first member of each name. It is nil if no two members share a
+	// name.
 	starts []uint32
 }
 
@@ -41,8 +41,7 @@ func newMemberList(members []member, hostnames []string) *memberList {
 	return l
 }
 
-// alikeMembers returns the members of addresses without hostnames and with the same
-// ports.
+// alikeMembers returns the members of addresses without hostnames and with the same ports.
 func alikeMembers(a *addrs) *memberList {
 	members := make([]member, a.count())
 	for i := range members {
@@ -54,17 +53,17 @@ func alikeMembers(a *addrs) *memberList {
 func compareNames(a, b member) int {
 	switch {
 	case a.host != b.host:
-		return cmp.Compare(a.host-1, b.host-1) // without a hostname, 0 turns into the largest number
+		return cmp.Compare(a.host-1, b.host-1) // without a hostname, 0 wraps to the largest number
 	case a.host != 0:
 		return 0
 	}
 	return cmp.Compare(a.hash, b.hash)
 }
 
-// sameHost reports whether two members have one name.
+// sameHost reports whether two members have the same name.
 func sameHost(a, b member) bool { return compareNames(a, b) == 0 }
 
-// count is the number of names.
+// count returns the number of names.
 func (l *memberList) count() int {
 	if l.starts == nil {
 		return len(l.all)
@@ -72,7 +71,7 @@ func (l *memberList) count() int {
 	return len(l.starts)
 }
 
-// start is the index of the first member of the nth name.
+// start returns the index of the first member of the nth name.
 func (l *memberList) start(n int) int {
 	if l.starts == nil {
 		return n
@@ -80,7 +79,7 @@ func (l *memberList) start(n int) int {
 	return int(l.starts[n])
 }
 
-// around returns the range of the members that have one name with the one at i.
+// around returns the range of the members with the same name as the member at i.
 func (l *memberList) around(i int) (first, end int) {
 	first, end = i, i+1
 	if l.starts == nil {
@@ -95,8 +94,8 @@ func (l *memberList) around(i int) (first, end int) {
 	return first, end
 }
 
-// find returns the range of the members of the name with that label, which is empty
-// when there is no such name. It does not allocate.
+// find returns the range of the members of the name with that label. It is empty if the name does
+// not exist. It does not allocate.
 func (l *memberList) find(label string) (first, end int) {
 	want := member{}
 	if i, named := slices.BinarySearch(l.hostnames, label); named {
@@ -121,7 +120,7 @@ func (l *memberList) appendLabel(b []byte, m member) []byte {
 	return appendHashLabel(b, m.hash)
 }
 
-// hashOf is the number of the label of an address without a name of its own.
+// hashOf returns the number in the label of an address without a hostname.
 //
 // Compat: it is the FNV-1a hash of the record, as kube-dns has always printed it.
 func hashOf(addr netip.Addr) uint32 {

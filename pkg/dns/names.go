@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A place is what a name of the zone is, by its form alone.
+// A place classifies a name of the zone by its form.
 type place int
 
 const (
@@ -18,11 +18,11 @@ const (
 	version                 // dns-version
 	pod                     // <address>.<namespace>.pod, <namespace>.pod
 	wildcard                // with a "*"
-	plainName               // all others: Services, namespaces, federations
+	plainName               // all other names: Services, namespaces, federations
 )
 
-// placeOf returns the place of an absolute name, and the part of the name to the left
-// of the zone; for a pod, to the left of pod.<zone>. It does not allocate.
+// placeOf returns the place of an absolute name and the labels to the left of the zone, for a pod
+// to the left of pod.<zone>. It does not allocate.
 func placeOf(name, zone string) (place, string) {
 	if name == zone {
 		return apex, ""
@@ -51,8 +51,8 @@ func placeOf(name, zone string) (place, string) {
 	return plainName, rest
 }
 
-// A below is a name below a Service, by its form: the labels to the left of the
-// Service's own name. <port> and <protocol> begin with "_".
+// A below is a name below a Service, by its form: the labels to the left of the Service's name.
+// <port> and <protocol> start with "_".
 type below struct {
 	kind                 belowKind
 	host, port, protocol string
@@ -94,11 +94,10 @@ func belowOf(rest string) below {
 	return below{}
 }
 
-// appendHashLabel appends the label of an address that has no name of its own.
+// appendHashLabel appends the label of an address without a hostname.
 //
-// Compat: clients store these names, so they must be the ones that kube-dns
-// has always made: the hash in hexadecimal, and that text once more in
-// hexadecimal.
+// Compat: clients store these names, so they must match those of kube-dns: the hash in hexadecimal,
+// and that text in hexadecimal again.
 func appendHashLabel(b []byte, hash uint32) []byte {
 	var text [16]byte
 	binary.BigEndian.PutUint64(text[:8], hexTwice(hash>>16))
@@ -107,8 +106,8 @@ func appendHashLabel(b []byte, hash uint32) []byte {
 	return append(b, text[len(text)-2*digits:]...)
 }
 
-// hexTwice returns the text of 16 bits in hexadecimal, in hexadecimal. It has no branches,
-// which processors cannot predict for a hash.
+// hexTwice returns the hexadecimal text of 16 bits, in hexadecimal. It has no branches, because
+// processors cannot predict them for a hash.
 func hexTwice(half uint32) uint64 {
 	const each = 0x0001_0001_0001_0001 // a digit has two bytes
 	digits := uint64(half)
@@ -136,7 +135,7 @@ func parseHashLabel(label string) (uint32, bool) {
 	return hash, true
 }
 
-// hexDigit is the value of a lower-case hexadecimal digit.
+// hexDigit returns the value of a lower-case hexadecimal digit.
 func hexDigit(c byte) (byte, bool) {
 	switch {
 	case '0' <= c && c <= '9':
@@ -147,9 +146,8 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-// podAddr parses the first label of a pod name: the pod's address with dashes
-// for dots or colons. Parts of an IPv4 address have no leading zeros; netip
-// accepts none.
+// podAddr parses the first label of a pod name: the pod's address with dashes for dots or colons.
+// netip refuses leading zeros in an IPv4 address.
 func podAddr(label string) (netip.Addr, bool) {
 	if strings.ContainsAny(label, ".:%") {
 		return netip.Addr{}, false
@@ -167,8 +165,8 @@ func cutFirst(name string) (label, rest string) {
 	return label, rest
 }
 
-// isPlainLabel reports whether s is a label of lower-case letters, digits, "-"
-// and "_", which needs no escapes.
+// isPlainLabel reports whether s is a label of lower-case letters, digits, "-" and "_", which needs
+// no escapes.
 func isPlainLabel(s string) bool {
 	if s == "" || len(s) > 63 {
 		return false

@@ -6,14 +6,13 @@ import (
 	"sync"
 )
 
-// Prefixes are the address prefixes of the addresses with a reverse name, at each label:
-// the names above theirs exist (RFC 8020). There is one writer; readers take no lock.
+// prefixes are the prefixes, at each label, of the addresses with a reverse name. The names above
+// those exist (RFC 8020). There is one writer; readers take no lock.
 type prefixes struct {
-	counts sync.Map // *int by netip.Prefix: how many addresses; the number is the writer's
+	counts sync.Map // *int by netip.Prefix: the number of addresses, for the writer only
 }
 
-// prefixesOf yields the prefixes of an address, which are shorter than it by a label
-// at least.
+// prefixesOf yields the prefixes of an address that are at least one label shorter.
 func prefixesOf(addr netip.Addr) iter.Seq[netip.Prefix] {
 	bits := 4
 	if addr.Is4() {
@@ -35,7 +34,7 @@ func (p *prefixes) add(addr netip.Addr) {
 	}
 }
 
-// remove takes back one add.
+// remove undoes one add.
 func (p *prefixes) remove(addr netip.Addr) {
 	for prefix := range prefixesOf(addr) {
 		if count, ok := p.counts.Load(prefix); ok {

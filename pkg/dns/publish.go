@@ -6,17 +6,17 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// A view holds the names that queries see. It has one writer, which calls publish.
+// A view holds the names visible to queries. It has one writer, which calls publish.
 type view struct {
 	domain  string // with trailing dot
 	tree    *treecache.Tree[service]
 	reverse *reverseIndex
 	// federations are shared by a zone and the data of an earlier run.
 	federations *federations
-	// endpointsUntil is when the addresses of headless Services are too old for an
-	// answer, since pod addresses are given to other pods. Zero means never.
+	// endpointsUntil is when the addresses of headless Services become too old for an answer,
+	// because pod addresses are reused. Zero means never.
 	endpointsUntil time.Time
-	// hidden are headless Services without records. No answer follows from them.
+	// hidden holds the headless Services without records. No answer depends on it.
 	hidden *hiddenList
 }
 
@@ -25,7 +25,7 @@ func newView(domain string) *view {
 		reverse: newReverseIndex(), hidden: &hiddenList{}}
 }
 
-// publish makes value, which may be nil, the one that queries see of a Service.
+// publish makes value, which can be nil, visible to queries for a Service.
 func (v *view) publish(r *record, value *service) {
 	was, is := claimsOf(r.value), claimsOf(value)
 	switch {
@@ -64,7 +64,7 @@ func (v *view) tooOld(s *service) bool {
 	return s.headless && !v.endpointsUntil.IsZero() && time.Now().After(v.endpointsUntil)
 }
 
-// sizeOf returns the size of a Service, which may be nil.
+// sizeOf returns the size of a Service, which can be nil.
 func sizeOf(s *service) size {
 	switch {
 	case s == nil:
@@ -72,8 +72,8 @@ func sizeOf(s *service) size {
 	case s.external:
 		return size{names: 1}
 	}
-	// Members that are all alike are not made before a query needs them. Each of
-	// them has a name, unless two hashes collide.
+	// Members that are all alike are created when a query needs them. Each has a name, unless two
+	// hashes collide.
 	hosts := s.addrs.count()
 	if made := s.made.Load(); made != nil {
 		hosts = made.count()

@@ -8,10 +8,9 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// records returns the records of one type at a name at or below the Service: rest
-// are the labels to the left of it, "" for the Service itself. n is the number of
-// distinct records there, and at most limit are returned. exists reports whether
-// the name, or one below it, has records of any type.
+// records returns the records of one type at a name at or below the Service. rest holds the labels
+// to the left of it, "" for the Service itself. n is the number of distinct records; at most limit
+// are returned. exists reports whether the name, or a name below it, has records of any type.
 func (s *service) records(rest string, rrtype uint16, limit int) (rs []backend.Record, n int, exists bool) {
 	if s.external {
 		// Compat: no name exists below an ExternalName, not even "*".
@@ -51,7 +50,7 @@ func (s *service) externalRecords(rrtype uint16) []backend.Record {
 	return rs
 }
 
-// rawRecords makes records of addresses of one family in network order.
+// rawRecords builds records from addresses of one family in network order.
 func rawRecords(raw string, rrtype uint16, limit int) ([]backend.Record, int) {
 	if raw == "" {
 		return nil, 0
@@ -99,7 +98,7 @@ func (s *service) hostRecords(label string, rrtype uint16, limit int) ([]backend
 	return rs, n, true
 }
 
-// portRecords returns the records of a port, of one host or of all.
+// portRecords returns the records of a port, for one host or for all.
 func (s *service) portRecords(name below, rrtype uint16, limit int) ([]backend.Record, int, bool) {
 	port := portIndex(s.ports(), name.port, name.protocol)
 	switch {
@@ -123,9 +122,8 @@ func (s *service) portRecords(name below, rrtype uint16, limit int) ([]backend.R
 	return rs[:min(limit, len(rs))], len(rs), true
 }
 
-// podRecords answers for the names below pod.<zone>: labels are those to the
-// left of it. Neither the pod nor its namespace is checked: the name is
-// the address.
+// podRecords answers for the names below pod.<zone>. labels is the part to the left of it. It
+// checks neither the pod nor its namespace: the name is the address.
 func podRecords(labels string, rrtype uint16) ([]backend.Record, error) {
 	switch strings.Count(labels, ".") {
 	case 0: // pod.<zone> itself, and every namespace below it
@@ -144,7 +142,7 @@ func podRecords(labels string, rrtype uint16) ([]backend.Record, error) {
 	return nil, backend.ErrNotFound
 }
 
-// addrRecords returns the record of an address, if it is of the type's family.
+// addrRecords returns the record of an address if its family matches the type.
 func addrRecords(addr netip.Addr, rrtype uint16) []backend.Record {
 	if rrtype == backend.TypeA && addr.Is4() || rrtype == backend.TypeAAAA && addr.Is6() {
 		return []backend.Record{{Type: rrtype, TTL: ttl, Addr: addr}}

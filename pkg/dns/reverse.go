@@ -9,11 +9,11 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// A reverseKey is an address, of either family, as IPv6 has it.
+// A reverseKey is an address of either family, in its IPv6 form.
 type reverseKey [16]byte
 
-// A reverseIndex holds the Services that may claim an address. Their names for it are
-// read from their values. There is one writer; readers take no lock.
+// A reverseIndex holds the Services that may claim an address. Their names for it are read from
+// their values. There is one writer; readers take no lock.
 type reverseIndex struct {
 	byAddr   *treecache.Map[reverseKey, claimants]
 	prefixes prefixes // of the addresses
@@ -21,8 +21,8 @@ type reverseIndex struct {
 
 // claimants are the Services that may claim an address. They are immutable.
 type claimants struct {
-	// owner is the name of the one claimant, when that has the address as its
-	// ClusterIP: most often it is all that there is to know.
+	// owner is the name of the only claimant, if the address is its ClusterIP. Most lookups need
+	// only this.
 	owner string
 	nodes []*treecache.Node[service]
 }
@@ -53,7 +53,7 @@ func (x *reverseIndex) put(addr netip.Addr, nodes []*treecache.Node[service]) {
 	x.byAddr.Put(addr.As16(), c)
 }
 
-// claim adds a node, which has its value, to the claimants of addresses.
+// claim adds a node, whose value is set, to the claimants of addresses.
 func (x *reverseIndex) claim(node *treecache.Node[service], addrs []netip.Addr) {
 	for _, addr := range addrs {
 		nodes := x.nodes(addr)
@@ -98,8 +98,7 @@ func without(a, b []netip.Addr) []netip.Addr {
 // namesAddrs reports whether an address of a Service can have a reverse name.
 func namesAddrs(s *service) bool { return !s.external && (!s.headless || s.extra.named) }
 
-// reverseNames returns the names that a Service gives to one of its addresses, or limit of
-// them, by chance.
+// reverseNames returns the names of a Service for one of its addresses, or limit random names.
 // Compat: an endpoint without hostname has no reverse name.
 func reverseNames(s *service, addr netip.Addr, limit int) []string {
 	i := s.addrs.index(addr)
@@ -116,7 +115,7 @@ func reverseNames(s *service, addr netip.Addr, limit int) []string {
 		at := (first + n) % len(l.all)
 		m := l.all[at]
 		if m.host == 0 || int(m.addr) != i || at > 0 && l.all[at-1].host == m.host && l.all[at-1].addr == m.addr {
-			continue // the last: it has the name once more, with other ports
+			continue // the previous member has the same name, with other ports
 		}
 		if len(names) == limit {
 			break
@@ -126,8 +125,8 @@ func reverseNames(s *service, addr netip.Addr, limit int) []string {
 	return names
 }
 
-// reverseLabel is reverseNames for an address with one name, which it returns as
-// the label to the left of the owner, or none. It does not allocate.
+// reverseLabel is reverseNames for an address with only one name. It returns the label to the left
+// of the owner, "" for the owner itself. It does not allocate.
 func reverseLabel(s *service, addr netip.Addr) (string, bool) {
 	i := s.addrs.index(addr)
 	switch {
@@ -153,7 +152,7 @@ func reverseLabel(s *service, addr netip.Addr) (string, bool) {
 	return l.hostnames[host-1], true
 }
 
-// claimsOf returns the addresses for which reverseNames has an answer, sorted.
+// claimsOf returns the addresses that have reverse names, sorted.
 func claimsOf(s *service) []netip.Addr {
 	switch {
 	case s == nil || !namesAddrs(s):

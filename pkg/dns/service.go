@@ -8,27 +8,24 @@ import (
 	"sync/atomic"
 )
 
-// ttl of every record of a Service, in seconds.
+// ttl is the TTL of every record of a Service, in seconds.
 const ttl = 30
 
-// A service is the data of one Service that names depend on. It is immutable, except
-// for members that are made at their first use, and replaced whole. There is one for
-// each Service of the cluster, so it is small: two cache lines. An address question
-// needs the first, one for the SRV records of a ClusterIP with one port needs both.
+// A service is the data of one Service that names depend on. It is immutable, except that members
+// are created on first use. Each Service of the cluster has one, so it is small: two cache lines.
+// An address query needs the first. An SRV query for a ClusterIP with one port needs both.
 type service struct {
-	// addrs are the ClusterIPs, or the endpoints that are published, or the one
-	// address of an ExternalName that is one.
+	// addrs are the ClusterIPs, the published endpoints, or the ExternalName if it is an address.
 	addrs addrs
-	// external: an ExternalName, which has no members and no names below it.
+	// external: an ExternalName, without members and names below it.
 	external bool
-	// headless: the addresses are endpoints, and only those with a hostname
-	// have a reverse name.
+	// headless: the addresses are endpoints, and only those with a hostname have a reverse name.
 	headless bool
-	// usable: federation may answer with this Service.
+	// usable: federation can answer with this Service.
 	usable bool
 	// owner is the Service's own name, absolute.
 	owner string
-	// made are the members, once they were needed: see members.
+	// made are the members, once a query needed them: see members.
 	made atomic.Pointer[memberList]
 	// extra holds fields that few Services need; nil for a ClusterIP with at most one
 	// port.
@@ -37,27 +34,24 @@ type service struct {
 	port [1]Port
 }
 
-// extra are the parts of headless and ExternalName Services, and of those with several
-// ports.
+// extra holds the fields of headless and ExternalName Services, and of Services with several ports.
 type extra struct {
 	// ports are the named ports, if there are several.
 	ports []Port
-	// alias is the target of an ExternalName, absolute; empty when that is an
-	// address.
+	// alias is the target of an ExternalName, absolute. It is empty if the target is an address.
 	alias string
-	// portSets are the sets of ports of the members of a headless Service, and
-	// named reports whether any of them has a hostname.
+	// portSets are the sets of ports of the members of a headless Service. named reports whether a
+	// member has a hostname.
 	portSets [][]Port
 	named    bool
 	// odd: a hostname is not a label of letters, digits, "-" and "_".
 	odd bool
-	// unready are the endpoints that have no records, nil if there is none.
+	// unready are the endpoints without records, nil if there are none.
 	unready *unready
 }
 
-// build makes the value of a Service, whose name is owner, from its objects. It
-// returns nil when there is no record, as for a headless Service without a ready
-// endpoint: then the name does not exist.
+// build returns the value of a Service, named owner, from its objects. It returns nil if there are
+// no records, as for a headless Service without a ready endpoint. The name then does not exist.
 func build(svc *Service, endpoints []*Endpoints, owner string) *service {
 	s := &service{owner: owner}
 	switch {
@@ -76,8 +70,8 @@ func build(svc *Service, endpoints []*Endpoints, owner string) *service {
 	return s
 }
 
-// Compat: an externalName that is an IP address gives an address record. The
-// API allows it, and clients in the field use it.
+// Compat: an externalName that is an IP address becomes an address record. The API allows it, and
+// clients in the field use it.
 func buildExternal(s *service, name string) {
 	s.external, s.extra = true, &extra{}
 	if addr, err := netip.ParseAddr(name); err == nil && addr.Zone() == "" {
@@ -111,8 +105,8 @@ func buildHeadless(s *service, endpoints []*Endpoints, all bool) {
 	}
 }
 
-// buildMembers makes the members of endpoints that are not all alike, and
-// collects their hostnames and ports.
+// buildMembers builds the members of endpoints that are not all alike, and collects their hostnames
+// and ports.
 func buildMembers(s *service, endpoints []*Endpoints, all bool) {
 	var members []member
 	var portSets [][]Port
@@ -159,7 +153,7 @@ type publishedEndpoint struct {
 	ports []Port
 }
 
-// published yields the endpoints that are ready, or all.
+// published yields the ready endpoints, or all.
 func published(endpoints []*Endpoints, all bool) iter.Seq[publishedEndpoint] {
 	return func(yield func(publishedEndpoint) bool) {
 		for _, e := range endpoints {
@@ -175,11 +169,11 @@ func published(endpoints []*Endpoints, all bool) iter.Seq[publishedEndpoint] {
 	}
 }
 
-// maxName is the longest name in text, with its final dot (RFC 1035 section 2.3.4).
+// maxName is the maximum length of a name in text, with its final dot (RFC 1035 section 2.3.4).
 const maxName = 254
 
-// hostname is the hostname of an endpoint of a Service, unless the name would be too
-// long with it. The endpoint then has the name of one without hostname.
+// hostname returns the hostname of an endpoint of a Service, or "" if it would make the name too
+// long. The endpoint is then named like one without hostname.
 func (e publishedEndpoint) hostname(owner string) string {
 	if len(e.Hostname)+1+len(owner) > maxName {
 		return ""
@@ -187,7 +181,7 @@ func (e publishedEndpoint) hostname(owner string) string {
 	return e.Hostname
 }
 
-// alias is the target of an ExternalName that is a name, else empty.
+// alias returns the target of an ExternalName if it is a name, else "".
 func (s *service) alias() string {
 	if s.extra == nil {
 		return ""
@@ -195,8 +189,8 @@ func (s *service) alias() string {
 	return s.extra.alias
 }
 
-// ports returns the named ports, sorted by protocol and name. The numbers count for a
-// ClusterIP only.
+// ports returns the named ports, sorted by protocol and name. The numbers are meaningful only for a
+// ClusterIP.
 func (s *service) ports() []Port {
 	switch {
 	case s.port[0].Name != "":
@@ -220,8 +214,8 @@ func (s *service) setPorts(ports []Port) {
 	}
 }
 
-// members returns the members with their names. Where all addresses are alike, as
-// for most Services, the list is made, and kept, at the first call.
+// members returns the members with their names. If all addresses are alike, as for most Services,
+// the first call creates the list.
 func (s *service) members() *memberList {
 	if made := s.made.Load(); made != nil {
 		return made

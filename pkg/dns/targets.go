@@ -8,13 +8,11 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// noPort means the SRV records at the Service's own name: all of its hosts,
-// without a port.
+// noPort selects the SRV records at the Service's own name: all of its hosts, without a port.
 const noPort = -1
 
-// A target is a host with the number that it has a port at. Hosts are in the
-// order of members, so the position of a target is the index of the first of
-// its members that has this number.
+// A target is a host and a number of its port. Hosts are in the order of members, so the position
+// of a target is the index of the host's first member with this number.
 
 // CountTargets implements backend.Targets.
 func (s *service) CountTargets(port int) int {
@@ -77,7 +75,7 @@ func (s *service) NextTarget(port, at, limit int, t *backend.Target) int {
 		}
 		t.Port = uint16(numbers.of(members[at]))
 	}
-	// The addresses are those of all members of the name, whatever their ports.
+	// All members of the name contribute addresses, regardless of their ports.
 	first, end := names.around(at)
 	t.ID = first
 	t.Label = names.appendLabel(t.Label, members[first])
@@ -118,8 +116,8 @@ type portNumbers struct {
 	many   []int32 // in place of inline
 }
 
-// maxLookBack is how many members of one name are compared where there are many
-// sets of ports. Records that are returned twice are left out later.
+// maxLookBack limits the members of one name that are compared if there are many sets of ports.
+// Duplicate records are dropped later.
 const maxLookBack = 64
 
 func (s *service) numbersOf(port int) portNumbers {
@@ -145,8 +143,8 @@ func (n *portNumbers) of(m member) int32 {
 	return n.inline[m.ports]
 }
 
-// isTarget reports whether the member at i has the port, at a number that no
-// member of its name before it has.
+// isTarget reports whether the member at i has the port, at a number that no earlier member of its
+// name has.
 func (n *portNumbers) isTarget(members []member, i int) bool {
 	number := n.of(members[i])
 	if number < 0 {
@@ -164,8 +162,8 @@ func (n *portNumbers) isTarget(members []member, i int) bool {
 	return true
 }
 
-// srvRecords returns the SRV records for a port, or with noPort those of the
-// Service itself, and how many there are.
+// srvRecords returns the SRV records of a port, or with noPort of the Service itself, and the total
+// number.
 func (s *service) srvRecords(port, limit int) ([]backend.Record, int) {
 	total, at := s.CountTargets(port), 0
 	n := min(limit, total)
@@ -202,7 +200,7 @@ func (s *service) hostTargets(port int, label string, limit int) []backend.Recor
 	return rs
 }
 
-// srvRecord makes the record of a target.
+// srvRecord returns the record of a target.
 func srvRecord(t *backend.Target) backend.Record {
 	r := backend.Record{Type: backend.TypeSRV, TTL: ttl, Host: t.Host, Port: t.Port}
 	if len(t.Label) > 0 {

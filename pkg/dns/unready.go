@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// unreadyNames is how many endpoints an unready lists.
+// unreadyNames is the number of endpoints that an unready lists.
 const unreadyNames = 10
 
 // An unready describes the endpoints of a headless Service that are not ready, for people.
 type unready struct {
 	count int
-	// some are the first ones: their hostnames, else their addresses.
+	// some are the hostnames, else the addresses, of the first endpoints.
 	some []string
 }
 
-// unreadyOf returns those among endpoints, nil if all are ready.
+// unreadyOf describes the endpoints that are not ready. It is nil if all are.
 func unreadyOf(endpoints []*Endpoints) *unready {
 	var u *unready
 	for _, e := range endpoints {
@@ -52,7 +52,7 @@ func (u *unready) has(host string) bool {
 	return u != nil && slices.Contains(u.some, host)
 }
 
-// String returns the number and the names; "" if all are ready.
+// String returns the number and the names, or "" if all are ready.
 func (u *unready) String() string {
 	if u == nil {
 		return ""
@@ -64,8 +64,8 @@ func (u *unready) String() string {
 	return fmt.Sprintf("%d not ready: %s%s", u.count, strings.Join(u.some, ", "), more)
 }
 
-// A hiddenList holds the Services without records, which are headless and have no ready
-// endpoint. Any goroutine may read it.
+// A hiddenList holds the headless Services without records, because no endpoint is ready. Any
+// goroutine may read it.
 type hiddenList struct {
 	mu   sync.Mutex
 	list map[Key]*unready
@@ -85,7 +85,7 @@ func (h *hiddenList) set(k Key, hidden bool, u *unready) {
 	}
 }
 
-// get returns the endpoints of a hidden Service, which may be nil.
+// get returns the endpoints of a hidden Service, which can be nil.
 func (h *hiddenList) get(k Key) (u *unready, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

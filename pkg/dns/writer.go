@@ -8,7 +8,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/treecache"
 )
 
-// objects are the objects that the source has set. They belong to its goroutine.
+// objects are the objects set by the source. They belong to its goroutine.
 type objects struct {
 	records   map[Key]*record    // by the Service's key
 	endpoints map[Key]*Endpoints // by the object's own key
@@ -19,12 +19,12 @@ func newObjects() objects {
 	return objects{records: map[Key]*record{}, endpoints: map[Key]*Endpoints{}}
 }
 
-// A record is all that the writer holds of one Service.
+// A record is the state of one Service in the writer.
 type record struct {
 	service   *Service     // nil: there are only endpoints
 	endpoints []*Endpoints // by name
 	dirty     bool         // to be published
-	// What is published, if anything is.
+	// Published state, if any.
 	node  *treecache.Node[service]
 	value *service
 	size  size // of value
@@ -32,7 +32,7 @@ type record struct {
 
 func (r *record) empty() bool { return r.service == nil && len(r.endpoints) == 0 && r.value == nil }
 
-// owner is the name of the Service, which is not nil.
+// owner returns the name of the Service, which must not be nil.
 func (r *record) owner(zone string) string {
 	if r.value != nil {
 		return r.value.owner
@@ -71,9 +71,8 @@ func (o *objects) markDirty(k Key) *record {
 	return r
 }
 
-// changeEndpoints changes the endpoints of a Service. The Service is dirty only when
-// its names follow from them: those of a Service with a ClusterIP depend on whether
-// there is a ready one.
+// changeEndpoints changes the endpoints of a Service. It marks the Service dirty only if its names
+// change with them. A Service with a ClusterIP depends only on whether an endpoint is ready.
 func (o *objects) changeEndpoints(k Key, change func(*record)) {
 	r := o.record(k)
 	ready := r.anyReady()
@@ -89,7 +88,7 @@ func (o *objects) changeEndpoints(k Key, change func(*record)) {
 // SetService adds or replaces a Service.
 func (o *objects) SetService(s Service) {
 	if r := o.records[s.Key]; r != nil && r.service != nil {
-		// Most updates of an object change nothing that we keep of it.
+		// Most updates of an object change no field that we keep.
 		if sameService(r.service, &s) {
 			*r.service = s
 			return
@@ -98,14 +97,14 @@ func (o *objects) SetService(s Service) {
 	o.markDirty(s.Key).service = &s
 }
 
-// DeleteService removes a Service, if it is there.
+// DeleteService removes a Service, if it exists.
 func (o *objects) DeleteService(k Key) {
 	if r := o.records[k]; r != nil && r.service != nil {
 		o.markDirty(k).service = nil
 	}
 }
 
-// ReplaceServices makes list all the Services there are.
+// ReplaceServices replaces all Services by list.
 func (o *objects) ReplaceServices(list []Service) {
 	keep := make(map[Key]bool, len(list))
 	for _, s := range list {
@@ -140,7 +139,7 @@ func (o *objects) SetEndpoints(e Endpoints) {
 	})
 }
 
-// DeleteEndpoints removes the object of that name, if it is there.
+// DeleteEndpoints removes the object of that name, if it exists.
 func (o *objects) DeleteEndpoints(k Key) {
 	e := o.endpoints[k]
 	if e == nil {
@@ -154,7 +153,7 @@ func (o *objects) DeleteEndpoints(k Key) {
 	})
 }
 
-// ReplaceEndpoints makes list all the EndpointSlices or Endpoints there are.
+// ReplaceEndpoints replaces all EndpointSlices or Endpoints objects by list.
 func (o *objects) ReplaceEndpoints(list []Endpoints) {
 	keep := make(map[Key]bool, len(list))
 	for _, e := range list {
@@ -168,11 +167,11 @@ func (o *objects) ReplaceEndpoints(list []Endpoints) {
 	}
 }
 
-// maxDirty is how much room is kept for the keys of changed Services.
+// maxDirty is the capacity kept for the keys of changed Services.
 const maxDirty = 1024
 
-// takeDirty yields the key and the record of each Service that was marked dirty, and clears the
-// marks. Records that are empty after that are dropped.
+// takeDirty yields the key and the record of each dirty Service, and clears the marks. Records that
+// are then empty are dropped.
 func (o *objects) takeDirty() iter.Seq2[Key, *record] {
 	return func(yield func(Key, *record) bool) {
 		for _, k := range o.dirty {
@@ -183,15 +182,15 @@ func (o *objects) takeDirty() iter.Seq2[Key, *record] {
 				delete(o.records, k)
 			}
 		}
-		// The room that the first lists took is not needed again.
+		// The capacity for the first lists is not needed again.
 		if o.dirty = o.dirty[:0]; cap(o.dirty) > maxDirty {
 			o.dirty = nil
 		}
 	}
 }
 
-// ServiceVersions yields the Services that are set, published or not, in no
-// order. It belongs to the source's goroutine, like the methods that write.
+// ServiceVersions yields the Services that are set, published or not, in no order. Only the
+// source's goroutine may call it, like the methods that write.
 func (o *objects) ServiceVersions() iter.Seq2[Key, ObjectVersion] {
 	return func(yield func(Key, ObjectVersion) bool) {
 		for k, r := range o.records {
@@ -213,8 +212,8 @@ func (o *objects) EndpointsVersions() iter.Seq2[Key, ObjectVersion] {
 	}
 }
 
-// HeadlessChanged reports whether a Service is headless and has changes that are not
-// published. It belongs to the source's goroutine, like the methods that write.
+// HeadlessChanged reports whether a Service is headless and has unpublished changes. Only the
+// source's goroutine may call it, like the methods that write.
 func (o *objects) HeadlessChanged(k Key) bool {
 	r := o.records[k]
 	return r != nil && r.dirty && r.service != nil && r.service.Headless

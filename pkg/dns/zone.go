@@ -11,12 +11,12 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// A Zone holds the objects of a cluster and the names that follow from them.
+// A Zone holds the objects of a cluster and the names that depend on them.
 //
-// The methods that set, delete, replace and publish objects, and MarkSynced, belong to
-// one goroutine, the source's. Those that write only mark Services as dirty. Publish
-// builds the new values and makes them visible, so a burst of changes to one Service
-// is one build. Any goroutine may call all other methods.
+// The methods that set, delete, replace and publish objects, and MarkSynced, belong to one
+// goroutine, the source's. Writes only mark Services dirty. Publish builds the new values and makes
+// them visible, so a burst of changes to one Service costs one build. Any goroutine may call all
+// other methods.
 type Zone struct {
 	*view
 	*federations
@@ -30,14 +30,13 @@ type Zone struct {
 	stale      atomic.Pointer[stale]
 }
 
-// A stale view answers in the place of a zone that has no data yet, until its data is
-// too old.
+// A stale view answers instead of a zone that has no data yet, until its own data is too old.
 type stale struct {
 	*view
 	until time.Time
 }
 
-// Options of a Zone.
+// Options configure a Zone.
 type Options struct {
 	// Domain is the zone's apex with trailing dot, in lower case. Empty means
 	// "cluster.local.".
@@ -47,11 +46,9 @@ type Options struct {
 // A Source feeds a Zone with objects: the Kubernetes API (package kube) or a
 // directory of manifests (package manifest).
 type Source interface {
-	// Run calls the zone's writing methods, all from one goroutine, until ctx
-	// is done, and calls Zone.MarkSynced once its first full list is
-	// published. It returns nil when ctx is done. Trouble with the source is
-	// logged and tried again, never returned: an error means that it could
-	// not work at all.
+	// Run calls the zone's writing methods from one goroutine until ctx is done, then returns nil.
+	// It calls Zone.MarkSynced after publishing its first full list. Failures of the source are
+	// logged and retried, never returned. An error means that it could not work at all.
 	Run(ctx context.Context, z *Zone) error
 }
 
@@ -82,18 +79,18 @@ func (z *Zone) Publish() {
 	}
 }
 
-// digestBits is the size of a Digest: a float64 holds such a number exactly.
+// digestBits is the size of a Digest. A float64 holds such a number exactly.
 const digestBits = 52
 
-// Digest is a hash of the names and records that the zone's Services have. Servers with
-// the same Services and endpoints have the same digest, whatever the order in which they
-// received them. Any goroutine may call it.
+// Digest returns a hash of the names and records of the zone's Services. Servers with the same
+// Services and endpoints have the same digest, regardless of the order in which they received them.
+// Any goroutine may call it.
 func (z *Zone) Digest() uint64 { return z.digest.Load() & (1<<digestBits - 1) }
 
-// Generation is a number that grows with every change that was published.
+// Generation returns a number that grows with every published change.
 func (z *Zone) Generation() uint64 { return z.generation.Load() }
 
-// Counts returns the numbers of what is published. Any goroutine may call it.
+// Counts returns the numbers of published objects and names. Any goroutine may call it.
 func (z *Zone) Counts() Counts {
 	return Counts{
 		Services:  int(z.counts.services.Load()),
@@ -102,8 +99,8 @@ func (z *Zone) Counts() Counts {
 	}
 }
 
-// MarkSynced notes that the first complete lists were published: from now on
-// a name that is not in the zone does not exist.
+// MarkSynced notes that the first complete lists are published. From then on, a name that is not in
+// the zone does not exist.
 func (z *Zone) MarkSynced() {
 	z.synced.Store(true)
 	z.stale.Store(nil)
@@ -112,21 +109,20 @@ func (z *Zone) MarkSynced() {
 // HasSynced reports whether MarkSynced was called.
 func (z *Zone) HasSynced() bool { return z.synced.Load() }
 
-// MarkPartial makes the zone answer for the names that were published before
-// all data is there. It does not deny the existence of others. Any goroutine may
-// call it.
+// MarkPartial makes the zone answer for published names before it has all data. It does not deny
+// the existence of other names. Any goroutine may call it.
 func (z *Zone) MarkPartial() { z.partial.Store(true) }
 
-// ServeStale makes the zone answer from old, the data of an earlier run, until its own
-// source has listed everything. Status returns backend.Stale meanwhile. Any goroutine
-// may call it. old must not be written to any more.
+// ServeStale makes the zone answer from old, the data of an earlier run, until its own source has
+// listed everything. Until then Status returns backend.Stale. Any goroutine may call it. old must
+// not be changed afterwards.
 func (z *Zone) ServeStale(old *Zone, until, endpointsUntil time.Time) {
 	old.view.federations, old.view.endpointsUntil = z.federations, endpointsUntil
 	z.stale.Store(&stale{view: old.view, until: until})
 }
 
-// answering returns the view to answer from, the zone's own or a stale one, and whether
-// names that are not in it do not exist. The view is nil while there is no data.
+// answering returns the view that answers, the zone's own or a stale one, and whether names missing
+// from it do not exist. The view is nil while there is no data.
 func (z *Zone) answering() (v *view, complete bool) {
 	if synced := z.synced.Load(); synced || z.partial.Load() {
 		return z.view, synced
@@ -158,7 +154,7 @@ func (z *Zone) Records(ctx context.Context, q backend.Query) (backend.Answer, er
 	}
 	a, err := v.answer(ctx, q)
 	if len(a.Records) == 0 && (err == nil || errors.Is(err, backend.ErrNotFound)) && !complete {
-		return backend.Answer{}, backend.ErrNotReady // the missing data may have it
+		return backend.Answer{}, backend.ErrNotReady // the name can be in the missing data
 	}
 	return a, err
 }
@@ -187,8 +183,8 @@ func (z *Zone) ReverseBelow(prefix netip.Prefix) error {
 	return backend.ErrNotFound
 }
 
-// PlainRecords implements backend.PlainBackend. It has no answer while the data is old,
-// since such answers are marked.
+// PlainRecords implements backend.PlainBackend. It has no answer while the data is old, because
+// such answers are marked.
 func (z *Zone) PlainRecords(name string, qtype uint16) backend.Plain {
 	if !z.synced.Load() {
 		return backend.Plain{}

@@ -10,8 +10,8 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// Endpoints returns the addresses of an Endpoints object, those that are not
-// ready included. Its Service is the one of its own name.
+// Endpoints returns the addresses of an Endpoints object, ready or not. Its Service has the same
+// name.
 func Endpoints(e *corev1.Endpoints) kubedns.Endpoints {
 	out := newEndpoints(&e.ObjectMeta)
 	out.Service = e.Name
@@ -46,11 +46,10 @@ func appendAddresses(out []kubedns.Endpoint, list []corev1.EndpointAddress, read
 	return out
 }
 
-// Slice returns the addresses of an EndpointSlice. Objects of v1beta1 can be decoded as
-// v1: the fields that are read here are the same. It reports false when the
-// slice has nothing to say: it names no Service (label
-// kubernetes.io/service-name), or its addresses are FQDNs. Then Key, UID and
-// Version are set all the same, so that an older version can be removed.
+// Slice returns the addresses of an EndpointSlice. Objects of v1beta1 can be decoded as v1: the
+// fields read here are the same. It reports false if the slice names no Service (label
+// kubernetes.io/service-name) or has FQDN addresses. Key, UID and Version are set even then, so
+// that an older version can be removed.
 func Slice(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 	out := newEndpoints(&s.ObjectMeta)
 	out.Service = s.Labels[discoveryv1.LabelServiceName]
@@ -73,8 +72,8 @@ func Slice(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
 	return out, true
 }
 
-// slicePort is namedPort for the optional fields of a slice. A port without a
-// number stands for all ports, which a SRV record cannot say.
+// slicePort is namedPort for the optional fields of a slice. A port without a number means all
+// ports, which a SRV record cannot express.
 func slicePort(name *string, protocol *corev1.Protocol, number *int32) (kubedns.Port, bool) {
 	if name == nil || number == nil {
 		return kubedns.Port{}, false
@@ -85,8 +84,8 @@ func slicePort(name *string, protocol *corev1.Protocol, number *int32) (kubedns.
 	return namedPort(*name, *protocol, *number)
 }
 
-// appendEndpoint adds one endpoint of a slice, which may have several
-// addresses. A condition that is not set counts as ready, as the API documents.
+// appendEndpoint adds one endpoint of a slice, which can have several addresses. An unset condition
+// counts as ready, as the API documents.
 func appendEndpoint(out []kubedns.Endpoint, texts []string, hostname *string, ready *bool) []kubedns.Endpoint {
 	e := kubedns.Endpoint{Ready: ready == nil || *ready}
 	if hostname != nil {
@@ -109,7 +108,7 @@ func newEndpoints(m *metav1.ObjectMeta) kubedns.Endpoints {
 	}
 }
 
-// addSubset keeps a subset that has endpoints, and notes whether one is ready.
+// addSubset adds a subset unless it is empty, and records whether an endpoint is ready.
 func addSubset(out *kubedns.Endpoints, s kubedns.Subset) {
 	if len(s.Endpoints) == 0 {
 		return

@@ -6,9 +6,9 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// Location returns where a node runs: its topology.kubernetes.io labels, or
-// the failure-domain.beta.kubernetes.io labels that stood for them before
-// Kubernetes 1.17. It reports false unless zone and region are both there.
+// Location returns the location of a node from its topology.kubernetes.io labels, or from the
+// failure-domain.beta.kubernetes.io labels used before Kubernetes 1.17. It reports false unless
+// zone and region are both set.
 func Location(n *corev1.Node) (kubedns.Location, bool) {
 	loc := kubedns.Location{
 		Zone:   label(n, corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaZone),

@@ -10,13 +10,13 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// Compat: the annotation that came before spec.publishNotReadyAddresses.
-// Services written for Kubernetes 1.10 and earlier still carry it.
+// Compat: the annotation that preceded spec.publishNotReadyAddresses. Services written for
+// Kubernetes 1.10 and earlier still have it.
 const tolerateUnready = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
 
-// Service returns what names depend on. Of an ExternalName Service, ports and
-// addresses are left out, whatever its spec contains; of a headless Service,
-// addresses. Addresses that do not parse are skipped.
+// Service returns the fields that names depend on. An ExternalName Service has no ports or
+// addresses, whatever its spec contains. A headless Service has no addresses. Invalid addresses are
+// skipped.
 func Service(s *corev1.Service) kubedns.Service {
 	svc := kubedns.Service{
 		Key:             kubedns.Key{Namespace: s.Namespace, Name: s.Name},
@@ -31,7 +31,7 @@ func Service(s *corev1.Service) kubedns.Service {
 	svc.Ports = servicePorts(s.Spec.Ports)
 	ips := s.Spec.ClusterIPs
 	if len(ips) == 0 {
-		// Servers before 1.20 know one address only.
+		// API servers before 1.20 have a single address.
 		ips = []string{s.Spec.ClusterIP}
 	}
 	if s.Spec.ClusterIP == corev1.ClusterIPNone || ips[0] == corev1.ClusterIPNone {
@@ -53,8 +53,8 @@ func servicePorts(ports []corev1.ServicePort) []kubedns.Port {
 	return out
 }
 
-// namedPort reports false for a port without a name, which has no SRV record,
-// and for a number that is no port.
+// namedPort reports false for a port without a name, which has no SRV record, and for an invalid
+// number.
 func namedPort(name string, protocol corev1.Protocol, number int32) (kubedns.Port, bool) {
 	if name == "" || number < 1 || number > 65535 {
 		return kubedns.Port{}, false
@@ -66,8 +66,7 @@ func namedPort(name string, protocol corev1.Protocol, number int32) (kubedns.Por
 	}, true
 }
 
-// protocolName returns a constant for the protocols there are, so that ports
-// do not hold a copy each.
+// protocolName returns a constant for known protocols, so that each port does not hold a copy.
 func protocolName(p corev1.Protocol) string {
 	switch p {
 	case corev1.ProtocolTCP, "":
@@ -81,8 +80,7 @@ func protocolName(p corev1.Protocol) string {
 	}
 }
 
-// addresses parses texts in their order, without those that are no address and
-// without duplicates.
+// addresses parses texts in order, and drops invalid addresses and duplicates.
 func addresses(texts []string) []netip.Addr {
 	var out []netip.Addr
 	for _, s := range texts {
@@ -93,9 +91,8 @@ func addresses(texts []string) []netip.Addr {
 	return out
 }
 
-// address parses one address. An IPv4-mapped IPv6 address is the IPv4 address:
-// it belongs into an A record. An address with a zone means nothing outside
-// its host.
+// address parses one address. An IPv4-mapped IPv6 address becomes the IPv4 address, which belongs
+// in an A record. An address with a zone is only valid on its host.
 func address(s string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil || addr.Zone() != "" {
