@@ -14,10 +14,10 @@ import (
 	"github.com/kube-dns/kube-dns/internal/label"
 )
 
-// A checker keeps the first value that an API server would have refused, too. It
-// checks the fields that end up in names and answers, and no others.
+// A checker keeps the first value that an API server would refuse, too. It only checks fields that
+// end up in names and answers.
 type checker struct {
-	at, msg string // empty: nothing is wrong
+	at, msg string // empty: no error
 }
 
 func (c *checker) refuse(at, format string, args ...any) {
@@ -93,7 +93,7 @@ func (c *checker) slice(s *discoveryv1.EndpointSlice) {
 		c.label(at+".hostname", deref(e.Hostname))
 	}
 	for i, p := range s.Ports {
-		if p.Port != nil { // nil: all ports, for which there is no SRV record
+		if p.Port != nil { // nil: all ports, which have no SRV record
 			c.port(item("ports", i), deref(p.Name), *p.Port, deref(p.Protocol))
 		}
 	}
@@ -126,7 +126,7 @@ func (c *checker) addr(at, ip string) {
 	}
 }
 
-// label wants an RFC 1123 label, or nothing.
+// label requires an RFC 1123 label or an empty string.
 func (c *checker) label(at, s string) {
 	if s != "" && label.Reason(s) != "" {
 		c.refuse(at, "%q is no DNS label: use at most 63 lower-case letters, digits and inner \"-\"", s)

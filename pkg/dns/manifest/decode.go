@@ -19,44 +19,41 @@ import (
 )
 
 const (
-	// maxListDepth bounds Lists within Lists: each level is parsed once more.
+	// maxListDepth limits Lists within Lists, because each level is parsed again.
 	maxListDepth = 8
-	// maxWarnings bounds the warnings about one file.
+	// maxWarnings limits the warnings about one file.
 	maxWarnings = 10
 )
 
-// Objects are what one file declares, as kube-dns needs it. An object that is
-// declared twice in the file is there once, as it was declared last.
+// Objects are the objects that one file declares, as kube-dns needs them. If the file declares an
+// object twice, the last declaration counts.
 type Objects struct {
 	// All are the objects by kind and name ("Service shop/web"): a *kubedns.Service, a
-	// *kubedns.Endpoints, or the *kubedns.Location of a Node, nil when it lacks the labels.
-	// EndpointSlices that name no Service, or have FQDNs for addresses, are ignored. The
-	// Key.Name of an Endpoints object begins with "endpoints/", so that none is taken for a
-	// slice of the same name.
+	// *kubedns.Endpoints, or the *kubedns.Location of a Node (nil without the labels).
+	// EndpointSlices without a Service or with FQDN addresses are ignored. The Key.Name of an
+	// Endpoints object starts with "endpoints/", so that it differs from a slice of the same name.
 	All map[string]any
 	// Ignored counts the objects of other kinds.
 	Ignored int
-	// Warnings are about likely mistakes, with file and line; ten at most.
+	// Warnings describe likely mistakes, with file and line; at most ten.
 	Warnings []string
 }
 
-// Decode reads manifests, in YAML or JSON, as kubectl would: documents divided
-// by "---", or JSON objects one after the other, each an object or a List of
-// them. The namespace is "default" unless given. Unknown fields, and all but the last
-// of fields with one name, are ignored with a warning. Upper and lower case matter. A
-// kind that the API does not have is an error; other groups' kinds are ignored.
+// Decode reads manifests in YAML or JSON, as kubectl would: documents separated by "---", or
+// consecutive JSON objects, each an object or a List. The default namespace is "default". Unknown
+// fields, and all but the last of fields with one name, are ignored with a warning. Upper and lower
+// case matter. A kind that the API does not have is an error. Kinds of other groups are ignored.
 //
-// file is the name that errors and warnings begin with, followed by the line
-// ("web.yaml:12: Service default/web: spec.ports[0].port: ..."). Decode stops
-// at the first error, and then returns no objects. It may be called with any
-// bytes at all.
+// Errors and warnings start with file, followed by the line ("web.yaml:12: Service default/web:
+// spec.ports[0].port: ..."). Decode stops at the first error, and then returns no objects. It
+// accepts any bytes.
 func Decode(file string, data []byte) (Objects, error) {
 	data = bytes.ReplaceAll(data, []byte("\xef\xbb\xbf"), nil) // byte order marks, also of files that were joined
 	return decode(file, data, false)
 }
 
-// DecodeUnchecked is [Decode] for objects that an API server has accepted: it does
-// not check names, addresses and ports again, and warns of nothing.
+// DecodeUnchecked is [Decode] for objects that an API server has accepted. It does not check names,
+// addresses and ports again, and returns no warnings.
 func DecodeUnchecked(file string, data []byte) (Objects, error) { return decode(file, data, true) }
 
 func decode(file string, data []byte, unchecked bool) (Objects, error) {
@@ -74,13 +71,13 @@ func decode(file string, data []byte, unchecked bool) (Objects, error) {
 // A decoder collects the objects of one file.
 type decoder struct {
 	out       Objects
-	lines     map[string]int // in which the objects begin, by kind and name
+	lines     map[string]int // where the objects start, by kind and name
 	unchecked bool
 }
 
-// object decodes one object, or all of a List. outer is the type of those that have none.
+// object decodes one object, or all objects of a List. outer is the type of objects without one.
 func (d *decoder) object(o object, outer metav1.TypeMeta) error {
-	if string(o.json) == "null" { // nothing but comments
+	if string(o.json) == "null" { // only comments
 		return nil
 	}
 	var h metav1.TypeMeta
@@ -102,25 +99,25 @@ func (d *decoder) object(o object, outer metav1.TypeMeta) error {
 	case h.APIVersion == "v1" && h.Kind == "Node":
 		return read(d, o, nil, d.node)
 	case isDiscovery && h.Kind == "EndpointSlice":
-		// Where the two versions differ (the topology of an endpoint) no name depends on it.
+		// The two versions differ only in the topology of an endpoint, and no name depends on it.
 		return read(d, o, (*checker).slice, d.slice)
 	case strings.HasSuffix(h.Kind, "List") && (h.GroupVersionKind().Group == "" || isDiscovery):
-		// The items of a kind of list of their own (ServiceList) may lack a type.
+		// The items of a typed list (ServiceList) can lack a type.
 		return d.list(o, metav1.TypeMeta{APIVersion: h.APIVersion, Kind: strings.TrimSuffix(h.Kind, "List")})
 	}
 	d.out.Ignored++
 	return checkKind(o, h)
 }
 
-// kinds are the kinds of objects of the groups that names come from.
+// kinds are the kinds of the API groups that names depend on.
 var kinds = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must((&runtime.SchemeBuilder{corev1.AddToScheme, discoveryv1.AddToScheme}).AddToScheme(scheme))
 	return scheme
 })
 
-// checkKind refuses a type that the API does not have: a misspelt one is not ignored. No
-// names come from other groups, whose kinds we do not have.
+// checkKind refuses a type that the API does not have, so a misspelt kind is not ignored. No name
+// depends on other groups, whose kinds are unknown here.
 func checkKind(o object, h metav1.TypeMeta) error {
 	kind := h.GroupVersionKind()
 	if kind.Group != "" && kind.Group != discoveryv1.GroupName || kinds().Recognizes(kind) {
@@ -157,7 +154,7 @@ func (d *decoder) list(o object, items metav1.TypeMeta) error {
 	return nil
 }
 
-// read decodes an object, gives it the default namespace, checks it and keeps it.
+// read decodes an object, sets the default namespace, checks the object and keeps it.
 func read[T any, O interface {
 	*T
 	metav1.Object
@@ -173,7 +170,7 @@ func read[T any, O interface {
 		case strings.HasPrefix(err.Error(), "duplicate field"):
 			d.warn(from, path, "the field is there twice; the last counts")
 		case !strings.HasSuffix(path, "].topology"): // a field of discovery.k8s.io/v1beta1
-			// Names have to be written in the API's letters: clusterip is not clusterIP.
+			// Field names are case-sensitive: clusterip is not clusterIP.
 			d.warn(from, path, "unknown field is ignored")
 		}
 	}
@@ -235,7 +232,7 @@ func (d *decoder) warn(o object, path, format string, args ...any) {
 	}
 }
 
-// declare puts an object in the place of an earlier one of the same name.
+// declare adds an object, replacing an earlier one of the same name.
 func (d *decoder) declare(o object, id string, value any) {
 	if first, twice := d.lines[id]; twice {
 		d.warn(o, "", "declared again, first at line %d; what is here counts", first)

@@ -16,15 +16,15 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// An object is its JSON, which begins at a line of a file, in so many Lists.
+// An object is the JSON of an object, its line in the file, and its depth in Lists.
 type object struct {
 	file        string
 	json        []byte
 	line, lists int
 }
 
-// errorf returns an error about the value at a path of an object: it names the file, the
-// line, the object and the path.
+// errorf returns an error about the value at a path of an object, with the file, line, object and
+// path.
 func (o object) errorf(path, format string, args ...any) error {
 	msg := fmt.Errorf(format, args...)
 	for _, part := range []string{path, title(o.json)} {
@@ -38,14 +38,14 @@ func (o object) errorf(path, format string, args ...any) error {
 // title names an object as kubectl would, as far as it can be read.
 func title(text []byte) string {
 	var o metav1.PartialObjectMetadata
-	_ = kjson.UnmarshalCaseSensitivePreserveInts(text, &o) // what is there is enough
+	_ = kjson.UnmarshalCaseSensitivePreserveInts(text, &o) // a partial result is enough
 	if o.Name != "" && o.Namespace != "" {
 		o.Name = o.Namespace + "/" + o.Name
 	}
 	return strings.TrimSpace(o.Kind + " " + o.Name)
 }
 
-// lineOf returns the line of the file that has the value at a path, or what there is of it.
+// lineOf returns the line of the value at a path, or of its nearest existing parent.
 func (o object) lineOf(path string) int {
 	at, _ := locate(o.json, path)
 	return o.line + bytes.Count(o.json[:at], []byte("\n"))
@@ -55,10 +55,10 @@ func (o object) lineOf(path string) int {
 type value struct {
 	step string // in a path: spec, [0]
 	json json.RawMessage
-	at   int // the offset at which it begins
+	at   int // its offset
 }
 
-// values yields what is in an object or a list.
+// values yields the fields of an object, or the items of a list.
 func values(text []byte) iter.Seq[value] {
 	return func(yield func(value) bool) {
 		j := json.NewDecoder(bytes.NewReader(text))
@@ -78,8 +78,8 @@ func values(text []byte) iter.Seq[value] {
 	}
 }
 
-// locate returns the value at a path such as spec.ports[0].port, and the offset at which it
-// begins. Without such a value the offset is that of the part of the way to it that is there.
+// locate returns the value at a path such as spec.ports[0].port, and its offset. If the value does
+// not exist, the offset is that of its nearest existing parent.
 func locate(text []byte, path string) (at int, found []byte) {
 	switch {
 	case path == "":
@@ -99,7 +99,7 @@ func locate(text []byte, path string) (at int, found []byte) {
 
 // refuse returns the error of decoding an object.
 func (o object) refuse(into any, err error) error {
-	// Only the standard library returns the field, but without places in lists.
+	// Only the standard library returns the field, but without list indexes.
 	t, ok := errors.AsType[*json.UnmarshalTypeError](json.Unmarshal(o.json, into))
 	if !ok {
 		return o.errorf("", "%w", err)
@@ -115,7 +115,7 @@ func (o object) refuse(into any, err error) error {
 	return o.errorf(path, "want %s, got %s", cmp.Or(typeNames[t.Type.Kind()], "a whole number"), got)
 }
 
-// pathAt returns the path of the value that an offset is in, and the value, which may be cut.
+// pathAt returns the path of the value at an offset, and the value, which can be truncated.
 func pathAt(text []byte, path string, offset int) (at, shown string) {
 	if offset > 1 {
 		for v := range values(text) {
@@ -131,13 +131,13 @@ func pathAt(text []byte, path string, offset int) (at, shown string) {
 	return path, strings.Join(strings.Fields(fmt.Sprintf("%.40s", text)), " ")
 }
 
-// typeNames are how Go types are written in a manifest. Others are whole numbers.
+// typeNames are the names of Go types in a manifest. All other types are whole numbers.
 var typeNames = map[reflect.Kind]string{
 	reflect.String: "text", reflect.Bool: "true or false", reflect.Slice: "a list",
 	reflect.Map: "an object (key: value)", reflect.Struct: "an object (key: value)",
 }
 
-// jsonDocuments passes the objects of a file of JSON on, which follow each other.
+// jsonDocuments passes on each object of a JSON file.
 func jsonDocuments(file string, data []byte, to func(object) error) error {
 	j := json.NewDecoder(bytes.NewReader(data))
 	for line, from := 1, 0; ; {
@@ -162,8 +162,8 @@ func jsonDocuments(file string, data []byte, to func(object) error) error {
 	}
 }
 
-// syntaxError returns an error in a line, as far as that is in the file. The braces of a
-// template are often noticed in the line after them.
+// syntaxError returns an error in a line, or in the last line if there are fewer. The braces of a
+// template often cause the error on the next line.
 func syntaxError(file, language string, data []byte, line int, msg string) error {
 	text := bytes.Split(data, []byte("\n"))
 	line = min(max(line, 1), len(text))

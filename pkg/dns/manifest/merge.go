@@ -9,7 +9,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// A view holds the objects that count, of all files.
+// A view holds the merged objects of all files.
 type view struct {
 	services       []kubedns.Service
 	endpoints      []kubedns.Endpoints
@@ -17,10 +17,9 @@ type view struct {
 	nodes, ignored int
 }
 
-// merge makes one view of all files, which are in name order: an object that
-// is declared twice counts as the later file has it, and is among the conflicts. An
-// Endpoints object does not count where its Service has EndpointSlices: the
-// two are never mixed.
+// merge merges all files, which are in name order. If two files declare an object, the later file
+// counts, and the object is among the conflicts. An Endpoints object does not count if its Service
+// has EndpointSlices: the two are never mixed.
 func merge(files []*file) (v view, conflicts []string) {
 	all := map[string]any{}
 	from := map[string]string{} // the file that declared an object

@@ -15,16 +15,15 @@ import (
 
 const (
 	period = 500 * time.Millisecond
-	// settleTime is how soon something that changed is looked at again: only
-	// what two looks find the same is read.
+	// settleTime is how soon a change is checked again. A file is read only if two looks find the
+	// same state.
 	settleTime = 100 * time.Millisecond
 )
 
-// A Source is a [kubedns.Source] that reads a directory of manifests and
-// follows its changes. Its fields must not be changed after Run was called;
-// Status may be called by any goroutine at any time.
+// A Source is a [kubedns.Source] that reads a directory of manifests and follows its changes. Its
+// fields must not be changed after a call of Run. Any goroutine may call Status at any time.
 type Source struct {
-	// Dir is the directory, as the flag --manifests names it.
+	// Dir is the directory, the value of the flag --manifests.
 	Dir string
 	// Log receives changes and errors; nil discards.
 	Log *slog.Logger
@@ -34,18 +33,18 @@ type Source struct {
 
 // Status is the immutable state of a Source, for people and metrics.
 type Status struct {
-	// Files are those in use, Broken those of them whose content is wrong.
+	// Files is the number of files in use, Broken the number of invalid ones among them.
 	Files, Broken int
-	// Errors lists the current problems: one text for each broken file, and one
-	// when the directory cannot be read or holds no manifest.
+	// Errors lists the current problems: one for each broken file, and one if the directory cannot
+	// be read or has no manifest.
 	Errors []string
 }
 
 // Status returns the state as of the last look.
 func (s *Source) Status() Status { return *cmp.Or(s.status.Load(), &Status{}) }
 
-// Run implements [kubedns.Source]. It returns an error only when the directory
-// cannot be read at the start.
+// Run implements [kubedns.Source]. It returns an error only if the directory cannot be read at
+// startup.
 func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 	log := cmp.Or(s.Log, slog.New(slog.DiscardHandler))
 	r := &run{Source: s, zone: z, tracker: tracker{dir: s.Dir, log: log, files: map[string]*file{}}}
@@ -70,7 +69,7 @@ func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 	return nil
 }
 
-// A run is the state of one Source.Run. All but location belongs to its goroutine.
+// A run is the state of one Source.Run. Only its goroutine uses it, except for location.
 type run struct {
 	*Source
 	tracker
@@ -98,9 +97,8 @@ func (r *run) publish() {
 	r.view = next
 }
 
-// report publishes the Status, and logs it when the objects changed. The zone is
-// complete once there are files and each was usable: a file that was never read
-// may hold any name.
+// report publishes the Status, and logs it if objects changed. The zone is complete once there are
+// files and each was usable, because a file that was never read can hold any name.
 func (r *run) report(changed bool) {
 	st := Status{Files: len(r.files)}
 	if r.err != nil {

@@ -16,14 +16,13 @@ import (
 const (
 	// maxFileSize is the largest manifest that is read, in bytes.
 	maxFileSize = 64 << 20
-	// A file that was younger than freshTime when it was read may have changed
-	// since without a new size or time: file systems count time in steps of up
-	// to two seconds.
+	// A file younger than freshTime when read can have changed since without a new size or time:
+	// file systems count time in steps of up to two seconds.
 	freshTime = 2 * time.Second
-	// recheckPeriod is how often a file is read without a visible change: not
-	// every file system and every tool keeps honest times.
+	// recheckPeriod is how often a file is read without a visible change, because some file systems
+	// and tools record wrong times.
 	recheckPeriod = time.Minute
-	// remindPeriod is how often a file that stays broken is logged.
+	// remindPeriod is how often a broken file is logged again.
 	remindPeriod = time.Minute
 )
 
@@ -39,17 +38,17 @@ type tracker struct {
 type file struct {
 	path   string
 	there  bool
-	seen   fs.FileInfo // as of the last look; nil: it cannot be examined
+	seen   fs.FileInfo // as of the last look; nil: stat failed
 	read   fs.FileInfo // as of the last reading; nil when it could not be read
 	readAt time.Time
-	sum    [sha256.Size]byte // of what was decoded last; zero: nothing
-	good   Objects           // its content when it was last right
-	usable bool              // it was right once
-	err    error             // why it is not right now
+	sum    [sha256.Size]byte // of the content decoded last; zero: none
+	good   Objects           // its last valid content
+	usable bool              // it was valid once
+	err    error             // why it is invalid now
 	warnAt time.Time         // when err is logged again
 }
 
-// same reports whether a file, if it is there, is still the same and has not changed.
+// same reports whether both are the same file, unchanged, or both are missing.
 func same(a, b fs.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -57,15 +56,15 @@ func same(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
 }
 
-// sorted returns the files in the order of their names.
+// sorted returns the files in name order.
 func (t *tracker) sorted() []*file {
 	return slices.SortedFunc(maps.Values(t.files), func(a, b *file) int { return strings.Compare(a.path, b.path) })
 }
 
-// look reads the files that changed since the last look, and reports whether the
-// contents did. A change counts once two looks in a row found the same, so that a
-// file is not read while it is written, or replaced without a rename; unsettled
-// asks for another look soon. The first look takes what is there.
+// look reads the files that changed since the last look, and reports whether the contents changed.
+// A change counts once two looks in a row find the same state, so a file is not read during a write
+// or a replacement without a rename. unsettled requests another look soon. The first look does not
+// wait.
 func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err error) {
 	seen, err := t.list()
 	if err != nil && t.err == nil {
@@ -127,7 +126,7 @@ func (t *tracker) list() (map[string]fs.FileInfo, error) {
 func (t *tracker) reload(f *file, now time.Time) bool {
 	data, err := readFile(f.path, f.seen)
 	if err != nil {
-		f.read, f.sum = nil, [sha256.Size]byte{} // to be tried again at every look
+		f.read, f.sum = nil, [sha256.Size]byte{} // retried at every look
 		f.broken(err)
 		return false
 	}
@@ -161,7 +160,7 @@ func readFile(path string, info fs.FileInfo) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// broken notes why a file cannot be used, to be logged now unless it was.
+// broken notes why a file is unusable. A new error is logged now.
 func (f *file) broken(err error) {
 	if f.err == nil || f.err.Error() != err.Error() {
 		f.warnAt = time.Time{}

@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// maxAliased bounds what the aliases of a document may add to it, in bytes.
+	// maxAliased limits the bytes that aliases can add to a document.
 	maxAliased = 1 << 20
-	// maxDepth bounds the nesting of values, aliases included. The parser has the same
-	// bound without them.
+	// maxDepth limits the nesting of values, including aliases. The parser has the same limit
+	// without aliases.
 	maxDepth = 10_000
-	// maxValues bounds the values of a file. Each takes some 450 bytes, which is 200 times the
-	// size of the file at worst.
+	// maxValues limits the values of a file. Each uses about 450 bytes, at worst 200 times the size
+	// of the file.
 	maxValues = 300_000
 )
 
-// yamlDocuments passes the documents of a file of YAML on, each as JSON with the same lines.
+// yamlDocuments passes on each document of a YAML file, as JSON with the same lines.
 func yamlDocuments(file string, data []byte, to func(object) error) error {
 	if countSigns(data) > maxValues {
 		return fmt.Errorf("%s:1: more than %d values are too many for YAML: divide the file, or make it JSON (*.json)",
@@ -53,10 +53,9 @@ func yamlDocuments(file string, data []byte, to func(object) error) error {
 	}
 }
 
-// countSigns counts the signs that begin or end fields and items: there are at least as many
-// as pairs of a key and a value, and items. A dash, colon or question mark in front of a letter
-// or digit is a part of text, such as a time or a name; after a quoted key it has a comma or a
-// bracket before it.
+// countSigns counts the signs that start or end fields and items. There are at least as many as
+// pairs of a key and a value, and items. A dash, colon or question mark before a letter or digit is
+// part of a text, such as a time or a name. After a quoted key, a comma or bracket precedes it.
 func countSigns(data []byte) (n int) {
 	for i, c := range data {
 		switch c {
@@ -75,13 +74,13 @@ func isAlphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// A writer makes JSON of YAML as kubectl would read it. Line breaks put each value into the
-// line that it has in the YAML, or that of the alias it is there for.
+// A writer converts YAML to JSON as kubectl would read it. Line breaks keep each value on its line
+// in the YAML, or on the line of its alias.
 type writer struct {
 	json  []byte
-	line  int // in which json ends
+	line  int // the last line of json
 	depth int
-	left  int // bytes of YAML that may follow, aliases included
+	left  int // bytes of YAML that can follow, aliases included
 	err   error
 }
 
@@ -109,7 +108,7 @@ func (w *writer) value(n *yaml.Node) {
 	w.depth--
 }
 
-// enter begins a line for a node, if it has one of its own, and reports whether to go on.
+// enter starts a line for a node that has its own, and reports whether to continue.
 func (w *writer) enter(n *yaml.Node) bool {
 	for ; w.line < n.Line; w.line++ {
 		w.json = append(w.json, '\n')
@@ -130,8 +129,8 @@ func (w *writer) fail(format string, args ...any) {
 	}
 }
 
-// fields writes the fields of a mapping, then those that it merges and does not have. What
-// is merged is a mapping, or a list of them whose first one counts.
+// fields writes the fields of a mapping, then the merged fields that it lacks. A merge is a
+// mapping, or a list of mappings of which the first counts.
 func (w *writer) fields(n *yaml.Node, has map[string]bool, merged bool) {
 	var merges []*yaml.Node
 	switch {
@@ -195,7 +194,7 @@ func (w *writer) append(v any) {
 	w.json = append(w.json, text...)
 }
 
-// positionOf divides an error into the line, 0 if there is none, and the reason.
+// positionOf splits an error into the line, 0 if there is none, and the reason.
 func positionOf(err error) (line int, msg string) {
 	msg = strings.TrimPrefix(err.Error(), "yaml: ")
 	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(msg); m != nil {
@@ -203,7 +202,7 @@ func positionOf(err error) (line int, msg string) {
 		msg = strings.TrimPrefix(msg, m[0])
 	}
 	if strings.HasPrefix(msg, "did not find expected") {
-		line++ // the parser counts from 0 here, and from 1 elsewhere
+		line++ // the parser counts from 0 here, elsewhere from 1
 	}
 	return line, strings.ReplaceAll(msg, "\n", " ")
 }

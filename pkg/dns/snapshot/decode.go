@@ -15,8 +15,8 @@ import (
 
 const maxSize = 512 << 20
 
-// Decode reads what Encode wrote, into a new zone. The objects are not checked: the
-// zone that was encoded answered from the same ones.
+// Decode reads the output of Encode into a new zone. It does not check the objects: the encoded
+// zone used the same ones.
 func Decode(data []byte, domain string) (z *kubedns.Zone, written time.Time, err error) {
 	body, written, err := open(data, domain)
 	if err != nil {
@@ -39,7 +39,7 @@ func Decode(data []byte, domain string) (z *kubedns.Zone, written time.Time, err
 	return z, written, nil
 }
 
-// open checks what is around the list, and returns the list.
+// open checks the lines around the list, and returns the list.
 func open(data []byte, domain string) (body []byte, written time.Time, err error) {
 	text, ok := bytes.CutSuffix(data, []byte("\n"))
 	at := bytes.LastIndexByte(text, '\n') + 1
@@ -64,8 +64,8 @@ func open(data []byte, domain string) (body []byte, written time.Time, err error
 	return body, written, nil
 }
 
-// read is Decode for a file. confirmed is the last moment at which its source
-// was known to agree with it: the time of the file, which the keeper sets.
+// read is Decode for a file. confirmed is the last time at which its source was known to agree with
+// it: the time of the file, which the keeper sets.
 func read(path, domain string) (z *kubedns.Zone, written, confirmed time.Time, err error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > maxSize {

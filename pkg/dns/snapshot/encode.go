@@ -12,7 +12,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// The file is a List of manifests, an object a line, between two comments:
+// The file is a List of manifests, one object per line, between two comments:
 //
 //	# kube-dns snapshot 1 zone=cluster.local. written=2006-01-02T15:04:05Z
 //	{"apiVersion":"v1","kind":"List","items":[
@@ -28,8 +28,7 @@ const (
 func Encode(w io.Writer, z *kubedns.Zone, domain string, written time.Time) error {
 	sum := sha256.New()
 	out := io.MultiWriter(w, sum)
-	// One buffer, and no objects: garbage of the size of the file would make
-	// the collector let the heap grow.
+	// One buffer and no objects: garbage of the file's size would make the collector grow the heap.
 	lines := fmt.Appendf(nil, `%szone=%s written=%s`+"\n"+`{"apiVersion":"v1","kind":"List","items":[`+"\n",
 		magic, domain, written.UTC().Format(time.RFC3339))
 	separator := byte(' ')
@@ -97,7 +96,7 @@ func appendSlices(b []byte, e kubedns.Endpoints) []byte {
 	return b
 }
 
-// appendPorts appends a field that is not the first, where there are ports.
+// appendPorts appends the ports with a leading comma, unless there are none.
 func appendPorts(b []byte, ports []kubedns.Port) []byte {
 	if len(ports) == 0 {
 		return b
@@ -109,7 +108,7 @@ func appendPorts(b []byte, ports []kubedns.Port) []byte {
 	return append(b[:len(b)-1], ']')
 }
 
-// text returns the JSON of texts and addresses, which has no error.
+// text returns texts or addresses as JSON. It cannot fail.
 func text(v any) []byte {
 	b, _ := json.Marshal(v)
 	return b

@@ -1,8 +1,7 @@
-// Package snapshot keeps the objects of a zone in a file, so that a process
-// that starts while its API server is away answers from it.
+// Package snapshot keeps the objects of a zone in a file, so that a process that starts while its
+// API server is down answers from it.
 //
-// It covers restarts of a container and of a node, where the file survives; a
-// new pod has none.
+// It covers restarts of a container and of a node, where the file survives. A new pod has no file.
 package snapshot
 
 import (
@@ -24,31 +23,27 @@ import (
 )
 
 const (
-	// grace is how long a start waits for the source before it answers from
-	// the file.
+	// grace is how long a start waits for the source before it uses the file.
 	grace = 2 * time.Second
-	// endpointsMaxAge is how long addresses of headless Services are used: pod
-	// addresses are given to other pods.
+	// endpointsMaxAge limits the use of addresses of headless Services, because pod addresses are
+	// reused.
 	endpointsMaxAge = time.Hour
-	// writeInterval is the shortest time between two writes, and how often the file is
-	// confirmed without being written. A write that took long is followed by a pause
-	// writeShare times as long, and a large file by one that keeps to writeRate bytes a
-	// second (2.8 GB a day).
+	// writeInterval is the minimum time between two writes, and how often the file is confirmed
+	// without a write. The pause after a write is at least writeShare times its duration. After a
+	// large file it limits the rate to writeRate bytes a second (2.8 GB a day).
 	writeInterval = time.Minute
 	writeShare    = 100
 	writeRate     = 32 << 10
-	// clockSkew is how far in the future the time of a file may be. Beyond that
-	// its age is not known.
+	// clockSkew is how far in the future the time of a file can be. Beyond that its age is unknown.
 	clockSkew = time.Minute
-	// lookInterval is how often the state of things is looked at; while a start
-	// is under way, startInterval.
+	// lookInterval is how often the state is checked. During a start it is startInterval.
 	lookInterval  = time.Second
 	startInterval = 20 * time.Millisecond
 	// stopTimeout is how long a stop waits for the disk.
 	stopTimeout = 5 * time.Second
 )
 
-// Options of a Keeper.
+// Options configure a Keeper.
 type Options struct {
 	// Path of the file. Required.
 	Path string
@@ -57,20 +52,19 @@ type Options struct {
 	Domain string
 	// MaxAge is how old a file may be. 0 means 24 hours.
 	MaxAge time.Duration
-	// Failing reports whether the source cannot list at the moment. nil: not known.
+	// Failing reports whether the source currently cannot list. nil: unknown.
 	Failing func() bool
-	// Confirmed is the last moment at which the source was known to be
-	// followed. nil: always now.
+	// Confirmed returns the last time at which the source was being followed. nil: always now.
 	Confirmed func(now time.Time) time.Time
 	// Log receives state changes; nil discards. Metrics may be nil.
 	Log     *slog.Logger
 	Metrics *Metrics
 }
 
-// A Keeper reads the file at a start, and writes it while the zone changes.
+// A Keeper reads the file at startup, and writes it when the zone changes.
 type Keeper struct {
 	Options
-	since atomic.Pointer[time.Time] // of the stale data that is served
+	since atomic.Pointer[time.Time] // of the stale data in use
 
 	generation uint64 // written last; 0: none
 	size       int64  // of the file that was written last
@@ -94,8 +88,8 @@ func New(opts Options) (*Keeper, error) {
 	return &Keeper{Options: opts, replace: atomicfile.Write}, nil
 }
 
-// StaleSince is the age of the data that is served in place of the source's:
-// the moment when it was confirmed last. False when it is the source's.
+// StaleSince returns when the data served instead of the source's was last confirmed. It reports
+// false if the source's data is served.
 func (k *Keeper) StaleSince() (time.Time, bool) {
 	if since := k.since.Load(); since != nil && !k.Zone.HasSynced() {
 		return *since, true
@@ -103,9 +97,9 @@ func (k *Keeper) StaleSince() (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Run reads and keeps the file until ctx is done. Trouble with the file is
-// logged and counted: it is never a reason to stop. A system call on a stuck disk
-// may never return, so Run then returns without it after a few seconds.
+// Run reads and keeps the file until ctx is done. File errors are logged and counted, and never
+// stop it. A system call on a stuck disk can block forever, so Run then returns without it after a
+// few seconds.
 func (k *Keeper) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	var running sync.WaitGroup
@@ -148,7 +142,7 @@ func (k *Keeper) run(ctx context.Context) {
 	}
 }
 
-// load reads the file, if it can be used.
+// load reads the file, if it is usable.
 func (k *Keeper) load() (*kubedns.Zone, time.Time) {
 	z, written, confirmed, err := read(k.Path, k.Domain)
 	switch age := time.Since(confirmed); {
@@ -170,25 +164,25 @@ func (k *Keeper) load() (*kubedns.Zone, time.Time) {
 	return z, confirmed
 }
 
-// serve answers from the data of an earlier run until there is newer.
+// serve answers from the data of an earlier run until newer data arrives.
 func (k *Keeper) serve(old *kubedns.Zone, confirmed time.Time) {
 	k.since.Store(&confirmed)
-	now := time.Now() // from here on, a clock that is set does not matter
+	now := time.Now() // clock changes after this do not matter
 	age := now.Sub(confirmed)
 	k.Zone.ServeStale(old, now.Add(k.MaxAge-age), now.Add(endpointsMaxAge-age))
 	k.Log.Warn("answering from the snapshot: no list from the API server yet",
 		"file", k.Path, "confirmed", confirmed.UTC().Format(time.RFC3339))
 }
 
-// keep writes the file when the zone changed or the file is gone, and confirms it
-// when neither is so. On shutdown it writes immediately.
+// keep writes the file if the zone changed or the file is gone, else it confirms the file. On
+// shutdown it writes immediately.
 func (k *Keeper) keep(now time.Time, last bool) {
 	if !k.Zone.HasSynced() {
 		return
 	}
 	generation := k.Zone.Generation()
 	switch {
-	case generation == 0: // nothing was ever published
+	case generation == 0: // no data was ever published
 	case generation != k.generation:
 		if last || !now.Before(k.nextWrite) {
 			k.write(now, generation)
@@ -196,14 +190,14 @@ func (k *Keeper) keep(now time.Time, last bool) {
 	case last || !now.Before(k.nextTouch):
 		k.nextTouch = now.Add(writeInterval)
 		if info, err := os.Stat(k.Path); err != nil || info.Size() != k.size {
-			k.write(now, generation) // deleted, or not ours any more
+			k.write(now, generation) // deleted or replaced
 			return
 		}
 		k.report(k.confirm(now))
 	}
 }
 
-// confirm notes in the file's time that its content is still right.
+// confirm sets the file's time: its content is still right.
 func (k *Keeper) confirm(now time.Time) error {
 	at := now
 	if k.Confirmed != nil {
@@ -231,7 +225,7 @@ func (k *Keeper) write(now time.Time, generation uint64) {
 	k.report(err)
 }
 
-// report logs what is wrong with the file, once for each kind of trouble.
+// report logs a file error, once for each kind.
 func (k *Keeper) report(err error) {
 	if err == nil {
 		if k.failing {
@@ -241,7 +235,7 @@ func (k *Keeper) report(err error) {
 		return
 	}
 	k.Metrics.failed.Inc()
-	errno, _ := errors.AsType[syscall.Errno](err) // texts name temporary files
+	errno, _ := errors.AsType[syscall.Errno](err) // error texts name temporary files
 	if !k.failing || errno != k.lastError {
 		k.Log.Error("cannot write the snapshot: a restart without API server would answer from an older one, or none",
 			"file", k.Path, "err", err)
