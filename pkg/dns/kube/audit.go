@@ -14,37 +14,34 @@ import (
 )
 
 const (
-	// Between two audits is a time between the half and the whole of this, so
-	// that many DNS servers do not ask at once.
+	// auditTime is the maximum time between two audits. Half of it is random, so that many DNS
+	// servers do not list at once.
 	auditTime = 30 * time.Minute
-	// After a long outage the next audit begins between the half and the whole of this.
+	// auditSoon replaces auditTime after a long outage.
 	auditSoon = time.Minute
-	// auditPause is the time between the two looks of an audit. It is longer
-	// than the minute in which a server brings a quiet watch up to date by a
-	// bookmark.
+	// auditPause is the time between the two looks of an audit. It is longer than the minute in
+	// which a server updates a quiet watch with a bookmark.
 	auditPause = 70 * time.Second
-	// relistPause is the least time between two relists of a kind for what
-	// audits find. What a relist does not cure is not cured by another one.
+	// relistPause is the minimum time between two relists of a kind after audits. A second relist
+	// does not cure a difference that the first did not.
 	relistPause = time.Hour
-	// namedDifferences is how many differences a log line names.
+	// namedDifferences is the number of differences in a log line.
 	namedDifferences = 5
 )
 
-// The resourceVersion of a list: the watch cache has what costs the server least, but
-// may be behind for as long as it likes; the newest state comes from the storage.
+// The resourceVersion of a list. The watch cache is cheapest for the server, but can lag without
+// limit. The newest state comes from the storage.
 const (
 	fromCache = "0"
 	newest    = ""
 )
 
-// An auditor finds changes that a watch has missed without a sign: now and then
-// it asks the server in which states the objects are, and compares these with
-// what the writer holds. Two states that differ prove nothing, since the watch,
-// or the server's cache, may be on its way. So a difference counts when the newest
-// state still has it after a pause, and the watch has passed the version that the
-// server shows. It also counts when the newest state has an older version than we
-// hold: then the data was restored from a backup, and a watch from a version that
-// lies in its future is silent.
+// An auditor finds changes that a watch has silently missed. From time to time it compares the
+// states of the objects on the server with those that the writer holds. A difference alone proves
+// nothing, because the watch or the server's cache can lag. It counts if the newest state still has
+// it after a pause, and the watch has passed the server's version. It also counts if the newest
+// state has an older version than ours. Then the data was restored from a backup, and a watch from
+// a future version is silent.
 type auditor struct {
 	kinds   func() []auditKind
 	inbox   *inbox
@@ -52,8 +49,8 @@ type auditor struct {
 	log     *slog.Logger
 	metrics *Metrics
 
-	relisted map[string]time.Time // by kind: when a relist was last asked for
-	logged   bool                 // that the server does not list metadata alone
+	relisted map[string]time.Time // by kind: when a relist was last requested
+	logged   bool                 // that the server cannot list only metadata
 }
 
 // An auditKind is one kind of object that is audited.
@@ -62,8 +59,8 @@ type auditKind struct {
 	role string              // as in a Status
 	at   *listwatch.Position // of its follower
 	api  string              // of endpoints; empty for Services
-	list metadataLister      // what the server shows
-	held func(zone) states   // what the writer holds
+	list metadataLister      // the server's objects
+	held func(zone) states   // the writer's objects
 }
 
 // run audits until ctx is done.
@@ -81,7 +78,7 @@ func (a *auditor) run(ctx context.Context) {
 	}
 }
 
-// wait returns when the next audit is due. It reports false when ctx is done before.
+// wait returns when the next audit is due. It reports false if ctx is done first.
 func (a *auditor) wait(ctx context.Context) bool {
 	next := time.NewTimer(auditTime/2 + rand.N(auditTime/2))
 	defer next.Stop()
@@ -95,8 +92,8 @@ func (a *auditor) wait(ctx context.Context) bool {
 	}
 }
 
-// audit looks at one kind, and once more when there are differences. The error
-// is for the results unsupported and error.
+// audit looks at one kind, and again if there are differences. The error belongs to the results
+// unsupported and error.
 func (a *auditor) audit(ctx context.Context, k auditKind) (result string, err error) {
 	a.metrics.differences.WithLabelValues(k.role).Add(0) // so that the first one is an increase
 	first, result, err := a.look(ctx, k, fromCache)
@@ -121,7 +118,7 @@ func (a *auditor) audit(ctx context.Context, k auditKind) (result string, err er
 	return auditOK, nil
 }
 
-// look compares what the server shows of a kind with what the writer holds.
+// look compares the server's objects of a kind with the writer's.
 func (a *auditor) look(ctx context.Context, k auditKind, version string) (c comparison, result string, err error) {
 	if !a.watching() {
 		return c, auditSkipped, nil
@@ -133,25 +130,25 @@ func (a *auditor) look(ctx context.Context, k auditKind, version string) (c comp
 	case err != nil:
 		return c, auditError, err
 	}
-	// Everything up to here was handed to the writer, which takes it before it compares.
+	// Everything up to here was passed to the writer, which applies it before it compares.
 	c.version, c.passed = list, k.at.Version()
 	result = auditSkipped
 	a.inbox.call(ctx, func(w *writer) {
-		if k.api == "" || k.api == w.api { // else endpoints come from another API by now
+		if k.api == "" || k.api == w.api { // else another API now provides the endpoints
 			c.differences, result = compare(shown, k.held(w.zone)), auditOK
 		}
 	})
 	return c, result, nil
 }
 
-// watching reports whether changes of all objects arrive. Watches are open only
-// when their lists are complete.
+// watching reports whether changes of all objects arrive. Watches are open only after their lists
+// are complete.
 func (a *auditor) watching() bool {
 	watches := a.tracker.status().Watches
 	return !slices.ContainsFunc(watches, func(w Watch) bool { return !w.Connected })
 }
 
-// onMissed counts and logs what the watch has missed, and has it listed again.
+// onMissed counts and logs changes that the watch has missed, and requests a relist.
 func (a *auditor) onMissed(k auditKind, missed []difference) {
 	a.metrics.differences.WithLabelValues(k.role).Add(float64(len(missed)))
 	last, before := a.relisted[k.name]
@@ -168,8 +165,7 @@ func (a *auditor) onMissed(k auditKind, missed []difference) {
 		"objects", len(missed), "first", strings.Join(named, "; "), "relist", relist)
 }
 
-// report logs why an audit was not possible. That the server cannot do it is logged
-// once.
+// report logs why an audit was not possible. Lack of support in the server is logged once.
 func (a *auditor) report(k auditKind, err error) {
 	switch {
 	case err == nil:

@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// states are the objects of one kind that are held.
+// states are the held objects of one kind.
 type states = iter.Seq2[kubedns.Key, kubedns.ObjectVersion]
 
 // A metadataLister is a listwatch.Resource of any type.
@@ -21,8 +21,8 @@ type metadataLister interface {
 	Metadata(ctx context.Context, version string, each func(metav1.ObjectMeta)) (string, error)
 }
 
-// show returns in which states a server shows the objects of a resource, and the version of
-// that list; 0 when it is no number.
+// show returns the states of a resource's objects on the server, and the version of that list; 0 if
+// it is not a number.
 func show(
 	ctx context.Context, r metadataLister, version string,
 ) (shown map[kubedns.Key]kubedns.ObjectVersion, at uint64, err error) {
@@ -38,19 +38,19 @@ func show(
 // A comparison is the result of one look.
 type comparison struct {
 	differences []difference
-	// passed is how far the watch was, version the version of what the server
-	// showed; 0 when it is no number.
+	// passed is the version that the watch has reached, version that of the server's list; 0 if it
+	// is not a number.
 	passed, version uint64
 }
 
-// A difference is an object that the server shows in one state and we hold in
-// another. The zero value stands for an object that is not there.
+// A difference is an object with one state on the server and another one here. The zero state is
+// that of a missing object.
 type difference struct {
 	key         kubedns.Key
 	shown, held kubedns.ObjectVersion
 }
 
-// String returns the difference in words.
+// String describes the difference.
 func (d difference) String() string {
 	var absent kubedns.ObjectVersion
 	switch {
@@ -65,8 +65,7 @@ func (d difference) String() string {
 	return fmt.Sprintf("%s: held in version %s, the server has version %s", d.key, d.held.Version, d.shown.Version)
 }
 
-// compare returns the differences between shown, which it empties, and held, in
-// the order of their keys.
+// compare returns the differences between shown, which it empties, and held, in key order.
 func compare(shown map[kubedns.Key]kubedns.ObjectVersion, held states) []difference {
 	var found []difference
 	for key, state := range held {
@@ -82,9 +81,8 @@ func compare(shown map[kubedns.Key]kubedns.ObjectVersion, held states) []differe
 	return found
 }
 
-// lasting returns the differences of the first comparison that are the same in
-// the second, and that the watch has passed by then. It reports unclear when
-// there are others for which this is not certain, or not yet.
+// lasting returns the differences of the first comparison that recur in the second and that the
+// watch has passed by then. It reports unclear if this is not certain yet for another difference.
 func lasting(first, second comparison) (missed []difference, unclear bool) {
 	before := make(map[difference]bool, len(first.differences))
 	for _, d := range first.differences {
@@ -94,7 +92,7 @@ func lasting(first, second comparison) (missed []difference, unclear bool) {
 		if !before[d] {
 			continue
 		}
-		// An object that is gone went before the first look.
+		// A missing object was deleted before the first look.
 		version := first.version
 		if d.shown.Version != "" {
 			version = listwatch.Number(d.shown.Version)

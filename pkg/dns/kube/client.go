@@ -21,15 +21,15 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// A DNS server makes few calls: some lists at the start, and later a watch now and
-// then. The limit is there for the cases that we did not think of.
+// A DNS server makes few calls: some lists at startup, and an occasional watch later. The limit
+// covers unforeseen cases.
 const (
 	callsPerSecond = 50
 	callsAtOnce    = 100
 )
 
-// ClientOptions say which API server to talk to, and as whom. The zero value is
-// the cluster that the process runs in, as the pod's service account.
+// ClientOptions select the API server and the credentials. The zero value is the cluster of the
+// process and its pod's service account.
 type ClientOptions struct {
 	// Kubeconfig is the path of a kubeconfig file (--kubecfg-file).
 	Kubeconfig string
@@ -38,26 +38,24 @@ type ClientOptions struct {
 	MasterURL string
 	// Version is the version of kube-dns, for the user agent.
 	Version string
-	// Log gets the API server's deprecation warnings, each text once. Nil
-	// discards them.
+	// Log receives the API server's deprecation warnings, each text once. Nil discards them.
 	Log *slog.Logger
 }
 
 // A Client talks to one API server. It is safe for concurrent use.
 //
-// All requests share one HTTP/2 connection. client-go sends a ping on it after 30 s
-// without traffic, and drops the connection when there is no answer for 15 s
-// (HTTP2_READ_IDLE_TIMEOUT_SECONDS and HTTP2_PING_TIMEOUT_SECONDS change this).
+// All requests share one HTTP/2 connection. client-go sends a ping on it after 30 s without
+// traffic, and drops the connection after 15 s without a reply (HTTP2_READ_IDLE_TIMEOUT_SECONDS and
+// HTTP2_PING_TIMEOUT_SECONDS change this).
 type Client struct {
 	api  rest.Interface
 	http *http.Client
 }
 
-// CloseIdleConnections ends the connections that wait for another request.
+// CloseIdleConnections closes the idle connections.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// NewClient reads the credentials; it does not talk to the server. An error
-// means that it never could.
+// NewClient reads the credentials but does not contact the server. Its errors are permanent.
 func NewClient(opts ClientOptions) (*Client, error) {
 	if err := quietGates(); err != nil {
 		return nil, err
@@ -88,8 +86,8 @@ func (g gates) Add(specs map[features.Feature]features.FeatureSpec) error {
 	return nil
 }
 
-// quietGates takes the place of client-go's own gates, which log a line about each
-// feature at the usual verbosity.
+// quietGates replaces client-go's own gates, which log a line about each feature at the usual
+// verbosity.
 func quietGates() error {
 	g := gates{}
 	if err := features.AddFeaturesToExistingFeatureGates(g); err != nil {
@@ -131,21 +129,21 @@ func restConfig(opts ClientOptions) (*rest.Config, error) {
 	}
 }
 
-// newClient makes the REST client of cfg over HTTP. client-go's own set of clients would
-// link and register all of Kubernetes.
+// newClient returns the REST client of cfg over HTTP. client-go's clientset would link and register
+// all of Kubernetes.
 func newClient(cfg *rest.Config, over *http.Client, log *slog.Logger) (*Client, error) {
-	scheme := kruntime.NewScheme() // of what client-go decodes: errors
+	scheme := kruntime.NewScheme() // for the types that client-go decodes: errors
 	metav1.AddToGroupVersion(scheme, corev1.SchemeGroupVersion)
 	cfg = rest.CopyConfig(cfg)
 	cfg.ContentType = listwatch.Protobuf
-	// Protobuf costs a quarter of the processor time of JSON. A server, or
-	// something between, that cannot send it may answer in JSON.
+	// Protobuf uses a quarter of the CPU time of JSON. A server, or a proxy, that cannot send it
+	// replies in JSON.
 	cfg.AcceptContentTypes = listwatch.Protobuf + ",application/json"
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(callsPerSecond, callsAtOnce)
 	cfg.WarningHandler = newWarnings(log)
 
-	cfg.GroupVersion, cfg.APIPath = &corev1.SchemeGroupVersion, "/api" // resources have paths of their own
+	cfg.GroupVersion, cfg.APIPath = &corev1.SchemeGroupVersion, "/api" // each resource sets its own path
 	api, err := rest.RESTClientForConfigAndClient(cfg, over)
 	if err != nil {
 		return nil, fmt.Errorf("API client for %s: %w", cfg.Host, err)

@@ -18,28 +18,27 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// firstReadTimeout bounds the first reading of a ConfigMap: a server starts
-// with defaults rather than late.
+// firstReadTimeout bounds the first read of a ConfigMap: a server starts with defaults rather than
+// late.
 const firstReadTimeout = 3 * time.Second
 
 // ConfigMapOptions configure a ConfigMap.
 type ConfigMapOptions struct {
 	// Client is required.
 	Client *Client
-	// Namespace and Name of the object. An empty namespace is kube-system.
+	// Namespace and Name of the object. An empty namespace means kube-system.
 	Namespace, Name string
 	// TLS accepts servers over TLS, as config.ParseTLS does.
 	TLS bool
-	// Log receives the state of the watch in debug mode. Errors go to the code that applies the
-	// configuration. Nil discards.
+	// Log receives the state of the watch in debug mode. Errors are passed to apply instead. Nil
+	// discards.
 	Log *slog.Logger
-	// Metrics count it. Nil discards.
+	// Metrics receives the counts. Nil discards them.
 	Metrics *Metrics
 }
 
-// A ConfigMap reads the configuration from one ConfigMap of the API, and from
-// no other. It implements config.Source: it needs the right to list and watch that
-// object.
+// A ConfigMap reads the configuration from one ConfigMap of the API, and from no other. It
+// implements config.Source. It needs permission to list and watch that object.
 type ConfigMap struct {
 	client  *Client
 	key     kubedns.Key
@@ -75,8 +74,8 @@ func NewConfigMap(opts ConfigMapOptions) (*ConfigMap, error) {
 	return c, nil
 }
 
-// Run implements config.Source. While the API server cannot be read for longer,
-// it reports an error every minute.
+// Run implements config.Source. It reports an error every minute while the API server cannot be
+// read.
 func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	r := &configReader{ConfigMap: c, apply: apply}
 	f := listwatch.Follower[configMap]{
@@ -93,8 +92,8 @@ func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	default:
 		f.Start(ctx, all, version)
 	}
-	// One object is as easy to list as to compare: this finds changes that the
-	// watch has missed without a sign.
+	// Listing one object is as easy as comparing it. This finds changes that the watch has silently
+	// missed.
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() {
@@ -105,7 +104,7 @@ func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	return f.Run(ctx)
 }
 
-// A configMap is what we keep of a ConfigMap.
+// A configMap is the part of a ConfigMap that we keep.
 type configMap struct {
 	key     kubedns.Key
 	version string
@@ -124,21 +123,20 @@ func (c *ConfigMap) resource() listwatch.Resource[configMap] {
 	return all.Where(listwatch.Selector{Namespace: c.key.Namespace, Fields: "metadata.name=" + c.key.Name})
 }
 
-// A configReader is one run of a ConfigMap: the sink and the observer of its
-// follower.
+// A configReader is the state of one ConfigMap.Run: the sink and observer of its follower.
 type configReader struct {
 	*ConfigMap
 	apply func(config.Update)
 
 	have     bool          // last is set
-	last     config.Update // the last that was read
+	last     config.Update // read last
 	up       bool          // the watch is open
-	bad      time.Time     // when reading stopped working, or when that was last reported
-	reported bool          // that reading does not work
+	bad      time.Time     // when reading first failed, or the failure was last reported
+	reported bool          // the failure
 }
 
-// read applies the content of the object, unless it is in use. The zero value
-// stands for an absent object: the defaults.
+// read applies the content of the object, unless it is in use. The zero value is an absent object:
+// the defaults.
 func (r *configReader) read(m configMap) {
 	if len(m.data) == 0 {
 		m.version = ""
@@ -154,7 +152,7 @@ func (r *configReader) read(m configMap) {
 	r.apply(r.last)
 }
 
-// report applies a failure to read.
+// report applies a read failure.
 func (r *configReader) report(err error) {
 	r.bad, r.reported = time.Now(), true
 	err = fmt.Errorf("read config map %s: %w", r.key, err)
@@ -186,7 +184,7 @@ func (r *configReader) Remove(_ context.Context, m configMap) {
 	}
 }
 
-// Connected reports that reading works again: the last content still counts.
+// Connected reports that reading works again: the last content is still valid.
 func (r *configReader) Connected() {
 	r.metrics.watches.WithLabelValues(roleConfigMaps).Inc()
 	r.up = true
@@ -208,7 +206,7 @@ func (r *configReader) Lost() {
 	}
 }
 
-// Failed reports a failure that lasts. A server that restarts is none.
+// Failed reports a lasting failure. A server restart is not one.
 func (r *configReader) Failed(err error) {
 	r.metrics.errors.WithLabelValues(roleConfigMaps, string(listwatch.ReasonOf(err))).Inc()
 	if time.Since(r.bad) >= logEvery {

@@ -1,23 +1,21 @@
-// Package kube reads the objects that names follow from out of the Kubernetes
-// API. It is the only home of client-go.
+// Package kube reads the objects that names depend on from the Kubernetes API. Only this package
+// and its subpackages use client-go.
 //
 //	API server ─► follower: list, then watch ─► delta ─► writer ─► dns.Zone
 //	                 one for Services,
 //	                 one for endpoints
 //
-// A follower turns every object into the few fields that package dns keeps
-// before it reads the next one, so the peak of memory is one object above what
-// is kept, in lists and in watches. Endpoints of all Services are kept: a Service
-// may become headless, and may come after its endpoints.
+// A follower reduces every object to the few fields that package dns keeps before it reads the next
+// one. Lists and watches thus need memory for one object more than is kept. Endpoints of all
+// Services are kept, because a Service can become headless or arrive after its endpoints.
 //
-// It follows objects with package listwatch instead of client-go's Reflector. What is waited
-// for, and why, is needed for /readiness, the log and the metrics.
+// Followers use package listwatch instead of client-go's Reflector, because /readiness, the log and
+// the metrics show pending lists and the reason.
 //
-// A watch that missed a change would be a bug that shows nowhere. So an auditor
-// compares UIDs and versions with those of the server every 15 to 30 minutes,
-// and has a kind listed again when something was missed; and after a watch has
-// ended the server's version is compared with ours.
+// A change missed by a watch would go unnoticed. So an auditor compares UIDs and versions with the
+// server's every 15 to 30 minutes, and requests a relist if something was missed. After the end of
+// a watch, the server's version is compared with ours.
 //
-// No error of the API server ends anything here: it is counted, logged at most
-// once a minute, kept in Status, and tried again.
+// API server errors stop nothing here. They are counted, logged at most once a minute, kept in
+// Status, and retried.
 package kube

@@ -13,16 +13,15 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// betterTime is how often a better API is tried while endpoints come from
-// another one: a right may have been granted meanwhile, or the server upgraded.
-// The first time is soon, since a server that has just started may have refused
-// what it allows.
+// betterTime is how often a better API is tried while another one is in use: permission can be
+// granted, or the server upgraded. The first try is soon, because a server that has just started
+// can refuse what it allows later.
 const (
 	firstBetterTime = 30 * time.Second
 	betterTime      = 5 * time.Minute
 )
 
-// An endpointsSource follows endpoints, of the best API that can be read.
+// An endpointsSource follows endpoints through the best readable API.
 type endpointsSource struct {
 	client    *Client
 	version   func() serverVersion
@@ -31,13 +30,13 @@ type endpointsSource struct {
 	streaming *listwatch.Streaming
 	log       *slog.Logger
 	metrics   *Metrics
-	// api is what endpoints are read from. Set before its follower starts.
+	// api is the API in use. It is set before its follower starts.
 	api atomic.Pointer[endpointsAPI]
 }
 
-// run follows the first API that works. It steps down to the next one
-// only before one was listed, and steps up as soon as a better one can be listed.
-// The other API is listed completely before it replaces anything.
+// run follows the first API that works. It steps down only if no API was listed yet, and steps up
+// as soon as a better one can be listed. The other API is listed completely before it replaces
+// anything.
 func (s *endpointsSource) run(ctx context.Context) {
 	var backoff listwatch.Backoff
 	var logged bool
@@ -55,7 +54,7 @@ func (s *endpointsSource) run(ctx context.Context) {
 				logged = true
 				s.logFallback(err)
 			}
-		default: // nothing is allowed: begin again
+		default: // no API is allowed: start over
 			s.tracker.of(roleEndpoints, apis[at].resource.Name).Failed(err)
 			at = 0
 			if !backoff.Wait(ctx, err) {
@@ -65,8 +64,8 @@ func (s *endpointsSource) run(ctx context.Context) {
 	}
 }
 
-// followFrom follows one API after the other, each better than the last one. It
-// returns an error when the first one is refused and was never listed.
+// followFrom follows one API after another, each better than the last. It returns an error if the
+// first one is refused and was never listed.
 func (s *endpointsSource) followFrom(ctx context.Context, apis []*endpointsAPI, at int) error {
 	var start *found // nil: list first
 	for {
@@ -96,8 +95,7 @@ type found struct {
 	version string
 }
 
-// followUntilBetter runs f until ctx is done, or until one of the better APIs was
-// listed.
+// followUntilBetter runs f until ctx is done, or until a better API was listed.
 func (s *endpointsSource) followUntilBetter(
 	ctx context.Context, f *listwatch.Follower[kubedns.Endpoints], better []*endpointsAPI,
 ) (next *found, err error) {
@@ -118,8 +116,8 @@ func (s *endpointsSource) followUntilBetter(
 	return next, err
 }
 
-// findBetter lists one of the APIs, the best first, as soon as one can be listed.
-// It returns nil when ctx is done before.
+// findBetter tries the APIs, the best first, until one can be listed. It returns nil if ctx is done
+// first.
 func (s *endpointsSource) findBetter(ctx context.Context, apis []*endpointsAPI) *found {
 	for wait := firstBetterTime; pause.For(ctx, wait/2+rand.N(wait/2)); wait = betterTime {
 		for _, api := range apis {

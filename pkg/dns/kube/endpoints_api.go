@@ -9,16 +9,15 @@ import (
 type endpointsAPI struct {
 	name     string // for people
 	resource listwatch.Resource[kubedns.Endpoints]
-	// all selects the objects that are held when they are read.
+	// all selects the objects of this API that the zone holds.
 	all listwatch.Selector
 	at  *listwatch.Position // of its follower
 }
 
-// endpointsAPIs returns the APIs for a server of that version, the best first.
-// Hand-made Endpoints are mirrored into slices from 1.19 on; v1beta1 ended with
-// 1.24.
+// endpointsAPIs returns the APIs of a server of that version, the best first. Hand-made Endpoints
+// are mirrored into slices since 1.19. v1beta1 ended with 1.24.
 func (c *Client) endpointsAPIs(v serverVersion) []*endpointsAPI {
-	// There are slices of no Service.
+	// Some slices have no Service.
 	owned := listwatch.Selector{Labels: "kubernetes.io/service-name,kubernetes.io/service-name!="}
 	slices := func(version string) *endpointsAPI {
 		return &endpointsAPI{"endpointslices." + version, c.endpointSlices(version), owned, new(listwatch.Position)}

@@ -6,9 +6,9 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// shared returns one copy of a name that many objects share, a namespace or the name of a
-// port: each object that is decoded brings its own. Port sets are not shared, so that
-// they go with their object, whatever their size.
+// shared returns one copy of a name that many objects share, a namespace or the name of a port.
+// Each decoded object has its own copy. Port sets are not shared, so they are freed with their
+// object, whatever their size.
 func shared(name string) string { return unique.Make(name).Value() }
 
 func sharePorts(ports []kubedns.Port) {

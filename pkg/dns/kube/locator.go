@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// Without a labelled node, nodes are listed no more often than this.
+	// locateEvery is the minimum time between two lists while no node has labels.
 	locateEvery = time.Minute
-	// A query waits for the answer.
+	// A query waits for the lookup.
 	locateTimeout = 4 * time.Second
-	// A Node carries the names of all its images.
+	// A Node contains the names of all its images.
 	nodesPerPage = 50
 )
 
 var errNoLocation = errors.New("no node has the labels topology.kubernetes.io/zone and " +
 	"topology.kubernetes.io/region, of which the names of federated clusters are made")
 
-// A locator finds out where the cluster is, from the labels of its nodes. It is
-// safe for concurrent use: one caller asks, the others wait for it.
+// A locator finds the cluster's location from the labels of its nodes. It is safe for concurrent
+// use: one caller lists nodes, the others wait for it.
 type locator struct {
 	nodes listwatch.Resource[kubedns.Location]
-	turn  chan struct{} // of capacity one; who has sent to it owns the fields below
+	turn  chan struct{} // of capacity one; its sender owns the fields below
 	found kubedns.Location
 	err   error
 	tried time.Time
@@ -44,8 +44,8 @@ func (c *Client) locator() *locator {
 	}
 }
 
-// locate returns the location of the first node that has one. Once found it is
-// remembered for good, and an error for a minute.
+// locate returns the location of the first node that has one. It keeps a location for good, and an
+// error for a minute.
 func (l *locator) locate(ctx context.Context) (kubedns.Location, error) {
 	select {
 	case l.turn <- struct{}{}:
@@ -60,8 +60,8 @@ func (l *locator) locate(ctx context.Context) (kubedns.Location, error) {
 	return l.found, l.err
 }
 
-// ask lists nodes up to the first that has a location. It is not ended by the
-// query that happens to ask first: others wait for the same answer.
+// ask lists nodes up to the first that has a location. The end of the first query does not stop it,
+// because other queries wait for the same result.
 func (l *locator) ask(ctx context.Context) (kubedns.Location, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), locateTimeout)
 	defer cancel()

@@ -9,14 +9,14 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// The label resource of metrics. Endpoints come from EndpointSlices or Endpoints.
+// The label resource of metrics. Endpoints are read from EndpointSlices or Endpoints.
 const (
 	roleServices   = "services"
 	roleEndpoints  = "endpoints"
 	roleConfigMaps = "configmaps"
 )
 
-// How an audit ended, as the label result of the metric has it.
+// The result of an audit, for the label result.
 const (
 	auditOK          = "ok"
 	auditDifferent   = "different"
@@ -26,7 +26,7 @@ const (
 	auditError       = "error"
 )
 
-// Metrics of everything that reads from the API server.
+// Metrics of all readers of the API server.
 type Metrics struct {
 	errors       *prometheus.CounterVec // resource, reason
 	lists        *prometheus.CounterVec // resource, mode
@@ -95,8 +95,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// begin makes the series whose labels are finite: the first event of a series that is new
-// to Prometheus is no increase.
+// begin creates the series with finite labels. To Prometheus, the first event of a new series is no
+// increase.
 func (m *Metrics) begin() {
 	for _, role := range []string{roleServices, roleEndpoints, roleConfigMaps} {
 		for _, reason := range listwatch.Reasons() {
@@ -125,8 +125,8 @@ func (m *Metrics) setFallback(on bool) {
 	}
 }
 
-// programmed counts changes that are answered from now on, by the times of their
-// causes. A time in the future comes from a clock that differs.
+// programmed counts published changes, by the times of their causes. A time in the future comes
+// from another clock.
 func (m *Metrics) programmed(triggers []time.Time, now time.Time) {
 	for _, at := range triggers {
 		if took := now.Sub(at); took >= 0 {

@@ -35,9 +35,9 @@ func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
 		}))
 }
 
-// endpointSlices decodes both versions as v1: the fields that are read are the same.
-// A slice of a Service is kept also when its addresses are FQDNs: by its metadata it
-// cannot be distinguished from one that was missed (see auditor).
+// endpointSlices decodes both versions as v1: the fields read are the same. A slice of a Service is
+// kept even if its addresses are FQDNs, because its metadata does not distinguish it from a missed
+// one (see auditor).
 func (c *Client) endpointSlices(apiVersion string) listwatch.Resource[kubedns.Endpoints] {
 	return c.endpointsResource("endpointslices", typeOf(apiVersion, "EndpointSlice"),
 		listwatch.DecodeInto(takeSlice, giveSlice, func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {
@@ -46,8 +46,8 @@ func (c *Client) endpointSlices(apiVersion string) listwatch.Resource[kubedns.En
 		}))
 }
 
-// usedSlices are slices to decode into. The arrays of their endpoints are most of the garbage
-// of a list.
+// usedSlices are slices to decode into. Their arrays of endpoints are most of the garbage of a
+// list.
 var usedSlices = sync.Pool{New: func() any { return new(discoveryv1.EndpointSlice) }}
 
 func takeSlice() *discoveryv1.EndpointSlice { return usedSlices.Get().(*discoveryv1.EndpointSlice) }
@@ -68,8 +68,8 @@ func (c *Client) endpointsResource(
 	}
 }
 
-// triggerTime returns when the change of a Service or its pods happened that made the
-// controller write these endpoints. It is zero without a valid annotation.
+// triggerTime returns when the change of a Service or its pods happened that caused this write of
+// endpoints. It is zero without a valid annotation.
 func triggerTime(r listwatch.Raw) time.Time {
 	at, err := time.Parse(time.RFC3339Nano, r.Annotation(corev1.EndpointsLastChangeTriggerTime))
 	if err != nil {

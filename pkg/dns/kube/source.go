@@ -19,16 +19,15 @@ type SourceOptions struct {
 	Client *Client
 	// Log receives changes of the source's state. Nil discards.
 	Log *slog.Logger
-	// Metrics may be nil.
+	// Metrics can be nil.
 	Metrics *Metrics
 }
 
 // A Source feeds a zone from the API server. It implements dns.Source.
 //
-// Endpoints come from EndpointSlices. Where these are missing, forbidden, or
-// older than the controller that mirrors hand-made Endpoints into them, they
-// come from Endpoints until slices can be listed; never from both. Once slices
-// were listed, endpoints come from nothing else.
+// Endpoints are read from EndpointSlices. If these are missing, forbidden, or older than the
+// controller that mirrors hand-made Endpoints into them, Endpoints are read until slices can be
+// listed. The two are never mixed. Once slices were listed, only slices are read.
 type Source struct {
 	client    *Client
 	log       *slog.Logger
@@ -37,9 +36,9 @@ type Source struct {
 	streaming *listwatch.Streaming
 	inbox     *inbox
 	endpoints *endpointsSource
-	// servicesAt is how far the follower of Services is.
+	// servicesAt is the position of the follower of Services.
 	servicesAt *listwatch.Position
-	// version is that of the API server; nil before it was asked for.
+	// version is the version of the API server; nil before the first reply.
 	version atomic.Pointer[serverVersion]
 }
 
@@ -68,21 +67,20 @@ func NewSource(opts SourceOptions) *Source {
 	return s
 }
 
-// Status returns the state of the source. It may be called at any time.
+// Status returns the state of the source. It can be called at any time.
 func (s *Source) Status() Status {
 	status := s.tracker.status()
 	status.Server, status.Streaming = s.serverVersion().String(), s.streaming.IsOn()
 	return status
 }
 
-// maxUnpublished is how long changes may wait for the writer. It takes at most a
-// few seconds, for the first lists of a large cluster.
+// maxUnpublished is how long changes can wait for the writer. The first lists of a large cluster
+// take a few seconds.
 const maxUnpublished = 30 * time.Second
 
-// Alive returns an error when changes have waited for more than 30 seconds to
-// be published: the process does not do its work, and a restart may help. It
-// does not depend on the API server: without changes there is nothing to do. It
-// may be called at any time.
+// Alive returns an error if changes have waited for more than 30 seconds to be published. The
+// process does not make progress then, and a restart can help. It does not depend on the API
+// server: without changes there is no work. It can be called at any time.
 func (s *Source) Alive(now time.Time) error {
 	since := s.inbox.since.Load()
 	if since == nil || now.Sub(*since) <= maxUnpublished {
@@ -91,8 +89,8 @@ func (s *Source) Alive(now time.Time) error {
 	return fmt.Errorf("changes of the API server have waited for %v to be published", now.Sub(*since).Round(time.Second))
 }
 
-// Run implements dns.Source. It returns nil when ctx is done, and then all its
-// goroutines have ended. It can be called once.
+// Run implements dns.Source. It returns nil when ctx is done and all its goroutines have ended.
+// Call it only once.
 func (s *Source) Run(ctx context.Context, z *kubedns.Zone) error {
 	z.SetLocator(s.client.locator().locate)
 	return s.run(ctx, z)
@@ -112,7 +110,7 @@ func (s *Source) run(ctx context.Context, z zone) error {
 	return nil
 }
 
-// auditKinds returns Services, and endpoints of the API that they are read from.
+// auditKinds returns Services, and endpoints of the API in use.
 func (s *Source) auditKinds() []auditKind {
 	kinds := []auditKind{{
 		name: "services", role: roleServices, at: s.servicesAt, list: s.client.services(), held: zone.ServiceVersions,
@@ -126,8 +124,8 @@ func (s *Source) auditKinds() []auditKind {
 	return kinds
 }
 
-// follow asks the server for its version, then follows Services, and endpoints
-// once the zone holds all Services: they have to be served first.
+// follow requests the server's version, then follows Services. It follows endpoints once the zone
+// holds all Services, which have to be served first.
 func (s *Source) follow(ctx context.Context) {
 	if !s.askVersion(ctx) {
 		return
@@ -154,9 +152,9 @@ func (s *Source) follow(ctx context.Context) {
 // versionPause is the time between requests for a version that is unknown.
 const versionPause = time.Minute
 
-// askVersion asks until there is an answer, and reports false when ctx is done
-// before. A server that was reached and sends no version counts as one of unknown
-// version, which only costs memory, until keepAskingVersion gets one.
+// askVersion requests the version until there is a reply. It reports false if ctx is done first. If
+// the server sends no version, it is unknown until keepAskingVersion gets one. That only costs
+// memory.
 func (s *Source) askVersion(ctx context.Context) bool {
 	var backoff listwatch.Backoff
 	for {
@@ -175,7 +173,7 @@ func (s *Source) askVersion(ctx context.Context) bool {
 	}
 }
 
-// keepAskingVersion asks for a version that is unknown from time to time.
+// keepAskingVersion requests an unknown version from time to time.
 func (s *Source) keepAskingVersion(ctx context.Context) {
 	for s.serverVersion() == (serverVersion{}) && pause.For(ctx, versionPause) {
 		if version, err := s.client.version(ctx); err == nil && version != (serverVersion{}) {
@@ -186,13 +184,13 @@ func (s *Source) keepAskingVersion(ctx context.Context) {
 
 func (s *Source) setVersion(v serverVersion) {
 	s.version.Store(&v)
-	// Lists are streamed from 1.32 on. Older servers ignore the request, and then
-	// there is no end to wait for.
+	// Servers stream lists since 1.32. Older servers ignore the request, and the end of the list
+	// never arrives.
 	s.streaming.SetAble(v.atLeast(32))
 	s.log.Info("found the API server", "version", v.String(), "streaming", s.streaming.IsOn())
 }
 
-// serverVersion is the version as far as it is known.
+// serverVersion returns the version, as far as it is known.
 func (s *Source) serverVersion() serverVersion {
 	if v := s.version.Load(); v != nil {
 		return *v

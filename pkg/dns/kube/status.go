@@ -14,24 +14,24 @@ import (
 const (
 	// logEvery is how often one class of error is logged.
 	logEvery = time.Minute
-	// longOutage is how long a watch is closed when one API server takes over from
-	// another. After a longer time more may have happened: a restored backup, for example.
+	// longOutage is how long a watch is closed when one API server takes over from another. A
+	// longer outage can mean more, such as a restored backup.
 	longOutage = 20 * time.Second
 )
 
 // A Status is the state of a Source at one moment.
 type Status struct {
-	// Waiting names what has no complete list yet: services, endpoints. It is
-	// empty from the first sync on.
+	// Waiting names the resources without a complete list: services, endpoints. It is empty after
+	// the first sync.
 	Waiting []string
-	// Since is when the waiting began.
+	// Since is when the wait started.
 	Since time.Time
 	// Problem is the last error of a watch that is not open.
 	Problem *Problem
-	// Server is the version of the API server: "unknown" until it is.
+	// Server is the version of the API server, or "unknown".
 	Server string
-	// Endpoints is the API that endpoints come from, for example
-	// "endpointslices.discovery.k8s.io/v1"; empty until one was listed.
+	// Endpoints is the API that endpoints are read from, for example
+	// "endpointslices.discovery.k8s.io/v1"; empty before the first list.
 	Endpoints string
 	// Streaming: lists are streamed.
 	Streaming bool
@@ -41,14 +41,14 @@ type Status struct {
 
 // A Problem is an error of the API.
 type Problem struct {
-	// Resource is what could not be read.
+	// Resource is the resource that could not be read.
 	Resource string
 	Reason   listwatch.Reason
 	// Text is the error.
 	Text string
-	// Advice is what to change. It is empty for errors that often pass.
+	// Advice is the remedy. It is empty for errors that are often temporary.
 	Advice string
-	// At is when it last happened.
+	// At is when it happened last.
 	At time.Time
 }
 
@@ -63,8 +63,8 @@ type Watch struct {
 	Confirmed time.Time
 }
 
-// String returns in one line what is missing for the first sync, since when and
-// why, and what to do about it. Empty when nothing is missing.
+// String returns in one line what the first sync lacks, since when, why, and the remedy. It is
+// empty if nothing is missing.
 func (s Status) String() string {
 	if len(s.Waiting) == 0 {
 		return ""
@@ -81,9 +81,8 @@ func (s Status) line(format string, resources []string, since time.Time) string 
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// Trouble is what is wrong while there is data: watches that are not open, since
-// when and why, in one line. Empty when changes of everything arrive, and before
-// the first sync.
+// Trouble returns in one line which watches are not open, since when and why. It is empty if
+// changes of everything arrive, and before the first sync.
 func (s Status) Trouble() string {
 	if len(s.Waiting) > 0 {
 		return ""
@@ -113,10 +112,9 @@ func (p *Problem) String() string {
 	return text
 }
 
-// Confirmed is the last moment at which the data was known to be the API server's:
-// the oldest of the moments at which each resource was last listed, or brought a
-// change or a bookmark. An open watch alone confirms nothing. It is the zero time
-// before the first sync.
+// Confirmed returns the last time at which the data was known to be the API server's: the oldest of
+// the times at which each resource was last listed, changed or had a bookmark. An open watch
+// confirms nothing. It is the zero time before the first sync.
 func (s Status) Confirmed() time.Time {
 	if len(s.Waiting) > 0 {
 		return time.Time{}
@@ -130,8 +128,8 @@ func (s Status) Confirmed() time.Time {
 	return confirmed
 }
 
-// A tracker keeps the Status of a Source, logs what changes in it, and counts
-// errors. It is safe for concurrent use.
+// A tracker keeps the Status of a Source, logs its changes, and counts errors. It is safe for
+// concurrent use.
 type tracker struct {
 	log     *slog.Logger
 	metrics *Metrics
@@ -142,11 +140,11 @@ type tracker struct {
 	api     string
 	watches map[string]*watchState
 	logged  map[logKey]time.Time
-	// back takes one value when a watch is open again after a long outage.
+	// back receives a value when a watch opens again after a long outage.
 	back chan struct{}
 }
 
-// A logKey is a kind of log line that is written once in logEvery.
+// A logKey is a kind of log line that is written once per logEvery.
 type logKey struct {
 	role   string
 	reason listwatch.Reason
@@ -188,8 +186,7 @@ func (t *tracker) status() Status {
 	return s
 }
 
-// published notes that Services, and the endpoints of api when it has a name, can
-// be queried.
+// published notes that queries can see Services, and the endpoints of api unless it is empty.
 func (t *tracker) published(services bool, api string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -201,7 +198,7 @@ func (t *tracker) published(services bool, api string) {
 	}
 }
 
-// of returns the observer of one role, which is read from a resource of the API.
+// of returns the observer of one role, read from a resource of the API.
 func (t *tracker) of(role, resource string) listwatch.Observer {
 	return &trackedRole{tracker: t, role: role, resource: resource, watch: t.watches[role]}
 }
@@ -233,7 +230,7 @@ func (t *trackedRole) Connected() {
 	}
 }
 
-// isBack notes that a watch is open again after a long outage.
+// isBack notes that a watch opened again after a long outage.
 func (t *tracker) isBack() {
 	select {
 	case t.back <- struct{}{}:
@@ -288,7 +285,7 @@ func (t *tracker) report(role, resource string, err error) *Problem {
 	return p
 }
 
-// due reports whether a line of this kind is to be logged again.
+// due reports whether to log a line of this kind again.
 func (t *tracker) due(k logKey, now time.Time) bool {
 	if last, ok := t.logged[k]; ok && now.Sub(last) < logEvery {
 		return false

@@ -18,8 +18,7 @@ import (
 // versionTimeout bounds one request for the version.
 const versionTimeout = 5 * time.Second
 
-// A serverVersion is the version of an API server; the zero value is an unknown
-// one.
+// A serverVersion is the version of an API server; the zero value is unknown.
 type serverVersion struct {
 	major, minor uint
 	text         string // as the server writes it
@@ -38,8 +37,8 @@ func (v serverVersion) atLeast(minor uint) bool {
 	return v.major > 1 || v.major == 1 && v.minor >= minor
 }
 
-// version asks for the server's version. An error means that the server was not
-// reached; a server that does not send its version has an unknown one.
+// version requests the server's version. An error means that the server was not reached. A server
+// that sends no version has an unknown one.
 func (c *Client) version(ctx context.Context) (serverVersion, error) {
 	var reached atomic.Bool
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
@@ -59,8 +58,8 @@ func (c *Client) version(ctx context.Context) (serverVersion, error) {
 	return serverVersion{}, fmt.Errorf("read the API server's version: %w", err)
 }
 
-// parseVersion reads the answer of /version. A version that cannot be read is an unknown
-// one. Providers write things like "18+" for the minor version.
+// parseVersion parses the reply of /version. An unreadable version is unknown. Some providers write
+// "18+" for the minor version.
 func parseVersion(body []byte) serverVersion {
 	var info apiversion.Info
 	if json.Unmarshal(body, &info) != nil {

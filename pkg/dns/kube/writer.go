@@ -10,8 +10,7 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// A zone is the part of a dns.Zone that a Source needs. Only the goroutine that
-// runs Run calls it.
+// A zone is the part of a dns.Zone that a Source needs. Only the goroutine of Run calls it.
 type zone interface {
 	SetService(kubedns.Service)
 	DeleteService(kubedns.Key)
@@ -33,7 +32,7 @@ type delta[T any] struct {
 	all  []T       // replaced
 	from string    // the API of endpoints; empty for Services
 	at   time.Time // when it arrived
-	// trigger is when the cause of a change happened; zero when that is unknown.
+	// trigger is when the cause of a change happened; zero if unknown.
 	trigger time.Time
 }
 
@@ -45,7 +44,7 @@ const (
 	replaced
 )
 
-// A queue is the sink that hands deltas to the writer.
+// A queue is the sink that passes deltas to the writer.
 type queue[T any] struct {
 	to   chan<- delta[T]
 	from string
@@ -64,20 +63,20 @@ func (q queue[T]) send(ctx context.Context, d delta[T]) {
 	}
 }
 
-// An inbox is what waits for the writer. It may be used from any goroutine.
+// An inbox holds the input of the writer. Any goroutine can use it.
 type inbox struct {
 	services  chan delta[kubedns.Service]   // from the follower of Services
 	endpoints chan delta[kubedns.Endpoints] // from the follower of endpoints
 	calls     chan func(*writer)            // from the auditor
 	// servicesKnown is closed by the writer when the zone holds all Services.
 	servicesKnown chan struct{}
-	// since is when the first of the changes arrived that the writer has taken
-	// and not published yet; nil when there are none.
+	// since is when the oldest change arrived that the writer has taken but not published; nil if
+	// there is none.
 	since atomic.Pointer[time.Time]
 }
 
-// queueLength is how many changes wait for the writer at most. It takes them
-// all before it publishes.
+// queueLength is the maximum number of changes that wait for the writer. It takes all of them
+// before it publishes.
 const queueLength = 256
 
 func newInbox() *inbox {
@@ -89,8 +88,7 @@ func newInbox() *inbox {
 	}
 }
 
-// call runs f between two changes of the zone, after those that wait, unless ctx is done
-// before.
+// call runs f between two changes of the zone, after the waiting changes, unless ctx is done first.
 func (in *inbox) call(ctx context.Context, f func(*writer)) {
 	done := make(chan struct{})
 	select {
@@ -100,8 +98,7 @@ func (in *inbox) call(ctx context.Context, f func(*writer)) {
 	}
 }
 
-// A writer changes the zone. It takes all changes that wait, then publishes them
-// together.
+// A writer changes the zone. It takes all waiting changes, then publishes them at once.
 type writer struct {
 	zone    zone
 	inbox   *inbox
@@ -110,12 +107,10 @@ type writer struct {
 	metrics *Metrics
 
 	hasServices bool
-	// api is where the endpoints in the zone come from; empty before there are
-	// any.
+	// api is the API of the endpoints in the zone; empty before there are any.
 	api    string
 	synced bool
-	// triggers are when the causes of changes of headless Services happened that are
-	// not published yet.
+	// triggers are the times of the causes of unpublished changes of headless Services.
 	triggers []time.Time
 }
 
@@ -141,7 +136,7 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// drain takes the changes that wait.
+// drain takes the waiting changes.
 func drain[T any](from <-chan delta[T], take func(delta[T])) {
 	for range queueLength {
 		select {
@@ -153,7 +148,7 @@ func drain[T any](from <-chan delta[T], take func(delta[T])) {
 	}
 }
 
-// taken notes that there is something to publish, which arrived at a time.
+// taken notes that there is something to publish, and when it arrived.
 func (w *writer) taken(at time.Time) {
 	if w.inbox.since.Load() == nil {
 		w.inbox.since.Store(&at)
@@ -176,8 +171,8 @@ func (w *writer) onService(d delta[kubedns.Service]) {
 	}
 }
 
-// onEndpoints takes endpoints of the API that the zone's endpoints come from. Another
-// one begins with a complete list.
+// onEndpoints takes endpoints from the API of the zone's endpoints. Another API starts with a
+// complete list.
 func (w *writer) onEndpoints(d delta[kubedns.Endpoints]) {
 	w.taken(d.at)
 	switch {

@@ -12,24 +12,23 @@ import (
 
 const (
 	firstPause = 500 * time.Millisecond
-	// maxPause is how much later than possible we may find a server that came
-	// back. It can be short because there are few DNS servers in a cluster.
+	// maxPause is the maximum delay until we find a server that is back. It can be short because a
+	// cluster has few DNS servers.
 	maxPause = 10 * time.Second
-	// maxServerPause bounds what a server may ask for with Retry-After.
+	// maxServerPause limits the Retry-After of a server.
 	maxServerPause = time.Minute
 )
 
-// A Backoff is how long to wait before the next try. The zero value is ready for
-// use.
+// A Backoff is the delay before the next try. The zero value is ready for use.
 type Backoff struct {
 	failures int
 }
 
 func (b *Backoff) reset() { b.failures = 0 }
 
-// Wait pauses after err: the first time not at all, then between a half and the
-// whole of a time that doubles, and at least as long as the server asks for. It
-// reports whether ctx is still alive.
+// Wait pauses after err. The first pause is zero. Later ones are random, between half and all of a
+// time that doubles, and at least as long as the server requests. It reports whether ctx is still
+// alive.
 func (b *Backoff) Wait(ctx context.Context, err error) bool {
 	var delay time.Duration
 	if b.failures > 0 {

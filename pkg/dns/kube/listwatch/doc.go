@@ -1,12 +1,12 @@
-// Package listwatch follows one resource of the Kubernetes API: it lists it, streamed
-// where the server can, else in pages, then watches it, and lists again when it missed
-// something. It has no knowledge of what the objects mean.
+// Package listwatch follows one resource of the Kubernetes API: it lists it, streamed if the server
+// can, else in pages, then watches it, and lists again if it missed something. It does not
+// interpret the objects.
 //
-// It is used instead of client-go's Reflector, which holds all pages of a list at
-// once, cannot be set for servers that ignore streaming, and waits out its back-off
-// before it stops; client-go's watches turn broken connections into ordinary ends.
-// This package decodes one object at a time, so the peak of memory is one object above
-// what the caller keeps, and it returns each error as it is, with its class.
+// It replaces client-go's Reflector, which holds all pages of a list at once, cannot be set for
+// servers that ignore streaming, and finishes its back-off before it stops. client-go's watches
+// also turn broken connections into ordinary ends. This package decodes one object at a time, so
+// peak memory is one object more than the caller keeps. It returns each error unchanged, with its
+// class.
 //
 //	f := listwatch.Follower[Thing]{
 //		Resource: things, Sink: sink, Observer: observer, Log: log, Position: new(listwatch.Position),

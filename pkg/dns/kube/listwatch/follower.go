@@ -12,38 +12,34 @@ import (
 )
 
 const (
-	// A server that comes up refuses what it will allow a moment later, when
-	// it has read its roles. So a refusal must last: at the start, before
-	// another API is tried, and later, before it is reported. At the start
-	// queries wait meanwhile, and a better API is tried again soon.
+	// A starting server refuses requests until it has read its roles. So a refusal must last: at
+	// startup before another API is tried, and later before it is reported. At startup queries wait
+	// for this, and a better API is tried again soon.
 	startGrace   = time.Second
 	refusalGrace = 5 * time.Second
-	// Servers send a bookmark every minute, the first on a watch after one or
-	// two. A watch that had one and is silent for longer is dead, though its
-	// connection may live: the server hangs, or something between has lost it.
-	// Old servers send one, two seconds before they end a watch.
+	// Servers send a bookmark every minute, the first one after one or two minutes. A watch that
+	// had one and is silent for longer is dead, even if its connection lives: the server hangs, or
+	// something in between has lost the watch. Old servers send one, two seconds before they end a
+	// watch.
 	firstBookmarkTime = 150 * time.Second
 	bookmarkTime      = 90 * time.Second
-	// Without bookmarks a quiet watch looks like a mute one. Where watches brought
-	// nothing for so long, there may be changes that none showed: the next one begins
-	// with a list.
+	// Without bookmarks, a quiet watch looks like a dead one. After watches were silent for so
+	// long, changes can be missing: the next one starts with a list.
 	quietTime = 30 * time.Minute
 )
 
 var (
-	// ErrRefused is returned by a follower that may be refused: the API does not
-	// exist, or is forbidden.
+	// ErrRefused is returned by a Refusable follower: the API does not exist, or is forbidden.
 	ErrRefused = errors.New("refused by the API server")
-	// errSilentWatch is a watch that brought nothing any more.
+	// errSilentWatch is a watch that became silent.
 	errSilentWatch = fmt.Errorf("neither changes nor bookmarks any more: %w", context.DeadlineExceeded)
 )
 
-// A Sink takes the objects that a follower finds, from one goroutine. A method
-// may block until ctx is done.
+// A Sink receives the objects that a follower finds, from one goroutine. A method may block until
+// ctx is done.
 type Sink[T any] interface {
 	Replace(ctx context.Context, all []T)
-	// Set adds or replaces v. Trigger is when the cause of the change happened; zero
-	// when that is unknown.
+	// Set adds or replaces v. Trigger is when the cause of the change happened; zero if unknown.
 	Set(ctx context.Context, v T, trigger time.Time)
 	Remove(ctx context.Context, v T)
 }
@@ -52,35 +48,33 @@ type Sink[T any] interface {
 type Observer interface {
 	// Listed: a complete list has arrived, as mode: streamed or paged.
 	Listed(mode string)
-	// Connected: the server has opened a watch.
+	// Connected: the server opened a watch.
 	Connected()
 	// Event: a change, or a bookmark, arrived.
 	Event()
-	// Lost: changes do not arrive any more.
+	// Lost: changes no longer arrive.
 	Lost()
-	// Failed: why; it will be tried again. Not called for a refusal that makes
-	// a follower stop.
+	// Failed: the error, before a retry. It is not called for a refusal that stops the follower.
 	Failed(err error)
 }
 
-// A Follower keeps a sink up to date with a resource: it lists it, then watches
-// it, and starts again when it missed something.
+// A Follower keeps a sink up to date with a resource: it lists it, then watches it, and starts
+// again if it missed something.
 type Follower[T any] struct {
 	// Resource, Sink, Observer, Log and Position are required.
 	Resource Resource[T]
 	Sink     Sink[T]
 	Observer Observer
 	Log      *slog.Logger
-	Position *Position // how far this is, for others to read
+	Position *Position // its progress, for other readers
 	// Streaming decides whether lists are streamed. Nil: never.
 	Streaming *Streaming
-	// Refusable: Run ends with ErrRefused when the API is missing or forbidden
-	// and was never listed.
+	// Refusable: Run returns ErrRefused if the API is missing or forbidden and was never listed.
 	Refusable bool
 
 	hasListed    bool // ever
-	bookmarks    bool // come regularly: one watch had several
-	silent       int  // watches in a row without an event, after bookmarks came regularly
+	bookmarks    bool // arrive regularly: one watch had several
+	silent       int  // watches in a row without an event, after bookmarks arrived regularly
 	slowOpen     bool // the last watch was not opened in time
 	watched      bool // a watch has ended since the version was compared
 	listedAt     time.Time
@@ -100,7 +94,7 @@ func (f *Follower[T]) Run(ctx context.Context) error {
 			return nil
 		}
 		if err == nil {
-			continue // the server closed a good watch in its time
+			continue // the server closed a good watch in time
 		}
 		if stop := f.onError(err); stop != nil {
 			return stop
@@ -112,8 +106,7 @@ func (f *Follower[T]) Run(ctx context.Context) error {
 	return nil
 }
 
-// onError decides where to go on after err. It returns an error when that is
-// nowhere.
+// onError decides how to continue after err. It returns an error if it cannot.
 func (f *Follower[T]) onError(err error) error {
 	f.Observer.Lost()
 	refused := f.Refusable && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err))
@@ -124,7 +117,7 @@ func (f *Follower[T]) onError(err error) error {
 	case expired(err) && f.version != "" && time.Since(f.listedAt) >= goodWatch:
 		f.Log.Debug("watch fell behind, listing again", "resource", f.Resource.Name, "err", err)
 		f.version = ""
-		f.backoff.reset() // the server answers, and this is the way to go on
+		f.backoff.reset() // the server replies, and a new list helps
 	case refused && !f.refusalLasts():
 		f.Log.Debug("refused, trying again", "resource", f.Resource.Name, "err", err)
 		f.backoff.failures = min(f.backoff.failures, 1) // soon
@@ -132,7 +125,7 @@ func (f *Follower[T]) onError(err error) error {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	default:
 		f.Observer.Failed(err)
-		// An answer that stays wrong may be the fault of where we start.
+		// The start version can cause a permanent error.
 		if f.failures++; expired(err) || f.failures >= 3 && isAboutRequest(err) {
 			f.version = ""
 		}
@@ -140,8 +133,7 @@ func (f *Follower[T]) onError(err error) error {
 	return nil
 }
 
-// refusalLasts reports whether the API has been refused for so long that this is
-// more than a server that starts.
+// refusalLasts reports whether the API has been refused for longer than a starting server does.
 func (f *Follower[T]) refusalLasts() bool {
 	if f.refusedSince.IsZero() {
 		f.refusedSince = time.Now()
@@ -153,7 +145,7 @@ func (f *Follower[T]) refusalLasts() bool {
 	return time.Since(f.refusedSince) >= grace
 }
 
-// once lists where that is needed, then watches until the watch ends.
+// once lists if needed, then watches until the watch ends.
 func (f *Follower[T]) once(ctx context.Context) error {
 	if err := f.compareVersion(ctx); err != nil {
 		return err
@@ -187,9 +179,9 @@ func (f *Follower[T]) open(ctx context.Context) (*watcher, error) {
 	return w, err
 }
 
-// compareVersion finds out, after a watch has ended, whether the server's state
-// is older than the one we hold: it was restored from a backup. A watch from a
-// version in the server's future would bring nothing, without an error.
+// compareVersion checks, after the end of a watch, whether the server's state is older than ours
+// because it was restored from a backup. A watch from a future version would be silent, without an
+// error.
 func (f *Follower[T]) compareVersion(ctx context.Context) error {
 	if f.version == "" || !f.watched {
 		return nil
@@ -207,8 +199,7 @@ func (f *Follower[T]) compareVersion(ctx context.Context) error {
 	return nil
 }
 
-// list fills the sink. A list that was streamed returns the watch that goes on
-// from it.
+// list fills the sink. A streamed list also returns the watch that continues it.
 func (f *Follower[T]) list(ctx context.Context) (*watcher, error) {
 	var items []T
 	var version string
@@ -217,7 +208,7 @@ func (f *Follower[T]) list(ctx context.Context) (*watcher, error) {
 	mode := "streamed"
 	if f.Streaming.IsOn() {
 		items, version, w, err = stream(ctx, f.Resource)
-		// Pages are also a way around a server that fails again and again.
+		// Pages also work around a server that fails repeatedly.
 		if err != nil && !f.Streaming.tryPages(f.Resource.Name, err) && (f.failures < 3 || answerReason(err) == "") {
 			return nil, err
 		}
@@ -235,12 +226,12 @@ func (f *Follower[T]) list(ctx context.Context) (*watcher, error) {
 	return w, nil
 }
 
-// Start hands a complete list to the sink, so that Run begins with a watch.
+// Start passes a complete list to the sink, so that Run starts with a watch.
 func (f *Follower[T]) Start(ctx context.Context, items []T, version string) {
 	f.take(ctx, items, version, "paged")
 }
 
-// take hands a complete list to the sink.
+// take passes a complete list to the sink.
 func (f *Follower[T]) take(ctx context.Context, items []T, version, mode string) {
 	f.Log.Debug("listed", "resource", f.Resource.Name, "objects", len(items), "mode", mode, "version", version)
 	f.hasListed, f.listedAt, f.version, f.watched = true, time.Now(), version, false
@@ -250,8 +241,7 @@ func (f *Follower[T]) take(ctx context.Context, items []T, version, mode string)
 	f.Position.listed(version)
 }
 
-// follow hands on events until the watch ends. It returns nil when the server
-// closed it in the ordinary way.
+// follow passes on events until the watch ends. It returns nil if the server closed it normally.
 func (f *Follower[T]) follow(ctx context.Context, w *watcher) error {
 	if f.silent < 2 {
 		f.Observer.Connected()
@@ -288,9 +278,8 @@ func (f *Follower[T]) follow(ctx context.Context, w *watcher) error {
 	}
 }
 
-// ended returns what the end of a watch means. Only a watch that lived for a
-// while makes up for failures: one that brings an event and ends would be opened
-// without a pause for ever.
+// ended interprets the end of a watch. Only a watch that lived for some time resets failures.
+// Otherwise a watch that ends after one event would be reopened without a pause forever.
 func (f *Follower[T]) ended(ctx context.Context, err error, lived time.Duration) error {
 	if lived >= goodWatch {
 		f.failures = 0
@@ -305,21 +294,21 @@ func (f *Follower[T]) ended(ctx context.Context, err error, lived time.Duration)
 	case errors.Is(err, io.EOF) && lived >= goodWatch && f.silent == 0:
 		return nil
 	case f.silent > 0 && lived >= goodWatch && (errors.Is(err, io.EOF) || errors.Is(err, errOverdue)):
-		// Two watches brought nothing: there may be changes that neither showed.
+		// Two watches were silent: changes can be missing.
 		f.silent++
 		f.version, err = "", errSilentWatch
 	case errors.Is(err, io.EOF):
 		err = errShortWatch
 	case errors.Is(err, errSilentWatch):
 		if f.bookmarks {
-			f.bookmarks, f.silent = false, 1 // until there are some again
+			f.bookmarks, f.silent = false, 1 // until bookmarks arrive again
 		}
 	}
 	return fmt.Errorf("watch %s: %w", f.Resource.Name, err)
 }
 
-// isQuiet reports whether the watch that ended, and those before it, brought nothing for
-// so long that they may be mute, though the server keeps them open.
+// isQuiet reports whether this watch and those before it were silent for so long that they can be
+// dead, although the server keeps them open.
 func (f *Follower[T]) isQuiet(err error, lived time.Duration) bool {
 	ended := lived >= goodWatch && (errors.Is(err, io.EOF) || errors.Is(err, errOverdue))
 	return ended && !f.bookmarks && f.silent == 0 && time.Since(f.heard) >= quietTime
@@ -348,7 +337,7 @@ func (f *Follower[T]) deliver(ctx context.Context, e Event) error {
 	return nil
 }
 
-// reached notes that everything up to a version was handed to the sink.
+// reached notes that everything up to a version was passed to the sink.
 func (f *Follower[T]) reached(version string) {
 	if version != "" {
 		f.version = version

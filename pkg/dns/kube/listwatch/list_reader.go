@@ -16,17 +16,16 @@ import (
 )
 
 const (
-	// maxObject bounds one object, in bytes. etcd refuses objects of more than
-	// 1.5 MB unless it is configured otherwise.
+	// maxObject bounds one object, in bytes. etcd refuses objects of more than 1.5 MB unless
+	// configured otherwise.
 	maxObject = 8 << 20
-	// keptBuffer is the largest buffer that is kept for the next object.
+	// keptBuffer is the largest buffer that is reused.
 	keptBuffer = 256 << 10
-	// maxTrailer is how much is read after a list, so that the connection can be
-	// used again.
+	// maxTrailer is how much is read after a list, so that the connection can be reused.
 	maxTrailer = 4 << 10
 )
 
-// protobufMagic begins every object in protobuf.
+// protobufMagic starts every object in protobuf.
 const protobufMagic = "k8s\x00"
 
 var (
@@ -35,9 +34,8 @@ var (
 	errBadProtobuf = errors.New("the reply is not valid protobuf")
 )
 
-// readList reads a list of the given type and calls each with one object after
-// the other, until it returns an error: the list as a whole would take many
-// times the memory that is kept of it.
+// readList reads a list of the given type and calls each for every object, until it returns an
+// error. The list itself would need many times the memory that is kept of it.
 func readList(r io.Reader, want metav1.TypeMeta, each func(Raw) error) (metav1.ListMeta, error) {
 	in := bufio.NewReader(r)
 	first, err := in.Peek(1)
@@ -52,8 +50,8 @@ func readList(r io.Reader, want metav1.TypeMeta, each func(Raw) error) (metav1.L
 	return metav1.ListMeta{}, errNotAPI
 }
 
-// readProtobufList reads Unknown of k8s.io/apimachinery/pkg/runtime, around a
-// list. All lists have the same two fields (generated.proto of each API).
+// readProtobufList reads a list inside an Unknown of k8s.io/apimachinery/pkg/runtime. All lists
+// have the same two fields (generated.proto of each API).
 func readProtobufList(in *bufio.Reader, want metav1.TypeMeta, each func(Raw) error) (metav1.ListMeta, error) {
 	magic := make([]byte, len(protobufMagic))
 	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != protobufMagic {
@@ -79,7 +77,7 @@ func readProtobufList(in *bufio.Reader, want metav1.TypeMeta, each func(Raw) err
 			return metav1.ListMeta{}, errOtherKind // servers write the type first
 		case field == content:
 			list, err := readItems(&message{in: in, left: size, buf: envelope.buf}, each)
-			if err == nil { // nothing of interest follows
+			if err == nil { // the rest is not needed
 				_, err = io.Copy(io.Discard, io.LimitReader(in, maxTrailer))
 			}
 			return list, err
@@ -116,7 +114,7 @@ func readItems(m *message, each func(Raw) error) (list metav1.ListMeta, err erro
 	return list, nil
 }
 
-// readJSONList is for servers, and proxies, that do not speak protobuf.
+// readJSONList is for servers and proxies without protobuf.
 func readJSONList(in io.Reader, want metav1.TypeMeta, each func(Raw) error) (list metav1.ListMeta, err error) {
 	d := json.NewDecoder(in)
 	if _, err := d.Token(); err != nil {
@@ -176,12 +174,12 @@ func readJSONItems(d *json.Decoder, each func(Raw) error) error {
 // A message is a protobuf message that is read field by field.
 type message struct {
 	in   *bufio.Reader
-	left int64  // bytes of the message that were not read yet
-	buf  []byte // used again for each field
+	left int64  // bytes of the message not read yet
+	buf  []byte // reused for each field
 }
 
-// next returns the number of the next field, and the size of what is to be read
-// or skipped next. Fields that are no messages have nothing to read.
+// next returns the number of the next field, and the size to read or skip. The number is 0 for a
+// field that is not length-delimited.
 func (m *message) next() (field protowire.Number, size int64, err error) {
 	// A tag and a number, of at most ten bytes each.
 	head, err := m.in.Peek(int(min(m.left, 2*binary.MaxVarintLen64)))
@@ -224,7 +222,7 @@ func (m *message) next() (field protowire.Number, size int64, err error) {
 	return field, size, err
 }
 
-// read returns a field of the given size, until the next one is read.
+// read returns a field of the given size. It is valid until the next read.
 func (m *message) read(size int64) ([]byte, error) {
 	if size > min(m.left, maxObject) {
 		return nil, errBadProtobuf
@@ -255,8 +253,8 @@ func (m *message) skip(size int64) error {
 	return cutOff(err)
 }
 
-// room returns a buffer of the given size, if possible buf. A large one is not
-// kept: few objects are large.
+// room returns a buffer of the given size, buf if possible. A large one is not kept, because few
+// objects are large.
 func room(buf []byte, size int) []byte {
 	if cap(buf) > keptBuffer && size <= keptBuffer {
 		buf = nil
@@ -264,7 +262,7 @@ func room(buf []byte, size int) []byte {
 	return slices.Grow(buf[:0], size)[:size]
 }
 
-// cutOff is err, for an end that came too early.
+// cutOff returns err, with io.EOF as io.ErrUnexpectedEOF.
 func cutOff(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

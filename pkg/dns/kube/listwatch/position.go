@@ -7,24 +7,24 @@ import (
 	"sync/atomic"
 )
 
-// errRelist ends a watch so that its resource is listed again.
+// errRelist stops a watch so that its resource is listed again.
 var errRelist = errors.New("a relist is due")
 
-// A Position is how far a follower has come. It can send the follower back to
-// its list. The zero value is ready for use, and safe for concurrent use.
+// A Position is the progress of a follower. It can send the follower back to its list. The zero
+// value is ready for use, and safe for concurrent use.
 type Position struct {
 	version atomic.Uint64
 
 	mu   sync.Mutex
 	due  bool        // a relist
-	stop func(error) // the open watch; nil: none
+	stop func(error) // closes the open watch; nil: none
 }
 
-// Version is that of the last change or bookmark, when everything up to it was
-// handed to the sink; 0 when it is unknown or no number.
+// Version returns the version of the last change or bookmark, after everything up to it was passed
+// to the sink. It is 0 if unknown or not a number.
 func (p *Position) Version() uint64 { return p.version.Load() }
 
-// Relist makes the follower list again, as soon as its watch is open.
+// Relist requests a new list as soon as the follower's watch is open.
 func (p *Position) Relist() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -34,7 +34,7 @@ func (p *Position) Relist() {
 	}
 }
 
-// watching sets how the open watch is ended; nil when there is none.
+// watching sets the function that closes the open watch; nil if there is none.
 func (p *Position) watching(stop func(error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,8 +54,8 @@ func (p *Position) listed(version string) {
 
 func (p *Position) reached(version string) { p.version.Store(Number(version)) }
 
-// Number is the value of a resourceVersion. Versions of one resource can be
-// compared; one that is no number counts as the oldest.
+// Number returns the value of a resourceVersion. Versions of one resource can be compared. A
+// version that is not a number counts as the oldest.
 func Number(version string) uint64 {
 	n, err := strconv.ParseUint(version, 10, 64)
 	if err != nil {

@@ -7,15 +7,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A Raw is an object as the server has encoded it, valid until the next one is
-// read. Protobuf comes without its envelope.
+// A Raw is an object as the server encoded it, valid until the next one is read. Protobuf has no
+// envelope here.
 type Raw struct {
 	Data []byte
 	JSON bool
 }
 
-// A Decoder makes a value of an object. Kept is false when the object is of no
-// interest; key and version are set all the same.
+// A Decoder converts an object to a value. Kept is false if the object is not needed; key and
+// version are set even then.
 type Decoder[T any] func(Raw) (value T, kept bool, err error)
 
 // DecodeAs returns a decoder for objects of the API type O that converts them.
@@ -26,8 +26,8 @@ func DecodeAs[T, O any, P interface {
 	return DecodeInto(func() P { return new(O) }, func(P) {}, convert)
 }
 
-// DecodeInto is DecodeAs for empty objects that take returns. Each is given back after it was
-// converted.
+// DecodeInto is DecodeAs with empty objects from take. Each is returned to give after its
+// conversion.
 func DecodeInto[T any, P interface{ Unmarshal([]byte) error }](
 	take func() P, give func(P), convert func(P) (T, bool),
 ) Decoder[T] {
@@ -54,16 +54,15 @@ func unmarshal(r Raw, into interface{ Unmarshal([]byte) error }) (err error) {
 	return nil
 }
 
-// metadataOf returns the metadata of an object of any kind: the first field of
-// each.
+// metadataOf returns the metadata of an object of any kind, which is the first field of each.
 func metadataOf(r Raw) (metav1.ObjectMeta, error) {
 	var o metav1.PartialObjectMetadata
 	err := unmarshal(r, &o)
 	return o.ObjectMeta, err
 }
 
-// Annotation returns the value of an annotation. It is empty when the object has no such
-// annotation, or cannot be read.
+// Annotation returns the value of an annotation. It is empty if the object lacks the annotation or
+// cannot be read.
 func (r Raw) Annotation(name string) string {
 	m, err := metadataOf(r)
 	if err != nil {

@@ -19,12 +19,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A Reason is the class of an error of the API, as the label reason of metrics
-// shows it.
+// A Reason is the class of an API error, as in the label reason of metrics.
 type Reason string
 
-// The classes of errors. Those up to NotFound seldom pass: the configuration
-// has to change.
+// The classes of errors. Those up to NotFound are seldom temporary: the configuration has to
+// change.
 const (
 	CertificateWithoutSAN Reason = "certificate_without_san"
 	CertificateName       Reason = "certificate_name"
@@ -49,8 +48,8 @@ const (
 	Other             Reason = "other"
 )
 
-// advice is what to change; RESOURCE is replaced by the name of what cannot be read.
-// A reason that is not in it may pass.
+// advice is the remedy for each class of errors. RESOURCE is replaced by the name of the unreadable
+// resource. Other classes can be temporary.
 var advice = map[Reason]string{
 	CertificateWithoutSAN: "the API server's certificate names its host in the common name only, which counts no more: " +
 		"issue one with the host as a subject alternative name (SAN)",
@@ -76,7 +75,7 @@ var advice = map[Reason]string{
 		"API server",
 }
 
-// passing are the classes of errors that may pass.
+// passing are the classes of errors that can be temporary.
 var passing = []Reason{
 	ConnectionRefused, ConnectionLost, Unreachable, NameResolution, Timeout, TooManyRequests, ServerError, Other,
 }
@@ -84,8 +83,7 @@ var passing = []Reason{
 // Reasons returns all classes.
 func Reasons() []Reason { return slices.Concat(slices.Sorted(maps.Keys(advice)), passing) }
 
-// AdviceFor returns what to change about an error with a resource; nothing when it
-// may pass.
+// AdviceFor returns the remedy for an error with a resource, or "" if the error can be temporary.
 func AdviceFor(reason Reason, resource string) string {
 	return strings.ReplaceAll(advice[reason], "RESOURCE", resource)
 }
@@ -95,8 +93,8 @@ func ReasonOf(err error) Reason {
 	return cmp.Or(answerReason(err), certificateReason(err), textReason(err), networkReason(err), Other)
 }
 
-// answerReason is about the status in the server's reply. It is empty without a reply, as the
-// others are for errors that are not about them.
+// answerReason returns the class of the status in the server's reply, or "" without a reply. The
+// functions below also return "" for all other errors.
 func answerReason(err error) Reason {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -121,8 +119,8 @@ func answerReason(err error) Reason {
 	return Other
 }
 
-// wantsHTTPS reports whether the reply is the one of Go's servers, and so of API
-// servers, to a request in clear text on a port for TLS.
+// wantsHTTPS reports whether the reply is that of Go's servers, and so of API servers, to a
+// clear-text request on a TLS port.
 func wantsHTTPS(s metav1.Status) bool {
 	if s.Code != http.StatusBadRequest || s.Details == nil {
 		return false
@@ -132,9 +130,9 @@ func wantsHTTPS(s metav1.Status) bool {
 	})
 }
 
-// certificateReason is about the server's certificate, as crypto/x509 sees it.
+// certificateReason classifies errors of crypto/x509 about the server's certificate.
 func certificateReason(err error) Reason {
-	// An old signature or a short key comes wrapped in errors of other types.
+	// Errors of other types wrap an old signature or a short key.
 	for _, weak := range []string{"insecure algorithm", "keys are insecure"} {
 		if strings.Contains(err.Error(), weak) {
 			return CertificateWeak
@@ -159,7 +157,7 @@ func certificateReason(err error) Reason {
 	return ""
 }
 
-// textReason is about errors that have no type of their own.
+// textReason classifies errors without a type of their own.
 func textReason(err error) Reason {
 	text := err.Error()
 	for _, known := range []struct {
@@ -187,13 +185,13 @@ func textReason(err error) Reason {
 	return ""
 }
 
-// errShortWatch is a watch that was closed before its time.
+// errShortWatch is a watch that was closed too early.
 var errShortWatch = fmt.Errorf("the watch was closed within %v", goodWatch)
 
-// goodWatch is how long a good watch lives.
+// goodWatch is the minimum life of a good watch.
 const goodWatch = 10 * time.Second
 
-// networkReason is about the way to the server.
+// networkReason classifies errors on the way to the server.
 func networkReason(err error) Reason {
 	var name *net.DNSError
 	var network net.Error
@@ -213,12 +211,12 @@ func networkReason(err error) Reason {
 	return ""
 }
 
-// expired reports whether the server has dropped what happened since the version that
-// it was asked about. Servers up to 1.17 use either of the two reasons.
+// expired reports whether the server has dropped the history since the requested version. Servers
+// up to 1.17 use either of the two reasons.
 func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
-// isAboutRequest reports whether the server read the request and refused its
-// content, not the client or its rate.
+// isAboutRequest reports whether the server read the request and refused its content, rather than
+// the client or its rate.
 func isAboutRequest(err error) bool {
 	switch answerReason(err) {
 	case "", Unauthorized, Forbidden, NotFound, TooManyRequests, Timeout:

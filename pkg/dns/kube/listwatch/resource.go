@@ -12,24 +12,24 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Protobuf is the media type in which API servers answer with protobuf.
+// Protobuf is the media type of protobuf replies of API servers.
 const Protobuf = "application/vnd.kubernetes.protobuf"
 
 const (
-	// pageSize is the number of objects that one reply to a list may hold. Pages
-	// spare the server; we read one object at a time anyway.
+	// pageSize is the maximum number of objects in one reply to a list. Pages spare the server; we
+	// read one object at a time anyway.
 	pageSize = 500
-	// pageTimeout bounds one page. API servers give up after a minute themselves.
+	// pageTimeout bounds one page. API servers also give up after a minute.
 	pageTimeout = time.Minute
-	// acceptMetadata asks for metadata alone. Servers offer it from 1.15 on; older
-	// ones answer 406.
+	// acceptMetadata requests only metadata. Servers support it since 1.15; older servers reply
+	// 406.
 	acceptMetadata = Protobuf + ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
-// ErrNoMetadata is returned by Metadata when the server cannot do it.
+// ErrNoMetadata is returned by Metadata if the server does not support it.
 var ErrNoMetadata = errors.New("the server does not list metadata alone")
 
-// errEnough ends a list early.
+// errEnough stops a list early.
 var errEnough = errors.New("enough was read")
 
 // A Key is the namespace and name of an object.
@@ -42,13 +42,12 @@ type Resource[T any] struct {
 	Kind metav1.TypeMeta
 	// API is a client of the server.
 	API rest.Interface
-	// Decode makes a value of an object. Key and Version return its key and its
-	// resourceVersion.
+	// Decode converts an object. Key and Version return its key and its resourceVersion.
 	Decode  Decoder[T]
 	Key     func(T) Key
 	Version func(T) string
-	// Trigger returns when the cause of a change happened that an object was written
-	// for; zero when that is unknown. Nil: always.
+	// Trigger returns when the cause of a change happened that an object was written for; zero if
+	// unknown. Nil: always.
 	Trigger func(Raw) time.Time
 	// Selector restricts the resource.
 	Selector Selector
@@ -60,7 +59,7 @@ type Selector struct {
 	Fields, Labels string
 }
 
-// Where returns the resource restricted to what s selects.
+// Where returns the resource restricted by s.
 func (r Resource[T]) Where(s Selector) Resource[T] {
 	r.Selector = s
 	return r
@@ -75,13 +74,12 @@ func (r Resource[T]) triggerOf(o Raw) time.Time {
 
 func (r Resource[T]) request(opts metav1.ListOptions) *rest.Request {
 	opts.FieldSelector, opts.LabelSelector = r.Selector.Fields, r.Selector.Labels
-	// Retries are the caller's: client-go would retry for up to ten seconds and
-	// keep the reason to itself.
+	// The caller retries: client-go would retry for up to ten seconds and hide the reason.
 	return r.API.Get().AbsPath(apiPath(r.Kind.APIVersion)).Namespace(r.Selector.Namespace).Resource(r.Name).
 		VersionedParams(&opts, metav1.ParameterCodec).MaxRetries(0)
 }
 
-// apiPath returns where the resources of an API are.
+// apiPath returns the path of an API.
 func apiPath(apiVersion string) string {
 	if strings.Contains(apiVersion, "/") {
 		return "/apis/" + apiVersion
@@ -89,9 +87,8 @@ func apiPath(apiVersion string) string {
 	return "/api/" + apiVersion
 }
 
-// List returns all objects, and the version of the list that a watch can start
-// from. It reads the newest state, never a server's older cache: a list must
-// not return to a state before the one that is held.
+// List returns all objects, and the version of the list, from which a watch can start. It reads the
+// newest state, never a server's older cache: a list must not go back to an older state than ours.
 func (r Resource[T]) List(ctx context.Context) (items []T, version string, err error) {
 	limit := int64(pageSize)
 	for try := 1; ; try++ {
@@ -103,17 +100,15 @@ func (r Resource[T]) List(ctx context.Context) (items []T, version string, err e
 		if err == nil || !expired(err) || try == 3 {
 			return items, version, err
 		}
-		// The objects changed faster than we read. After a second time, take
-		// all in one piece.
+		// The objects changed faster than we read. After a second time, request all in one piece.
 		if try == 2 {
 			limit = 0
 		}
 	}
 }
 
-// Each calls each with one object after the other, in pages of limit objects,
-// until it returns false, and returns the version of the list; empty when it was
-// not read to its end. Zero means no limit.
+// Each calls each for every object, in pages of limit objects, until it returns false. It returns
+// the version of the list, or "" if it was not read to its end. Zero means no limit.
 func (r Resource[T]) Each(ctx context.Context, limit int64, each func(T) bool) (version string, err error) {
 	opts := metav1.ListOptions{Limit: limit}
 	for {
@@ -145,7 +140,7 @@ func (r Resource[T]) page(ctx context.Context, opts metav1.ListOptions, each fun
 	return read(ctx, r.request(opts), list, each)
 }
 
-// read reads a list of the given type that is the answer to a request.
+// read reads a list of the given type from the reply to a request.
 func read(
 	ctx context.Context, from *rest.Request, want metav1.TypeMeta, each func(Raw) error,
 ) (metav1.ListMeta, error) {
@@ -159,8 +154,7 @@ func read(
 	return readList(body, want, each)
 }
 
-// NewestVersion returns the version of the server's newest state. It reads one
-// object at most.
+// NewestVersion returns the version of the server's newest state. It reads at most one object.
 func (r Resource[T]) NewestVersion(ctx context.Context) (string, error) {
 	m, err := r.page(ctx, metav1.ListOptions{Limit: 1}, func(Raw) error { return nil })
 	if err != nil {
@@ -169,9 +163,9 @@ func (r Resource[T]) NewestVersion(ctx context.Context) (string, error) {
 	return m.ResourceVersion, nil
 }
 
-// Metadata calls each with the metadata of one object after the other, and returns
-// the version of the list. With version "0" the server answers from its watch
-// cache, which may be behind; with "" it reads the newest state from the storage.
+// Metadata calls each for the metadata of every object, and returns the version of the list.
+// Version "0" reads the server's watch cache, which can lag. Version "" reads the newest state from
+// the storage.
 func (r Resource[T]) Metadata(ctx context.Context, version string, each func(metav1.ObjectMeta)) (string, error) {
 	request := r.request(metav1.ListOptions{ResourceVersion: version}).SetHeader("Accept", acceptMetadata)
 	list, err := read(ctx, request, metadataList, func(o Raw) error {

@@ -13,14 +13,13 @@ import (
 )
 
 const (
-	// A streamed list that brings nothing for so long will not end: the server
-	// ignores what it was asked for, or something between us dropped the
-	// bookmark that ends it.
+	// A streamed list that is silent for this long will not end: the server ignores the request, or
+	// something in between dropped the final bookmark.
 	streamSilence = 10 * time.Second
-	// The same, where changes go on arriving after the lost bookmark.
+	// The same, if changes continue to arrive after the lost bookmark.
 	streamTime = time.Minute
-	// streamingPause is how long lists come in pages after that. A server that
-	// was slow once streams again, and one that was upgraded begins to.
+	// streamingPause is how long lists are paged after that. Then a server that was slow once
+	// streams again, and an upgraded one starts to.
 	streamingPause = time.Hour
 )
 
@@ -29,16 +28,16 @@ var (
 	errStreamCut    = errors.New("the streamed list was cut off")
 )
 
-// A Streaming decides whether lists are streamed (WatchList), as servers can from
-// version 1.32 on. It is safe for concurrent use; nil and the zero value are off.
+// A Streaming decides whether lists are streamed (WatchList), which servers support since version
+// 1.32. It is safe for concurrent use. Nil and the zero value are off.
 type Streaming struct {
-	// Paused is called when lists are read in pages for an hour, since the server
-	// does not stream them: class is silent or refused. Nil ignores that.
+	// Paused is called if the server does not stream lists, and lists are paged for an hour: class
+	// is silent or refused. Nil ignores that.
 	Paused func(resource, class string, err error)
 
 	mu     sync.Mutex
 	able   bool      // by the server's version
-	paused time.Time // until then lists come in pages
+	paused time.Time // until then lists are paged
 }
 
 // IsOn reports whether the next list is streamed.
@@ -58,8 +57,8 @@ func (s *Streaming) SetAble(able bool) {
 	s.able = able
 }
 
-// tryPages reports whether a list that could not be streamed is worth another try
-// in pages, and pauses streaming where it does not work.
+// tryPages reports whether to retry a failed streamed list in pages, and pauses streaming if it
+// does not work.
 func (s *Streaming) tryPages(resource string, err error) bool {
 	switch {
 	case errors.Is(err, errStreamSilent):
@@ -86,8 +85,8 @@ func (s *Streaming) pause(resource, class string, err error) {
 	}
 }
 
-// stream lists a resource over a watch, one object at a time, and returns that
-// watch, which goes on with the changes since.
+// stream lists a resource over a watch, one object at a time. It returns that watch, which
+// continues with later changes.
 func stream[T any](ctx context.Context, r Resource[T]) (items []T, version string, w *watcher, err error) {
 	opts := watchOptions("")
 	opts.ResourceVersionMatch = metav1.ResourceVersionMatchNotOlderThan
@@ -135,8 +134,7 @@ func initialObjects[T any](r Resource[T], w *watcher) (items []T, version string
 	}
 }
 
-// applyInitial adds an object to those of a list. That it was there before, or
-// goes away, happens while the list is under way, but rarely.
+// applyInitial adds an object to those of a list. A change or deletion during the list is rare.
 func applyInitial[T any](r Resource[T], items []T, e Event) ([]T, error) {
 	v, kept, err := r.Decode(e.Object)
 	if err != nil {

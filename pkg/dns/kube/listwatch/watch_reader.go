@@ -23,7 +23,7 @@ type Event struct {
 // An EventKind is the type of an event.
 type EventKind string
 
-// The kinds of events; ERROR is returned as an error.
+// The kinds of events. ERROR is returned as an error.
 const (
 	Added    EventKind = "ADDED"
 	Modified EventKind = "MODIFIED"
@@ -31,8 +31,8 @@ const (
 	Bookmark EventKind = "BOOKMARK"
 )
 
-// A Reader reads the events of a watch. client-go's own reader turns broken
-// connections into ordinary ends of a watch; this one returns each error as it is.
+// A Reader reads the events of a watch. client-go's reader turns broken connections into ordinary
+// ends of a watch. This one returns each error unchanged.
 type Reader struct {
 	in     *bufio.Reader
 	object metav1.TypeMeta // of the objects, in protobuf
@@ -46,8 +46,8 @@ func NewReader(in io.Reader, object metav1.TypeMeta) *Reader {
 	return &Reader{in: bufio.NewReader(in), object: object}
 }
 
-// Next returns the next event. io.EOF means that the server closed the watch
-// between two events; an event of kind ERROR is returned as the error in it.
+// Next returns the next event. io.EOF means that the server closed the watch between two events. An
+// event of kind ERROR is returned as its error.
 func (r *Reader) Next() (Event, error) {
 	if !r.begun {
 		first, err := r.in.Peek(1)
@@ -108,8 +108,8 @@ func (r *Reader) nextFrame() (Event, error) {
 	return Event{Kind: EventKind(e.Type), Object: Raw{Data: content}}, nil
 }
 
-// unwrap returns an object without its envelope. It reports false when this is not
-// protobuf, or an object of another kind.
+// unwrap returns an object without its envelope. It reports false if data is not protobuf, or has
+// another kind of object.
 func unwrap(data []byte, want metav1.TypeMeta) (raw []byte, ok bool) {
 	var o kruntime.Unknown
 	data, ok = bytes.CutPrefix(data, []byte(protobufMagic))

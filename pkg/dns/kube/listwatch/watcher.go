@@ -12,24 +12,22 @@ import (
 )
 
 const (
-	// The server ends a watch after a time between one and two of these, so
-	// that after its restart the clients spread over servers again.
+	// The server ends a watch after one to two times this, so that clients spread over servers
+	// again after a restart.
 	watchTime = 5 * time.Minute
-	// A server that does not end a watch in its time is given so much more.
+	// overdueTime is added before a watch counts as overdue.
 	overdueTime = 30 * time.Second
-	// openTime is how long an API server may take to answer that a watch is
-	// open.
+	// openTime is how long an API server can take to open a watch.
 	openTime = 45 * time.Second
-	// slowOpenTime is the same, after a watch that was not opened in openTime.
-	// Some proxies hold back the headers of a response until its first byte,
-	// which of a quiet watch is a bookmark.
+	// slowOpenTime replaces openTime after a watch that was not opened in time. Some proxies hold
+	// back the headers of a response until its first byte, which is a bookmark on a quiet watch.
 	slowOpenTime = 150 * time.Second
 )
 
 var (
 	// errUnanswered is a watch that was not opened in time.
 	errUnanswered = fmt.Errorf("the watch was not opened in time: %w", context.DeadlineExceeded)
-	// errOverdue is a watch that the server should have ended.
+	// errOverdue is a watch that the server should have closed.
 	errOverdue = fmt.Errorf("the watch did not end in its time: %w", context.DeadlineExceeded)
 )
 
@@ -38,21 +36,19 @@ func watchOptions(version string) metav1.ListOptions {
 	return metav1.ListOptions{ResourceVersion: version, TimeoutSeconds: &seconds}
 }
 
-// A watcher is an open watch. Its methods belong to one goroutine, but for
-// cancel.
+// A watcher is an open watch. All methods except cancel belong to one goroutine.
 type watcher struct {
 	ctx    context.Context
-	cancel context.CancelCauseFunc // ends the watch; next returns the cause
+	cancel context.CancelCauseFunc // closes the watch; next returns the cause
 	body   io.Closer
 	events *Reader
 	end    *time.Timer // when the watch is overdue
 
 	patience *time.Timer // nil: none
-	cause    error       // when the patience ends
+	cause    error       // the error when patience runs out
 }
 
-// watch opens a watch, which a server answers at once, even without events. It
-// waits for open at most.
+// watch opens a watch, which a server confirms at once, even without events. It waits at most open.
 func (r Resource[T]) watch(ctx context.Context, opts metav1.ListOptions, open time.Duration) (*watcher, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	opts.AllowWatchBookmarks, opts.Watch = true, true
@@ -74,7 +70,7 @@ func (r Resource[T]) watch(ctx context.Context, opts metav1.ListOptions, open ti
 	}, nil
 }
 
-// next returns the next event, or the reason why there is none.
+// next returns the next event, or the reason for its absence.
 func (w *watcher) next() (Event, error) {
 	e, err := w.events.Next()
 	if err != nil {
@@ -83,8 +79,8 @@ func (w *watcher) next() (Event, error) {
 	return e, err
 }
 
-// expect makes next return cause when no event arrives within d, from now on and
-// from each later call. Without a cause it waits as long as it takes.
+// expect makes next return cause if no event arrives within d, counted from now and from each later
+// call. Without a cause it waits without limit.
 func (w *watcher) expect(d time.Duration, cause error) {
 	switch {
 	case w.patience != nil && cause != nil && errors.Is(w.cause, cause):
@@ -99,7 +95,7 @@ func (w *watcher) expect(d time.Duration, cause error) {
 	}
 }
 
-// stop ends the watch.
+// stop closes the watch.
 func (w *watcher) stop() {
 	w.end.Stop()
 	w.expect(0, nil)
@@ -107,7 +103,7 @@ func (w *watcher) stop() {
 	_ = w.body.Close()
 }
 
-// causeOf returns why ctx has ended, if it has, else err.
+// causeOf returns the cause if ctx is done, else err.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
