@@ -1,14 +1,14 @@
-// Package config reads the configuration that operators can change while kube-dns runs:
-// the keys of the ConfigMap kube-dns, from a directory, from the API (package kube), or
-// from flags. It links no Kubernetes client, so that the nanny does not either.
+// Package config reads the configuration that operators can change while kube-dns runs: the keys of
+// the ConfigMap kube-dns, from a directory, from the API (package kube), or from flags. It links no
+// Kubernetes client, so the nanny does not either.
 //
 //	directory ─► Dir ────────────┐
 //	ConfigMap ─► kube.ConfigMap ─┼─► Update{Config, Version, Err} ─► Current ─► InUse
 //	flags ─────► Static ─────────┘                                      ▲
 //	                                                    file ◄─► LastGood
 //
-// Parse refuses a configuration as a whole if one key is invalid. The one in use then
-// stays. A key that is absent has its default.
+// Parse refuses a configuration if one of its keys is invalid. The previous one then remains in
+// use. An absent key has its default.
 package config
 
 import (
@@ -23,14 +23,12 @@ type Config struct {
 	Federations map[string]string
 	// StubDomains is sorted by domain.
 	StubDomains []StubDomain
-	// Upstreams are the upstreamNameservers in the order given. If there are none, the
-	// nameservers of resolv.conf are used.
+	// Upstreams are the upstreamNameservers in the order given. If empty, the nameservers of
+	// resolv.conf are used.
 	Upstreams []Nameserver
-	// Mistyped are unknown keys that resemble a known one, sorted. They only cause
-	// warnings.
+	// Mistyped are unknown keys that resemble a known one, sorted. They only cause warnings.
 	Mistyped []string
-	// Repeated are the stub domains that are given more than once, sorted. They only
-	// cause warnings.
+	// Repeated are the stub domains listed more than once, sorted. They only cause warnings.
 	Repeated []string
 }
 
@@ -59,9 +57,9 @@ func (s StubServer) String() string {
 	return s.Nameserver.String()
 }
 
-// A Nameserver is the address and port of a DNS server. The address is never an
-// IPv4-mapped IPv6 address, and only those of resolv.conf have a scope. String always
-// includes the port, as net.Dial requires: "192.0.2.1:53" or "[2001:db8::1]:53".
+// A Nameserver is the address and port of a DNS server. The address is never an IPv4-mapped IPv6
+// address. Only resolv.conf addresses have a scope. String always includes the port, as net.Dial
+// requires: "192.0.2.1:53" or "[2001:db8::1]:53".
 type Nameserver struct {
 	netip.AddrPort
 	// TLS: queries go over TLS (RFC 7858). ServerName is the name in the server's
@@ -70,7 +68,7 @@ type Nameserver struct {
 	ServerName string
 }
 
-// tlsScheme begins a server over TLS.
+// tlsScheme starts a server over TLS.
 const tlsScheme = "tls://"
 
 // String returns the server as Parse reads it, with its port.
@@ -85,22 +83,22 @@ func (n Nameserver) String() string {
 	return text
 }
 
-// An Update is what a Source read.
+// An Update is the result of a read by a Source.
 type Update struct {
 	// Config is valid if Err is nil.
 	Config Config
-	// Version identifies the content: a hash or a resourceVersion. It is empty for an
-	// absent, empty or unreadable configuration.
+	// Version identifies the content: a hash or a resourceVersion. It is empty for an absent, empty
+	// or unreadable configuration.
 	Version string
-	// Err is why the content is invalid or could not be read. An error about one key
-	// wraps a *KeyError.
+	// Err is the reason why the content is invalid or unreadable. An error about one key wraps a
+	// *KeyError.
 	Err error
 }
 
 // Origins of a configuration in use.
 const (
 	FromSource   = "configured" // read from the Source
-	FromLastGood = "last_good"  // kept by an earlier run
+	FromLastGood = "last_good"  // stored by an earlier run
 	FromDefault  = "default"
 )
 
@@ -113,7 +111,7 @@ type InUse struct {
 
 // A Source delivers configurations.
 type Source interface {
-	// Run calls apply from one goroutine: at the start, and each time the content has
-	// changed, cannot be read, or can be read again. It returns nil when ctx is done.
+	// Run calls apply from one goroutine: at startup, and whenever the content has changed, becomes
+	// unreadable or becomes readable again. It returns nil when ctx is done.
 	Run(ctx context.Context, apply func(Update)) error
 }

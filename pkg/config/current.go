@@ -6,20 +6,17 @@ import (
 	"log/slog"
 )
 
-// A Current decides which configuration is in use: the newest valid one; before
-// there is one, the last good one of an earlier run, or the default. Only one
-// goroutine may use it.
+// A Current decides which configuration is in use: the newest valid one, else the last good one of
+// an earlier run, else the default. Only one goroutine may use it.
 type Current struct {
 	// Zone is the cluster domain, for warnings.
 	Zone string
-	// LastGood keeps valid configurations. Nil: none are kept. Its Run must be
-	// called, too.
+	// LastGood stores valid configurations; nil stores none. Its Run must be called, too.
 	LastGood *LastGood
 	// Use puts a configuration into use. Required.
 	Use func(InUse)
-	// Refused learns of an update that was not used, after Use if there was
-	// another one to use. key is the invalid key of the ConfigMap, or "read".
-	// Required.
+	// Refused receives an update that was not used, after Use if there was another one to use. key
+	// is the invalid key of the ConfigMap, or "read". Required.
 	Refused func(key string, err error)
 	// Log receives mistakes in configurations. Required.
 	Log *slog.Logger
@@ -33,8 +30,7 @@ type Current struct {
 // UseDefault puts the default configuration into use.
 func (c *Current) UseDefault() { c.use(InUse{Origin: FromDefault}) }
 
-// Apply puts the configuration of u into use if it is valid. It is a function for
-// Source.Run.
+// Apply puts the configuration of u into use if it is valid. It is a function for Source.Run.
 func (c *Current) Apply(u Update) {
 	first := !c.updated
 	c.updated = true
@@ -60,7 +56,7 @@ func (c *Current) use(in InUse) {
 	c.Use(in)
 }
 
-// refuse reports err. It keeps the configuration in use, unless a start needs one.
+// refuse reports err. The configuration in use remains, unless a start needs one.
 func (c *Current) refuse(err error, first bool) {
 	c.refused = true
 	key := "read"
@@ -70,7 +66,7 @@ func (c *Current) refuse(err error, first bool) {
 	} else {
 		c.Log.Error("cannot read the configuration, the one in use stays", "err", err)
 	}
-	// A missing directory stands for no configuration.
+	// A missing directory means no configuration.
 	if first && !errors.Is(err, fs.ErrNotExist) {
 		c.useLastGood()
 	}
@@ -81,8 +77,8 @@ func (c *Current) refuse(err error, first bool) {
 	c.Refused(key, err)
 }
 
-// useLastGood uses the configuration of an earlier run: a mistake and a restart
-// together must not drop every setting.
+// useLastGood uses the configuration of an earlier run: a mistake and a restart must not drop every
+// setting.
 func (c *Current) useLastGood() {
 	if c.LastGood == nil {
 		return

@@ -9,16 +9,15 @@ import (
 	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
-// Dir is a Source that polls a directory with one file for each key, such as a mounted
-// ConfigMap. It skips directories and names that begin with ".".
+// Dir is a Source that polls a directory with one file per key, such as a mounted ConfigMap. It
+// skips directories and names that start with ".".
 type Dir struct {
 	// Path of the directory.
 	Path string
-	// Period is the time between two reads. If it is zero or less, the directory is
-	// read only once.
+	// Period is the time between two reads. If it is zero or less, the directory is read only once.
 	Period time.Duration
-	// Reread makes Run read the directory and report it, even unchanged, for each
-	// signal, such as SIGHUP. It may be nil.
+	// Reread makes Run read the directory and report it, even unchanged, for each signal, such as
+	// SIGHUP. It can be nil.
 	Reread <-chan os.Signal
 	// TLS accepts servers over TLS, as ParseTLS does.
 	TLS bool
@@ -26,14 +25,13 @@ type Dir struct {
 
 var _ Source = Dir{}
 
-// settleTime is how long a change in a directory that is no mounted ConfigMap must stay. Some
-// editors truncate a file or rename it away before they write it again. Blank and absent
-// mean the default, which must not be applied for a moment.
+// settleTime is how long a change in a directory that is no mounted ConfigMap must last. Some
+// editors truncate or rename a file before they write it again. Blank and absent mean the default,
+// which must not be applied for a moment.
 const settleTime = 200 * time.Millisecond
 
-// Run implements Source. It reports invalid content once, but an unreadable directory
-// after each Period, so that operators see it. It reports content after a read error even
-// if it is the same as before.
+// Run implements Source. It reports invalid content once, but an unreadable directory after each
+// Period, so that operators see it. After a read error it reports content even if unchanged.
 func (d Dir) Run(ctx context.Context, apply func(Update)) error {
 	last, revision := d.read()
 	apply(last)

@@ -6,10 +6,10 @@ import (
 	"github.com/kube-dns/kube-dns/internal/label"
 )
 
-// ParseFederations parses "name=domain,name=domain", the value of the key federations and
-// of the flag --federations. A name is an RFC 1123 label, a domain an RFC 1123 subdomain,
-// both in lower case. Blanks around them are ignored. The last of several equal names
-// counts. Blank text has no federations.
+// ParseFederations parses "name=domain,name=domain", the value of the key federations and of the
+// flag --federations. A name is an RFC 1123 label, a domain an RFC 1123 subdomain, both in lower
+// case. Blanks around them are ignored. The last of several equal names counts. Blank text has no
+// federations.
 func ParseFederations(s string) (map[string]string, error) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/atomicfile"
 )
 
-// A LastGood keeps the newest valid configuration in a file, for a start without a
-// valid one. The file is a JSON object with the keys of the ConfigMap.
+// A LastGood stores the newest valid configuration in a file, for a start without a valid one. The
+// file is a JSON object with the keys of the ConfigMap.
 type LastGood struct {
 	path string
 	next chan Config // holds the newest configuration that is not written yet
@@ -27,8 +27,7 @@ func NewLastGood(path string, log *slog.Logger) *LastGood {
 	return &LastGood{path: path, next: make(chan Config, 1), log: log}
 }
 
-// keep passes cfg to Run, and does not wait for the disk. It must not be called
-// concurrently.
+// keep passes cfg to Run, and does not wait for the disk. It must not be called concurrently.
 func (l *LastGood) keep(cfg Config) {
 	select {
 	case <-l.next:
@@ -37,9 +36,8 @@ func (l *LastGood) keep(cfg Config) {
 	l.next <- cfg
 }
 
-// Run writes what keep passes to it until ctx is done, and then the rest. It writes
-// a configuration only if it differs from the one in the file, logs errors, and
-// returns nil.
+// Run writes the configurations from keep until ctx is done, and then the rest. It writes only if
+// the configuration differs from the file, logs errors, and returns nil.
 func (l *LastGood) Run(ctx context.Context) error {
 	written, _ := l.read()
 	for {

@@ -8,22 +8,22 @@ import (
 	"github.com/kube-dns/kube-dns/internal/label"
 )
 
-// maxName is the limit of RFC 1035 section 2.3.4. A name of 253 characters without its
-// trailing dot takes the maximum of 255 octets in a message.
+// maxName is the limit of RFC 1035 section 2.3.4. A name of 253 characters without its trailing dot
+// needs 255 octets in a message, the maximum.
 const maxName = 253
 
-// maxQuoted is how many bytes of a text an error message quotes.
+// maxQuoted is the maximum number of bytes of a text in an error message.
 const maxQuoted = 100
 
 // A KeyError is a key of a configuration that is invalid.
 type KeyError struct {
-	// Key is the name of the key in the ConfigMap, or of its file. It is empty if the text
-	// is of another place, such as a flag.
+	// Key is the name of the key in the ConfigMap, or of its file. It is empty for a text from
+	// another place, such as a flag.
 	Key string
-	// Value is the wrong part of the text, such as: server "192.0.2.1:" of domain
-	// "acme.example". It is empty if the whole text is wrong.
+	// Value is the wrong part of the text, such as: server "192.0.2.1:" of domain "acme.example".
+	// It is empty if all of the text is wrong.
 	Value string
-	// Reason is what is wrong and what is accepted.
+	// Reason explains the error and the accepted form.
 	Reason string
 }
 

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// DefaultPort is the port of a server that is given without one.
+// DefaultPort is the port of a server without one.
 const DefaultPort = 53
 
-// nameserverForms is what ParseNameserver accepts.
+// nameserverForms are the forms that ParseNameserver accepts.
 const nameserverForms = "want an IP address, with a port if it is not 53: " +
 	"192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353"
 
@@ -90,8 +90,7 @@ func whyNoNameserver(s string) string {
 }
 
 // ParseNameserverList parses the value of the flag --nameservers: servers in the forms of
-// ParseNameserver, separated by commas. Blank text is an empty list. An empty element is
-// an error.
+// ParseNameserver, separated by commas. Blank text is an empty list. An empty element is an error.
 func ParseNameserverList(csv string) ([]Nameserver, error) {
 	if strings.TrimSpace(csv) == "" {
 		return nil, nil
@@ -113,7 +112,7 @@ func newNameserver(addr netip.Addr, port uint16) Nameserver {
 }
 
 const (
-	// tlsPort is the port of a server over TLS that is given without one (RFC 7858).
+	// tlsPort is the default port of a server over TLS (RFC 7858).
 	tlsPort  = 853
 	tlsForms = "want tls:// and an IP address, with a port if it is not 853, and after # the name in the " +
 		"server's certificate if that is not for the address: tls://192.0.2.1 or tls://192.0.2.1:853#dns.example.com"

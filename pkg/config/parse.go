@@ -31,17 +31,16 @@ const (
 	upstreamsForm = `want a JSON array of addresses, for example ["192.0.2.1", "192.0.2.2:5353"]`
 )
 
-// Parse parses a configuration, given as the text of each key. A key that is absent,
-// blank or JSON null means the default. Unknown keys are ignored. The error is a
-// *KeyError for the first invalid key, in the order federations, stubDomains,
-// upstreamNameservers.
+// Parse parses a configuration, given as the text of each key. A key that is absent, blank or JSON
+// null means the default. Unknown keys are ignored. The error is a *KeyError for the first invalid
+// key, in the order federations, stubDomains, upstreamNameservers.
 //
 // Compat: the last of several equal names in a JSON object or in federations counts.
 func Parse(files map[string]string) (Config, error) { return parse(files, false) }
 
-// ParseTLS is Parse for readers that can send queries over TLS: servers may be written as
-// "tls://192.0.2.1", with the port 853, or "tls://192.0.2.1:853#name" with the name in the
-// server's certificate. One address cannot be given in two ways.
+// ParseTLS is Parse for readers that can send queries over TLS. It accepts servers such as
+// "tls://192.0.2.1", with the port 853, or "tls://192.0.2.1:853#name" with the name in the server's
+// certificate. An address must not be given in two ways.
 func ParseTLS(files map[string]string) (Config, error) { return parse(files, true) }
 
 func parse(files map[string]string, tls bool) (Config, error) {
@@ -69,8 +68,8 @@ func parse(files map[string]string, tls bool) (Config, error) {
 	return cfg, nil
 }
 
-// checkTLS returns an error if one address is given in two ways: with and without TLS, or
-// with two names.
+// checkTLS returns an error if one address is given in two ways: with and without TLS, or with two
+// names.
 func (c Config) checkTLS() error {
 	seen := map[netip.AddrPort]Nameserver{}
 	check := func(key string, ns Nameserver) error {
@@ -99,7 +98,7 @@ func (c Config) checkTLS() error {
 	return nil
 }
 
-// meantKey returns the key that a mistyped one was meant to be, or "".
+// meantKey returns the key that a mistyped one resembles, or "".
 func meantKey(key string) string {
 	const typos = 3
 	return spelling.Nearest(key, allKeys, typos)
@@ -128,8 +127,7 @@ func parseStubDomains(text string, tls bool) ([]StubDomain, error) {
 	return stubs, nil
 }
 
-// repeatedNames returns the names that the valid JSON object of arrays in text has more
-// than once, sorted.
+// repeatedNames returns the duplicate names in text, a valid JSON object of arrays, sorted.
 func repeatedNames(text string) []string {
 	dec := json.NewDecoder(strings.NewReader(text))
 	count := make(map[string]int)
@@ -171,8 +169,8 @@ func parseUpstreams(text string, tls bool) ([]Nameserver, error) {
 	return list, nil
 }
 
-// decode decodes the JSON value in text into v. It leaves v alone if text is blank or
-// null. form is what the error asks for.
+// decode decodes the JSON value in text into v. It does not change v if text is blank or null. form
+// is the form that the error requests.
 func decode(text string, v any, form string) error {
 	if strings.TrimSpace(text) == "" {
 		return nil
@@ -198,8 +196,8 @@ func decode(text string, v any, form string) error {
 	return fmt.Errorf("invalid JSON: %w; %s", err, form)
 }
 
-// typographicQuote returns the first quote that a word processor has put in place of a
-// plain one, and its offset in bytes.
+// typographicQuote returns the first quote that a word processor has substituted for a plain one,
+// and its offset in bytes.
 func typographicQuote(text string) (string, int) {
 	const quotes = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2033\uff02"
 	offset := strings.IndexAny(text, quotes)
@@ -210,8 +208,8 @@ func typographicQuote(text string) (string, int) {
 	return string(r), offset
 }
 
-// strangeCharacter returns the character whose first byte a syntax error is about, if it
-// is not ASCII: a byte order mark or a space that only looks like one.
+// strangeCharacter returns the character at a syntax error, if it is not ASCII: a byte order mark
+// or a space that only looks like one.
 func strangeCharacter(text string, offset int64) rune {
 	if offset < 1 || offset > int64(len(text)) || text[offset-1] < utf8.RuneSelf {
 		return 0
@@ -220,8 +218,7 @@ func strangeCharacter(text string, offset int64) rune {
 	return char
 }
 
-// lineAt returns the number of the line, from 1, in which the first offset bytes of text
-// end.
+// lineAt returns the number, from 1, of the line at which the first offset bytes of text end.
 func lineAt(text string, offset int64) int {
 	offset = min(max(offset, 1), int64(len(text)))
 	return 1 + strings.Count(text[:offset-1], "\n")

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// maxFile is the size limit of a file, in bytes. A ConfigMap has at most 1 MiB: a
-	// much larger file means that the directory is the wrong one.
+	// maxFile is the size limit of a file, in bytes. A ConfigMap has at most 1 MiB: a much larger
+	// file means that the directory is the wrong one.
 	maxFile = 8 << 20
-	// readAttempts is how often the directory is read if it changes meanwhile.
+	// readAttempts is how often the directory is read if it changes during a read.
 	readAttempts = 3
-	// dataLink is the link that kubelet replaces when the ConfigMap changes. The keys
-	// are links to files below it.
+	// dataLink is the link that kubelet replaces when the ConfigMap changes. The keys are links to
+	// files below it.
 	dataLink = "..data"
 )
 
-// readDir returns the files directly in dir by name, and their Version. It skips
-// directories and names that begin with ".", and follows links to files. It fails if any
-// file is missing, unreadable or not UTF-8.
+// readDir returns the files directly in dir by name, and their Version. It skips directories and
+// names that start with ".", and follows links to files. It fails if a file is missing, unreadable
+// or not UTF-8.
 //
 // All files are of one revision of a ConfigMap: readDir starts over if it changes.
 func readDir(dir string) (files map[string]string, data string, err error) {
@@ -95,7 +95,7 @@ func Version(files map[string]string) string {
 	}
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		// With the lengths no other files have the same bytes. A hash never fails.
+		// The lengths make the bytes unique to these files. A hash never fails.
 		fmt.Fprintf(h, "%d:%s%d:%s", len(name), name, len(files[name]), files[name])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// ReadResolvConf returns the nameservers of the resolv.conf(5) at path in order, by the
-// rules of dnsmasq: each line with the word "nameserver" or "server" and an IP address counts,
-// and the rest of the line is ignored. Addresses keep their scope. The unspecified address is
-// ignored. A missing file has none.
+// ReadResolvConf returns the nameservers of the resolv.conf(5) at path in order, by the rules of
+// dnsmasq: each line with the word "nameserver" or "server" and an IP address counts, and the rest
+// of the line is ignored. Addresses keep their scope. The unspecified address is ignored. A missing
+// file has none.
 func ReadResolvConf(path string) ([]Nameserver, error) {
 	lines, err := resolvConfLines(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -31,7 +31,7 @@ func ReadResolvConf(path string) ([]Nameserver, error) {
 	return list, err
 }
 
-// resolvConfLines returns the words of each line of a resolv.conf(5) that has two or more.
+// resolvConfLines returns the words of each line of a resolv.conf(5) with two or more.
 func resolvConfLines(path string) ([][]string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -46,10 +46,10 @@ func resolvConfLines(path string) ([][]string, error) {
 	return lines, nil
 }
 
-// ReadSearchDomains returns the search domains of the resolv.conf(5) at path in order, in
-// lower case without trailing dots: those of the last line with the word "search" or
-// "domain". The root, which some programs write for an empty list, is left out. A missing
-// file and a domain that is no name are errors.
+// ReadSearchDomains returns the search domains of the resolv.conf(5) at path in order, in lower
+// case without trailing dots. They are in the last line with the word "search" or "domain". The
+// root, which some programs write for an empty list, is skipped. A missing file and an invalid
+// domain are errors.
 func ReadSearchDomains(path string) ([]string, error) {
 	lines, err := resolvConfLines(path)
 	if err != nil {

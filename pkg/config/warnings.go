@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// manyUpstreams is the number of upstreamNameservers that every reader of the ConfigMap
-// accepts. NodeLocal DNSCache refuses a map with more.
+// manyUpstreams is the number of upstreamNameservers that every reader of the ConfigMap accepts.
+// NodeLocal DNSCache refuses a map with more.
 const manyUpstreams = 3
 
 // warnings returns likely mistakes in a valid configuration, for the log. zone is the
