@@ -12,18 +12,17 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// trialTime is how long new servers wait for their first loop test. A server
-// that has not replied by then is used.
+// trialTime is how long new servers wait for their first loop test. A server without a reply by
+// then is used.
 const trialTime = 400 * time.Millisecond
 
-// A desired has the servers that dnsmasq should have, and everything that they
-// follow from: the configuration, addresses of names, resolv.conf, the loop test.
+// A desired holds the servers that dnsmasq should have, and their inputs: the configuration,
+// addresses of names, resolv.conf, the loop test.
 type desired struct {
 	log *slog.Logger
-	// fromResolvConf: without upstreams in the configuration, those of resolv.conf
-	// count.
+	// fromResolvConf: if the configuration has no upstreams, use those of resolv.conf.
 	fromResolvConf bool
-	// given are servers of dnsmasq's own options: tested, but not ours to leave out.
+	// given are servers of dnsmasq's own options: tested, but never dropped by us.
 	given     []upstreams.Server
 	loops     *loopTest     // nil: servers are not tested
 	loopLists chan loopList // to loops.run
@@ -32,11 +31,11 @@ type desired struct {
 	names    names
 	resolv   []config.Nameserver         // of resolv.conf
 	list     []upstreams.Server          // of servers; nil: to be made
-	unusable map[upstreams.Server]string // left out of list, and why
+	unusable map[upstreams.Server]string // not in list, and why
 	looping  map[upstreams.Server]bool
-	tried    map[upstreams.Server]bool // given to the loop test
-	trial    int                       // id of the list given last
-	trialEnd time.Time                 // until then new servers wait for the test; zero: none do
+	tried    map[upstreams.Server]bool // passed to the loop test
+	trial    int                       // id of the last list passed to it
+	trialEnd time.Time                 // until then new servers wait for the test; zero: no wait
 }
 
 func (d *desired) openLoopTest(dnsmasq string, period time.Duration, results *results) {
@@ -47,8 +46,7 @@ func (d *desired) openLoopTest(dnsmasq string, period time.Duration, results *re
 	}
 }
 
-// servers returns the servers that the configuration asks for and dnsmasq can
-// use. Those that it cannot use are named in the log, once.
+// servers returns the configured servers that dnsmasq can use. Unusable servers are logged once.
 func (d *desired) servers() []upstreams.Server {
 	if d.list != nil {
 		return d.list
@@ -74,7 +72,7 @@ func (d *desired) servers() []upstreams.Server {
 	return d.list
 }
 
-// asDnsmasq returns s as dnsmasq takes it from a file, or why it cannot use it.
+// asDnsmasq returns s in the form of dnsmasq's file, or why dnsmasq cannot use it.
 func asDnsmasq(s upstreams.Server) (usable upstreams.Server, why string) {
 	addr := s.Addr.Addr()
 	switch {
@@ -82,7 +80,7 @@ func asDnsmasq(s upstreams.Server) (usable upstreams.Server, why string) {
 		return s, "no server can have this address"
 	case addr.Zone() == "":
 		return s, ""
-	case !addr.IsLinkLocalUnicast(): // its scope means nothing to the kernel
+	case !addr.IsLinkLocalUnicast(): // the kernel ignores its scope
 		s.Addr = netip.AddrPortFrom(addr.WithZone(""), s.Addr.Port())
 		return s, ""
 	}
@@ -92,8 +90,8 @@ func asDnsmasq(s upstreams.Server) (usable upstreams.Server, why string) {
 	return s, ""
 }
 
-// wanted returns the servers less those that lead back to dnsmasq. A stub domain
-// whose servers all lead back gets one that refuses its names.
+// wanted returns the servers without those that lead back to dnsmasq. If all servers of a stub
+// domain lead back, its server is one that refuses its names.
 func (d *desired) wanted() []upstreams.Server {
 	if len(d.looping) == 0 {
 		return d.servers()
@@ -115,7 +113,7 @@ func (d *desired) wanted() []upstreams.Server {
 	return list
 }
 
-// tested returns the servers that the loop test asks.
+// tested returns the servers for the loop test.
 func (d *desired) tested() []upstreams.Server { return slices.Concat(d.given, d.servers()) }
 
 // markers returns the markers of the domains of the tested servers.
@@ -132,8 +130,8 @@ func (d *desired) markers() []upstreams.Server {
 	return list
 }
 
-// dropped returns the servers whose lines go without delay, even with pending
-// queries. lines are those that dnsmasq has.
+// dropped returns the servers that are removed without delay, even with pending queries. lines are
+// those that dnsmasq has.
 func (d *desired) dropped(lines []upstreams.Server) map[upstreams.Server]bool {
 	dropped := map[upstreams.Server]bool{}
 	maps.Copy(dropped, d.looping)
@@ -145,8 +143,8 @@ func (d *desired) dropped(lines []upstreams.Server) map[upstreams.Server]bool {
 	return dropped
 }
 
-// tryOut gives new servers to the loop test. It reports whether there are some:
-// dnsmasq then needs their markers.
+// tryOut passes new servers to the loop test. It reports whether there are some: dnsmasq then needs
+// their markers.
 func (d *desired) tryOut(now time.Time) bool {
 	if d.loops == nil {
 		return false
@@ -169,7 +167,7 @@ func (d *desired) tryOut(now time.Time) bool {
 	return fresh
 }
 
-// untested returns how long new servers may still wait for their loop test.
+// untested returns how long new servers still wait for their loop test.
 func (d *desired) untested(now time.Time) time.Duration {
 	if left := d.trialEnd.Sub(now); left > 0 {
 		return left
@@ -178,8 +176,8 @@ func (d *desired) untested(now time.Time) time.Duration {
 	return 0
 }
 
-// onLoops takes a report of the loop test. It reports whether other servers than
-// before lead back.
+// onLoops handles a report of the loop test. It reports whether the set of servers that lead back
+// has changed.
 func (d *desired) onLoops(report loopReport) bool {
 	if report.id == d.trial {
 		d.trialEnd = time.Time{}
@@ -191,7 +189,7 @@ func (d *desired) onLoops(report loopReport) bool {
 	return true
 }
 
-// state returns the part of a State that is about servers.
+// state returns the servers' part of a State.
 func (d *desired) state() State {
 	out := map[string]string{} // why servers are left out, as dnsmasq would read them
 	for server, why := range d.unusable {

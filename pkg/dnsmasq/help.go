@@ -13,15 +13,15 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
 )
 
-// helpTime is how long dnsmasq may take to list its options.
+// helpTime is how long dnsmasq can take to list its options.
 const helpTime = 2 * time.Second
 
-// readHelp returns what the dnsmasq at path writes about its options.
+// readHelp returns the output of the dnsmasq at path about its options.
 func readHelp(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, helpTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "--help")
-	cmd.WaitDelay = helpTime // a child of its own may keep the output open
+	cmd.WaitDelay = helpTime // its children can keep the output open
 	help, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s --help: %w", path, err)
@@ -29,9 +29,9 @@ func readHelp(ctx context.Context, path string) (string, error) {
 	return string(help), nil
 }
 
-// refusedOptions returns, in quotes, the options in args that the dnsmasq at path refuses
-// on their own. Its message about a bad value names neither option nor value. There are
-// none if dnsmasq cannot be asked.
+// refusedOptions returns, in quotes, the options in args that the dnsmasq at path refuses on their
+// own. Its message about a bad value names neither option nor value. It returns none if dnsmasq
+// cannot run.
 func refusedOptions(ctx context.Context, reaper *process.Reaper, path string, args []string) []string {
 	ctx, cancel := context.WithTimeout(ctx, helpTime)
 	defer cancel()

@@ -9,24 +9,24 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// refuse shows that a configuration is not used.
+// refuse reports that a configuration is not used.
 func (s *supervisor) refuse(key string, err error) {
 	s.status.refuse(err.Error(), time.Now())
 	s.metrics.configErrors.Inc()
 	setOne(s.metrics.refused, key)
 }
 
-// use makes the configuration of in the one that dnsmasq is to have.
+// use makes the configuration of in the one for dnsmasq.
 func (s *supervisor) use(in config.InUse) {
 	s.metrics.refused.Reset()
 	s.status.refuse("", time.Now())
 	cfg, same := in.Config, s.configured && config.Equal(in.Config, s.want.cfg)
 	s.version, s.source = in.Version, in.Origin
 	if in.Origin == config.FromSource {
-		s.source = "directory" // as the metric has it
+		s.source = "directory" // for the metric
 	}
 	if same {
-		s.dirty = true // so that the metric has the version
+		s.dirty = true // to update the version in the metric
 		return
 	}
 	if s.configured {
@@ -41,14 +41,14 @@ func (s *supervisor) use(in config.InUse) {
 	replace(s.in.hosts, upstreams.Hosts(cfg))
 	s.metrics.unresolved.Set(float64(s.want.names.unresolved()))
 	if s.want.fromResolvConf && s.life.cmd.NoPoll {
-		if list, err := s.in.resolvConf.read(); err == nil { // else the old list stays
+		if list, err := s.in.resolvConf.read(); err == nil { // on an error the old list remains
 			s.want.resolv = list
 		}
 	}
 	s.touch(settleTime)
 }
 
-// onFound takes the addresses of a name.
+// onFound handles the addresses of a name.
 func (s *supervisor) onFound(f finding) {
 	if s.want.names.observe(f, time.Now(), s.log) {
 		s.log.Info("stub server resolved", "name", f.host, "addresses", f.addrs)
@@ -63,7 +63,7 @@ func (s *supervisor) onFound(f finding) {
 
 func (s *supervisor) onResolvConf(list []config.Nameserver) {
 	if slices.Equal(list, s.want.resolv) {
-		return // it was read for the configuration meanwhile
+		return // it was read for the configuration in the meantime
 	}
 	s.log.Info("nameservers of resolv.conf changed", "files", strings.Join(s.life.cmd.ResolvFiles, ","), "nameservers",
 		list)

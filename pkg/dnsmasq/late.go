@@ -15,20 +15,18 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
 )
 
-// finishTime is how long dnsmasq may finish its pending queries before it gets SIGTERM,
-// which drops them.
+// finishTime is how long dnsmasq can finish its pending queries before SIGTERM, which drops them.
 const finishTime = 500 * time.Millisecond
 
-// refuseLate takes dnsmasq's port over for a while: queries that arrive are
-// REFUSED at once, so that dnsmasq gets no new ones and can finish the old. It
-// returns when the time is over. Where the port cannot be taken dnsmasq goes on
-// as before.
+// refuseLate takes over dnsmasq's port for a while: new queries are REFUSED at once, so that
+// dnsmasq can finish the old ones. It returns after d. If the port cannot be bound, dnsmasq
+// continues as before.
 //
-// It works because dnsmasq allows others to bind its address (SO_REUSEADDR), and
-// the kernel gives the packets for one address to who has bound it last.
+// It works because dnsmasq allows other sockets on its address (SO_REUSEADDR), and the kernel
+// delivers the packets for one address to the last socket bound to it.
 func refuseLate(ctx context.Context, cmd cmdline.Line, d time.Duration) {
 	var readers sync.WaitGroup
-	// dnsmasq has bound all addresses, or those it was given.
+	// dnsmasq has bound all addresses, or the addresses of --listen-address.
 	for _, addr := range append([]netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, cmd.Listen...) {
 		conn, err := bindBeside(ctx, addr, cmd.Port)
 		if err != nil {
@@ -37,7 +35,7 @@ func refuseLate(ctx context.Context, cmd cmdline.Line, d time.Duration) {
 		_ = conn.SetDeadline(time.Now().Add(d))
 		readers.Go(func() {
 			defer conn.Close()
-			replyTo(conn, func(*dns.Msg) int { return dns.RcodeRefused }) // the client asks again, or another
+			replyTo(conn, func(*dns.Msg) int { return dns.RcodeRefused }) // the client retries, or tries another server
 		})
 	}
 	readers.Wait()

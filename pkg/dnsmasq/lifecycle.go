@@ -18,18 +18,17 @@ import (
 )
 
 const (
-	// maxDeaths within deathTime are too many: the platform's back-off is next.
+	// maxDeaths within deathTime are too many: then the platform's back-off applies.
 	maxDeaths = 5
 	deathTime = time.Minute
-	// A death is followed by a start at once, unless dnsmasq lived for less than
-	// shortLife: then by a pause, of deathPause times the deaths before.
+	// dnsmasq is restarted at once, unless it lived for less than shortLife. Then there is a pause
+	// of deathPause times the number of earlier deaths.
 	shortLife  = time.Second
 	deathPause = 100 * time.Millisecond
-	// pollPeriod lies between queries after the first answer, and firstPause
-	// between those before it.
+	// pollPeriod is the time between queries after the first reply, firstPause before it.
 	pollPeriod = 5 * time.Second
-	// answerTime is how long a change waits for dnsmasq's first answer. A signal
-	// before dnsmasq is ready for it would end dnsmasq.
+	// answerTime is how long a change waits for dnsmasq's first reply. A signal before dnsmasq is
+	// ready for it would kill dnsmasq.
 	answerTime = 30 * time.Second
 )
 
@@ -37,7 +36,7 @@ const (
 const (
 	reasonFirst    = "first"
 	reasonDied     = "died"
-	reasonChange   = "change"   // it could not be taken at run time
+	reasonChange   = "change"   // it could not be applied at run time
 	reasonFallback = "fallback" // the servers file does not work
 )
 
@@ -50,7 +49,7 @@ var exitCodes = map[int]string{
 	5: "other",
 }
 
-// exitText returns how dnsmasq ended, in words.
+// exitText returns the reason for dnsmasq's exit, in words.
 func exitText(exit process.Exit) string {
 	if meaning := exitCodes[exit.Code]; meaning != "" {
 		return fmt.Sprintf("%s (%s)", exit, meaning)
@@ -58,41 +57,41 @@ func exitText(exit process.Exit) string {
 	return exit.String()
 }
 
-// A child is a dnsmasq that runs.
+// A child is a running dnsmasq.
 type child struct {
 	*process.Process
 	args     []string
 	started  time.Time
 	ctx      context.Context    // its life
-	cancel   context.CancelFunc // ends it
-	ready    bool               // it has answered: it may be signaled
-	unasked  bool               // it had time to start and has not answered: it may be signaled
-	stopping bool               // its end is our wish
+	cancel   context.CancelFunc // stops it
+	ready    bool               // it has replied: signals are safe
+	unasked  bool               // it had time to start and has not replied: signals are safe
+	stopping bool               // we stop it
 }
 
-// A lifecycle starts dnsmasq, watches it, and decides what follows its end. Its
-// methods belong to one goroutine.
+// A lifecycle starts dnsmasq, watches it, and decides what follows its exit. Its methods belong to
+// one goroutine.
 type lifecycle struct {
 	exec    string       // path of dnsmasq
 	cmd     cmdline.Line // its arguments, without those of the nanny
-	cmdErr  error        // the part of cmd that dnsmasq will not understand
-	addr    string       // where dnsmasq answers
+	cmdErr  error        // the part of cmd that dnsmasq would refuse
+	addr    string       // where dnsmasq can be queried
 	log     *slog.Logger
 	metrics *Metrics
 	status  *status
 	group   *errgroup.Group // for goroutines that serve the nanny
 	reaper  process.Reaper
-	added   []string // options that dnsmasq gets with the servers file
+	added   []string // dnsmasq's options with the servers file
 
 	child   *child            // nil: to be started at startAt
-	exit    chan process.Exit // the end of child; sent once
-	answer  chan string       // the first answer of child, with its version; nil without a child
+	exit    chan process.Exit // the exit of child; sent once
+	answer  chan string       // the first reply of child, with its version; nil without a child
 	startAt time.Time
 	reason  string // of the next start, for the metric
 	deaths  []time.Time
 }
 
-// addOptions decides which options dnsmasq gets with the servers file.
+// addOptions decides dnsmasq's options with the servers file.
 func (l *lifecycle) addOptions(ctx context.Context) {
 	help, err := readHelp(ctx, l.exec)
 	if err != nil {
@@ -107,7 +106,7 @@ func (l *lifecycle) addOptions(ctx context.Context) {
 
 func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) error {
 	lines := newLogLines(l.log, l.metrics)
-	// The end of ctx does not end dnsmasq: stop does, in its own way.
+	// The end of ctx does not stop dnsmasq: stop does, in its own way.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p, err := l.reaper.Start(life, process.Options{
 		Path: l.exec, Args: args, OnLine: func(line string) { lines.on(life, line) },
@@ -138,7 +137,7 @@ func (l *lifecycle) launch(ctx context.Context, args []string, now time.Time) er
 	return nil
 }
 
-// restart ends dnsmasq; after onExit the next one is started.
+// restart stops dnsmasq; after onExit the next one is started.
 func (l *lifecycle) restart() {
 	if l.reason != reasonFallback {
 		l.reason = reasonChange
@@ -155,9 +154,8 @@ func (l *lifecycle) signal(sig syscall.Signal) {
 	}
 }
 
-// untilStarted returns how long dnsmasq may still be starting: a signal before its
-// first answer would end it. After answerTime it has started, even if it does not
-// answer.
+// untilStarted returns how long dnsmasq can still be starting: a signal before its first reply
+// would kill it. After answerTime it has started, even without a reply.
 func (l *lifecycle) untilStarted(now time.Time) time.Duration {
 	if l.child.ready || l.child.unasked {
 		return 0
@@ -171,7 +169,7 @@ func (l *lifecycle) untilStarted(now time.Time) time.Duration {
 	return 0
 }
 
-// onExit decides what follows the end of dnsmasq. An error ends the nanny.
+// onExit decides what follows the exit of dnsmasq. An error stops the nanny.
 func (l *lifecycle) onExit(ctx context.Context, exit process.Exit) error {
 	c := l.child
 	l.child, l.answer = nil, nil
@@ -227,7 +225,7 @@ func (l *lifecycle) onDeath(exit process.Exit, now time.Time) error {
 	return nil
 }
 
-// stop lets dnsmasq finish its pending queries, ends it and waits for it.
+// stop lets dnsmasq finish its pending queries, stops it and waits for it.
 func (l *lifecycle) stop(ctx context.Context) {
 	if l.child == nil {
 		return
@@ -243,8 +241,8 @@ func (l *lifecycle) logStopped(exit process.Exit) {
 	l.log.Info("dnsmasq stopped", "status", exitText(exit))
 }
 
-// watch asks dnsmasq about itself until ctx is done: often until the first
-// answer, of whatever kind, then from time to time.
+// watch queries dnsmasq about itself until ctx is done: often until the first reply of any kind,
+// then from time to time.
 func (l *lifecycle) watch(ctx context.Context, answer chan<- string) {
 	version, err := chaos.QueryVersion(ctx, l.addr)
 	for !chaos.IsReply(err) {
@@ -267,7 +265,7 @@ func (l *lifecycle) watch(ctx context.Context, answer chan<- string) {
 	}
 }
 
-// onAnswer notes dnsmasq's first answer.
+// onAnswer handles dnsmasq's first reply.
 func (l *lifecycle) onAnswer(version string) {
 	l.child.ready = true
 	l.status.answered(time.Now())

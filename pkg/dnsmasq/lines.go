@@ -17,9 +17,9 @@ const (
 	lineUnused            // a server is not used: it leads back to dnsmasq
 )
 
-// Clients choose the names in dnsmasq's lines, and the names can contain spaces.
-// So a pattern matches a whole line, and its variable parts only have characters
-// of addresses, numbers and paths.
+// Clients choose the names in dnsmasq's lines, and the names can contain spaces. So a pattern
+// matches the entire line, and its variable parts have only characters of addresses, numbers and
+// paths.
 var linePatterns = []struct {
 	kind    lineKind
 	pattern *regexp.Regexp
@@ -31,8 +31,7 @@ var linePatterns = []struct {
 	{lineBadFile, linePattern(`cannot (?:open|read|access) \S+/` + serversName + `: [a-zA-Z ]+`)},
 }
 
-// linePattern compiles the pattern of a message, with the name of the program
-// before it.
+// linePattern compiles the pattern of a message, with the name of the program before it.
 func linePattern(message string) *regexp.Regexp {
 	return regexp.MustCompile(`^dnsmasq(?:\[\d+\])?: ` + message + `$`)
 }
@@ -47,7 +46,7 @@ func classify(line string) lineKind {
 	return lineOther
 }
 
-// maxShown bounds the lines that are shown of one dnsmasq.
+// maxShown limits the logged lines of one dnsmasq.
 const maxShown = 100
 
 // logLines are the lines of one dnsmasq's log. It is safe for concurrent use.
@@ -63,7 +62,7 @@ func newLogLines(log *slog.Logger, metrics *Metrics) *logLines {
 	return &logLines{log: log, metrics: metrics, shown: map[string]bool{}}
 }
 
-// first reports whether line was not shown yet, and notes it.
+// first reports whether line is new, and notes it.
 func (l *logLines) first(line string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -74,9 +73,8 @@ func (l *logLines) first(line string) bool {
 	return true
 }
 
-// on logs a line of dnsmasq's log, counts it, and shows what an operator has to know.
-// It changes nothing else: clients choose part of the text. It runs in the
-// readers' goroutines.
+// on logs a line of dnsmasq's log, counts it, and shows lines that an operator needs. It changes no
+// other state: clients choose part of the text. It runs in the readers' goroutines.
 func (l *logLines) on(ctx context.Context, line string) {
 	l.log.Log(ctx, levelOutput, "dnsmasq", "line", line)
 	switch classify(line) {

@@ -15,26 +15,26 @@ import (
 const (
 	// lookupTimeout bounds the look-up of one name.
 	lookupTimeout = 2 * time.Second
-	// maxLookups bounds how many run at the same time.
+	// maxLookups limits concurrent look-ups.
 	maxLookups = 256
 )
 
-// A Resolver looks up stub servers that are given by name. The zero value asks
-// the system's resolver for all of them. It is safe for concurrent use.
+// A Resolver looks up stub servers given by name. The zero value uses the system's resolver for all
+// of them. It is safe for concurrent use.
 type Resolver struct {
 	// KubeDNS is the DNS server ("host:port") that has the names in Zones.
 	KubeDNS string
-	// Zones are domains without a trailing dot. Their names are asked at
-	// KubeDNS as they stand, all others of the system's resolver.
+	// Zones are domains without a trailing dot. Their names are sent to KubeDNS unchanged, all
+	// other names to the system's resolver.
 	Zones []string
 }
 
-// Lookup returns all addresses of host, IPv4 and IPv6, sorted. It takes two
-// seconds at most. A name without addresses is an error.
+// Lookup returns all addresses of host, IPv4 and IPv6, sorted. It needs at most two seconds. A name
+// without addresses is an error.
 func (r Resolver) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	// The resolver of the C library cannot be cancelled. That of Go reads on for ten
+	// The resolver of the C library cannot be cancelled. Go's resolver continues to read for ten
 	// seconds, unless its connections are closed.
 	resolver, name, server := &net.Resolver{PreferGo: true}, host, "the system's resolver"
 	inZones := r.inZones(host)
@@ -70,7 +70,7 @@ func (r Resolver) inZones(host string) bool {
 	})
 }
 
-// A finding is the outcome of looking up one name.
+// A finding is the result of looking up one name.
 type finding struct {
 	host  string
 	addrs []netip.Addr // sorted; at least one when err is nil
@@ -80,8 +80,8 @@ type finding struct {
 // lookupFunc is Resolver.Lookup.
 type lookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 
-// followNames looks up the names of the newest list that came through hosts at once, and
-// again every period, and passes on each finding, until ctx is done.
+// followNames looks up the names of the newest list from hosts at once, and again every period. It
+// passes on each finding until ctx is done.
 func followNames(
 	ctx context.Context, lookup lookupFunc, period time.Duration, hosts <-chan []string, found chan<- finding,
 ) error {
@@ -104,11 +104,11 @@ func followNames(
 				return nil
 			})
 		}
-		_ = group.Wait() // no look-up is an error
+		_ = group.Wait() // look-ups return no error
 	}
 }
 
-// sortedAddrs returns addrs in order, each once, IPv4 addresses as such.
+// sortedAddrs returns addrs sorted, without duplicates, and IPv4-mapped addresses as IPv4.
 func sortedAddrs(addrs []netip.Addr) []netip.Addr {
 	list := make([]netip.Addr, 0, len(addrs))
 	for _, addr := range addrs {

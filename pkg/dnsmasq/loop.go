@@ -20,47 +20,47 @@ import (
 )
 
 const (
-	// loopPeriod is the mean time between two tests of a server. A third of it, up
-	// or down, is random, so that two replicas do not test in step.
+	// loopPeriod is the mean time between two tests of a server. A third of it, up or down, is
+	// random, so that replicas do not test in step.
 	loopPeriod = 30 * time.Second
-	// loopPace is how many servers are tested a second at most, on average.
+	// loopPace is the maximum number of servers tested per second, on average.
 	loopPace = 10
-	// loopTime is how long a server may take to reply, or to lead back.
+	// loopTime is how long a server can take to reply, or to lead back.
 	loopTime = time.Second
-	// markerTime is how long dnsmasq may take to read a new marker.
+	// markerTime is how long dnsmasq can take to read a new marker.
 	markerTime = 250 * time.Millisecond
-	// firstPause lies between two queries to a dnsmasq that does not answer yet.
+	// firstPause is the time between two queries to a dnsmasq that does not reply yet.
 	firstPause = 20 * time.Millisecond
-	// maxLoopTests bounds how many servers are tested at the same time.
+	// maxLoopTests limits the servers tested at the same time.
 	maxLoopTests = 64
-	// loopBase is the domain of the tests of default servers. Resolvers commonly
-	// answer for ".test" and ".invalid" themselves, but forward ".internal".
+	// loopBase is the domain of the tests of default servers. Resolvers commonly answer ".test" and
+	// ".invalid" themselves, but forward ".internal".
 	loopBase = "kube-dns.internal"
-	// maxMarked is the longest domain that has room for a test name: a random
-	// label, a marker label and their dots.
+	// maxMarked is the longest domain with room for a test name: a random label, a marker label and
+	// their dots.
 	maxMarked = 253 - 17 - 31
 )
 
-// A loopTest finds servers that lead back to dnsmasq. For each domain dnsmasq has
-// a marker: a subdomain with a random label whose names it sends to the loopTest.
-// A server is sent a query for a random name of the marker of its domain. When
-// that query arrives at the loopTest, the server leads back to dnsmasq.
+// A loopTest finds servers that lead back to dnsmasq. dnsmasq has a marker for each domain: a
+// subdomain with a random label. It forwards the marker's names to the loopTest. The loopTest sends
+// each server a query for a random name of its domain's marker. If that query arrives at the
+// loopTest, the server leads back to dnsmasq.
 //
-// The loopTest is also the server of domains all whose servers lead back: it
-// refuses their names. Without one dnsmasq would send them to the default servers.
+// The loopTest is also the server of domains whose servers all lead back: it refuses their names.
+// Otherwise dnsmasq would send them to the default servers.
 type loopTest struct {
 	conn    *net.UDPConn
 	self    netip.AddrPort // of conn
 	label   string         // of the markers
 	period  time.Duration  // mean time between two tests of a server
-	dnsmasq string         // where dnsmasq can be asked
+	dnsmasq string         // where dnsmasq can be queried
 	results *results
 
 	mu      sync.Mutex
-	waiting map[string]context.CancelFunc // by name: for when a query for it arrives
+	waiting map[string]context.CancelFunc // by name: called when a query for it arrives
 }
 
-// A loopList is what is to be tested.
+// A loopList is the list of servers to test.
 type loopList struct {
 	id      int
 	servers []upstreams.Server
@@ -87,8 +87,7 @@ func randomLabel() string {
 
 func (t *loopTest) close() { t.conn.Close() }
 
-// marker returns the marker of a domain; ok is false when the domain is too long
-// for one.
+// marker returns the marker of a domain; ok is false if the domain is too long for one.
 func (t *loopTest) marker(domain string) (m upstreams.Server, ok bool) {
 	base := domain
 	if base == "" {
@@ -97,13 +96,13 @@ func (t *loopTest) marker(domain string) (m upstreams.Server, ok bool) {
 	return upstreams.Server{Domain: t.label + "." + base, Addr: t.self}, len(domain) <= maxMarked
 }
 
-// refusing returns the server of a domain that has no other.
+// refusing returns the server of a domain without any other.
 func (t *loopTest) refusing(domain string) upstreams.Server {
 	return upstreams.Server{Domain: domain, Addr: t.self}
 }
 
-// run tests new servers of the newest list at once, and all of them from time to
-// time, until ctx is done.
+// run tests new servers of the newest list at once, and all of them from time to time, until ctx is
+// done.
 func (t *loopTest) run(ctx context.Context, lists <-chan loopList) error {
 	group, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, t.close)()
@@ -164,19 +163,19 @@ func (t *loopTest) round(ctx context.Context, servers []upstreams.Server) {
 			return nil
 		})
 	}
-	_ = running.Wait() // no test is an error
+	_ = running.Wait() // tests return no error
 }
 
 // A verdict is the result of testing one server.
 type verdict int
 
 const (
-	verdictSilent verdict = iota // no reply: nothing new
+	verdictSilent verdict = iota // no reply: no news
 	verdictFine                  // it replied, and the query did not come here
 	verdictLoop
 )
 
-// test asks one server.
+// test tests one server.
 func (t *loopTest) test(ctx context.Context, s upstreams.Server) {
 	m, ok := t.marker(s.Domain)
 	if !ok {
@@ -191,8 +190,8 @@ func (t *loopTest) test(ctx context.Context, s upstreams.Server) {
 	}
 }
 
-// confirm returns the response code of a server for a name that exists, if code is an error.
-// A server may refuse names of tests alone. code stands if there is no reply.
+// confirm returns the response code of a server for a name that exists, if code is an error. A
+// server can refuse only names of tests. Without a reply, it returns code.
 func confirm(ctx context.Context, s upstreams.Server, code int) int {
 	if !isError(code) {
 		return code
@@ -206,8 +205,7 @@ func confirm(ctx context.Context, s upstreams.Server, code int) int {
 	return code
 }
 
-// marked waits until dnsmasq has the marker of a domain, and reports whether it
-// has.
+// marked waits until dnsmasq has the marker of a domain, and reports whether it does.
 func (t *loopTest) marked(ctx context.Context, domain string) bool {
 	m, ok := t.marker(domain)
 	if !ok {
@@ -224,8 +222,8 @@ func (t *loopTest) marked(ctx context.Context, domain string) bool {
 	return false
 }
 
-// ask sends a query for a random name of a domain to addr, and waits until it
-// arrives here, or is replied to, or the time is over. code is that of a reply.
+// ask sends a query for a random name of a domain to addr. It waits until the query arrives here,
+// or has a reply, or the time is over. code is that of the reply.
 func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Duration) (v verdict, code int) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -236,7 +234,7 @@ func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Du
 	code, replied := replyOf(ctx, addr, new(dns.Msg).SetQuestion(name, dns.TypeA))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.waiting[name] == nil { // it arrived, also if there is a reply
+	if t.waiting[name] == nil { // it arrived, even if there is a reply
 		return verdictLoop, dns.RcodeSuccess
 	}
 	delete(t.waiting, name)
@@ -246,8 +244,8 @@ func (t *loopTest) ask(ctx context.Context, addr, domain string, timeout time.Du
 	return verdictSilent, 0
 }
 
-// rcode returns the response code of a query that arrives: names of tests do not exist,
-// all others are refused.
+// rcode returns the response code for an incoming query. Names of tests do not exist; all other
+// names are refused.
 func (t *loopTest) rcode(query *dns.Msg) int {
 	if len(query.Question) != 1 {
 		return dns.RcodeRefused

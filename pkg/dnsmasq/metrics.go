@@ -23,11 +23,11 @@ type Metrics struct {
 	unresolved   prometheus.Gauge
 }
 
-// NewMetrics registers the series; a nil reg is allowed. It panics when reg has
-// series of these names already.
+// NewMetrics registers the series; reg can be nil. It panics if reg has series of these names
+// already.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := newMetrics(reg)
-	// The first event of a series that is new to Prometheus is no increase.
+	// To Prometheus, the first event of a new series is no increase.
 	for _, reason := range []string{"first", "died", "change", "fallback"} {
 		m.starts.WithLabelValues(reason)
 	}
@@ -85,7 +85,7 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 	}
 }
 
-// setOne makes series with these label values the only one of vec.
+// setOne replaces all series of vec by one with these label values.
 func setOne(vec *prometheus.GaugeVec, labels ...string) {
 	vec.Reset()
 	vec.WithLabelValues(labels...).Set(1)

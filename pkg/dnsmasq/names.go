@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// namePause is the least time between two changes of a name's addresses while
-// one of the old ones is still among the new.
+// namePause is the minimum time between two changes of a name's addresses while one of the old
+// addresses is still among the new.
 const namePause = 5 * time.Minute
 
-// firstNames is how long the first start of dnsmasq waits for the look-up of
-// names, where servers are arguments.
+// firstNames is how long the first start of dnsmasq waits for the look-up of names, if servers are
+// arguments.
 const firstNames = time.Second
 
-// names are the stub servers given by name, with the addresses in use. They
-// keep the last good ones when a look-up fails.
+// names are the stub servers given by name, with the addresses in use. If a look-up fails, the last
+// good addresses remain.
 type names map[string]name
 
 type name struct {
-	addrs []netip.Addr // sorted; none: never found
-	taken time.Time    // when addrs came into use
+	addrs []netip.Addr // sorted; empty: never found
+	taken time.Time    // when addrs were put into use
 	err   error        // of the last look-up
 	tried bool         // looked up at least once
 }
@@ -30,7 +30,7 @@ type name struct {
 // lookup is a Lookup.
 func (n names) lookup(host string) []netip.Addr { return n[host].addrs }
 
-// keep drops all names but hosts, and adds those that are new.
+// keep drops all names except hosts, and adds the new hosts.
 func (n names) keep(hosts []string) {
 	old := maps.Clone(n)
 	clear(n)
@@ -39,13 +39,13 @@ func (n names) keep(hosts []string) {
 	}
 }
 
-// observe takes what a look-up found at time now. It reports whether the
-// addresses in use changed: at once when there were none, or when none of them
-// is left, else not before namePause has passed since the last change.
+// observe handles the result of a look-up at time now. It reports whether the addresses in use
+// changed: at once if there were none or none of them is left, otherwise at most once per
+// namePause.
 func (n names) observe(f finding, now time.Time, log *slog.Logger) bool {
 	old, ok := n[f.host]
 	if !ok {
-		return false // no longer wanted
+		return false // removed
 	}
 	old.logNews(f, log)
 	next := name{addrs: old.addrs, taken: old.taken, err: f.err, tried: true}
@@ -58,7 +58,7 @@ func (n names) observe(f finding, now time.Time, log *slog.Logger) bool {
 	return changed
 }
 
-// logNews logs that a name cannot be resolved any more, or can be again.
+// logNews logs that a name can no longer be resolved, or can be again.
 func (n name) logNews(f finding, log *slog.Logger) {
 	switch {
 	case (f.err == nil) == (n.err == nil):
@@ -71,7 +71,7 @@ func (n name) logNews(f finding, log *slog.Logger) {
 	}
 }
 
-// waiting reports whether a name has never been looked up.
+// waiting reports whether a name was never looked up.
 func (n names) waiting() bool {
 	for _, state := range n {
 		if !state.tried {
@@ -81,7 +81,7 @@ func (n names) waiting() bool {
 	return false
 }
 
-// unresolved returns how many names have no addresses.
+// unresolved returns the number of names without addresses.
 func (n names) unresolved() int {
 	count := 0
 	for _, state := range n {

@@ -12,8 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// A Nanny runs dnsmasq, keeps it running, and gives it the servers that the
-// configuration asks for.
+// A Nanny runs dnsmasq, keeps it running, and configures its servers from the configuration.
 type Nanny struct {
 	opts   Options
 	status status
@@ -21,7 +20,7 @@ type Nanny struct {
 	pings chan chan struct{}
 }
 
-// New returns a Nanny that has not started anything yet.
+// New returns a Nanny that has not started yet.
 func New(opts Options) (*Nanny, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
@@ -40,10 +39,9 @@ func New(opts Options) (*Nanny, error) {
 	return n, nil
 }
 
-// Run runs dnsmasq until ctx is done, and returns nil when it has ended. It
-// returns an error, with dnsmasq's last lines, when dnsmasq cannot be started,
-// refuses its configuration at the start, or ends five times within a minute.
-// It can be called once.
+// Run runs dnsmasq until ctx is done, and returns nil after its exit. It returns an error, with
+// dnsmasq's last lines, if dnsmasq cannot be started, refuses its configuration at startup, or
+// exits five times within a minute. Call it only once.
 func (n *Nanny) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	s := newSupervisor(ctx, n.opts, &n.status, n.pings, group)
@@ -66,12 +64,11 @@ func (n *Nanny) Run(ctx context.Context) error {
 	if n.opts.ReapOrphans {
 		group.Go(func() error { return s.life.reaper.Run(ctx) })
 	}
-	group.Go(func() error { return s.run(ctx) }) // its state is its own from here on
+	group.Go(func() error { return s.run(ctx) }) // only this goroutine uses its state from here on
 	return group.Wait()
 }
 
-// Alive returns an error when the nanny has not moved for two seconds. It does not
-// depend on dnsmasq.
+// Alive returns an error if the nanny has not moved for two seconds. It does not depend on dnsmasq.
 func (n *Nanny) Alive(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -86,7 +83,7 @@ func (n *Nanny) Alive(ctx context.Context) (string, error) {
 	return "", errors.New("the nanny does not move")
 }
 
-// Ready returns "ok" while dnsmasq answers, else the reason as an error.
+// Ready returns "ok" while dnsmasq replies, else the reason as an error.
 func (n *Nanny) Ready(context.Context) (string, error) {
 	if why := n.status.reason(time.Now()); why != "" {
 		return "", errors.New(why)

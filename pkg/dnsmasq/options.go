@@ -10,45 +10,41 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// defaultNamePeriod is how often names are looked up when Options do not say.
+// defaultNamePeriod is how often names are looked up by default.
 const defaultNamePeriod = 10 * time.Second
 
 // Options configure a Nanny.
 type Options struct {
 	// Exec is the path of dnsmasq. Required.
 	Exec string
-	// Args are dnsmasq's arguments, to which the nanny adds its own.
+	// Args are dnsmasq's arguments. The nanny adds its own.
 	Args []string
 	// Config delivers the configuration. Required.
 	Config config.Source
-	// Restart allows the nanny to change the servers of a running dnsmasq, by a
-	// reload or a restart. If not, changes are only noted.
+	// Restart allows the nanny to change the servers of a running dnsmasq, by a reload or a
+	// restart. Otherwise changes are only noted.
 	Restart bool
-	// KubeDNS ("ip:port") resolves stub servers whose names are in the cluster's
-	// domain. Required.
+	// KubeDNS ("ip:port") resolves stub servers with names in the cluster's domain. Required.
 	KubeDNS string
 	// NamePeriod is the time between two look-ups of names. Zero or less: 10 s.
 	NamePeriod time.Duration
-	// LoopPeriod is the mean time between two tests whether a server leads back to
-	// dnsmasq. Zero or less: 30 s.
+	// LoopPeriod is the mean time between two loop tests of a server. Zero or less: 30 s.
 	LoopPeriod time.Duration
 	// LogInterval is the time between two requests to dnsmasq to log its
 	// statistics. Zero or less: never.
 	LogInterval time.Duration
-	// StateDir is where the last good configuration is kept, and the servers file
-	// when MemoryDir cannot have it. Empty: a directory below the system's
-	// temporary directory.
+	// StateDir is the directory of the last good configuration, and of the servers file if
+	// MemoryDir cannot hold it. Empty: a directory below the system's temporary directory.
 	StateDir string
-	// MemoryDir is a file system in memory, below which the servers file has a
-	// directory for as long as the nanny runs. Empty: /dev/shm.
+	// MemoryDir is a file system in memory. The servers file has a directory below it while the
+	// nanny runs. Empty: /dev/shm.
 	MemoryDir string
-	// ReapOrphans makes the nanny the parent of all processes that its children
-	// leave behind. Only for a process that starts no other children.
+	// ReapOrphans makes the nanny the parent of all processes that its children orphan. It is only
+	// for a process that starts no other children.
 	ReapOrphans bool
-	// Metrics count what the nanny does. Nil: they are not exposed.
+	// Metrics count the nanny's actions. Nil: they are not exposed.
 	Metrics *Metrics
-	// Log gets what the nanny does, and dnsmasq's lines at verbosity 1. Nil: nothing is
-	// logged.
+	// Log receives the nanny's actions, and dnsmasq's lines at verbosity 1. Nil discards.
 	Log *slog.Logger
 }
 

@@ -15,8 +15,8 @@ import (
 // resolvPeriod is how often resolv.conf is read.
 const resolvPeriod = time.Second
 
-// A resolvConf has the paths of resolv.conf files, which are read in dnsmasq's place: the
-// one that changed last when there are several.
+// A resolvConf holds the paths of resolv.conf files, which are read in dnsmasq's place: the last
+// one changed, if there are several.
 type resolvConf []string
 
 // read returns the nameservers: at least one, or an error.
@@ -32,7 +32,7 @@ func (r resolvConf) read() ([]config.Nameserver, error) {
 	return list, err
 }
 
-// newest returns the path of the file that changed last, or none.
+// newest returns the path of the file changed last, or "".
 func newest(paths []string) (path string) {
 	var latest time.Time
 	for _, p := range paths {
@@ -44,8 +44,8 @@ func newest(paths []string) (path string) {
 	return path
 }
 
-// follow passes on each new list until ctx is done. An error does not change the list, and
-// is logged once.
+// follow passes on each new list until ctx is done. An error does not change the list, and is
+// logged once.
 func (r resolvConf) follow(ctx context.Context, lists chan<- []config.Nameserver, log *slog.Logger) error {
 	var last []config.Nameserver
 	problem := ""

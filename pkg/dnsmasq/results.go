@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// failedTests is how many tests in a row a server has to fail before it counts as failing.
+	// failedTests is how often in a row a server must fail its test to count as failing.
 	failedTests = 2
-	// maxNeeded bounds how many replies it takes until a server is used again that
-	// has led back several times: replicas behind one address take turns.
+	// maxNeeded limits the replies needed until a server is used again that has led back several
+	// times: replicas with one address take turns.
 	maxNeeded = 16
 )
 
-// A result is what the tests of one server have found.
+// A result is the outcome of one server's tests.
 type result struct {
 	loops   bool // it leads back to dnsmasq
-	failing int  // the response code with which it fails its tests; 0: it does not
+	failing int  // the response code of its failed tests; 0: it does not fail
 
 	fine   int // replies since it last led back
-	needed int // how many of them it takes until it no longer counts as leading back
+	needed int // replies needed until it counts as fine again
 	failed int // tests in a row with an error
 }
 
@@ -48,16 +48,16 @@ func (r *result) add(loops bool, code int) {
 	}
 }
 
-// isError reports whether a server that replies so is of no use.
+// isError reports whether a server with such replies is of no use.
 func isError(code int) bool { return code == dns.RcodeServerFailure || code == dns.RcodeRefused }
 
-// results are those of all servers that are tested. dnsmasq passes SERVFAIL of its only server
-// on, and does not count it. Only the tests find such a server.
+// results are those of all tested servers. dnsmasq passes on SERVFAIL of its only server, and does
+// not count it. Only the tests find such a server.
 type results struct {
 	metrics *Metrics
 	log     *slog.Logger
 	given   []upstreams.Server // of dnsmasq's own options; set before the first test
-	reports chan loopReport    // has the newest that was not taken yet
+	reports chan loopReport    // has the newest report not received yet
 
 	mu      sync.Mutex
 	servers map[upstreams.Server]*result
@@ -74,7 +74,7 @@ func newResults(metrics *Metrics, log *slog.Logger) *results {
 	return &results{metrics: metrics, log: log, reports: make(chan loopReport, 1)}
 }
 
-// keep makes the servers of list those that are tested. It returns those that are new.
+// keep makes the servers of list the tested servers. It returns the new ones.
 func (r *results) keep(list []upstreams.Server) (fresh []upstreams.Server) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,13 +94,13 @@ func (r *results) keep(list []upstreams.Server) (fresh []upstreams.Server) {
 	return fresh
 }
 
-// note notes the outcome of a test of s, see add.
+// note notes the outcome of a test of s; see add.
 func (r *results) note(s upstreams.Server, loops bool, code int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	is := r.servers[s]
 	if is == nil {
-		return // it was removed meanwhile
+		return // it was removed in the meantime
 	}
 	was := *is
 	is.add(loops, code)

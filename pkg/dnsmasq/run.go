@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// run is the nanny's life. It ends with ctx, or with an error that no restart
-// can cure; dnsmasq has ended before it returns.
+// run is the nanny's main loop. It returns when ctx is done, or with an error that no restart can
+// cure. dnsmasq has exited before it returns.
 func (s *supervisor) run(ctx context.Context) error {
 	var logTick <-chan time.Time
 	if s.opts.LogInterval > 0 {
@@ -58,8 +58,8 @@ func (s *supervisor) run(ctx context.Context) error {
 	}
 }
 
-// act brings dnsmasq to where the configuration wants it, as far as it can be
-// done now, and sets the timer for the rest.
+// act brings dnsmasq to the configured state, as far as possible now, and sets the timer for the
+// rest.
 func (s *supervisor) act(ctx context.Context, now time.Time) error {
 	if !s.configured {
 		return nil
@@ -71,7 +71,7 @@ func (s *supervisor) act(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	switch {
-	case !s.dirty: // but lines may have to leave the servers file
+	case !s.dirty: // but lines can be due for removal from the servers file
 	case !s.opts.Restart:
 		s.note(s.args())
 		s.dirty = false
@@ -90,9 +90,8 @@ func (s *supervisor) act(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// launchWhenDue starts dnsmasq, unless it is too early. Where servers are
-// arguments the first start waits for the look-up of their names; later ones do
-// not, since nothing answers meanwhile.
+// launchWhenDue starts dnsmasq, unless it is too early. If servers are arguments, the first start
+// waits for the look-up of their names. Later starts do not, because dnsmasq is down then.
 func (s *supervisor) launchWhenDue(ctx context.Context, now time.Time) error {
 	if left := s.life.startAt.Sub(now); left > 0 {
 		s.wake.Reset(left)
@@ -115,8 +114,8 @@ func (s *supervisor) launchWhenDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// writeFirst writes the servers file for a start. When it cannot be written this
-// dnsmasq gets its servers as arguments, and the next one tries again.
+// writeFirst writes the servers file for a start. If it cannot be written, this dnsmasq gets its
+// servers as arguments, and the next one tries again.
 func (s *supervisor) writeFirst() {
 	if !s.fileWay && !s.fileLater {
 		return
@@ -135,8 +134,8 @@ func (s *supervisor) writeFirst() {
 	}
 }
 
-// reload brings the servers file to what is wanted now, and signals dnsmasq. It returns
-// after which time there is more to do; zero or less: there is not.
+// reload writes the wanted servers to the file, and signals dnsmasq. It returns the delay until
+// there is more to do; zero or less: there is no more.
 func (s *supervisor) reload(now time.Time) time.Duration {
 	if due := s.file.roll.Due(); !s.dirty && (due.IsZero() || now.Before(due)) {
 		return due.Sub(now)
@@ -155,8 +154,8 @@ func (s *supervisor) reload(now time.Time) time.Duration {
 	return next.Due().Sub(now)
 }
 
-// untilReload returns how long a reload has to wait: for dnsmasq, for the disk, or
-// for the loop test of new servers.
+// untilReload returns how long a reload must wait: for dnsmasq, for the disk, or for the loop test
+// of new servers.
 func (s *supervisor) untilReload(now time.Time) time.Duration {
 	if left := s.life.untilStarted(now); left > 0 {
 		return left
@@ -173,7 +172,7 @@ func (s *supervisor) untilReload(now time.Time) time.Duration {
 	return s.want.untested(now)
 }
 
-// note logs that a change is not taken, once.
+// note logs once that a change is not applied.
 func (s *supervisor) note(args []string) {
 	pending := !slices.Equal(args, s.life.child.args)
 	if !pending {

@@ -16,23 +16,23 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// writePause lies between two attempts to write the servers file.
+// writePause is the time between two attempts to write the servers file.
 const writePause = 5 * time.Second
 
-// A check is a question to dnsmasq for the servers that it has.
+// A check queries dnsmasq for the servers that it has.
 type check struct {
 	start   bool // after a start of dnsmasq, not after a signal
 	cancel  context.CancelFunc
-	outcome // set when it has ended
+	outcome // set at its end
 }
 
-// A serversFile is the file that dnsmasq reads its servers from, and what dnsmasq
-// has of it. Its methods belong to one goroutine.
+// A serversFile is the file of dnsmasq's servers, and dnsmasq's state of it. Its methods belong to
+// one goroutine.
 type serversFile struct {
 	memory  string       // a file system in memory
 	place   *stateDir    // nil: none
 	cmd     cmdline.Line // dnsmasq's arguments, without those of the nanny
-	addr    string       // where dnsmasq answers
+	addr    string       // where dnsmasq can be queried
 	log     *slog.Logger
 	metrics *Metrics
 	group   *errgroup.Group // for the checks
@@ -40,11 +40,11 @@ type serversFile struct {
 
 	roll     upstreams.Rollout
 	writeAt  time.Time // of the next attempt to write; zero: the last one worked
-	check    *check    // that runs; nil: none
+	check    *check    // the running one; nil: none
 	compared bool      // the servers of this dnsmasq were checked once
 }
 
-// choose chooses the directory of the file: one in memory, or else state.
+// choose chooses the directory of the file: one in memory, else state.
 func (f *serversFile) choose(state *stateDir) error {
 	place, why := openServersDir(f.memory, f.cmd.Port, f.cmd.User, state)
 	switch {
@@ -69,8 +69,8 @@ func (f *serversFile) start(list, markers []upstreams.Server) error {
 	return f.place.writeServers(f.roll.Content)
 }
 
-// write makes next the content of the file, and signals dnsmasq unless it has that
-// content already. It returns after which time to try again, if it could not.
+// write makes next the content of the file, and signals dnsmasq unless it already has that content.
+// If it fails, it returns the time until the next attempt.
 func (f *serversFile) write(next upstreams.Rollout, now time.Time, signal func(syscall.Signal)) time.Duration {
 	if f.roll.Same(next) {
 		f.roll = next
@@ -93,8 +93,8 @@ func (f *serversFile) write(next upstreams.Rollout, now time.Time, signal func(s
 	return 0
 }
 
-// compare has dnsmasq's list compared with the file, after a change from before, or
-// for the first time after a start. life is that of dnsmasq.
+// compare compares dnsmasq's list with the file, after a change from before, or for the first time
+// after a start. life is that of dnsmasq.
 func (f *serversFile) compare(life context.Context, before upstreams.Rollout) {
 	want := upstreams.Addresses(f.roll.Wanted)
 	if !before.Same(f.roll) {
@@ -105,16 +105,16 @@ func (f *serversFile) compare(life context.Context, before upstreams.Rollout) {
 	f.compared = true
 }
 
-// gone returns the servers that dnsmasq should no longer have after a change.
+// gone returns the servers that dnsmasq must have dropped after a change.
 func (f *serversFile) gone(before upstreams.Rollout) []netip.AddrPort {
 	if f.cmd.OwnUpstreams() {
-		return nil // the arguments may have them, too
+		return nil // the arguments can contain them, too
 	}
 	keep := setOf(upstreams.Addresses(append(f.roll.Lines(), f.cmd.Servers...)))
 	return slices.DeleteFunc(upstreams.Addresses(before.Lines()), func(a netip.AddrPort) bool { return keep[a] })
 }
 
-// begin starts a check, in the place of the one that runs.
+// begin starts a check, replacing a running one.
 func (f *serversFile) begin(life context.Context, c *check, want, gone []netip.AddrPort) {
 	if f.check != nil {
 		f.check.cancel()
@@ -131,9 +131,8 @@ func (f *serversFile) begin(life context.Context, c *check, want, gone []netip.A
 	})
 }
 
-// onEnd takes the outcome of a check. A difference is logged and counted: the servers that
-// dnsmasq took are better than those before. It reports whether dnsmasq does not read
-// the file at all.
+// onEnd handles the result of a check. It logs and counts a difference: dnsmasq's new servers are
+// better than its old ones. It reports whether dnsmasq does not read the file at all.
 func (f *serversFile) onEnd(c *check) (unread bool) {
 	if c != f.check {
 		return false // a newer one runs

@@ -18,8 +18,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// newSupervisor returns a supervisor whose goroutines are in group. The caller must
-// call close.
+// newSupervisor returns a supervisor with its goroutines in group. The caller must call close.
 func newSupervisor(
 	ctx context.Context, opts Options, status *status, pings <-chan chan struct{}, group *errgroup.Group,
 ) *supervisor {
@@ -61,9 +60,9 @@ func newSupervisor(
 	return s
 }
 
-// openLastGood opens the state directory and the last good configuration in it; each is
-// nil if there is none. A directory that is read-only, or another nanny's, is no state
-// directory, but the configuration in it is read.
+// openLastGood opens the state directory and the last good configuration in it; each is nil if
+// there is none. A directory that is read-only, or in use by another nanny, is no state directory,
+// but the configuration in it is read.
 func openLastGood(opts Options, port uint16) (state *stateDir, lastGood *config.LastGood) {
 	dir := opts.StateDir
 	state, err := openStateDir(dir, port)
@@ -78,8 +77,8 @@ func openLastGood(opts Options, port uint16) (state *stateDir, lastGood *config.
 	return state, config.NewLastGood(filepath.Join(dir, lastGoodName), opts.Log)
 }
 
-// givenServers returns the servers of cmd for domains that can be tested for loops.
-// kube-dns, at target, is not among them.
+// givenServers returns the servers of cmd for domains that can be tested for loops. It excludes
+// kube-dns, at target.
 func givenServers(cmd cmdline.Line, target netip.AddrPort) []upstreams.Server {
 	return slices.DeleteFunc(slices.Clone(cmd.Servers), func(server upstreams.Server) bool {
 		_, why := asDnsmasq(server)
@@ -88,8 +87,8 @@ func givenServers(cmd cmdline.Line, target netip.AddrPort) []upstreams.Server {
 	})
 }
 
-// localAddrs returns the addresses of this machine, without those of a link only;
-// none when they cannot be read.
+// localAddrs returns the addresses of this machine except link-local ones; none if they cannot be
+// read.
 func localAddrs() []cmdline.LocalAddr {
 	var list []cmdline.LocalAddr
 	interfaces, _ := net.Interfaces()
@@ -104,7 +103,7 @@ func localAddrs() []cmdline.LocalAddr {
 	return list
 }
 
-// chooseWay decides how dnsmasq gets its servers.
+// chooseWay decides how to pass servers to dnsmasq.
 func (s *supervisor) chooseWay(ctx context.Context) {
 	if !s.opts.Restart {
 		s.log.Info("-restartDnsmasq is not set: adding no limits to dnsmasq's arguments, testing for no loops, " +
@@ -125,8 +124,7 @@ func (s *supervisor) chooseWay(ctx context.Context) {
 	}
 }
 
-// fileProblem returns why the servers file cannot be used; empty when it can, and
-// then its directory is chosen.
+// fileProblem returns why the servers file cannot be used. If it is empty, the directory is chosen.
 func (s *supervisor) fileProblem() string {
 	cmd := s.life.cmd
 	switch {

@@ -2,24 +2,24 @@ package dnsmasq
 
 import "time"
 
-// A State is what the nanny does at one moment, for people.
+// A State is the state of the nanny at one moment, for people.
 type State struct {
-	// Version and Source are of the configuration that dnsmasq has: Source is
-	// directory, last_good or default. Since is when dnsmasq took it.
+	// Version and Source are those of dnsmasq's configuration: Source is directory, last_good or
+	// default. Since is when dnsmasq applied it.
 	Version, Source string
 	Since           time.Time
-	// Refused is why the configuration read last is not used; empty: it is.
+	// Refused is why the last read configuration is not used; empty: it is.
 	Refused      string
 	RefusedSince time.Time
-	// Servers are those that the configuration asks for, at most some of Total.
+	// Servers are the configured servers, at most some of Total.
 	Servers []ServerState
 	Total   int
-	// Failing are the servers that reply to tests with an error, also those of dnsmasq's own
+	// Failing are the servers that reply to tests with an error, including those of dnsmasq's own
 	// options.
 	Failing []FailingServer
-	// Unresolved are the names of stub servers that have no address.
+	// Unresolved are the names of stub servers without an address.
 	Unresolved int
-	// Signalled: a change of servers is taken without a restart of dnsmasq.
+	// Signalled: servers change without a restart of dnsmasq.
 	Signalled bool
 }
 
@@ -37,5 +37,5 @@ type FailingServer struct {
 	Server, Rcode string
 }
 
-// shownServers is how many servers a State has at most.
+// shownServers is the maximum number of servers in a State.
 const shownServers = 100

@@ -23,25 +23,23 @@ const (
 	pidName      = "dnsmasq.pid"
 	dirPrefix    = "dnsmasq-nanny-"
 
-	// defaultMemoryDir is a tmpfs in every Linux container, also where the root
-	// is read-only.
+	// defaultMemoryDir is a tmpfs in every Linux container, even with a read-only root.
 	defaultMemoryDir = "/dev/shm"
-	// probeSize is what must fit into a directory: a servers file of some
-	// hundred lines.
+	// probeSize must fit into a directory: a servers file of some hundred lines.
 	probeSize = 8 << 10
 )
 
-// A stateDir is a directory in which a nanny keeps dnsmasq's servers file, or
-// its own last good configuration, or both. It belongs to one nanny at a time.
+// A stateDir is a directory for dnsmasq's servers file, or the nanny's last good configuration, or
+// both. It belongs to one nanny at a time.
 type stateDir struct {
 	path string
 	lock *os.File
-	temp bool // made for this process alone
+	temp bool // only for this process
 }
 
-// openStateDir makes and locks the directory at path. With an empty path it
-// chooses one below the system's temporary directory, by dnsmasq's port; when
-// that is not safe or in use, one of its own, which goes with the process.
+// openStateDir creates and locks the directory at path. With an empty path, it chooses one below
+// the system's temporary directory, by dnsmasq's port. If that is unsafe or in use, it creates one
+// for this process only.
 func openStateDir(path string, port uint16) (*stateDir, error) {
 	if path != "" {
 		return lockStateDir(path)
@@ -49,10 +47,9 @@ func openStateDir(path string, port uint16) (*stateDir, error) {
 	return openOwnDir(os.TempDir(), port)
 }
 
-// openServersDir chooses the directory for the servers file, which dnsmasq's
-// user must be able to enter: one below memory, which goes with the process,
-// because neither a full disk nor a read-only one is in its way there; if that
-// cannot be, the directory for the state. why is the reason against memory.
+// openServersDir chooses the directory of the servers file, which dnsmasq's user must be able to
+// enter: one below memory for this process, which no full or read-only disk affects, or else the
+// directory for the state. why is the reason against memory.
 func openServersDir(memory string, port uint16, user string, state *stateDir) (dir *stateDir, why error) {
 	dir, err := openOwnDir(memory, port)
 	if err != nil {
@@ -67,9 +64,8 @@ func openServersDir(memory string, port uint16, user string, state *stateDir) (d
 	return dir, nil
 }
 
-// endOrphan ends the dnsmasq that reads its servers from the directory at path,
-// which no nanny has: it outlived a nanny that was killed, keeps the port, and
-// its servers never change again.
+// endOrphan stops the dnsmasq with its servers file in the directory at path, which no nanny has.
+// It outlived a nanny that was killed, keeps the port, and its servers never change again.
 func endOrphan(path string) {
 	b, err := os.ReadFile(filepath.Join(path, pidName))
 	if err != nil {
@@ -89,20 +85,19 @@ func endOrphan(path string) {
 		if i > int(orphanTime/orphanStep)/2 {
 			sig = syscall.SIGKILL
 		}
-		_ = syscall.Kill(-pid, sig) // its process group, as we made it
+		_ = syscall.Kill(-pid, sig) // its process group, which we created
 		time.Sleep(orphanStep)
 	}
 }
 
-// An orphan has half of orphanTime to end after SIGTERM; it is looked at every
-// orphanStep.
+// An orphan has half of orphanTime to exit after SIGTERM. It is checked every orphanStep.
 const (
 	orphanTime = 2 * time.Second
 	orphanStep = 20 * time.Millisecond
 )
 
-// openOwnDir makes and locks a directory below parent, by dnsmasq's port; when
-// that is not safe or in use, one of its own, which goes with the process.
+// openOwnDir creates and locks a directory below parent, by dnsmasq's port. If that is unsafe or in
+// use, it creates one for this process only.
 func openOwnDir(parent string, port uint16) (*stateDir, error) {
 	path := filepath.Join(parent, dirPrefix+strconv.Itoa(int(port)))
 	err := makeDir(path)
@@ -126,9 +121,9 @@ func openOwnDir(parent string, port uint16) (*stateDir, error) {
 	return d, nil
 }
 
-// lockStateDir makes the directory at path, if need be, and takes it.
+// lockStateDir creates the directory at path, if needed, and locks it.
 func lockStateDir(path string) (*stateDir, error) {
-	path, err := filepath.Abs(path) // dnsmasq leaves the working directory
+	path, err := filepath.Abs(path) // dnsmasq changes its working directory
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +152,8 @@ func lockStateDir(path string) (*stateDir, error) {
 	return d, nil
 }
 
-// makeDir makes a directory that dnsmasq's user may enter, whatever the umask. A
-// directory that is there already keeps its mode.
+// makeDir creates a directory that dnsmasq's user may enter, whatever the umask. An existing
+// directory keeps its mode.
 func makeDir(path string) error {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		return err
@@ -166,8 +161,8 @@ func makeDir(path string) error {
 	return os.Chmod(path, 0o755)
 }
 
-// ours reports whether path is a directory that only we can write to: in a
-// directory for everybody others could have put one there before us.
+// ours reports whether only we can write to path: in a shared directory, another user can have
+// created it first.
 func ours(path string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
@@ -177,7 +172,7 @@ func ours(path string) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// probe returns an error when no file of size bytes can be made in the directory.
+// probe returns an error if no file of size bytes can be created in the directory.
 func (d *stateDir) probe(size int) error {
 	const name = "probe"
 	if err := d.replace(name, make([]byte, size)); err != nil {
@@ -186,16 +181,16 @@ func (d *stateDir) probe(size int) error {
 	return os.Remove(filepath.Join(d.path, name))
 }
 
-// close gives the directory free.
+// close releases the directory.
 func (d *stateDir) close() {
-	if d.temp { // before the next one takes the lock
-		_ = os.RemoveAll(d.path) // what remains is small, and where things are temporary
+	if d.temp { // before the lock is released
+		_ = os.RemoveAll(d.path) // the rest is small, and in a temporary place
 	}
 	d.lock.Close() // unlocks
 }
 
-// usableBy returns why dnsmasq, as the user with this name, cannot get its servers
-// from a file in the directory; nil when it can.
+// usableBy returns why dnsmasq, as the user with this name, cannot read its servers from a file in
+// the directory; nil if it can.
 func (d *stateDir) usableBy(name string) error {
 	if err := d.enterableBy(name); err != nil {
 		return err
@@ -203,16 +198,15 @@ func (d *stateDir) usableBy(name string) error {
 	return d.probe(probeSize)
 }
 
-// serversPath is the path of the servers file.
+// serversPath returns the path of the servers file.
 func (d *stateDir) serversPath() string { return filepath.Join(d.path, serversName) }
 
-// enterableBy returns why the user with this name cannot reach the directory; nil
-// when it can. dnsmasq reads the file again long after it has become that user,
-// and is left without any server when it cannot.
+// enterableBy returns why the user with this name cannot reach the directory; nil if it can.
+// dnsmasq reads the file again long after it has become that user. It has no servers if it cannot.
 func (d *stateDir) enterableBy(name string) error {
 	uid := os.Geteuid() // dnsmasq cannot change its user unless it is root
 	if uid == 0 {
-		uid = -1 // an unknown user: what holds for others
+		uid = -1 // an unknown user: use the mode for others
 		if u, err := user.Lookup(name); err == nil {
 			if uid, err = strconv.Atoi(u.Uid); err != nil {
 				return fmt.Errorf("user %s: %w", name, err)
@@ -237,8 +231,7 @@ func (d *stateDir) enterableBy(name string) error {
 	}
 }
 
-// writeServers replaces the servers file in one step. It makes the directory again
-// when that was removed.
+// writeServers replaces the servers file atomically. It recreates a removed directory.
 func (d *stateDir) writeServers(content []byte) error {
 	err := d.replace(serversName, content)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -253,13 +246,12 @@ func (d *stateDir) writeServers(content []byte) error {
 	return d.replace(serversName, content)
 }
 
-// writePID keeps dnsmasq's process ID for endOrphan. Without it, as on a full
-// disk, an orphan is not found.
+// writePID stores dnsmasq's process ID for endOrphan. Without it, as on a full disk, an orphan is
+// not found.
 func (d *stateDir) writePID(pid int) { _ = d.replace(pidName, []byte(strconv.Itoa(pid))) }
 
-// replace replaces the file of that name, readable for everybody whatever the
-// umask. It does not wait for the disk: clients wait for dnsmasq, and every start
-// writes these files again.
+// replace replaces the file of that name, readable for everybody whatever the umask. It does not
+// wait for the disk: clients wait for dnsmasq, and every start writes these files again.
 func (d *stateDir) replace(name string, content []byte) error {
 	return atomicfile.WriteCached(filepath.Join(d.path, name), 0o644, func(w io.Writer) error {
 		_, err := w.Write(content)

@@ -6,39 +6,39 @@ import (
 	"time"
 )
 
-// silentPolls is the number of questions in a row that dnsmasq may leave
-// unanswered before it counts as not ready: one may get lost.
+// silentPolls is the number of unanswered queries in a row after which dnsmasq counts as not ready:
+// one can get lost.
 const silentPolls = 3
 
-// A status has whether dnsmasq answers. It is safe for concurrent use.
+// A status reports whether dnsmasq replies. It is safe for concurrent use.
 type status struct {
 	results *results
 
 	mu     sync.Mutex
-	why    string    // what is being waited for; empty: it answers
-	since  time.Time // since when why holds, or of the last answer
-	silent int       // questions without an answer since then
+	why    string    // what it waits for; empty: dnsmasq replies
+	since  time.Time // since when why holds, or of the last reply
+	silent int       // queries without a reply since then
 	shown  State
 }
 
-// wait notes that something has to happen first.
+// wait notes that dnsmasq is not ready yet.
 func (s *status) wait(why string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.why, s.since, s.silent = why, now, 0
 }
 
-// answered notes that dnsmasq has answered.
+// answered notes a reply of dnsmasq.
 func (s *status) answered(now time.Time) { s.wait("", now) }
 
-// unanswered notes that dnsmasq has left a question unanswered.
+// unanswered notes a query without a reply.
 func (s *status) unanswered() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.silent++
 }
 
-// reason returns why dnsmasq is not ready at time now; empty when it is.
+// reason returns why dnsmasq is not ready at time now; empty if it is.
 func (s *status) reason(now time.Time) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +52,7 @@ func (s *status) reason(now time.Time) string {
 	return ""
 }
 
-// state returns what was shown last, with the servers that fail now.
+// state returns the last state, with the servers that fail now.
 func (s *status) state() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *status) state() State {
 	return is
 }
 
-// refuse notes why a configuration is not used; empty: the one read last is.
+// refuse notes why a configuration is not used; empty: the last one read is.
 func (s *status) refuse(why string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,11 +9,11 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// settleTime is how long a change waits for others, so that they are taken as one.
+// settleTime is how long a change waits for more, so that all are applied as one.
 const settleTime = 200 * time.Millisecond
 
-// A supervisor is a running Nanny. All its state belongs to the goroutine of run,
-// which gets what happens through channels.
+// A supervisor is a running Nanny. All its state belongs to the goroutine of run, which receives
+// events through channels.
 type supervisor struct {
 	opts    Options
 	log     *slog.Logger
@@ -25,30 +25,30 @@ type supervisor struct {
 	want *desired
 	life *lifecycle
 	file *serversFile
-	// state is the directory of the last good configuration; it may be the servers
-	// file's, too. Nil: none.
+	// state is the directory of the last good configuration, and possibly of the servers file. Nil:
+	// none.
 	state *stateDir
-	// fileWay: dnsmasq reads its servers from a file, and again at a signal. If
-	// not they are arguments, and a change of them needs a restart. fileLater:
-	// the file could not be written; the next start tries again.
+	// fileWay: dnsmasq reads its servers from a file, and again at a signal. Otherwise they are
+	// arguments, and a change requires a restart. fileLater: the file could not be written; the
+	// next start tries again.
 	fileWay   bool
 	fileLater bool
 
 	configured bool      // there is a configuration
 	version    string    // of the configuration
 	source     string    // of the configuration
-	dirty      bool      // dnsmasq may have other servers than wanted
-	actAt      time.Time // when changes are looked at; zero: there are none
+	dirty      bool      // dnsmasq's servers can differ from the wanted ones
+	actAt      time.Time // when to look at changes; zero: there are none
 	namesBy    time.Time // until then the first start waits for names
-	noted      []string  // arguments that were noted and not used
+	noted      []string  // arguments that were logged and not used
 	wake       *time.Timer
 }
 
-// inputs are where the supervisor's goroutine gets its news from.
+// inputs are the inputs of the supervisor's goroutine.
 type inputs struct {
 	updates     chan config.Update // from Options.Config
 	current     *config.Current    // decides about updates
-	lastGood    *config.LastGood   // to be written; nil: none is
+	lastGood    *config.LastGood   // to be written; nil: none
 	resolver    Resolver
 	hosts       chan []string // to followNames
 	found       chan finding  // from followNames
@@ -57,8 +57,8 @@ type inputs struct {
 	loopReports chan loopReport          // from the loop test
 }
 
-// touch notes that the wanted servers changed, and waits for others that change
-// within pause; see settling.
+// touch notes that the wanted servers changed, and waits for more changes within pause; see
+// settling.
 func (s *supervisor) touch(pause time.Duration) {
 	s.want.list, s.dirty = nil, true
 	if at := time.Now().Add(pause); s.actAt.IsZero() || at.Before(s.actAt) {
@@ -66,7 +66,7 @@ func (s *supervisor) touch(pause time.Duration) {
 	}
 }
 
-// settling reports whether the newest change waits for others.
+// settling reports whether the newest change waits for more.
 func (s *supervisor) settling(now time.Time) bool {
 	if left := s.actAt.Sub(now); left > 0 {
 		s.wake.Reset(left)
@@ -76,15 +76,15 @@ func (s *supervisor) settling(now time.Time) bool {
 	return false
 }
 
-// useFile sets whether dnsmasq reads its servers from the file. resolv.conf is then
-// read here, and not by dnsmasq.
+// useFile sets whether dnsmasq reads its servers from the file. resolv.conf is then read here, not
+// by dnsmasq.
 func (s *supervisor) useFile(yes bool) {
 	s.fileWay = yes
 	setBool(s.metrics.serversFile, yes)
 	s.want.fromResolvConf = yes && !s.life.cmd.OwnUpstreams()
 }
 
-// args returns the arguments that dnsmasq should run with.
+// args returns the arguments for dnsmasq.
 func (s *supervisor) args() []string {
 	cmd, cfg := s.life.cmd, s.want.cfg
 	if s.fileWay {
@@ -101,7 +101,7 @@ func (s *supervisor) inUse() {
 	s.status.show(is, time.Now())
 }
 
-// stepBack gives dnsmasq its servers as arguments from now on; act restarts it.
+// stepBack passes dnsmasq its servers as arguments from now on; act restarts it.
 func (s *supervisor) stepBack(why string) {
 	s.log.Warn("dnsmasq gets its servers as arguments from now on: a change of them restarts it", "err", why)
 	s.file.check, s.dirty, s.life.reason = nil, true, reasonFallback

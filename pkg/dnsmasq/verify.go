@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// verifyTime is how long dnsmasq may take to list new servers, also without much CPU.
+	// verifyTime is how long dnsmasq can take to list new servers, even with little CPU.
 	verifyTime = 4 * time.Second
-	// verifyPause lies between two queries for the list.
+	// verifyPause is the time between two queries for the list.
 	verifyPause = 50 * time.Millisecond
 )
 
@@ -21,15 +21,15 @@ const (
 const (
 	resultConfirmed   = "confirmed"   // dnsmasq has the servers that it should have
 	resultDifferent   = "different"   // it lacks some, or still has removed ones
-	resultUnconfirmed = "unconfirmed" // it does not answer that query
+	resultUnconfirmed = "unconfirmed" // it does not reply to that query
 )
 
-// An outcome is what dnsmasq's list of servers is found to be.
+// An outcome is the result of comparing dnsmasq's list of servers.
 type outcome struct {
 	missing []netip.AddrPort // wanted, not listed
 	left    []netip.AddrPort // removed, still listed
-	listed  int              // how many of the wanted ones are listed
-	err     error            // the list could not be had
+	listed  int              // number of wanted servers in the list
+	err     error            // the list is not available
 }
 
 // result returns the label of o.
@@ -43,8 +43,8 @@ func (o outcome) result() string {
 	return resultConfirmed
 }
 
-// verify asks for the list of servers until it has those of want and none of
-// gone, or verifyTime has passed. Other servers in the list do not matter.
+// verify queries the list of servers until it has those of want and none of gone, or verifyTime has
+// passed. Other servers in the list do not matter.
 func verify(
 	ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort,
 ) outcome {
@@ -55,7 +55,7 @@ func verify(
 	for pause.For(ctx, verifyPause) {
 		o := compare(ctx, query, want, gone)
 		if o.err == nil || last.err != nil {
-			last = o // an answer counts more than a later query without one
+			last = o // a reply counts more than a later query without one
 		}
 		_, refused := errors.AsType[*chaos.ReplyError](o.err)
 		if refused || o.result() == resultConfirmed {
@@ -65,7 +65,7 @@ func verify(
 	return last
 }
 
-// compare asks for the list once.
+// compare queries the list once.
 func compare(
 	ctx context.Context, query func(context.Context) ([]chaos.Server, error), want, gone []netip.AddrPort,
 ) outcome {
@@ -93,8 +93,7 @@ func compare(
 	return o
 }
 
-// unscoped is a without its scope, which can be written as a name and as a
-// number.
+// unscoped returns a without its scope, which can be a name or a number.
 func unscoped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
 }

@@ -1,5 +1,5 @@
-// Package chaos asks a running dnsmasq for its counters, its upstream servers and its
-// version: TXT records of class CHAOS in the domain "bind.".
+// Package chaos queries a running dnsmasq for its counters, its upstream servers and its version:
+// TXT records of class CHAOS in the domain "bind.".
 package chaos
 
 import (
@@ -17,40 +17,38 @@ import (
 )
 
 const (
-	// queryTimeout bounds one question to dnsmasq.
+	// queryTimeout bounds one query to dnsmasq.
 	queryTimeout = 2 * time.Second
-	// ednsSize is the largest UDP reply that we ask for (DNS flag day 2020).
+	// ednsSize is the maximum size of a UDP reply (DNS flag day 2020).
 	ednsSize = 1232
 )
 
-// Stats are dnsmasq's cache counters. All but CacheSize count from dnsmasq's
-// start and fall back to zero when it restarts.
+// Stats are dnsmasq's cache counters. All but CacheSize count from dnsmasq's start, and restart at
+// zero with it.
 type Stats struct {
 	// Hits and Misses count queries answered from the cache, or forwarded.
 	Hits, Misses uint64
-	// Evictions counts entries that went before their time, to make room.
+	// Evictions counts entries that were removed early, to make room.
 	Evictions uint64
-	// Insertions counts entries that came into the cache.
+	// Insertions counts entries added to the cache.
 	Insertions uint64
-	// CacheSize is the number of entries that the cache can hold.
+	// CacheSize is the capacity of the cache, in entries.
 	CacheSize uint64
 }
 
-// A Server is one line of dnsmasq's list of upstream servers. The counters
-// fall back to zero when dnsmasq restarts; when it reloads its servers they may
-// change their server, so the difference between two values counts only when
-// there was no reload between.
+// A Server is one line of dnsmasq's list of upstream servers. The counters restart at zero with
+// dnsmasq. A reload of the servers can move counters to another server, so differences across a
+// reload do not count.
 type Server struct {
-	// Address of the server. One that serves several domains is listed once.
+	// Address of the server. A server of several domains is listed once.
 	Address netip.AddrPort
-	// Queries counts the queries sent there, Failed those without a usable
-	// answer.
+	// Queries counts the queries sent there, Failed those without a usable reply.
 	Queries, Failed uint64
 }
 
-// A ReplyError is a reply of dnsmasq that is not the one expected.
+// A ReplyError is an unexpected reply of dnsmasq.
 type ReplyError struct {
-	// Name is the question: a name of class CHAOS and type TXT.
+	// Name is the name in the question, of class CHAOS and type TXT.
 	Name string
 	// Rcode of the reply; dns.RcodeNotImplemented under --no-ident.
 	Rcode int
@@ -62,16 +60,15 @@ func (e *ReplyError) Error() string {
 	return fmt.Sprintf("reply to %s CH TXT: %s", e.Name, e.Reason)
 }
 
-// IsReply reports whether a query that ended with err got a reply. A refusal is one.
+// IsReply reports whether a query that returned err got a reply. A refusal is a reply.
 func IsReply(err error) bool {
 	_, refused := errors.AsType[*ReplyError](err)
 	return err == nil || refused
 }
 
-// QueryStats asks the dnsmasq at addr ("ip:port") for its counters: five
-// questions over UDP, in the order hits, misses, evictions, insertions,
-// cachesize. Each waits at most two seconds. Unless every reply is one TXT
-// record with one decimal number there is no result but an error.
+// QueryStats queries the dnsmasq at addr ("ip:port") for its counters. It sends five queries over
+// UDP, in the order hits, misses, evictions, insertions, cachesize. Each waits at most two seconds.
+// Every reply must be one TXT record with one decimal number, otherwise it returns an error.
 func QueryStats(ctx context.Context, addr string) (Stats, error) {
 	var s Stats
 	for _, counter := range []struct {
@@ -95,10 +92,9 @@ func QueryStats(ctx context.Context, addr string) (Stats, error) {
 	return s, nil
 }
 
-// QueryServers asks the dnsmasq at addr ("ip:port") for its upstream servers,
-// over UDP and, when the list is long, over TCP. The list leaves out servers
-// that are dnsmasq's own address, and is stale for up to a millisecond after a
-// reload. Waits at most two seconds.
+// QueryServers queries the dnsmasq at addr ("ip:port") for its upstream servers, over UDP and, for
+// a long list, over TCP. The list lacks servers with dnsmasq's own address, and is stale for up to
+// a millisecond after a reload. It waits at most two seconds.
 func QueryServers(ctx context.Context, addr string) ([]Server, error) {
 	const name = "servers.bind."
 	texts, err := queryTXT(ctx, addr, name)
@@ -116,8 +112,8 @@ func QueryServers(ctx context.Context, addr string) ([]Server, error) {
 	return list, nil
 }
 
-// QueryVersion asks the dnsmasq at addr ("ip:port") for its version: "2.90".
-// Waits at most two seconds.
+// QueryVersion queries the dnsmasq at addr ("ip:port") for its version: "2.90". It waits at most
+// two seconds.
 func QueryVersion(ctx context.Context, addr string) (string, error) {
 	text, err := queryText(ctx, addr, "version.bind.")
 	return strings.TrimPrefix(text, "dnsmasq-"), err
@@ -135,8 +131,7 @@ func queryText(ctx context.Context, addr, name string) (string, error) {
 	return texts[0], nil
 }
 
-// queryTXT returns the strings of the one TXT record that answers name in class
-// CHAOS.
+// queryTXT returns the strings of the only TXT record of name in class CHAOS.
 func queryTXT(ctx context.Context, addr, name string) ([]string, error) {
 	reply, err := exchange(ctx, addr, name)
 	if err != nil {
@@ -155,8 +150,8 @@ func queryTXT(ctx context.Context, addr, name string) ([]string, error) {
 	return txt.Txt, nil
 }
 
-// exchange asks addr for the TXT records of name in class CHAOS, over TCP when the reply
-// does not fit into a datagram.
+// exchange queries addr for the TXT records of name in class CHAOS, over TCP if the reply does not
+// fit into a datagram.
 func exchange(ctx context.Context, addr, name string) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()

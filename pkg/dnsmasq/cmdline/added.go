@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	// A reload empties the cache; dnsmasq's own limit of 150 waiting queries
-	// then refuses those of busy clients until it is warm again.
+	// A reload empties the cache. Until it is warm again, dnsmasq's default limit of 150 pending
+	// queries would refuse queries of busy clients.
 	optForwardMax = "--dns-forward-max=1500"
-	// dnsmasq's own limit of 20 TCP clients, idle or not, lets a few that stay
-	// keep all others waiting.
+	// With dnsmasq's default limit of 20 TCP clients, a few idle connections would block all other
+	// clients.
 	optTCPMax     = "--max-tcp-connections="
 	optForeground = "--keep-in-foreground"
 )
 
-// Each TCP client has a process of its own, of about tcpClientMemory bytes.
-// dnsmasq and the nanny need tcpBaseMemory without any.
+// Each TCP client has its own process of about tcpClientMemory bytes. dnsmasq and the nanny need
+// tcpBaseMemory without any.
 const (
 	maxTCPClients   = 500
-	minTCPClients   = 20 // dnsmasq's own limit
+	minTCPClients   = 20 // dnsmasq's default limit
 	tcpClientMemory = 320 << 10
 	tcpBaseMemory   = 12 << 20
 )
 
-// tcpClients returns how many TCP clients fit into three quarters of a memory
-// limit in bytes; 0 means that there is no limit.
+// tcpClients returns the number of TCP clients that fit into three quarters of a memory limit in
+// bytes; 0 means no limit.
 func tcpClients(memory int64) int {
 	if memory == 0 {
 		return maxTCPClients
@@ -34,10 +34,9 @@ func tcpClients(memory int64) int {
 	return int(min(max(fit, minTCPClients), maxTCPClients))
 }
 
-// Usable returns args as the nanny can add options to them: without blank
-// ones and without a final "--", which have no effect, and with the option that
-// keeps dnsmasq from leaving for the background. why has a line for each
-// difference.
+// Usable returns args in a form to which the nanny can add options. It drops blank arguments and a
+// final "--", which have no effect, and adds the option that keeps dnsmasq in the foreground. why
+// has a line for each difference.
 func Usable(args []string) (usable, why []string) {
 	usable, last := withoutBlank(args)
 	if len(usable) < len(args) {
@@ -54,12 +53,10 @@ func Usable(args []string) (usable, why []string) {
 	return usable, why
 }
 
-// Added returns the options that the nanny adds with the servers file,
-// because the arguments do not set them and dnsmasq has them: help is the output of
-// "dnsmasq --help". It adds none that sends a query again
-// (--fast-dns-retry): dnsmasq then forwards a query that comes back to it, and a
-// loop becomes a storm. memory is the limit of the container in bytes, 0 without
-// one.
+// Added returns the options that the nanny adds with the servers file, because the arguments do not
+// set them and dnsmasq has them. help is the output of "dnsmasq --help". It adds no option that
+// sends a query again (--fast-dns-retry): dnsmasq then forwards a query that returns to it, and a
+// loop becomes a storm. memory is the memory limit of the container in bytes, 0 for none.
 func Added(cmd Line, help string, memory int64) []string {
 	var added []string
 	if !cmd.ForwardMax {

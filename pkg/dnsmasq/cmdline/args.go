@@ -13,9 +13,9 @@ const (
 	optServersFile = "--servers-file="
 )
 
-// WithServers returns the arguments for a dnsmasq that gets its servers on the command
-// line: base, "--server" and its value for each of servers, and "--no-resolv" when
-// noResolv is set. Without that dnsmasq reads resolv.conf. base is not changed.
+// WithServers returns the arguments for a dnsmasq with its servers on the command line: base,
+// "--server" and its value for each of servers, and "--no-resolv" if noResolv is set. Without that
+// dnsmasq reads resolv.conf. base is not changed.
 func WithServers(base []string, servers []upstreams.Server, noResolv bool) []string {
 	args := slices.Clone(base)
 	for _, s := range servers {
@@ -27,10 +27,10 @@ func WithServers(base []string, servers []upstreams.Server, noResolv bool) []str
 	return args
 }
 
-// WithFile returns the arguments for a dnsmasq that reads its servers from the file
-// at path, with the options of [Added]. They are the same for every configuration, so
-// that none needs a restart, unless the arguments choose upstreams of their own: these
-// are used with those of resolv.conf, but not with upstreams of the configuration.
+// WithFile returns the arguments for a dnsmasq that reads its servers from the file at path, with
+// the options of [Added]. They are the same for every configuration, so that none needs a restart.
+// The exception is arguments with upstreams: these are used with those of resolv.conf, but not with
+// upstreams of the configuration.
 func WithFile(cmd Line, path string, added []string, upstreams bool) []string {
 	args := append(slices.Clone(cmd.Args), optServersFile+path)
 	if !cmd.OwnUpstreams() || upstreams && !cmd.NoResolv {

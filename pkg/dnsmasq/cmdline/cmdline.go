@@ -21,32 +21,32 @@ const (
 	defaultZone       = "cluster.local"
 )
 
-// A Line has the content of dnsmasq's arguments, and of the configuration files that
-// they name, as far as the nanny needs it.
+// A Line is the part of dnsmasq's arguments, and of the configuration files that they name, that
+// the nanny needs.
 type Line struct {
-	// Args are the arguments themselves.
+	// Args are the arguments.
 	Args []string
-	// Port is dnsmasq's port; 0 when it is not to answer DNS questions.
+	// Port is dnsmasq's port; 0 if it does not serve DNS.
 	Port uint16
-	// Listen are the addresses of --listen-address. None: all of them.
+	// Listen are the addresses of --listen-address. Empty: all of them.
 	Listen []netip.Addr
-	// Interfaces and ExceptInterfaces are the names of --interface and
-	// --except-interface; one that ends in "*" is a prefix.
+	// Interfaces and ExceptInterfaces are the names of --interface and --except-interface. A final
+	// "*" marks a prefix.
 	Interfaces, ExceptInterfaces []string
-	// User is whom dnsmasq becomes after it has opened its sockets.
+	// User is the user of dnsmasq after it has opened its sockets.
 	User string
-	// Servers are the servers that are given with a domain.
+	// Servers are the servers with a domain.
 	Servers []upstreams.Server
-	// DefaultServer: a server for all names is given.
+	// DefaultServer: there is a server for all names.
 	DefaultServer bool
 	// ResolvFiles are the resolv.conf files that dnsmasq reads, at least one.
 	ResolvFiles []string
-	// ServersFile is the --servers-file that is set already; empty: none.
+	// ServersFile is the --servers-file already set; empty: none.
 	ServersFile string
-	// NamesConf: the arguments name configuration files of their own.
+	// NamesConf: the arguments name configuration files.
 	NamesConf bool
-	// Unread names the part of the configuration that cannot be read before dnsmasq
-	// runs, with the reason; empty when all of it was read.
+	// Unread names the part of the configuration that cannot be read before dnsmasq runs, with the
+	// reason; empty if all of it was read.
 	Unread string
 	// Options without a value.
 	NoResolv, NoPoll, Foreground bool
@@ -54,8 +54,8 @@ type Line struct {
 	ForwardMax, TCPMax bool
 }
 
-// OwnUpstreams reports whether the arguments choose upstream servers of their
-// own. The nanny then adds none from resolv.conf.
+// OwnUpstreams reports whether the arguments choose upstream servers. The nanny then adds none from
+// resolv.conf.
 func (c Line) OwnUpstreams() bool {
 	return c.NoResolv || c.NamesConf || c.DefaultServer
 }
@@ -66,8 +66,8 @@ type LocalAddr struct {
 	Addr      netip.Addr
 }
 
-// QueryAddr is where dnsmasq can be asked from the same machine, whose addresses
-// are local: 127.0.0.1 unless the arguments keep dnsmasq from listening there.
+// QueryAddr is the address for queries to dnsmasq from this machine, whose addresses are local:
+// 127.0.0.1 unless the arguments keep dnsmasq from listening there.
 func (c Line) QueryAddr(local []LocalAddr) netip.AddrPort {
 	addr := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	switch {
@@ -85,8 +85,7 @@ func (c Line) QueryAddr(local []LocalAddr) netip.AddrPort {
 	return netip.AddrPortFrom(addr, c.Port)
 }
 
-// matchesInterface reports whether name is one of the values of --interface or
-// --except-interface.
+// matchesInterface reports whether name matches a value of --interface or --except-interface.
 func matchesInterface(values []string, name string) bool {
 	return slices.ContainsFunc(values, func(value string) bool {
 		prefix, isPrefix := strings.CutSuffix(value, "*")
@@ -94,8 +93,8 @@ func matchesInterface(values []string, name string) bool {
 	})
 }
 
-// Zones returns the domains whose names the arguments send to the server at
-// target, which is kube-dns; "cluster.local" when there are none.
+// Zones returns the domains that the arguments send to the server at target, which is kube-dns;
+// "cluster.local" if there are none.
 func (c Line) Zones(target netip.AddrPort) []string {
 	var zones []string
 	for _, s := range c.Servers {
@@ -109,8 +108,8 @@ func (c Line) Zones(target netip.AddrPort) []string {
 	return zones
 }
 
-// ClusterDomain returns the cluster domain among zones: the first one that is not for
-// reverse names.
+// ClusterDomain returns the cluster domain among zones: the first one that is not for reverse
+// names.
 func ClusterDomain(zones []string) string {
 	for _, zone := range zones {
 		if zone != "arpa" && !strings.HasSuffix(zone, ".arpa") {
@@ -120,14 +119,14 @@ func ClusterDomain(zones []string) string {
 	return defaultZone
 }
 
-// Read reads args and the configuration files that dnsmasq would
-// read with them. With an error the result is what was understood.
+// Read reads args and the configuration files that dnsmasq would read with them. With an error, it
+// returns the part that it understood.
 func Read(args []string) (Line, error) {
 	return readWith(args, defaultConf)
 }
 
-// readWith is Read with the path of the file that dnsmasq
-// reads when the arguments name none; it may be missing.
+// readWith is Read with the path of dnsmasq's default file, for arguments that name none; it can be
+// missing.
 func readWith(args []string, defaultConf string) (Line, error) {
 	r := cmdReader{cmd: Line{Args: slices.Clone(args), Port: config.DefaultPort, User: defaultUser}}
 	options, err := parseArgs(args)
@@ -149,9 +148,9 @@ func readWith(args []string, defaultConf string) (Line, error) {
 // A cmdReader collects options into a Line.
 type cmdReader struct {
 	cmd               Line
-	confFile, confDir bool     // such an option was given
-	noDefaultFile     bool     // --resolv-file without a value takes the default away
-	seen              []string // files read, so that none is read twice
+	confFile, confDir bool     // such an option was set
+	noDefaultFile     bool     // --resolv-file without a value removes the default
+	seen              []string // files read, to read each only once
 }
 
 func (r *cmdReader) apply(options []option) {
@@ -208,7 +207,7 @@ func (r *cmdReader) applyOne(o option) {
 	}
 }
 
-// applyConf handles the options that name further configuration.
+// applyConf handles the options that name more configuration.
 func (r *cmdReader) applyConf(o option) {
 	switch o.name {
 	case "conf-file":
@@ -243,9 +242,9 @@ func (r *cmdReader) read(path string) {
 		return
 	}
 	r.seen = append(r.seen, path)
-	info, err := os.Stat(path) // of what a link points to
+	info, err := os.Stat(path) // of the target of a link
 	if err == nil && !info.Mode().IsRegular() {
-		return // dnsmasq skips directories; reading a pipe would take its content away
+		return // dnsmasq skips directories; reading a pipe would consume its content
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -255,9 +254,8 @@ func (r *cmdReader) read(path string) {
 	r.apply(parseConf(b))
 }
 
-// inConfDir reports whether dnsmasq reads a file of this name in a --conf-dir
-// with these filters: "*.a" takes only names with that ending, ".a" leaves them
-// out.
+// inConfDir reports whether dnsmasq reads a file of this name in a --conf-dir with these filters:
+// "*.a" selects only names with that suffix, ".a" excludes them.
 func inConfDir(name, filters string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
 		strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") {

@@ -10,9 +10,9 @@ import (
 	"github.com/kube-dns/kube-dns/internal/spelling"
 )
 
-// An option is one option of dnsmasq as it was given.
+// An option is one given option of dnsmasq.
 type option struct {
-	name  string // the long name, also when the short one was given
+	name  string // the long name, even if the short one was given
 	value string // empty when there was none
 }
 
@@ -25,8 +25,8 @@ const (
 	mayHaveValue // in the long form only with "="
 )
 
-// shortOptions has "x=name" for each option with a short form; "x:name" when
-// that form needs a value. Long forms have rules of their own.
+// shortOptions has "x=name" for each option with a short form, "x:name" if that form needs a value.
+// Long forms have other rules.
 const shortOptions = `1=enable-dbus 2:no-dhcp-interface 3:bootp-dynamic 4:dhcp-mac 5=no-ping 6:dhcp-script
 7:conf-dir 8:log-facility 9=leasefile-ro 0:dns-forward-max A:address B:bogus-nxdomain C:conf-file
 D=domain-needed E=expand-hosts F:dhcp-range G:dhcp-host H:addn-hosts I:except-interface J:dhcp-ignore
@@ -37,8 +37,8 @@ h=no-hosts i:interface j:dhcp-userclass k=keep-in-foreground l:dhcp-leasefile m:
 o=strict-order p:port q=log-queries r:resolv-file s:domain t:mx-target u:user v=version w=help x:pid-file
 y=localise-queries z=bind-interfaces`
 
-// The long options of dnsmasq 2.90. All names count, also those that the nanny
-// has no use for: they decide which abbreviations are ambiguous.
+// The long options of dnsmasq 2.90. The nanny needs all of them, even unused ones, to decide which
+// abbreviations are ambiguous.
 const (
 	longNoValue = `all-servers bind-dynamic bind-interfaces bogus-priv clear-on-reload conntrack
 dhcp-authoritative dhcp-client-update dhcp-fqdn dhcp-ignore-clid dhcp-no-override dhcp-rapid-commit
@@ -69,7 +69,7 @@ enable-dbus enable-tftp enable-ubus fast-dns-retry group local-service log-async
 resolv-file tftp-unique-root umbrella use-stale-cache user`
 )
 
-// A grammar is the options that dnsmasq has.
+// A grammar is the set of dnsmasq's options.
 type grammar struct {
 	long  map[string]valueRule
 	short map[byte]shortOption
@@ -99,10 +99,10 @@ func newGrammar() grammar {
 	return g
 }
 
-// parseArgs reads args as dnsmasq does, with GNU getopt's rules: short options
-// may stand in one cluster with the value of the last, long ones may be cut
-// where no other begins so. With an error, the first one, it returns what it understood; dnsmasq
-// itself would refuse such arguments.
+// parseArgs reads args as dnsmasq does, with GNU getopt's rules. Short options can form a cluster
+// with the value of the last. Long options can be abbreviated if no other option has that prefix.
+// With the first error, it returns the part that it understood. dnsmasq would refuse such
+// arguments.
 func parseArgs(args []string) (options []option, err error) {
 	g := newGrammar()
 	for len(args) > 0 {
@@ -125,9 +125,9 @@ func (g grammar) parseArg(arg string, rest []string) ([]option, int, error) {
 	return nil, 0, fmt.Errorf("%q is not an option", arg)
 }
 
-// withoutBlank returns args without blank ones. A blank value of an option stays:
-// without it the option would take the next argument as its value. last reports
-// whether the final argument is not a value.
+// withoutBlank returns args without blank ones. A blank value of an option remains, because the
+// option would otherwise use the next argument as its value. last reports whether the final
+// argument is not a value.
 func withoutBlank(args []string) (list []string, last bool) {
 	g := newGrammar()
 	for len(args) > 0 {
@@ -140,10 +140,10 @@ func withoutBlank(args []string) (list []string, last bool) {
 	return list, last
 }
 
-// Options returns the options in args that dnsmasq understands, each as one argument
-// with its long name.
+// Options returns the options in args that dnsmasq understands, each as one argument with its long
+// name.
 func Options(args []string) []string {
-	options, _ := parseArgs(args) // those that it does not understand are left out
+	options, _ := parseArgs(args) // invalid options are skipped
 	rules := newGrammar().long
 	texts := make([]string, 0, len(options))
 	for _, o := range options {
@@ -156,8 +156,8 @@ func Options(args []string) []string {
 	return texts
 }
 
-// parseLong reads a long option without its dashes. It returns how many of the
-// arguments behind it, rest, are its value: none or one.
+// parseLong reads a long option without its dashes. It returns the number of arguments in rest that
+// are its value: zero or one.
 func (g grammar) parseLong(text string, rest []string) ([]option, int, error) {
 	given, value, hasValue := strings.Cut(text, "=")
 	name, err := g.complete(given)
@@ -181,7 +181,7 @@ func (g grammar) parseLong(text string, rest []string) ([]option, int, error) {
 	return []option{{name, value}}, 0, nil
 }
 
-// complete returns the full name of a long option that may be cut.
+// complete returns the full name of a long option that can be abbreviated.
 func (g grammar) complete(given string) (string, error) {
 	if _, ok := g.long[given]; ok {
 		return given, nil
@@ -227,8 +227,8 @@ func (g grammar) parseCluster(text string, rest []string) ([]option, int, error)
 	return options, 0, nil
 }
 
-// parseConf reads a configuration file: one long option a line, spelled out and
-// without dashes. Lines that dnsmasq would refuse may be among the result.
+// parseConf reads a configuration file: one long option per line, in full and without dashes. The
+// result can include lines that dnsmasq would refuse.
 func parseConf(b []byte) []option {
 	var options []option
 	for line := range strings.Lines(string(b)) {
@@ -241,8 +241,7 @@ func parseConf(b []byte) []option {
 	return options
 }
 
-// uncomment cuts line at a "#" that stands first or after a space, outside of
-// quotes.
+// uncomment cuts line at a "#" that is first or after a space, outside of quotes.
 func uncomment(line string) string {
 	quoted := false
 	for i := 0; i < len(line); i++ {

@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// lingerTime is how long the line of a removed server stays in the servers file.
-// dnsmasq drops the pending queries of a server when its line disappears; clients
-// do not wait longer than this for a reply.
+// lingerTime is how long the line of a removed server remains in the servers file. dnsmasq drops
+// the pending queries of a server when its line disappears. Clients do not wait longer than this
+// for a reply.
 const lingerTime = 6 * time.Second
 
-// A Rollout is the content of the servers file: the wanted servers, and after
-// them for a while those that were removed. Values are copied, never changed in
-// place.
+// A Rollout is the content of the servers file: the wanted servers, followed by recently removed
+// ones. Values are copied, never modified.
 type Rollout struct {
 	Wanted  []Server
 	Leaving []Leaver
@@ -21,22 +20,21 @@ type Rollout struct {
 	markers []Server // of the loop test
 }
 
-// A Leaver is the line of a removed server, which goes at a time.
+// A Leaver is the line of a removed server, and the time at which it disappears.
 type Leaver struct {
 	line Server
 	at   time.Time
 }
 
-// Begin returns the state of a dnsmasq that starts with list. Pending queries of
-// the one before are lost, so no line has to stay for them.
+// Begin returns the state of a dnsmasq that starts with list. Pending queries of the previous one
+// are lost, so no line has to remain for them.
 func Begin(list, markers []Server) Rollout {
 	r := Rollout{Wanted: list, markers: markers}
 	r.Content = render(r.Lines())
 	return r
 }
 
-// Offer returns the next state, for list at time now. Servers in dropped go at
-// once.
+// Offer returns the next state, for list at time now. Servers in dropped disappear at once.
 func (r Rollout) Offer(list, markers []Server, dropped map[Server]bool, now time.Time) Rollout {
 	next := Rollout{Wanted: list, markers: markers}
 	listed := make(map[Server]bool, len(list))
@@ -67,10 +65,10 @@ func (r Rollout) Lines() []Server {
 	return append(lines, r.markers...)
 }
 
-// Same reports whether a change from r to next is none for dnsmasq.
+// Same reports whether dnsmasq sees no change from r to next.
 func (r Rollout) Same(next Rollout) bool { return bytes.Equal(r.Content, next.Content) }
 
-// Due returns when the next server leaves; zero when none does.
+// Due returns when the next line disappears; zero if none does.
 func (r Rollout) Due() time.Time {
 	var first time.Time
 	for _, l := range r.Leaving {
@@ -81,8 +79,7 @@ func (r Rollout) Due() time.Time {
 	return first
 }
 
-// Marked returns r with more markers, so that servers can be tested that are not
-// in use yet.
+// Marked returns r with more markers, to test servers that are not in use yet.
 func (r Rollout) Marked(markers []Server) Rollout {
 	for _, m := range markers {
 		if !slices.Contains(r.markers, m) {

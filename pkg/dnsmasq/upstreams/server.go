@@ -1,5 +1,5 @@
-// Package upstreams has the servers that dnsmasq forwards to, and the content of its
-// servers file over time. It has no files and no clock.
+// Package upstreams holds the servers that dnsmasq forwards to, and the content of its servers file
+// over time. It has no files and no clock.
 package upstreams
 
 import (
@@ -15,16 +15,16 @@ import (
 
 // A Server is one upstream of dnsmasq: the value of one --server option.
 type Server struct {
-	// Domain is the domain whose names are asked there, without a trailing
-	// dot. Empty: a default server, for all names without a server of their own.
+	// Domain is the domain of its queries, without a trailing dot. Empty: a default server, for all
+	// names without another server.
 	Domain string
-	// Addr is where it listens.
+	// Addr is its address.
 	Addr netip.AddrPort
 }
 
-// String returns s as dnsmasq reads it: "192.0.2.1", "192.0.2.1#5353" or
-// "/acme.example/2001:db8::1#5353". IPv6 addresses have no brackets, which
-// dnsmasq refuses, and keep their scope; port 53 is left out.
+// String returns s in dnsmasq's form: "192.0.2.1", "192.0.2.1#5353" or
+// "/acme.example/2001:db8::1#5353". IPv6 addresses have no brackets, which dnsmasq refuses, and
+// keep their scope. Port 53 is omitted.
 func (s Server) String() string {
 	text := s.Addr.Addr().String()
 	if port := s.Addr.Port(); port != config.DefaultPort {
@@ -36,14 +36,12 @@ func (s Server) String() string {
 	return text
 }
 
-// Lookup returns the addresses of a stub server that is given by name; none
-// when they are not known.
+// Lookup returns the addresses of a stub server given by name; none if unknown.
 type Lookup func(host string) []netip.Addr
 
-// FromConfig returns the servers of cfg: the servers of the stub domains in the
-// order of the domains, then the upstream nameservers. Servers of one domain
-// are in the order given, which --strict-order follows; a name counts for all
-// its addresses. A server that is listed twice counts once.
+// FromConfig returns the servers of cfg: the servers of the stub domains in the order of the
+// domains, then the upstream nameservers. Servers of one domain are in the order given, for
+// --strict-order. A name counts for all its addresses, a duplicate server once.
 func FromConfig(cfg config.Config, lookup Lookup) []Server {
 	var list []Server
 	seen := map[Server]bool{}
@@ -93,18 +91,17 @@ func Hosts(cfg config.Config) []string {
 	return slices.Compact(names)
 }
 
-// Addresses returns the addresses of list, each once, in order.
+// Addresses returns the distinct addresses of list, in order.
 func Addresses(list []Server) []netip.AddrPort {
 	return distinct(list, func(s Server) netip.AddrPort { return s.Addr })
 }
 
-// Domains returns the domains of list, each once, in order.
+// Domains returns the distinct domains of list, in order.
 func Domains(list []Server) []string {
 	return distinct(list, func(s Server) string { return s.Domain })
 }
 
-// distinct returns the values of of for the servers of list, each value once, in
-// order.
+// distinct returns the distinct values of of for the servers of list, in order.
 func distinct[T comparable](list []Server, of func(Server) T) []T {
 	var values []T
 	seen := map[T]bool{}
@@ -125,9 +122,8 @@ func Texts(list []Server) []string {
 	return out
 }
 
-// ParseOption reads the value of a --server or --local with one or more
-// domains between slashes. Without an address (local domains, "#" for the
-// default servers, names) there is no result.
+// ParseOption reads the value of a --server or --local with one or more domains between slashes. It
+// returns nil without an address (local domains, "#" for the default servers, names).
 func ParseOption(value string) []Server {
 	parts := strings.Split(value, "/")
 	last := len(parts) - 1
