@@ -7,12 +7,11 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
-// mayHaveWrapped is how much a counter may plausibly grow between two polls.
-// It distinguishes a counter that passed 2^32 from one that started again.
+// mayHaveWrapped is the plausible growth of a counter between two polls. It distinguishes a counter
+// that passed 2^32 from one that was reset.
 const mayHaveWrapped = 1 << 28
 
-// An event is what happened to dnsmasq between two polls; the larger one if
-// there were several.
+// An event is the change of dnsmasq between two polls, the larger one if there were several.
 type event int
 
 const (
@@ -23,13 +22,11 @@ const (
 	restart
 )
 
-// increase returns by how much dnsmasq's counters grew between two polls, and
-// what happened in between.
+// increase returns the growth of dnsmasq's counters between two polls, and the event between them.
 //
-// All counters begin at zero with the process. Those of the cache, insertions
-// and evictions, begin again at every reload too, while hits and misses go on.
-// So of a counter that began again all that it shows now is new, also of one
-// that has overtaken its old value since. CacheSize is that of now.
+// All counters start at zero with the process. A reload also resets those of the cache, insertions
+// and evictions, but not hits and misses. After a reset, a counter's entire value is new, even if
+// it has passed its old value since. CacheSize is the current one.
 func increase(before, now chaos.Stats) (grown chaos.Stats, happened event) {
 	switch {
 	case beganAgain(before.Hits, now.Hits), beganAgain(before.Misses, now.Misses):
@@ -45,12 +42,12 @@ func increase(before, now chaos.Stats) (grown chaos.Stats, happened event) {
 	return grown, happened
 }
 
-// beganAgain reports whether a counter was set to zero between before and now.
+// beganAgain reports whether a counter was reset between before and now.
 func beganAgain(before, now uint64) bool {
 	return now < before && (before > math.MaxUint32 || wrapped(before, now) > mayHaveWrapped)
 }
 
-// growth is the difference between two values of a counter.
+// growth returns the difference between two values of a counter.
 func growth(before, now uint64, again bool) uint64 {
 	switch {
 	case again:
@@ -62,16 +59,14 @@ func growth(before, now uint64, again bool) uint64 {
 	}
 }
 
-// wrapped is the difference between two values of a counter of 32 bits, which
-// is what dnsmasq's are.
+// wrapped returns the difference between two values of a 32-bit counter, as dnsmasq's are.
 func wrapped(before, now uint64) uint64 { return uint64(uint32(now) - uint32(before)) }
 
-// upstreamGrowth returns by how much the counters of each server in now grew
-// since the poll before: all that they show at the first poll and after a
-// restart.
+// upstreamGrowth returns the growth of the counters of each server in now since the previous poll.
+// At the first poll and after a restart, it is their entire value.
 //
-// At a reload, which a change of the list shows too, dnsmasq may hand the
-// counters of one server to another. So nothing is known of their growth then.
+// At a reload, which a change of the list also implies, dnsmasq can move counters to another
+// server. So their growth is unknown then.
 func upstreamGrowth(before, now []chaos.Server, happened event) []chaos.Server {
 	if before == nil || happened == restart {
 		return now

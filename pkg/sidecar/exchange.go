@@ -14,14 +14,13 @@ const (
 	payloadSize = 1232
 )
 
-// An Exchange sends the query of a Target once. It returns the reply and the time
-// from sending the question to receiving it, or an error when no reply came.
-// It is called from several goroutines at once.
+// An Exchange sends the query of a Target once. It returns the reply and the time from sending to
+// receiving, or an error without a reply. Several goroutines call it at once.
 type Exchange func(ctx context.Context, t Target) (*dns.Msg, time.Duration, error)
 
-// exchange is the Exchange over the network. The question carries an OPT, for
-// only then may the reply carry an Extended DNS Error (RFC 8914). A server that
-// does not know it is asked again without (RFC 6891, section 7).
+// exchange is the Exchange over the network. The query has an OPT record, because only then can the
+// reply have an Extended DNS Error (RFC 8914). If the server does not support it, the query is sent
+// again without OPT (RFC 6891, section 7).
 func exchange(ctx context.Context, t Target) (*dns.Msg, time.Duration, error) {
 	question := new(dns.Msg).SetQuestion(t.Name, types[t.Type])
 	question.SetEdns0(payloadSize, false)
@@ -36,8 +35,7 @@ func exchange(ctx context.Context, t Target) (*dns.Msg, time.Duration, error) {
 	return reply, rtt, nil
 }
 
-// send sends one message from a socket of its own and waits for the reply, or
-// until ctx is done.
+// send sends one message from its own socket and waits for the reply, or until ctx is done.
 func send(ctx context.Context, t Target, question *dns.Msg) (*dns.Msg, time.Duration, error) {
 	client := &dns.Client{Net: t.Network, Timeout: exchangeTimeout}
 	conn, err := client.DialContext(ctx, t.Server)
@@ -45,6 +43,6 @@ func send(ctx context.Context, t Target, question *dns.Msg) (*dns.Msg, time.Dura
 		return nil, 0, err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })() // the library does not look at ctx while it reads
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // the library ignores ctx during a read
 	return client.ExchangeWithConnContext(ctx, question, conn)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
-// An exporter polls dnsmasq's counters and adds what they grew to ours.
+// An exporter polls dnsmasq's counters and adds their growth to ours.
 type exporter struct {
 	stats     func(context.Context) (chaos.Stats, error)
 	upstreams func(context.Context) ([]chaos.Server, error)
@@ -20,30 +20,30 @@ type exporter struct {
 	log       *slog.Logger
 	state     atomic.Pointer[DnsmasqState] // never nil
 
-	// What follows belongs to run.
+	// The fields below belong to run.
 	last          chaos.Stats
 	lastUpstreams []chaos.Server // nil before the first
-	happened      event          // to dnsmasq since lastUpstreams
+	happened      event          // event since lastUpstreams
 	upstreamsFail bool
 }
 
 // A DnsmasqState is the outcome of the last poll of dnsmasq.
 type DnsmasqState struct {
 	Polled    bool      // false: no poll is done yet
-	Err       string    // of the last poll; empty when it succeeded
-	Since     time.Time // when polls began to succeed, or to fail
-	CacheSize uint64    // how many entries dnsmasq's cache can hold
+	Err       string    // empty on success
+	Since     time.Time // when polls started to succeed, or to fail
+	CacheSize uint64    // capacity of dnsmasq's cache in entries
 }
 
-// run polls at once and then after every interval, until ctx is done.
+// run polls at once, then after every interval, until ctx is done.
 func (e *exporter) run(ctx context.Context) {
 	for again := true; again; again = pause.For(ctx, e.interval) {
 		e.poll(ctx)
 	}
 }
 
-// poll reads all counters once. A failure leaves every value as it was, so that
-// what dnsmasq counts meanwhile comes with the next good poll.
+// poll reads all counters once. A failure changes no value, so the next good poll includes the
+// counts in between.
 func (e *exporter) poll(ctx context.Context) {
 	now, err := e.stats(ctx)
 	if ctx.Err() != nil {
@@ -80,8 +80,8 @@ func (e *exporter) poll(ctx context.Context) {
 	}
 }
 
-// pollUpstreams reads the counters of the upstream servers and adds what they
-// grew. A server that is no longer in use loses its series.
+// pollUpstreams reads the counters of the upstream servers and adds their growth. The series of an
+// unused server is removed.
 func (e *exporter) pollUpstreams(ctx context.Context) {
 	servers, err := e.upstreams(ctx)
 	if ctx.Err() != nil {
@@ -103,8 +103,7 @@ func (e *exporter) pollUpstreams(ctx context.Context) {
 	e.lastUpstreams, e.happened = servers, nothing
 }
 
-// note logs the first of a series of failures and its end, the others at
-// Debug.
+// note logs the first of a series of failures and the end of the series, the rest at Debug.
 func (e *exporter) note(what string, failing bool, err error) {
 	switch {
 	case err == nil && failing:

@@ -24,10 +24,9 @@ type Metrics struct {
 	dnsmasq  dnsmasqMetrics
 }
 
-// NewMetrics registers the series that do not depend on the probes. Every name
-// begins with namespace and an underscore, or with neither when namespace is
-// empty. It panics when reg has series of these names already; a nil reg is
-// allowed.
+// NewMetrics registers the series that do not depend on the probes. Every name starts with
+// namespace and an underscore, unless namespace is empty. It panics if reg has series of these
+// names already; reg can be nil.
 func NewMetrics(reg prometheus.Registerer, namespace string) *Metrics {
 	factory := promauto.With(reg)
 	return &Metrics{
@@ -63,13 +62,13 @@ type probeMetrics struct {
 
 // forProbe registers the series of the probe with this label.
 //
-// Compat: the label stands inside the first two names; dashboards use these.
+// Compat: the label is part of the first two names, because dashboards use these.
 func (m *Metrics) forProbe(label string) *probeMetrics {
 	for _, state := range []State{OK, NotReady, Failed} {
 		m.results.WithLabelValues(label, state.metric())
 	}
 	for _, code := range []int{dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeServerFailure, dns.RcodeRefused} {
-		m.replies.WithLabelValues(label, rcode.Text(code)) // those that name servers send
+		m.replies.WithLabelValues(label, rcode.Text(code)) // the codes that name servers send
 	}
 	m.duration.WithLabelValues(label)
 	m.failures.WithLabelValues(label)
@@ -87,10 +86,10 @@ func (m *Metrics) forProbe(label string) *probeMetrics {
 	}
 }
 
-// metric is how metrics write the state.
+// metric returns the state as a metric label.
 func (s State) metric() string { return strings.ReplaceAll(string(s), " ", "_") }
 
-// observe counts one more probe, which led to s.
+// observe counts one more probe with the result s.
 func (m *probeMetrics) observe(s *ProbeState) {
 	m.results.WithLabelValues(s.Label, s.State.metric()).Inc()
 	m.failures.WithLabelValues(s.Label).Set(float64(s.FailuresInARow))
@@ -136,21 +135,20 @@ func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetric
 		upstreamErrors: counter("upstream_poll_errors_total",
 			"Number of times that dnsmasq gave its other counters but not those of its upstream servers."),
 	}
-	// Compat: it is a counter by type, for dashboards, though it follows the
-	// size of the cache downwards too.
+	// Compat: it is a counter by type, for dashboards, although it can decrease with the cache.
 	factory.NewCounterFunc(opts("max_size", "Number of entries that dnsmasq's cache can hold."),
 		func() float64 { return float64(m.maxSize.Load()) })
 	return m
 }
 
-// addUpstream adds to the series of an upstream server, also when that is zero:
-// the series is there from the first time that the server is seen.
+// addUpstream adds to the series of an upstream server, even zero: the series exists from the first
+// sight of the server.
 func (m *dnsmasqMetrics) addUpstream(server string, grown chaos.Server) {
 	m.upstreamQueries.WithLabelValues(server).Add(float64(grown.Queries))
 	m.upstreamFailures.WithLabelValues(server).Add(float64(grown.Failed))
 }
 
-// dropUpstream ends the series of an upstream server that is no longer used.
+// dropUpstream removes the series of an unused upstream server.
 func (m *dnsmasqMetrics) dropUpstream(server string) {
 	m.upstreamQueries.DeleteLabelValues(server)
 	m.upstreamFailures.DeleteLabelValues(server)

@@ -11,14 +11,14 @@ import (
 	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
-// A probe asks one server the same question for ever and keeps the outcome.
+// A probe repeats one query to one server and keeps the result.
 type probe struct {
 	target   Target
 	exchange Exchange
 	metrics  *probeMetrics
 	log      *slog.Logger
 
-	// state is written by run alone and read by the HTTP handler.
+	// state is written only by run and read by the HTTP handler.
 	state atomic.Pointer[ProbeState]
 }
 
@@ -31,24 +31,24 @@ func newProbe(t Target, ask Exchange, metrics *probeMetrics, log *slog.Logger) *
 	return p
 }
 
-// now is the time as monitoring reads it.
+// now returns the time in the form that monitoring reads.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// run probes at once, so that the state is not pending for long, and then after
-// every interval, until ctx is done.
+// run probes at once, so that the state is not pending for long, then after every interval, until
+// ctx is done.
 func (p *probe) run(ctx context.Context) {
 	var wait time.Duration
 	for pause.For(ctx, wait) {
 		state := ask(ctx, p.target, p.exchange)
 		if ctx.Err() != nil {
-			return // a question cut short by the stop is no news of the server
+			return // a query cut short by the stop says nothing about the server
 		}
 		p.record(state)
 		wait = p.target.Interval - state.Latency
 	}
 }
 
-// ask puts the question once. The state has no history.
+// ask sends the query once. The state has no history.
 func ask(ctx context.Context, t Target, exchange Exchange) *ProbeState {
 	s := &ProbeState{Label: t.Label, Server: t.Server, State: Failed}
 	reply, rtt, err := exchange(ctx, t)
@@ -63,8 +63,8 @@ func ask(ctx context.Context, t Target, exchange Exchange) *ProbeState {
 	return s
 }
 
-// Once asks each of targets once, all at the same time, and returns what came out, in the
-// order of targets. It needs no metrics and no Run.
+// Once runs each of targets once, all at the same time, and returns the results in the order of
+// targets. It needs no metrics and no Run.
 func Once(ctx context.Context, targets []Target) []*ProbeState {
 	states := make([]*ProbeState, len(targets))
 	var asked sync.WaitGroup
@@ -75,7 +75,7 @@ func Once(ctx context.Context, targets []Target) []*ProbeState {
 	return states
 }
 
-// record adds the history to a new state, publishes it, counts it, and logs what changed.
+// record adds the history to a new state, publishes it, counts it, and logs changes.
 func (p *probe) record(state *ProbeState) {
 	before := p.state.Load()
 	state.Since = before.Since

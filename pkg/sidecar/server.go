@@ -13,37 +13,35 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
-// Options say what a Server does.
+// Options configure a Server.
 type Options struct {
 	// Targets are the probes, as ParseTarget returns them. No two may have the same label.
 	Targets []Target
-	// Exchange asks for the probes. Nil: over the network.
+	// Exchange sends the queries of probes. Nil: over the network.
 	Exchange Exchange
 
 	// Stats reads dnsmasq's counters. Nil: dnsmasq is not polled.
 	Stats func(context.Context) (chaos.Stats, error)
-	// Upstreams reads dnsmasq's counters of each of its upstream servers, right
-	// after Stats. Nil: there are no metrics of upstream servers.
+	// Upstreams reads dnsmasq's counters of each of its upstream servers, right after Stats. Nil:
+	// there are no metrics of upstream servers.
 	Upstreams func(context.Context) ([]chaos.Server, error)
 	// PollInterval is the pause between two polls of dnsmasq.
 	PollInterval time.Duration
 
-	// Metrics receives what is measured. Required.
+	// Metrics receives the measurements. Required.
 	Metrics *Metrics
 	// Log receives changes at Info and above, details at Debug. Required.
 	Log *slog.Logger
 }
 
-// A Server is the sidecar: its probes, its exporter and their states over
-// HTTP. ServeHTTP may be called at any time and from any goroutine,
-// also before, during and after Run.
+// A Server is the sidecar: its probes, its exporter and their states over HTTP. ServeHTTP can be
+// called at any time and from any goroutine, even before, during and after Run.
 type Server struct {
 	probes   map[string]*probe // by label; not changed after New
 	exporter *exporter         // nil without dnsmasq
 }
 
-// New makes a Server and the metrics of its probes. Nothing is asked before
-// Run.
+// New returns a Server, and creates the metrics of its probes. It sends no query before Run.
 func New(opts Options) *Server {
 	if opts.Exchange == nil {
 		opts.Exchange = exchange
@@ -71,7 +69,7 @@ func (s *Server) Probes() []*ProbeState {
 	return states
 }
 
-// Dnsmasq returns the state of dnsmasq's counters, or nil when they are not polled.
+// Dnsmasq returns the state of dnsmasq's counters, or nil if they are not polled.
 func (s *Server) Dnsmasq() *DnsmasqState {
 	if s.exporter == nil {
 		return nil
@@ -79,8 +77,8 @@ func (s *Server) Dnsmasq() *DnsmasqState {
 	return s.exporter.state.Load()
 }
 
-// Run probes and polls until ctx is done, and returns nil when all of that has
-// ended. It is to be called once.
+// Run probes and polls until ctx is done, and returns nil after the last probe and poll. Call it
+// only once.
 func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, p := range s.probes {
@@ -93,9 +91,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// ServeHTTP answers /healthcheck/<label> with the state of that probe as JSON, and
-// everything else with 404. The status is 200 while the server of the probe answers or
-// waits for its data, else 503.
+// ServeHTTP answers /healthcheck/<label> with the state of that probe as JSON, and everything else
+// with 404. The status is 200 while the probe's server replies or waits for its data, else 503.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p, known := s.probes[strings.TrimPrefix(r.URL.Path, "/healthcheck/")]; known {
 		p.state.Load().ServeHTTP(w, r)

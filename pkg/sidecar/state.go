@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/rcode"
 )
 
-// A State is what a probe thinks of its server.
+// A State is a probe's verdict on its server.
 type State string
 
 // The states of a server. Only OK means that it answers.
@@ -22,15 +22,14 @@ const (
 	OK State = "ok"
 	// NotReady: the server lives, and reports that it waits for its data.
 	NotReady State = "not ready"
-	// Failed: silence, an error, or a reply without records.
+	// Failed: no reply, an error, or a reply without records.
 	Failed State = "failed"
 )
 
-// A ProbeState is the outcome of the last question of a probe, and how long it has been so.
-// As JSON it is the body of /healthcheck/<label>. Values are never changed; a probe
-// replaces them whole.
+// A ProbeState is the result of the last query of a probe, and the time since its last change. As
+// JSON it is the body of /healthcheck/<label>. Values are immutable; a probe replaces them.
 //
-// Compat: IsOk, LatencySeconds and Err are what monitoring reads.
+// Compat: monitoring reads IsOk, LatencySeconds and Err.
 type ProbeState struct {
 	Label   string        `json:"-"`
 	Server  string        `json:"-"`
@@ -40,14 +39,14 @@ type ProbeState struct {
 	LatencySeconds float64
 	Err            string // empty when State is OK
 	State          State
-	Since          time.Time // when State was last different
+	Since          time.Time // when State last changed
 	FailuresInARow int       // probes since the last one that was OK
 	LastRcode      string    // of the reply; empty without one
 }
 
-// judge fills in what the reply to a probe means. Records make it OK whatever a broken
-// CNAME chain adds to it: NXDOMAIN may come with the CNAME that leads there (RFC 2308,
-// section 2.1). An error rcode with records is an error.
+// judge fills in the meaning of the reply to a probe. Records make it OK, whatever a broken CNAME
+// chain adds: NXDOMAIN can have the CNAME that leads there (RFC 2308, section 2.1). An error rcode
+// with records is an error.
 func (s *ProbeState) judge(reply *dns.Msg, rtt time.Duration) {
 	s.State, s.LastRcode = Failed, rcode.Text(reply.Rcode)
 	ede := notReady(reply)
@@ -81,8 +80,8 @@ func notReady(reply *dns.Msg) *dns.EDNS0_EDE {
 	return nil
 }
 
-// ServeHTTP writes the state as JSON. The status is 503 when a restart may help: not for
-// a server that waits for its data.
+// ServeHTTP writes the state as JSON. The status is 503 if a restart can help, so not for a server
+// that waits for its data.
 func (s *ProbeState) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if s.State != OK && s.State != NotReady {
@@ -90,5 +89,5 @@ func (s *ProbeState) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // an error is a client that went away
+	_ = enc.Encode(s) // an error means that the client has disconnected
 }

@@ -18,8 +18,8 @@ const (
 	defaultPort     = "53"
 )
 
-// A Target is what one probe asks, which server and how often. Values come from
-// [ParseTarget] and are not changed afterwards.
+// A Target is the query of one probe, its server and its interval. Values are returned by
+// [ParseTarget] and not changed afterwards.
 type Target struct {
 	// Label names the probe in metric names and in the path of its state:
 	// letters, digits and underscores.
@@ -28,17 +28,17 @@ type Target struct {
 	Network string
 	// Server is host:port.
 	Server string
-	// Name is the absolute domain name to ask for.
+	// Name is the absolute domain name of the query.
 	Name string
-	// Interval is the time from one question to the next, in whole seconds.
+	// Interval is the time between two queries, in whole seconds.
 	Interval time.Duration
-	// Type is the type of the records to ask for, such as "SRV".
+	// Type is the record type of the query, such as "SRV".
 	Type string
 }
 
 var labelPattern = regexp.MustCompile(`^[a-zA-Z0-9_]+$`)
 
-// types maps the types a probe may ask for to their numbers.
+// types maps the types of queries to their numbers.
 var types = map[string]uint16{
 	"ANY":  dns.TypeANY,
 	"A":    dns.TypeA,
@@ -50,8 +50,8 @@ var types = map[string]uint16{
 //
 //	<label>,[tcp://]<server>,<name>[,<interval in seconds>[,<type>]]
 //
-// The server is a host or an address, with or without a port (53 if there is
-// none). The interval is 5 seconds and the type ANY unless given.
+// The server is a host or an address, with or without a port. The default port is 53, the default
+// interval 5 seconds and the default type ANY.
 func ParseTarget(text string) (Target, error) {
 	fields := strings.Split(text, ",")
 	if len(fields) < 3 || len(fields) > 5 {
@@ -87,7 +87,7 @@ func ParseTarget(text string) (Target, error) {
 	return t, nil
 }
 
-// String returns the text from which ParseTarget makes the same Target.
+// String returns the text that ParseTarget parses to the same Target.
 func (t Target) String() string {
 	server := t.Server
 	if t.Network == "tcp" {
@@ -110,7 +110,7 @@ func parseServer(text string) (network, address string, err error) {
 		return "", "", errors.New("the host is empty; use host, host:port, or [address]:port for IPv6, such as " +
 			"127.0.0.1:10053")
 	}
-	// Compat: a service name, like domain, is as good as a number.
+	// Compat: a service name, such as domain, can replace a number.
 	port, err := net.LookupPort(network, service)
 	if err != nil || port == 0 {
 		return "", "", fmt.Errorf("port %q is not a number from 1 to 65535", service)
@@ -118,8 +118,8 @@ func parseServer(text string) (network, address string, err error) {
 	return network, net.JoinHostPort(host, strconv.Itoa(port)), nil
 }
 
-// withPort adds the usual port to a host that has none. A bare IPv6 address,
-// with or without brackets, has none.
+// withPort adds the usual port to a host without one. A bare IPv6 address, with or without
+// brackets, has none.
 func withPort(text string) string {
 	bracketed := strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]")
 	if bracketed || !strings.Contains(text, ":") {
@@ -131,7 +131,7 @@ func withPort(text string) string {
 	return text
 }
 
-// maxInterval is a day: a longer one is a mistake.
+// maxInterval is a day: a longer interval is a mistake.
 const maxInterval = 24 * 60 * 60
 
 // parseInterval reads a number of seconds, from 1 to maxInterval.
