@@ -43,8 +43,7 @@ Examples:
     dnsmasq-nanny -v=1 -configDir=./config -restartDnsmasq=true -lameduck=0s \
       -httpAddr=127.0.0.1:8080 -- -k --port=5353 --log-facility=- --pid-file=`
 
-// flags are the values of the command line. Those of dnsmasq.Options that no flag sets are
-// empty.
+// flags are the values of the command line. dnsmasq.Options without a flag are empty.
 type flags struct {
 	dnsmasq.Options
 	configDir    string
@@ -82,7 +81,7 @@ func newFlags() (*flags, *flag.FlagSet) {
 	return f, fs
 }
 
-// split divides args at the first "--".
+// split splits args at the first "--".
 func split(args []string) (own, dnsmasq []string) {
 	if i := slices.Index(args, "--"); i >= 0 {
 		return args[:i], args[i+1:]
@@ -90,7 +89,7 @@ func split(args []string) (own, dnsmasq []string) {
 	return args, nil
 }
 
-// parseListener parses host:port; both may be left to the system.
+// parseListener parses host:port. Empty parts are chosen by the system.
 func parseListener(text string) (string, error) { return parseHostPort(text, 0) }
 
 // parseServer parses host:port of a server, or a host with the port 53.
@@ -101,8 +100,7 @@ func parseServer(text string) (string, error) {
 	return parseHostPort(text, 1)
 }
 
-// parseHostPort parses host:port, with a port from lowest on. A lowest above 0 means that
-// the host must be given, too.
+// parseHostPort parses host:port, with a minimum port. A lowest above 0 requires a host.
 func parseHostPort(text string, lowest int) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command dnsmasq-nanny runs dnsmasq and keeps it running, and gives it the stub
-// domains and upstream nameservers of the ConfigMap kube-dns as they change.
+// Command dnsmasq-nanny runs dnsmasq, keeps it running, and configures it with the stub domains and
+// upstream nameservers of the ConfigMap kube-dns as they change.
 package main
 
 import (

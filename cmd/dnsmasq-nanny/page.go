@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
 
-// newHistory returns the history of what the nanny did.
+// newHistory returns the history of the nanny's actions.
 func newHistory(reg prometheus.Gatherer) *statuspage.History {
 	return statuspage.NewHistory(reg,
 		statuspage.Counted{
@@ -24,7 +24,7 @@ func newHistory(reg prometheus.Gatherer) *statuspage.History {
 	)
 }
 
-// page returns the page for operators. ready is /readiness.
+// page returns the page for operators. ready is the check of /readiness.
 func page(
 	nanny *dnsmasq.Nanny, history *statuspage.History, started time.Time,
 	ready func(context.Context) (string, error),
@@ -86,10 +86,10 @@ func servers(state dnsmasq.State) statuspage.Part {
 	return part
 }
 
-// namedServers is how many servers that fail the part names.
+// namedServers is the number of failing servers that the part names.
 const namedServers = 5
 
-// replies are those of servers to the tests of the nanny.
+// replies describes the servers' replies to the tests of the nanny.
 func replies(state dnsmasq.State) statuspage.Part {
 	part := statuspage.Part{Name: "replies of servers", Level: statuspage.OK, Text: "no server fails its tests"}
 	if len(state.Failing) == 0 {

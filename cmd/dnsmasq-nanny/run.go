@@ -19,10 +19,10 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
 
-// run is the whole command.
+// run is the main function.
 //
-// SIGCONT has no effect, as it never had: images that stop with it have dnsmasq
-// answer until SIGKILL. SIGHUP reads the configuration directory again at once.
+// SIGCONT has no effect, and never had one: images that send it to stop have dnsmasq answer until
+// SIGKILL. SIGHUP rereads the configuration directory at once.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	f, fs := newFlags()
 	own, forDnsmasq := split(args)
@@ -37,14 +37,14 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	log := cli.Logger()
 	log.Info("dnsmasq-nanny starts", "version", cli.Version(), "arguments", args)
 	if fs.NArg() > 0 {
-		// Compat: these have always been accepted and never had an effect.
+		// Compat: these arguments have always been accepted and never had an effect.
 		log.Warn("ignoring non-flag arguments before --, and everything after them; boolean flags need '=' "+
 			"(-restartDnsmasq=true)", "arguments", fs.Args())
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	// Without SIGQUIT here dnsmasq would stay.
+	// Without SIGQUIT here, dnsmasq would outlive the nanny.
 	draining, ctx, release := cli.NotifyStop(ctx, f.lameduck, log, syscall.SIGQUIT)
 	defer release()
 	f.Config = config.Dir{Path: f.configDir, Period: f.syncInterval, Reread: hangups}
@@ -52,8 +52,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return cli.Fatal(serve(ctx, f, draining))
 }
 
-// serve runs the nanny, and its HTTP server if there is to be one, until ctx is
-// done.
+// serve runs the nanny, and its HTTP server if configured, until ctx is done.
 func serve(ctx context.Context, f *flags, draining <-chan struct{}) error {
 	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", cli.Version())
 	f.Metrics = dnsmasq.NewMetrics(reg)

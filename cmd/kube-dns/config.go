@@ -22,7 +22,7 @@ type settings struct {
 	zone      *kubedns.Zone
 	forwarder *upstream.Forwarder
 	domain    string
-	lastGood  *config.LastGood // nil: none is kept
+	lastGood  *config.LastGood // nil: none is stored
 	log       *slog.Logger
 
 	current *config.Current
@@ -41,8 +41,8 @@ type shownConfig struct {
 	Upstreams           []string
 }
 
-// newSettings puts the default configuration into use. It fails if resolv.conf exists
-// and cannot be read.
+// newSettings puts the default configuration into use. It fails if resolv.conf exists but cannot be
+// read.
 func newSettings(s *settings, reg prometheus.Registerer) (*settings, error) {
 	if _, err := config.ReadResolvConf(resolvConf); err != nil {
 		return nil, err

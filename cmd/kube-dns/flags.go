@@ -37,8 +37,7 @@ Without a cluster, from a directory of manifests:
 Metrics are served when the environment names a port: PROMETHEUS_PORT, with
 PROMETHEUS_PATH (/metrics), PROMETHEUS_NAMESPACE and PROMETHEUS_SUBSYSTEM (skydns).`
 
-// options are the command line and the environment, parsed. It has more than 20 fields:
-// one for each flag.
+// options are the parsed command line and environment. It has more than 20 fields: one per flag.
 type options struct {
 	domain             string
 	nameservers        string
@@ -221,7 +220,7 @@ func (o *options) readSearch(path string) error {
 	return nil
 }
 
-// checkCache returns an error if the cache does not fit the memory limit that a file has.
+// checkCache returns an error if the cache does not fit the memory limit in a file.
 func (o *options) checkCache(limit int64, file string, limited bool) error {
 	if most := limit / cacheShare; limited && int64(o.cacheSize) > most {
 		return fmt.Errorf("--cache-size=%s does not fit the memory limit of %d bytes in %s: give at most %d, "+
@@ -230,11 +229,11 @@ func (o *options) checkCache(limit int64, file string, limited bool) error {
 	return nil
 }
 
-// cacheShare is the part of the memory limit that the cache may take: one in cacheShare.
+// cacheShare limits the cache to 1/cacheShare of the memory limit.
 const cacheShare = 4
 
-// warn logs which flags have no effect. Compat: add-on manifests give them together
-// with a source of configuration, and kube-dns has always started.
+// warn logs flags without effect. Compat: add-on manifests set them along with a source of
+// configuration, and kube-dns has always started.
 func (o *options) warn(log *slog.Logger) {
 	from := ""
 	switch {

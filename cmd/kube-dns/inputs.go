@@ -21,14 +21,14 @@ type inputs struct {
 	config  config.Source
 	// waitingFor returns in one line what the first list waits for, and why.
 	waitingFor func() string
-	// failing reports whether lists fail at the moment, confirmed returns when data
-	// arrived last, trouble returns in one line why changes do not arrive, or "", and
-	// alive returns an error if changes make no progress. They are nil for files.
+	// failing reports whether lists currently fail. confirmed returns when data last arrived.
+	// trouble returns in one line why changes do not arrive, or "". alive returns an error if
+	// changes make no progress. All are nil for files.
 	failing   func() bool
 	confirmed func(now time.Time) time.Time
 	trouble   func() string
 	alive     func(now time.Time) error
-	// parts are those of the status page.
+	// parts returns the parts of the status page.
 	parts func() []statuspage.Part
 }
 
@@ -66,7 +66,7 @@ func newInputs(o *options, reg prometheus.Registerer, log *slog.Logger) (inputs,
 	return in, err
 }
 
-// localConfig is the configuration that needs no API server.
+// localConfig returns the configuration that needs no API server.
 func localConfig(o *options) config.Source {
 	if o.configDir != "" {
 		return config.Dir{Path: o.configDir, Period: o.configPeriod, TLS: o.direct}
@@ -74,7 +74,7 @@ func localConfig(o *options) config.Source {
 	return config.Static{Federations: o.federations, Upstreams: o.upstreams}
 }
 
-// lastGoodFile returns the file that keeps the last valid configuration, if there is one.
+// lastGoodFile returns the file of the last valid configuration, if there is one.
 func lastGoodFile(o *options, log *slog.Logger) *config.LastGood {
 	if o.snapshot == "" {
 		return nil

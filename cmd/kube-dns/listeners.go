@@ -22,8 +22,8 @@ type listeners struct {
 	profiling net.Listener // nil: off
 }
 
-// openListeners opens the ports. After an error the process ends, and with it the ports. A
-// taken metrics or profiling port must not leave a cluster without DNS: it is only logged.
+// openListeners opens the ports. After an error, the process exits and closes them. A metrics or
+// profiling port in use must not take down the cluster's DNS: it is only logged.
 func openListeners(ctx context.Context, o *options, metricsPort int, log *slog.Logger) (l listeners, err error) {
 	addr := net.JoinHostPort(o.bindAddress, strconv.Itoa(o.port))
 	if l.queries, err = skydns.Listen(ctx, addr); err != nil {

@@ -61,7 +61,7 @@ func (s *status) page(r *http.Request) statuspage.Page {
 	}
 }
 
-// answers is the part that clients notice.
+// answers is the part about clients.
 func (s *status) answers(ctx context.Context) statuspage.Part {
 	_, err := s.alive(ctx)
 	if err == nil {
@@ -72,17 +72,17 @@ func (s *status) answers(ctx context.Context) statuspage.Part {
 	return statuspage.Check("answers", size(s.zone), err)
 }
 
-// size describes what a zone answers from.
+// size describes the data of a zone.
 func size(z *kubedns.Zone) string {
 	if z.Status() == backend.Stale {
-		return "the names of the snapshot" // which are not counted
+		return "the names of the snapshot" // they are not counted
 	}
 	c := z.Counts()
 	return strings.Join([]string{count(c.Services, "Service"), count(c.Endpoints, "endpoint"), count(c.Names, "name")},
 		", ")
 }
 
-// count returns a number of things in words.
+// count formats a number of things.
 func count(n int, thing string) string {
 	if n != 1 {
 		thing += "s"
@@ -146,13 +146,13 @@ func (s *status) upstreams() (statuspage.Part, statuspage.Table) {
 	return part, t
 }
 
-// route reports which servers are asked for a name.
+// route returns the servers for a name.
 func (s *status) route(name string) explain.Route {
 	domain, servers := s.settings.forwarder.Route(name)
 	return explain.Route{Domain: domain, Servers: servers}
 }
 
-// questionOf returns what the parameters of a request ask.
+// questionOf returns the question in the parameters of a request.
 func questionOf(r *http.Request) explain.Question {
 	q := r.URL.Query()
 	return explain.Question{
@@ -161,12 +161,12 @@ func questionOf(r *http.Request) explain.Question {
 	}
 }
 
-// explain explains a name. Names are explained one at a time, so that clients cannot take
-// more than one processor.
+// explain explains a name. It explains one name at a time, so clients cannot use more than one
+// processor.
 func (s *status) explain(ctx context.Context, q explain.Question) (explain.Walk, error) {
 	s.explaining.Lock()
 	defer s.explaining.Unlock()
-	if ctx.Err() != nil { // the client went away meanwhile
+	if ctx.Err() != nil { // the client has disconnected
 		return explain.Walk{}, ctx.Err()
 	}
 	explainer := &explain.Explainer{
@@ -175,7 +175,7 @@ func (s *status) explain(ctx context.Context, q explain.Question) (explain.Walk,
 	return explainer.Explain(ctx, q)
 }
 
-// question is the form that explains a name, and its answer.
+// question is the form that explains a name, with its answer.
 func (s *status) question(r *http.Request) *statuspage.Question {
 	q := questionOf(r)
 	form := &statuspage.Question{
@@ -222,7 +222,7 @@ func (s *status) serveExplain(w http.ResponseWriter, r *http.Request) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	_ = enc.Encode(walk) // an error is a client that went away
+	_ = enc.Encode(walk) // an error means that the client has disconnected
 }
 
 // handler serves the status port.

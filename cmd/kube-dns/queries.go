@@ -46,7 +46,7 @@ func (f *queryLogFlags) add(fs *pflag.FlagSet) {
 			"unix:/PATH or file:/PATH. Empty: none")
 }
 
-// queryLog is the query log of a process, and who may use it.
+// queryLog is the query log of a process, with its access control.
 type queryLog struct {
 	*querylog.Log
 	allow  httpd.Access
@@ -57,7 +57,7 @@ func newQueryLog(f queryLogFlags, reg prometheus.Registerer, log *slog.Logger) *
 	opts := querylog.Options{Sample: f.sample, Clients: f.clients, Metrics: querylog.NewMetrics(reg), Logger: log}
 	q := &queryLog{allow: f.allow}
 	if f.dnstap != "" {
-		host, _ := os.Hostname() // the name of the pod; without it the field is empty
+		host, _ := os.Hostname() // the name of the pod; empty if unknown
 		q.dnstap = dnstap.New(dnstap.Options{
 			Target: f.dnstap, Identity: host, Version: "kube-dns " + cli.Version(),
 			Dropped: opts.Metrics.Dropped("dnstap"), Logger: log,
@@ -73,7 +73,7 @@ func (q *queryLog) Run(ctx context.Context) error {
 	if q.dnstap == nil {
 		return q.Log.Run(ctx)
 	}
-	// The output ends after the log, whose last entries it sends.
+	// The output stops after the log, to send its last entries.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var g errgroup.Group
 	g.Go(func() error { return q.dnstap.Run(sending) })
@@ -109,11 +109,11 @@ func (q *queryLog) parts() []statuspage.Part {
 	})
 }
 
-// topRows is how many rows the tables of the page have.
+// topRows is the maximum number of rows in a table.
 const topRows = 10
 
-// tables are what was most frequent in the last minutes. Only those who may read the
-// query log see them.
+// tables show the most frequent entries of the last minutes. Only clients with access to the query
+// log see them.
 func (q *queryLog) tables(r *http.Request) []statuspage.Table {
 	if !q.allow.Allows(r) {
 		return nil

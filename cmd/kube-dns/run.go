@@ -22,16 +22,16 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// startHold is how long queries for names of the cluster wait for the first lists, or
-// for the snapshot, before they get SERVFAIL.
+// startHold is how long queries for cluster names wait for the first lists or the snapshot before
+// they get SERVFAIL.
 const startHold = 1500 * time.Millisecond
 
-// configHold is how long the server waits for its first configuration before it answers:
-// without it, outside names would be asked for at the servers of resolv.conf. A directory
-// takes no time. A ConfigMap may be out of reach, and names of the cluster do not need it.
+// configHold is how long the server waits for its first configuration before it answers. Without
+// one, names outside the cluster would go to the servers of resolv.conf. A directory takes no time.
+// A ConfigMap can be out of reach, and cluster names do not need it.
 const configHold = 500 * time.Millisecond
 
-// run is the whole command: it builds the graph and runs it.
+// run is the main function: it builds the graph and runs it.
 //
 //	source ─► zone ─► server ─► clients
 //	configuration ─► forwarder, federations
@@ -75,7 +75,7 @@ type process struct {
 // newProcess builds the graph and binds the ports. Its errors carry the exit code.
 func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *slog.Logger) (*process, error) {
 	metrics, err := metricsFromEnv(os.Getenv)
-	if err != nil { // which must not leave a cluster without DNS
+	if err != nil { // this must not leave a cluster without DNS
 		log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
 	}
 	p := &process{

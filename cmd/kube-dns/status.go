@@ -38,8 +38,8 @@ type status struct {
 	explaining sync.Mutex
 }
 
-// ready returns "ok", with a remark if changes do not arrive, or an error that
-// explains why clients should not send queries here.
+// ready returns "ok", with a remark if changes do not arrive, or an error that explains why clients
+// should not send queries here.
 func (s *status) ready(ctx context.Context) (string, error) {
 	return httpd.UntilDraining(s.draining, s.readiness)(ctx)
 }
@@ -63,7 +63,7 @@ func (s *status) readiness(context.Context) (string, error) {
 	return "ok", nil
 }
 
-// registerMetrics registers the numbers of what is published, and the gauge that agrees with
+// registerMetrics registers the numbers of published objects, and the gauge that matches
 // /readiness.
 func (s *status) registerMetrics(ctx context.Context, reg prometheus.Registerer) {
 	gauge := func(name, help string, value func() float64) {
@@ -104,8 +104,8 @@ const (
 	cacheTimeout = 30 * time.Second // for a client to receive the document
 )
 
-// A cacheHandler streams the document to one client at a time, so that slow or many
-// clients cannot use more memory.
+// A cacheHandler streams the document to one client at a time, so that slow or numerous clients use
+// no more memory.
 type cacheHandler struct {
 	zone    *kubedns.Zone
 	log     *slog.Logger
@@ -127,15 +127,15 @@ func (c *cacheHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.log.Debug("cannot limit the time of /cache", "err", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Connection", "close") // the deadline is that of the connection
+	w.Header().Set("Connection", "close") // the deadline applies to the connection
 	if err := c.zone.Dump(r.Context(), w); err != nil {
 		c.log.Debug("cannot send /cache", "err", err)
-		panic(http.ErrAbortHandler) // so that the client sees an incomplete document
+		panic(http.ErrAbortHandler) // the client then sees an incomplete document
 	}
 }
 
-// warnOfSlowSync logs and counts once if the first lists are late. kube-dns goes on:
-// it forwards queries for names outside the cluster meanwhile.
+// warnOfSlowSync logs and counts once if the first lists are late. kube-dns continues: it forwards
+// queries for names outside the cluster.
 func (s *status) warnOfSlowSync(ctx context.Context, after time.Duration, reg prometheus.Registerer) error {
 	late := promauto.With(reg).NewCounter(prometheus.CounterOpts{
 		Name: "kubedns_initial_sync_timeouts_total",

@@ -37,7 +37,7 @@ func parseURL(text string) (string, error) {
 	return expanded, nil
 }
 
-// parseObjectName accepts the name of an object of the API, or none.
+// parseObjectName accepts the name of an API object, or none.
 func parseObjectName(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -48,7 +48,7 @@ func parseObjectName(text string) (string, error) {
 // minCache and maxCache bound --cache-size.
 const minCache, maxCache = 64 << 10, 16 << 30
 
-// parseSize parses a number of bytes, with a unit as Kubernetes writes it.
+// parseSize parses a number of bytes, with a unit in Kubernetes notation.
 func parseSize(text string) (int, error) {
 	const form = "a size is a number of bytes, such as 8388608, 8192Ki or 8Mi; 0 means none"
 	digits, shift := text, 0

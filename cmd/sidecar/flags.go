@@ -55,8 +55,7 @@ type flags struct {
 	version  *cli.VersionFlag
 }
 
-// newFlags returns the flags of the sidecar with their defaults, and the set
-// that parses them.
+// newFlags returns the flags of the sidecar with their defaults, and the set that parses them.
 func newFlags() (*flags, *pflag.FlagSet) {
 	fs := pflag.NewFlagSet("sidecar", pflag.ContinueOnError)
 	fs.SortFlags = false
@@ -97,7 +96,7 @@ func parsePositive(text string) (int, error) {
 	return int(n), nil
 }
 
-// parsePath refuses paths at which the metrics could not be read.
+// parsePath refuses paths at which the metrics would be unreachable.
 func parsePath(path string) (string, error) {
 	switch {
 	case !strings.HasPrefix(path, "/"):
@@ -110,7 +109,7 @@ func parsePath(path string) (string, error) {
 	return path, nil
 }
 
-// namespacePattern is the beginning of a metric name; it may be absent.
+// namespacePattern matches the prefix of a metric name, or an empty string.
 var namespacePattern = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)?$`)
 
 func parseNamespace(text string) (string, error) {

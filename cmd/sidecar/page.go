@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	upstreamQueries  = "_dnsmasq_upstream_queries_total" // after the namespace
+	upstreamQueries  = "_dnsmasq_upstream_queries_total" // follows the namespace
 	upstreamFailures = "_dnsmasq_upstream_failures_total"
 )
 
@@ -36,8 +36,7 @@ func newHistory(reg prometheus.Gatherer, namespace string) *statuspage.History {
 	)
 }
 
-// handler serves the page for operators, the states of the probes, the metrics, and the
-// log level.
+// handler serves the page for operators, the states of the probes, the metrics, and the log level.
 func handler(
 	server *sidecar.Server, f *flags, history *statuspage.History, reg *prometheus.Registry, log *slog.Logger,
 ) http.Handler {
@@ -83,7 +82,7 @@ func part(probe *sidecar.ProbeState) statuspage.Part {
 	return part
 }
 
-// counters is whether dnsmasq's counters can be read.
+// counters reports whether dnsmasq's counters can be read.
 func counters(state *sidecar.DnsmasqState) statuspage.Part {
 	part := statuspage.Part{Name: "dnsmasq's counters", Level: statuspage.OK, Since: state.Since}
 	switch {
@@ -97,8 +96,8 @@ func counters(state *sidecar.DnsmasqState) statuspage.Part {
 	return part
 }
 
-// upstreams sums up the servers that dnsmasq forwards to. A server fails when more than
-// one in twenty of its queries of the last minute did, as for the alert KubeDNSUpstreamFails.
+// upstreams summarizes the servers that dnsmasq forwards to. A server fails if more than one in
+// twenty of its queries in the last minute did, as for the alert KubeDNSUpstreamFails.
 func upstreams(history *statuspage.History, namespace string) statuspage.Part {
 	part := statuspage.Part{Name: "dnsmasq's upstreams", Level: statuspage.OK}
 	queries, failures := history.Grown(namespace+upstreamQueries), history.Grown(namespace+upstreamFailures)

@@ -12,7 +12,7 @@ import (
 // probeFlag is the value of the repeatable flag --probe. It is a pflag.Value.
 type probeFlag []sidecar.Target
 
-// Set adds one probe. A label can be used once: it names the metrics.
+// Set adds one probe. Labels must be unique, because they name the metrics.
 func (f *probeFlag) Set(text string) error {
 	t, err := sidecar.ParseTarget(text)
 	if err != nil {
@@ -43,5 +43,5 @@ func (f *probeFlag) String() string {
 	return strings.Join(texts, " ")
 }
 
-// Type names the kind of value in the help text.
+// Type returns the kind of value for the help text.
 func (f *probeFlag) Type() string { return "probe" }

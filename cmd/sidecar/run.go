@@ -18,8 +18,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
-// run is the whole command. Everything goes on while it drains: the platform
-// looks at the probes until the pod is gone.
+// run is the main function. Everything continues while it drains: the platform reads the probes
+// until the pod has stopped.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	f, fs := newFlags()
 	if err := cli.ParseGNU(fs, args, about, stdout); err != nil {
@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return cli.Fatal(serve(ctx, f, log))
 }
 
-// once asks each probe and prints a line for it. It fails when one has no answer.
+// once runs each probe once and prints a line for it. It fails if a probe has no reply.
 func once(ctx context.Context, probes []sidecar.Target, stdout io.Writer) error {
 	if len(probes) == 0 {
 		return errors.New("--once needs a --probe to ask")
