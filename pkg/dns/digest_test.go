@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// digestObjects are Services of all kinds with their endpoints.
+// digestObjects returns Services of all kinds with their endpoints.
 func digestObjects() (services []Service, endpoints []Endpoints) {
 	for i := range 50 {
 		name := fmt.Sprintf("web-%d", i)
@@ -62,8 +62,8 @@ func TestDigestOfAnyOrder(t *testing.T) {
 	}
 }
 
-// TestDigestChanges checks that each change that an answer follows from changes the
-// digest, and that a look-up of members does not.
+// TestDigestChanges checks that each change visible in an answer changes the digest, and that a
+// look-up of members does not.
 func TestDigestChanges(t *testing.T) {
 	z := NewZone(Options{})
 	addr := netip.MustParseAddr

@@ -87,7 +87,7 @@ func TestDump(t *testing.T) {
 	}
 }
 
-// A large zone is written with little memory, whatever its size.
+// A zone of any size is written with little memory.
 func TestDumpIsStreamed(t *testing.T) {
 	z := newZone()
 	large(z, 2000, 1000)
@@ -109,7 +109,7 @@ func TestDumpIsStreamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The members of headless Services are made, and kept, on the way.
+	// The dump creates and keeps the members of headless Services.
 	const members = 1000 * 50 * 16
 	if grown := int(most.HeapAlloc) - int(before.HeapAlloc) - 2*members; grown > 2<<20 || size < 20<<20 {
 		t.Errorf("%d bytes were written, and the heap grew by %d", size, grown)

@@ -8,8 +8,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// Whatever the name, there is an answer of the type that was asked for, or an
-// alias, and never more records than there are.
+// Any name has an answer of the requested type or an alias, and never more records than exist.
 func FuzzRecords(f *testing.F) {
 	for _, name := range []string{
 		"", "web.ns.svc", "*.web.ns.svc", "_http._tcp.web.ns.svc", "a._http._tcp.set.ns.svc", "*.*.*.*.svc",

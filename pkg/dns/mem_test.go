@@ -11,8 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// large fills a zone as a large cluster does: Services with a ClusterIP, each
-// with a slice of 3 endpoints, and headless ones with 50 endpoints each.
+// large fills a zone like that of a large cluster: Services with a ClusterIP, each with a slice of
+// 3 endpoints, and headless ones with 50 endpoints each.
 func large(z *dns.Zone, services, headlessServices int) {
 	port := []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}}
 	uid := "12345678-1234-1234-1234-123456789abc"
@@ -44,7 +44,7 @@ func large(z *dns.Zone, services, headlessServices int) {
 	z.MarkSynced()
 }
 
-// BenchmarkMemory reports what a large cluster takes, in bytes of live heap.
+// BenchmarkMemory reports the live heap of a large cluster, in bytes.
 func BenchmarkMemory(b *testing.B) {
 	for _, size := range []struct{ services, headless int }{{10_000, 0}, {0, 1000}, {10_000, 1000}} {
 		b.Run(fmt.Sprintf("services=%d/headless=%dx50", size.services, size.headless), func(b *testing.B) {
@@ -59,9 +59,8 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkMemoryOfRecords is BenchmarkMemory for the simplest alternative: a list
-// of records for each name. Reverse names and the objects themselves are not even
-// in it.
+// BenchmarkMemoryOfRecords is BenchmarkMemory for the simplest alternative: a list of records for
+// each name. It does not include reverse names and the objects.
 func BenchmarkMemoryOfRecords(b *testing.B) {
 	for _, size := range []struct{ services, headless int }{{10_000, 0}, {0, 1000}} {
 		b.Run(fmt.Sprintf("services=%d/headless=%dx50", size.services, size.headless), func(b *testing.B) {

@@ -57,8 +57,8 @@ func TestReverseBelow(t *testing.T) {
 	}
 }
 
-// Whatever comes and goes, the prefixes are those of the addresses there are; and
-// those of an address that stays are always there.
+// After any change, the prefixes are those of the existing addresses. The prefixes of an address
+// that remains are never missing.
 func TestReverseBelowAtRandom(t *testing.T) {
 	z := dns.NewZone(dns.Options{})
 	z.MarkSynced()

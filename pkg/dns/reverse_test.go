@@ -9,8 +9,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// However many names one Service gives to an address, a reply has a few of them, each once,
-// and each name has its turn. No more are made for a query.
+// For an address with any number of names in one Service, a reply has a few distinct names, and
+// each name has its turn. A query creates no more names.
 func TestReverseOfManyNames(t *testing.T) {
 	const hosts, most = 3000, 64
 	z := newZone()

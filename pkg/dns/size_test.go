@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// There is one value for each Service: two cache lines. An address question
-// needs the first. The only port is in the second.
+// Each Service has one value of two cache lines. An address query needs the first. The only port is
+// in the second.
 func TestServiceSize(t *testing.T) {
 	var s service
 	if size := unsafe.Sizeof(s); size > 128 {

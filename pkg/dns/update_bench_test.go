@@ -7,9 +7,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// BenchmarkUpdate is one endpoint of a headless Service with 50 that changes its
-// readiness, in clusters of several sizes: what it costs must not depend on
-// them.
+// BenchmarkUpdate changes the readiness of one endpoint of a headless Service with 50, in clusters
+// of several sizes. The cost must not depend on the size.
 func BenchmarkUpdate(b *testing.B) {
 	for _, services := range []int{100, 10_000} {
 		b.Run(fmt.Sprint("services=", services), func(b *testing.B) {

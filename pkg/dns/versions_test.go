@@ -9,8 +9,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// A source can ask in which state each object was set last, also when nothing
-// changed that names depend on.
+// A source can read the last version that was set of each object, even if no name depends on the
+// change.
 func TestVersions(t *testing.T) {
 	z := newZone()
 	svc := func(name, uid, version string) {
@@ -46,7 +46,7 @@ func TestVersions(t *testing.T) {
 		t.Errorf("endpoints (-want +got):\n%s", diff)
 	}
 	for range z.ServiceVersions() {
-		break // an iterator may be left
+		break // stopping an iterator is allowed
 	}
 	for range z.EndpointsVersions() {
 		break

@@ -19,15 +19,14 @@ import (
 
 const unlimited = 1 << 16
 
-// newZone returns an empty zone that has its first lists.
+// newZone returns an empty zone after its first lists.
 func newZone() *dns.Zone {
 	z := dns.NewZone(dns.Options{})
 	z.MarkSynced()
 	return z
 }
 
-// ask returns the records behind a name of the zone as sorted lines, or the
-// word for their absence.
+// ask returns the records of a name of the zone as sorted lines, or a word for their absence.
 func ask(t *testing.T, z *dns.Zone, name string, rrtype uint16) []string {
 	t.Helper()
 	a, err := z.Records(t.Context(), backend.Query{Name: name + ".cluster.local.", Type: rrtype, Limit: unlimited})
@@ -92,8 +91,7 @@ func clusterIP(k string, ips ...string) dns.Service {
 
 func headless(k string) dns.Service { return dns.Service{Key: key(k), Headless: true} }
 
-// slice makes an EndpointSlice of endpoints "ip" or "ip=hostname". Those that begin
-// with "!" are not ready.
+// slice returns an EndpointSlice of endpoints "ip" or "ip=hostname". A leading "!" means not ready.
 func slice(k, service string, endpoints ...string) dns.Endpoints {
 	e := dns.Endpoints{Key: key(k), Service: service}
 	sub := dns.Subset{Ports: []dns.Port{{Name: "http", Protocol: "tcp", Number: 8080}}}
@@ -135,7 +133,7 @@ func wantReverse(t *testing.T, z *dns.Zone, addr string, want ...string) {
 func TestHeadlessOfSeveralSlices(t *testing.T) {
 	z := newZone()
 	z.SetService(headless("ns/set"))
-	// One endpoint is in two slices at once, as while a controller moves it.
+	// One endpoint is in two slices at once, as when a controller moves it.
 	z.SetEndpoints(slice("ns/set-1", "set", "10.0.0.1=a", "10.0.0.2"))
 	z.SetEndpoints(slice("ns/set-2", "set", "10.0.0.1=a", "!10.0.0.3=c", "fd00::1=a"))
 	z.Publish()
@@ -181,7 +179,7 @@ func TestReverseClaims(t *testing.T) {
 	z.Publish()
 	wantReverse(t, z, "10.0.0.1", "x.one.a.svc.cluster.local.", "y.two.b.svc.cluster.local.")
 
-	// A ClusterIP belongs to its Service, whatever endpoints say.
+	// A ClusterIP belongs to its Service, even if endpoints claim it.
 	z.SetService(clusterIP("c/web", "10.0.0.1"))
 	z.Publish()
 	wantReverse(t, z, "10.0.0.1", "web.c.svc.cluster.local.")
@@ -191,7 +189,7 @@ func TestReverseClaims(t *testing.T) {
 	wantReverse(t, z, "10.0.0.1", "x.one.a.svc.cluster.local.", "y.two.b.svc.cluster.local.")
 	wantReverse(t, z, "10.0.0.9", "web.c.svc.cluster.local.")
 
-	// The Service goes first, its endpoints later or never.
+	// The Service is deleted first, its endpoints later or never.
 	z.DeleteService(key("a/one"))
 	z.DeleteService(key("c/web"))
 	z.Publish()
@@ -199,8 +197,8 @@ func TestReverseClaims(t *testing.T) {
 	wantReverse(t, z, "10.0.0.9")
 }
 
-// However many Services claim an address, a reply has a few of their names, and each
-// name has its turn. A ClusterIP is still found.
+// If many Services claim an address, a reply has a few of their names, and each name has its turn.
+// A ClusterIP is still found.
 func TestReverseOfManyClaims(t *testing.T) {
 	const services, most = 300, 64
 	z := newZone()
@@ -228,8 +226,7 @@ func TestReverseOfManyClaims(t *testing.T) {
 	wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
 }
 
-// An address stays with a Service that turns into one of another kind, and gets
-// the name that it has there.
+// An address remains with a Service that changes its kind, and gets the name for that kind.
 func TestReverseOfAnotherKind(t *testing.T) {
 	z := newZone()
 	z.SetService(clusterIP("ns/web", "10.0.0.1"))
@@ -243,7 +240,7 @@ func TestReverseOfAnotherKind(t *testing.T) {
 	z.Publish()
 	wantReverse(t, z, "10.0.0.1", "web.ns.svc.cluster.local.")
 
-	// So it does when another one claims it, and gives it up.
+	// The same after another Service claims it and releases it.
 	z.SetService(clusterIP("ns/other", "10.0.0.1"))
 	z.Publish()
 	wantReverse(t, z, "10.0.0.1", "other.ns.svc.cluster.local.", "web.ns.svc.cluster.local.")
@@ -304,7 +301,7 @@ func TestSliceMovesToAnotherService(t *testing.T) {
 	want(t, z, "b.ns.svc", backend.TypeA, "10.0.0.1")
 }
 
-// In whatever order events come, the names are the same in the end.
+// The order of events does not matter to the final names.
 func TestOrderDoesNotMatter(t *testing.T) {
 	events := []func(*dns.Zone){
 		func(z *dns.Zone) { z.SetService(clusterIP("ns/web", "10.0.0.1", "fd00::1")) },
@@ -338,7 +335,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	}
 }
 
-// After random changes a zone has the names of a new zone with the same objects.
+// After random changes, a zone has the names of a new zone with the same objects.
 func TestZoneAgainstANewOne(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
 	z := newZone()
@@ -464,9 +461,8 @@ func TestWildcardIsBounded(t *testing.T) {
 	}
 }
 
-// Endpoints of a Service with a ClusterIP are kept, and are published only when the
-// first one becomes ready or the last one stops being so. Endpoints may come before
-// their Service.
+// Endpoints of a Service with a ClusterIP are kept. They are published only when the first one
+// becomes ready or the last one stops being ready. They can arrive before their Service.
 func TestEndpointsOfClusterIP(t *testing.T) {
 	z := newZone()
 	z.SetEndpoints(slice("ns/web-1", "web", "10.1.0.1"))
@@ -496,7 +492,7 @@ func TestEndpointsOfClusterIP(t *testing.T) {
 	want(t, z, "web.ns.svc", backend.TypeA, "10.1.0.5")
 }
 
-// A hostname that makes a name too long is not used.
+// A hostname is not used if it would make a name too long.
 func TestNamesFit(t *testing.T) {
 	z := dns.NewZone(dns.Options{Domain: strings.Repeat("zone.", 20) + "test."})
 	long, k := strings.Repeat("h", 63), dns.Key{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("s", 63)}
@@ -594,7 +590,7 @@ func TestStale(t *testing.T) {
 	want(t, z, "none.ns.svc", backend.TypeA, "NXDOMAIN")
 	wantReverse(t, z, "10.1.0.1", "a.set.ns.svc.cluster.local.")
 
-	// What the source writes is not seen before it is complete.
+	// Writes of the source are invisible until published.
 	z.SetService(clusterIP("ns/new", "10.0.0.2"))
 	z.Publish()
 	want(t, z, "new.ns.svc", backend.TypeA, "NXDOMAIN")
@@ -630,7 +626,7 @@ func TestStaleForTooLong(t *testing.T) {
 	}
 }
 
-// What is exported makes the same names again.
+// Exported objects have the same names again.
 func TestExport(t *testing.T) {
 	z := newZone()
 	z.SetService(clusterIP("ns/web", "10.0.0.1", "fd00::1"))

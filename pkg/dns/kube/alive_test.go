@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 )
 
-// A stuckZone is one whose Publish waits while it is stuck.
+// A stuckZone is a zone with a Publish that waits while it is stuck.
 type stuckZone struct {
 	*kubedns.Zone
 	gate atomic.Pointer[chan struct{}]
@@ -53,8 +53,8 @@ func startStuck(t *testing.T, api *fakeAPI) (*kube.Source, *stuckZone) {
 func TestAlive(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(api *fakeAPI, zone *stuckZone) // and stuck with it
-		want   string                              // the answer for db in the end
+		change func(api *fakeAPI, zone *stuckZone) // while it is stuck
+		want   string                              // the final answer for db
 	}{
 		{
 			name: "Service",
@@ -117,7 +117,7 @@ func TestAlive(t *testing.T) {
 	}
 }
 
-// A source that was never run waits for nothing.
+// A source that never ran waits for no change.
 func TestAliveBeforeRun(t *testing.T) {
 	client, err := kube.NewClientOver(newFakeAPI("36"), nil)
 	if err != nil {

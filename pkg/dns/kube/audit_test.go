@@ -23,7 +23,7 @@ func withUID[T kruntime.Object](o T, uid types.UID) T {
 
 func isMetadata(q request) bool { return q.Verb == "metadata" }
 
-// audits is how many audits of a kind ended with the result; "" is any.
+// audits returns the number of audits of a kind with the result; "" is any.
 func (r *rig) audits(resource, result string) float64 {
 	r.t.Helper()
 	labels := []string{"resource=" + resource}
@@ -47,7 +47,7 @@ func (r *rig) wantLists(resource string, want float64) {
 	}
 }
 
-// What a watch has missed is found, counted, logged and cured.
+// A change that the watch has missed is found, counted, logged and cured.
 func TestAuditFindsMissedChange(t *testing.T) {
 	const endpointSlices = "endpoints"
 	tests := []struct {
@@ -152,7 +152,7 @@ func TestAuditFindsMissedChange(t *testing.T) {
 					if got := r.audits(tt.resource, "different"); got != 1 {
 						t.Errorf("%v audits found it, want 1", got)
 					}
-					// And then all is well.
+					// Later there are no more differences.
 					time.Sleep(3 * time.Hour)
 					r.wantDifferences(1)
 					r.wantLists(tt.resource, 2)
@@ -165,8 +165,7 @@ func TestAuditFindsMissedChange(t *testing.T) {
 	}
 }
 
-// Where nothing was missed, an audit costs one small request for each kind, and
-// finds nothing.
+// If no change was missed, an audit costs one small request for each kind, and finds no difference.
 func TestAuditOfSameState(t *testing.T) {
 	domains, orphan, nameless := slice("web", "fqdn"), slice("web", "orphan", "10.1.0.2"), slice("web", "nameless", "10.1.0.3")
 	domains.AddressType = discoveryv1.AddressTypeFQDN
@@ -201,7 +200,7 @@ func TestAuditOfSameState(t *testing.T) {
 	})
 }
 
-// A watch that is behind has not missed anything yet.
+// A lagging watch has not missed a change yet.
 func TestAuditOfLaggingWatch(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"), headless("db"), slice("db", "a", "10.1.0.1"), slice("db", "b", "10.1.0.2"))
@@ -220,8 +219,7 @@ func TestAuditOfLaggingWatch(t *testing.T) {
 	})
 }
 
-// A deletion has no version of its own to compare: the watch has to pass the
-// list that does not show the object.
+// A deletion has no version to compare: the watch has to pass the list without the object.
 func TestAuditOfDeletionNeedsProgress(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"))
@@ -254,7 +252,7 @@ func TestAuditOfChangingObject(t *testing.T) {
 	})
 }
 
-// What a list does not cure is counted each time, and listed once an hour.
+// A difference that a relist does not cure is counted each time, and relisted once an hour.
 func TestAuditRelistsOnceAnHour(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"))
@@ -274,7 +272,7 @@ func TestAuditRelistsOnceAnHour(t *testing.T) {
 	})
 }
 
-// A list that comes about for another reason at that moment is as good.
+// A relist at that moment for another reason is as good.
 func TestAuditRelistIsDoneOnce(t *testing.T) {
 	api := newFakeAPI("20")
 	api.put(clusterIP("web", "10.0.0.1"))
@@ -292,7 +290,7 @@ func TestAuditRelistIsDoneOnce(t *testing.T) {
 					return
 				}
 				if looks++; looks == 2 {
-					api.change(func() { // so that a watch cannot go on
+					api.change(func() { // so that a watch cannot continue
 						api.revision++
 						api.forgotten = api.revision
 						api.cuts++
@@ -309,7 +307,7 @@ func TestAuditRelistIsDoneOnce(t *testing.T) {
 	})
 }
 
-// Versions that are no numbers cannot be compared.
+// Versions that are not numbers cannot be compared.
 func TestAuditOfOpaqueVersions(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"))
@@ -323,8 +321,7 @@ func TestAuditOfOpaqueVersions(t *testing.T) {
 	})
 }
 
-// A server that does not list metadata alone is not audited, and that is logged
-// once.
+// A server that cannot list only metadata is not audited, which is logged once.
 func TestAuditWithoutMetadata(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -399,7 +396,7 @@ func TestAuditFails(t *testing.T) {
 	}
 }
 
-// While changes of one kind do not arrive, differences are no news.
+// While changes of one kind do not arrive, differences mean nothing.
 func TestAuditWithoutWatch(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"), headless("db"), slice("db", "a", "10.1.0.1"))
@@ -417,7 +414,7 @@ func TestAuditWithoutWatch(t *testing.T) {
 	})
 }
 
-// Endpoints come from another API by the time that Endpoints were listed.
+// The endpoints' API changes during the list of Endpoints.
 func TestAuditDuringStepUp(t *testing.T) {
 	api := newFakeAPI("36")
 	api.refuse[slicesPath] = 403
@@ -446,7 +443,7 @@ func TestAuditDuringStepUp(t *testing.T) {
 	})
 }
 
-// An audit under way does not keep a source from ending.
+// A running audit does not keep a source from stopping.
 func TestEndDuringAudit(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"))

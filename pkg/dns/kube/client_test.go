@@ -56,8 +56,7 @@ func TestNewClientErrors(t *testing.T) {
 	}
 }
 
-// The URL of the flag is called as the user of the kubeconfig. The server speaks
-// HTTP/2 alone.
+// The URL of the flag is used with the user of the kubeconfig. The server supports only HTTP/2.
 func TestClientOverTLS(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -88,8 +87,7 @@ func TestClientOverTLS(t *testing.T) {
 	}
 }
 
-// clientOf returns a client of a server that is called at a URL, with more settings of
-// the cluster.
+// clientOf returns a client of a server at a URL, with more settings of the cluster.
 func clientOf(t *testing.T, server *httptest.Server, url, more string) *kube.Client {
 	t.Helper()
 	authority := base64.StdEncoding.EncodeToString(
@@ -109,12 +107,12 @@ func clientOf(t *testing.T, server *httptest.Server, url, more string) *kube.Cli
 	return client
 }
 
-// A path is a way to a server, which can lose what is on it: its connections stay
-// open and bring nothing any more.
+// A path is a network path to a server. It can lose its packets: connections remain open and are
+// silent.
 type path struct {
 	listener net.Listener
 	to       string
-	lost     atomic.Bool // of the connections that are open by now
+	lost     atomic.Bool // of the currently open connections
 	group    sync.WaitGroup
 }
 
@@ -148,7 +146,7 @@ func (p *path) accept() {
 			return
 		}
 		open = append(open, in, out)
-		fresh := p.lost.Load() // what comes after the loss works
+		fresh := p.lost.Load() // connections after the loss work
 		for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
 			p.group.Go(func() {
 				buf := make([]byte, 64<<10)
@@ -166,9 +164,8 @@ func (p *path) accept() {
 	}
 }
 
-// A connection that is dead without a sign is found by the pings of HTTP/2, also before
-// the first bookmark. client-go reads these variables; without them a ping is sent after
-// 30 s, and waited for for 15 s.
+// The pings of HTTP/2 find a silently dead connection, even before the first bookmark. client-go
+// reads these variables. By default it sends a ping after 30 s, and waits 15 s for the reply.
 func TestDeadConnection(t *testing.T) {
 	t.Setenv("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "1")
 	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
@@ -182,8 +179,8 @@ func TestDeadConnection(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close) // after the path
 	path := newPath(t, server.Listener.Addr().String())
-	// client-go shares connections of clients with the same settings. The other one
-	// makes sure that this one has pings of its own.
+	// client-go shares connections of clients with the same settings. Another setting makes sure
+	// that this client has its own pings.
 	runUntil(t, clientOf(t, server, "https://"+path.listener.Addr().String(), `, "disable-compression": true`),
 		func(z *kubedns.Zone, s kube.Status) bool {
 			if z.HasSynced() && s.Trouble() == "" && !path.lost.Load() {
@@ -194,7 +191,7 @@ func TestDeadConnection(t *testing.T) {
 		})
 }
 
-// serve answers a request over HTTP with the fake's reply.
+// serve replies to a request over HTTP with the fake's reply.
 func serve(api *fakeAPI, w http.ResponseWriter, r *http.Request) {
 	resp, err := api.RoundTrip(r)
 	if err != nil {

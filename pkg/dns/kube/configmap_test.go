@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 )
 
-// updates collects what a ConfigMap applies.
+// updates collects the updates of a ConfigMap.
 type updates struct {
 	mu   sync.Mutex
 	list []config.Update
@@ -94,7 +94,7 @@ func TestConfigMap(t *testing.T) {
 	api.put(newConfigMap("kube-dns", upstreams("192.0.2.1"))) // version 101
 	watchConfigMap(t, api, func(t *testing.T, u *updates) {
 		u.want(t, "version 101 192.0.2.1:53")
-		// Other objects are none of our business.
+		// Other objects are ignored.
 		api.put(newConfigMap("other", upstreams("192.0.2.9")))
 		api.remove(newConfigMap("other", nil))
 		u.want(t)
@@ -140,7 +140,7 @@ func TestConfigMapAbsent(t *testing.T) {
 	})
 }
 
-// Changes and deletions that a broken watch did not bring are found by the list.
+// A list finds changes and deletions that a broken watch missed.
 func TestConfigMapWatchBroken(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(newConfigMap("kube-dns", upstreams("192.0.2.1")))
@@ -152,14 +152,14 @@ func TestConfigMapWatchBroken(t *testing.T) {
 		api.remove(newConfigMap("kube-dns", nil))
 		api.forget()
 		time.Sleep(10 * time.Second)
-		u.want(t) // a server that restarts is no news
+		u.want(t) // a server restart is not reported
 		api.change(func() { api.down = false })
 		time.Sleep(20 * time.Second)
 		u.want(t, "defaults")
 	})
 }
 
-// A change that the watch has missed without a sign is found.
+// A change that the watch has silently missed is found.
 func TestConfigMapMissedChange(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(newConfigMap("kube-dns", upstreams("192.0.2.1")))
@@ -187,7 +187,7 @@ func TestConfigMapServerAway(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		u.want(t, "version 101 192.0.2.1:53")
 
-		// Lost for long, then back unchanged: reported too, so that an alarm can end.
+		// A long outage without a change is reported at its end, too, so that an alarm can clear.
 		api.change(func() { api.down = true })
 		time.Sleep(90 * time.Second)
 		u.want(t, "error ")
@@ -197,7 +197,7 @@ func TestConfigMapServerAway(t *testing.T) {
 	})
 }
 
-// The first reading must not keep a server from starting.
+// The first read must not keep a server from starting.
 func TestConfigMapServerHangs(t *testing.T) {
 	api := newFakeAPI("36")
 	watchConfigMap(t, api, func(t *testing.T, u *updates) {

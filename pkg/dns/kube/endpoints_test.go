@@ -15,8 +15,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
 )
 
-// A Service can become headless: by deleting and creating it, or by way of
-// ExternalName. Its endpoints are there already.
+// A Service can become headless: by deletion and creation, or through ExternalName. Its endpoints
+// exist already.
 func TestBecomesHeadless(t *testing.T) {
 	for name, refuse := range map[string]map[string]int{"slices": {}, "endpoints": {slicesPath: 403}} {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestBecomesHeadless(t *testing.T) {
 	}
 }
 
-// Endpoints that come before their Services are held until these come.
+// Endpoints that arrive before their Services are held until then.
 func TestEndpointsBeforeServices(t *testing.T) {
 	for name, refuse := range map[string]map[string]int{"slices": {}, "endpoints": {slicesPath: 403}} {
 		t.Run(name, func(t *testing.T) {
@@ -68,8 +68,7 @@ func TestEndpointsBeforeServices(t *testing.T) {
 	}
 }
 
-// Whatever happens in whatever order, in the end the zone is what the objects
-// of the server make it.
+// After any changes in any order, the zone finally matches the objects of the server.
 func TestAnyOrder(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -125,7 +124,7 @@ func mutate(api *fakeAPI, rnd *rand.Rand) {
 	api.put(o)
 }
 
-// compare checks the zone against one that is made of the server's objects.
+// compare checks the zone against a new one with the server's objects.
 func compare(t *testing.T, r *rig, api *fakeAPI) {
 	t.Helper()
 	want := kubedns.NewZone(kubedns.Options{})

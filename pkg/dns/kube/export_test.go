@@ -12,13 +12,13 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// NewClientOver returns a client whose requests go to transport.
+// NewClientOver returns a client that sends its requests to transport.
 func NewClientOver(transport http.RoundTripper, log *slog.Logger) (*Client, error) {
 	client := &http.Client{Transport: transport}
 	return newClient(&rest.Config{Host: "http://api.test"}, client, log)
 }
 
-// Zone is what a Source needs of a zone.
+// Zone is the part of a zone that a Source needs.
 type Zone = zone
 
 // RunInto is Run for any zone.
@@ -79,7 +79,7 @@ func NewSliceReader(beta bool, in io.Reader) (*SliceReader, error) {
 	return &SliceReader{events: listwatch.NewReader(in, r.Kind), decode: r.Decode}, nil
 }
 
-// Next returns the next event. The endpoints of a bookmark have a version alone.
+// Next returns the next event. The endpoints of a bookmark have only a version.
 func (r *SliceReader) Next() (kind string, e kubedns.Endpoints, kept bool, err error) {
 	next, err := r.events.Next()
 	if err != nil {

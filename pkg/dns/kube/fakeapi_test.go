@@ -27,19 +27,18 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// A fakeAPI is an API server in memory, as an http.RoundTripper, so that it
-// lives in a test's own time. It speaks protobuf, or JSON like servers behind
-// some proxies.
-// Its fields may be changed between requests, with the lock held.
+// A fakeAPI is an API server in memory. It is an http.RoundTripper, so that it runs in a test's
+// fake time. It speaks protobuf, or JSON like servers behind some proxies. Its fields can be
+// changed between requests, with the lock held.
 type fakeAPI struct {
 	mu       sync.Mutex
 	revision int
 	held     map[string]map[kubedns.Key]kruntime.Object // by path
 	history  []change
-	wake     chan struct{} // closed, and replaced, whenever something happens
+	wake     chan struct{} // closed, and replaced, at every event
 	cuts     int           // how often all watches were cut off
 
-	json          bool           // speaks JSON alone
+	json          bool           // speaks only JSON
 	minor         string         // of the version; empty: /version is forbidden
 	refuse        map[string]int // path -> HTTP status of its lists and watches
 	refuseWatch   map[string]int // path -> HTTP status of its watches
@@ -47,11 +46,11 @@ type fakeAPI struct {
 	fail          error          // of each request
 	page          string         // answers each request with status 200
 	pageOf        string         // path that the page is for; empty: all
-	mute          bool           // watches are opened and bring nothing
-	events        int            // after so many a watch is closed; 0: never
+	mute          bool           // watches are opened and remain silent
+	events        int            // a watch is closed after this many; 0: never
 	closes        bool           // watches are closed without a byte
 	forgotten     int            // watches from before this revision are Gone
-	ignoresStream bool           // sendInitialEvents means nothing, as before 1.27
+	ignoresStream bool           // sendInitialEvents has no effect, as before 1.27
 	refusesStream int            // HTTP status that answers it
 	goneAsEvent   bool           // sends Gone in the stream, not before it
 	during        []change       // happens while a list of Services is streamed
@@ -62,16 +61,16 @@ type fakeAPI struct {
 	metadata metadataAPI
 
 	ignoresSelectors bool
-	hangs            bool          // takes requests and never answers
+	hangs            bool          // accepts requests and never replies
 	holdsHeaders     time.Duration // of watches
-	hangsWatches     bool          // takes watches and never answers
+	hangsWatches     bool          // accepts watches and never replies
 	bookmarks        time.Duration // how often they are sent in watches; 0: never
-	endless          bool          // watches do not end in their time
-	stalls           int           // watches opened before it grew bring nothing more
+	endless          bool          // watches do not end in time
+	stalls           int           // watches opened before it grew become silent
 
 	requests []request
-	// before is called for each request, without the lock, and afterList when
-	// the answer to a list is made; both may block.
+	// before is called for each request, without the lock, and afterList when the reply to a list
+	// is ready; both can block.
 	before, afterList func(request)
 	// Watches of the path delayed get as many changes as there are steps.
 	delayed string
@@ -85,7 +84,7 @@ type change struct {
 	object   kruntime.Object
 }
 
-// A request is one that the server got.
+// A request is a request that the server received.
 type request struct {
 	Verb, Path, Selector, Limit, Version string
 	Streamed, Continued                  bool
@@ -167,10 +166,10 @@ func (a *fakeAPI) stamp(o kruntime.Object) {
 	m.SetResourceVersion(strconv.Itoa(a.revision))
 }
 
-// cut ends all watches, as a server does that stops.
+// cut ends all watches, like a server that stops.
 func (a *fakeAPI) cut() { a.change(func() { a.cuts++ }) }
 
-// forget makes the server forget all changes up to now.
+// forget makes the server drop the history up to now.
 func (a *fakeAPI) forget() { a.change(func() { a.forgotten = a.revision }) }
 
 func (a *fakeAPI) seen() []request {
@@ -285,7 +284,7 @@ func (a *fakeAPI) handle(r *http.Request, req request, namespace, name string) (
 	}
 }
 
-// refusal returns the HTTP status of a request that is not answered.
+// refusal returns the HTTP status of a refused request.
 func (a *fakeAPI) refusal(r request) int {
 	if r.Path == "/version" && a.minor == "" {
 		return 403
@@ -354,7 +353,7 @@ func (a *fakeAPI) wire() wire {
 	return protobufWire
 }
 
-// list answers with the objects in the order of their keys.
+// list replies with the objects in key order.
 func (a *fakeAPI) list(limit, token string, sel selection) *http.Response {
 	if token != "" && a.expireAfter > 0 {
 		a.expireAfter--
@@ -371,11 +370,11 @@ func (a *fakeAPI) list(limit, token string, sel selection) *http.Response {
 	return a.answer(200, newList(sel.path, listMeta, items))
 }
 
-// watch answers with a stream that goes on until it is cut.
+// watch replies with a stream that continues until it is cut.
 func (a *fakeAPI) watch(ctx context.Context, req request, sel selection, timeout string) *http.Response {
 	at, _ := strconv.Atoi(req.Version)
 	var initial []change
-	if at == 0 { // the state so far comes first, whether it was asked for or not
+	if at == 0 { // the state so far is first, requested or not
 		for _, o := range a.selected(sel) {
 			initial = append(initial, change{object: o, kind: watch.Added})
 		}
@@ -398,7 +397,7 @@ func (a *fakeAPI) watch(ctx context.Context, req request, sel selection, timeout
 	return a.response(200, r)
 }
 
-// errInTime ends a watch in its time.
+// errInTime ends a watch in time.
 var errInTime = errors.New("the time of the watch is over")
 
 func endsAfter(ctx context.Context, d time.Duration) context.Context {
@@ -410,7 +409,7 @@ func endsAfter(ctx context.Context, d time.Duration) context.Context {
 func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, at int, next []change, cuts, stalls int) {
 	defer w.Close()
 	enc := a.wire().events(w)
-	bookmark := time.NewTimer(2 * a.bookmarks) // real servers are late with the first, too
+	bookmark := time.NewTimer(2 * a.bookmarks) // the first one of real servers is late, too
 	if a.bookmarks == 0 {
 		bookmark.Stop()
 	}

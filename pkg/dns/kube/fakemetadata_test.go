@@ -12,16 +12,16 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// metadataAlone is how a client asks for metadata. The fake records "metadata" for
-// the verb of such a request.
+// metadataAlone is the media type of requests for metadata. The fake records "metadata" for the
+// verb of such a request.
 const metadataAlone = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-// A metadataAPI is how a fake API server lists metadata.
+// A metadataAPI controls how a fake API server lists metadata.
 type metadataAPI struct {
 	refuse int  // HTTP status
-	whole  bool // answers with whole objects
+	whole  bool // replies with complete objects
 	cut    int  // this many bytes are missing at the end
-	// edit changes what is shown.
+	// edit changes the listed metadata.
 	edit func(path string, list *metav1.PartialObjectMetadataList)
 	// editCache: only in lists from the cache.
 	editCache bool
@@ -56,7 +56,7 @@ func encodeMetadata(w wire, list *metav1.PartialObjectMetadataList) ([]byte, err
 	return kruntime.Encode(w.info.Serializer, list)
 }
 
-// metadataOf returns the metadata of an object, with what servers add to it.
+// metadataOf returns the metadata of an object, including the fields that servers add.
 func metadataOf(o kruntime.Object) metav1.PartialObjectMetadata {
 	m, err := meta.Accessor(o)
 	if err != nil {
@@ -73,7 +73,7 @@ func metadataOf(o kruntime.Object) metav1.PartialObjectMetadata {
 	return p
 }
 
-// silently makes changes with store and drop that no watch brings.
+// silently makes changes with store and drop that no watch reports.
 func (a *fakeAPI) silently(f func()) {
 	a.change(func() {
 		n := len(a.history)
@@ -82,8 +82,7 @@ func (a *fakeAPI) silently(f func()) {
 	})
 }
 
-// restore brings back the state of an object that an older backup has, with the
-// lock held.
+// restore restores the older state of an object from a backup, with the lock held.
 func (a *fakeAPI) restore(o kruntime.Object, revision int) {
 	m, _ := meta.Accessor(o)
 	m.SetResourceVersion(strconv.Itoa(revision))
@@ -98,7 +97,7 @@ func (a *fakeAPI) pass(path string) {
 	})
 }
 
-// phantom shows an object that is nowhere else.
+// phantom lists an object that does not exist.
 func phantom(path, version string) func(string, *metav1.PartialObjectMetadataList) {
 	return func(p string, list *metav1.PartialObjectMetadataList) {
 		if p == path {

@@ -11,8 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// redirect asks for a Service of another cluster and returns where to, which
-// is made of the cluster's own location.
+// redirect queries for a Service of another cluster and returns the target, which contains the
+// cluster's own location.
 func redirect(ctx context.Context, z *kubedns.Zone) (string, error) {
 	got, err := z.Records(ctx, backend.Query{Name: "web.shop.east.svc.cluster.local.", Type: backend.TypeA, Limit: 10})
 	if err != nil || len(got.Records) == 0 {
@@ -76,7 +76,7 @@ func TestLocationForbidden(t *testing.T) {
 	})
 }
 
-// Many queries at once make one list; one that gives up does not stop it.
+// Concurrent queries cause one list. A query that gives up does not stop it.
 func TestLocationAskedAtOnce(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(node(1, labelled))

@@ -20,12 +20,11 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// klog, which client-go brings, flushes its files from its first use on.
+		// klog, a dependency of client-go, flushes its files from its first use on.
 		goleak.IgnoreTopFunction("k8s.io/klog/v2.(*flushDaemon).run.func1"))
 }
 
-// A rig is a Source between a fake API server and a real zone, in a bubble of
-// its own time.
+// A rig is a Source between a fake API server and a real zone, in a bubble of fake time.
 type rig struct {
 	t    *testing.T
 	api  *fakeAPI
@@ -36,8 +35,7 @@ type rig struct {
 	stop context.CancelFunc
 }
 
-// inBubble starts a source on a server and runs test with it. The source has
-// to end when test has.
+// inBubble starts a source on a server and runs test with it. The source must stop after test.
 func inBubble(t *testing.T, api *fakeAPI, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -45,7 +43,7 @@ func inBubble(t *testing.T, api *fakeAPI, test func(t *testing.T, r *rig)) {
 			t: t, api: api, zone: kubedns.NewZone(kubedns.Options{}),
 			reg: prometheus.NewRegistry(), log: &syncBuffer{},
 		}
-		// Channels belong to the bubble they are made in.
+		// Channels belong to the bubble that creates them.
 		api.change(func() { api.wake = make(chan struct{}) })
 		log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		client, err := kube.NewClientOver(api, log)
@@ -113,8 +111,8 @@ func (r *rig) want(pairs ...string) {
 	}
 }
 
-// metric returns the sum of a metric's series whose labels contain those given
-// as name=value; of a histogram how often something was observed.
+// metric returns the sum of a metric's series with the labels given as name=value; for a histogram,
+// the number of observations.
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()
 	families, err := r.reg.Gather()
@@ -139,7 +137,7 @@ func (r *rig) metric(name string, labels ...string) float64 {
 	return sum
 }
 
-// count is how many requests match.
+// count returns the number of matching requests.
 func (r *rig) count(match func(request) bool) int {
 	n := 0
 	for _, req := range r.api.seen() {

@@ -29,7 +29,7 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// An object with many ports that changes often takes the memory of one.
+// An object with many ports that changes often uses the memory of one.
 func TestMemoryOfPorts(t *testing.T) {
 	const ports = 3000
 	service, slice, endpoints := clusterIP("web", "10.0.0.1"), slice("web", "a", "10.1.0.1"), endpoints("web", "10.1.0.1")
@@ -87,7 +87,7 @@ func TestMemoryOfPorts(t *testing.T) {
 	}
 }
 
-// A listBody is a list of many slices, which are made while it is read.
+// A listBody is a list of many slices, created during the read.
 type listBody struct {
 	io.Reader
 	peak func() // is called now and then
@@ -113,7 +113,7 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A list of large objects takes the memory of one of them.
+// A list of large objects uses the memory of one of them.
 func TestMemoryOfList(t *testing.T) {
 	note := map[string]string{"note": strings.Repeat("x", 250_000)}
 	objects := []kruntime.Object{slice("web", "a", "10.1.0.1"), endpoints("web", "10.1.0.1"), clusterIP("web", "10.0.0.1")}

@@ -15,8 +15,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// Whatever takes the API server away: no watch counts as open, the reason is the real
-// one, and nothing confirms the data, for as long as it takes.
+// During any outage of the API server, no watch counts as open, the reported reason is right, and
+// nothing confirms the data.
 func TestOutage(t *testing.T) {
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
 	tests := []struct {
@@ -87,8 +87,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// A proxy that holds back the headers of a response until its first byte does not keep
-// a quiet watch from being opened.
+// A quiet watch opens even if a proxy holds back the headers of a response until its first byte.
 func TestHeadersHeldBack(t *testing.T) {
 	api := newFakeAPI("30")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -107,8 +106,7 @@ func TestHeadersHeldBack(t *testing.T) {
 	})
 }
 
-// A watch that brings one event and ends, and one that ends soon, are opened again after
-// a pause, counted and logged.
+// A watch that ends soon, or after one event, is reopened after a pause, counted and logged.
 func TestShortWatches(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -138,8 +136,7 @@ func TestShortWatches(t *testing.T) {
 	})
 }
 
-// A server that was restored from a backup is noticed as soon as a watch was opened
-// again.
+// A server restored from a backup is noticed as soon as a watch opens again.
 func TestRestoredServer(t *testing.T) {
 	for _, minor := range []string{"36", "20"} {
 		t.Run("1."+minor, func(t *testing.T) {
@@ -165,8 +162,8 @@ func TestRestoredServer(t *testing.T) {
 	}
 }
 
-// A backup was restored during an outage, and since then the server has a newer version
-// than we hold: no watch shows it, so a comparison follows soon.
+// A backup was restored during an outage, and the server now has a newer version than ours. No
+// watch shows it, so a comparison follows soon.
 func TestRestoredServerIsAhead(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"), clusterIP("new", "10.0.0.2"), headless("db"), slice("db", "a", "10.1.0.1"))
@@ -188,7 +185,7 @@ func TestRestoredServerIsAhead(t *testing.T) {
 	})
 }
 
-// A short outage makes no comparison: API servers restart one after the other.
+// A short outage causes no comparison: API servers restart one after the other.
 func TestShortOutage(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -205,7 +202,7 @@ func TestShortOutage(t *testing.T) {
 	})
 }
 
-// A server whose cache is behind, for however long, makes no relist.
+// A lagging cache of a server never causes a relist.
 func TestAuditOfLaggingCache(t *testing.T) {
 	for role, path := range map[string]string{"services": servicesPath, "endpoints": slicesPath} {
 		t.Run(role, func(t *testing.T) {

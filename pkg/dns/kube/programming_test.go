@@ -24,7 +24,7 @@ func triggered[T kruntime.Object](o T, at string) T {
 
 func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.RFC3339Nano) }
 
-// programming returns how many changes were measured, and their durations in sum.
+// programming returns the number of measured changes, and the sum of their durations.
 func (r *rig) programming() (n uint64, seconds float64) {
 	r.t.Helper()
 	families, err := r.reg.Gather()
@@ -45,8 +45,8 @@ func (r *rig) programming() (n uint64, seconds float64) {
 	return n, seconds
 }
 
-// The latency of a change of endpoints is measured once it is published, from every
-// API, in both encodings.
+// The latency of a change of endpoints is measured when it is published, for every API and
+// encoding.
 func TestProgrammingDuration(t *testing.T) {
 	type object func(service, ip string) kruntime.Object
 	slices := func(service, ip string) kruntime.Object { return slice(service, "a", ip) }
@@ -117,7 +117,7 @@ func TestProgrammingDuration(t *testing.T) {
 	}
 }
 
-// A list that is read again is not measured: its changes are of any age.
+// A relist is not measured: its changes are of any age.
 func TestProgrammingDurationOfRelist(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))

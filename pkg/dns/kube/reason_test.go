@@ -61,7 +61,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{key: key, cert: cert, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
-// sign returns a certificate for 127.0.0.1, as change wants it to be.
+// sign returns a certificate for 127.0.0.1 with the changes of change.
 func (a *authority) sign(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
@@ -77,7 +77,7 @@ func (a *authority) sign(t *testing.T, change func(*x509.Certificate)) tls.Certi
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
 }
 
-// Each fault of a connection has a class of one word, and advice.
+// Each connection failure has a class of one word, and advice.
 func TestConnectionReasons(t *testing.T) {
 	known, unknown := newAuthority(t), newAuthority(t)
 	good := func(*x509.Certificate) {}

@@ -9,7 +9,7 @@ import (
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 )
 
-// A selection is what a list or a watch asks for.
+// A selection is the selector of a list or a watch.
 type selection struct{ path, namespace, labels, fields string }
 
 func (s selection) matches(o kruntime.Object) bool {
@@ -36,7 +36,7 @@ func (a *fakeAPI) selected(s selection) []kruntime.Object {
 	return items
 }
 
-// splitPath takes the namespace and the name out of a path.
+// splitPath splits the namespace and the name off a path.
 func splitPath(p string) (path, namespace, name string) {
 	before, after, ok := strings.Cut(p, "/namespaces/")
 	if !ok {

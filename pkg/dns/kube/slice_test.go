@@ -47,7 +47,7 @@ type sliceEvent struct {
 
 var addresses = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
-// TestBetaSlices: slices of v1beta1 are those of v1, with all that the API has fields for.
+// TestBetaSlices: slices of v1beta1 equal those of v1, in all fields of the API.
 func TestBetaSlices(t *testing.T) {
 	for _, w := range []wire{protobufWire, jsonWire} {
 		t.Run(w.mediaType, func(t *testing.T) {
@@ -73,8 +73,7 @@ func TestBetaSlices(t *testing.T) {
 	}
 }
 
-// Fields that a later version of the API adds, and fields in another order, do
-// not disturb.
+// Fields of a later version of the API, and fields in another order, are harmless.
 func TestSliceReaderSkipsUnknownFields(t *testing.T) {
 	raw, err := slice("web", "a", "10.1.0.1").Marshal()
 	if err != nil {
@@ -103,8 +102,7 @@ func TestSliceReaderSkipsUnknownFields(t *testing.T) {
 	}
 }
 
-// Each end of a watch is an error of its own: nothing is taken for an ordinary end
-// but the end between two events.
+// Each end of a watch has its own error. Only the end between two events is an ordinary one.
 func TestWatchReaderErrors(t *testing.T) {
 	good := frames(t, watch.Added, slice("web", "a", "10.1.0.1"))
 	var json bytes.Buffer
@@ -149,7 +147,7 @@ func TestWatchReaderErrors(t *testing.T) {
 	}
 }
 
-// frames is an event as it is sent.
+// frames returns an event as sent.
 func frames(t testing.TB, kind watch.EventType, o kruntime.Object) []byte {
 	t.Helper()
 	var stream bytes.Buffer
@@ -159,13 +157,13 @@ func frames(t testing.TB, kind watch.EventType, o kruntime.Object) []byte {
 	return stream.Bytes()
 }
 
-// frame gives bytes the length that a stream has before each event.
+// frame prefixes bytes with their length, as a stream does before each event.
 func frame(b []byte) []byte {
 	n := len(b)
 	return append([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, b...)
 }
 
-// FuzzSliceReader: every event is read, or is an error.
+// FuzzSliceReader: every event is read or is an error.
 func FuzzSliceReader(f *testing.F) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 8 {

@@ -11,7 +11,7 @@ import (
 
 const notFound = "no such name"
 
-// steppedDown is longer than an API for endpoints has to be refused at the start.
+// steppedDown is longer than an API for endpoints has to be refused at startup.
 const steppedDown = 4 * time.Second
 
 func TestFirstSync(t *testing.T) {
@@ -115,7 +115,7 @@ func TestPages(t *testing.T) {
 		objects = append(objects, clusterIP(fmt.Sprintf("s%04d", i), fmt.Sprintf("10.0.%d.%d", i/250, i%250+1)))
 	}
 	api.put(objects...)
-	api.expireAfter = 1 // the first list has to begin again
+	api.expireAfter = 1 // the first list has to start again
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		r.want("s0000", "10.0.0.1", "s0500", "10.0.2.1", "s1099", "10.0.4.100")
 		first, further, endpoints := 0, 0, false
@@ -173,8 +173,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// A slice that does not speak for its Service any more is gone, though the
-// server only reports a change.
+// A slice that no longer belongs to its Service is removed, although the server reports only a
+// change.
 func TestSliceLeavesService(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"), slice("db", "b", "10.1.0.2"), headless("other"))
@@ -197,7 +197,7 @@ func TestDeletedWhileAway(t *testing.T) {
 				api.change(func() { api.down = true })
 				r.want("db", "10.1.0.1 10.1.0.2", "web", "10.0.0.1")
 				api.remove(clusterIP("web", ""), slice("db", "b"))
-				api.forget() // so that the watches cannot go on where they were
+				api.forget() // so that the watches cannot continue
 				time.Sleep(10 * time.Minute)
 				r.want("db", "10.1.0.1 10.1.0.2", "web", "10.0.0.1")
 				api.change(func() { api.down = false })
@@ -211,7 +211,7 @@ func TestDeletedWhileAway(t *testing.T) {
 	}
 }
 
-// A watch that ends is taken up where it was, without a list.
+// A watch that ended is continued without a list.
 func TestWatchGoesOn(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -233,7 +233,7 @@ func TestWatchGoesOn(t *testing.T) {
 	})
 }
 
-// Changes may come in the middle of a streamed list.
+// Changes can arrive during a streamed list.
 func TestChangesDuringStreamedList(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(clusterIP("a", "10.0.0.1"), clusterIP("b", "10.0.0.2"), clusterIP("c", "10.0.0.3"))

@@ -77,7 +77,7 @@ func TestServerLostLater(t *testing.T) {
 	})
 }
 
-// What time cannot cure is named, with what to change.
+// A permanent error is reported, with advice.
 func TestForbiddenForAll(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -95,7 +95,7 @@ func TestForbiddenForAll(t *testing.T) {
 		if n := r.log.lines("ERROR", "class=forbidden"); n < 1 || n > 2 {
 			t.Errorf("%d lines in a minute, want one", n)
 		}
-		// The role for Services comes, then the one for endpoints.
+		// The role for Services is granted, then the role for endpoints.
 		api.change(func() { delete(api.refuse, servicesPath) })
 		time.Sleep(time.Minute)
 		if got := r.src.Status().String(); !strings.Contains(got, "waiting for endpoints of") {
@@ -129,8 +129,8 @@ func TestUnauthorized(t *testing.T) {
 	})
 }
 
-// Servers before 1.27, and some proxies, do not know of streamed lists: they
-// send what there is, and then say nothing for ever.
+// Servers before 1.27, and some proxies, do not support streamed lists: they send the existing
+// objects, and are silent after that.
 func TestStreamingIgnored(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -160,7 +160,7 @@ func TestStreamingIgnored(t *testing.T) {
 				if n := r.log.lines("INFO", "does not stream lists"); n != 1 {
 					t.Errorf("%d lines about it, want 1", n)
 				}
-				// Also when it lists again.
+				// It also works for a relist.
 				api.forget()
 				api.cut()
 				api.put(slice("db", "a", "10.1.0.2"))
@@ -189,7 +189,7 @@ func TestStreamingIgnored(t *testing.T) {
 	}
 }
 
-// Where changes go on arriving, there is no silence to notice.
+// While changes continue to arrive, there is no silence to notice.
 func TestStreamingIgnoredBusy(t *testing.T) {
 	api := newFakeAPI("36")
 	api.losesBookmark = true
@@ -225,7 +225,7 @@ func TestStreamingRefused(t *testing.T) {
 	}
 }
 
-// A server that fails at streaming alone is read in pages after some tries.
+// A server that fails only at streaming is read in pages after some tries.
 func TestStreamingFails(t *testing.T) {
 	api := newFakeAPI("36")
 	api.refusesStream = 500
@@ -239,11 +239,11 @@ func TestStreamingFails(t *testing.T) {
 	})
 }
 
-// betterTime is longer than a better API is not tried.
+// betterTime is longer than the pause before a better API is tried.
 const betterTime = 5*time.Minute + time.Second
 
-// Slices that were listed once are never given up: the old data is served, and the
-// reason is reported, until they can be read again.
+// Slices that were listed once are never given up. The old data is served, and the reason is
+// reported, until they can be read again.
 func TestSlicesRefusedLater(t *testing.T) {
 	for _, status := range []int{403, 404} {
 		api := newFakeAPI("36")
@@ -282,7 +282,7 @@ func TestSlicesRefusedLater(t *testing.T) {
 	}
 }
 
-// A process that began with Endpoints reads slices as soon as it may: they are listed
+// A process that started with Endpoints reads slices as soon as permitted. They are listed
 // completely before they replace anything.
 func TestStepUp(t *testing.T) {
 	api := newFakeAPI("36")
@@ -316,15 +316,15 @@ func TestStepUp(t *testing.T) {
 		if got := r.metric("kubedns_api_endpoints_fallback"); got != 0 {
 			t.Errorf("fallback = %v", got)
 		}
-		// And never back.
+		// It never steps back.
 		api.change(func() { api.refuse[slicesPath] = 403; api.cuts++ })
 		time.Sleep(time.Hour)
 		r.want("db", "10.1.0.2", "lone", "10.1.1.1")
 	})
 }
 
-// A server that refuses slices at the start of a process, since it has not read its
-// roles yet, does not keep it from slices.
+// A server that refuses slices at startup, because it has not read its roles yet, does not keep a
+// process from slices.
 func TestSlicesRefusedAtStart(t *testing.T) {
 	for _, refused := range []time.Duration{time.Second / 2, 10 * time.Second} {
 		api := newFakeAPI("36")
@@ -342,7 +342,7 @@ func TestSlicesRefusedAtStart(t *testing.T) {
 	}
 }
 
-// A version that could not be read is asked for again.
+// A version that could not be read is requested again.
 func TestVersionLater(t *testing.T) {
 	api := newFakeAPI("")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -359,7 +359,7 @@ func TestVersionLater(t *testing.T) {
 	})
 }
 
-// A server that comes up may refuse everything for a moment.
+// A starting server can refuse everything for a moment.
 func TestSlicesRefusedShortly(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"), endpoints("db", "10.1.0.9"))
@@ -379,7 +379,7 @@ func TestSlicesRefusedShortly(t *testing.T) {
 	})
 }
 
-// A user that may list but not watch must not be answered with endless lists.
+// A user that can list but not watch must not cause endless lists.
 func TestWatchForbidden(t *testing.T) {
 	api := newFakeAPI("30")
 	api.refuseWatch[servicesPath] = 403
@@ -400,8 +400,8 @@ func TestWatchForbidden(t *testing.T) {
 	})
 }
 
-// A server that answers a watch with errors is asked for a list after a while:
-// the version that we start from may be the cause.
+// After a server replies to a watch with errors for some time, a list follows: the start version
+// can be the cause.
 func TestWatchBroken(t *testing.T) {
 	api := newFakeAPI("30")
 	api.refuseWatch[servicesPath] = 500
@@ -432,7 +432,7 @@ func TestDeprecationIsLoggedOnce(t *testing.T) {
 	})
 }
 
-// A server that asks for patience gets it.
+// Retry-After is respected.
 func TestTooManyRequests(t *testing.T) {
 	api := newFakeAPI("30")
 	api.refuse[servicesPath] = 429
@@ -449,15 +449,14 @@ func TestTooManyRequests(t *testing.T) {
 	})
 }
 
-// A watch whose connection lives but that brings nothing is opened again, where
-// the server is known to send bookmarks.
+// A silent watch with a live connection is reopened, if the server is known to send bookmarks.
 func TestWatchSilent(t *testing.T) {
 	isWatch := func(req request) bool { return req.Verb == "watch" && req.Path == slicesPath }
 	tests := []struct {
 		name         string
 		bookmarks    time.Duration
-		before, open time.Duration // that watches live until all are cut, and then until the watch dies
-		fresh        time.Duration // how old a change may be that came after the watch died
+		before, open time.Duration // life of the watches until all are cut, and then until the watch dies
+		fresh        time.Duration // maximum age of a change after the death of the watch
 	}{
 		{"bookmarks", time.Minute, time.Hour, time.Second, 150 * time.Second},
 		{"after the first bookmark", time.Minute, time.Second, 130 * time.Second, 90 * time.Second},
@@ -470,7 +469,7 @@ func TestWatchSilent(t *testing.T) {
 			api.put(headless("db"), slice("db", "a", "10.1.0.1"))
 			inBubble(t, api, func(t *testing.T, r *rig) {
 				time.Sleep(tt.before)
-				// The client ends those that the server should have ended.
+				// The client ends watches that the server should have ended.
 				if n := r.count(isWatch); n > 12 {
 					t.Errorf("%d watches opened in a quiet hour", n)
 				}
@@ -495,7 +494,7 @@ func TestWatchSilent(t *testing.T) {
 	}
 }
 
-// An API server that takes the request for a watch and sends nothing.
+// An API server accepts the request for a watch and sends nothing.
 func TestWatchUnanswered(t *testing.T) {
 	api := newFakeAPI("31") // streams no lists
 	api.hangsWatches = true

@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube"
 )
 
-// A loop is a stream that begins again where it would end.
+// A loop is a stream that starts again at its end.
 type loop struct {
 	all, rest []byte
 }
@@ -27,8 +27,8 @@ func (l *loop) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// BenchmarkUpdate is one address of a headless Service with 50 that changes:
-// from the event in protobuf to the value that answers.
+// BenchmarkUpdate changes one address of a headless Service with 50: from the event in protobuf to
+// the published value.
 func BenchmarkUpdate(b *testing.B) {
 	var events bytes.Buffer
 	for i := range 200 {

@@ -11,7 +11,7 @@ import (
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 )
 
-// refusals are ways in which a server, or a proxy, refuses one resource.
+// refusals are the ways in which a server, or a proxy, refuses one resource.
 func refusals() map[string]func(a *fakeAPI, path string) {
 	all := map[string]func(*fakeAPI, string){
 		"a page with status 200": func(a *fakeAPI, path string) { a.page, a.pageOf = "<html>sign in</html>", path },
@@ -22,8 +22,8 @@ func refusals() map[string]func(a *fakeAPI, path string) {
 	return all
 }
 
-// Whatever refuses a resource that was listed once: the old data is served, the reason is
-// reported, nothing else takes its place, and it is read again when that works.
+// However a resource is refused after its first list, the old data is served, the reason is
+// reported, nothing else replaces it, and it is read again when that works.
 func TestResourceRefusedLater(t *testing.T) {
 	tests := []struct {
 		name, minor string
@@ -83,8 +83,8 @@ func TestResourceRefusedLater(t *testing.T) {
 	}
 }
 
-// At the start only an API that is missing or forbidden is replaced by another one: all
-// other refusals are waited out.
+// At startup only a missing or forbidden API is replaced by another one. All other refusals are
+// waited out.
 func TestSlicesRefusedAtStartOtherwise(t *testing.T) {
 	for name, refuse := range refusals() {
 		if name == "403" || name == "404" {
@@ -145,7 +145,7 @@ func TestRestoredEndpoints(t *testing.T) {
 	}
 }
 
-// So is one for --config-map, and so are other refusals.
+// The same for --config-map, and for other refusals.
 func TestConfigMapRestoredServer(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(newConfigMap("kube-dns", upstreams("192.0.2.1")))
@@ -194,7 +194,7 @@ func TestConfigMapRefusedLater(t *testing.T) {
 	}
 }
 
-// Watches that end soon are opened again after a pause, of each resource.
+// Watches that end soon are reopened after a pause, for each resource.
 func TestShortWatchesOfAll(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))
@@ -217,8 +217,8 @@ func TestShortWatchesOfAll(t *testing.T) {
 	})
 }
 
-// Watches that are opened and bring nothing any more: nothing is confirmed, the trouble
-// is reported, and what changed is found all the same.
+// Watches are open but silent. Nothing is confirmed, the trouble is reported, and changes are still
+// found.
 func TestWatchesMute(t *testing.T) {
 	for _, minor := range []string{"36", "30"} {
 		t.Run("1."+minor, func(t *testing.T) {
@@ -257,8 +257,8 @@ func TestWatchesMute(t *testing.T) {
 	}
 }
 
-// Watches that bring nothing from their start, of a server that sends no bookmarks: the
-// objects are listed again when nothing has arrived for long.
+// Watches are silent from their start, and the server sends no bookmarks. The objects are listed
+// again after a long silence.
 func TestWatchesMuteFromStart(t *testing.T) {
 	for _, minor := range []string{"36", "30"} {
 		for _, endless := range []bool{false, true} {
@@ -282,7 +282,7 @@ func TestWatchesMuteFromStart(t *testing.T) {
 	}
 }
 
-// A server that was slow once to send its version streams lists later.
+// A server that was slow to send its version once streams lists later.
 func TestVersionSlow(t *testing.T) {
 	api := newFakeAPI("36")
 	api.put(headless("db"), slice("db", "a", "10.1.0.1"))

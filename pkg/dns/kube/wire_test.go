@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// A wire is a way to write objects.
+// A wire is an encoding of objects.
 type wire struct {
 	mediaType string
 	info      kruntime.SerializerInfo

@@ -21,9 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the .want files of testdata")
 
-// TestDecodeFiles decodes each good-* and invalid-* file of testdata. What it
-// must say stands in the file of the same name with .want at the end: objects
-// and warnings, or the whole error.
+// TestDecodeFiles decodes each good-* and invalid-* file of testdata. The file with .want appended
+// has the result: objects and warnings, or the error.
 func TestDecodeFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*-*")
 	if err != nil {
@@ -63,7 +62,7 @@ func TestDecodeFiles(t *testing.T) {
 	}
 }
 
-// text prints objects, one line for each thing that matters.
+// text prints objects, one line per fact.
 func text(o manifest.Objects) string {
 	var b strings.Builder
 	for _, id := range slices.Sorted(maps.Keys(o.All)) {
@@ -135,12 +134,12 @@ func TestDecodeManyWarnings(t *testing.T) {
 	}
 }
 
-// TestDecodeHostile holds what would take much memory or time if it was let.
+// TestDecodeHostile has inputs that would use much memory or time without limits.
 func TestDecodeHostile(t *testing.T) {
 	list := func(n int) string {
 		return strings.Repeat(`{"apiVersion":"v1","kind":"List","items":[`, n) + strings.Repeat("]}", n)
 	}
-	aliases := func(n, deep int) string { // each with the one before in so many lists
+	aliases := func(n, deep int) string { // each with the previous one in so many lists
 		var b strings.Builder
 		b.WriteString("a0: &a0 x\n")
 		for i := range n {
@@ -192,7 +191,7 @@ func TestDecodeHostile(t *testing.T) {
 	}
 }
 
-// TestDecodeWide: a file with values of two bytes each does not take many times its size.
+// TestDecodeWide: a file with values of two bytes does not need many times its size.
 func TestDecodeWide(t *testing.T) {
 	for name, most := range map[string]uint64{"wide.yaml": 2, "wide.json": 10} {
 		data := []byte("[" + strings.Repeat("1,", 4<<20) + "1]")
@@ -208,8 +207,8 @@ func TestDecodeWide(t *testing.T) {
 	}
 }
 
-// FuzzDecode: whatever the bytes, Decode returns objects that can be served,
-// or an error that begins with file and line.
+// FuzzDecode: for any bytes, Decode returns objects that can be served, or an error that starts
+// with file and line.
 func FuzzDecode(f *testing.F) {
 	files, err := filepath.Glob("testdata/*-*")
 	if err != nil {

@@ -7,8 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestLineOf looks for values in YAML; "HERE" marks the line that must be
-// found.
+// TestLineOf looks for values in YAML; "HERE" marks the expected line.
 func TestLineOf(t *testing.T) {
 	tests := []struct {
 		name string

@@ -22,7 +22,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/backend"
 )
 
-// followed is how soon a change on disk must be answered.
+// followed is the maximum delay of a change on disk.
 const followed = time.Second
 
 // service is a manifest of one Service.
@@ -30,7 +30,7 @@ func service(name, ip string) string {
 	return fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata:\n  name: %s\nspec:\n  clusterIP: %q\n", name, ip)
 }
 
-// A world is a Source at work on a directory. The time is fake.
+// A world is a running Source and its directory. The time is fake.
 type world struct {
 	t      *testing.T
 	dir    string
@@ -77,8 +77,8 @@ func (w *world) must(err error) {
 	}
 }
 
-// want asks for the address of a Service; "" means that it does not exist, and
-// "not ready" that it may.
+// want looks up the address of a Service; "" means that it does not exist, and "not ready" that it
+// can exist.
 func (w *world) want(step, service, addr string) {
 	w.t.Helper()
 	a, err := w.zone.Records(w.t.Context(), backend.Query{Name: service + ".default.svc.cluster.local.", Type: backend.TypeA, Limit: 10})
@@ -194,7 +194,7 @@ func TestSourceKeepsWhatWasGood(t *testing.T) {
 	})
 }
 
-// A file that was never usable may hold any name, so none is denied.
+// A file that was never usable can hold any name, so none is denied.
 func TestSourceDeniesNothingUnread(t *testing.T) {
 	files := map[string]string{
 		"good.yaml":   service("web", "10.96.0.1"),
@@ -235,7 +235,7 @@ func TestSourceDeniesNothingUnread(t *testing.T) {
 	})
 }
 
-// A directory without manifests is most often the wrong one, but it may be filled later.
+// A directory without manifests is most often the wrong one, but it can be filled later.
 func TestSourceWithoutManifests(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"empty":        nil,
@@ -255,7 +255,7 @@ func TestSourceWithoutManifests(t *testing.T) {
 					t.Errorf("warned %d times, want once", n)
 				}
 
-				w.must(os.Mkdir(w.path("below.yaml"), 0o755)) // directories below are not read
+				w.must(os.Mkdir(w.path("below.yaml"), 0o755)) // subdirectories are not read
 				w.write("below.yaml/web.yaml", service("web", "10.96.0.9"))
 				time.Sleep(followed)
 				w.wantErrors("a directory below", problem)
@@ -281,7 +281,7 @@ func TestSourceWithoutManifests(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a file at the first look, no name is denied until it is right.
+// If a file is invalid at the first look, no name is denied until it is fixed.
 func TestSourceBrokenAtTheStart(t *testing.T) {
 	good := service("db", "10.96.0.2")
 	for name, tt := range map[string]struct{ file, content, problem string }{
@@ -331,8 +331,8 @@ func TestSourceWithoutDirectory(t *testing.T) {
 	})
 }
 
-// TestSourceConfigMapVolume changes a directory as the kubelet does: the files
-// are links through ..data, which is a link that changes by one rename.
+// TestSourceConfigMapVolume changes a directory as the kubelet does: the files are links through
+// ..data, which is a link that changes by one rename.
 func TestSourceConfigMapVolume(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		for i, version := range []string{"..v1", "..v2", "..v3"} {
@@ -387,8 +387,7 @@ func TestSourceEndpointsAndNodes(t *testing.T) {
 	})
 }
 
-// TestSourceLeavesOthersAlone: a change of one file does not touch the names
-// of the others, not even for a moment.
+// TestSourceLeavesOthersAlone: a change of one file never affects the names of the other files.
 func TestSourceLeavesOthersAlone(t *testing.T) {
 	inWorld(t, map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yaml": service("db", "10.96.0.2")}, func(w *world) {
 		for i := range 20 {
@@ -435,7 +434,7 @@ func TestSourceCannotStart(t *testing.T) {
 	}
 }
 
-// TestExamples: what a new user reads first has to be right.
+// TestExamples: the first examples for a new user must be right.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../../examples/cluster/*")
 	if err != nil || len(files) == 0 {

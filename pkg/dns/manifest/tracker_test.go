@@ -14,7 +14,7 @@ import (
 
 const aService = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.1}\n"
 
-// A disk is a directory with a tracker on it, and the time.
+// A disk is a directory with a tracker, and the time.
 type disk struct {
 	t   *testing.T
 	dir string
@@ -28,7 +28,7 @@ func newDisk(t *testing.T) *disk {
 	return &disk{t: t, dir: dir, now: time.Now(), tracker: tracked}
 }
 
-// write makes a file that was changed an hour ago.
+// write writes a file that was changed an hour ago.
 func (d *disk) write(name, content string) {
 	d.t.Helper()
 	path := filepath.Join(d.dir, name)
@@ -46,7 +46,7 @@ func (d *disk) age(name string, age time.Duration) {
 	}
 }
 
-// look expects a look to find a change, or something unsettled.
+// look expects a look to find a change, or an unsettled file.
 func (d *disk) look(step string, wantChanged, wantUnsettled bool) {
 	d.t.Helper()
 	changed, unsettled, err := d.tracker.look(d.now, false)

@@ -61,7 +61,7 @@ func (l *logBuffer) String() string {
 	return l.text.String()
 }
 
-// onDisk runs a keeper of a zone that is synced, on a disk that may be stuck.
+// onDisk runs a keeper of a synced zone, on a disk that can be stuck.
 func onDisk(t *testing.T, stuck bool, test func(d *disk, k *Keeper, stop func(), stopped <-chan struct{},
 	log *logBuffer)) {
 	dir := t.TempDir()
@@ -103,7 +103,7 @@ func setAddr(z *kubedns.Zone, n byte) {
 	z.Publish()
 }
 
-// A write that hangs delays neither changes, nor queries, nor the stop for long.
+// A hung write delays neither changes nor queries, and the stop only briefly.
 func TestKeeperOnAStuckDisk(t *testing.T) {
 	onDisk(t, true, func(d *disk, k *Keeper, stop func(), stopped <-chan struct{}, log *logBuffer) {
 		for n := range byte(100) {
@@ -130,10 +130,10 @@ func TestKeeperOnAStuckDisk(t *testing.T) {
 	})
 }
 
-// After a slow write comes a pause that is a hundred times as long.
+// A slow write is followed by a pause a hundred times as long.
 func TestKeeperOnASlowDisk(t *testing.T) {
 	onDisk(t, true, func(d *disk, k *Keeper, _ func(), _ <-chan struct{}, _ *logBuffer) {
-		time.Sleep(8 * time.Second) // it began less than 2 s ago
+		time.Sleep(8 * time.Second) // it started less than 2 s ago
 		setAddr(k.Zone, 2)
 		close(d.stuck)
 		time.Sleep(12 * time.Minute)
@@ -147,8 +147,8 @@ func TestKeeperOnASlowDisk(t *testing.T) {
 	})
 }
 
-// A disk that refuses writes is reported once for each kind of error, counted each time,
-// and used again once it takes writes.
+// A disk that refuses writes is reported once for each kind of error, counted each time, and used
+// again after it recovers.
 func TestKeeperOnAFullDisk(t *testing.T) {
 	onDisk(t, false, func(d *disk, k *Keeper, _ func(), _ <-chan struct{}, log *logBuffer) {
 		const message = "cannot write the snapshot: "

@@ -22,7 +22,7 @@ import (
 
 const domain = "cluster.local."
 
-// fill puts one Service of each kind into a zone.
+// fill sets one Service of each kind in a zone.
 func fill(z *kubedns.Zone) {
 	key := func(name string) kubedns.Key { return kubedns.Key{Namespace: "ns", Name: name} }
 	port := func(name string, n uint16) kubedns.Port { return kubedns.Port{Name: name, Protocol: "tcp", Number: n} }
@@ -83,7 +83,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The heap must not grow with each write by the size of the cluster.
+// Writes must not grow the heap by the size of the cluster.
 func BenchmarkEncode(b *testing.B) {
 	z := kubedns.NewZone(kubedns.Options{})
 	for i := range 1000 {
@@ -155,7 +155,7 @@ func keep(t *testing.T, opts snapshot.Options, whilst func(*snapshot.Keeper)) {
 func TestKeeper(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "snapshot")
 	synctest.Test(t, func(t *testing.T) {
-		// A first run writes the file, soon after its lists are there.
+		// A first run writes the file soon after its lists.
 		z := kubedns.NewZone(kubedns.Options{})
 		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(*snapshot.Keeper) {
 			time.Sleep(5 * time.Second)
@@ -185,7 +185,7 @@ func TestKeeper(t *testing.T) {
 			if info, err := os.Stat(path); err != nil || time.Since(info.ModTime()) > 2*time.Minute {
 				t.Errorf("confirmed %v, %v", info.ModTime(), err)
 			}
-			// A deleted file is written again, and so is one that was cut.
+			// A deleted or truncated file is written again.
 			for name, harm := range map[string]func() error{
 				"deleted": func() error { return os.Remove(path) },
 				"cut":     func() error { return os.Truncate(path, 10) },
@@ -200,7 +200,7 @@ func TestKeeper(t *testing.T) {
 			}
 		})
 
-		// The next run answers from it when the source has no list for 2 s.
+		// The next run uses it if the source has no list for 2 s.
 		z = kubedns.NewZone(kubedns.Options{})
 		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain}, func(k *snapshot.Keeper) {
 			time.Sleep(time.Second)
@@ -221,7 +221,7 @@ func TestKeeper(t *testing.T) {
 			}
 		})
 
-		// Too old for endpoints, then too old for all.
+		// Too old for endpoints, then too old for everything.
 		z = kubedns.NewZone(kubedns.Options{})
 		keep(t, snapshot.Options{Path: path, Zone: z, Domain: domain, Failing: func() bool { return true }},
 			func(*snapshot.Keeper) {
@@ -254,7 +254,7 @@ func TestKeeper(t *testing.T) {
 	})
 }
 
-// A file from the future has no age that could be trusted.
+// A file from the future has no reliable age.
 func TestKeeperIgnoresTheFuture(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "snapshot")
 	synctest.Test(t, func(t *testing.T) {
@@ -279,8 +279,8 @@ func TestKeeperIgnoresTheFuture(t *testing.T) {
 	})
 }
 
-// While everything changes all the time, the file is written at most once a
-// minute, a large one more rarely, and never confirmed with old content.
+// With constant changes, the file is written at most once a minute, a large one more rarely, and
+// never confirmed with old content.
 func TestKeeperBoundsItsWrites(t *testing.T) {
 	for name, services := range map[string]int{"small": 10, "large": 20_000} {
 		t.Run(name, func(t *testing.T) {
@@ -327,8 +327,8 @@ func TestKeeperBoundsItsWrites(t *testing.T) {
 	}
 }
 
-// What the zone took from the API server, the file gives back, whatever the
-// checks for manifests think of it.
+// Decode returns every object that the zone accepted from the API server, regardless of the checks
+// for manifests.
 func TestDecodeTrustsItsOwn(t *testing.T) {
 	z := kubedns.NewZone(kubedns.Options{})
 	fill(z)

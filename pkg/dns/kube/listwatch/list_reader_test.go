@@ -19,7 +19,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/kube/listwatch"
 )
 
-// trailer is what apimachinery writes behind a list: two empty fields.
+// trailer is the size of the two empty fields that apimachinery writes after a list.
 const trailer = 4
 
 func metadataList(n int) *metav1.PartialObjectMetadataList {
@@ -84,7 +84,7 @@ func TestReadMetadata(t *testing.T) {
 	}
 }
 
-// Objects are handed over before the rest of the list is there.
+// Objects are passed on before the rest of the list arrives.
 func TestReadMetadataAsItComes(t *testing.T) {
 	b := encodedMetadata(t, 2)
 	r, w := io.Pipe()
@@ -158,13 +158,13 @@ func TestReadMetadataRefuses(t *testing.T) {
 	}
 }
 
-// What later versions add is skipped.
+// Fields of later versions are skipped.
 func TestReadMetadataSkipsUnknownFields(t *testing.T) {
 	b := encodedMetadata(t, 1)
 	typeEnd := 4 + 2 + int(b[5])
 	unknown := "\x28\x96\x01" + "\x31abcdefgh" + "\x3dabcd" + "\x42\x02ab" // a number, 8 and 4 bytes, bytes
 	raw := b[typeEnd:]
-	list := raw[3 : len(raw)-trailer] // behind its tag and two bytes of size
+	list := raw[3 : len(raw)-trailer] // after its tag and two bytes of size
 	body := binary.AppendUvarint(append([]byte(string(b[:typeEnd])+unknown), 0x12), uint64(len(unknown)+len(list)))
 	items, meta, err := readAll(strings.NewReader(string(body) + unknown + string(list)))
 	if err != nil || len(items) != 1 || items[0].Name != "web-0" || meta.ResourceVersion != "4711" {
@@ -200,7 +200,7 @@ func FuzzReadMetadata(f *testing.F) {
 	})
 }
 
-// canonical reads what apimachinery would write itself.
+// canonical reads lists in the form that apimachinery would write.
 func canonical(b []byte) (list metav1.PartialObjectMetadataList, ok bool) {
 	body, ok := bytes.CutPrefix(b, []byte("k8s\x00"))
 	var envelope kruntime.Unknown
