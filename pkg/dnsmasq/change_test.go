@@ -42,7 +42,7 @@ func TestChangeWithoutRestart(t *testing.T) {
 		t.Errorf("servers file\n%s, want the new servers first\n%s", got, want)
 	}
 	r.wait("the old servers to go", func() bool { return r.serversFile() == want })
-	r.waitLog(2, confirmedLine) // dnsmasq drops what it has sent to the old ones
+	r.waitLog(2, confirmedLine) // dnsmasq drops the queries sent to the old ones
 	if got := r.answer("other.test."); got != "192.0.2.1" {
 		t.Errorf("the new upstream answers %s, want 192.0.2.1", got)
 	}
@@ -55,13 +55,13 @@ func TestChangeWithoutRestart(t *testing.T) {
 	}
 }
 
-// TestQueriesInFlight: queries that wait for a server that is no longer wanted
-// are answered, because dnsmasq asks again or the server stays for a while.
+// TestQueriesInFlight: queries pending at a removed server are answered, because dnsmasq retries or
+// the server remains for a while.
 func TestQueriesInFlight(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		args  string
-		extra bool // a second server is there at first
+		extra bool // there is a second server at first
 	}{
 		"one server":          {"", false},
 		"fewer servers":       {"", true},
@@ -107,7 +107,7 @@ func inFlight(t *testing.T, args string, extra bool) {
 	}
 }
 
-// TestNothingChanged: an equal configuration gives no signal.
+// TestNothingChanged: an equal configuration causes no signal.
 func TestNothingChanged(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", nil)
@@ -126,8 +126,8 @@ func TestNothingChanged(t *testing.T) {
 	}
 }
 
-// TestEarlyChange: a change in dnsmasq's first moments, when a SIGHUP would end
-// it, waits for its first answer.
+// TestEarlyChange: in dnsmasq's first moments, when a SIGHUP would kill it, a change waits for its
+// first reply.
 func TestEarlyChange(t *testing.T) {
 	t.Parallel()
 	for i := range 5 {
@@ -143,12 +143,12 @@ func TestEarlyChange(t *testing.T) {
 	}
 }
 
-// TestNoSignalBeforeAnswer: a child that never answers gets no signal at all.
+// TestNoSignalBeforeAnswer: a child that never replies gets no signal at all.
 func TestNoSignalBeforeAnswer(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) {
 		o.LogInterval = 10 * time.Millisecond
-		path, args := processtest.Command(t, "say=ready sleep=1s exit=0") // SIGUSR1 would end it
+		path, args := processtest.Command(t, "say=ready sleep=1s exit=0") // SIGUSR1 would kill it
 		script := filepath.Join(publicDir(t), "dnsmasq")
 		text := "#!/bin/sh\nexec " + path + " '" + strings.Join(args, "' '") + "' \"$@\"\n"
 		if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
@@ -165,8 +165,8 @@ func TestNoSignalBeforeAnswer(t *testing.T) {
 	}
 }
 
-// TestStrictOrder: with --strict-order the first server in the list is asked,
-// after a change of the order too.
+// TestStrictOrder: with --strict-order the first server in the list is queried, even after a change
+// of the order.
 func TestStrictOrder(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
@@ -186,7 +186,7 @@ func TestStrictOrder(t *testing.T) {
 	}
 }
 
-// TestChangesAreOne: changes within a moment are one reload.
+// TestChangesAreOne: changes within a moment cause one reload.
 func TestChangesAreOne(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", nil)
@@ -204,8 +204,8 @@ func TestChangesAreOne(t *testing.T) {
 	}
 }
 
-// TestDifference: when dnsmasq does not take new servers, one line and a metric
-// name them, and nothing is rolled back; a next change is tried again.
+// TestDifference: if dnsmasq does not use new servers, one line and a metric name them. There is no
+// rollback, and the next change is tried again.
 func TestDifference(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -238,7 +238,7 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// TestUnconfirmed: a dnsmasq that does not answer for its list gets its servers.
+// TestUnconfirmed: a dnsmasq that does not reply to list queries gets its servers.
 func TestUnconfirmed(t *testing.T) {
 	t.Parallel()
 	a := newUpstream(t, "192.0.2.1")
@@ -261,8 +261,8 @@ func TestOwnAddress(t *testing.T) {
 	r.waitMetric(fmt.Sprintf(`kubedns_nanny_upstream_loop{domain="acme.test",server="%s"} 1`, r.addr))
 }
 
-// TestClientsChangeNothing: names that look like dnsmasq's complaints do nothing,
-// during a start, a change, or later.
+// TestClientsChangeNothing: names that look like dnsmasq's complaints have no effect, during a
+// start, a change, or later.
 func TestClientsChangeNothing(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
@@ -298,8 +298,8 @@ func TestClientsChangeNothing(t *testing.T) {
 	}
 }
 
-// TestUnusableServer: a server that dnsmasq cannot use is left out with one
-// warning, and does not keep others from being taken.
+// TestUnusableServer: a server that dnsmasq cannot use is dropped with one warning, and does not
+// block other servers.
 func TestUnusableServer(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(publicDir(t), "resolv.conf")
@@ -323,8 +323,8 @@ func TestUnusableServer(t *testing.T) {
 	}
 }
 
-// TestFileCannotBeWritten: while the servers file cannot be written dnsmasq keeps
-// its servers; the change is taken later, without a restart.
+// TestFileCannotBeWritten: while the servers file cannot be written, dnsmasq keeps its servers. The
+// change is applied later, without a restart.
 func TestFileCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
@@ -334,7 +334,7 @@ func TestFileCannotBeWritten(t *testing.T) {
 	if err := os.Rename(r.dir, r.dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(r.dir, nil, 0o644); err != nil { // else it is made again
+	if err := os.WriteFile(r.dir, nil, 0o644); err != nil { // otherwise it is created again
 		t.Fatal(err)
 	}
 	r.configure(keyUpstreams, fmt.Sprintf(`["%s"]`, b.Addr()))
@@ -355,8 +355,8 @@ func TestFileCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestDirectoryRemoved: the directory of the servers file is made again, and a change
-// needs no restart.
+// TestDirectoryRemoved: the directory of the servers file is recreated, and a change requires no
+// restart.
 func TestDirectoryRemoved(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
@@ -375,7 +375,7 @@ func TestDirectoryRemoved(t *testing.T) {
 	}
 }
 
-// TestRestartsOff: without -restartDnsmasq a change is only noted.
+// TestRestartsOff: without -restartDnsmasq a change is only logged.
 func TestRestartsOff(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) { o.Restart = false })

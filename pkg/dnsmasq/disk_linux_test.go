@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestServersFileDoesNotWaitForTheDisk: the servers file is written although the disk
-// completes no sync.
+// TestServersFileDoesNotWaitForTheDisk: the servers file is written although the disk completes no
+// sync.
 func TestServersFileDoesNotWaitForTheDisk(t *testing.T) {
 	d, err := openStateDir(filepath.Join(publicDir(t), "state"), 53)
 	if err != nil {
@@ -19,7 +19,7 @@ func TestServersFileDoesNotWaitForTheDisk(t *testing.T) {
 	defer d.close()
 	done := make(chan error, 1)
 	go func() {
-		// The thread ends with the goroutine, and the refusal with the thread.
+		// The thread exits with the goroutine, and removes the refusal.
 		runtime.LockOSThread()
 		if err := refuseSync(); err != nil {
 			done <- err

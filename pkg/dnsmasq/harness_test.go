@@ -25,10 +25,10 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// patience is how long a test waits for what must happen.
+// patience is the maximum wait of a test.
 const patience = 30 * time.Second
 
-// A feed is a config.Source that is fed by a test.
+// A feed is a config.Source fed by a test.
 type feed chan config.Update
 
 func (f feed) Run(ctx context.Context, apply func(config.Update)) error {
@@ -60,7 +60,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// A running is a nanny that runs.
+// A running is a running nanny.
 type running struct {
 	t       *testing.T
 	nanny   *Nanny
@@ -74,8 +74,8 @@ type running struct {
 	err     error // of Run, when ended is closed
 }
 
-// startNanny runs a nanny with the real dnsmasq and args until the end of the
-// test. change may change its options.
+// startNanny runs a nanny with the real dnsmasq and args until the end of the test. change can
+// change its options.
 func startNanny(t *testing.T, args string, change func(o *Options)) *running {
 	t.Helper()
 	r := &running{t: t, addr: dnstest.FreeAddr(t), feed: make(feed), log: &logBuffer{}, ended: make(chan struct{})}
@@ -126,14 +126,14 @@ func startNanny(t *testing.T, args string, change func(o *Options)) *running {
 	return r
 }
 
-// stop ends the nanny and returns what Run returned.
+// stop stops the nanny and returns the result of Run.
 func (r *running) stop() error {
 	r.cancel()
 	<-r.ended
 	return r.err
 }
 
-// configure gives the nanny a configuration.
+// configure passes a configuration to the nanny.
 func (r *running) configure(keys ...string) {
 	r.t.Helper()
 	r.update(config.Update{Config: parse(r.t, keys...), Version: strings.Join(keys, " ")})
@@ -184,8 +184,8 @@ func (r *running) logged(pattern string) int {
 	return len(regexp.MustCompile(pattern).FindAllString(r.log.String(), -1))
 }
 
-// answer returns the address in dnsmasq's answer for name; the rcode when there
-// is none, "no reply" when there is no reply either.
+// answer returns the address in dnsmasq's reply for name, the rcode without an address, or "no
+// reply".
 func (r *running) answer(name string) string { return r.answerWithin(name, 5*time.Second) }
 
 func (r *running) answerWithin(name string, timeout time.Duration) string {
@@ -203,13 +203,13 @@ func (r *running) answerWithin(name string, timeout time.Duration) string {
 	return dns.RcodeToString[reply.Rcode]
 }
 
-// waitAnswer asks again and again until name has an answer.
+// waitAnswer queries repeatedly until name has an answer.
 func (r *running) waitAnswer(name, want string) {
 	r.t.Helper()
 	r.wait(want+" for "+name, func() bool { return r.answerWithin(name, time.Second) == want })
 }
 
-// serversFile is the content of the servers file, without comments and markers.
+// serversFile returns the content of the servers file, without comments and markers.
 func (r *running) serversFile() string {
 	b, err := os.ReadFile(filepath.Join(r.dir, serversName))
 	if err != nil {
@@ -224,7 +224,7 @@ func (r *running) serversFile() string {
 	return strings.Join(lines, " ")
 }
 
-// pids are dnsmasq's process ids so far.
+// pids returns dnsmasq's process IDs so far.
 func (r *running) pids() []string {
 	var pids []string
 	for _, m := range regexp.MustCompile(`msg="dnsmasq started" pid=(\d+)`).FindAllStringSubmatch(r.log.String(), -1) {
@@ -233,8 +233,7 @@ func (r *running) pids() []string {
 	return pids
 }
 
-// upstream is a name server that answers every A question with one address and
-// TTL 0.
+// upstream is a name server that answers every A query with one address and TTL 0.
 type upstream struct {
 	*dnstest.Server
 	mu    sync.Mutex
@@ -246,7 +245,7 @@ func newUpstream(t *testing.T, address string) *upstream {
 	return newSlowUpstream(t, address, 0)
 }
 
-// newSlowUpstream takes its time before it answers.
+// newSlowUpstream returns an upstream that replies after a delay.
 func newSlowUpstream(t *testing.T, address string, delay time.Duration) *upstream {
 	t.Helper()
 	u := &upstream{asked: map[string]int{}}
@@ -267,14 +266,14 @@ func newSlowUpstream(t *testing.T, address string, delay time.Duration) *upstrea
 	return u
 }
 
-// count is how often a name was asked.
+// count returns the number of queries for a name.
 func (u *upstream) count(name string) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.asked[name]
 }
 
-// text is the server as --server takes it.
+// text returns the server in the form of --server.
 func (u *upstream) text() string { return upstreams.Server{Addr: u.AddrPort()}.String() }
 
 // scrape returns the metrics.
@@ -285,4 +284,4 @@ func scrape(t testing.TB, h http.Handler) string {
 	return w.Body.String()
 }
 
-// get returns the status and body that h answers.
+// get returns the status and body of h's reply.

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestReadHelp: the options of dnsmasq are read; an error names what went wrong.
+// TestReadHelp: the options of dnsmasq are read; an error names the cause.
 func TestReadHelp(t *testing.T) {
 	help, err := readHelp(t.Context(), dnsmasqPath(t))
 	if err != nil || !strings.Contains(help, "--dns-forward-max=") {
@@ -19,7 +19,7 @@ func TestReadHelp(t *testing.T) {
 	}
 }
 
-// TestOlderDnsmasq: a dnsmasq without an option does not get it.
+// TestOlderDnsmasq: a dnsmasq that lacks an option does not get it.
 func TestOlderDnsmasq(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestStopFinishesWhatIsTaken: queries that wait for an upstream when the stop
-// begins are answered; those that come then are refused.
+// TestStopFinishesWhatIsTaken: queries pending when the stop starts are answered; later queries are
+// refused.
 func TestStopFinishesWhatIsTaken(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"", "--bind-interfaces"} {

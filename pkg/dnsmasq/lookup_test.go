@@ -19,8 +19,8 @@ import (
 
 var sameAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
-// clusterDNS answers for dns.acme.svc.cluster.test; everything else does not
-// exist, but names that begin with "silent" get no reply.
+// clusterDNS answers for dns.acme.svc.cluster.test. All other names do not exist, but names that
+// start with "silent" get no reply.
 func clusterDNS(t *testing.T) dns.Handler {
 	return dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -74,7 +74,7 @@ func TestInZones(t *testing.T) {
 }
 
 func TestLookupSystem(t *testing.T) {
-	// "localhost" comes from the hosts file: no network is needed.
+	// "localhost" is in the hosts file: no network is needed.
 	got, err := Resolver{}.Lookup(t.Context(), "localhost")
 	if err != nil || len(got) == 0 || !got[0].IsLoopback() {
 		t.Errorf("localhost is %v, %v; want loopback addresses", got, err)
@@ -120,8 +120,7 @@ func TestFollowNames(t *testing.T) {
 	})
 }
 
-// TestSilentNamesHoldUpNoOthers: with names that get no reply, those that do are found and
-// followed as ever.
+// TestSilentNamesHoldUpNoOthers: names without a reply do not delay other names.
 func TestSilentNamesHoldUpNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -19,15 +19,15 @@ import (
 
 const (
 	leftOutLine = `msg="left out a server that leads back to dnsmasq`
-	// noServersLine: dnsmasq has read a file without servers. A query before would wait for the
-	// end of its loop, and all for the same name with it.
+	// noServersLine: dnsmasq has read a file without servers. A query before that would wait for
+	// the end of its loop, and so would all others for the same name.
 	noServersLine = confirmedLine + ` servers=\[\]`
 )
 
 // quickLoops makes a nanny test its servers often.
 func quickLoops(o *Options) { o.LoopPeriod = 100 * time.Millisecond }
 
-// loopWorlds make servers that lead back to the dnsmasq at addr.
+// loopWorlds create servers that lead back to the dnsmasq at addr.
 var loopWorlds = map[string]func(t *testing.T, addr netip.AddrPort) netip.AddrPort{
 	"direct": func(t *testing.T, addr netip.AddrPort) netip.AddrPort { return newRelay(t, addr).addr },
 	"through a third server": func(t *testing.T, addr netip.AddrPort) netip.AddrPort {
@@ -41,8 +41,8 @@ var loopWorlds = map[string]func(t *testing.T, addr netip.AddrPort) netip.AddrPo
 	},
 }
 
-// TestLoop: a server that leads back is left out, named and counted, whatever it
-// is the server of; one that does not stays.
+// TestLoop: a server that leads back is dropped, named and counted, for any domain. Other servers
+// remain.
 func TestLoop(t *testing.T) {
 	t.Parallel()
 	good := newUpstream(t, "192.0.2.1")
@@ -73,8 +73,8 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// TestLoopIsNeverTaken: a server that leads back and comes by a change is never
-// given to dnsmasq; the others are, also when one of them is silent.
+// TestLoopIsNeverTaken: a new server that leads back is never passed to dnsmasq. The other servers
+// are, even if one of them is silent.
 func TestLoopIsNeverTaken(t *testing.T) {
 	t.Parallel()
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -99,7 +99,7 @@ func TestLoopIsNeverTaken(t *testing.T) {
 		upstreams.Server{Addr: netip.MustParseAddrPort(silent.LocalAddr().String())}.String()) {
 		t.Errorf("servers %s, want the silent one too", r.serversFile())
 	}
-	// All servers of the domain lead back: its names go nowhere.
+	// All servers of the domain lead back: its names are not forwarded.
 	relay.packets.Store(0)
 	if got := r.answer("host.corp.test."); got != "REFUSED" {
 		t.Errorf("answer %s, want REFUSED", got)
@@ -109,8 +109,8 @@ func TestLoopIsNeverTaken(t *testing.T) {
 	}
 }
 
-// TestLoopInArguments: a server of dnsmasq's own options that leads back is named once.
-// The nanny cannot leave it out.
+// TestLoopInArguments: a server of dnsmasq's own options that leads back is named once. The nanny
+// cannot drop it.
 func TestLoopInArguments(t *testing.T) {
 	t.Parallel()
 	relay := newRelay(t, netip.MustParseAddrPort("127.0.0.1:9"))
@@ -130,8 +130,8 @@ func TestLoopInArguments(t *testing.T) {
 	r.waitAnswer("x.corp.test.", "192.0.2.1")
 }
 
-// TestLoopComesAndGoes: a server that leads back while dnsmasq runs is left out,
-// and used again when it no longer does.
+// TestLoopComesAndGoes: a server that leads back while dnsmasq runs is dropped, and used again
+// after the loop has ended.
 func TestLoopComesAndGoes(t *testing.T) {
 	t.Parallel()
 	good := newUpstream(t, "192.0.2.1")
@@ -151,7 +151,7 @@ func TestLoopComesAndGoes(t *testing.T) {
 	}
 }
 
-// TestReplicasThatPointAtEachOther: one of them leaves the other out.
+// TestReplicasThatPointAtEachOther: one of them drops the other.
 func TestReplicasThatPointAtEachOther(t *testing.T) {
 	t.Parallel()
 	a, b := startNanny(t, "", quickLoops), startNanny(t, "", quickLoops)
@@ -165,7 +165,7 @@ func TestReplicasThatPointAtEachOther(t *testing.T) {
 	b.waitAnswer("y.test.", "REFUSED")
 }
 
-// TestLoopPackets: one query makes no storm, also before a loop is found.
+// TestLoopPackets: one query causes no storm, even before a loop is found.
 func TestLoopPackets(t *testing.T) {
 	t.Parallel()
 	good := newUpstream(t, "192.0.2.1")
@@ -206,7 +206,7 @@ func TestMarkers(t *testing.T) {
 	}
 }
 
-// TestLoopServer: names that are no tests are refused, broken packets ignored.
+// TestLoopServer: names outside tests are refused, broken packets ignored.
 func TestLoopServer(t *testing.T) {
 	test := newTestLoops(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -232,7 +232,7 @@ func TestLoopServer(t *testing.T) {
 type relay struct {
 	addr    netip.AddrPort
 	target  atomic.Pointer[netip.AddrPort]
-	packets atomic.Int64 // queries that it got
+	packets atomic.Int64 // received queries
 }
 
 func newRelay(t *testing.T, target netip.AddrPort) *relay {

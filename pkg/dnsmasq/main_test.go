@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// dnsmasqPath is where the real dnsmasq is.
+// dnsmasqPath returns the path of the real dnsmasq.
 func dnsmasqPath(t testing.TB) string {
 	t.Helper()
 	path, err := exec.LookPath("/usr/sbin/dnsmasq")
@@ -65,7 +65,7 @@ func parse(t *testing.T, keys ...string) config.Config {
 	return cfg
 }
 
-// servers reads a list of words as --server takes them.
+// servers parses a list of words in the form of --server.
 func servers(t testing.TB, text string) []upstreams.Server {
 	t.Helper()
 	var list []upstreams.Server

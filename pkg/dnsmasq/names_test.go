@@ -22,7 +22,7 @@ func addrs(text string) []netip.Addr {
 func TestNames(t *testing.T) {
 	type step struct {
 		after   time.Duration
-		found   string // nothing: an error
+		found   string // empty: an error
 		want    string
 		changed bool
 	}
@@ -89,7 +89,7 @@ func TestNamesKeep(t *testing.T) {
 	}
 }
 
-// TestNamesLog: a name that cannot be resolved is logged once, until it can be again.
+// TestNamesLog: an unresolvable name is logged once, until it resolves again.
 func TestNamesLog(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))

@@ -13,8 +13,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/chaos"
 )
 
-// inNamespace runs the calling test again, in a network namespace of its own whose
-// loopback interface is up, and reports whether this is that run.
+// inNamespace runs the calling test again, in a new network namespace with its loopback interface
+// up, and reports whether this is that run.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	const inside = "INSIDE_NETWORK_NAMESPACE"
@@ -65,8 +65,8 @@ func TestResolvConfLoop(t *testing.T) {
 	}
 }
 
-// TestNotOnLoopback: a dnsmasq that is kept from the loopback interface is asked at
-// another address, and gets changes without a restart.
+// TestNotOnLoopback: a dnsmasq that does not listen on the loopback interface is queried at another
+// address, and changes without a restart.
 func TestNotOnLoopback(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -20,8 +20,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/process/processtest"
 )
 
-// TestOverload: dnsmasq's complaints about too many waiting queries are counted,
-// and its limit is ours only when the arguments set none.
+// TestOverload: dnsmasq's complaints about too many pending queries are counted, and its limit is
+// ours only if the arguments set none.
 func TestOverload(t *testing.T) {
 	t.Parallel()
 	slow := newSlowUpstream(t, "192.0.2.1", 2*time.Second)
@@ -42,7 +42,7 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestIdleTCPClients: TCP clients that ask nothing do not keep others waiting.
+// TestIdleTCPClients: idle TCP clients do not block other clients.
 func TestIdleTCPClients(t *testing.T) {
 	t.Parallel()
 	a := newUpstream(t, "192.0.2.1")
@@ -66,8 +66,8 @@ func TestIdleTCPClients(t *testing.T) {
 	}
 }
 
-// TestDeath: a dnsmasq that dies is started again in place, though a child that
-// it forked for a TCP client holds its port.
+// TestDeath: a dnsmasq that dies is restarted in place, although a child that it forked for a TCP
+// client holds its port.
 func TestDeath(t *testing.T) {
 	t.Parallel()
 	a := newUpstream(t, "192.0.2.1")
@@ -110,7 +110,7 @@ func groupSize(t *testing.T, pgid int) int {
 	return n
 }
 
-// TestDeaths: what cannot be cured is given up, with dnsmasq's own words.
+// TestDeaths: a permanent failure is final, with dnsmasq's own words.
 func TestDeaths(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -132,7 +132,7 @@ func TestDeaths(t *testing.T) {
 			t.Parallel()
 			r := startNanny(t, "", func(o *Options) {
 				o.Exec, o.Args = processtest.Command(t, tt.script)
-				// A server at port 53 of this machine is not taken for the script.
+				// A server at port 53 of this machine is not mistaken for the script.
 				o.Args = append(o.Args, "--port="+dnstest.FreeAddr(t).String()[len("127.0.0.1:"):])
 			})
 			r.configure()
@@ -162,7 +162,7 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
-// TestLogStatistics: dnsmasq is asked to log its statistics.
+// TestLogStatistics: dnsmasq is signaled to log its statistics.
 func TestLogStatistics(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) { o.LogInterval = 50 * time.Millisecond })
@@ -170,7 +170,7 @@ func TestLogStatistics(t *testing.T) {
 	r.waitLog(2, "cache size 150,")
 }
 
-// TestHealth: readiness follows dnsmasq, health the nanny alone.
+// TestHealth: readiness depends on dnsmasq, health only on the nanny.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", nil)
@@ -190,7 +190,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestStop: dnsmasq has ended when Run returns.
+// TestStop: dnsmasq has exited when Run returns.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", nil)

@@ -19,10 +19,10 @@ import (
 	"github.com/kube-dns/kube-dns/internal/process"
 )
 
-// parentVariable makes the test binary start the dnsmasq that it names and wait.
+// parentVariable makes the test binary start the dnsmasq in its value and wait.
 const parentVariable = "NANNY_TEST_PARENT"
 
-// dnsmasq ends with its nanny, however that ends.
+// dnsmasq exits with its nanny, for any exit of the nanny.
 func TestEndsWithParent(t *testing.T) {
 	if path := os.Getenv(parentVariable); path != "" {
 		p, err := process.Start(context.Background(), process.Options{
@@ -58,8 +58,8 @@ func TestEndsWithParent(t *testing.T) {
 	waitEnded(t, pid)
 }
 
-// A nanny that starts ends the dnsmasq that reads the servers file in its
-// directory, and no other process.
+// A starting nanny stops the dnsmasq that reads the servers file in its directory, and no other
+// process.
 func TestEndOrphan(t *testing.T) {
 	memory := publicDir(t)
 	dir, err := lockStateDir(filepath.Join(memory, "dnsmasq-nanny-5353"))
@@ -83,15 +83,15 @@ func TestEndOrphan(t *testing.T) {
 	defer next.close()
 	t.Log("the orphan ended: ", <-ended)
 
-	next.writePID(os.Getpid()) // not a dnsmasq of ours: it stays
+	next.writePID(os.Getpid()) // not a dnsmasq of ours: it survives
 	endOrphan(next.path)
 }
 
-// killedVariable makes the test binary run a nanny on the port that it names.
+// killedVariable makes the test binary run a nanny on the port in its value.
 const killedVariable = "NANNY_TEST_KILLED"
 
-// TestNannyKilled: a killed nanny leaves a dnsmasq that changed its user. The next nanny
-// ends it, and takes its port with its first dnsmasq.
+// TestNannyKilled: a killed nanny leaves a dnsmasq that changed its user. The next nanny stops it,
+// and binds its port with its first dnsmasq.
 func TestNannyKilled(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("dnsmasq changes its user only for root")
@@ -149,8 +149,8 @@ func orphanArgs(servers string) []string {
 		testUser(), "--group=" + testUser(), "--servers-file=" + servers}
 }
 
-// testUser keeps dnsmasq from changing its user and group: the kernel unbinds
-// a process that does. endOrphan is for those.
+// testUser keeps dnsmasq from changing its user and group: the kernel unbinds a process that does.
+// endOrphan handles those.
 func testUser() string {
 	if os.Geteuid() == 0 {
 		return "root"
@@ -158,7 +158,7 @@ func testUser() string {
 	return ""
 }
 
-// waitEnded waits until a process has ended, which need not be our child.
+// waitEnded waits until a process has exited. It need not be our child.
 func waitEnded(t *testing.T, pid int) {
 	t.Helper()
 	for range 1000 {

@@ -44,8 +44,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// FuzzClassify: whatever name a client chooses, the lines that have it mean
-// nothing.
+// FuzzClassify: lines with a name chosen by a client have no meaning.
 func FuzzClassify(f *testing.F) {
 	f.Add("cannot x /state/servers.conf: y")
 	f.Add("bad option at line 5 of /state/servers.conf")

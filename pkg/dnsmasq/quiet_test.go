@@ -8,7 +8,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// An event that changes nothing costs nothing, however many servers there are.
+// An event without a change costs nothing, for any number of servers.
 func TestEventWithoutChange(t *testing.T) {
 	var list []upstreams.Server
 	for i := range 5000 {

@@ -23,7 +23,7 @@ func nameservers(list []config.Nameserver) string {
 	return strings.Join(out, " ")
 }
 
-// put writes a file with a time of change of its own.
+// put writes a file with its own modification time.
 func put(t *testing.T, path, text string, changed time.Duration) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// TestFailingUpstream: the only upstream replies to all queries with an error. dnsmasq passes
-// it on, and the nanny names the server until that is over. It stays in use.
+// TestFailingUpstream: the only upstream replies to all queries with an error. dnsmasq passes it
+// on, and the nanny names the server until it recovers. It remains in use.
 func TestFailingUpstream(t *testing.T) {
 	t.Parallel()
 	for _, rcode := range []int{dns.RcodeServerFailure, dns.RcodeRefused} {
@@ -54,7 +54,7 @@ func TestFailingUpstream(t *testing.T) {
 	}
 }
 
-// TestRefusedTests: a server that refuses the names of tests, and no others, does not fail.
+// TestRefusedTests: a server that refuses only the names of tests does not fail.
 func TestRefusedTests(t *testing.T) {
 	t.Parallel()
 	var tests atomic.Int64
@@ -74,7 +74,7 @@ func TestRefusedTests(t *testing.T) {
 	}
 }
 
-// TestFailingResults: one error is none, and servers that are removed are dropped.
+// TestFailingResults: a single error does not count, and removed servers are dropped.
 func TestFailingResults(t *testing.T) {
 	r := newResults(NewMetrics(nil), testLog(t))
 	list := servers(t, "192.0.2.1 /a.test/192.0.2.2")
@@ -85,7 +85,7 @@ func TestFailingResults(t *testing.T) {
 	if got := r.failing(); len(got) != 0 {
 		t.Errorf("got %v after %d tests, want none", got, failedTests-1)
 	}
-	r.note(list[0], false, dns.RcodeNameError) // begins again
+	r.note(list[0], false, dns.RcodeNameError) // starts again
 	for range failedTests {
 		r.note(list[0], false, dns.RcodeServerFailure)
 		r.note(list[1], false, dns.RcodeRefused)
@@ -101,8 +101,7 @@ func TestFailingResults(t *testing.T) {
 	}
 }
 
-// TestLoopDamping: a server that leads back again and again takes longer and
-// longer to be used again.
+// TestLoopDamping: a server that repeatedly leads back takes longer each time to be used again.
 func TestLoopDamping(t *testing.T) {
 	var r result
 	for _, want := range []int{1, 2, 4, 8, 16, 16} {
@@ -121,8 +120,8 @@ func TestLoopDamping(t *testing.T) {
 	}
 }
 
-// TestLoopResults: a server that leads back is reported and has a series until it is removed,
-// even if a test ends later.
+// TestLoopResults: a server that leads back is reported and has a series until it is removed, even
+// if a test ends later.
 func TestLoopResults(t *testing.T) {
 	reg := httpd.NewRegistry("kubedns", "dnsmasq-nanny", "")
 	r := newResults(NewMetrics(reg), testLog(t))
@@ -146,7 +145,7 @@ func TestLoopResults(t *testing.T) {
 	}
 }
 
-// TestResultsOfOlderLists: a list whose tests end after those of the next one changes nothing.
+// TestResultsOfOlderLists: a list has no effect if its tests end after those of the next list.
 func TestResultsOfOlderLists(t *testing.T) {
 	r := newResults(NewMetrics(nil), testLog(t))
 	list := servers(t, "192.0.2.1 192.0.2.2 192.0.2.1")

@@ -19,8 +19,8 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/upstreams"
 )
 
-// TestResolvConfFollowed: without upstreams of the configuration those of
-// resolv.conf are rendered, and followed; switching needs no restart.
+// TestResolvConfFollowed: without upstreams of the configuration, those of resolv.conf are rendered
+// and followed. Switching requires no restart.
 func TestResolvConfFollowed(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(publicDir(t), "resolv.conf")
@@ -34,7 +34,7 @@ func TestResolvConfFollowed(t *testing.T) {
 	steps := []struct {
 		do   func()
 		want string
-		n    int // how often dnsmasq then had these servers by a change
+		n    int // number of changes to these servers
 	}{
 		{func() { put(t, path, "nameserver 192.0.2.1\nnameserver 192.0.2.3\n", time.Second) }, "192.0.2.1 192.0.2.3", 1},
 		{func() { r.configure(keyUpstreams, `["192.0.2.9"]`) }, "192.0.2.9", 1},
@@ -50,8 +50,8 @@ func TestResolvConfFollowed(t *testing.T) {
 	}
 }
 
-// TestOwnUpstreams: arguments with a server of their own keep dnsmasq's reading
-// of resolv.conf; upstreams of the configuration need a restart then.
+// TestOwnUpstreams: with a server in the arguments, dnsmasq still reads resolv.conf. Upstreams of
+// the configuration then require a restart.
 func TestOwnUpstreams(t *testing.T) {
 	t.Parallel()
 	own, other := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
@@ -72,8 +72,8 @@ func TestOwnUpstreams(t *testing.T) {
 	r.waitMetric(`kubedns_nanny_dnsmasq_starts_total{reason="change"} 1`)
 }
 
-// TestNamedStubServer: a stub server given by name comes in when kube-dns has
-// it, and follows its address.
+// TestNamedStubServer: a stub server given by name is added when kube-dns has it, and follows its
+// address.
 func TestNamedStubServer(t *testing.T) {
 	t.Parallel()
 	kubeDNS := dnstest.NewServer(t, clusterDNS(t))
@@ -91,8 +91,8 @@ func TestNamedStubServer(t *testing.T) {
 	}
 }
 
-// TestSilentResolver: a change that needs no name does not wait for names whose
-// server is silent. Each fails with one line, and comes in when the server replies.
+// TestSilentResolver: a change without names does not wait for names with a silent server. Each
+// fails with one line, and is added when the server replies.
 func TestSilentResolver(t *testing.T) {
 	t.Parallel()
 	const count = 100
@@ -151,8 +151,8 @@ func TestSilentResolver(t *testing.T) {
 	r.wait("all servers", func() bool { return strings.Count(r.serversFile(), "/192.0.2.9") == count })
 }
 
-// TestNamedStubServerAsArgument: where servers are arguments, the first start
-// waits for the look-up of their names.
+// TestNamedStubServerAsArgument: if servers are arguments, the first start waits for the look-up of
+// their names.
 func TestNamedStubServerAsArgument(t *testing.T) {
 	t.Parallel()
 	kubeDNS := dnstest.NewServer(t, clusterDNS(t))
@@ -163,8 +163,8 @@ func TestNamedStubServerAsArgument(t *testing.T) {
 	r.waitLog(1, `using nameserver 2001:db8::8#53 for domain acme.test`)
 }
 
-// TestLastGoodConfiguration: an invalid configuration at the start does not drop
-// the stub domains of the last one that was valid.
+// TestLastGoodConfiguration: an invalid configuration at startup does not drop the stub domains of
+// the last valid one.
 func TestLastGoodConfiguration(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)
@@ -194,7 +194,7 @@ func TestLastGoodConfiguration(t *testing.T) {
 	r.wait("no refusal", func() bool { return !strings.Contains(scrape(t, r.metrics), "config_refused{") })
 	_ = r.stop()
 
-	// A directory that is missing is no mistake: it stands for no configuration.
+	// A missing directory is no mistake: it means no configuration.
 	r = startNanny(t, "", named)
 	r.update(config.Update{Err: fmt.Errorf("read config directory: %w", os.ErrNotExist)})
 	r.waitLog(1, answersLine)
@@ -203,8 +203,8 @@ func TestLastGoodConfiguration(t *testing.T) {
 	}
 }
 
-// TestLastGoodReadOnly: the last good configuration is read in a directory that cannot be
-// locked, and not written.
+// TestLastGoodReadOnly: in a directory that cannot be locked, the last good configuration is read
+// and not written.
 func TestLastGoodReadOnly(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)
@@ -250,8 +250,8 @@ func TestReadErrorLater(t *testing.T) {
 	}
 }
 
-// TestStepsBack: where the servers file cannot work, servers are arguments, and
-// one line has the reason.
+// TestStepsBack: if the servers file cannot work, servers are arguments, and one line has the
+// reason.
 func TestStepsBack(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)
@@ -295,8 +295,8 @@ func TestStepsBack(t *testing.T) {
 	}
 }
 
-// TestNoMemory: without a directory in memory the servers file is in the state
-// directory, and one line has the reason.
+// TestNoMemory: without a directory in memory, the servers file is in the state directory, and one
+// line has the reason.
 func TestNoMemory(t *testing.T) {
 	t.Parallel()
 	r := startNanny(t, "", func(o *Options) { o.MemoryDir, o.StateDir = "/none", publicDir(t) })
@@ -316,8 +316,8 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-// TestServersFileNotTaken: a dnsmasq that does not read the servers file when it
-// starts gets its servers as arguments.
+// TestServersFileNotTaken: a dnsmasq that does not read the servers file at its start gets its
+// servers as arguments.
 func TestServersFileNotTaken(t *testing.T) {
 	t.Parallel()
 	a := newUpstream(t, "192.0.2.1")
@@ -336,8 +336,7 @@ func TestServersFileNotTaken(t *testing.T) {
 	}
 }
 
-// wrapped writes a program that runs the real dnsmasq behind a piece of shell
-// script.
+// wrapped writes a program that runs the real dnsmasq after a piece of shell script.
 func wrapped(t *testing.T, script string) string {
 	t.Helper()
 	path := filepath.Join(publicDir(t), "dnsmasq")

@@ -94,8 +94,7 @@ func TestStateDirDefault(t *testing.T) {
 	}
 }
 
-// TestStateDirOfOthers: a directory that somebody else put below /tmp is not
-// used.
+// TestStateDirOfOthers: a directory that another user created below /tmp is not used.
 func TestStateDirOfOthers(t *testing.T) {
 	tests := map[string]func(t *testing.T, path string){
 		"writable for all": func(t *testing.T, path string) {
@@ -163,7 +162,7 @@ func TestEnterable(t *testing.T) {
 	}
 }
 
-// TestServersDir: the servers file is in memory, unless that cannot be.
+// TestServersDir: the servers file is in memory, if possible.
 func TestServersDir(t *testing.T) {
 	state := openState(t, filepath.Join(publicDir(t), "state"))
 	memory := publicDir(t)
@@ -176,7 +175,7 @@ func TestServersDir(t *testing.T) {
 		return dir, why
 	}
 	want := filepath.Join(memory, "dnsmasq-nanny-5353")
-	if err := os.Mkdir(want, 0o755); err != nil { // what one left that was killed
+	if err := os.Mkdir(want, 0o755); err != nil { // left by a killed process
 		t.Fatal(err)
 	}
 	first, why := open(memory)
@@ -196,7 +195,7 @@ func TestServersDir(t *testing.T) {
 		t.Errorf("%s, %v; want the state directory, and why", dir.path, why)
 	}
 	if os.Geteuid() != 0 {
-		return // dnsmasq stays our user, who can enter
+		return // dnsmasq keeps our user, who can enter
 	}
 	if err := os.Chmod(memory, 0o700); err != nil {
 		t.Fatal(err)
@@ -210,7 +209,7 @@ func TestServersDir(t *testing.T) {
 	}
 }
 
-// A directory that somebody else made keeps its mode.
+// An existing directory keeps its mode.
 func TestStateDirKeepsItsMode(t *testing.T) {
 	for _, mode := range []fs.FileMode{0o700, 0o750, 0o755 | fs.ModeSetgid, 0o700 | fs.ModeSticky} {
 		path := filepath.Join(t.TempDir(), "state")

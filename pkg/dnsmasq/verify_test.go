@@ -81,8 +81,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyCutOff: a query that is cut off by the end of the time does not
-// hide the reply before.
+// TestVerifyCutOff: a query cut off by the end of the time does not hide the previous reply.
 func TestVerifyCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -21,9 +21,8 @@ import (
 
 var sameAddrPort = cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
 
-// chaos answers CHAOS TXT questions with the records in zone text, NXDOMAIN for
-// other names; a name that maps to nothing is not answered, one that begins
-// with "rcode:" with that response code.
+// chaos replies to CHAOS TXT queries with the records in zone text, NXDOMAIN for other names. An
+// empty value means no reply, "rcode:" that response code.
 func chaos(t *testing.T, records map[string]string) dns.Handler {
 	return dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -157,8 +156,8 @@ func TestQueryServers(t *testing.T) {
 	}
 }
 
-// TestQueryRealDnsmasq: the counters are those of dnsmasq, also when it has no
-// server, or more than fit into a datagram.
+// TestQueryRealDnsmasq: the counters are those of dnsmasq, even without servers, or with more than
+// fit into a datagram.
 func TestQueryRealDnsmasq(t *testing.T) {
 	path := dnsmasqPath(t)
 	var many []string
@@ -201,8 +200,7 @@ func TestQueryRealDnsmasq(t *testing.T) {
 	})
 }
 
-// runDnsmasq runs a dnsmasq at addr until the end of the test, and returns when
-// it answers.
+// runDnsmasq runs a dnsmasq at addr until the end of the test, and returns when it replies.
 func runDnsmasq(t *testing.T, path string, addr netip.AddrPort, args ...string) {
 	t.Helper()
 	cmd := exec.Command(path, slices.Concat([]string{
@@ -251,7 +249,7 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// dnsmasqPath is where the real dnsmasq is.
+// dnsmasqPath returns the path of the real dnsmasq.
 func dnsmasqPath(t testing.TB) string {
 	t.Helper()
 	const path = "/usr/sbin/dnsmasq"

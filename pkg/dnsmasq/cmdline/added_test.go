@@ -40,7 +40,7 @@ func TestAddedOptions(t *testing.T) {
 	}
 }
 
-// The number of TCP clients follows from the container's memory.
+// The number of TCP clients depends on the container's memory.
 func TestTCPClients(t *testing.T) {
 	for memory, want := range map[int64]int{0: 500, 1 << 30: 500, 170 << 20: 369, 40 << 20: 57, 20 << 20: 20,
 		1 << 20: 20} {

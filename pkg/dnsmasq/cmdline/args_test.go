@@ -31,7 +31,7 @@ func TestWithFile(t *testing.T) {
 	tests := map[string]struct {
 		base      string
 		upstreams bool
-		want      string // what follows path
+		want      string // the arguments after path
 	}{
 		"usual":                          {"-k", false, " --no-resolv"},
 		"usual, upstreams":               {"-k", true, " --no-resolv"},

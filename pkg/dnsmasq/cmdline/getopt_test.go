@@ -73,7 +73,7 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// TestParseArgsLikeDnsmasq compares what we accept with what dnsmasq accepts.
+// TestParseArgsLikeDnsmasq compares the arguments that we accept with those that dnsmasq accepts.
 func TestParseArgsLikeDnsmasq(t *testing.T) {
 	path := dnsmasqPath(t)
 	for _, args := range []string{
@@ -90,7 +90,7 @@ func TestParseArgsLikeDnsmasq(t *testing.T) {
 				strings.Fields(args)...)...).CombinedOutput()
 			_, err := parseArgs(strings.Fields(args))
 			if args == "-- foo" || args == "foo" || args == "-k -" {
-				// dnsmasq speaks of junk, we of something that is not an option.
+				// dnsmasq calls it junk, we call it not an option.
 				if dnsmasqErr == nil || err == nil {
 					t.Errorf("accepted: by us %v, by dnsmasq %v", err == nil, dnsmasqErr == nil)
 				}
@@ -138,7 +138,7 @@ func FuzzParseArgs(f *testing.F) {
 			if !ok || rule == noValue && o.value != "" {
 				t.Errorf("%q gives %+v", text, o)
 			}
-			// What was understood is understood again when it is spelled out.
+			// The understood options are understood again in full form.
 			spelled := "--" + o.name
 			if o.value != "" {
 				spelled += "=" + o.value
@@ -167,7 +167,7 @@ func FuzzParseConf(f *testing.F) {
 	})
 }
 
-// dnsmasqPath is where the real dnsmasq is.
+// dnsmasqPath returns the path of the real dnsmasq.
 func dnsmasqPath(t testing.TB) string {
 	t.Helper()
 	const path = "/usr/sbin/dnsmasq"
@@ -180,7 +180,7 @@ func dnsmasqPath(t testing.TB) string {
 	return path
 }
 
-// TestOptions: every option is one argument, whatever form it was given in.
+// TestOptions: every option becomes one argument, in any given form.
 func TestOptions(t *testing.T) {
 	args := []string{"-kc", "abc", "--port", "53", "--resolv", "-Sx", "--listen-address=", "--unknown",
 		"--log-queries=extra"}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// servers reads a list of words as --server takes them.
+// servers parses a list of words in the form of --server.
 func servers(t testing.TB, text string) []Server {
 	t.Helper()
 	var list []Server
@@ -25,10 +25,10 @@ func lines(r Rollout) string { return strings.Join(Texts(r.Lines()), " ") }
 
 func TestRollout(t *testing.T) {
 	type step struct {
-		after time.Duration // since the step before
+		after time.Duration // since the previous step
 		offer string
 		want  string
-		due   time.Duration // from this step on; 0: nothing leaves
+		due   time.Duration // from this step on; 0: no line disappears
 	}
 	const s = time.Second
 	tests := map[string]struct {
@@ -98,7 +98,7 @@ func TestRollout(t *testing.T) {
 	}
 }
 
-// TestMarked: markers come after all servers, and each once.
+// TestMarked: markers are after all servers, without duplicates.
 func TestMarked(t *testing.T) {
 	r := Begin(servers(t, "192.0.2.1"), servers(t, "/m/127.0.0.1"))
 	r = r.Offer(servers(t, "192.0.2.2"), servers(t, "/m/127.0.0.1"), nil, time.Unix(1000, 0))
