@@ -8,7 +8,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
 
-// TestDocs compares what is written about the nanny with what it is.
+// TestDocs compares the documents about the nanny with its code.
 func TestDocs(t *testing.T) {
 	_, fs := newFlags()
 	docs.CheckFlags(t, "dnsmasq-nanny", docs.GoFlags(fs), []string{

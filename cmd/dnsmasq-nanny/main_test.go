@@ -20,20 +20,20 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// patience is how long a story waits for what must happen.
+// patience is the maximum wait of a story.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"dnsmasq-nanny": main})
 }
 
-// TestScripts runs the stories in testdata against the real command and the real
-// dnsmasq. They know these variables:
+// TestScripts runs the stories in testdata against the real command and the real dnsmasq. They use
+// these variables:
 //
-//   - DNS and PORT: where dnsmasq is to listen
+//   - DNS and PORT: where dnsmasq listens
 //   - HTTP: a free address
 //   - ONE, TWO, KUBE: servers whose every A record is 192.0.2.1, 192.0.2.2 and
-//     192.0.2.10; ONE_ARG and so on are the same as dnsmasq writes them
+//     192.0.2.10; ONE_ARG and so on are the same in dnsmasq's form
 //   - STATE: a directory that every user can enter
 func TestScripts(t *testing.T) {
 	if _, err := os.Stat("/usr/sbin/dnsmasq"); err != nil {
@@ -74,7 +74,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// server answers every A question with address.
+// server answers every A query with address.
 func server(t *testing.T, address string) *dnstest.Server {
 	return dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -88,8 +88,8 @@ func server(t *testing.T, address string) *dnstest.Server {
 	}))
 }
 
-// cmdAsk asks dnsmasq for an A record until the answer is right. The answer
-// "closed" means that no process listens.
+// cmdAsk queries dnsmasq for an A record until the answer is right. The answer "closed" means that
+// no process listens.
 //
 //	ask NAME ADDRESS
 func cmdAsk(ts *testscript.TestScript, neg bool, args []string) {
@@ -125,7 +125,7 @@ func answer(addr, name string) string {
 	return dns.RcodeToString[reply.Rcode]
 }
 
-// cmdSignal sends a signal to what runs in the background:
+// cmdSignal sends a signal to the background process:
 //
 //	signal TERM|INT|CONT
 func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {

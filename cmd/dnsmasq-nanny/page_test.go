@@ -9,7 +9,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq"
 )
 
-// TestFailingServers: the page names servers that fail their tests, and how.
+// TestFailingServers: the page names servers that fail their tests, and the error.
 func TestFailingServers(t *testing.T) {
 	state := dnsmasq.State{Servers: []dnsmasq.ServerState{{Server: "192.0.2.1"}, {Server: "192.0.2.2"}}, Total: 2}
 	if got := replies(state); got.Level != statuspage.OK || got.Text != "no server fails its tests" {

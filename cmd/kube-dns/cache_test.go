@@ -17,8 +17,8 @@ import (
 	kubedns "github.com/kube-dns/kube-dns/pkg/dns"
 )
 
-// cacheServer serves /cache of a zone whose document fills every buffer on the
-// way to a client that does not read.
+// cacheServer serves /cache of a zone with a document that fills every buffer on the way to a
+// client that does not read.
 func cacheServer(t *testing.T) string {
 	t.Helper()
 	zone := kubedns.NewZone(kubedns.Options{})
@@ -49,12 +49,12 @@ func getCache(ctx context.Context, t *testing.T, url string) *http.Response {
 	return resp
 }
 
-// While one client reads the document, however slowly, others are refused. When
-// it goes, the next one gets the whole document.
+// While one client reads the document, even slowly, others are refused. After it disconnects, the
+// next client gets the complete document.
 func TestCacheIsSentToOneClientAtATime(t *testing.T) {
 	url := cacheServer(t)
 	ctx, leave := context.WithCancel(t.Context())
-	slow := getCache(ctx, t, url) // which does not read the body
+	slow := getCache(ctx, t, url) // this does not read the body
 	refused := getCache(t.Context(), t, url)
 	refused.Body.Close()
 	if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
@@ -77,7 +77,7 @@ func TestCacheIsSentToOneClientAtATime(t *testing.T) {
 	}
 }
 
-// No request changes anything: other methods than GET and HEAD are refused.
+// No request changes anything: only the methods GET and HEAD are allowed.
 func TestCacheIsReadOnly(t *testing.T) {
 	url := cacheServer(t)
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {

@@ -26,7 +26,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// TestDocs compares what is written about kube-dns with what it is.
+// TestDocs compares the documents about kube-dns with its code.
 func TestDocs(t *testing.T) {
 	fs, _ := newFlags()
 	docs.CheckFlags(t, "kube-dns", docs.GNUFlags(fs), append([]string{
@@ -53,7 +53,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// recordMetrics makes everything in kube-dns that measures something.
+// recordMetrics creates everything in kube-dns that measures something.
 func recordMetrics(t *testing.T) []docs.Metric {
 	t.Helper()
 	rec := docs.NewRecorder()
@@ -88,8 +88,8 @@ func recordMetrics(t *testing.T) []docs.Metric {
 	return rec.Metrics(t)
 }
 
-// askOnce asks the server for a name that does not exist, and for one of another
-// server: then it has something of everything that it counts.
+// askOnce queries the server for a name that does not exist, and for a name outside the cluster.
+// Then every counter has a value.
 func askOnce(t *testing.T, server *skydns.Server) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -113,7 +113,7 @@ var noServer = options{}.forward
 
 var nameInDesc = regexp.MustCompile(`fqName: "((?:kubedns|skydns)_[^"]*)"`)
 
-// processMetrics returns the names of the metrics of a whole kube-dns.
+// processMetrics returns the names of the metrics of a complete kube-dns.
 func processMetrics(t *testing.T) []string {
 	t.Helper()
 	fs, o := newFlags()

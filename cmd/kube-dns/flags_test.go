@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A cache that takes more than a quarter of the container's memory is refused.
+// A cache larger than a quarter of the container's memory is refused.
 func TestCacheFitsMemoryLimit(t *testing.T) {
 	const limit, file = 64 << 20, "/sys/fs/cgroup/memory.max"
 	for size, want := range map[string]string{
@@ -33,7 +33,7 @@ func TestCacheFitsMemoryLimit(t *testing.T) {
 	}
 }
 
-// A size is a number with a unit of Kubernetes, in the range of a cache.
+// A size is a number with a Kubernetes unit, in the range of a cache.
 func TestCacheSize(t *testing.T) {
 	const form, bounds = "a size is a number of bytes", "a cache has from 64Ki to 16Gi"
 	for text, want := range map[string]string{
@@ -53,7 +53,7 @@ func TestCacheSize(t *testing.T) {
 	}
 }
 
-// --autopath needs the resolv.conf of the node, with search domains that are names.
+// --autopath requires the node's resolv.conf, with valid search domains.
 func TestAutopathReadsNode(t *testing.T) {
 	for text, want := range map[string]string{
 		"search corp.example Eu.Corp.Example.\n": "",
@@ -80,7 +80,7 @@ func TestAutopathReadsNode(t *testing.T) {
 		}
 	}
 	o, _ := parseFlags([]string{"--autopath"}, io.Discard)
-	for _, path := range []string{"/no/such/file", t.TempDir()} { // missing, and no file
+	for _, path := range []string{"/no/such/file", t.TempDir()} { // missing, and not a file
 		if err := o.readSearch(path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}

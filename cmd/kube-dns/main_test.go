@@ -20,13 +20,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kube-dns": main})
 }
 
-// TestScripts runs the stories in testdata against the real command, with these
-// variables:
+// TestScripts runs the stories in testdata against the real command, with these variables:
 //
 //   - UPSTREAM: a name server with the address of www.outside.example
 //   - DNS, DNSPORT: a free address for kube-dns
 //   - HTTP, HTTPPORT and METRICS, METRICSPORT: free addresses
-//   - CLOSED: an address where nothing listens
+//   - CLOSED: an address without a listener
 //
 // and the files upstream.json and closed.json, lists of one of these.
 func TestScripts(t *testing.T) {

@@ -92,8 +92,8 @@ func (p runningProcess) request(t *testing.T, method, path string) (int, string)
 	return resp.StatusCode, string(body)
 }
 
-// TestQueryLog: an operator switches the log on, sees who asks for what, and the page
-// shows it to no one else.
+// TestQueryLog: an operator switches the log on and sees the clients and their queries. The page
+// shows them to no one else.
 func TestQueryLog(t *testing.T) {
 	p := startProcess(t)
 	if code, body := p.request(t, "GET", "/top"); code != http.StatusConflict {
@@ -142,7 +142,7 @@ func TestQueryLog(t *testing.T) {
 	}
 }
 
-// TestQueryLogAccess: by default no other pod can switch the log on, or read it.
+// TestQueryLogAccess: by default no other pod can switch on or read the log.
 func TestQueryLogAccess(t *testing.T) {
 	for _, tt := range []struct {
 		allow, from string
@@ -171,7 +171,7 @@ func TestQueryLogAccess(t *testing.T) {
 	}
 }
 
-// TestDnstap: a process that ends has written its last queries.
+// TestDnstap: a process writes its last queries before it exits.
 func TestDnstap(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "queries.tap")
 	t.Run("process", func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestDnstap(t *testing.T) {
 	}
 }
 
-// sent returns the number of queries in a file for dnstap, which may not be there yet.
+// sent returns the number of queries in a file for dnstap, which can be missing.
 func sent(t *testing.T, file string) int {
 	t.Helper()
 	content, err := os.ReadFile(file)

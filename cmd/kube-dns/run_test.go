@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// A lateSource has its configuration some time after a query was sent.
+// A lateSource delivers its configuration some time after a query was sent.
 type lateSource struct {
 	sent   <-chan struct{}
 	config config.Config
@@ -27,8 +27,8 @@ func (s lateSource) Run(ctx context.Context, apply func(config.Update)) error {
 	return nil
 }
 
-// TestFirstQueryWaitsForConfiguration: a query that arrives before the configuration was read
-// is not sent to the servers of resolv.conf.
+// TestFirstQueryWaitsForConfiguration: a query that arrives before the configuration is not sent to
+// the servers of resolv.conf.
 func TestFirstQueryWaitsForConfiguration(t *testing.T) {
 	server := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)

@@ -17,7 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/skydns/upstream"
 )
 
-// A first list that is late counts, also while a snapshot serves.
+// A late first list counts, even while a snapshot serves.
 func TestSlowSync(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -69,7 +69,7 @@ func TestSizeOfSnapshot(t *testing.T) {
 	}
 }
 
-// /readiness has why changes do not arrive, and stays ready.
+// /readiness explains why changes do not arrive, and remains ready.
 func TestReadyInTrouble(t *testing.T) {
 	s := &status{
 		zone:   kubedns.NewZone(kubedns.Options{}),
@@ -85,7 +85,7 @@ func TestReadyInTrouble(t *testing.T) {
 	}
 }
 
-// /explain returns JSON, and 400 for what cannot be asked.
+// /explain returns JSON, and 400 for an invalid question.
 func TestExplainIsJSON(t *testing.T) {
 	s := &status{
 		zone:     kubedns.NewZone(kubedns.Options{}),

@@ -8,7 +8,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
-// TestDocs compares what is written about the sidecar with what it is.
+// TestDocs compares the documents about the sidecar with its code.
 func TestDocs(t *testing.T) {
 	_, fs := newFlags()
 	docs.CheckFlags(t, "sidecar", docs.GNUFlags(fs), append([]string{
@@ -19,7 +19,7 @@ func TestDocs(t *testing.T) {
 
 	rec := docs.NewRecorder()
 	httpd.RegisterBuildInfo(rec, "kubedns", "sidecar", "")
-	// LABEL is how the page writes the label of a probe.
+	// LABEL stands for the label of a probe in the documents.
 	sidecar.New(sidecar.Options{
 		Targets: []sidecar.Target{{Label: "LABEL"}}, Metrics: sidecar.NewMetrics(rec, "kubedns"),
 	})

@@ -17,11 +17,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sidecar": main})
 }
 
-// TestScripts runs the stories in testdata against the real command. They know
-// these variables:
+// TestScripts runs the stories in testdata against the real command. They use these variables:
 //
 //   - DNS and DNSPORT: a name server, see [answer]
-//   - CLOSED: an address where no process listens
+//   - CLOSED: an address without a listener
 //   - HTTP and HTTPPORT: a free address for the sidecar
 func TestScripts(t *testing.T) {
 	server := dnstest.NewServer(t, dns.HandlerFunc(answer))
@@ -44,9 +43,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// answer plays kube-dns and dnsmasq: every name has an SRV record, except those
-// that begin with waiting (no data yet), broken (SERVFAIL) and silent; and
-// there are dnsmasq's counters.
+// answer plays kube-dns and dnsmasq. Every name has an SRV record, except names that start with
+// waiting (no data yet), broken (SERVFAIL) and silent. It also serves dnsmasq's counters.
 func answer(w dns.ResponseWriter, q *dns.Msg) {
 	name := q.Question[0].Name
 	m := new(dns.Msg).SetReply(q)

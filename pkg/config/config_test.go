@@ -72,7 +72,7 @@ func TestFormat(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	const zone = "Cluster.Local." // as the flag may have it
+	const zone = "Cluster.Local." // possible flag value
 	tests := []struct {
 		name  string
 		files map[string]string

@@ -17,7 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// A recorder has a Current and notes what it does, one line each.
+// A recorder has a Current and records its actions, one per line.
 type recorder struct {
 	*config.Current
 	did []string
@@ -83,8 +83,8 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
-// The log has one error for each refusal. An unreadable configuration was not
-// refused, and a recovery is logged.
+// The log has one error for each refusal. An unreadable configuration was not refused, and a
+// recovery is logged.
 func TestCurrentLog(t *testing.T) {
 	r := record(nil)
 	r.UseDefault()
@@ -111,8 +111,7 @@ func TestCurrentLog(t *testing.T) {
 	}
 }
 
-// Apply does not wait for the disk. The newest configuration is written at the end,
-// once.
+// Apply does not wait for the disk. The newest configuration is written once, at the end.
 func TestLastGood(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "good")
 	lastGood := func() *config.LastGood { return config.NewLastGood(path, slog.New(slog.DiscardHandler)) }
@@ -143,7 +142,7 @@ func TestLastGood(t *testing.T) {
 	}
 }
 
-// A file that cannot be used is named in the log, with the reason.
+// The log names an unusable file, with the reason.
 func TestLastGoodUnusable(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                    "unexpected end of JSON",

@@ -18,20 +18,20 @@ import (
 
 const (
 	period = 10 * time.Second
-	// offset is the time from a reading to the next step of a test. What is read has
-	// settled by then.
+	// offset is the time from a read to the next step of a test. A change that was read has settled
+	// by then.
 	offset = 500 * time.Millisecond
 )
 
-// A poll runs a Dir over a directory of its own, in a synctest bubble.
+// A poll runs a Dir over its own directory, in a synctest bubble.
 type poll struct {
 	t       *testing.T
 	dir     string
 	updates chan config.Update // sent by the Dir; never closed
 }
 
-// newPoll starts the Dir; files are in the directory from the start. The
-// directory is missing when files is nil.
+// newPoll starts the Dir; files are in the directory from the start. If files is nil, the directory
+// is missing.
 func newPoll(t *testing.T, period time.Duration, files map[string]string) *poll {
 	p := &poll{t: t, dir: filepath.Join(t.TempDir(), "config"), updates: make(chan config.Update, 10)}
 	if files != nil {
@@ -76,7 +76,7 @@ func (p *poll) remove(name string) {
 	}
 }
 
-// next waits until what is read next has settled.
+// next waits until the next read has settled.
 func (p *poll) next() {
 	time.Sleep(period)
 	synctest.Wait()
@@ -116,8 +116,8 @@ func upstream(ip string) map[string]string {
 	return map[string]string{"upstreamNameservers": `["` + ip + `"]`}
 }
 
-// A file that an editor truncates or renames away, and writes a moment later, is not taken
-// for the default. One that stays blank or away is.
+// A file that an editor truncates or renames, and writes a moment later, does not mean the default.
+// A file that remains blank or missing does.
 func TestDirSettles(t *testing.T) {
 	for name, change := range map[string]func(*poll){
 		"blank":  func(p *poll) { p.write("upstreamNameservers", "\n") },
@@ -128,7 +128,7 @@ func TestDirSettles(t *testing.T) {
 				p := newPoll(t, period, upstream("192.0.2.1"))
 				p.want("192.0.2.1:53")
 				change(p)
-				time.Sleep(period - offset + 100*time.Millisecond) // after the reading
+				time.Sleep(period - offset + 100*time.Millisecond) // after the read
 				p.want()
 				p.write("upstreamNameservers", `["192.0.2.2"]`)
 				time.Sleep(offset - 100*time.Millisecond)
@@ -150,7 +150,7 @@ func TestDirAppliesChanges(t *testing.T) {
 		p.want() // the same content
 
 		p.write("upstreamNameservers", `["192.0.2.2"]`)
-		p.want() // not before the period is over
+		p.want() // not before the end of the period
 		p.next()
 		second := p.want("192.0.2.2:53")
 
@@ -177,8 +177,7 @@ func TestDirAppliesChanges(t *testing.T) {
 	})
 }
 
-// A key that is deleted from a mounted ConfigMap has its default when the kubelet has removed
-// its link.
+// A key deleted from a mounted ConfigMap has its default once the kubelet has removed its link.
 func TestDirNewRevision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoll(t, period, map[string]string{})
@@ -338,8 +337,7 @@ func TestStatic(t *testing.T) {
 	})
 }
 
-// A link to nothing is no missing directory: there is a configuration, and it
-// cannot be read.
+// A dangling link is no missing directory: there is a configuration, and it cannot be read.
 func TestDanglingLink(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Symlink("nothing", filepath.Join(dir, "stubDomains")); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// An invalid configuration is refused as a whole, and the one in use stays.
+// An invalid configuration is refused, and the one in use remains.
 func ExampleCurrent() {
 	current := &config.Current{
 		Zone:    "cluster.local.",
@@ -29,7 +29,7 @@ func ExampleCurrent() {
 	// refuse stubDomains
 }
 
-// The error names the key, the value, and what is accepted.
+// The error names the key, the value, and the accepted form.
 func ExampleParse_refused() {
 	_, err := config.Parse(map[string]string{"upstreamNameservers": `["192.0.2.1", "192.0.2.2:0"]`})
 	if invalid, ok := errors.AsType[*config.KeyError](err); ok {
@@ -43,7 +43,7 @@ func ExampleParse_refused() {
 	// a port is a number from 1 to 65535
 }
 
-// A directory has one file for each key. Run follows it until ctx is done.
+// A directory has one file per key. Run follows it until ctx is done.
 func ExampleDir() {
 	dir, err := os.MkdirTemp("", "config-")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// What Parse accepts, Format writes so that Parse makes the same of it.
+// Parse returns an equal configuration for the Format of any accepted one.
 func FuzzParse(f *testing.F) {
 	dirs, err := os.ReadDir("testdata")
 	if err != nil {
@@ -145,7 +145,7 @@ func FuzzResolvConf(f *testing.F) {
 	})
 }
 
-// checkNameserver checks what every Nameserver of users' text is.
+// checkNameserver checks the invariants of a Nameserver from user text.
 func checkNameserver(t *testing.T, ns config.Nameserver) {
 	t.Helper()
 	if !ns.IsValid() || ns.Port() == 0 || ns.Addr().Zone() != "" || ns.Addr().Is4In6() {
@@ -153,7 +153,7 @@ func checkNameserver(t *testing.T, ns config.Nameserver) {
 	}
 }
 
-// checkDomain checks that s may stand in an argument or file of dnsmasq.
+// checkDomain checks that s is safe in an argument or file of dnsmasq.
 func checkDomain(t *testing.T, s string) {
 	t.Helper()
 	if s == "" || len(s) > 253 || strings.Contains(s, "..") ||

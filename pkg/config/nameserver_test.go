@@ -123,7 +123,7 @@ func TestParseFederations(t *testing.T) {
 	}
 }
 
-// errText is the text of err, empty for none.
+// errText returns the text of err, "" for nil.
 func errText(err error) string {
 	if err == nil {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// equateNameservers lets cmp see whole addresses.
+// equateNameservers makes cmp compare whole addresses.
 var equateNameservers = cmpopts.EquateComparable(config.Nameserver{})
 
 func nameserver(addrPort string) config.Nameserver {
@@ -291,7 +291,7 @@ func TestAddressesOfNoServer(t *testing.T) {
 	}
 }
 
-// Keys that look like known ones are ignored, as all unknown ones, and named.
+// Keys that look like known ones are ignored, like all unknown ones, and reported.
 func TestMistypedKeys(t *testing.T) {
 	for key, meant := range map[string]string{
 		"upstreamNameserver": "upstreamNameservers", "upstreamNameServers": "upstreamNameservers",
@@ -309,7 +309,7 @@ func TestMistypedKeys(t *testing.T) {
 	}
 }
 
-// A stub domain that is given twice has the last servers, and is named.
+// A stub domain that is listed twice has the last servers, and is reported.
 func TestRepeatedStubDomains(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"acme.example": ["192.0.2.1"], "b.example": ["192.0.2.2"]}`:                    "",
@@ -328,8 +328,8 @@ func TestRepeatedStubDomains(t *testing.T) {
 	}
 }
 
-// Characters that a web page or an editor adds unseen have a code point in the
-// error, not the letter that their first byte is in another encoding.
+// For invisible characters from a web page or an editor, the error has their code point, not the
+// letter for their first byte in another encoding.
 func TestUnseenCharacters(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"\ufeff{}", "invalid JSON in line 1: the character U+FEFF, "},

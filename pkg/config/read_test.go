@@ -90,8 +90,8 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// While a ConfigMap volume is switched from one revision to the next, as the
-// kubelet does it, each reading has the files of one of them.
+// While the kubelet switches a ConfigMap volume to the next revision, each read has the files of
+// one revision.
 func TestReadDuringSwitch(t *testing.T) {
 	dir := t.TempDir()
 	names := []string{"a", "b", "c", "d"}

@@ -11,7 +11,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// The same file was given to dnsmasq 2.90, which took these servers.
+// dnsmasq 2.90 used these servers from the same file.
 const resolvConf = `# comment
 ;nameserver 192.0.2.200
 search example.com

@@ -7,7 +7,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// Servers over TLS are for readers that can use them. They come back as they are written.
+// Servers over TLS are for readers that can use them. They are returned as written.
 func TestParseTLS(t *testing.T) {
 	files := map[string]string{
 		"stubDomains":         `{"acme.example": ["tls://[2001:db8::1]:8853", "192.0.2.3"]}`,

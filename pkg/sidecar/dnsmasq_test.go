@@ -54,7 +54,7 @@ func (d *realDnsmasq) stop() {
 	_ = d.cmd.Wait()
 }
 
-// ask sends n questions for names that dnsmasq has to forward, and each again.
+// ask sends n queries for names that dnsmasq has to forward, each of them twice.
 func (d *realDnsmasq) ask(t *testing.T, prefix string, n int) {
 	t.Helper()
 	for i := range n {
@@ -67,8 +67,7 @@ func (d *realDnsmasq) ask(t *testing.T, prefix string, n int) {
 	}
 }
 
-// await waits until every series is at least what is wanted, and reports what
-// they are then.
+// await waits until every series is at least the wanted value, and returns the values then.
 func await(t *testing.T, reg *prometheus.Registry, want map[string]float64) map[string]float64 {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -89,8 +88,7 @@ func await(t *testing.T, reg *prometheus.Registry, want map[string]float64) map[
 	}
 }
 
-// The counters of a real dnsmasq: before it runs, over a restart and over a
-// reload.
+// The counters of a real dnsmasq: before it runs, across a restart and across a reload.
 func TestRealDnsmasq(t *testing.T) {
 	up := nameserver(t, func(_ dns.ResponseWriter, q *dns.Msg) *dns.Msg { return record(q) })
 	d := &realDnsmasq{addr: dnstest.FreeAddr(t), upstream: up.Addr()}
@@ -116,7 +114,7 @@ func TestRealDnsmasq(t *testing.T) {
 	d.ask(t, "first", 30)
 	await(t, reg, map[string]float64{misses: 30, hits: 30, insertions: 30, queries: 30})
 
-	// A restart: what the new process counted before the first poll counts too.
+	// A restart: counts of the new process before the first poll count too.
 	d.stop()
 	await(t, reg, map[string]float64{errs: values(t, reg)[errs] + 1})
 	before := values(t, reg)
@@ -125,7 +123,7 @@ func TestRealDnsmasq(t *testing.T) {
 	d.ask(t, "second", 40)
 	await(t, reg, map[string]float64{misses: 70, insertions: 70, queries: 70, hits: before[hits] + 40})
 
-	// A reload: dnsmasq sets only the counters of the cache to zero.
+	// A reload: dnsmasq resets only the counters of the cache.
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/sidecar"
 )
 
-// nameserver starts a server that replies with what answer makes of a query; no
-// reply when that is nil.
+// nameserver starts a server that replies with the result of answer; nil means no reply.
 func nameserver(t *testing.T, answer func(w dns.ResponseWriter, q *dns.Msg) *dns.Msg) *dnstest.Server {
 	t.Helper()
 	return dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
@@ -66,7 +65,7 @@ func TestExchangeQuestion(t *testing.T) {
 	}
 }
 
-// The reason of a SERVFAIL must survive the way over the wire.
+// The reason of a SERVFAIL must survive the wire.
 func TestExchangeExtendedError(t *testing.T) {
 	server := nameserver(t, func(_ dns.ResponseWriter, q *dns.Msg) *dns.Msg {
 		m := reply(dns.RcodeServerFailure, 0, waiting("services not listed"))
@@ -83,8 +82,8 @@ func TestExchangeExtendedError(t *testing.T) {
 	}
 }
 
-// A server from before EDNS replies to the OPT with FORMERR or NOTIMP. From one that has
-// EDNS they are errors.
+// A server from before EDNS replies to the OPT with FORMERR or NOTIMP. From a server with EDNS they
+// are errors.
 func TestExchangeWithoutEDNS(t *testing.T) {
 	tests := []struct {
 		name      string

@@ -19,8 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// The names, types and buckets of the metrics are what dashboards and alerts
-// are built on.
+// Dashboards and alerts depend on the names, types and buckets of the metrics.
 func TestMetricsGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := &script{rtt: 3 * time.Millisecond, reply: reply(dns.RcodeSuccess, 1)}

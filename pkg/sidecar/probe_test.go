@@ -46,7 +46,7 @@ func (s *script) exchange(ctx context.Context, _ sidecar.Target) (*dns.Msg, time
 	return reply, rtt, nil
 }
 
-// questions returns when the server was asked, and clears the list.
+// questions returns the times of the queries to the server, and clears the list.
 func (s *script) questions() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *script) questions() []time.Time {
 	return asked
 }
 
-// reply makes a reply with the given rcode, records and Extended DNS Errors.
+// reply returns a reply with the given rcode, records and Extended DNS Errors.
 func reply(rcode, answers int, errs ...*dns.EDNS0_EDE) *dns.Msg {
 	m := new(dns.Msg).SetQuestion("a.test.", dns.TypeA)
 	m.Response, m.Rcode = true, rcode
@@ -74,7 +74,7 @@ func waiting(text string) *dns.EDNS0_EDE {
 	return &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeNotReady, ExtraText: text}
 }
 
-// running starts s inside a bubble and returns what stops it and waits.
+// running starts s inside a bubble and returns a function that stops it and waits.
 func running(t *testing.T, s *sidecar.Server) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -127,7 +127,7 @@ func TestStates(t *testing.T) {
 					Exchange: server.exchange,
 				})
 				stop := running(t, s)
-				// The first probe begins at once, the second one after 5 s.
+				// The first probe starts at once, the second one after 5 s.
 				time.Sleep(4 * time.Second)
 				status, doc := healthcheck(t, s, "a")
 				stop()
@@ -255,7 +255,7 @@ func TestHealthOverTime(t *testing.T) {
 		for len(server.questions()) == 0 {
 			time.Sleep(time.Millisecond)
 		}
-		// Looks and questions are 18 and 5 seconds apart and never fall together.
+		// Looks and queries are 18 and 5 seconds apart and never coincide.
 		step(200, "not ready", 4)
 
 		server.set(time.Millisecond, reply(dns.RcodeSuccess, 1))
@@ -278,7 +278,7 @@ func TestHealthOverTime(t *testing.T) {
 	})
 }
 
-// What a stop interrupts is not a failure of the server.
+// An interrupted query is not a failure of the server.
 func TestStopDuringAQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &script{rtt: time.Hour}

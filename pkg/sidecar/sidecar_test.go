@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// target parses the text of a probe that is known to be good.
+// target parses the text of a valid probe.
 func target(t *testing.T, text string) sidecar.Target {
 	t.Helper()
 	got, err := sidecar.ParseTarget(text)
@@ -28,7 +28,7 @@ func target(t *testing.T, text string) sidecar.Target {
 	return got
 }
 
-// newServer makes a Server whose metrics can be read from the registry.
+// newServer returns a Server, and the registry of its metrics.
 func newServer(t *testing.T, opts sidecar.Options) (*sidecar.Server, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
@@ -37,7 +37,7 @@ func newServer(t *testing.T, opts sidecar.Options) (*sidecar.Server, *prometheus
 	return sidecar.New(opts), reg
 }
 
-// get asks h for a path and returns the status, the type and the body.
+// get requests a path from h and returns the status, the type and the body.
 func get(t *testing.T, h http.Handler, path string) (status int, contentType, body string) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -98,8 +98,8 @@ func values(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	return got
 }
 
-// wantValues compares some series with what they must be. A negative value
-// means that the series must not exist.
+// wantValues compares some series with the expected values. A negative value means that the series
+// must not exist.
 func wantValues(t *testing.T, reg *prometheus.Registry, want map[string]float64) {
 	t.Helper()
 	got := values(t, reg)

@@ -121,8 +121,8 @@ func TestParseTargetErrors(t *testing.T) {
 	}
 }
 
-// Whatever is accepted has a text that gives the same target again, and is fit
-// to be a metric name and a domain name.
+// Any accepted target has a text that parses to the same target, and is valid in a metric name and
+// as a domain name.
 func FuzzParseTarget(f *testing.F) {
 	for _, seed := range []string{
 		"kubedns,127.0.0.1:10053,kubernetes.default.svc.cluster.local,5,SRV",
