@@ -1,5 +1,5 @@
 // Command sidecar probes the DNS servers of a kube-dns pod, exports the counters of its dnsmasq,
-// and serves both over HTTP to the platform and to Prometheus.
+// and serves both over HTTP to the platform and Prometheus.
 package main
 
 import (

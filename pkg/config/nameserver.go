@@ -17,9 +17,9 @@ const (
 	badIPv4 = "an IPv4 address is four numbers from 0 to 255 without leading zeros"
 )
 
-// ParseNameserver parses "ip", "ip:port" or "[ip6]:port". The default port is 53. Host
-// names, port 0, an empty port, a bracketed address without a port, addresses with a
-// scope, and addresses that no server can have are errors.
+// ParseNameserver parses "ip", "ip:port" or "[ip6]:port". The default port is 53. Errors are host
+// names, port 0, an empty port, and a bracketed address without a port. So are addresses with a
+// scope, and addresses that no server can have.
 func ParseNameserver(s string) (Nameserver, error) {
 	ns, reason := parseNameserver(s)
 	if reason != "" {

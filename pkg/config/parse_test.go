@@ -328,8 +328,8 @@ func TestRepeatedStubDomains(t *testing.T) {
 	}
 }
 
-// For invisible characters from a web page or an editor, the error has their code point, not the
-// letter for their first byte in another encoding.
+// For invisible characters from a web page or an editor, the error has their code point. Another
+// encoding would show a letter for their first byte.
 func TestUnseenCharacters(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"\ufeff{}", "invalid JSON in line 1: the character U+FEFF, "},

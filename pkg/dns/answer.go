@@ -141,8 +141,8 @@ func withoutMixedAliases(rs []backend.Record) []backend.Record {
 	return []backend.Record{slices.MinFunc(rs, func(a, b backend.Record) int { return strings.Compare(a.Host, b.Host) })}
 }
 
-// redirect answers with a CNAME to the Service of this cluster if that is usable, else to the
-// Service in the nearest cluster of the federation.
+// redirect answers with a CNAME to the Service of this cluster. If that is not usable, the CNAME
+// points to the nearest cluster of the federation.
 func (v *view) redirect(ctx context.Context, name federatedName, noWait bool) (backend.Answer, error) {
 	host := Key{name.namespace, name.service}.owner(v.domain)
 	n, rest := v.tree.Lookup(host)

@@ -4,12 +4,12 @@ import "sync/atomic"
 
 // Counts are the numbers of published objects and names.
 type Counts struct {
-	// Services have records. A headless Service without endpoints does not count.
+	// Services counts Services with records. A headless Service without endpoints has none.
 	Services int
-	// Endpoints are the distinct addresses of each headless Service.
+	// Endpoints counts the distinct addresses of each headless Service.
 	Endpoints int
-	// Names have records and are not reverse names: the names of Services, their addresses and
-	// ports.
+	// Names counts names with records, except reverse names: those of Services, their addresses and
+	// their ports.
 	Names int
 }
 

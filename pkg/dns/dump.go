@@ -17,9 +17,9 @@ import (
 // and support bundles. It needs memory for the names of one namespace at a time, and stops when w
 // fails or ctx is done.
 //
-// Compat: the shape is that of kube-dns. The records of a ClusterIP or headless Service are entries
-// of its own node, an ExternalName is an entry of the namespace's node, and SRV records are below
-// their protocol and port.
+// Compat: the shape is that of kube-dns. Records of a ClusterIP or headless Service are entries of
+// its own node. An ExternalName is an entry of the namespace's node. SRV records are below their
+// protocol and port.
 func (z *Zone) Dump(ctx context.Context, w io.Writer) error {
 	v, _ := z.answering()
 	if v == nil {

@@ -22,8 +22,8 @@ const finishTime = 500 * time.Millisecond
 // dnsmasq can finish the old ones. It returns after d. If the port cannot be bound, dnsmasq
 // continues as before.
 //
-// It works because dnsmasq allows other sockets on its address (SO_REUSEADDR), and the kernel
-// delivers the packets for one address to the last socket bound to it.
+// It works because dnsmasq allows other sockets on its address (SO_REUSEADDR). The kernel delivers
+// packets for one address to the last socket bound to it.
 func refuseLate(ctx context.Context, cmd cmdline.Line, d time.Duration) {
 	var readers sync.WaitGroup
 	// dnsmasq has bound all addresses, or the addresses of --listen-address.

@@ -44,8 +44,8 @@ type ClientOptions struct {
 
 // A Client talks to one API server. It is safe for concurrent use.
 //
-// All requests share one HTTP/2 connection. client-go sends a ping on it after 30 s without
-// traffic, and drops the connection after 15 s without a reply (HTTP2_READ_IDLE_TIMEOUT_SECONDS and
+// All requests share one HTTP/2 connection. client-go pings it after 30 s without traffic, and
+// drops it after 15 s without a reply (HTTP2_READ_IDLE_TIMEOUT_SECONDS and
 // HTTP2_PING_TIMEOUT_SECONDS change this).
 type Client struct {
 	api  rest.Interface

@@ -36,8 +36,8 @@ func (c *Client) endpoints() listwatch.Resource[kubedns.Endpoints] {
 }
 
 // endpointSlices decodes both versions as v1: the fields read are the same. A slice of a Service is
-// kept even if its addresses are FQDNs, because its metadata does not distinguish it from a missed
-// one (see auditor).
+// kept even if its addresses are FQDNs. Its metadata does not distinguish it from a missed one (see
+// auditor).
 func (c *Client) endpointSlices(apiVersion string) listwatch.Resource[kubedns.Endpoints] {
 	return c.endpointsResource("endpointslices", typeOf(apiVersion, "EndpointSlice"),
 		listwatch.DecodeInto(takeSlice, giveSlice, func(s *discoveryv1.EndpointSlice) (kubedns.Endpoints, bool) {

@@ -22,8 +22,8 @@ func refusals() map[string]func(a *fakeAPI, path string) {
 	return all
 }
 
-// However a resource is refused after its first list, the old data is served, the reason is
-// reported, nothing else replaces it, and it is read again when that works.
+// A resource is refused after its first list. The old data is served without a replacement, the
+// reason is reported, and it is read again when that works.
 func TestResourceRefusedLater(t *testing.T) {
 	tests := []struct {
 		name, minor string

@@ -62,7 +62,7 @@ func (t *tracker) sorted() []*file {
 }
 
 // look reads the files that changed since the last look, and reports whether the contents changed.
-// A change counts once two looks in a row find the same state, so a file is not read during a write
+// A change counts once two looks in a row find the same state. So a file is not read during a write
 // or a replacement without a rename. unsettled requests another look soon. The first look does not
 // wait.
 func (t *tracker) look(now time.Time, first bool) (changed, unsettled bool, err error) {

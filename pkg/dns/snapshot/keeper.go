@@ -1,5 +1,5 @@
-// Package snapshot keeps the objects of a zone in a file, so that a process that starts while its
-// API server is down answers from it.
+// Package snapshot keeps the objects of a zone in a file, so that a process that starts without its
+// API server can answer.
 //
 // It covers restarts of a container and of a node, where the file survives. A new pod has no file.
 package snapshot
