@@ -25,7 +25,7 @@ const (
 	// relistPause is the minimum time between two relists of a kind after audits. A second relist
 	// does not cure a difference that the first did not.
 	relistPause = time.Hour
-	// namedDifferences is the number of differences in a log line.
+	// namedDifferences is the maximum number of differences in a log line.
 	namedDifferences = 5
 )
 

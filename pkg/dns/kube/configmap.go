@@ -74,8 +74,8 @@ func NewConfigMap(opts ConfigMapOptions) (*ConfigMap, error) {
 	return c, nil
 }
 
-// Run implements config.Source. It reports an error every minute while the API server cannot be
-// read.
+// Run implements config.Source. During a long outage of the API server, it reports an error every
+// minute.
 func (c *ConfigMap) Run(ctx context.Context, apply func(config.Update)) error {
 	r := &configReader{ConfigMap: c, apply: apply}
 	f := listwatch.Follower[configMap]{

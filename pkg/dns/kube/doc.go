@@ -1,5 +1,5 @@
-// Package kube reads the objects that names depend on from the Kubernetes API. Only this package
-// and its subpackages use client-go.
+// Package kube reads the objects that names depend on from the Kubernetes API. In kube-dns, only
+// this package and its subpackages use client-go.
 //
 //	API server ─► follower: list, then watch ─► delta ─► writer ─► dns.Zone
 //	                 one for Services,
