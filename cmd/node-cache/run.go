@@ -40,7 +40,7 @@ Examples:
   node-cache -localip=169.254.20.10,10.96.0.10 -conf=/etc/Corefile -upstreamsvc=kube-dns-upstream
   node-cache -check=Corefile.base`
 
-// run is the whole command.
+// run runs the command.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	f, fs := options.NewFlags()
 	if err := cli.ParseGo(fs, args, about, stdout); err != nil {
@@ -99,8 +99,8 @@ func check(f *options.Flags, stdout io.Writer) error {
 	return err
 }
 
-// linkName is the name of the link. While an agent of another kind serves it is a name of
-// our own: that agent removes its link at its end.
+// linkName returns the name of the link. If an agent of another kind serves, the name differs: that
+// agent removes its link when it exits.
 func linkName(opts options.Options, peer *handover.Peer, log *slog.Logger) string {
 	if peer.HasPredecessor() || !handover.Taken(opts.Addrs()) {
 		return opts.Net.Interface

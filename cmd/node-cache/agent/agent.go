@@ -1,5 +1,5 @@
-// Package agent runs node-cache: link and rules, CoreDNS, configuration, and the change
-// from one agent to the next.
+// Package agent runs node-cache: link and rules, CoreDNS, configuration, and the handover from one
+// agent to the next.
 package agent
 
 import (
@@ -28,32 +28,32 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-// Parts are what an agent is made of.
+// Parts are the dependencies of an agent.
 type Parts struct {
 	Network  *hostnet.Network
-	Handover *handover.Peer // nil: it takes over from no other agent
+	Handover *handover.Peer // nil: no handover
 	Log      *slog.Logger
 	Version  string
 	Metrics  *Metrics
-	OwnLink  bool                // another program at our addresses has a link of its own
-	Gatherer prometheus.Gatherer // of the second listener for metrics
-	Period   time.Duration       // between two readings of files; 0: a second
+	OwnLink  bool                // another program serves at our addresses: use our own link
+	Gatherer prometheus.Gatherer // for the second metrics listener
+	Period   time.Duration       // between two file checks; 0: one second
 }
 
 // agent is one run.
 type agent struct {
 	Parts
 	opts     options.Options
-	upstream []netip.Addr // of the cluster; none: not known
+	upstream []netip.Addr // of the cluster; empty: unknown
 	draining <-chan struct{}
 	server   *server
 	watch    *watch
 	faults   sources.Faults
-	linkErr  error         // of the start
-	tookOver chan struct{} // is closed when new queries arrive here
+	linkErr  error         // at startup
+	tookOver chan struct{} // closed when new queries arrive here
 }
 
-// Run serves until ctx is done, or until a signal ends it.
+// Run serves until ctx is done or a signal stops it.
 func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	a := &agent{opts: opts, Parts: parts, tookOver: make(chan struct{})}
 	line(a.Log, "Starting node-cache image: "+a.Version)
@@ -112,8 +112,8 @@ func (a *agent) findUpstream() {
 	}
 }
 
-// parseUpstream parses the value of a variable. Kubernetes sets one address; a DaemonSet may
-// set those of both families, separated by commas or blanks.
+// parseUpstream parses the value of a variable. Kubernetes sets one address. A DaemonSet can set
+// one per family, separated by commas or blanks.
 func parseUpstream(text string) ([]netip.Addr, error) {
 	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 	if len(parts) == 0 {
@@ -136,7 +136,7 @@ func (a *agent) values() corefile.Values {
 	}
 }
 
-// configure follows the configuration until ctx is done.
+// configure applies configuration changes until ctx is done.
 func (a *agent) configure(ctx context.Context) error {
 	o := sources.Options{
 		Config: a.opts.Config, Values: a.values(), Failed: a.Metrics.configFailed, Log: a.Log,
@@ -163,7 +163,7 @@ func (a *agent) configure(ctx context.Context) error {
 	return group.Wait()
 }
 
-// explain adds the flags and the remedy to an error that ends the start.
+// explain adds the flags and the remedy to a startup error.
 func (a *agent) explain(err error) error {
 	localIPs := corefile.Join(a.opts.Net.LocalIPs, ",")
 	switch {
@@ -187,8 +187,8 @@ func (a *agent) explain(err error) error {
 	return err
 }
 
-// serve waits for CoreDNS, takes over from another agent, and keeps rules, link and
-// addresses until ctx is done. It then lets plugins finish, with the rules in place.
+// serve waits for CoreDNS, takes over from another agent, and maintains rules, link and addresses
+// until ctx is done. Then it drains the plugins, with the rules still in place.
 func (a *agent) serve(ctx context.Context) error {
 	if a.opts.PIDFile != "" {
 		line(a.Log, "waiting for coredns pidfile")
@@ -224,12 +224,12 @@ func (a *agent) writePID() error {
 	return os.WriteFile(a.opts.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644) //nolint:gosec // others read it
 }
 
-// takeOver makes new queries arrive here instead of at an agent that already runs.
+// takeOver steers new queries here and away from a running agent.
 func (a *agent) takeOver() error {
 	if a.Handover == nil {
 		return nil
 	}
-	// In the network of a pod no link has the addresses, and no other agent shares them.
+	// In a pod network no link has the addresses, and no other agent shares them.
 	local := slices.DeleteFunc(a.opts.Addrs(), func(addr netip.AddrPort) bool { return !isLocal(addr.Addr()) })
 	err := errors.Join(a.Handover.Steer(local), a.Handover.Serving(a.opts.Net.Interface))
 	switch {
@@ -242,26 +242,26 @@ func (a *agent) takeOver() error {
 	return err
 }
 
-// drainTime is how long queries that have arrived are still answered at the end, when new
-// ones go elsewhere. It is long for a node that is overloaded.
+// drainTime is how long arrived queries are still answered on shutdown, when new queries go
+// elsewhere. It is long enough for an overloaded node.
 const drainTime = 500 * time.Millisecond
 
-// stopTime is how long pending queries get after that. Those of a dead upstream would take 5 s,
-// in which no server has the link-local address.
+// stopTime is the time for pending queries after that. With a dead upstream they would take 5 s,
+// and no server would have the link-local address.
 const stopTime = time.Second
 
-// close removes rules, stops DNS, and removes the link, in this order: no query arrives
-// at an address that no one serves.
+// close removes rules, stops DNS, and removes the link, in this order: no query arrives at an
+// unserved address.
 func (a *agent) close(ctx context.Context) error {
 	a.Log.Info("Tearing down")
-	signal.Reset(os.Interrupt, syscall.SIGTERM) // one more ends the process at once
+	signal.Reset(os.Interrupt, syscall.SIGTERM) // one more signal exits at once
 	var errs []error
 	link, succeeded := a.succeeded()
-	if !a.opts.Net.SkipTeardown && !succeeded { // else the rules are those of the successor
+	if !a.opts.Net.SkipTeardown && !succeeded { // otherwise the rules belong to the successor
 		errs = append(errs, a.Network.Withdraw())
 	}
 	if a.opts.PIDFile != "" {
-		_ = os.Remove(a.opts.PIDFile) // it may never have been written
+		_ = os.Remove(a.opts.PIDFile) // it might never have been written
 	}
 	shared := !succeeded && a.shared()
 	<-time.After(drainTime)
@@ -275,7 +275,7 @@ func (a *agent) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// shared reports whether an agent of another kind serves at our addresses. It needs the link.
+// shared reports whether an agent of another kind serves at our addresses and needs the link.
 func (a *agent) shared() bool {
 	if a.Handover == nil || a.OwnLink {
 		return false
@@ -290,7 +290,7 @@ func (a *agent) shared() bool {
 	return shared
 }
 
-// succeeded reports whether a successor serves, and the link that it uses.
+// succeeded reports whether a successor serves, and returns its link.
 func (a *agent) succeeded() (link string, ok bool) {
 	if a.Handover == nil {
 		return "", false

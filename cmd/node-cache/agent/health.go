@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// healthy reports that CoreDNS answers, whatever its upstreams do.
+// healthy reports that CoreDNS answers, with or without upstreams.
 func (a *agent) healthy(context.Context) (string, error) {
 	if !a.watch.alive.Load() {
 		return "", errors.New("our own queries are not answered")

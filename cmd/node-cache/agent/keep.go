@@ -9,10 +9,10 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/hostnet"
 )
 
-// renewal is the longest time between two renewals of rules and addresses.
+// renewal is the longest time between renewals of rules and addresses.
 const renewal = time.Second
 
-// keepNetwork puts back what is gone of link, addresses and rules, until stop is called.
+// keepNetwork restores missing links, addresses and rules, until stop is called.
 func (a *agent) keepNetwork(ctx context.Context) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group
@@ -23,8 +23,8 @@ func (a *agent) keepNetwork(ctx context.Context) (stop func() error) {
 	}
 }
 
-// keep renews the rules while our own queries are answered, until drained is closed, which
-// is after ctx. The first rules wait for the cluster upstream, but not those of a successor.
+// keep renews the rules while our own queries are answered, until drained is closed, after ctx. The
+// first rules wait for the cluster upstream, except those of a successor.
 func (a *agent) keep(ctx context.Context, drained <-chan struct{}) {
 	ticker := time.NewTicker(min(renewal, a.opts.Net.SyncInterval))
 	defer ticker.Stop()
@@ -43,7 +43,7 @@ func (a *agent) keep(ctx context.Context, drained <-chan struct{}) {
 	}
 }
 
-// linkChecked counts and logs an error of link and addresses.
+// linkChecked counts and logs an error of the link or its addresses.
 func (a *agent) linkChecked(err error) {
 	a.count(err)
 	if a.faults.News("link", err) {
@@ -65,7 +65,7 @@ func (a *agent) count(err error) {
 	}
 }
 
-// renew puts the rules in place for the next seconds.
+// renew keeps the rules in place for the next seconds.
 func (a *agent) renew(ctx context.Context) {
 	if !a.watch.ask(ctx) {
 		a.fallBack()
@@ -73,7 +73,7 @@ func (a *agent) renew(ctx context.Context) {
 	}
 	a.watch.silent = 0
 	if !a.server.usable.Load() {
-		a.watch.set(false) // kube-dns answers better
+		a.watch.set(false) // kube-dns replies instead
 		a.withdraw()
 		return
 	}
@@ -89,7 +89,7 @@ func (a *agent) renew(ctx context.Context) {
 	a.watch.set(err == nil)
 }
 
-// fallBack removes the rules after some silence.
+// fallBack removes the rules after repeated silence.
 func (a *agent) fallBack() {
 	a.watch.silent++
 	if a.watch.silent < maxSilent {

@@ -13,8 +13,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
-// serveMetrics serves metrics next to the listeners of the Corefile. A port that is taken
-// does not end the agent.
+// serveMetrics serves metrics in addition to the listeners of the Corefile. A port in use does not
+// stop the agent.
 func (a *agent) serveMetrics(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(a.Gatherer, promhttp.HandlerOpts{}))
@@ -26,8 +26,8 @@ func (a *agent) serveMetrics(ctx context.Context) error {
 	return a.serveHTTP(ctx, ln, mux)
 }
 
-// serveHealth serves /health and /ready once this agent has taken over. Two agents that
-// share an address share its port, too: until then the other one answers there.
+// serveHealth serves /health and /ready once this agent has taken over. Agents that share an
+// address also share its port: until then the old agent replies there.
 func (a *agent) serveHealth(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/health", httpd.Check(a.healthy))

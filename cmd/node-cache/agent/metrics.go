@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are what the agent measures.
+// Metrics are the metrics of the agent.
 type Metrics struct {
 	setupErrors *prometheus.CounterVec
 	serving     *prometheus.GaugeVec
@@ -16,11 +16,11 @@ type Metrics struct {
 
 // Reasons of a fallback to kube-dns.
 const (
-	noReply = "no_reply" // our own query was not answered
-	noRules = "rules"    // the rules could not be made
+	noReply = "no_reply" // our own query got no reply
+	noRules = "rules"    // the rules could not be added
 )
 
-// Results of taking over from another agent.
+// Results of a takeover from another agent.
 const (
 	handoverDone   = "done"
 	handoverFailed = "failed"

@@ -25,21 +25,21 @@ import (
 type server struct {
 	opts      coredns.Options
 	emergency func(reason string) string
-	started   chan struct{} // is closed when DNS listens
+	started   chan struct{} // closed when DNS listens
 	announce  bool          // log a line before each change (-reloadwithsignal)
-	failed    func()        // counts a Corefile that is refused
+	failed    func()        // counts a refused Corefile
 	log       *slog.Logger
 
 	mu      sync.Mutex
 	running *coredns.Server
-	text    string            // that runs
+	text    string            // the running Corefile
 	last    sources.Candidate // accepted or not
 	ended   bool
 
-	usable atomic.Bool // names of the cluster can be answered
+	usable atomic.Bool // cluster names can be resolved
 }
 
-// apply puts a Candidate into use. It fails only if nothing can run at all.
+// apply puts a Candidate into use. It fails only if no Corefile can run.
 func (s *server) apply(c sources.Candidate) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *server) apply(c sources.Candidate) error {
 	return nil
 }
 
-// again loads the last Candidate again.
+// again reloads the last Candidate.
 func (s *server) again() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *server) again() {
 
 func (s *server) reload(c sources.Candidate) {
 	if c.Text == "" {
-		return // the file went away, which is logged
+		return // the file is missing, which is logged
 	}
 	if s.announce {
 		line(s.log, fmt.Sprintf("Sending reload signal to PID %d", os.Getpid()))
@@ -83,8 +83,8 @@ func (s *server) reload(c sources.Candidate) {
 	s.use(c, c.Text)
 }
 
-// start runs the first Candidate; if it is refused, the one without the ConfigMap; and
-// else a Corefile that answers SERVFAIL.
+// start runs the first Candidate. If it is refused, start tries the one without the ConfigMap, then
+// a Corefile that answers SERVFAIL.
 func (s *server) start(c sources.Candidate) error {
 	var refused []error
 	texts := []string{c.Text}
@@ -122,12 +122,11 @@ func (s *server) start(c sources.Candidate) error {
 	return nil
 }
 
-// isTaken reports whether err is about an address that another program has. CoreDNS has its
-// text alone.
+// isTaken reports whether err is about an address in use. CoreDNS keeps only its text.
 func isTaken(err error) bool { return strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) }
 
-// logRefused logs why Corefiles were refused. An address that cannot be opened refuses each of
-// them: then last, the error that ends the process, is the only one.
+// logRefused logs why Corefiles were refused. An address that cannot be opened refuses every
+// Corefile: then only last, which stops the process, is logged.
 func (s *server) logRefused(refused []error, last error) {
 	for _, err := range refused {
 		if last == nil || isTaken(err) != isTaken(last) {
@@ -136,7 +135,7 @@ func (s *server) logRefused(refused []error, last error) {
 	}
 }
 
-// use notes the text that runs and writes it to its file.
+// use records the running Corefile and writes it to its file.
 func (s *server) use(c sources.Candidate, text string) {
 	s.text = text
 	s.usable.Store(!strings.Contains(text, corefile.NoClusterUpstream))
@@ -155,8 +154,8 @@ func (s *server) use(c sources.Candidate, text string) {
 	line(s.log, "Using config file:\n"+text)
 }
 
-// write replaces the file whole, so that a full disk leaves the one before. A file that is a
-// mount of its own cannot be replaced, and is written in place.
+// write replaces the file atomically, so that a full disk does not truncate it. A file that is a
+// mount cannot be replaced, and is written in place.
 func write(path, text string) error {
 	if final, err := filepath.EvalSymlinks(path); err == nil {
 		path = final
@@ -171,14 +170,14 @@ func write(path, text string) error {
 	return err
 }
 
-// clusterZone returns the zone of the cluster in the Corefile that runs, or "".
+// clusterZone returns the cluster zone of the running Corefile, or "".
 func (s *server) clusterZone(upstream []netip.Addr) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return corefile.ClusterZone(s.text, corefile.Facts{ClusterUpstream: upstream})
 }
 
-// drain runs what plugins do before the end. No Corefile is applied from now on.
+// drain runs the shutdown callbacks of plugins. No Corefile is applied from now on.
 func (s *server) drain() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +188,7 @@ func (s *server) drain() error {
 	return s.running.Drain()
 }
 
-// stop closes the sockets, and lets queries finish until ctx is done.
+// stop closes the sockets and waits for pending queries until ctx is done.
 func (s *server) stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

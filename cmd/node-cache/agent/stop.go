@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// stops are the signals that have come to end the agent.
+// stops are the signals that stop the agent.
 type stops struct {
-	terminated atomic.Bool     // SIGTERM came
-	hurry      context.Context // is done when the end must not wait for a successor
+	terminated atomic.Bool     // SIGTERM was received
+	hurry      context.Context // done when shutdown must not wait for a successor
 	release    func()
 }
 
-// followStops follows SIGTERM, SIGINT and SIGQUIT. The first one of the latter two, or a second
-// SIGTERM, ends hurry. One more signal then has its default effect: it ends the process at once.
+// followStops handles SIGTERM, SIGINT and SIGQUIT. The first SIGINT or SIGQUIT, or a second
+// SIGTERM, cancels hurry. One more signal has its default effect: it exits at once.
 func followStops(ctx context.Context) *stops {
 	ends := []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGQUIT}
 	signals := make(chan os.Signal, len(ends))
@@ -49,11 +49,12 @@ func followStops(ctx context.Context) *stops {
 	return s
 }
 
-// lingerTime is how long an agent that is to end serves on for a successor that starts. A probe
-// of the new pod may have got the reply of this agent, so that this one is ended too early.
+// lingerTime is how long a terminated agent still serves for a successor that is starting. A probe
+// of the new pod can get the reply of this agent, which is then stopped too early.
 const lingerTime = 10 * time.Second
 
-// linger returns a context that ends after ctx, once no successor is starting or hurry is done.
+// linger returns a context that is canceled after ctx, once no successor is starting or hurry is
+// done.
 func (a *agent) linger(ctx, hurry context.Context) (later context.Context, end func()) {
 	if a.Handover == nil {
 		return ctx, func() {}

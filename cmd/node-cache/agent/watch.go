@@ -18,18 +18,18 @@ import (
 const (
 	selfTimeout = time.Second
 	selfPause   = 200 * time.Millisecond
-	maxSilent   = 3               // own queries in a row without a reply, until the rules go
-	firstAnswer = 5 * time.Second // that the rules wait for, at most
+	maxSilent   = 3               // unanswered own queries in a row before the rules are removed
+	firstAnswer = 5 * time.Second // upper bound of the wait before the first rules
 )
 
-// A watch asks our own addresses whether they answer.
+// A watch probes our own addresses.
 type watch struct {
 	addrs   []netip.AddrPort
 	metrics *Metrics
 
-	silent  int // rounds in a row in which an address was silent
+	silent  int // consecutive rounds with a silent address
 	serving atomic.Bool
-	alive   atomic.Bool // the last round was answered
+	alive   atomic.Bool // the last round got all replies
 }
 
 func newWatch(addrs []netip.AddrPort, m *Metrics) *watch {
@@ -39,9 +39,8 @@ func newWatch(addrs []netip.AddrPort, m *Metrics) *watch {
 	return &watch{addrs: addrs, metrics: m}
 }
 
-// ask sends a query to each address at once and reports whether all were answered. Its
-// opcode is STATUS: the server itself replies NOTIMP, whatever the Corefile has, and no
-// upstream is asked.
+// ask sends a query to each address at once and reports whether all were answered. Its opcode is
+// STATUS: the server itself replies NOTIMP, independent of the Corefile, without an upstream.
 func (w *watch) ask(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, selfTimeout)
 	defer cancel()
@@ -54,8 +53,8 @@ func (w *watch) ask(ctx context.Context) bool {
 	for _, addr := range w.addrs {
 		asking.Go(func() {
 			source := hostnet.SelfSource(own, addr.Addr())
-			// In the network of a pod, the addresses are not on its links. The server then
-			// listens on all addresses.
+			// In a pod network, the addresses are not on its links. The server then listens on all
+			// addresses.
 			if !isLocal(addr.Addr()) {
 				source = loopback(addr.Addr())
 				addr = netip.AddrPortFrom(source, addr.Port())
@@ -97,7 +96,7 @@ func isLocal(addr netip.Addr) bool {
 	})
 }
 
-// set notes whether the rules are in place.
+// set records whether the rules are in place.
 func (w *watch) set(serving bool) {
 	w.serving.Store(serving)
 	for _, addr := range w.addrs {
@@ -105,8 +104,8 @@ func (w *watch) set(serving bool) {
 	}
 }
 
-// await waits until the cluster upstream has answered for zone through our own server,
-// or until it had enough time. Without a zone it does not wait.
+// await waits until the cluster upstream has answered for zone through our own server, or for
+// firstAnswer. Without a zone it does not wait.
 func (w *watch) await(ctx context.Context, zone string) {
 	if zone == "" {
 		return

@@ -10,8 +10,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/corefile"
 )
 
-// Check returns the reasons for which CoreDNS would refuse a Corefile, or a template of one.
-// Each names the file, the line, and the plugin, zone or placeholder. Nothing is opened.
+// Check returns the reasons why CoreDNS would refuse a Corefile or a template. Each names the file,
+// the line, and the plugin, zone or placeholder. It opens nothing.
 func Check(path, text string) []string {
 	if _, err := prepare(); err != nil {
 		return []string{err.Error()}
@@ -23,7 +23,7 @@ func Check(path, text string) []string {
 	if len(found) > 0 {
 		return found
 	}
-	// Examples: the lines stay where they are.
+	// Example values: line numbers do not change.
 	rendered, _ := corefile.Render(text, corefile.Values{
 		LocalIPs: []netip.Addr{netip.MustParseAddr("169.254.20.10")}, DNSPort: 53, Prometheus: ":9253",
 		ClusterUpstream: []netip.Addr{netip.MustParseAddr("192.0.2.1")},

@@ -20,11 +20,11 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/sockets"
 )
 
-// directive is that of a block which load adds to each Corefile. It takes the sockets away from
-// CoreDNS, which would close them and their connections at each change.
+// directive is added by load to each block of a Corefile. It takes the sockets away from CoreDNS,
+// which would close them and their connections on each change.
 const directive = "node-cache-sockets"
 
-// An engine is CoreDNS, which exists once in a process.
+// An engine is CoreDNS, of which a process has only one.
 type engine struct {
 	metrics *metrics
 	sockets *sockets.Metrics
@@ -33,7 +33,7 @@ type engine struct {
 	loading *load // nil: none
 }
 
-// prepare gives CoreDNS what it needs once in a process.
+// prepare initializes CoreDNS once per process.
 var prepare = sync.OnceValues(func() (*engine, error) {
 	caddy.AppName, caddy.AppVersion = "CoreDNS", libraryVersion()
 	reg := prometheus.DefaultRegisterer //nolint:forbidigo // the metrics of CoreDNS are there
@@ -46,7 +46,7 @@ var prepare = sync.OnceValues(func() (*engine, error) {
 		}
 		return nil
 	})
-	// It is the first one, so that the servers exist before other plugins start.
+	// It is first, so that the servers exist before other plugins start.
 	if err := dnsserver.SetDirectives(append([]string{directive}, Directives()...)); err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ var prepare = sync.OnceValues(func() (*engine, error) {
 	return e, nil
 })
 
-// run calls start with the Corefile that CoreDNS is to load for s. If that fails, its new sockets
-// are closed.
+// run calls start with the Corefile that CoreDNS loads for s. On failure, its new sockets are
+// closed.
 func (e *engine) run(s *Server, text string, start func(caddy.Input) (*caddy.Instance, error)) (*load, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -65,7 +65,7 @@ func (e *engine) run(s *Server, text string, start func(caddy.Input) (*caddy.Ins
 	if err := loading.count(text); err != nil {
 		return nil, err
 	}
-	if len(loading.zones) == 0 { // comments alone
+	if len(loading.zones) == 0 { // only comments
 		text = string(caddy.DefaultInput("dns").Body())
 		loading.zones = []int{1}
 	}
@@ -97,24 +97,24 @@ func (e *engine) setup(c *caddy.Controller) error {
 	}
 	server := loading.server
 	c.OnStartup(loading.open)
-	c.OnShutdown(func() error { // the others end what pending queries need
+	c.OnShutdown(func() error { // other shutdowns stop resources that pending queries need
 		server.useNext()
 		return nil
 	})
 	return nil
 }
 
-// A load is a Corefile that is being loaded.
+// A load is a Corefile being loaded.
 type load struct {
 	server *Server
 	zones  []int                 // number of zones of each block
 	blocks [][]*dnsserver.Config // with a Config for each zone
-	hosts  [][]string            // that each block listens on
+	hosts  [][]string            // listen addresses of each block
 
 	servers []*dnsserver.Server
 }
 
-// count counts the zones of each block, with those of imported files.
+// count counts the zones of each block, including those of imported files.
 func (l *load) count(text string) error {
 	blocks, err := caddyfile.Parse(l.server.opts.Path, strings.NewReader(text), caddy.ValidDirectives("dns"))
 	if err != nil {
@@ -128,14 +128,14 @@ func (l *load) count(text string) error {
 			if err != nil {
 				return err
 			}
-			zones += max(len(hosts), 1) // a network may be several reverse zones
+			zones += max(len(hosts), 1) // a network can be several reverse zones
 		}
 		l.zones = append(l.zones, zones)
 	}
 	return nil
 }
 
-// read finds the Config of each zone. CoreDNS has them by the numbers of block and zone.
+// read finds the Config of each zone, which CoreDNS keeps by block and zone number.
 func (l *load) read(c *caddy.Controller) error {
 	at := *c
 	l.blocks = [][]*dnsserver.Config{}
@@ -168,11 +168,11 @@ func mixed(configs []*dnsserver.Config) bool {
 	return false
 }
 
-// unbind notes where each block listens, and makes CoreDNS listen nowhere. Blocks of other
-// transports than plain DNS stay as they are.
+// unbind records where each block listens, and stops CoreDNS from listening. Blocks with other
+// transports than plain DNS are not changed.
 func (l *load) unbind() {
 	for _, configs := range l.blocks {
-		first := configs[0] // CoreDNS copies its hosts to the others
+		first := configs[0] // CoreDNS copies its hosts to the other zones
 		l.hosts = append(l.hosts, first.ListenHosts)
 		if first.Transport == transport.DNS {
 			first.ListenHosts = nil
@@ -180,7 +180,7 @@ func (l *load) unbind() {
 	}
 }
 
-// open opens the sockets of a Corefile whose plugins are set up. Other plugins start after it.
+// open opens the sockets of a Corefile once its plugins are set up. Other plugins start after it.
 func (l *load) open() error {
 	groups, addrs, err := l.group()
 	if err != nil {
@@ -197,7 +197,7 @@ func (l *load) open() error {
 	return err
 }
 
-// group returns the zones of each address, and the addresses in the order of the Corefile.
+// group returns the zones of each address, and the addresses in Corefile order.
 func (l *load) group() (groups map[string][]*dnsserver.Config, addrs []string, err error) {
 	groups = make(map[string][]*dnsserver.Config)
 	taken := make(map[string][]string) // hosts by zone and port

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are those of CoreDNS's plugin reload, which node-cache does not have.
+// metrics are those of the CoreDNS plugin reload, which node-cache does not have.
 type metrics struct {
 	reloadFailed prometheus.Counter
 	version      *prometheus.GaugeVec
@@ -31,15 +31,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// loaded notes the Corefile that runs.
+// loaded records the running Corefile.
 func (m *metrics) loaded(text string) {
 	sum := sha512.Sum512([]byte(text))
 	m.version.Reset()
 	m.version.WithLabelValues("sha512", hex.EncodeToString(sum[:])).Set(1)
 }
 
-// proxyDurations returns CoreDNS's histogram of the queries that were forwarded. The
-// registry returns a collector that is already there. Nil: CoreDNS has changed it.
+// proxyDurations returns CoreDNS's histogram of forwarded queries: the registry returns a collector
+// that is already registered. It returns nil if CoreDNS has changed it.
 func proxyDurations(reg prometheus.Registerer) prometheus.Collector {
 	same := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "coredns_proxy_request_duration_seconds",

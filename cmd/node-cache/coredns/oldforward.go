@@ -5,8 +5,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// oldForward exports the queries that were forwarded under the names that CoreDNS had
-// for them before 1.11, because dashboards still have them.
+// oldForward exports forwarded queries under the metric names of CoreDNS before 1.11, because
+// dashboards still use them.
 type oldForward struct{ proxied prometheus.Collector }
 
 var (

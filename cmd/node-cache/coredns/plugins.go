@@ -24,8 +24,8 @@ import (
 	_ "github.com/coredns/coredns/plugin/whoami"
 )
 
-// Directives returns the names that a server block may use, in the order in which
-// their plugins see a query.
+// Directives returns the names allowed in a server block, in the order in which their plugins see a
+// query.
 func Directives() []string {
 	return []string{
 		"metadata", "timeouts", "reload", "bufsize", "bind", "debug", "ready", "health", "pprof", "prometheus",

@@ -13,7 +13,7 @@ import (
 // Options configure a Server.
 type Options struct {
 	Path  string // of the Corefile, for messages and relative imports
-	Port  uint16 // of zones without one
+	Port  uint16 // default of zones
 	Quiet bool   // do not print the zones
 }
 
@@ -23,7 +23,7 @@ type Server struct {
 	engine   *engine
 	instance *caddy.Instance
 	sockets  *sockets.Set
-	next     *sockets.Generation // of a Corefile that is being loaded, nil: none
+	next     *sockets.Generation // of a Corefile being loaded, or nil
 }
 
 // Start runs a Corefile. Its sockets are open when Start returns.
@@ -55,7 +55,7 @@ func (s *Server) Reload(text string) error {
 	return nil
 }
 
-// useNext sends queries to the Corefile that was loaded last.
+// useNext sends queries to the last loaded Corefile.
 func (s *Server) useNext() {
 	if s.next != nil {
 		s.next.Use()
@@ -63,7 +63,7 @@ func (s *Server) useNext() {
 	}
 }
 
-// discardNext closes the sockets of a Corefile that is not used.
+// discardNext closes the sockets of an unused Corefile.
 func (s *Server) discardNext() {
 	if s.next != nil {
 		s.next.Discard()
@@ -71,12 +71,12 @@ func (s *Server) discardNext() {
 	}
 }
 
-// Drain runs what plugins do before the end: health waits for the time of its lameduck,
-// then the listeners of health and prometheus close. Queries are still answered.
+// Drain runs the shutdown callbacks of plugins: health waits for its lameduck time, then the
+// listeners of health and prometheus close. Queries are still answered.
 func (s *Server) Drain() error { return errors.Join(s.instance.ShutdownCallbacks()...) }
 
-// Stop closes all sockets and lets queries finish until ctx is done. Drain must come before
-// it. CoreDNS itself waits for 5 s, which queries need whose upstream is dead.
+// Stop closes all sockets and waits for pending queries until ctx is done. Call Drain first.
+// CoreDNS itself waits for 5 s, as long as queries to a dead upstream take.
 func (s *Server) Stop(ctx context.Context) error {
 	return within(ctx, func() error {
 		s.sockets.Close(ctx)
@@ -84,7 +84,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	})
 }
 
-// within returns when stop has returned or ctx is done.
+// within returns when stop returns or ctx is done.
 func within(ctx context.Context, stop func() error) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()

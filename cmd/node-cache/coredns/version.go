@@ -31,7 +31,7 @@ func WriteVersion(w io.Writer, version string) error {
 	return err
 }
 
-// WritePlugins writes the names of the plugins that are compiled in.
+// WritePlugins writes the names of the compiled-in plugins.
 func WritePlugins(w io.Writer) error {
 	_, err := fmt.Fprintln(w, caddy.DescribePlugins())
 	return err

@@ -12,39 +12,39 @@ import (
 const (
 	// Unavailable answers SERVFAIL. Its argument is the reason.
 	Unavailable = "unavailable"
-	// Pending counts pending queries, and answers SERVFAIL for those above max_concurrent.
+	// Pending counts pending queries, and answers SERVFAIL above max_concurrent.
 	Pending = "pending"
-	// Clients bounds the pending queries of each client. Its argument is max_concurrent.
+	// Clients limits the pending queries of each client. Its argument is max_concurrent.
 	Clients = "clients"
-	// Stale marks expired replies of the cache. Its arguments are the TTL by which it
-	// recognizes them, and the TTL that clients get.
+	// Stale marks expired replies of the cache. Its arguments are the TTL that marks them, and the
+	// TTL for clients.
 	Stale = "stale"
 )
 
-// NoClusterUpstream is the reason of a zone that is unavailable because the address of
-// the cluster upstream is not known.
+// NoClusterUpstream is the reason for an unavailable zone if the address of the cluster upstream is
+// unknown.
 const NoClusterUpstream = "the address of the cluster upstream is not in the environment (-upstreamsvc)"
 
-// The cache gives expired replies a TTL that no other reply has, because its own limit
-// is an hour. The plugin Stale turns it into the TTL for clients.
+// The cache sends expired replies with a TTL that no other reply has, because its own limit is an
+// hour. The plugin Stale replaces it with the TTL for clients.
 const (
 	StaleMark = 604801
 	StaleTTL  = 5
 )
 
-// serveStale is what the cache of the cluster zone does unless the Corefile has
-// serve_stale: it waits for the upstream, half a second at most.
+// serveStale is the default cache option of the cluster zone, unless the Corefile has serve_stale:
+// it waits at most half a second for the upstream.
 var serveStale = fmt.Sprintf("serve_stale 1h verify 500ms %ds 5s", StaleMark)
 
-// Facts are what Adapt has to know next to the Corefile.
+// Facts are the inputs of Adapt besides the Corefile.
 type Facts struct {
-	ClusterUpstream []netip.Addr // none: it is not known
-	Empty           []string     // files named by forward that name no server
-	ForceTCP        bool         // force_tcp towards the cluster upstream stays
+	ClusterUpstream []netip.Addr // empty: unknown
+	Empty           []string     // files in forward without any server
+	ForceTCP        bool         // keep force_tcp towards the cluster upstream
 }
 
-// Adapt returns the Corefile that CoreDNS is to load. Each warning is about a block that
-// answers SERVFAIL.
+// Adapt returns the Corefile for CoreDNS to load. Each warning is about a block that answers
+// SERVFAIL.
 func Adapt(text string, f Facts) (adapted string, warnings []string) {
 	blocks, err := scan(text)
 	if err != nil {
@@ -72,9 +72,9 @@ func Adapt(text string, f Facts) (adapted string, warnings []string) {
 	return apply(text, edits), warnings
 }
 
-// preferUDP turns force_tcp of a forward to the cluster upstream into prefer_udp. dnsmasq
-// there accepts few TCP clients for all nodes together (20, unless --max-tcp-connections is set),
-// and a burst of new names would wait for one.
+// preferUDP replaces force_tcp of a forward to the cluster upstream with prefer_udp. dnsmasq there
+// accepts few TCP clients for all nodes (20, unless --max-tcp-connections is set). A burst of new
+// names would wait for one.
 func (f Facts) preferUDP(d directive) []edit {
 	if f.ForceTCP || len(f.ClusterUpstream) == 0 || !slices.ContainsFunc(d.words[2:], f.isClusterUpstream) {
 		return nil
@@ -88,17 +88,17 @@ func (f Facts) preferUDP(d directive) []edit {
 	return edits
 }
 
-// maxPending is the number of queries that a forward has sent and that are not answered. Each
-// takes some 10 KiB, for 5 s if the upstream is silent.
+// maxPending is the number of pending queries of a forward. Each takes some 10 KiB, for 5 s if the
+// upstream is silent.
 const maxPending = 1000
 
 // bound counts the pending queries of a forward, and limits them if it has no limit. Without a
-// limit (max_concurrent 0) a client has none either.
+// limit (max_concurrent 0) clients are not limited either.
 func bound(text string, b block, d directive) []edit {
 	var edits []edit
 	limit := maxPending
 	if option := d.option("max_concurrent"); len(option) > 1 {
-		limit, _ = strconv.Atoi(option[1].text) // CoreDNS refuses what is no number
+		limit, _ = strconv.Atoi(option[1].text) // CoreDNS refuses other text
 	} else if option == nil {
 		edits = append(edits, addOption(text, d, fmt.Sprintf("max_concurrent %d", maxPending)))
 	}
@@ -122,8 +122,8 @@ func addOption(text string, d directive, option string) edit {
 	return edit{start: d.end, end: d.end, with: " {\n" + indent + "    " + option + "\n" + indent + "}"}
 }
 
-// checkTargets removes targets of a forward that CoreDNS refuses. Without any other
-// target the zone is unavailable.
+// checkTargets removes targets of a forward that CoreDNS refuses. Without any target left, the zone
+// is unavailable.
 func checkTargets(d directive, f Facts) (edits []edit, warning string) {
 	left := 0
 	for _, target := range d.words[2:] {
@@ -149,8 +149,8 @@ func unavailable(reason, indent string) string {
 	return indent + Unavailable + " " + strconv.Quote(reason)
 }
 
-// isCluster reports whether b is for names of the cluster: a zone that is forwarded to the
-// cluster upstream, without the root and the reverse zones.
+// isCluster reports whether b is for cluster names: a zone forwarded to the cluster upstream,
+// except the root and the reverse zones.
 func (f Facts) isCluster(b block) bool {
 	if b.isSnippet() || len(f.ClusterUpstream) == 0 || slices.ContainsFunc(b.keys, isNoClusterZone) {
 		return false
@@ -160,7 +160,7 @@ func (f Facts) isCluster(b block) bool {
 	})
 }
 
-// addStale lets the cache of a cluster zone answer with expired replies.
+// addStale allows expired replies in the cache of a cluster zone.
 func addStale(text string, b block, f Facts) []edit {
 	if !f.isCluster(b) {
 		return nil
@@ -196,7 +196,7 @@ func (f Facts) isClusterUpstream(t token) bool {
 	return err == nil && slices.Contains(f.ClusterUpstream, addr)
 }
 
-// Files returns the files that forward directives of a Corefile name as targets.
+// Files returns the files that are targets of forward directives in a Corefile.
 func Files(text string) []string {
 	blocks, err := scan(text)
 	if err != nil {
@@ -236,7 +236,7 @@ func indentOf(text string, at int) string {
 	return text[start:at]
 }
 
-// Imports returns the arguments of import directives, without those that name a snippet.
+// Imports returns the arguments of import directives, except snippets.
 func Imports(text string) []string {
 	tokens, err := tokenize(text)
 	if err != nil {
@@ -253,8 +253,8 @@ func Imports(text string) []string {
 	return patterns
 }
 
-// ClusterZone returns the first zone that is forwarded to the cluster upstream and is
-// neither the root nor a reverse zone, or "".
+// ClusterZone returns the first zone forwarded to the cluster upstream that is neither the root nor
+// a reverse zone, or "".
 func ClusterZone(text string, f Facts) string {
 	blocks, err := scan(text)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Check returns what CoreDNS would refuse: plugins that are not known and zones given
-// twice. It does not follow imports of files.
+// Check returns the reasons for CoreDNS to refuse a Corefile: unknown plugins and duplicate zones.
+// It does not follow imports of files.
 func Check(text string, plugins []string, port uint16) []string {
 	blocks, err := scan(text)
 	if err != nil {
@@ -40,7 +40,7 @@ var known = []string{localDNS, clusterDNS, upstreams, prometheus}
 // placeholder is a word that an installer or node-cache replaces.
 var placeholder = regexp.MustCompile(`__P[A-Z]+__[A-Z_]*[A-Z]__`)
 
-// Placeholders returns those of a template that are not replaced.
+// Placeholders returns the problems of a template: placeholders that are not replaced.
 func Placeholders(template string) []string {
 	tokens, err := tokenize(template)
 	if err != nil {
@@ -58,7 +58,7 @@ func Placeholders(template string) []string {
 	return problems
 }
 
-// Lines returns the lines of a Corefile with the directive of a plugin, as text.
+// Lines returns the lines of a Corefile with the directive of a plugin.
 func Lines(text, plugin string) string {
 	blocks, _ := scan(text)
 	var lines []string
@@ -72,7 +72,7 @@ func Lines(text, plugin string) string {
 	return strings.Join(lines, " or ")
 }
 
-// boundTo returns the addresses that a block listens on: others may have the same zone.
+// boundTo returns the listen addresses of a block: other blocks can have the same zone.
 func boundTo(b block) string {
 	var words []string
 	for _, d := range b.directives {

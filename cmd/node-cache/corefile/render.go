@@ -17,36 +17,36 @@ const (
 	upstreams    = "__PILLAR__UPSTREAM__SERVERS__"
 	prometheus   = "__PROMETHEUS__ENDPOINT__"
 	resolvConf   = "/etc/resolv.conf"
-	maxUpstreams = 15 // of CoreDNS's forward
+	maxUpstreams = 15 // the limit of CoreDNS's forward
 )
 
 // Values replace the placeholders of a template.
 type Values struct {
 	LocalIPs        []netip.Addr
 	DNSPort         uint16
-	ClusterUpstream []netip.Addr // none: it is not known
+	ClusterUpstream []netip.Addr // empty: unknown
 	Prometheus      string
 	Stubs           []Stub
-	Upstreams       []netip.AddrPort // none: those of /etc/resolv.conf
+	Upstreams       []netip.AddrPort // empty: those of /etc/resolv.conf
 }
 
-// A Stub is a domain with its own servers.
+// A Stub is a domain with its own upstreams.
 type Stub struct {
 	Domain  string // without trailing dot
 	Servers []netip.AddrPort
-	// Missing are servers given by a name that has no address yet.
+	// Missing are servers given by a name without an address so far.
 	Missing []string
 }
 
 var (
-	// localPort is the placeholder with a port: one address is meant.
+	// localPort is the placeholder with a port: it stands for one address.
 	localPort = regexp.MustCompile(localDNS + `:([0-9]+)`)
-	// clusterPort is the placeholder with a port: each address gets it.
+	// clusterPort is the placeholder with a port, which is added to each address.
 	clusterPort = regexp.MustCompile(clusterDNS + `:([0-9]+)`)
 )
 
-// Render returns the Corefile for a template. Each warning is something that the
-// Corefile lacks, or has although it was to be removed.
+// Render returns the Corefile for a template. Each warning is about a part that is missing, or that
+// could not be removed.
 func Render(template string, v Values) (text string, warnings []string) {
 	text, warnings = allowUDP(template, v)
 	first := v.LocalIPs[0].String()
@@ -72,8 +72,8 @@ func Render(template string, v Values) (text string, warnings []string) {
 	return text + blocks, append(warnings, problems...)
 }
 
-// allowUDP removes force_tcp where it is the only option for the upstream servers of
-// the ConfigMap: they may not accept TCP.
+// allowUDP removes force_tcp where it is the only option for the upstreams of the ConfigMap: they
+// might not accept TCP.
 func allowUDP(template string, v Values) (text string, warnings []string) {
 	if len(v.Upstreams) == 0 {
 		return template, nil
@@ -143,7 +143,7 @@ func target(stub Stub) string {
 	return "    forward . " + servers(stub.Servers) + "\n"
 }
 
-// zones returns the zones of blocks in one form, see zonesOf.
+// zones returns the zones of blocks in the form of zonesOf.
 func zones(blocks []block, port uint16) []string {
 	var list []string
 	for _, b := range blocks {
@@ -161,8 +161,7 @@ func zones(blocks []block, port uint16) []string {
 	return list
 }
 
-// zonesOf returns the zones of a key in one form: "zone.:port". A network in CIDR form
-// is several zones.
+// zonesOf returns the zones of a key as "zone.:port". A network in CIDR form is several zones.
 func zonesOf(key string, port uint16) []string {
 	key, before := strings.TrimPrefix(key, "dns://"), ""
 	if scheme, _, ok := strings.Cut(key, "://"); ok {
@@ -197,7 +196,7 @@ func Join[A fmt.Stringer](addrs []A, separator string) string {
 	return strings.Join(texts, separator)
 }
 
-// withPort returns addresses with a port, which has a colon before it.
+// withPort returns addresses with a port, given with its colon.
 func withPort(addrs []netip.Addr, port string) string {
 	texts := make([]string, len(addrs))
 	for i, a := range addrs {
@@ -209,7 +208,7 @@ func withPort(addrs []netip.Addr, port string) string {
 	return strings.Join(texts, " ")
 }
 
-// servers returns addresses as forward reads them; port 53 is its default.
+// servers returns addresses in the syntax of forward, where port 53 is the default.
 func servers(addrs []netip.AddrPort) string {
 	texts := make([]string, len(addrs))
 	for i, a := range addrs {

@@ -46,7 +46,7 @@ func tokenize(text string) ([]token, error) {
 	return tokens, nil
 }
 
-// quoted returns the token that begins with the quote at start.
+// quoted returns the token that starts with the quote at start.
 func quoted(text string, start, line int) (token, error) {
 	var unquoted strings.Builder
 	for i := start + 1; i < len(text); i++ {
@@ -72,19 +72,19 @@ func lineLength(text string) int {
 	return len(text)
 }
 
-// A directive is one line in braces, with the braces that may follow it.
+// A directive is one line in braces, with its own braces if it has any.
 type directive struct {
 	words []token
-	body  []directive // in braces of its own
+	body  []directive // in its own braces
 	open  int         // index after its opening brace, 0 without braces
-	end   int         // of all of it
+	end   int         // including the body
 }
 
 func (d directive) name() string { return d.words[0].text }
 func (d directive) line() int    { return d.words[0].line }
 func (d directive) start() int   { return d.words[0].start }
 
-// option returns the words of an option, nil: d does not have it.
+// option returns the words of an option, or nil.
 func (d directive) option(name string) []token {
 	for _, o := range d.body {
 		if o.name() == name {
@@ -136,7 +136,7 @@ func scan(text string) ([]block, error) {
 	return blocks, nil
 }
 
-// scanBody returns the directives up to a closing brace, and the tokens from it on.
+// scanBody returns the directives up to a closing brace, and the remaining tokens, with the brace.
 func scanBody(text string, tokens []token) ([]directive, []token, error) {
 	var directives []directive
 	for len(tokens) > 0 && !isBrace(text, tokens[0], '}') {

@@ -20,9 +20,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
-// A Peer talks to the agent before this one and to the one after it, through an abstract
-// unix socket: it exists in the network namespace of the node alone, and ends with its
-// process.
+// A Peer talks to the agents before and after this one, through an abstract unix socket. The socket
+// exists only in the network namespace of the node, and closes with its process.
 type Peer struct {
 	name string
 	log  *slog.Logger
@@ -31,13 +30,13 @@ type Peer struct {
 	running sync.WaitGroup
 
 	mu          sync.Mutex
-	predecessor net.Conn // it counts us as its successor while this is open
-	successor   net.Conn // it serves in our place while this is open
+	predecessor net.Conn // while open, it counts us as its successor
+	successor   net.Conn // while open, it serves instead of us
 	link        string   // of the successor
-	joined      int      // agents that have started and do not serve yet
+	joined      int      // agents that started and do not serve yet
 }
 
-// A message is what a successor reports. It is one line of JSON.
+// A message is a successor's report: one line of JSON.
 type message struct {
 	// Serving: new queries reach the successor.
 	Serving bool `json:"serving"`
@@ -46,17 +45,17 @@ type message struct {
 }
 
 const (
-	// maxMessage is the size of the longest message, in bytes.
+	// maxMessage is the maximum size of a message, in bytes.
 	maxMessage = 256
-	// talkTimeout is how long a message may take.
+	// talkTimeout is the timeout of a message.
 	talkTimeout = 2 * time.Second
-	// bindPeriod is the time between two tries to take the name that a predecessor has.
+	// bindPeriod is the time between attempts to bind the name of a predecessor.
 	bindPeriod = 500 * time.Millisecond
-	// joinPeriod is the time between two looks at agents that start.
+	// joinPeriod is the time between checks for starting agents.
 	joinPeriod = 20 * time.Millisecond
 )
 
-// parseMessage reads what a successor reports.
+// parseMessage parses the message of a successor.
 func parseMessage(line []byte) (message, error) {
 	var m message
 	if len(line) > maxMessage {
@@ -103,8 +102,8 @@ func (p *Peer) HasPredecessor() bool {
 	return p.predecessor != nil
 }
 
-// Serving informs the predecessor, if there is one, that new queries reach this agent,
-// whose addresses are on link.
+// Serving reports to the predecessor, if any, that new queries reach this agent, whose addresses
+// are on link.
 func (p *Peer) Serving(link string) error {
 	p.mu.Lock()
 	conn := p.predecessor
@@ -122,15 +121,15 @@ func (p *Peer) Serving(link string) error {
 	if _, err := conn.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("tell the other agent that this one serves: %w", err)
 	}
-	// It closes its side of the name and then replies.
+	// The predecessor closes its side of the name and then replies.
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 		return fmt.Errorf("the other agent does not know that this one serves: %w", err)
 	}
 	return conn.SetDeadline(time.Time{})
 }
 
-// Succeeded reports whether another agent serves in the place of this one, and the link
-// of that one. It turns false again when that one ends first.
+// Succeeded reports whether another agent serves instead of this one, and returns its link. It
+// reports false again if that agent exits first.
 func (p *Peer) Succeeded() (link string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +145,7 @@ func (p *Peer) Run(ctx context.Context) error {
 			return nil // ctx is done
 		}
 		successor, link := p.await(ctx, ln)
-		// The name is the successor's from now on.
+		// From now on the name belongs to the successor.
 		_ = ln.Close()
 		if successor == nil {
 			return nil
@@ -167,7 +166,7 @@ func (p *Peer) Run(ctx context.Context) error {
 	}
 }
 
-// listen takes the name. A predecessor gives it up when it sees that we serve.
+// listen binds the name. A predecessor releases it when it sees that we serve.
 func (p *Peer) listen(ctx context.Context) (*net.UnixListener, error) {
 	for {
 		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.name, Net: "unix"})
@@ -180,8 +179,7 @@ func (p *Peer) listen(ctx context.Context) (*net.UnixListener, error) {
 	}
 }
 
-// await returns the connection of a process that reports that it serves, and its link; nil
-// when ctx is done.
+// await returns the connection and the link of a process that serves, or nil when ctx is done.
 func (p *Peer) await(ctx context.Context, ln *net.UnixListener) (successor net.Conn, link string) {
 	defer p.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -217,14 +215,13 @@ func (p *Peer) await(ctx context.Context, ln *net.UnixListener) (successor net.C
 	}
 }
 
-// arrival is an agent that serves.
+// arrival is an agent that has started to serve.
 type arrival struct {
 	conn net.Conn
 	link string
 }
 
-// listenTo reads the one message of a connection, which may take as long as the other
-// agent needs to start.
+// listenTo reads the only message of a connection, however long the other agent takes to start.
 func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- arrival) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })
 	err := p.check(conn)
@@ -258,8 +255,8 @@ func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- arrival)
 	_ = conn.Close()
 }
 
-// AwaitSuccessor returns when no agent is starting that would serve in the place of this one,
-// or when ctx is done. Run must not have ended.
+// AwaitSuccessor returns when no agent is starting that would replace this one, or when ctx is
+// done. Run must still be running.
 func (p *Peer) AwaitSuccessor(ctx context.Context) {
 	ticker := time.NewTicker(joinPeriod)
 	defer ticker.Stop()
@@ -284,7 +281,7 @@ func (p *Peer) addJoined(n int) {
 	p.joined += n
 }
 
-// awaitEnd returns when the successor has ended, or ctx is done.
+// awaitEnd returns when the successor has exited, or ctx is done.
 func (p *Peer) awaitEnd(ctx context.Context, successor net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = successor.SetReadDeadline(time.Now()) })
 	defer stop()

@@ -12,11 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Steer makes the kernel give all new packets and connections for addrs to the sockets of
-// this process, next to those of other processes that share a port. The newest socket of
-// each address and protocol must be ours. When others close theirs, a socket that is alone
-// gets everything, but for a packet that the kernel gives to a socket in the instant in
-// which it closes.
+// Steer directs all new packets and connections for addrs to the sockets of this process, and not
+// to other processes that share a port. The newest socket of each address and protocol must be
+// ours. When other processes close their sockets, the only remaining socket receives everything,
+// except a packet that the kernel sends to a socket while it closes.
 func Steer(addrs []netip.AddrPort) error {
 	ours, err := sockets()
 	if err != nil {
@@ -55,9 +54,9 @@ func Taken(addrs []netip.AddrPort) bool {
 	return false
 }
 
-// Shared reports whether another process has a socket that is bound to one of addrs.
+// Shared reports whether another process has a socket bound to one of addrs.
 func Shared(addrs []netip.AddrPort) (bool, error) {
-	ours := make(map[socketKey]map[uint64]bool) // inodes: a socket may have several descriptors
+	ours := make(map[socketKey]map[uint64]bool) // inodes: a socket can have several descriptors
 	err := eachSocket(func(fd int, key socketKey) {
 		var stat unix.Stat_t
 		if unix.Fstat(fd, &stat) != nil {
@@ -92,31 +91,30 @@ func kindName(kind int) string {
 	return "tcp"
 }
 
-// attach makes socket number index of a group the one that gets everything. The program
-// is one instruction of classic BPF that returns the number (socket(7),
-// SO_ATTACH_REUSEPORT_CBPF). The group is all sockets that are bound to the same address;
-// the newest is its last.
+// attach directs everything to socket number index of a group. The program is one instruction of
+// classic BPF that returns the number (socket(7), SO_ATTACH_REUSEPORT_CBPF). The group is all
+// sockets bound to the same address; the newest is its last.
 func attach(fd, index int) error {
 	program := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: uint32(index)}}
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }
 
-// A socketKey is where a socket listens, and how: SOCK_DGRAM or SOCK_STREAM.
+// A socketKey is the address of a listening socket, and its type: SOCK_DGRAM or SOCK_STREAM.
 type socketKey struct {
 	kind int
 	addr netip.AddrPort
 }
 
-// sockets returns the descriptors of this process that listen. The library that made them
-// does not hand them out.
+// sockets returns the listening descriptors of this process. The library that opened them does not
+// expose them.
 func sockets() (map[socketKey]int, error) {
 	found := map[socketKey]int{}
 	err := eachSocket(func(fd int, key socketKey) { found[key] = fd })
 	return found, err
 }
 
-// eachSocket calls f with each descriptor of this process that listens.
+// eachSocket calls f with each listening descriptor of this process.
 func eachSocket(f func(fd int, key socketKey)) error {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -134,7 +132,7 @@ func eachSocket(f func(fd int, key socketKey)) error {
 	return nil
 }
 
-// listening returns where a descriptor listens, if it is a socket that does.
+// listening returns the key of a descriptor if it is a listening socket.
 func listening(fd int) (k socketKey, ok bool) {
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
@@ -158,7 +156,7 @@ func listening(fd int) (k socketKey, ok bool) {
 	return k, false
 }
 
-// sharing returns how many sockets of this network namespace are bound to addr.
+// sharing returns the number of sockets bound to addr in this network namespace.
 func sharing(kind int, addr netip.AddrPort) (int, error) {
 	file := "/proc/self/net/" + kindName(kind)
 	if addr.Addr().Is6() {
@@ -178,11 +176,11 @@ func sharing(kind int, addr netip.AddrPort) (int, error) {
 	return n, nil
 }
 
-// stateListen is TCP_LISTEN as /proc/net/tcp has it (proc(5)).
+// stateListen is TCP_LISTEN in /proc/net/tcp (proc(5)).
 const stateListen = "0A"
 
-// procAddr is an address as /proc/net has it: words of 32 bits in the order of the
-// machine's bytes (proc(5)).
+// procAddr returns an address in the form of /proc/net: words of 32 bits in host byte order
+// (proc(5)).
 func procAddr(addr netip.AddrPort) string {
 	var b strings.Builder
 	raw := addr.Addr().AsSlice()

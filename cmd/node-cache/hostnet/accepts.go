@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// accepts are rules in the filter tables of iptables that drop packets of the host. An
-// accept in a table of ours would not keep another table from dropping.
+// accepts are rules in the filter tables of iptables that drop packets of the host. An accept in
+// our own table would not prevent the drop in another.
 type accepts struct {
 	cfg  Config
 	made map[string][]netip.Addr // program to addresses
 }
 
-// ensure finds filter tables that drop, and makes the rules in them.
+// ensure finds filter tables that drop packets, and adds the rules there.
 func (a *accepts) ensure() error {
 	var errs []error
 	for fam, addrs := range families(a.cfg.Addrs) {
@@ -66,7 +66,7 @@ func (a *accepts) remove() error {
 	return errors.Join(errs...)
 }
 
-// drops reports whether INPUT or OUTPUT of a program drops or rejects what no rule accepts.
+// drops reports whether INPUT or OUTPUT of a program drops or rejects packets that no rule accepts.
 func drops(program string) (bool, error) {
 	for _, chain := range []string{"INPUT", "OUTPUT"} {
 		rules, err := runProgram(program, "-t", "filter", "-S", chain)
@@ -77,8 +77,8 @@ func drops(program string) (bool, error) {
 	return false, nil
 }
 
-// refusesRest reports whether a chain, as -S prints it, has a policy or a rule for all
-// packets that drops or rejects them.
+// refusesRest reports whether a chain, as printed by -S, has a policy or a rule for all packets
+// that drops or rejects them.
 func refusesRest(chain, rules string) bool {
 	for line := range strings.Lines(rules) {
 		line = strings.TrimSpace(line)

@@ -12,8 +12,7 @@ import (
 // backends are those of iptables. A host can have rules in both.
 var backends = []string{"legacy", "nft"}
 
-// hasChain reports whether a backend has a chain. It runs no program: that would make the
-// table.
+// hasChain reports whether a backend has a chain. It runs no program, which would create the table.
 func hasChain(fam family, backend, table, chain string) bool {
 	if backend == "legacy" {
 		return hasLegacy(fam, table)

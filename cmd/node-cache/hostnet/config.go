@@ -8,7 +8,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// Config is what the node should have.
+// Config is the desired state of the node.
 type Config struct {
 	Interface      string
 	Addrs          []netip.Addr
@@ -17,6 +17,6 @@ type Config struct {
 	SetupInterface bool
 	Rules          options.Rules
 	Tracked        bool
-	Interval       time.Duration // between two checks, if shorter than the usual ones
+	Interval       time.Duration // between two checks, if shorter than the default
 	Log            *slog.Logger  `json:"-"`
 }

@@ -27,7 +27,7 @@ func (e *Error) Error() string { return e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Kinds returns the kinds of the errors in err, each once.
+// Kinds returns the distinct kinds of the errors in err.
 func Kinds(err error) []Kind {
 	if err == nil {
 		return nil
@@ -49,7 +49,7 @@ func Kinds(err error) []Kind {
 	return nil
 }
 
-// advice is the end of an error about missing rights.
+// advice returns the last part of an error about missing permissions.
 func advice(err error, flag string) string {
 	if !errors.Is(err, fs.ErrPermission) {
 		return ""

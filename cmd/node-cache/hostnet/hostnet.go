@@ -7,17 +7,16 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// A Network makes and removes link, addresses and rules. Its methods may be called at
-// the same time.
+// A Network adds and removes link, addresses and rules. Its methods are safe for concurrent use.
 type Network struct {
 	cfg     Config
-	link    *link     // nil: not ours to make
+	link    *link     // nil: not managed by us
 	rules   *switcher // nil: none
 	mu      sync.Mutex
-	accepts *accepts // guarded by mu; nil: none
+	accepts *accepts // guarded by mu; can be nil
 }
 
-// New returns the network of this node. It makes nothing that has an effect on packets.
+// New returns the network of this node. It changes nothing that affects packets.
 func New(cfg Config) *Network {
 	n := &Network{cfg: cfg}
 	if cfg.Rules != options.RulesNone {
@@ -36,7 +35,7 @@ func New(cfg Config) *Network {
 	return n
 }
 
-// EnsureAddresses makes the link and the addresses that are missing, and returns them.
+// EnsureAddresses adds the link and the addresses if missing, and returns the changes.
 func (n *Network) EnsureAddresses() (changed []string, err error) {
 	if n.link == nil {
 		return nil, nil
@@ -44,7 +43,7 @@ func (n *Network) EnsureAddresses() (changed []string, err error) {
 	return n.link.ensure()
 }
 
-// Serve puts the rules in place, or keeps them there for the next 5 seconds.
+// Serve adds or renews the rules, which last for 5 seconds.
 func (n *Network) Serve() error {
 	if n.rules == nil {
 		return nil
@@ -52,7 +51,7 @@ func (n *Network) Serve() error {
 	return n.rules.serve()
 }
 
-// Withdraw removes the rules. It does nothing if there are none.
+// Withdraw removes the rules, if any.
 func (n *Network) Withdraw() error {
 	if n.rules == nil {
 		return nil
@@ -60,13 +59,14 @@ func (n *Network) Withdraw() error {
 	return n.rules.withdraw()
 }
 
-// Leave is what Close leaves to another agent.
+// Leave selects the parts that Close keeps for another agent.
 type Leave struct {
 	Link  bool // link and addresses
 	Rules bool // the rules in iptables
 }
 
-// Close removes what New and the other methods made, less what another agent uses.
+// Close removes everything that New and the other methods added, except the parts that another
+// agent uses.
 func (n *Network) Close(leave Leave) error {
 	var errs []error
 	if n.rules != nil {
@@ -89,7 +89,7 @@ func (n *Network) removeAccepts(leave bool) error {
 	return a.remove()
 }
 
-// checkRules puts back rules that are made with programs.
+// checkRules restores rules that programs add.
 func (n *Network) checkRules() error {
 	if n.rules == nil {
 		return nil

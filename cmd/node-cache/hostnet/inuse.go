@@ -8,10 +8,10 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// inUse returns for what a link that we did not make is in use, or "". One that an administrator
-// made for the addresses is not.
+// inUse returns the other use of a link that we did not make, or "". A link that an administrator
+// made for the addresses is not in use.
 //
-// Compat: the original uses each link of the name, and deletes it at its end.
+// Compat: the original uses any link of the name, and deletes it when it exits.
 func (l *link) inUse(found netlink.Link) (string, error) {
 	attrs := found.Attrs()
 	if attrs.Alias == alias || attrs.Name != l.name {
@@ -49,7 +49,7 @@ func (l *link) inUse(found netlink.Link) (string, error) {
 	return "", nil
 }
 
-// check refuses a link that is in use for other things.
+// check refuses a link with another use.
 func (l *link) check(found netlink.Link) error {
 	reason, err := l.inUse(found)
 	if err == nil && reason != "" {
@@ -61,7 +61,7 @@ func (l *link) check(found netlink.Link) error {
 	return nil
 }
 
-// Check refuses a link of our name that is in use for other things. It changes nothing.
+// Check refuses a link of our name with another use. It changes nothing.
 func (n *Network) Check() error {
 	if n.link == nil {
 		return nil

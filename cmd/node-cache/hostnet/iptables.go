@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// maxDuplicates bounds the deletion of equal rules.
+// maxDuplicates limits the deletion of equal rules.
 const maxDuplicates = 1000
 
-// iptables makes rules with the programs iptables and ip6tables.
+// iptables adds rules with the programs iptables and ip6tables.
 type iptables struct {
 	cfg      Config
 	programs map[family]string
 	rules    []rule
 	placed   bool // the rules were in place
-	checked  bool // so were those of selfRules
+	checked  bool // selfRules were in place
 }
 
 func openIPTables(cfg Config) (*iptables, error) {
@@ -34,7 +34,7 @@ func openIPTables(cfg Config) (*iptables, error) {
 	return b, nil
 }
 
-// put inserts the rules that are missing.
+// put inserts missing rules.
 func (b *iptables) put() error {
 	if err := b.ensure(b.rules, b.placed); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (b *iptables) put() error {
 	return nil
 }
 
-// check puts back rules that somebody deleted.
+// check restores deleted rules.
 func (b *iptables) check() error {
 	err := b.ensure(selfRules(b.cfg), b.checked)
 	b.checked = true
@@ -53,7 +53,7 @@ func (b *iptables) check() error {
 	return err
 }
 
-// ensure inserts rules that are missing. It logs those that were there before.
+// ensure inserts missing rules. It logs those that existed before.
 func (b *iptables) ensure(rules []rule, before bool) error {
 	for _, addr := range b.cfg.Addrs {
 		for _, r := range rules {
@@ -107,7 +107,7 @@ func ensureRule(program string, r rule, addr netip.Addr) (added bool, err error)
 	return err == nil, err
 }
 
-// deleteRule deletes a rule until it is missing.
+// deleteRule deletes a rule until none is left.
 func deleteRule(program string, r rule, addr netip.Addr) error {
 	spec := append([]string{r.chain}, r.iptables(addr)...)
 	for range maxDuplicates {
@@ -118,7 +118,7 @@ func deleteRule(program string, r rule, addr netip.Addr) error {
 		if err == nil {
 			continue
 		}
-		// The exit code is the same for a rule that is missing.
+		// The exit code is the same for a missing rule.
 		if _, found := runProgram(program, append([]string{"-t", r.table(), "-C"}, spec...)...); found == nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (f family) program(backend string) string {
 	return "iptables" + backend
 }
 
-// lookProgram finds a program, also where only root's PATH leads.
+// lookProgram finds a program, also in root's PATH.
 func lookProgram(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil

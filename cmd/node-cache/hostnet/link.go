@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// lifetime is that of addresses whose end switches rules off.
+	// lifetime is that of addresses that disable rules when they expire.
 	lifetime = 15 * time.Second
 	// keepPeriod is the time between two checks of the link and its addresses.
 	keepPeriod = 5 * time.Second
@@ -24,7 +24,7 @@ const (
 	alias = "kube-dns node-cache"
 )
 
-// errNoKind is the lack of all kinds of links that we can make.
+// errNoKind means that the kernel has none of our link types.
 var errNoKind = errors.New("this kernel has no link of type dummy, bridge or veth")
 
 // A link holds the addresses. A link of that name that we did not make only gets them, if it is not
@@ -32,11 +32,11 @@ var errNoKind = errors.New("this kernel has no link of type dummy, bridge or vet
 type link struct {
 	name     string
 	addrs    []netip.Addr
-	lifetime time.Duration // 0: for ever
+	lifetime time.Duration // 0: no limit
 	log      *slog.Logger
 }
 
-// ensure makes what is missing, and returns it.
+// ensure adds missing parts, and returns them.
 func (l *link) ensure() (changed []string, err error) {
 	found, made, err := l.findOrMake()
 	if err != nil {
@@ -109,7 +109,7 @@ func (l *link) newAddr(addr netip.Addr) *netlink.Addr {
 	return a
 }
 
-// remove deletes the link if it is ours, else our addresses from it.
+// remove deletes the link if it is ours, otherwise only our addresses.
 func (l *link) remove() error {
 	found, err := netlink.LinkByName(l.name)
 	if isNotFound(err) {
@@ -119,7 +119,7 @@ func (l *link) remove() error {
 		return &Error{Kind: KindInterfaceCheck, Err: fmt.Errorf("look for the link %s: %w", l.name, err)}
 	}
 	if l.check(found) != nil {
-		return nil // it is not ours, and has nothing of us
+		return nil // not ours, and without our addresses
 	}
 	if ours(found) {
 		if err := netlink.LinkDel(found); err != nil {
@@ -143,7 +143,7 @@ func (l *link) remove() error {
 	return errors.Join(errs...)
 }
 
-// hasCalico reports whether pods have links of Calico.
+// hasCalico reports whether pods have Calico links.
 func hasCalico() bool {
 	links, err := netlink.LinkList()
 	return err == nil && slices.ContainsFunc(links, func(l netlink.Link) bool {
@@ -151,7 +151,7 @@ func hasCalico() bool {
 	})
 }
 
-// isOwn reports whether an address has the prefix length that we give it.
+// isOwn reports whether an address has our prefix length.
 func isOwn(addr netlink.Addr) bool {
 	ones, bits := addr.Mask.Size()
 	return ones == bits
@@ -172,8 +172,8 @@ func listAddrs(on netlink.Link) (map[netip.Addr]netlink.Addr, error) {
 	return present, nil
 }
 
-// findOrMake returns the link of our name. Without it, it makes one of the first kind
-// that the kernel has, or returns the loopback link.
+// findOrMake returns the link of our name. Without it, it adds a link of the first type that the
+// kernel has, or returns the loopback link.
 func (l *link) findOrMake() (found netlink.Link, made bool, err error) {
 	found, err = netlink.LinkByName(l.name)
 	if !isNotFound(err) {
@@ -201,7 +201,7 @@ func (l *link) make() error {
 	)
 }
 
-// makeFirst makes a link of the first kind that the kernel has.
+// makeFirst adds a link of the first type that the kernel has.
 func (l *link) makeFirst(kinds ...netlink.Link) error {
 	for _, kind := range kinds {
 		err := netlink.LinkAdd(kind)
@@ -238,7 +238,7 @@ func (l *link) finish(made netlink.Link) error {
 // peer returns the name of the other end of a veth.
 func peer(name string) string { return name[:min(len(name), unix.IFNAMSIZ-2)] + "-" }
 
-// ours reports whether we made a link, or another agent that only makes dummy links.
+// ours reports whether we made a link. Other agents only make dummy links.
 func ours(l netlink.Link) bool { return l.Attrs().Alias == alias || l.Type() == "dummy" }
 
 func isNotFound(err error) bool {

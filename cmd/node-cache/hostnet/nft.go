@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// register holds what an expression loads and the next one compares.
+// register holds the value that one expression loads and the next compares.
 const register = 1
 
 // nft returns the rule for all addresses of a family.

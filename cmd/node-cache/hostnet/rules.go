@@ -6,14 +6,14 @@ import (
 	"strconv"
 )
 
-// Comments of the rules. Cleaners on nodes look for their beginning.
+// Comments of the rules. Cleanup scripts on nodes match their prefix.
 const (
 	commentRaw    = "NodeLocal DNS Cache: skip conntrack"
 	commentNAT    = "NodeLocal DNS Cache: keep the address"
 	commentFilter = "NodeLocal DNS Cache: allow DNS traffic"
 )
 
-// A target is what a rule does with a packet.
+// A target is the action of a rule.
 type target int
 
 const (
@@ -26,15 +26,15 @@ const (
 type rule struct {
 	chain   string // INPUT, OUTPUT or PREROUTING
 	proto   string // tcp or udp
-	from    bool   // the address and the port are the source; else the destination
+	from    bool   // match the address and the port as the source, not the destination
 	port    uint16
 	toLocal bool         // the destination is an address of this host
-	self    []netip.Addr // the other end is SelfSource of these; nil: it may be any
-	always  bool         // also while the address is not local
+	self    []netip.Addr // the other side is SelfSource of these; nil: any
+	always  bool         // even while the address is not local
 	target  target
 }
 
-// switchRules bring queries to the agent and its replies back.
+// switchRules direct queries to the agent, and its replies back.
 func switchRules(cfg Config) []rule {
 	var rules []rule
 	for _, proto := range []string{"tcp", "udp"} {
@@ -43,7 +43,7 @@ func switchRules(cfg Config) []rule {
 			pods.target = keepAddress
 		}
 		rules = append(rules, pods,
-			// Queries of pods that are tracked have replies that are tracked.
+			// Tracked queries of pods have tracked replies.
 			rule{chain: "OUTPUT", proto: proto, from: true, port: cfg.Port, toLocal: cfg.Tracked, target: notrack},
 			rule{chain: "OUTPUT", proto: proto, port: cfg.Port, target: notrack},
 		)
@@ -54,8 +54,8 @@ func switchRules(cfg Config) []rule {
 	)
 }
 
-// selfRules keep queries of the agent to itself from kube-proxy. They are there whether
-// the agent serves or not.
+// selfRules protect queries of the agent to itself from kube-proxy. They exist even if the agent
+// does not serve.
 func selfRules(cfg Config) []rule {
 	var rules []rule
 	for _, proto := range []string{"tcp", "udp"} {
@@ -67,15 +67,14 @@ func selfRules(cfg Config) []rule {
 	return rules
 }
 
-// SelfSource returns the source for queries of an agent with addrs to one of them: the
-// first of the same family. Queries from other addresses can reach kube-dns. Replies to
-// addresses of the loopback network do not arrive: the kubelet's firewall drops what is
-// not tracked.
+// SelfSource returns the source for queries of an agent with addrs to one of them: the first of the
+// same family. Queries from other addresses can reach kube-dns. Replies to loopback addresses do
+// not arrive: the kubelet's firewall drops untracked packets.
 func SelfSource(addrs []netip.Addr, to netip.Addr) netip.Addr {
 	return families(addrs)[familyOf(to)][0]
 }
 
-// filterRules let queries and replies pass a firewall.
+// filterRules allow queries and replies through a firewall.
 func filterRules(cfg Config) []rule {
 	var rules []rule
 	for _, proto := range []string{"tcp", "udp"} {
@@ -90,7 +89,7 @@ func filterRules(cfg Config) []rule {
 	return rules
 }
 
-// table returns the table of iptables that has the rule.
+// table returns the iptables table of the rule.
 func (r rule) table() string {
 	switch r.target {
 	case keepAddress:

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// rulesPeriod is the time between two checks of rules that programs make.
+	// rulesPeriod is the time between checks of rules that programs add.
 	rulesPeriod = 10 * time.Second
-	// settle bounds the checks when many links change.
+	// settle limits the rate of checks when many links change.
 	settle = 100 * time.Millisecond
 )
 
-// Run puts back link, addresses and the rules in iptables when they are gone, until ctx is
-// done. It passes the result of each check of the link and of the rules, also nil.
+// Run restores missing links, addresses and iptables rules, until ctx is done. It passes on the
+// result of each check of the link and of the rules, also nil.
 func (n *Network) Run(ctx context.Context, link, rules func(error)) error {
 	var group errgroup.Group
 	group.Go(func() error {
@@ -93,7 +93,7 @@ func (n *Network) keepRules(ctx context.Context, report func(error)) {
 	}
 }
 
-// period returns the usual time between two checks, or that of -syncinterval.
+// period returns the time between checks: usual, or -syncinterval.
 func (n *Network) period(usual time.Duration) time.Duration {
 	if n.cfg.Interval > 0 {
 		return min(usual, n.cfg.Interval)

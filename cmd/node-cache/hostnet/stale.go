@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// stale are rules of an agent that makes them without a condition, and that was killed.
-// They lead queries to the node also when our agent ends.
+// stale are unconditional rules of an agent that was killed. They direct queries to the node even
+// when our agent has exited.
 type stale struct{ cfg Config }
 
-// remove deletes the rules from each backend of iptables that has them. It is called
-// while we serve: an agent that still runs puts its rules back.
+// remove deletes the rules from each backend of iptables. It is called while we serve: an agent
+// that still runs adds its rules again.
 func (s *stale) remove() error {
 	var errs []error
 	for fam, addrs := range families(s.cfg.Addrs) {
@@ -21,7 +21,7 @@ func (s *stale) remove() error {
 			}
 			program, err := findBackend(fam, backend)
 			if err != nil {
-				continue // nothing can be done
+				continue // cannot be deleted
 			}
 			errs = append(errs, s.removeFrom(program, addrs))
 		}
@@ -40,7 +40,7 @@ func (s *stale) removeFrom(program string, addrs []netip.Addr) error {
 			continue
 		}
 		for _, r := range switchRules(Config{Port: s.cfg.Port, HealthPort: s.cfg.HealthPort}) {
-			// Those from the address match nothing while it is not local.
+			// Rules from the address match nothing while it is not local.
 			if r.from {
 				continue
 			}
@@ -52,7 +52,7 @@ func (s *stale) removeFrom(program string, addrs []netip.Addr) error {
 	return errors.Join(errs...)
 }
 
-// hasStale reports whether rules, as -S prints them, have one for addr without condition.
+// hasStale reports whether rules, as printed by -S, have an unconditional rule for addr.
 func hasStale(rules string, addr netip.Addr) bool {
 	for line := range strings.Lines(rules) {
 		if strings.Contains(line, " -d "+addr.String()+"/") && strings.Contains(line, commentRaw) &&

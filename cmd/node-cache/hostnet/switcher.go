@@ -11,10 +11,10 @@ import (
 
 // A backend holds the rules of an agent.
 type backend interface {
-	// put makes the rules that are missing and renews those with a timeout.
+	// put adds missing rules and renews those with a timeout.
 	put() error
 	remove() error
-	// close removes everything. With leave, another agent uses rules that it can see.
+	// close removes everything. With leave, it keeps rules that another agent can see and uses.
 	close(leave bool) error
 }
 
@@ -23,10 +23,10 @@ type switcher struct {
 	cfg Config
 
 	mu      sync.Mutex
-	backend backend // nil: err is why
+	backend backend // nil: see err
 	err     error
 	serving bool
-	touched bool // the rules were put or removed by us
+	touched bool // we have added or removed the rules
 }
 
 func newSwitcher(cfg Config) *switcher {
@@ -75,7 +75,7 @@ func (s *switcher) serve() error {
 	if s.backend == nil {
 		return s.err
 	}
-	// Programs take their time: check runs them.
+	// Programs are slow: check runs them.
 	if _, ok := s.backend.(*iptables); ok && s.serving {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (s *switcher) serve() error {
 	return nil
 }
 
-// reopen drops a table that is broken, so that the next call makes a new one.
+// reopen drops a broken table, so that the next call creates a new one.
 func (s *switcher) reopen() {
 	s.touched = true
 	if t, ok := s.backend.(*table); ok {
@@ -97,7 +97,7 @@ func (s *switcher) reopen() {
 	}
 }
 
-// check puts back rules that somebody deleted.
+// check restores deleted rules.
 func (s *switcher) check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (s *switcher) isServing() bool {
 func (s *switcher) withdraw() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// At first, rules of an agent that was killed may be there.
+	// On startup, rules of a killed agent can exist.
 	if s.backend == nil || s.touched && !s.serving {
 		return nil
 	}

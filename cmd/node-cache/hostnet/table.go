@@ -17,7 +17,7 @@ import (
 // elementTimeout is how long the rules match without renewal.
 const elementTimeout = 5 * time.Second
 
-// natPriority is before the chains of kube-proxy: the first NAT of a flow decides.
+// natPriority is before the chains of kube-proxy: the first NAT of a flow wins.
 const natPriority = -110
 
 // tableFlagOwner is NFT_TABLE_F_OWNER of Linux 5.12.
@@ -26,10 +26,10 @@ const tableFlagOwner = 2
 // A table is our own table in nftables. The kernel deletes it when its socket is closed.
 type table struct {
 	conn *nftables.Conn
-	sets map[*nftables.Set][]nftables.SetElement // the addresses that are served
+	sets map[*nftables.Set][]nftables.SetElement // the served addresses
 }
 
-// openTable makes a table whose rules match no query but those of the agent to itself.
+// openTable creates a table with rules that match no query except those of the agent to itself.
 func openTable(cfg Config) (*table, error) {
 	var socket *mdnetlink.Conn
 	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *mdnetlink.Conn) error {
@@ -51,14 +51,14 @@ func openTable(cfg Config) (*table, error) {
 	return t, nil
 }
 
-// tableName is unique, also among agents that are process 1 of their container.
+// tableName is unique, even among agents that are process 1 of their container.
 func tableName() string {
 	var suffix [4]byte
 	rand.Read(suffix[:]) // never fails
 	return fmt.Sprintf("node-cache-%d-%s", os.Getpid(), hex.EncodeToString(suffix[:]))
 }
 
-// createOwned makes a table that belongs to the socket. The library sends no table flags.
+// createOwned creates a table that belongs to the socket. The library sends no table flags.
 func createOwned(socket *mdnetlink.Conn, name string) error {
 	const nfnlBatchBegin, nfnlBatchEnd = 0x10, 0x11
 	attrs, err := mdnetlink.MarshalAttributes([]mdnetlink.Attribute{
@@ -87,7 +87,7 @@ func createOwned(socket *mdnetlink.Conn, name string) error {
 	return err
 }
 
-// fill makes sets, chains and rules in one transaction.
+// fill adds sets, chains and rules in one transaction.
 func (t *table) fill(in *nftables.Table, cfg Config) error {
 	f := filler{conn: t.conn, in: in, chains: make(map[string]*nftables.Chain)}
 	for fam, addrs := range families(cfg.Addrs) {
@@ -106,14 +106,14 @@ func (t *table) fill(in *nftables.Table, cfg Config) error {
 	return t.conn.Flush()
 }
 
-// A filler queues what a new table has.
+// A filler queues the contents of a new table.
 type filler struct {
 	conn   *nftables.Conn
 	in     *nftables.Table
 	chains map[string]*nftables.Chain
 }
 
-// set makes a set of addresses. One that is empty at first has a timeout.
+// set adds a set of addresses. A set without elements has a timeout.
 func (f filler) set(name string, fam family, list []nftables.SetElement) (*nftables.Set, error) {
 	set := &nftables.Set{Table: f.in, Name: name, KeyType: nftables.TypeIPAddr}
 	if fam == ipv6 {
@@ -155,8 +155,8 @@ func elements(addrs []netip.Addr, timeout time.Duration) []nftables.SetElement {
 	return list
 }
 
-// put gives the addresses a new timeout, in one transaction. The first add is for a
-// delete that must find its element, and the second add has the new timeout.
+// put renews the timeouts of the addresses, in one transaction. A delete must find its element, so
+// an add precedes it. The second add sets the new timeout.
 func (t *table) put() error {
 	for set, list := range t.sets {
 		for _, queue := range []func(*nftables.Set, []nftables.SetElement) error{

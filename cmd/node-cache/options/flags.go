@@ -14,11 +14,11 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-// Flags are the flags as they are given.
+// Flags are the unchecked flags.
 type Flags struct {
 	Version bool // print the version and exit
 	Plugins bool // print the plugins and exit
-	// Corefile is a Corefile or a template of one to check before the exit.
+	// Corefile is a Corefile or a template to check before the exit.
 	Corefile string
 
 	options    Options
@@ -31,7 +31,7 @@ type Flags struct {
 	set        *flag.FlagSet
 }
 
-// serviceName is a name that the environment can have as a variable.
+// serviceName is a Service name that can be part of an environment variable.
 var serviceName = regexp.MustCompile(`^[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?$`)
 
 // NewFlags returns the flags with their defaults, and the set that parses them.
@@ -103,7 +103,7 @@ func (f *Flags) addProcess() {
 	fs.BoolVar(&f.Plugins, "plugins", false, "print the plugins and exit")
 }
 
-// Check returns the options of flags that were parsed.
+// Check returns the options of parsed flags.
 func (f *Flags) Check() (Options, error) {
 	o := f.options
 	var err error
@@ -200,8 +200,8 @@ func (r *Rules) Set(text string) error {
 
 // An interval is the value of -syncinterval.
 //
-// Compat: the original multiplies the duration by a second, so that its manifests have
-// 60ns for a minute.
+// Compat: the original multiplies the duration by a second, so its manifests have 60ns for a
+// minute.
 type interval time.Duration
 
 // String implements flag.Value.

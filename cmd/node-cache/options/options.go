@@ -12,13 +12,13 @@ type Options struct {
 	Listen Listen
 	Config Config
 
-	Handover bool          // take over from an agent that runs
-	Lameduck time.Duration // between SIGTERM and the end
+	Handover bool          // take over from a running agent
+	Lameduck time.Duration // between SIGTERM and the exit
 	PIDFile  string        // "": none
 	Quiet    bool
 }
 
-// Addrs returns where DNS is served.
+// Addrs returns the addresses of DNS.
 func (o Options) Addrs() []netip.AddrPort {
 	addrs := make([]netip.AddrPort, len(o.Net.LocalIPs))
 	for i, addr := range o.Net.LocalIPs {
@@ -27,7 +27,7 @@ func (o Options) Addrs() []netip.AddrPort {
 	return addrs
 }
 
-// Net is what the agent does to the network of its node.
+// Net configures the network of the node.
 type Net struct {
 	LocalIPs       []netip.Addr // at least one, without duplicates
 	Interface      string       // name of the link
@@ -43,32 +43,32 @@ type Listen struct {
 	DNSPort    uint16
 	HealthPort uint16 // only for the rules
 	Metrics    string // "": no second listener
-	Prometheus string // for the placeholder of the base Corefile
+	Prometheus string // for the placeholder in the base Corefile
 	Health     string // "": only the health of the Corefile
 }
 
-// Config is where the configuration comes from.
+// Config is the source of the configuration.
 type Config struct {
 	Base             string   // template of the Corefile
-	Corefile         string   // is written and loaded
+	Corefile         string   // written and loaded
 	KubeDNSDir       string   // "": /etc/kube-dns if it exists
-	UpstreamServices []string // of one IP family each, or one Service
+	UpstreamServices []string // one per IP family, or one Service
 	ReloadWithSignal bool
-	ForceTCP         bool // force_tcp towards the cluster upstream stays
+	ForceTCP         bool // keep force_tcp towards the cluster upstream
 }
 
-// UpstreamVariable returns the name of the environment variable with the address of a
-// Service that is the cluster upstream.
+// UpstreamVariable returns the environment variable with the address of a Service that is the
+// cluster upstream.
 func UpstreamVariable(service string) string {
 	return strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_SERVICE_HOST"
 }
 
-// Rules is the way packet rules are made.
+// Rules is a way to add packet rules.
 type Rules string
 
-// Ways to make packet rules.
+// Ways to add packet rules.
 const (
-	RulesAuto     Rules = "auto" // nftables where the kernel has it
+	RulesAuto     Rules = "auto" // nftables if the kernel has it
 	RulesNFT      Rules = "nft"
 	RulesIPTables Rules = "iptables"
 	RulesNone     Rules = "none"

@@ -14,8 +14,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/shares"
 )
 
-// clients lets a client have half of the pending queries that the forwards of a zone accept.
-// Further ones get REFUSED, which the cache does not keep, and which pending turns into SERVFAIL.
+// clients limits a client to half of the pending queries that the forwards of a zone accept.
+// Further queries get REFUSED, which is not cached, and which pending replaces with SERVFAIL.
 type clients struct {
 	next    plugin.Handler
 	pending *shares.Shares
@@ -24,7 +24,7 @@ type clients struct {
 
 var errManyPending = errors.New("the client has too many pending queries")
 
-// setupClients adds up the limits of the forwards. They see to the whole.
+// setupClients adds up the limits of the forwards, which enforce the total.
 func setupClients(c *caddy.Controller, m *Metrics) error {
 	limit := 0
 	for c.Next() {

@@ -25,12 +25,11 @@ const (
 	probeInterval = time.Second      // until the first reply
 	probeAgain    = 30 * time.Second // while a zone is a loop
 	maxProbes     = 30               // without a reply
-	enoughReplies = 2                // in a row that show no loop
+	enoughReplies = 2                // consecutive replies without a loop
 )
 
-// A loop finds out whether a zone is forwarded back to us: it sends a query with a name
-// that no one else sees, and counts how often that query comes in. While it does, the
-// zone answers SERVFAIL.
+// A loop detects a zone that is forwarded back to us. It sends a query with a unique name, and
+// counts how often that query arrives. While the zone is a loop, it answers SERVFAIL.
 type loop struct {
 	next    plugin.Handler
 	zone    string
@@ -41,13 +40,13 @@ type loop struct {
 	looped atomic.Bool
 }
 
-// A probe is a name that was sent once, and how often it came in.
+// A probe is a name that was sent once, with the number of its arrivals.
 type probe struct {
 	name string
 	seen atomic.Int32
 }
 
-// back reports whether the probe came in again and again.
+// back reports whether the probe arrived repeatedly.
 func (p *probe) back() bool { return p.seen.Load() > 2 }
 
 func setupLoop(c *caddy.Controller, m *Metrics) error {
@@ -65,7 +64,7 @@ func setupLoop(c *caddy.Controller, m *Metrics) error {
 	var stop context.CancelFunc
 	var running sync.WaitGroup
 	c.OnStartup(func() error {
-		l.addr = ownAddress(cfg.ListenHosts, cfg.Port) // bind has filled the list by now
+		l.addr = ownAddress(cfg.ListenHosts, cfg.Port) // bind has filled the list before
 		var ctx context.Context
 		ctx, stop = context.WithCancel(context.Background()) //nolint:forbidigo // CoreDNS's callbacks have no context
 		running.Go(func() { l.run(ctx) })
@@ -81,7 +80,7 @@ func setupLoop(c *caddy.Controller, m *Metrics) error {
 	return nil
 }
 
-// ownAddress returns an address at which our server can be asked.
+// ownAddress returns an address of our own server.
 func ownAddress(hosts []string, port string) string {
 	host := ""
 	if len(hosts) > 0 {
@@ -110,7 +109,7 @@ func (l *loop) ServeDNS(ctx context.Context, w dns.ResponseWriter, query *dns.Ms
 	return plugin.NextOrFailure(l.Name(), l.next, ctx, w, query)
 }
 
-// found notes a loop, and logs the first time.
+// found records a loop, and logs the first.
 func (l *loop) found(w dns.ResponseWriter) {
 	if l.looped.Swap(true) {
 		return
@@ -120,8 +119,8 @@ func (l *loop) found(w dns.ResponseWriter) {
 		"is another one", w.RemoteAddr(), l.addr, l.zone)
 }
 
-// run sends probes until two in a row are answered, and as long as the zone is a loop. The
-// server of the Corefile before may still take the first one on its way through a loop.
+// run sends probes until two in a row are answered, and while the zone is a loop. The first probe
+// of a loop can still reach the server of the previous Corefile.
 func (l *loop) run(ctx context.Context) {
 	defer l.metrics.endLoop(l)
 	replies := 0
@@ -149,8 +148,8 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// ask sends one probe. Answered is false if there was no reply at all, and when the probe
-// did not come in here: while a Corefile is loaded, the server before it replies, too.
+// ask sends one probe. Answered is false without a reply, and if the probe did not arrive here:
+// during a reload the previous server also replies.
 func (l *loop) ask(ctx context.Context) (looped, answered bool) {
 	p := &probe{name: probeName(l.zone)}
 	l.probe.Store(p)
@@ -161,12 +160,12 @@ func (l *loop) ask(ctx context.Context) (looped, answered bool) {
 		return false, false
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })() // a stop does not wait for the reply
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // do not wait for the reply on stop
 	_, _, err = client.ExchangeWithConn(new(dns.Msg).SetQuestion(p.name, dns.TypeHINFO), conn)
 	return p.back(), err == nil && p.seen.Load() > 0
 }
 
-// probeName returns a name in zone that no one can guess.
+// probeName returns an unguessable name in zone.
 func probeName(zone string) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -6,14 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are what the plugins count.
+// Metrics are the metrics of the plugins.
 type Metrics struct {
 	loops    *prometheus.GaugeVec
 	inflight prometheus.Gauge
 	overload prometheus.Counter
 
 	mu      sync.Mutex
-	loopsOf map[string]*loop // by zone: the last one that set the series
+	loopsOf map[string]*loop // by zone: the last loop that set the series
 }
 
 // NewMetrics registers the metrics.
@@ -37,7 +37,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// setLoop notes whether the zone of l is a loop.
+// setLoop records whether the zone of l is a loop.
 func (m *Metrics) setLoop(l *loop, value float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,7 +45,7 @@ func (m *Metrics) setLoop(l *loop, value float64) {
 	m.loops.WithLabelValues(l.zone).Set(value)
 }
 
-// endLoop removes the series of l, unless the server that replaces l has set it since.
+// endLoop removes the series of l, unless the server that replaced l has set it.
 func (m *Metrics) endLoop(l *loop) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// pending counts the queries that have no reply yet. It turns the REFUSED of forward and clients
-// for a query above a limit into SERVFAIL, since REFUSED means that a client has no permission. It
-// comes before the cache, which would keep the SERVFAIL.
+// pending counts the pending queries. It turns the REFUSED of forward and clients for a query above
+// a limit into SERVFAIL, since REFUSED means missing permission. It precedes the cache, which would
+// keep the SERVFAIL.
 type pending struct {
 	next    plugin.Handler
 	metrics *Metrics
@@ -29,8 +29,9 @@ func setupPending(c *caddy.Controller, m *Metrics) error {
 // Name implements plugin.Handler.
 func (pending) Name() string { return "pending" }
 
-// ServeDNS implements plugin.Handler. An error marks the REFUSED of a plugin: that of an upstream
-// has none. It ends here, since the plugin errors would log each query. Metrics count them.
+// ServeDNS implements plugin.Handler. An error marks the REFUSED of a plugin; that of an upstream
+// has no error. The error is not returned, since the plugin errors would log each query. Metrics
+// count them.
 func (p pending) ServeDNS(ctx context.Context, w dns.ResponseWriter, query *dns.Msg) (int, error) {
 	p.metrics.inflight.Inc()
 	defer p.metrics.inflight.Dec()

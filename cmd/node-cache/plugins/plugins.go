@@ -1,11 +1,11 @@
-// Package plugins has the plugins of CoreDNS that are node-cache's own:
+// Package plugins has node-cache's own plugins for CoreDNS:
 //
-//   - loop finds zones that are forwarded back to us. It replaces CoreDNS's own, which
-//     ends the process; here the zone answers SERVFAIL.
-//   - reload is accepted and does nothing: node-cache follows its files itself.
-//   - pending counts the queries without a reply yet, and answers SERVFAIL for those above the
-//     max_concurrent of forward, or above the part of their client.
-//   - clients lets a client have half of max_concurrent.
+//   - loop detects zones that are forwarded back to us. It replaces CoreDNS's plugin, which
+//     exits the process; here the zone answers SERVFAIL.
+//   - reload is accepted and ignored: node-cache watches its files itself.
+//   - pending counts the pending queries, and answers SERVFAIL above the max_concurrent of
+//     forward, or above the part of their client.
+//   - clients limits a client to half of max_concurrent.
 //   - stale marks expired replies of the cache with an Extended DNS Error.
 //   - unavailable answers SERVFAIL, for a zone without usable servers.
 package plugins
@@ -19,7 +19,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Register registers the plugins with CoreDNS. It must be called once in a process.
+// Register registers the plugins with CoreDNS. It must be called once per process.
 func Register(m *Metrics) {
 	plugin.Register("loop", func(c *caddy.Controller) error { return setupLoop(c, m) })
 	plugin.Register("clients", func(c *caddy.Controller) error { return setupClients(c, m) })
@@ -45,7 +45,7 @@ func setupReload(c *caddy.Controller) error {
 	return nil
 }
 
-// add puts a handler into the chain of a server block.
+// add adds a handler to the chain of a server block.
 func add(c *caddy.Controller, h func(next plugin.Handler) plugin.Handler) {
 	dnsserver.GetConfig(c).AddPlugin(h)
 }
@@ -72,5 +72,5 @@ func fail(w dns.ResponseWriter, query *dns.Msg, code uint16, text string) (int, 
 	if err := w.WriteMsg(reply); err != nil {
 		return dns.RcodeServerFailure, err
 	}
-	return dns.RcodeSuccess, nil // it is written
+	return dns.RcodeSuccess, nil // already written
 }

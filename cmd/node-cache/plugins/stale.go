@@ -10,8 +10,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// stale recognizes expired replies of the cache by their TTL and gives them another one,
-// with an Extended DNS Error (RFC 8914).
+// stale recognizes expired replies of the cache by their TTL, and sets another TTL and an Extended
+// DNS Error (RFC 8914).
 type stale struct {
 	next      plugin.Handler
 	mark, ttl uint32
@@ -52,12 +52,12 @@ type staleWriter struct {
 	query *dns.Msg
 }
 
-// WriteMsg changes an expired reply and passes on all others.
+// WriteMsg changes an expired reply and passes on all other replies.
 func (w *staleWriter) WriteMsg(reply *dns.Msg) error {
 	if !w.stale.marked(reply) {
 		return w.ResponseWriter.WriteMsg(reply)
 	}
-	reply = reply.Copy() // the cache may hold its records
+	reply = reply.Copy() // the cache can hold its records
 	for _, section := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
 		for _, rr := range section {
 			if h := rr.Header(); h.Rrtype != dns.TypeOPT {
@@ -73,7 +73,7 @@ func (w *staleWriter) WriteMsg(reply *dns.Msg) error {
 	return w.ResponseWriter.WriteMsg(reply)
 }
 
-// SetPlugin passes on the name of the plugin that answers, for the metrics.
+// SetPlugin passes on the name of the replying plugin, for the metrics.
 func (w *staleWriter) SetPlugin(name string) {
 	if t, ok := w.ResponseWriter.(plugin.PluginTracker); ok {
 		t.SetPlugin(name)

@@ -8,8 +8,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// unavailable answers SERVFAIL where no other plugin of the block has a reply. It stands
-// before the cache, which would drop the reason.
+// unavailable answers SERVFAIL where no other plugin of the block replies. It precedes the cache,
+// which would drop the reason.
 type unavailable struct {
 	next   plugin.Handler
 	reason string
@@ -32,7 +32,7 @@ func (unavailable) Name() string { return "unavailable" }
 // ServeDNS implements plugin.Handler.
 func (u unavailable) ServeDNS(ctx context.Context, w dns.ResponseWriter, query *dns.Msg) (int, error) {
 	if u.next != nil {
-		// The end of the chain writes no reply: there is no forward.
+		// The last plugin writes no reply: there is no forward.
 		to := &unavailableWriter{ResponseWriter: w, reason: u.reason, query: query}
 		if rcode, err := u.next.ServeDNS(ctx, to, query); plugin.ClientWrite(rcode) {
 			return rcode, err
@@ -41,7 +41,7 @@ func (u unavailable) ServeDNS(ctx context.Context, w dns.ResponseWriter, query *
 	return fail(w, query, dns.ExtendedErrorCodeNoReachableAuthority, u.reason)
 }
 
-// unavailableWriter gives the reason to a SERVFAIL that the cache kept.
+// unavailableWriter adds the reason to a cached SERVFAIL.
 type unavailableWriter struct {
 	dns.ResponseWriter
 	reason string
@@ -51,7 +51,7 @@ type unavailableWriter struct {
 // WriteMsg implements dns.ResponseWriter.
 func (w *unavailableWriter) WriteMsg(reply *dns.Msg) error {
 	if reply.Rcode == dns.RcodeServerFailure {
-		reply = reply.Copy() // the cache may hold its records
+		reply = reply.Copy() // the cache can hold its records
 		withError(reply, w.query, dns.ExtendedErrorCodeNoReachableAuthority, w.reason)
 	}
 	return w.ResponseWriter.WriteMsg(reply)

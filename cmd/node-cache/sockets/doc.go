@@ -1,3 +1,3 @@
-// Package sockets has the sockets that queries arrive at. They outlive each Corefile: a new one
+// Package sockets has the sockets that receive queries. They outlive each Corefile: a new Corefile
 // only replaces the server that replies, so a change closes no connection and drops no packet.
 package sockets

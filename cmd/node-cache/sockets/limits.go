@@ -14,23 +14,23 @@ import (
 )
 
 const (
-	// maxConns bounds the TCP connections of all clients. One may have an eighth of them.
+	// maxConns limits the TCP connections of all clients. One client can have an eighth of them.
 	maxConns = 2000
-	// maxReplyBytes bounds the replies over TCP that are being sent, in bytes. One client may have
-	// an eighth of them.
+	// maxReplyBytes limits the TCP replies being sent, in bytes. One client can have an eighth of
+	// them.
 	maxReplyBytes = 16 << 20
-	// sendTimeout is how long a client may take to read a reply over TCP.
+	// sendTimeout is the time for a client to read a reply over TCP.
 	sendTimeout = 2 * time.Second
-	// maxTCPQuery is the size of the largest query over TCP.
+	// maxTCPQuery is the maximum size of a query over TCP.
 	maxTCPQuery = 4096
-	// maxSending bounds the replies over UDP that wait for room in the send buffers.
+	// maxSending limits the UDP replies that wait for space in the send buffers.
 	maxSending = 1000
-	// acceptPause is how long a listener waits after it could not accept.
+	// acceptPause is the pause of a listener after a failed accept.
 	acceptPause = 10 * time.Millisecond
 )
 
-// Client returns the address of the client of a connection or query. A process of the node may ask
-// from the address that it asks: it has no bound of its own, and the zero address here.
+// Client returns the address of the client of a connection or query. A process on the node can
+// query an address from that same address: it is not limited, and Client returns the zero address.
 func Client(of interface {
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
@@ -50,11 +50,11 @@ func addr(of net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// limits bound what clients hold of the sockets of a Set.
+// limits limit the resources that clients use in a Set.
 type limits struct {
 	metrics        *Metrics
 	conns, replies *shares.Shares
-	sending        atomic.Int32 // replies over UDP
+	sending        atomic.Int32 // UDP replies
 }
 
 func newLimits(m *Metrics) *limits {
@@ -63,7 +63,7 @@ func newLimits(m *Metrics) *limits {
 	}
 }
 
-// A listener closes the connections of clients that have too many.
+// A listener closes connections above the limits.
 type listener struct {
 	net.Listener
 	limits *limits
@@ -75,7 +75,7 @@ func (l listener) Accept() (net.Conn, error) {
 		accepted, err := l.Listener.Accept()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				time.Sleep(acceptPause) // too many open files, most likely: the library tries again at once
+				time.Sleep(acceptPause) // probably too many open files: the library retries at once
 			}
 			return nil, err
 		}
@@ -110,8 +110,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// Write sends a reply. A client that does not read, or holds too many bytes of replies, loses its
-// connection.
+// Write sends a reply. It closes the connection of a client that does not read, or that has too
+// many bytes of replies pending.
 func (c *conn) Write(p []byte) (int, error) {
 	if !c.limits.replies.Take(c.client, len(p)) {
 		return 0, errors.Join(errUnread, c.Close())
@@ -134,7 +134,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// A sender sends a reply over UDP, unless too many wait for room in the send buffer. Replies to
+// A sender sends a reply over UDP, unless too many wait for space in the send buffer. Replies to
 // addresses that do not resolve fill the buffer for seconds.
 type sender struct {
 	dns.Writer

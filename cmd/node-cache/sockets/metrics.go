@@ -2,7 +2,7 @@ package sockets
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics are what the sockets count.
+// Metrics are the metrics of the sockets.
 type Metrics struct {
 	conns                 prometheus.Gauge
 	connsRefused, dropped prometheus.Counter

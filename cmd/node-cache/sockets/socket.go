@@ -20,7 +20,7 @@ type socket struct {
 	listener net.Listener
 	packets  net.PacketConn
 	limits   *limits
-	running  [2]*dns.Server // of both
+	running  [2]*dns.Server // UDP and TCP
 
 	mu     sync.RWMutex
 	target target
@@ -47,7 +47,7 @@ func open(addr string, bounds *limits) (*socket, error) {
 	return &socket{listener: tcp, packets: packets, limits: bounds}, nil
 }
 
-// discard closes the sockets before their start.
+// discard closes sockets that were not started.
 func (s *socket) discard() {
 	_ = s.listener.Close()
 	_ = s.packets.Close()
@@ -77,7 +77,7 @@ func (s *socket) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	t.server.ServeDNS(t.ctx, w, query)
 }
 
-// start serves. The socket must have a server.
+// start starts to serve. The socket must have a server.
 func (s *socket) start() {
 	s.running = [2]*dns.Server{
 		{
@@ -93,7 +93,7 @@ func (s *socket) start() {
 		started := make(chan struct{})
 		server.NotifyStartedFunc = sync.OnceFunc(func() { close(started) })
 		go func() {
-			defer server.NotifyStartedFunc() // it may fail before
+			defer server.NotifyStartedFunc() // it can fail before
 			if err := server.ActivateAndServe(); err != nil {
 				clog.Errorf("cannot serve %s any more: %v", server.Net, err)
 			}
@@ -102,8 +102,8 @@ func (s *socket) start() {
 	}
 }
 
-// stop closes the sockets and the connections that have no pending query, and waits for the others
-// until ctx is done.
+// stop closes the sockets and the idle connections, and waits for pending queries until ctx is
+// done.
 func (s *socket) stop(ctx context.Context) {
 	var stopping sync.WaitGroup
 	for _, server := range s.running {
@@ -112,14 +112,14 @@ func (s *socket) stop(ctx context.Context) {
 	stopping.Wait()
 }
 
-// A reader reads the queries of a TCP connection. Limits are those of the server that replies now.
+// A reader reads the queries of a TCP connection. Its limits are those of the current server.
 type reader struct {
 	dns.Reader
 	socket *socket
 	read   int
 }
 
-// errEnough ends a connection that has sent as many queries as it may (maxtcpqueries).
+// errEnough closes a connection after its maximum number of queries (maxtcpqueries).
 var errEnough = errors.New("the connection has sent enough queries")
 
 // ReadTCP implements dns.Reader.

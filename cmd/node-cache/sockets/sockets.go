@@ -9,14 +9,14 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 )
 
-// grace is how long pending queries of a server that was replaced get. CoreDNS has the same.
+// grace is the time for pending queries of a replaced server. CoreDNS has the same.
 const grace = 5 * time.Second
 
 // A Set is the open sockets of a process.
 type Set struct {
 	limits  *limits
 	mu      sync.Mutex
-	open    map[string]*socket // by the address of the server
+	open    map[string]*socket // by server address
 	current *Generation
 }
 
@@ -31,7 +31,7 @@ type Generation struct {
 // New returns a Set without sockets.
 func New(m *Metrics) *Set { return &Set{limits: newLimits(m), open: make(map[string]*socket)} }
 
-// Prepare opens the sockets that servers need and that are not open. Use or Discard must follow.
+// Prepare opens the missing sockets of servers. Call Use or Discard next.
 func (s *Set) Prepare(servers []*dnsserver.Server) (*Generation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *Set) Prepare(servers []*dnsserver.Server) (*Generation, error) {
 	return g, nil
 }
 
-// Discard closes the sockets of a generation that is not used.
+// Discard closes the sockets of an unused generation.
 func (g *Generation) Discard() {
 	for _, opened := range g.opened {
 		opened.discard()
@@ -61,8 +61,8 @@ func (g *Generation) Discard() {
 	clear(g.opened)
 }
 
-// Use sends all queries from now on to the servers of this generation. It returns when those of the
-// generation before have their replies, or had enough time. A second call does nothing.
+// Use sends all queries from now on to the servers of this generation. It returns when the previous
+// generation has replied to its pending queries, or after a timeout. A second call has no effect.
 func (g *Generation) Use() {
 	old, gone := g.set.swap(g)
 	if old == g {
@@ -76,8 +76,8 @@ func (g *Generation) Use() {
 	}
 }
 
-// swap makes g the current generation. It returns the one before, and the sockets that g has no
-// server for.
+// swap sets the current generation to g. It returns the previous generation, and the sockets
+// without a server in g.
 func (s *Set) swap(g *Generation) (old *Generation, gone []*socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +103,8 @@ func (s *Set) swap(g *Generation) (old *Generation, gone []*socket) {
 	return old, gone
 }
 
-// wait returns when the generation has no pending query, or when ctx is done. No new one may come.
+// wait returns when the generation has no pending query, or when ctx is done. It must get no new
+// queries.
 func (g *Generation) wait(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
@@ -116,7 +117,7 @@ func (g *Generation) wait(ctx context.Context) {
 	}
 }
 
-// Close closes all sockets. Pending queries get their replies until ctx is done.
+// Close closes all sockets. Pending queries are answered until ctx is done.
 func (s *Set) Close(ctx context.Context) {
 	s.mu.Lock()
 	var all []*socket
@@ -128,7 +129,7 @@ func (s *Set) Close(ctx context.Context) {
 	stopAll(ctx, all)
 }
 
-// stopAll stops sockets at the same time.
+// stopAll stops sockets concurrently.
 func stopAll(ctx context.Context, all []*socket) {
 	var stopping sync.WaitGroup
 	for _, each := range all {

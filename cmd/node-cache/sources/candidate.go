@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// usualDir is where the ConfigMap kube-dns is mounted.
+// usualDir is the default mount of the ConfigMap kube-dns.
 const usualDir = "/etc/kube-dns"
 
 func (s *Sources) kubeDNSDir() string {
@@ -23,19 +23,19 @@ func (s *Sources) kubeDNSDir() string {
 	return usualDir
 }
 
-// optional reports whether err stands for a ConfigMap that need not be there.
+// optional reports whether err is about a ConfigMap that need not exist.
 func (s *Sources) optional(err error) bool {
 	return s.opts.Config.KubeDNSDir == "" && errors.Is(err, fs.ErrNotExist)
 }
 
-// candidate makes the Corefile from what the files have now.
+// candidate makes the Corefile from the current files.
 func (s *Sources) candidate() Candidate {
 	template, err := os.ReadFile(s.opts.Config.Base)
 	if s.faults.News("base", err) {
 		s.opts.Failed()
 		s.opts.Log.Error("Failed to read the base Corefile: the Corefile is loaded as it is", "err", err)
 	}
-	// An editor may have truncated it and not written it yet.
+	// An editor can truncate the file before writing it.
 	if err == nil && (s.base == "" || strings.TrimSpace(string(template)) != "") {
 		s.base = string(template)
 	}
@@ -55,7 +55,7 @@ func (s *Sources) candidate() Candidate {
 	return c
 }
 
-// found returns the Corefile that somebody else wrote.
+// found returns a Corefile written by another program.
 func (s *Sources) found() Candidate {
 	text, err := os.ReadFile(s.opts.Config.Corefile)
 	if s.faults.News("corefile", err) {
@@ -67,7 +67,7 @@ func (s *Sources) found() Candidate {
 	return c
 }
 
-// adapt is corefile.Adapt with what the files have now.
+// adapt calls corefile.Adapt with the current files.
 func (s *Sources) adapt(text string) string {
 	facts := corefile.Facts{ClusterUpstream: s.opts.Values.ClusterUpstream, ForceTCP: s.opts.Config.ForceTCP}
 	for _, path := range corefile.Files(text) {

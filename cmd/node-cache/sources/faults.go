@@ -2,14 +2,13 @@ package sources
 
 import "sync"
 
-// Faults are the last errors of each kind, so that one that stays is logged once. The zero value
-// has none.
+// Faults are the last errors of each kind, to log a persistent error once. The zero value has none.
 type Faults struct {
 	mu   sync.Mutex
 	last map[string]string
 }
 
-// News reports whether err is another one than the last of this kind. nil is no news.
+// News reports whether err differs from the last error of this kind. It is false for nil.
 func (f *Faults) News(kind string, err error) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,15 +13,15 @@ import (
 
 const (
 	hostTimeout = 2 * time.Second
-	minHostTTL  = 5 * time.Second // also after a failure
+	minHostTTL  = 5 * time.Second // even after a failure
 	maxHostTTL  = 5 * time.Minute
-	firstHosts  = 2 * time.Second // that a start waits
+	firstHosts  = 2 * time.Second // upper bound of the startup wait
 )
 
-// hosts has the addresses of stub servers that are given by name. It asks the cluster
-// upstream again when their TTL ends, and keeps the last addresses when that fails.
+// hosts has the addresses of stub servers given by name. It queries the cluster upstream when their
+// TTL expires, and keeps the last addresses on failure.
 type hosts struct {
-	servers []netip.AddrPort // each is asked if the one before fails
+	servers []netip.AddrPort // tried in order
 	changed chan struct{}
 	wanted  chan struct{}
 
@@ -65,7 +65,7 @@ func (h *hosts) addrs(name string) []netip.Addr {
 	return nil
 }
 
-// first waits until each name was asked for once, but not long.
+// first waits a short time until each name was looked up once.
 func (h *hosts) first(ctx context.Context) {
 	if len(h.servers) == 0 {
 		return
@@ -90,7 +90,7 @@ func (h *hosts) first(ctx context.Context) {
 	}
 }
 
-// run asks for names that are due.
+// run looks up names that are due.
 func (h *hosts) run(ctx context.Context) error {
 	if len(h.servers) == 0 {
 		<-ctx.Done()
@@ -155,7 +155,7 @@ func signal(to chan struct{}) {
 	}
 }
 
-// lookup asks the servers in turn.
+// lookup queries the servers in turn.
 func (h *hosts) lookup(ctx context.Context, name string) (addrs []netip.Addr, ttl time.Duration, err error) {
 	for _, server := range h.servers {
 		if addrs, ttl, err = lookup(ctx, server.String(), name); err == nil {
@@ -165,7 +165,7 @@ func (h *hosts) lookup(ctx context.Context, name string) (addrs []netip.Addr, tt
 	return nil, 0, err
 }
 
-// lookup returns the addresses of a name, and the time after which to ask again.
+// lookup returns the addresses of a name, and the time until the next lookup.
 func lookup(ctx context.Context, server, name string) (addrs []netip.Addr, ttl time.Duration, err error) {
 	ttl = maxHostTTL
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {

@@ -13,8 +13,7 @@ import (
 // maxImports limits files that import each other.
 const maxImports = 1000
 
-// imports returns a hash of the files that a Corefile imports, also indirectly. It is
-// empty if there are none.
+// imports returns a hash of the files that a Corefile imports, also indirectly, or "".
 func imports(path, text string) string {
 	sum, seen := sha256.New(), map[string]bool{}
 	var follow func(path, text string)

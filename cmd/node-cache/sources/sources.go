@@ -1,9 +1,8 @@
-// Package sources makes the Corefile from the files and servers it depends on, and makes
-// it again when one of them changes: the template, the ConfigMap kube-dns, files that the
-// Corefile imports or forwards to, and the addresses of stub servers given by name.
+// Package sources makes the Corefile from its files and servers, and again when one of them
+// changes: the template, the ConfigMap kube-dns, files that the Corefile imports or forwards to,
+// and the addresses of stub servers given by name.
 //
-// Files are read each second. That needs no inotify, which some volumes lack, and finds
-// a change within a second.
+// Files are read each second. That needs no inotify, which some volumes lack.
 package sources
 
 import (
@@ -20,25 +19,25 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/config"
 )
 
-// usualPeriod is the time between two readings.
+// usualPeriod is the time between two reads.
 const usualPeriod = time.Second
 
 // Options configure Sources.
 type Options struct {
 	Config          options.Config
 	Values          corefile.Values  // without stub domains and upstreams
-	ClusterUpstream []netip.AddrPort // resolves stub servers given by name; none: no server does
-	// Failed counts a file or a ConfigMap that cannot be used.
+	ClusterUpstream []netip.AddrPort // resolves stub servers given by name; can be empty
+	// Failed counts an unusable file or ConfigMap.
 	Failed func()
 	Log    *slog.Logger
-	Period time.Duration // between two readings; 0: a second
+	Period time.Duration // between two reads; 0: one second
 }
 
 // A Candidate is a Corefile that could run. Candidates are compared with ==.
 type Candidate struct {
 	Text string // "": there is no Corefile
 	Bare string // without the ConfigMap kube-dns
-	// Made is false for a Corefile that somebody else wrote.
+	// Made is false for a Corefile written by another program.
 	Made bool
 	// Servers and Stubs are those of the ConfigMap, for the log.
 	Servers string
@@ -47,7 +46,7 @@ type Candidate struct {
 	Imports string
 }
 
-// Sources follow everything that a Corefile is made of.
+// Sources watch all inputs of a Corefile.
 type Sources struct {
 	opts   Options
 	maps   chan config.Update
@@ -55,7 +54,7 @@ type Sources struct {
 	faults Faults
 
 	kubeDNS config.Config // the last valid one
-	base    string        // the last template that could be read
+	base    string        // the last readable template
 }
 
 // New returns Sources that have read nothing.
@@ -66,8 +65,7 @@ func New(opts Options) *Sources {
 	}
 }
 
-// Run calls apply with the first Candidate, and with each one that differs from the one
-// before, until ctx is done.
+// Run calls apply with the first Candidate, and with each changed Candidate, until ctx is done.
 func (s *Sources) Run(ctx context.Context, apply func(Candidate) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	dir := config.Dir{Path: s.kubeDNSDir(), Period: s.opts.Period}
@@ -114,7 +112,7 @@ func (s *Sources) follow(ctx context.Context, apply func(Candidate) error) error
 	}
 }
 
-// useMap takes a ConfigMap, unless it is invalid.
+// useMap uses a ConfigMap, unless it is invalid.
 func (s *Sources) useMap(u config.Update) {
 	if u.Err == nil {
 		s.kubeDNS = u.Config

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replyTimeout is longer than a busy machine takes for a reply.
+// replyTimeout is longer than a reply takes on a busy machine.
 const replyTimeout = 30 * time.Second
 
 // Ask sends one query from a namespace, and returns the name of the server.
@@ -46,7 +46,7 @@ func Exchange(conn net.Conn, timeout time.Duration) (string, error) {
 	return reply.Answer[0].(*dns.TXT).Txt[0], nil
 }
 
-// WantServer asks over UDP and TCP, and again if a query is lost: a busy machine drops some.
+// WantServer queries over UDP and TCP. It retries lost queries, because a busy machine drops some.
 func WantServer(t *testing.T, want string, from Namespace, servers ...netip.Addr) {
 	t.Helper()
 	for _, server := range servers {
@@ -64,15 +64,15 @@ func WantServer(t *testing.T, want string, from Namespace, servers ...netip.Addr
 	}
 }
 
-// queueSize holds the queries of some seconds, for a machine that is too busy to read them.
+// queueSize holds the queries of some seconds, for a busy machine.
 const queueSize = 8 << 20
 
-// Serve answers every query over UDP and TCP with the name of the server. The sockets are
-// in the namespace of the calling thread.
+// Serve answers every query over UDP and TCP with the name of the server. The sockets are in the
+// namespace of the calling thread.
 func Serve(at netip.AddrPort, name string) error {
 	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		controlErr := c.Control(func(fd uintptr) {
-			// A process that may not change the network has the usual queue.
+			// A process without network permissions has the default queue.
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queueSize)
 			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 		})

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A Query is one of a load.
+// A Query is one query of a load.
 type Query struct {
 	At     time.Duration // since the start of the load
 	Server string        // "": lost
@@ -27,10 +27,10 @@ type Load struct {
 	start   time.Time
 }
 
-// LoadPeriod is the time between two queries of a load.
+// LoadPeriod is the time between queries of a load.
 const LoadPeriod = 2 * time.Millisecond
 
-// StartLoad sends queries to a server until the load is stopped, or the test ends.
+// StartLoad sends queries to a server until the load is stopped, or the test returns.
 func StartLoad(t *testing.T, from Namespace, server netip.Addr) *Load {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &Load{cancel: cancel, done: make(chan struct{}), pending: map[net.Conn]bool{}, start: time.Now()}
@@ -67,7 +67,7 @@ func StartLoad(t *testing.T, from Namespace, server netip.Addr) *Load {
 	return l
 }
 
-// begin notes that a query is about to be sent, and returns when.
+// begin records a query about to be sent, and returns its time.
 func (l *Load) begin(conn net.Conn) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,8 +88,8 @@ func (l *Load) add(q Query) {
 	l.queries = append(l.queries, q)
 }
 
-// Abandon gives up all queries without a reply, as after an outage, and returns the time. Those
-// that are sent after it are not given up.
+// Abandon drops all queries without a reply, as after an outage, and returns the time. Later
+// queries are not affected.
 func (l *Load) Abandon() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,7 +100,7 @@ func (l *Load) Abandon() time.Duration {
 	return l.Now()
 }
 
-// WaitFor returns when so many queries more have a reply of a server.
+// WaitFor waits for that number of further replies of a server.
 func (l *Load) WaitFor(server string, more int) {
 	start := l.Count(server)
 	for l.Count(server) < start+more {
@@ -124,7 +124,7 @@ func (l *Load) Count(server string) int {
 // Now returns the time since the start of the load, as Query.At has it.
 func (l *Load) Now() time.Duration { return time.Since(l.start) }
 
-// Stop returns the queries in the order they were sent.
+// Stop returns the queries in the order in which they were sent.
 func (l *Load) Stop() []Query {
 	l.cancel()
 	<-l.done
@@ -132,8 +132,8 @@ func (l *Load) Stop() []Query {
 	return l.queries
 }
 
-// WantNoneLostSince wants a reply to each query that was sent at or after a time that Abandon
-// returned, as the kernel has then removed all that belongs to a process that ended.
+// WantNoneLostSince expects a reply to each query sent at or after a time that Abandon returned. By
+// then the kernel has removed everything of an exited process.
 func WantNoneLostSince(t *testing.T, queries []Query, ended time.Duration) {
 	t.Helper()
 	t.Logf("lost %d of %d queries", Lost(queries), len(queries))
@@ -143,7 +143,7 @@ func WantNoneLostSince(t *testing.T, queries []Query, ended time.Duration) {
 	}
 }
 
-// Between returns the queries that were sent in a time.
+// Between returns the queries sent in that interval.
 func Between(queries []Query, from, to time.Duration) []Query {
 	between := slices.Clone(queries)
 	return slices.DeleteFunc(between, func(q Query) bool { return q.At < from || q.At >= to })

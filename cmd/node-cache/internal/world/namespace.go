@@ -18,7 +18,7 @@ func newNamespace(t *testing.T) Namespace {
 	fd := make(chan int)
 	problem := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine
+		runtime.LockOSThread() // the thread exits with the goroutine
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			problem <- err
 			return
@@ -40,7 +40,7 @@ func newNamespace(t *testing.T) Namespace {
 	}
 }
 
-// Do calls f on a thread in the namespace. What f opens or starts is there.
+// Do calls f on a thread in the namespace, which f and its processes and sockets then use.
 func (n Namespace) Do(f func()) {
 	done := make(chan struct{})
 	go func() {

@@ -21,8 +21,7 @@ var tools = map[string]string{
 	"iptables-legacy": "iptables", "iptables-nft": "iptables", "nft": "nftables", "setpriv": "util-linux",
 }
 
-// Main runs the tests in a second process. It is in namespaces that end with it, and root
-// there. Main returns the exit
+// Main runs the tests in a second process, as root in its own namespaces. Main returns the exit
 // code.
 func Main(m interface{ Run() int }) int {
 	flag.Parse()
@@ -50,7 +49,7 @@ func runInside() (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	// The kernel kills the child with the thread that made it.
+	// The kernel kills the child with the thread that started it.
 	runtime.LockOSThread()
 	// The tests wait for timeouts most of the time.
 	cmd := exec.Command(self, append(os.Args[1:], "-test.parallel=8")...)
@@ -74,7 +73,7 @@ func runInside() (int, error) {
 	return 0, nil
 }
 
-// mounts makes /proc that of our processes, and /run with the lock of iptables ours.
+// mounts mounts /proc for our processes, and our own /run with the lock of iptables.
 func mounts() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -88,7 +87,7 @@ func mounts() error {
 	return nil
 }
 
-// lookPath finds a program, also where only root's PATH leads.
+// lookPath finds a program, also in root's PATH.
 func lookPath(tool string) (string, error) {
 	if path, err := exec.LookPath(tool); err == nil {
 		return path, nil

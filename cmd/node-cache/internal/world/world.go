@@ -25,12 +25,12 @@ var (
 // A World is a pod, a node and the pod of kube-dns.
 type World struct{ Pod, Node, KubeDNS Namespace }
 
-// New makes a world that ends with the test.
+// New makes a world for the duration of the test.
 func New(t *testing.T) World {
 	t.Helper()
 	w := World{Pod: newNamespace(t), Node: newNamespace(t), KubeDNS: newNamespace(t)}
 	for _, n := range []Namespace{w.Pod, w.Node, w.KubeDNS} {
-		write(t, n, "ipv6/conf/default/accept_dad", "0") // IPv6 works at once
+		write(t, n, "ipv6/conf/default/accept_dad", "0") // IPv6 is usable at once
 		Up(t, n, "lo")
 	}
 	w.join(t, "pod", w.Pod, "1")
@@ -47,7 +47,7 @@ func New(t *testing.T) World {
 	return w
 }
 
-// write sets a variable of the kernel.
+// write sets a kernel variable.
 func write(t *testing.T, in Namespace, path, value string) {
 	t.Helper()
 	in.Do(func() {
@@ -81,7 +81,7 @@ func (w World) join(t *testing.T, name string, pod Namespace, net string) {
 	})
 }
 
-// Up sets a link up and gives it addresses.
+// Up sets a link up with the addresses.
 func Up(t *testing.T, in Namespace, name string, addrs ...string) {
 	t.Helper()
 	in.Do(func() {
@@ -108,7 +108,7 @@ func Up(t *testing.T, in Namespace, name string, addrs ...string) {
 	})
 }
 
-// Proxies are what a kube-proxy does in each of its modes.
+// Proxies have the rules of kube-proxy in each of its modes.
 var Proxies = map[string]func(t *testing.T, node Namespace){
 	"iptables-legacy": func(t *testing.T, node Namespace) { iptablesProxy(t, node, "-legacy") },
 	"iptables-nft":    func(t *testing.T, node Namespace) { iptablesProxy(t, node, "-nft") },
@@ -131,7 +131,7 @@ func iptablesProxy(t *testing.T, node Namespace, backend string) {
 	}
 }
 
-// nftablesProxy also rejects what the host sends to a ClusterIP and is not translated.
+// nftablesProxy also rejects untranslated packets of the host to a ClusterIP.
 func nftablesProxy(t *testing.T, node Namespace) {
 	t.Helper()
 	var rules strings.Builder
