@@ -26,7 +26,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
 )
 
-// logLimit bounds the log of one container.
+// logLimit limits the log of one container.
 const logLimit = 10 << 20
 
 // bundleFlags are the flags of support-bundle.
@@ -98,7 +98,7 @@ func (a *app) runBundle(ctx context.Context, f *bundleFlags) (err error) {
 	return nil
 }
 
-// hider returns what hides names, or nil for plain ones.
+// hider returns the Hider that --names selects, or nil for plain names.
 func hider(names, zone string) *bundle.Hider {
 	if names == "plain" {
 		return nil
@@ -201,7 +201,7 @@ func (f *bundleFlags) addPod(ctx context.Context, client *cluster.Client, w *bun
 		pod := cluster.Pod{Namespace: p.Object.Namespace, Name: p.Name}
 		body, err := client.Get(ctx, pod, facts.PortsOf(&p.Object.Spec).Status, "/cache")
 		if err == nil && w.Hide == nil {
-			// Labels are alone in it, so that hiding would not find them.
+			// The page has only labels, which hiding would not find.
 			if err := w.Add(dir+"cache.json", body); err != nil {
 				return err
 			}
@@ -225,7 +225,7 @@ func (f *bundleFlags) addLogs(
 		}
 		body, err = f.logs(ctx, client, p, c.Name, true)
 		if err != nil {
-			continue // most containers have had no run before
+			continue // most containers have no earlier run
 		}
 		if err := w.Add(dir+c.Name+".previous.log", body); err != nil {
 			return err

@@ -105,7 +105,7 @@ func (a *app) runCheck(ctx context.Context, f *checkFlags, stdin io.Reader) erro
 	}
 }
 
-// checkOnce asks the cluster once.
+// checkOnce checks the cluster once.
 func (a *app) checkOnce(ctx context.Context, f *checkFlags) ([]check.Result, error) {
 	ctx, cancel := a.limited(ctx)
 	defer cancel()
@@ -130,8 +130,7 @@ var tones = map[check.Level]struct {
 	check.Warning: {"warn", report.Warn}, check.Error: {"fail", report.Bad},
 }
 
-// printResults prints the results and returns errFindings if there are some of failOn or
-// worse.
+// printResults prints the results and returns errFindings if any is of level failOn or worse.
 func printResults(p *report.Printer, results []check.Result, failOn check.Level) error {
 	bad := check.Worst(results).AtLeast(failOn)
 	switch {
@@ -154,7 +153,7 @@ func printResults(p *report.Printer, results []check.Result, failOn check.Level)
 	return nil
 }
 
-// printCodes prints the codes of the checks that have findings.
+// printCodes prints the codes of the checks with findings.
 func printCodes(p *report.Printer, results []check.Result) {
 	for _, r := range results {
 		if len(r.Findings) > 0 {
@@ -163,7 +162,7 @@ func printCodes(p *report.Printer, results []check.Result) {
 	}
 }
 
-// titles returns what each check looks at.
+// titles returns the subject of each check.
 func titles() map[string]string {
 	titles := map[string]string{}
 	for _, c := range check.Codes() {
@@ -214,7 +213,7 @@ func printTable(p *report.Printer, results []check.Result) {
 		counts[check.OK]+counts[check.Info], counts[check.Warning], counts[check.Error], counts[check.Skipped])
 }
 
-// printSkipped prints the checks that were skipped, by reason.
+// printSkipped prints the skipped checks, by reason.
 func printSkipped(p *report.Printer, skipped map[string][]string) {
 	if len(skipped) > 0 && !p.NoHeaders {
 		fmt.Fprintln(p.Out, "Skipped")

@@ -68,7 +68,7 @@ Exit codes: 0 no difference, 1 differences, 2 could not find out.`,
 	return cmd
 }
 
-// check returns an error for flags that have no meaning.
+// check returns an error for flags without effect.
 func (f *diffFlags) check() error {
 	switch {
 	case f.rate < 1 || f.rate > 10000:
@@ -135,7 +135,7 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, stdin io.Reader, args [
 	return printDifferences(p, f, found, len(questions), time.Since(start))
 }
 
-// needsCluster reports whether anything is read of the cluster.
+// needsCluster reports whether the command reads the cluster.
 func needsCluster(f *diffFlags, args []string) bool {
 	if f.names == "" && f.log == "" {
 		return true
@@ -172,7 +172,7 @@ func (a *app) openSides(ctx context.Context, client *cluster.Client, args []stri
 	return sides, nil
 }
 
-// questions returns what is asked.
+// questions returns the questions to compare.
 func (a *app) questions(
 	ctx context.Context, client *cluster.Client, f *diffFlags, stdin io.Reader,
 ) ([]compare.Question, error) {
@@ -228,7 +228,7 @@ func readFile(
 	return all, nil
 }
 
-// round asks both servers all questions. It fails if a server replies to none.
+// round sends all questions to both servers. It fails if a server replies to none.
 func (f *diffFlags) round(
 	ctx context.Context, sides [2]*ask.Server, questions []compare.Question,
 ) ([]compare.Difference, error) {
@@ -261,7 +261,7 @@ func (f *diffFlags) round(
 	return found, nil
 }
 
-// askBoth asks both servers at the same time, so that changes of the zone show little.
+// askBoth queries both servers at the same time, so that zone changes matter less.
 func askBoth(ctx context.Context, sides [2]*ask.Server, q compare.Question) (left, right ask.Reply) {
 	done := make(chan ask.Reply, 1)
 	go func() { done <- sides[1].Ask(ctx, q.Name, q.Type) }()
@@ -269,7 +269,7 @@ func askBoth(ctx context.Context, sides [2]*ask.Server, q compare.Question) (lef
 	return left, <-done
 }
 
-// watchSides compares again and again, and prints what changes. Ctrl-C is how it ends.
+// watchSides compares in a loop and prints changes, until Ctrl-C.
 func (f *diffFlags) watchSides(
 	ctx context.Context, out io.Writer, sides [2]*ask.Server, questions []compare.Question,
 ) error {

@@ -29,9 +29,9 @@ type explainFlags struct {
 	local, ask, allPods bool
 }
 
-// A walk is the way of one look-up, as one server explains it.
+// A walk is the path of one look-up, as one server explains it.
 type walk struct {
-	Pod     string `json:"pod"` // empty: from the objects alone
+	Pod     string `json:"pod"` // empty: from the objects only
 	Summary string `json:"summary"`
 	Steps   []step `json:"steps"`
 }
@@ -44,7 +44,7 @@ type step struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// asksOutside is the result of a step that leaves the cluster.
+// asksOutside is the result of a step outside the cluster.
 const asksOutside = "asked outside"
 
 func (a *app) explainCommand() *cobra.Command {
@@ -86,7 +86,7 @@ Exit codes: 0 some query has an answer or goes outside, 1 none has, 2 could not 
 	return cmd
 }
 
-// exactly returns a check of the arguments, which lists those that a command takes.
+// exactly returns a check for exactly the named arguments.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == len(names) {
@@ -126,14 +126,14 @@ func (a *app) runExplain(ctx context.Context, f *explainFlags, name string) erro
 	return printWalks(p, f, name, walks)
 }
 
-// checkAsker makes sure that the asking pod and its namespace exist, and use cluster DNS.
+// checkAsker verifies that the querying pod and its namespace exist, and use cluster DNS.
 func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) error {
 	if f.from == "" {
 		_, err := client.Namespaces().Get(ctx, f.question.Namespace, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return fmt.Errorf("--in: the cluster at %s has no namespace %s", client.Host(), f.question.Namespace)
 		}
-		return nil // without the right to look, its name is enough
+		return nil // without permission to read it, its name is enough
 	}
 	namespace, name, ok := strings.Cut(f.from, "/")
 	if !ok {
@@ -155,7 +155,7 @@ func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) e
 	return nil
 }
 
-// walks lets one kube-dns pod, or all, or the objects explain a name.
+// walks explains a name by one kube-dns pod, by all, or by the objects.
 func (f *explainFlags) walks(ctx context.Context, client *cluster.Client, name string) ([]walk, error) {
 	if f.local {
 		w, err := f.localWalk(ctx, client, name)
@@ -186,7 +186,7 @@ func (f *explainFlags) walks(ctx context.Context, client *cluster.Client, name s
 	return walks, nil
 }
 
-// podWalk asks the status page of a pod.
+// podWalk reads the explanation of a pod from its status page.
 func (f *explainFlags) podWalk(ctx context.Context, client *cluster.Client, pod dnsPod, name string) (walk, error) {
 	query := url.Values{
 		"format": {"json"}, "name": {name}, "namespace": {f.question.Namespace}, "type": {f.question.Type},
@@ -210,13 +210,13 @@ func (f *explainFlags) podWalk(ctx context.Context, client *cluster.Client, pod 
 	}
 	w := walk{Pod: pod.Name, Summary: page.Question.Summary}
 	for _, row := range page.Question.Steps.Rows {
-		row = append(row, make([]string, 5)...) // an older version may have fewer columns
+		row = append(row, make([]string, 5)...) // an older version can have fewer columns
 		w.Steps = append(w.Steps, step{row[0], row[1], row[2], row[3], row[4]})
 	}
 	return w, f.askOutside(ctx, client, pod, &w)
 }
 
-// askOutside sends the query that leaves the cluster, if the user wants that.
+// askOutside sends the query outside the cluster, if requested.
 func (f *explainFlags) askOutside(ctx context.Context, client *cluster.Client, pod dnsPod, w *walk) error {
 	if !f.ask || len(w.Steps) == 0 || w.Steps[len(w.Steps)-1].Result != asksOutside {
 		return nil
@@ -274,7 +274,7 @@ func (f *explainFlags) localWalk(ctx context.Context, client *cluster.Client, na
 	return w, nil
 }
 
-// zoneOf returns the zone of --zone, or the one of the pods, without a dot at its end.
+// zoneOf returns the zone of --zone, or the zone of the pods, without a final dot.
 func zoneOf(ctx context.Context, client *cluster.Client, flag string) string {
 	if flag != "" {
 		return strings.Trim(strings.ToLower(flag), ".")

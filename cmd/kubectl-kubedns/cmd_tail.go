@@ -55,7 +55,7 @@ Exit codes: 0 shown, 2 could not find out.`,
 	return cmd
 }
 
-// path returns the request for the lines.
+// path returns the path of the request.
 func (f *tailFlags) path() string {
 	query := url.Values{"seconds": {strconv.Itoa(max(1, int(f.length.Seconds())))}, "rate": {strconv.Itoa(f.rate)}}
 	for key, value := range map[string]string{
@@ -101,7 +101,7 @@ func (a *app) runTail(ctx context.Context, f *tailFlags) error {
 	return follow(ctx, p, pods, f.path())
 }
 
-// follow prints the lines of all pods until they end.
+// follow prints the lines of all pods until their streams end.
 func follow(ctx context.Context, p *report.Printer, pods []logPod, path string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -114,11 +114,11 @@ func follow(ctx context.Context, p *report.Printer, pods []logPod, path string) 
 	for range pods {
 		if err := <-errs; err != nil && first == nil {
 			first = err
-			cancel() // one pod without its log is an incomplete picture
+			cancel() // without the log of one pod the output is incomplete
 		}
 	}
 	if errors.Is(first, context.Canceled) {
-		return nil // Ctrl-C is how this ends
+		return nil // Ctrl-C is the usual exit
 	}
 	return first
 }

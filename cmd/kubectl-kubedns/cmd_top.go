@@ -33,7 +33,7 @@ type topFlags struct {
 	noHeaders bool
 }
 
-// topPause is the time between two pictures of --watch.
+// topPause is the time between two updates of --watch.
 const topPause = 5 * time.Second
 
 func (a *app) topCommand() *cobra.Command {
@@ -120,7 +120,7 @@ func (a *app) runTop(ctx context.Context, f *topFlags) error {
 		show, err := a.topOnce(ctx, client, f)
 		if err != nil {
 			if f.watch && ctx.Err() != nil {
-				return nil // Ctrl-C is how this ends
+				return nil // Ctrl-C is the usual exit
 			}
 			return err
 		}
@@ -134,7 +134,7 @@ func (a *app) runTop(ctx context.Context, f *topFlags) error {
 	}
 }
 
-// topOnce reads the figures once, and returns the function that prints them.
+// topOnce reads the metrics once, and returns the function that prints them.
 func (a *app) topOnce(ctx context.Context, client *cluster.Client, f *topFlags) (func(*report.Printer) error, error) {
 	if f.by == byServer {
 		sum, err := a.topServers(ctx, client, f)
@@ -144,11 +144,11 @@ func (a *app) topOnce(ctx context.Context, client *cluster.Client, f *topFlags) 
 	return func(p *report.Printer) error { return printTop(p, f, sum) }, err
 }
 
-// A logPod is a pod whose query log is read, with the local address of its status port.
+// A logPod is a pod with a query log, and the local address of its status port.
 type logPod struct{ name, addr string }
 
-// logPods opens the status port of each kube-dns pod. The query log only serves clients on
-// the pod's loopback address, as a port-forward is.
+// logPods opens the status port of each kube-dns pod. The query log only serves the pod's loopback
+// address, which a port-forward uses.
 func logPods(ctx context.Context, client *cluster.Client) ([]logPod, error) {
 	pods, err := dnsPods(ctx, client)
 	if err != nil {
@@ -165,7 +165,7 @@ func logPods(ctx context.Context, client *cluster.Client) ([]logPod, error) {
 	return list, nil
 }
 
-// switchOn switches the query log of all pods on, unless d is 0.
+// switchOn enables the query log of all pods for d, unless d is 0.
 func (a *app) switchOn(ctx context.Context, client *cluster.Client, d time.Duration) error {
 	if d == 0 {
 		return nil
@@ -186,7 +186,7 @@ func (a *app) switchOn(ctx context.Context, client *cluster.Client, d time.Durat
 	return nil
 }
 
-// logError explains what a pod replied to a request for its query log.
+// logError explains a pod's error reply to a request for its query log.
 func logError(pod logPod, err error) error {
 	status, ok := errors.AsType[*cluster.StatusError](err)
 	switch {
@@ -207,7 +207,7 @@ func (a *app) topQueries(ctx context.Context, client *cluster.Client, f *topFlag
 	if err != nil {
 		return queries.Sum{}, err
 	}
-	// Rows of other pods may be more frequent than the last ones of a pod.
+	// Rows of other pods can be more frequent than the last rows of a pod.
 	query := url.Values{"window": {f.window.String()}, "by": {f.by}, "limit": {strconv.Itoa(min(1000, 5*f.limit))}}
 	if f.rcode != "" {
 		query.Set("rcode", strings.ToUpper(f.rcode))

@@ -12,8 +12,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/servers"
 )
 
-// byServer counts the queries to each upstream server. Status pages have these figures, and
-// the query log has not.
+// byServer counts the queries to each upstream. Status pages have these metrics; the query log does
+// not.
 const byServer = "server"
 
 // checkByServer refuses flags of the query log.
@@ -27,14 +27,14 @@ func (f *topFlags) checkByServer() error {
 	return nil
 }
 
-// A serverPage is a status page with figures of upstream servers.
+// A serverPage is a status page with metrics of upstreams.
 type serverPage struct {
 	pod     cluster.Pod
 	port    int
-	program string // whose figures they are
+	program string // kube-dns or dnsmasq
 }
 
-// serverPages returns the pages to read: kube-dns has its own figures, and the sidecar those of
+// serverPages returns the pages to read: kube-dns has its own metrics, and the sidecar has those of
 // dnsmasq.
 func serverPages(pods []dnsPod) (pages []serverPage) {
 	for _, pod := range pods {
@@ -48,7 +48,7 @@ func serverPages(pods []dnsPod) (pages []serverPage) {
 	return pages
 }
 
-// topServers adds up the figures of all pods.
+// topServers adds up the metrics of all pods.
 func (a *app) topServers(ctx context.Context, client *cluster.Client, f *topFlags) (servers.Sum, error) {
 	ctx, cancel := a.limited(ctx)
 	defer cancel()

@@ -11,11 +11,11 @@ import (
 const (
 	codeOK       = 0
 	codeFindings = 1
-	codeUnknown  = 2 // the command could not find out
+	codeUnknown  = 2 // the command could not determine the result
 	codeStopped  = 130
 )
 
-// errFindings ends a command whose output has findings. It has been printed already.
+// errFindings is the error of a command with findings, which are already printed.
 var errFindings = errors.New("there are findings")
 
 // exitCode returns the exit code for the error of a command.
@@ -31,8 +31,7 @@ func exitCode(err error) int {
 	return codeUnknown
 }
 
-// reportError prints the error of a command in one line, unless it is one that the
-// output shows already.
+// reportError prints the error of a command in one line, unless the output already shows it.
 func reportError(w io.Writer, err error) {
 	if code := exitCode(err); code == codeUnknown {
 		fmt.Fprintf(w, "kubectl kubedns: %v\n", err)

@@ -93,7 +93,7 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 	return c
 }
 
-// check refuses flags that do not go together.
+// check refuses flags that exclude each other.
 func (m *migration) check() error {
 	switch {
 	case m.status && len(m.files) > 0:
@@ -195,7 +195,7 @@ func (m *migration) plan(p *report.Printer, inv migrate.Inventory) (migrate.Plan
 	return plan, m.write(plan)
 }
 
-// write writes the files of a plan into a folder that is new or empty.
+// write writes the files of a plan into a new or empty folder.
 func (m *migration) write(plan migrate.Plan) error {
 	if entries, err := os.ReadDir(m.dir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("--out %s: the folder is not empty; name a new one", m.dir)

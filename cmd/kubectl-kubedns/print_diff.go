@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/report"
 )
 
-// printChanges prints differences that come or go, and returns those there are now.
+// printChanges prints new and resolved differences, and returns the current ones.
 func printChanges(
 	out io.Writer, now string, old map[compare.Question]bool, found []compare.Difference,
 ) map[compare.Question]bool {
@@ -40,7 +40,7 @@ type kindSummary struct {
 	Example compare.Difference `json:"example"`
 }
 
-// printDifferences prints each kind once, and returns errFindings if there is one.
+// printDifferences prints each kind once, and returns errFindings if there is any.
 func printDifferences(
 	p *report.Printer, f *diffFlags, found []compare.Difference, asked int, took time.Duration,
 ) error {

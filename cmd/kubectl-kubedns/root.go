@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-// An app has what all commands share: the streams and the common flags.
+// An app has the streams and flags common to all commands.
 type app struct {
 	out, err io.Writer
 	conn     cluster.Flags
@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	return exitCode(err)
 }
 
-// command returns the root command with all others below it.
+// command returns the root command with its subcommands.
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-kubedns",
@@ -73,8 +73,8 @@ Exit codes: 0 fine, 1 findings, 2 could not find out.`,
 	return root
 }
 
-// printer returns what writes the output of a command, in the format of -o: table, json,
-// yaml, or one of extra.
+// printer returns the printer of a command, in the format of -o: table, json, yaml, or one of
+// extra.
 func (a *app) printer(extra ...report.Format) (*report.Printer, error) {
 	format, err := report.ParseFormat(a.output, extra...)
 	if err != nil {
@@ -83,10 +83,10 @@ func (a *app) printer(extra ...report.Format) (*report.Printer, error) {
 	return &report.Printer{Out: a.out, Format: format, Color: !a.noColor && report.Colored(a.out, os.Getenv)}, nil
 }
 
-// connect returns a client of the cluster that the connection flags choose.
+// connect returns a client of the cluster selected by the flags.
 func (a *app) connect() (*cluster.Client, error) { return a.conn.Connect(a.err) }
 
-// limited returns a context that ends after --timeout.
+// limited returns a context with the timeout of --timeout.
 func (a *app) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("no reply within %s (--timeout)", a.timeout))
 }

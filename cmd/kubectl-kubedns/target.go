@@ -23,7 +23,7 @@ type dnsPod struct {
 	ports facts.Ports
 }
 
-// errNoServer is that no pod runs kube-dns.
+// errNoServer means that no pod runs kube-dns.
 var errNoServer = errors.New("runs kube-dns")
 
 // dnsPods returns the pods of kube-dns, at least one.
@@ -55,7 +55,7 @@ func openTarget(ctx context.Context, client *cluster.Client, target string) (str
 	return client.Forward(ctx, cluster.Pod{Namespace: pod.Namespace, Name: pod.Name}, facts.PortsOf(&pod.Spec).DNS)
 }
 
-// podOf returns the pod that a target means.
+// podOf returns the pod of a target.
 func podOf(ctx context.Context, client *cluster.Client, target string) (*corev1.Pod, error) {
 	ns := client.Namespace
 	kind, name, ok := strings.Cut(target, "/")
@@ -96,7 +96,7 @@ func podOf(ctx context.Context, client *cluster.Client, target string) (*corev1.
 	return readyPod(ctx, client, selector)
 }
 
-// readyPod returns the first pod of a selector that is ready.
+// readyPod returns the first ready pod of a selector.
 func readyPod(ctx context.Context, client *cluster.Client, selector labels.Selector) (*corev1.Pod, error) {
 	list, err := client.Pods(client.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package apitest serves tests as the API server of an old cluster does: objects under their
-// paths, and port-forwards over SPDY alone. WebSockets are refused.
+// Package apitest serves tests like the API server of an old cluster: objects under their paths,
+// and port-forwards only over SPDY. It refuses WebSockets.
 package apitest
 
 import (
@@ -18,19 +18,19 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// A Server is such an API server.
+// A Server is an API server for tests.
 type Server struct {
-	// URL is its address.
+	// URL is the address of the server.
 	URL string
-	// Refused counts the WebSockets that were refused, Forwarded the port-forwards.
+	// Refused counts refused WebSockets, Forwarded counts port-forwards.
 	Refused, Forwarded atomic.Int64
 
 	objects map[string]any
 	ports   map[string]string
 }
 
-// New starts a server with objects by their paths. ports has the address that serves a port
-// of each pod.
+// New starts a server with objects by their paths. ports maps each pod port to the address that
+// serves it.
 func New(t *testing.T, objects map[string]any, ports map[string]string) *Server {
 	t.Helper()
 	s := &Server{objects: objects, ports: ports}
@@ -60,7 +60,7 @@ func (s *Server) object(w http.ResponseWriter, path string) {
 		object = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound",
 			"code": 404}
 	}
-	_ = json.NewEncoder(w).Encode(object) // a client that has gone needs no reply
+	_ = json.NewEncoder(w).Encode(object) // a disconnected client needs no reply
 }
 
 func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +70,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, err := httpstream.Handshake(r, w, []string{"portforward.k8s.io"}); err != nil {
-		return // it has been written
+		return // already written
 	}
 	var copies sync.WaitGroup
 	conn := spdy.NewResponseUpgrader().UpgradeResponse(w, r,
@@ -95,7 +95,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) {
 
 // copy connects a stream with the address that serves the port.
 func (s *Server) copy(stream httpstream.Stream, port string) {
-	defer func() { _ = stream.Reset() }() // it may have been closed
+	defer func() { _ = stream.Reset() }() // it might be closed
 	conn, err := net.Dial("tcp", s.ports[port])
 	if err != nil {
 		return
@@ -104,10 +104,10 @@ func (s *Server) copy(stream httpstream.Stream, port string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = io.Copy(conn, stream) // ends with the stream
+		_, _ = io.Copy(conn, stream) // returns with the stream
 		conn.Close()
 	}()
-	_, _ = io.Copy(stream, conn) // ends with the connection
+	_, _ = io.Copy(stream, conn) // returns with the connection
 	_ = stream.Close()
 	<-done
 }

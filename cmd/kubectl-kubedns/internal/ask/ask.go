@@ -1,5 +1,4 @@
-// Package ask sends DNS queries over TCP, and returns the replies in a form that can be
-// compared.
+// Package ask sends DNS queries over TCP, and returns the replies in a comparable form.
 package ask
 
 import (
@@ -12,12 +11,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A Reply is what a server replied to one query.
+// A Reply is a server's reply to one query.
 type Reply struct {
 	Rcode  string   `json:"rcode"`
 	AA     bool     `json:"aa"`
 	Answer []Record `json:"answer,omitempty"`
-	// Err is why there is no reply.
+	// Err is the reason for a missing reply.
 	Err  string        `json:"error,omitempty"`
 	Took time.Duration `json:"-"`
 }
@@ -39,10 +38,10 @@ type Server struct {
 	conn *dns.Conn
 }
 
-// queryTime bounds one query: kube-dns itself waits up to 5 s for its upstreams.
+// queryTime is the timeout of one query: kube-dns itself waits up to 5 s for its upstreams.
 const queryTime = 6 * time.Second
 
-// Ask sends a query. A connection that the server has closed is opened again.
+// Ask sends a query. It reopens a connection that the server has closed.
 func (s *Server) Ask(ctx context.Context, name, qtype string) Reply {
 	t, ok := dns.StringToType[strings.ToUpper(qtype)]
 	if !ok {
@@ -50,7 +49,7 @@ func (s *Server) Ask(ctx context.Context, name, qtype string) Reply {
 	}
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), t)
-	again := s.conn != nil // it may have been closed meanwhile
+	again := s.conn != nil // the server might have closed it
 	r, err := s.exchange(ctx, q)
 	if err != nil && again && ctx.Err() == nil {
 		r, err = s.exchange(ctx, q)

@@ -1,5 +1,5 @@
-// Package bundle writes support bundles: archives with the state of a kube-dns, without
-// secrets, and with names and addresses hashed.
+// Package bundle writes support bundles: archives with the state of a kube-dns, without secrets,
+// and with hashed names and addresses.
 package bundle
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // A Writer writes one archive. Close completes it.
 type Writer struct {
-	Hide *Hider // nil: everything is written as it is
+	Hide *Hider // nil: hide nothing
 	dir  string
 	now  time.Time
 	zip  *gzip.Writer
@@ -32,7 +32,7 @@ type File struct {
 	Size int64
 }
 
-// NewWriter returns a writer of an archive whose files are in the folder dir.
+// NewWriter returns a writer of an archive with all files in the folder dir.
 func NewWriter(w io.Writer, dir string, now time.Time, hide *Hider) *Writer {
 	zip := gzip.NewWriter(w)
 	return &Writer{Hide: hide, dir: dir, now: now, zip: zip, tar: tar.NewWriter(zip)}
@@ -46,7 +46,7 @@ func (w *Writer) Add(name string, body []byte) error {
 	return w.add(name, body)
 }
 
-// add writes a file as it is.
+// add writes a file unchanged.
 func (w *Writer) add(name string, body []byte) error {
 	header := &tar.Header{Name: w.dir + "/" + name, Mode: 0o644, Size: int64(len(body)), ModTime: w.now}
 	if err := w.tar.WriteHeader(header); err != nil {
@@ -57,7 +57,7 @@ func (w *Writer) add(name string, body []byte) error {
 	return err
 }
 
-// Files returns what has been written.
+// Files returns the files written so far.
 func (w *Writer) Files() []File { return w.list }
 
 // Close completes the archive.
@@ -68,14 +68,14 @@ func (w *Writer) Close() error {
 	return w.zip.Close()
 }
 
-// A Hider replaces addresses and labels of names by hashes. Equal ones have equal hashes
-// within one bundle. The secret stays where the bundle is made, and is not stored.
+// A Hider replaces addresses and labels of names with hashes. Equal inputs have equal hashes within
+// one bundle. The secret is not stored in the bundle.
 type Hider struct {
 	secret []byte
 	zone   string
 }
 
-// NewHider returns a hider for the names of a zone without a dot at its end.
+// NewHider returns a hider for the names of a zone without a final dot.
 func NewHider(secret []byte, zone string) *Hider {
 	return &Hider{secret: secret, zone: strings.Trim(zone, ".")}
 }
@@ -85,16 +85,16 @@ var (
 	dotted  = regexp.MustCompile(`\b(?:[A-Za-z0-9_*-]+\.){2,}[A-Za-z]{2,}\b`)
 )
 
-// public are the ends of names that belong to Kubernetes, not to users.
+// public are the suffixes of names that belong to Kubernetes, not to users.
 var public = []string{".k8s.io", ".kubernetes.io", ".gcr.io", "kubernetes.default.svc", "github.com", ".kube-dns.io"}
 
-// Text returns a text with its addresses and names of more than two labels hashed. Names
-// in the zone keep their end.
+// Text returns a text with hashed addresses and names of more than two labels. Names in the zone
+// keep their suffix.
 func (h *Hider) Text(text string) string {
 	text = address.ReplaceAllStringFunc(text, func(a string) string {
 		parsed, err := netip.ParseAddr(a)
 		if err != nil || parsed.IsLoopback() || parsed.IsUnspecified() {
-			return a // a time, or an address that each machine has
+			return a // a time, or an address that every machine has
 		}
 		return "addr-" + h.hash(a)
 	})

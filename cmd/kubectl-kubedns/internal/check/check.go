@@ -1,4 +1,4 @@
-// Package check finds what is wrong with a kube-dns from facts about it. It reads nothing.
+// Package check finds problems of a kube-dns from facts about it. It reads nothing.
 package check
 
 import (
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// A Level is how bad a finding is.
+// A Level is the severity of a finding.
 type Level string
 
-// The levels, from good to bad. Skipped is a check that lacks its facts.
+// The levels, from good to bad. Skipped is a check without its facts.
 const (
 	OK      Level = "ok"
 	Skipped Level = "skipped"
@@ -24,7 +24,7 @@ var order = []Level{OK, Skipped, Info, Warning, Error}
 // AtLeast reports whether l is as bad as other, or worse.
 func (l Level) AtLeast(other Level) bool { return slices.Index(order, l) >= slices.Index(order, other) }
 
-// ParseLevel returns the level that --fail-on names.
+// ParseLevel returns the level given by --fail-on.
 func ParseLevel(s string) (Level, error) {
 	switch l := Level(s); l {
 	case Info, Warning, Error:
@@ -33,7 +33,7 @@ func ParseLevel(s string) (Level, error) {
 	return "", fmt.Errorf("%q is no level: write info, warning or error", s)
 }
 
-// A Finding is one thing that is wrong, and what to do about it.
+// A Finding is one problem, and its remedy.
 type Finding struct {
 	Level  Level  `json:"level"`
 	Object string `json:"object,omitempty"` // such as "pod kube-dns-1"
@@ -41,16 +41,16 @@ type Finding struct {
 	Fix    string `json:"fix,omitempty"` // a command or a sentence
 }
 
-// A Result is what one check found.
+// A Result is the result of one check.
 type Result struct {
 	Code     string    `json:"code"`
 	Group    string    `json:"group"`
 	Level    Level     `json:"level"`
-	Text     string    `json:"text"` // what is fine, or why the check is skipped
+	Text     string    `json:"text"` // the good state, or the reason for a skipped check
 	Findings []Finding `json:"findings,omitempty"`
 }
 
-// An outcome is what a check function returns.
+// An outcome is the result of a check function.
 type outcome struct {
 	fine     string
 	skipped  string
@@ -89,7 +89,7 @@ var checks = []check{
 	{"KD402", "Queries", "each pod resolves a name outside the cluster", checkOutside},
 }
 
-// Codes returns the codes of all checks with what each looks at.
+// Codes returns the codes of all checks, with the subject of each.
 func Codes() [][2]string {
 	var list [][2]string
 	for _, c := range checks {
@@ -98,7 +98,7 @@ func Codes() [][2]string {
 	return list
 }
 
-// Known returns an error for a code that does not exist.
+// Known returns an error for an unknown code.
 func Known(codes []string) error {
 	for _, code := range codes {
 		if !slices.ContainsFunc(checks, func(c check) bool { return strings.EqualFold(c.code, code) }) {
@@ -108,7 +108,7 @@ func Known(codes []string) error {
 	return nil
 }
 
-// Run runs the checks in only, or all, without those in without.
+// Run runs the checks in only, or all, except those in without.
 func Run(f *Facts, only, without []string) []Result {
 	has := func(codes []string, code string) bool {
 		return slices.ContainsFunc(codes, func(c string) bool { return strings.EqualFold(c, code) })

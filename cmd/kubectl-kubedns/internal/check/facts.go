@@ -12,25 +12,24 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 )
 
-// Facts are what the checks look at. A fact that could not be read is absent, and Unread
-// has the reason.
+// Facts are the input of the checks. An unreadable fact is absent, and Unread has the reason.
 type Facts struct {
 	Namespace string
-	// Files are the files that the facts come from. With files there are no pods to ask.
+	// Files are the files that the facts come from. With files there are no pods to query.
 	Files    []string
 	Options  Options
 	Objects  Objects
 	Kubelets []Kubelet
 	Pods     []Pod
-	// Account maps a resource to whether the service account may list and watch it.
+	// Account maps a resource to whether the service account can list and watch it.
 	Account map[string]bool
-	// Unread maps what could not be read, such as "services", to why.
+	// Unread maps an unreadable fact, such as "services", to the reason.
 	Unread map[string]string
 }
 
-// Options are what the user asks for.
+// Options are set by the user.
 type Options struct {
-	Zone    string // without dots at its ends; empty: the zone of the pods
+	Zone    string // without leading and final dots; empty: the zone of the pods
 	Outside string
 }
 
@@ -48,19 +47,20 @@ type Objects struct {
 	Zones map[string]string
 }
 
-// A Kubelet is what a kubelet writes into the resolv.conf of pods.
+// A Kubelet is the part of resolv.conf that a kubelet sets for pods.
 type Kubelet struct {
-	// Of is where that was read: "node NAME", or "ConfigMap kubelet-config" for all kubelets.
+	// Of is the source: "node NAME", or "ConfigMap kubelet-config" for all kubelets.
 	Of        string
 	Addresses []string
 	Domain    string
 }
 
-// An Autoscaler is a Deployment that sets the number of pods of another one.
+// An Autoscaler is a Deployment that sets the replicas of another.
 type Autoscaler struct{ Name, Target string }
 
-// AutoscalersOf returns what a Deployment scales. Only the cluster-proportional-autoscaler
-// has its target in its arguments, as in --target=deployment/kube-dns.
+// AutoscalersOf returns the targets of a Deployment that scales. Only the
+// cluster-proportional-autoscaler has its target in its arguments, as in
+// --target=deployment/kube-dns.
 func AutoscalersOf(d *appsv1.Deployment) []Autoscaler {
 	if d.Spec.Replicas != nil && *d.Spec.Replicas == 0 {
 		return nil
@@ -77,10 +77,10 @@ func AutoscalersOf(d *appsv1.Deployment) []Autoscaler {
 	return found
 }
 
-// A Server is the program that a pod runs.
+// A Server is the DNS server of a pod.
 type Server string
 
-// The servers that a pod may run.
+// The servers that a pod can run.
 const (
 	KubeDNS Server = "kube-dns"
 	CoreDNS Server = "CoreDNS"
@@ -91,18 +91,18 @@ const (
 type Pod struct {
 	Name   string
 	Object *corev1.Pod
-	// Pages maps a name, such as "readiness", to what the pod served.
+	// Pages maps a name, such as "readiness", to the page that the pod served.
 	Pages map[string]Page
-	// Digest is a hash of all names, empty if it could not be read.
+	// Digest is a hash of all names, empty if unreadable.
 	Digest          string
 	Inside, Outside *Reply
 }
 
-// A Page is what a port of a pod served.
+// A Page is a page served by a port of a pod.
 type Page struct {
 	Body []byte
-	Err  string // why there is no page; with Body, the reply was not 200
-	// Missing reports that the pod has no such page: it is of another kind or version.
+	Err  string // why there is no page; with Body, the status was not 200
+	// Missing reports that a pod of this kind or version has no such page.
 	Missing bool
 }
 
@@ -115,7 +115,7 @@ type Reply struct {
 	Took    time.Duration
 }
 
-// ServerOf returns which server a pod runs, by its containers.
+// ServerOf returns the server of a pod, determined from its containers.
 func ServerOf(spec *corev1.PodSpec) Server {
 	if container(spec, "kubedns", "kube-dns") != nil {
 		return KubeDNS
@@ -126,21 +126,20 @@ func ServerOf(spec *corev1.PodSpec) Server {
 	return Other
 }
 
-// server returns which server the pod runs.
+// server returns the server of the pod.
 func (p *Pod) server() Server { return ServerOf(&p.Object.Spec) }
 
 func (p *Pod) title() string { return "pod " + p.Name }
 
-// ours returns the pods that run kube-dns.
+// ours returns the kube-dns pods.
 func (f *Facts) ours() []Pod {
 	return slices.DeleteFunc(slices.Clone(f.Pods), func(p Pod) bool { return p.server() != KubeDNS })
 }
 
-// unread returns why what could not be read, or "".
+// unread returns why a fact could not be read, or "".
 func (f *Facts) unread(what string) string { return f.Unread[what] }
 
-// container returns the first container whose name, or the name of whose image, is one of
-// names.
+// container returns the first container with a name, or an image name, in names.
 func container(spec *corev1.PodSpec, names ...string) *corev1.Container {
 	for i := range spec.Containers {
 		c := &spec.Containers[i]
@@ -173,7 +172,7 @@ func Args(c *corev1.Container) []string {
 	return args
 }
 
-// Flag returns the value of the last flag of that name, written with one dash or two.
+// Flag returns the value of the last flag of that name, with one dash or two.
 func Flag(args []string, name string) string {
 	value := ""
 	for i, arg := range args {
@@ -202,7 +201,7 @@ func ContainersOf(spec *corev1.PodSpec) Containers {
 	}
 }
 
-// ZoneOf returns the zone that a pod serves, without dots at its ends.
+// ZoneOf returns the zone that a pod serves, without leading and final dots.
 func ZoneOf(spec *corev1.PodSpec) string {
 	c := container(spec, "kubedns", "kube-dns")
 	if c == nil {
@@ -211,10 +210,10 @@ func ZoneOf(spec *corev1.PodSpec) string {
 	return bareZone(cmp.Or(Flag(Args(c), "domain"), "cluster.local"))
 }
 
-// bareZone returns a zone as it is compared.
+// bareZone returns a zone in a comparable form.
 func bareZone(s string) string { return strings.ToLower(strings.Trim(s, ".")) }
 
-// zone returns the zone that is asked for: the user's, or the one of the first pod.
+// zone returns the zone to query: the user's, or that of the first pod.
 func (f *Facts) zone() string {
 	if f.Options.Zone != "" {
 		return bareZone(f.Options.Zone)

@@ -20,8 +20,8 @@ const (
 	SideMetrics  = "sidecar metrics"
 )
 
-// A statusPage is the JSON form of the page at "/". Unknown fields are ignored, so that
-// plugin and server may have different versions.
+// A statusPage is the JSON form of the page at "/". Unknown fields are ignored, so that plugin and
+// server can have different versions.
 type statusPage struct {
 	Command string       `json:"command"`
 	Version string       `json:"version"`

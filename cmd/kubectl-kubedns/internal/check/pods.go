@@ -15,7 +15,7 @@ import (
 
 const needsPods = "it needs running kube-dns pods"
 
-// live returns the kube-dns pods that can be asked, or why there are none.
+// live returns the kube-dns pods that can be queried, or the reason why there are none.
 func (f *Facts) live() ([]Pod, string) {
 	if len(f.Files) > 0 {
 		return nil, "it needs a cluster"
@@ -54,7 +54,7 @@ func checkHealth(f *Facts) outcome {
 	return o
 }
 
-// partFindings adds what the pod itself reports.
+// partFindings adds the findings of the pod itself.
 func (p *Pod) partFindings(o *outcome, fix string) {
 	levels := map[string]Level{"failed": Error, "warning": Warning}
 	for _, name := range []string{Status, NannyStatus, ProbeStatus} {
@@ -67,7 +67,7 @@ func (p *Pod) partFindings(o *outcome, fix string) {
 	}
 }
 
-// ownCheck reports whether a part of a status page has a check of its own.
+// ownCheck reports whether a part of a status page has its own check.
 func ownCheck(part string) bool {
 	return part == "configuration" || part == "servers" || strings.HasPrefix(part, "watch of ")
 }
@@ -81,9 +81,9 @@ func checkVersions(f *Facts) outcome {
 		return skip(needsPods)
 	}
 	var o outcome
-	versions := map[string][]string{} // version → which containers
+	versions := map[string][]string{} // version → containers
 	for _, p := range pods {
-		if len(f.Files) == 0 { // an overlay may set images later
+		if len(f.Files) == 0 { // an overlay can set images later
 			p.imageFindings(&o)
 		}
 		for _, name := range []string{Status, NannyStatus, ProbeStatus} {
@@ -111,7 +111,7 @@ func checkVersions(f *Facts) outcome {
 	return o
 }
 
-// imageFindings adds images whose meaning may change.
+// imageFindings adds findings for images whose meaning can change.
 func (p *Pod) imageFindings(o *outcome) {
 	for _, c := range p.Object.Spec.Containers {
 		name := c.Image[strings.LastIndex(c.Image, "/")+1:]
@@ -125,7 +125,7 @@ func (p *Pod) imageFindings(o *outcome) {
 	}
 }
 
-// some returns the first of a list, and how many more there are.
+// some returns the first of a list, and the number of the rest.
 func some(list []string) string {
 	if len(list) > 2 {
 		return fmt.Sprintf("%s and %d more", list[0], len(list)-1)
@@ -190,7 +190,7 @@ func checkConfig(f *Facts) outcome {
 	return o
 }
 
-// configFindings reads a ConfigMap as kube-dns does.
+// configFindings parses a ConfigMap like kube-dns.
 func (f *Facts) configFindings(o *outcome, m *corev1.ConfigMap, edit string) {
 	cfg, err := config.Parse(m.Data)
 	for _, one := range keyErrors(err) {
@@ -205,7 +205,7 @@ func (f *Facts) configFindings(o *outcome, m *corev1.ConfigMap, edit string) {
 	}
 }
 
-// keyErrors returns the single errors of config.Parse.
+// keyErrors splits an error of config.Parse.
 func keyErrors(err error) []error {
 	if err == nil {
 		return nil

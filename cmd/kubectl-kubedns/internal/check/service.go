@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// clusterDNSPort is the port that resolv.conf means.
+// clusterDNSPort is the port of servers in resolv.conf.
 const clusterDNSPort = 53
 
 func checkService(f *Facts) outcome {
@@ -53,9 +53,9 @@ func checkService(f *Facts) outcome {
 	return o
 }
 
-// sameAddress adds a finding for each other address that kubelets give to pods.
+// sameAddress adds a finding for each other address that kubelets set in pods.
 func (f *Facts) sameAddress(o *outcome, s *corev1.Service) {
-	others := map[string][]string{} // address to where it was read
+	others := map[string][]string{} // address to its sources
 	for _, k := range f.Kubelets {
 		if slices.ContainsFunc(k.Addresses, func(a string) bool {
 			return slices.Contains(addresses(s), a) || linkLocal(a)
@@ -73,7 +73,7 @@ func (f *Facts) sameAddress(o *outcome, s *corev1.Service) {
 	}
 }
 
-// linkLocal reports whether an address is one of a node-local cache.
+// linkLocal reports whether an address is that of a node-local cache.
 func linkLocal(a string) bool {
 	addr, err := netip.ParseAddr(a)
 	return err == nil && addr.IsLinkLocalUnicast()
@@ -128,7 +128,7 @@ func checkEndpoints(f *Facts) outcome {
 	return o
 }
 
-// writtenZones are zones with the place where each is written first.
+// writtenZones maps zones to the first place of each.
 type writtenZones map[string]string
 
 func (z writtenZones) note(zone, where string) {
@@ -137,7 +137,7 @@ func (z writtenZones) note(zone, where string) {
 	}
 }
 
-// ofPod notes the zones in the arguments of a pod.
+// ofPod records the zones in the arguments of a pod.
 func (z writtenZones) ofPod(p *Pod) {
 	parts := ContainersOf(&p.Object.Spec)
 	z.note(ZoneOf(&p.Object.Spec), "--domain of "+p.title())
@@ -217,7 +217,7 @@ func checkOwners(f *Facts) outcome {
 	return o
 }
 
-// scalers adds findings for autoscalers of Deployments that have no pods, and for several of
+// scalers adds findings for autoscalers of Deployments without pods, and for several autoscalers of
 // one Deployment. running are the Deployments with pods.
 func (f *Facts) scalers(o *outcome, running []string) {
 	of := map[string][]string{}
@@ -243,7 +243,7 @@ func (f *Facts) scalers(o *outcome, running []string) {
 	}
 }
 
-// antiAffinity adds a finding for pods that share no node with pods of another server.
+// antiAffinity adds a finding for pods that cannot share a node with pods of another server.
 func (f *Facts) antiAffinity(o *outcome) {
 	for _, d := range f.Objects.Deployments {
 		a := d.Spec.Template.Spec.Affinity
@@ -261,7 +261,7 @@ func (f *Facts) antiAffinity(o *outcome) {
 	}
 }
 
-// selected returns which servers the pods of a selector run.
+// selected returns the servers of the pods of a selector.
 func (f *Facts) selected(s *metav1.LabelSelector) []string {
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {

@@ -33,7 +33,7 @@ func checkRights(f *Facts) outcome {
 	return o
 }
 
-// drainMargin is what a pod needs to stop besides its lame duck time.
+// drainMargin is the time that a pod needs to stop, in addition to its lame duck time.
 const drainMargin = 5 * time.Second
 
 func checkDraining(f *Facts) outcome {
@@ -70,13 +70,13 @@ func checkDraining(f *Facts) outcome {
 	return o
 }
 
-// Shares above which capacity is short.
+// Shares above which capacity is low.
 const (
 	memoryShare   = 0.9
 	evictedShare  = 0.05
 	waitingShare  = 0.5
 	mostPending   = 2000
-	leastEvicting = 1000 // insertions before a share of evictions counts
+	leastEvicting = 1000 // insertions before the share of evictions matters
 )
 
 func checkCapacity(f *Facts) outcome {

@@ -1,6 +1,5 @@
-// Package cluster reads the objects and the pods of a cluster. Pods are asked through the
-// API server's proxy, and through a port-forward where that fails. The package itself
-// writes nothing.
+// Package cluster reads the objects and the pods of a cluster. It reaches pods through the API
+// server's proxy, or through a port-forward where that fails. The package itself writes nothing.
 package cluster
 
 import (
@@ -14,15 +13,15 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	_ "k8s.io/client-go/plugin/pkg/client/auth" // sign-in with the ways that kubeconfigs name
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // the auth plugins of kubeconfigs
 	"k8s.io/client-go/rest"
 
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/objects"
 )
 
-// A Client reads one cluster. Close ends its port-forwards.
+// A Client reads one cluster. Close closes its port-forwards.
 type Client struct {
-	// Namespace is the one of kube-dns, and Selector that of its pods.
+	// Namespace is that of kube-dns, and Selector selects its pods.
 	Namespace, Selector string
 
 	// The objects of the cluster.
@@ -49,8 +48,8 @@ func newClient(cfg *rest.Config, namespace, selector string) (*Client, error) {
 // Host returns the address of the API server.
 func (c *Client) Host() string { return c.cfg.Host }
 
-// Explain returns err with what was tried, in one line: the right that is missing, the
-// namespace that does not exist, or the API server that cannot be reached.
+// Explain adds the action to err, in one line: the missing permission, the missing namespace, or
+// the unreachable API server.
 func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, err error) error {
 	switch {
 	case err == nil:
@@ -68,7 +67,7 @@ func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, 
 	return fmt.Errorf("%s %s: %w", verb, resource, err)
 }
 
-// DNSPods returns the DNS pods, sorted by name. It explains why there are none to see.
+// DNSPods returns the DNS pods, sorted by name. Its error explains an empty list.
 func (c *Client) DNSPods(ctx context.Context) ([]v1.Pod, error) {
 	list, err := c.Pods(c.Namespace).List(ctx, metav1.ListOptions{LabelSelector: c.Selector})
 	if err != nil {

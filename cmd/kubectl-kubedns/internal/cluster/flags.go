@@ -12,13 +12,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// DefaultNamespace is where kube-dns runs.
+// DefaultNamespace is the namespace of kube-dns.
 const DefaultNamespace = "kube-system"
 
 // DefaultSelector selects the pods of kube-dns, and those of CoreDNS in kubeadm's clusters.
 const DefaultSelector = "k8s-app=kube-dns"
 
-// Flags choose a cluster and what is read of it, as kubectl's flags of the same names do.
+// Flags select a cluster and namespace, like kubectl's flags of the same names.
 type Flags struct {
 	kubeconfig string
 	overrides  clientcmd.ConfigOverrides
@@ -43,7 +43,7 @@ func (f *Flags) Bind(fs *pflag.FlagSet) {
 	}
 }
 
-// rareFlags work as in kubectl, and are left out of help.
+// rareFlags work as in kubectl, and are hidden from help.
 var rareFlags = []string{
 	"as", "as-group", "as-uid", "certificate-authority", "client-certificate", "client-key", "cluster",
 	"disable-compression", "insecure-skip-tls-verify", "password", "proxy-url", "request-timeout", "server",
@@ -53,8 +53,8 @@ var rareFlags = []string{
 // Namespace returns the namespace of kube-dns.
 func (f *Flags) Namespace() string { return f.overrides.Context.Namespace }
 
-// Connect returns a client of the cluster. It does not ask the cluster anything yet.
-// warnings receives what the API server warns of.
+// Connect returns a client of the cluster. It sends no request yet. warnings receives the warnings
+// of the API server.
 func (f *Flags) Connect(warnings io.Writer) (*Client, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = f.kubeconfig

@@ -23,12 +23,12 @@ type forward struct {
 	addr  string
 	err   error
 	stop  chan struct{}
-	ended chan struct{} // closed when its goroutine has ended
+	ended chan struct{} // closed when its goroutine has returned
 	once  chan struct{} // closed when addr and err are set
 }
 
-// Forward opens a port-forward to a TCP port of a pod, also to one that only listens on
-// the pod's loopback address. It returns the local address. Close ends it.
+// Forward opens a port-forward to a TCP port of a pod, also if it only listens on the pod's
+// loopback address. It returns the local address. Close closes it.
 func (c *Client) Forward(ctx context.Context, pod Pod, port int) (string, error) {
 	key := forwardKey{pod, port}
 	c.mu.Lock()
@@ -47,7 +47,7 @@ func (c *Client) Forward(ctx context.Context, pod Pod, port int) (string, error)
 	}
 }
 
-// open keeps a port-forward until it is stopped.
+// open maintains a port-forward until it is stopped.
 func (c *Client) open(ctx context.Context, f *forward, key forwardKey) {
 	defer close(f.ended)
 	dialer, err := c.dialer(key.pod)
@@ -57,7 +57,7 @@ func (c *Client) open(ctx context.Context, f *forward, key forwardKey) {
 		return
 	}
 	ready := make(chan struct{})
-	// Messages of the forwarder repeat what the reader of the connection sees.
+	// Messages of the forwarder repeat errors of the connection.
 	pf, err := portforward.NewOnAddressesForStreaming(dialer, []string{"127.0.0.1"},
 		[]string{fmt.Sprintf(":%d", key.port)}, f.stop, ready, nil, nil)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *Client) open(ctx context.Context, f *forward, key forwardKey) {
 	<-failed //nolint:errcheck // readers of its connections see what ended it
 }
 
-// forwardError explains why a port-forward did not begin.
+// forwardError explains why a port-forward failed to start.
 func (c *Client) forwardError(ctx context.Context, pod Pod, err error) error {
 	if err == nil {
 		return errors.New("the port-forward ended")
@@ -118,7 +118,7 @@ func (c *Client) dialer(pod Pod) (httpstream.Dialer, error) {
 	}), nil
 }
 
-// Close ends all port-forwards.
+// Close closes all port-forwards.
 func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// bodyLimit bounds what is read of a page: /cache of a large cluster has tens of megabytes.
+// bodyLimit limits the size of a page: /cache of a large cluster has tens of megabytes.
 const bodyLimit = 256 << 20
 
 // A Pod is the name of a pod.
@@ -24,24 +24,24 @@ type Pod struct{ Namespace, Name string }
 
 func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 
-// IsReady reports whether a pod is ready, and does not end.
+// IsReady reports whether a pod is ready and not terminating.
 func IsReady(p *corev1.Pod) bool {
 	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
 }
 
-// A StatusError is a reply of a pod that is not 200.
+// A StatusError is a reply of a pod with a status other than 200.
 type StatusError struct {
 	Code int
-	Body string // in one line, and cut
+	Body string // one line, truncated
 	text []byte
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Code, e.Body) }
 
-// Get returns the page of a pod: through the API server's proxy, or through a port-forward
-// if the proxy does not reach the pod. A reply that is not 200 is a *StatusError.
+// Get returns the page of a pod: through the API server's proxy, or through a port-forward if the
+// proxy cannot reach the pod. A status other than 200 is a *StatusError.
 func (c *Client) Get(ctx context.Context, pod Pod, port int, path string) ([]byte, error) {
 	body, err := c.proxy(ctx, pod, port, path)
 	if err == nil || ctx.Err() != nil || !retryForwarded(err) {
@@ -60,13 +60,13 @@ func (c *Client) Get(ctx context.Context, pod Pod, port int, path string) ([]byt
 		pod, port, err)
 }
 
-// retryForwarded reports whether a port-forward may succeed where the proxy did not.
+// retryForwarded reports whether a port-forward can succeed where the proxy failed.
 func retryForwarded(err error) bool {
 	return !errors.As(err, new(*StatusError)) && !errors.As(err, new(*unreachableError))
 }
 
-// proxy asks through the API server. The reply of the pod and an error of the API server
-// itself can have the same code, so the body decides.
+// proxy sends a request through the API server. The pod and the API server itself can reply with
+// the same status, so the body decides.
 func (c *Client) proxy(ctx context.Context, pod Pod, port int, path string) ([]byte, error) {
 	u, err := url.Parse(path)
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *Client) proxy(ctx context.Context, pod Pod, port int, path string) ([]b
 	return nil, errors.New(message)
 }
 
-// ofServer returns the message of an error that is the API server's own.
+// ofServer returns the message of the API server's own error.
 func ofServer(body []byte) (message string, own bool) {
 	var status metav1.Status
 	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
@@ -99,7 +99,7 @@ func ofServer(body []byte) (message string, own bool) {
 	return oneLine(body), bytes.HasPrefix(bytes.ToLower(body), []byte("error trying to reach service"))
 }
 
-// oneLine returns the beginning of a text without line breaks.
+// oneLine returns the start of a text without line breaks.
 func oneLine(text []byte) string {
 	const most = 300
 	s := strings.Join(strings.Fields(string(text)), " ")
@@ -109,18 +109,18 @@ func oneLine(text []byte) string {
 	return s
 }
 
-// Request sends a request to a forwarded address and returns the body of its reply. A
-// reply that is not 200 is a *StatusError.
+// Request sends a request to a forwarded address and returns the body of the reply. A status other
+// than 200 is a *StatusError.
 func Request(ctx context.Context, method, address string) ([]byte, error) {
 	return request(ctx, direct(), method, address)
 }
 
-// Stream returns the body of a forwarded address while it is sent.
+// Stream returns the body of a forwarded address as a stream.
 func Stream(ctx context.Context, address string) (io.ReadCloser, error) {
 	return open(ctx, direct(), http.MethodGet, address)
 }
 
-// direct returns a client that keeps no connection.
+// direct returns a client without persistent connections.
 func direct() *http.Client { return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} }
 
 func request(ctx context.Context, client *http.Client, method, address string) ([]byte, error) {
@@ -144,7 +144,7 @@ func open(ctx context.Context, client *http.Client, method, address string) (io.
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
 		const most = 64 << 10
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, most)) // what there is of it
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, most)) // possibly incomplete
 		return nil, &StatusError{Code: resp.StatusCode, Body: oneLine(text), text: text}
 	}
 	return resp.Body, nil

@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A Right is a verb on a resource, such as "get pods/proxy". Resource may have a group,
-// such as "deployments.apps". An empty Namespace means all of them.
+// A Right is a verb on a resource, such as "get pods/proxy". Resource can have a group, such as
+// "deployments.apps". An empty Namespace means all namespaces.
 type Right struct {
 	Verb, Resource, Namespace string
 }
@@ -23,7 +23,7 @@ func (r Right) String() string {
 	return fmt.Sprintf("%s %s %s", r.Verb, r.Resource, where)
 }
 
-// attributes returns the right as the API has it.
+// attributes returns the right in the form of the API.
 func (r Right) attributes() *authorizationv1.ResourceAttributes {
 	resource, sub, _ := strings.Cut(r.Resource, "/")
 	resource, group, _ := strings.Cut(resource, ".")
@@ -32,7 +32,7 @@ func (r Right) attributes() *authorizationv1.ResourceAttributes {
 	}
 }
 
-// A MissingRight is the error for what the user may not do.
+// A MissingRight is the error for a missing permission of the user.
 type MissingRight struct{ Right Right }
 
 func (e *MissingRight) Error() string {

@@ -21,13 +21,13 @@ const (
 
 // A Kind is a kind of difference.
 type Kind struct {
-	// Code is the one of docs/migration.md, or "".
+	// Code is a code of docs/migration.md, or "".
 	Code   string `json:"code,omitempty"`
 	Text   string `json:"text"`
 	Effect Effect `json:"effect"`
 }
 
-// A Difference is a question to which two servers reply differently.
+// A Difference is a question with different replies of two servers.
 type Difference struct {
 	Question Question  `json:"question"`
 	Left     ask.Reply `json:"left"`
@@ -35,7 +35,7 @@ type Difference struct {
 	Kind     Kind      `json:"kind"`
 }
 
-// Options are what is not compared.
+// Options exclude parts of replies from the comparison.
 type Options struct{ TTL, AA bool }
 
 var (
@@ -49,7 +49,7 @@ func Compare(q Question, left, right ask.Reply, ignore Options) (Difference, boo
 	switch {
 	case left.Err != "" || right.Err != "":
 		if left.Err != "" && right.Err != "" {
-			return d, false // both fail: there is nothing to compare
+			return d, false // both fail: nothing to compare
 		}
 		d.Kind = Kind{Text: "one server does not reply", Effect: All}
 	case left.Rcode != right.Rcode:
@@ -78,7 +78,7 @@ func data(r ask.Reply) []string {
 func sameData(left, right ask.Reply) bool { return slices.Equal(data(left), data(right)) }
 
 func sameTTL(left, right ask.Reply) bool {
-	for i := range left.Answer { // equal data: equally long, and sorted
+	for i := range left.Answer { // equal data: same length, and sorted
 		if left.Answer[i].TTL != right.Answer[i].TTL {
 			return false
 		}

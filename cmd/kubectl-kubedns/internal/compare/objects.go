@@ -8,11 +8,11 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// OfObjects returns questions for all names that the Services and endpoints of a cluster
-// have in a zone, and for their addresses.
+// OfObjects returns questions for all names of the Services and endpoints of a cluster in a zone,
+// and for their addresses.
 func OfObjects(services []corev1.Service, slices []discoveryv1.EndpointSlice, zone string) []Question {
 	s := newSet()
-	headless := map[string]string{} // namespace/name of a Service → its name in DNS
+	headless := map[string]string{} // namespace/name of a Service → its DNS name
 	for i := range services {
 		svc := &services[i]
 		name := svc.Name + "." + svc.Namespace + ".svc." + zone
@@ -30,7 +30,7 @@ func OfObjects(services []corev1.Service, slices []discoveryv1.EndpointSlice, zo
 	return s.list
 }
 
-// ask adds a question. Names that cannot be asked for are left out.
+// ask adds a question. It skips invalid names.
 func (s *set) ask(name, qtype string) {
 	if q, err := NewQuestion(name, qtype); err == nil {
 		s.add(q)
@@ -68,7 +68,7 @@ func (s *set) ofSlice(slice *discoveryv1.EndpointSlice, name string) {
 	}
 }
 
-// typesOf returns the types that the name of a Service has.
+// typesOf returns the types of records at the name of a Service.
 func typesOf(svc *corev1.Service) []string {
 	switch {
 	case svc.Spec.Type == corev1.ServiceTypeExternalName:

@@ -1,5 +1,5 @@
-// Package compare compares the replies of two DNS servers to the same questions, and sorts
-// the differences into kinds. It sends nothing.
+// Package compare compares the replies of two DNS servers to the same questions, and classifies the
+// differences. It sends nothing.
 package compare
 
 import (
@@ -22,10 +22,10 @@ type Question struct {
 
 func (q Question) String() string { return q.Type + " " + q.Name }
 
-// mostQuestions bounds what is read of a file.
+// mostQuestions limits the questions read from a file.
 const mostQuestions = 1_000_000
 
-// NewQuestion returns a question, or an error that names what is wrong.
+// NewQuestion returns a question, or an error that names the problem.
 func NewQuestion(name, qtype string) (Question, error) {
 	name, qtype = strings.ToLower(dns.Fqdn(name)), strings.ToUpper(qtype)
 	if _, ok := dns.IsDomainName(name); !ok || name == "." {
@@ -37,8 +37,8 @@ func NewQuestion(name, qtype string) (Question, error) {
 	return Question{Name: name, Type: qtype}, nil
 }
 
-// ReadNames reads a file of names: one a line, with a type after it, or with each of types.
-// Empty lines and those that begin with # are ignored.
+// ReadNames reads a file of names: one a line, followed by a type, or else combined with each of
+// types. Empty lines and lines that start with # are ignored.
 func ReadNames(r io.Reader, types []string) ([]Question, error) {
 	set := newSet()
 	lines := bufio.NewScanner(r)
@@ -126,7 +126,7 @@ func Only(all []Question, types []string) []Question {
 	return slices.DeleteFunc(slices.Clone(all), func(q Question) bool { return !slices.Contains(types, q.Type) })
 }
 
-// A set keeps questions in the order they come, each once.
+// A set holds distinct questions in order of insertion.
 type set struct {
 	list []Question
 	seen map[Question]bool

@@ -1,8 +1,8 @@
 // Package corefile reads a CoreDNS configuration without running it.
 //
-// CoreDNS's own parser opens the files that import names and expands variables of the
-// process that parses. This package reads neither the disk nor the environment: both come
-// from the caller, who has them from the Deployment.
+// CoreDNS's own parser opens the files that import names and expands variables of its own process.
+// This package reads neither the disk nor the environment: the caller passes both, from the
+// Deployment.
 package corefile
 
 import (
@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// A Source is a Corefile and what it may refer to.
+// A Source is a Corefile with the files and variables that it can refer to.
 type Source struct {
-	// Path is where CoreDNS reads the Corefile, such as /etc/coredns/Corefile. Relative
-	// imports start in its folder.
+	// Path is the path of the Corefile in CoreDNS's container, such as /etc/coredns/Corefile.
+	// Relative imports start in its folder.
 	Path string
 	Text string
-	// Env has the variables of the container that have a plain value.
+	// Env has the variables of the container with a plain value.
 	Env map[string]string
-	// Files are the other files of the container by their absolute path, from the keys of
-	// the ConfigMaps that it mounts.
+	// Files are the other files of the container by absolute path, from the keys of the mounted
+	// ConfigMaps.
 	Files map[string]string
 }
 
@@ -33,11 +33,11 @@ type Block struct {
 	// Zones are as written, such as "." or "example.com:53".
 	Zones []string
 	Place Place
-	// Plugins are in the order of the file. CoreDNS runs them in an order of its own.
+	// Plugins are in the order of the file. CoreDNS runs them in its own order.
 	Plugins []Directive
 }
 
-// A Directive is a plugin, or an option within one.
+// A Directive is a plugin, or an option of a plugin.
 type Directive struct {
 	Name    string
 	Args    []string
@@ -78,7 +78,7 @@ type Place struct {
 
 func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
-// An Error is a Corefile that cannot be read.
+// An Error is the error of an invalid Corefile.
 type Error struct {
 	Place  Place
 	Reason string

@@ -2,7 +2,7 @@ package corefile
 
 import "strings"
 
-// A parser reads expanded tokens.
+// A parser parses expanded tokens.
 type parser struct {
 	tokens []token
 	next   int
@@ -29,7 +29,7 @@ func (p *parser) file() (File, error) {
 	}
 }
 
-// block reads "zone, zone zone { ... }".
+// block parses "zone, zone zone { ... }".
 func (p *parser) block() (Block, error) {
 	start := p.tokens[p.next]
 	b := Block{Place: start.place}
@@ -64,7 +64,7 @@ func (p *parser) block() (Block, error) {
 	return b, err
 }
 
-// directives reads up to the brace that closes the one at open.
+// directives parses up to the brace that closes the one at open.
 func (p *parser) directives(open Place, depth int) ([]Directive, error) {
 	if depth > maxDepth {
 		return nil, errorf(open, "braces are nested deeper than %d", maxDepth)
@@ -90,7 +90,7 @@ func (p *parser) directives(open Place, depth int) ([]Directive, error) {
 	}
 }
 
-// directive reads the rest of the line that starts with name, and the block that it opens.
+// directive parses the rest of the line that starts with name, and the block that it opens.
 func (p *parser) directive(name token, depth int) (Directive, error) {
 	d := Directive{Name: name.text, Place: name.place}
 	for {

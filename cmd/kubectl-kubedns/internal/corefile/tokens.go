@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// maxTokens bounds what imports of imports can grow to.
+	// maxTokens limits the tokens of nested imports.
 	maxTokens = 200_000
 	maxDepth  = 16
 )
@@ -19,12 +19,12 @@ const (
 type token struct {
 	text  string
 	place Place
-	first bool // on its line
+	first bool // of its line
 }
 
 func lex(file, text string) []token {
 	var tokens []token
-	end := 0 // the line on which the last token ended
+	end := 0 // last line of the previous token
 	d := caddyfile.NewDispenser(file, strings.NewReader(text))
 	for d.Next() {
 		t := token{text: d.Val(), place: Place{file, d.Line()}, first: d.Line() > end}
@@ -41,7 +41,7 @@ type lexer struct {
 	total    int
 }
 
-// expand returns tokens without snippets and imports. within are the imports that led here.
+// expand returns tokens without snippets and imports. within are the enclosing imports.
 func (l *lexer) expand(tokens []token, within []string) ([]token, error) {
 	if l.total += len(tokens); l.total > maxTokens {
 		return nil, errorf(tokens[0].place, "imports make more than %d words", maxTokens)
@@ -121,7 +121,7 @@ func lineOf(tokens []token) []token {
 	return tokens
 }
 
-// load returns the tokens that "import name" stands for.
+// load returns the tokens that replace "import name".
 func (l *lexer) load(name token, within []string) ([]token, error) {
 	text, err := l.variables(name)
 	if err != nil {
@@ -155,7 +155,7 @@ func (l *lexer) load(name token, within []string) ([]token, error) {
 		}
 		out = append(out, tokens...)
 	}
-	// A pattern that matches no file imports nothing, as in CoreDNS.
+	// A pattern without a matching file imports nothing, as in CoreDNS.
 	if !found && !strings.ContainsAny(text, "*?[") {
 		return nil, errorf(name.place, "import %s: there is no such snippet, and no ConfigMap of the Deployment has "+
 			"%s%s", text, pattern, tried(l.src.Files))
@@ -163,7 +163,7 @@ func (l *lexer) load(name token, within []string) ([]token, error) {
 	return out, nil
 }
 
-// tried lists the files that an import could name.
+// tried lists the files that an import can name.
 func tried(files map[string]string) string {
 	if len(files) == 0 {
 		return "; no other file is mounted"

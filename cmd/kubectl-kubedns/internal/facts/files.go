@@ -15,7 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/manifests"
 )
 
-// FromFiles reads the facts of files of manifests, as manifests.Read has them.
+// FromFiles reads the facts from manifests, see manifests.Read.
 func FromFiles(paths []string, stdin io.Reader, namespace string, opts check.Options) (*check.Facts, error) {
 	f := &check.Facts{Namespace: namespace, Options: opts, Unread: map[string]string{}}
 	var err error
@@ -35,7 +35,7 @@ func FromFiles(paths []string, stdin io.Reader, namespace string, opts check.Opt
 	return f, nil
 }
 
-// addObject adds an object. Those of other kinds and names are ignored.
+// addObject adds an object. It ignores other kinds and names.
 func addObject(f *check.Facts, kind string, object []byte) error {
 	switch kind {
 	case "Deployment":
@@ -53,7 +53,7 @@ func addObject(f *check.Facts, kind string, object []byte) error {
 	return nil
 }
 
-// setNamed sets into to an object that has the name of kube-dns.
+// setNamed sets into to an object named kube-dns.
 func setNamed[T any, P interface {
 	*T
 	metav1.Object

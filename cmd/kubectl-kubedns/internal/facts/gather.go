@@ -21,15 +21,15 @@ import (
 // serviceName is the name of the Service, the ConfigMap and the service account.
 const serviceName = "kube-dns"
 
-// A gatherer fills in facts. Its methods run at the same time.
+// A gatherer fills in facts. Its methods run concurrently.
 type gatherer struct {
 	client *cluster.Client
 	mu     sync.Mutex // guards facts
 	facts  *check.Facts
 }
 
-// Gather reads the facts of a cluster. It fails if it cannot read any pods, for what
-// reason ever; what else cannot be read is in Unread.
+// Gather reads the facts of a cluster. It fails if it cannot read any pods, for any reason. Other
+// unreadable facts are in Unread.
 func Gather(ctx context.Context, c *cluster.Client, opts check.Options) (*check.Facts, error) {
 	pods, err := c.DNSPods(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func ZoneOf(pods []corev1.Pod) string {
 	return ""
 }
 
-// set changes the facts, or notes why something could not be read.
+// set changes the facts, or records why something could not be read.
 func (g *gatherer) set(ctx context.Context, verb, what, namespace string, err error, change func(*check.Facts)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -117,7 +117,7 @@ func (g *gatherer) deployments(ctx context.Context) {
 	g.set(ctx, "list", "deployments.apps", ns, err, func(f *check.Facts) {
 		selector, err := labels.Parse(g.client.Selector)
 		if err != nil {
-			return // the list of pods has failed before
+			return // listing pods has already failed
 		}
 		for _, d := range list.Items {
 			if selector.Matches(labels.Set(d.Spec.Template.Labels)) {
@@ -160,7 +160,7 @@ func (g *gatherer) nodes(ctx context.Context) {
 	})
 }
 
-// account asks what the service account of the pods may do.
+// account checks the permissions of the pods' service account.
 func (g *gatherer) account(ctx context.Context) {
 	account := serviceName
 	if i := slices.IndexFunc(g.facts.Pods, func(p check.Pod) bool {

@@ -16,17 +16,17 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
 )
 
-// mostKubelets bounds how many kubelets are asked for their configuration.
+// mostKubelets limits the kubelets whose configuration is read.
 const mostKubelets = 50
 
-// A kubeletConfig is the part of a KubeletConfiguration that pods see.
+// A kubeletConfig is the part of a KubeletConfiguration that affects pods.
 type kubeletConfig struct {
 	ClusterDNS    []string `json:"clusterDNS"`
 	ClusterDomain string   `json:"clusterDomain"`
 }
 
-// kubelets reads what kubeadm gives all kubelets, and the configuration of each one where the
-// user has the right to read it.
+// kubelets reads kubeadm's configuration for all kubelets, and that of each kubelet if the user has
+// permission.
 func (g *gatherer) kubelets(ctx context.Context) {
 	shared, sharedErr := g.kubeadmConfig(ctx)
 	own, ownErr := g.nodeConfigs(ctx)
@@ -52,7 +52,8 @@ func (g *gatherer) kubeadmConfig(ctx context.Context) ([]check.Kubelet, error) {
 	return []check.Kubelet{{Of: "ConfigMap kubelet-config", Addresses: cfg.ClusterDNS, Domain: cfg.ClusterDomain}}, nil
 }
 
-// nodeConfigs asks the kubelets through the API server. Those that do not reply are left out.
+// nodeConfigs reads the configuration of kubelets through the API server. It skips those that do
+// not reply.
 func (g *gatherer) nodeConfigs(ctx context.Context) ([]check.Kubelet, error) {
 	right := cluster.Right{Verb: "get", Resource: "nodes/proxy"}
 	can, err := g.client.Can(ctx, right)

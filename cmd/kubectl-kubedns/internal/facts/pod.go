@@ -17,7 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
 )
 
-// Ports are those of a pod of kube-dns. A port is 0 if the pod has none.
+// Ports are the ports of a kube-dns pod. A missing port is 0.
 type Ports struct {
 	DNS, Status, Metrics, Nanny, Sidecar int
 }
@@ -56,7 +56,7 @@ func portOf(text string, other int) int {
 	return other
 }
 
-// pod reads the pages of a pod and asks it. Only this call writes to p.
+// pod reads the pages of a pod and queries it. Only this call writes to p.
 func (g *gatherer) pod(ctx context.Context, p *check.Pod) {
 	if check.ServerOf(&p.Object.Spec) != check.KubeDNS {
 		return
@@ -102,7 +102,7 @@ func (g *gatherer) page(ctx context.Context, pod cluster.Pod, port int, path str
 	return check.Page{Err: err.Error(), Missing: replied && status.Code == 404}
 }
 
-// digest returns a hash of the names, in whatever order they come.
+// digest returns a hash of the names, independent of their order.
 func digest(cache []byte) string {
 	var names any
 	if json.Unmarshal(cache, &names) != nil {
@@ -116,7 +116,7 @@ func digest(cache []byte) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// queries asks the pod over TCP, through a port-forward.
+// queries sends queries to the pod over TCP, through a port-forward.
 func (g *gatherer) queries(ctx context.Context, p *check.Pod, name cluster.Pod, port int) {
 	addr, err := g.client.Forward(ctx, name, port)
 	if err != nil {

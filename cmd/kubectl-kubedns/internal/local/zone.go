@@ -1,5 +1,5 @@
-// Package local builds the zone of a cluster from its objects, as kube-dns would, to
-// explain names where no pod can be asked.
+// Package local builds the zone of a cluster from its objects, like kube-dns, to explain names when
+// no pod replies.
 package local
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dns/convert"
 )
 
-// page is how many objects a list returns at once.
+// page is the page size of lists.
 const page = 500
 
 // Objects reads all Services and EndpointSlices of a cluster.
@@ -67,8 +67,8 @@ func Zone(services []corev1.Service, slices []discoveryv1.EndpointSlice, domain 
 	return z
 }
 
-// Explainer returns an explainer of the objects, with the servers of a ConfigMap, which
-// may be nil. domain has a dot at its end.
+// Explainer returns an explainer of the objects, with the servers of a ConfigMap, which can be nil.
+// domain has a final dot.
 func Explainer(
 	services []corev1.Service, slices []discoveryv1.EndpointSlice, m *corev1.ConfigMap, domain string,
 ) (*explain.Explainer, error) {
@@ -85,10 +85,10 @@ func Explainer(
 	}, nil
 }
 
-// nodeServers stands for servers that only the pods see.
+// nodeServers stands for servers that only the pods can read.
 const nodeServers = "(those of the node's resolv.conf)"
 
-// route returns which servers are asked for a name outside the zone.
+// route returns the servers for a name outside the zone.
 func route(cfg config.Config, name string) explain.Route {
 	name = strings.TrimSuffix(name, ".")
 	var best explain.Route

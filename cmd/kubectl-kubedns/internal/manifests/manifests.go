@@ -1,4 +1,4 @@
-// Package manifests reads the objects of manifests that the flag -f names.
+// Package manifests reads the objects of the manifests given by -f.
 package manifests
 
 import (
@@ -14,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// Read calls add with each object in JSON, and returns the files that it read. A path is a
-// file, a directory with *.yaml, *.yml and *.json, or "-" for stdin. As in kubectl,
-// directories in a directory are not read.
+// Read calls add with each object in JSON, and returns the files that it read. A path is a file, a
+// directory with *.yaml, *.yml and *.json, or "-" for stdin. Like kubectl, it does not read
+// subdirectories.
 func Read(paths []string, stdin io.Reader, add func(kind string, object []byte) error) ([]string, error) {
 	var read []string
 	for _, path := range paths {
@@ -80,7 +80,7 @@ func filesOf(path string) ([]string, error) {
 	return files, nil
 }
 
-// decode calls add with each object of r. An error has one line, with the name of the file.
+// decode calls add with each object of r. An error has one line and the name of the file.
 func decode(r io.Reader, name string, add func(kind string, object []byte) error) error {
 	d := yaml.NewYAMLOrJSONDecoder(r, 4096)
 	for n := 1; ; n++ {
@@ -106,7 +106,7 @@ func addAll(object []byte, add func(kind string, object []byte) error) error {
 		Items []json.RawMessage `json:"items"`
 	}
 	if len(object) == 0 {
-		return nil // nothing between two separators
+		return nil // empty document
 	}
 	if err := json.Unmarshal(object, &list); err != nil {
 		return err

@@ -16,8 +16,8 @@ const DefaultCoreDNSImage = "registry.k8s.io/coredns/coredns:v1.12.1"
 
 const coreDNSRole = "system:coredns"
 
-// coreDNSObjects returns the objects of a CoreDNS in the shape that installers give it: the
-// label k8s-app=kube-dns, ServiceAccount, role and ConfigMap coredns.
+// coreDNSObjects returns the objects of a CoreDNS as installers create them: the label
+// k8s-app=kube-dns, ServiceAccount, role and ConfigMap coredns.
 func coreDNSObjects(p Plan, corefile string, opts Options) Objects {
 	meta := metav1.ObjectMeta{
 		Name: CoreDNS, Namespace: p.From.Deployment.Namespace, Labels: map[string]string{"k8s-app": "kube-dns"},

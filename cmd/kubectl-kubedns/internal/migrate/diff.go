@@ -4,8 +4,8 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 )
 
-// diff returns what a plan changes in objects that stay: the Service, or the Deployment
-// whose images are replaced. Objects that are new are in Files.
+// diff returns the changes of a plan to existing objects: the Service, or the Deployment whose
+// images are replaced. New objects are in Files.
 func (p Plan) diff() (string, error) {
 	var before, after any
 	var name string

@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Files returns a plan as files: a kustomization with its resources, values for Helm, and
-// what runs now in the folder "before".
+// Files returns a plan as files: a kustomization with its resources, values for Helm, and the
+// current objects in the folder "before".
 func (p Plan) Files() (map[string][]byte, error) {
 	o := p.Objects
 	files := map[string][]byte{}
@@ -52,7 +52,7 @@ func (p Plan) Files() (map[string][]byte, error) {
 	return files, p.before(files)
 }
 
-// before adds what runs now.
+// before adds the current objects.
 func (p Plan) before(files map[string][]byte) error {
 	d := p.From.Deployment.DeepCopy()
 	d.TypeMeta, d.ObjectMeta = typeMeta("apps/v1", "Deployment"), cleanMeta(d.ObjectMeta)

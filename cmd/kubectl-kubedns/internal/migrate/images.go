@@ -14,9 +14,9 @@ import (
 // ReplacingAnnotation marks a Deployment whose images a move replaces.
 const ReplacingAnnotation = "dns.kube-dns.io/replacing"
 
-// replaceImages plans the change of a kube-dns of other images, such as upstream's, in a
-// cluster without CoreDNS: its arguments, its ConfigMap and all else stay. ok is false if
-// the cluster is another one, or has these images already.
+// replaceImages plans new images for a kube-dns with other images, such as upstream's, in a cluster
+// without CoreDNS. Its arguments, its ConfigMap and everything else remain. ok is false for other
+// clusters, or if it has these images already.
 func replaceImages(inv Inventory, opts Options) (p Plan, ok bool, err error) {
 	server, found := inv.Server(KubeDNS)
 	if _, other := inv.Server(CoreDNS); opts.To != KubeDNS || other || !found {
@@ -61,7 +61,7 @@ func replaceImages(inv Inventory, opts Options) (p Plan, ok bool, err error) {
 	return p, true, err
 }
 
-// ourImage returns the name of the image that does what a container does, or "".
+// ourImage returns the name of our image for a container, or "".
 func ourImage(c corev1.Container) string {
 	switch name := imageName(c.Image); {
 	case strings.Contains(name, "dnsmasq"):
@@ -74,7 +74,7 @@ func ourImage(c corev1.Container) string {
 	return ""
 }
 
-// imagesBack is the command that gives a Deployment the images that it has.
+// imagesBack is the command that restores the current images of a Deployment.
 func imagesBack(d appsv1.Deployment) string {
 	registry, tag := "", ""
 	for _, c := range d.Spec.Template.Spec.Containers {

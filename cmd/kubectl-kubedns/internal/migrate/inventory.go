@@ -23,7 +23,7 @@ const (
 	KubeDNS = "kube-dns"
 )
 
-// An Inventory has the objects of a namespace that matter.
+// An Inventory has the relevant objects of a namespace.
 type Inventory struct {
 	Namespace   string
 	Deployments []appsv1.Deployment
@@ -31,7 +31,7 @@ type Inventory struct {
 	ConfigMaps  []corev1.ConfigMap
 }
 
-// Add adds an object in JSON. Objects of other kinds and namespaces are ignored.
+// Add adds an object in JSON. It ignores objects of other kinds and namespaces.
 func (inv *Inventory) Add(kind string, object []byte) (err error) {
 	switch kind {
 	case "Deployment":
@@ -69,14 +69,14 @@ func (inv Inventory) configMap(name string) *corev1.ConfigMap {
 	return &inv.ConfigMaps[i]
 }
 
-// A Server is a DNS server that an inventory has.
+// A Server is a DNS server in an inventory.
 type Server struct {
 	// Kind is CoreDNS or KubeDNS.
 	Kind       string
 	Deployment appsv1.Deployment
 }
 
-// Replicas returns how many pods it is to have.
+// Replicas returns the desired number of pods.
 func (s Server) Replicas() int32 {
 	if s.Deployment.Spec.Replicas == nil {
 		return 1
@@ -95,7 +95,7 @@ func (inv Inventory) Servers() []Server {
 	return servers
 }
 
-// Server returns the one of a kind. Of several, the one with pods counts.
+// Server returns the server of a kind. It prefers a server with pods.
 func (inv Inventory) Server(kind string) (Server, bool) {
 	var found []Server
 	for _, s := range inv.Servers() {
@@ -110,7 +110,7 @@ func (inv Inventory) Server(kind string) (Server, bool) {
 	return found[0], true
 }
 
-// source returns the server that is not of the kind to.
+// source returns the server of the other kind than to.
 func (inv Inventory) source(to string) (Server, error) {
 	from := KubeDNS
 	if to == KubeDNS {
@@ -135,7 +135,7 @@ func (inv Inventory) source(to string) (Server, error) {
 		inv.Namespace, from, tried)
 }
 
-// kindOf returns which server a pod runs, or "".
+// kindOf returns the server of a pod, or "".
 func kindOf(pod corev1.PodSpec) string {
 	for _, c := range pod.Containers {
 		switch image := imageName(c.Image); {
@@ -156,8 +156,8 @@ func imageName(image string) string {
 	return name
 }
 
-// Service returns the Service that leads to the pods of either server: the one named
-// kube-dns, or one on port 53 that selects the pods of s.
+// Service returns the Service of the pods of either server: the Service kube-dns, or one on port 53
+// that selects the pods of s.
 func (inv Inventory) Service(s Server) (corev1.Service, error) {
 	pods := labels.Set(s.Deployment.Spec.Template.Labels)
 	var names []string

@@ -22,7 +22,7 @@ import (
 	"github.com/kube-dns/kube-dns/manifests"
 )
 
-// Objects are those of one server.
+// Objects are the objects of one server.
 type Objects struct {
 	Account    *corev1.ServiceAccount
 	Role       *rbacv1.ClusterRole
@@ -37,7 +37,7 @@ func typeMeta(version, kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: version, Kind: kind}
 }
 
-// cleanMeta returns only what manifests have of an object's metadata.
+// cleanMeta returns the metadata that manifests have.
 func cleanMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 	annotations := maps.Clone(m.Annotations)
 	delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
@@ -52,7 +52,7 @@ func merged(a, b map[string]string) map[string]string {
 	return m
 }
 
-// kubeDNSObjects returns the manifests of this repository with what a plan has.
+// kubeDNSObjects returns the manifests of this repository, changed by a plan.
 func kubeDNSObjects(p Plan, result translate.KubeDNS, opts Options) (Objects, error) {
 	o := Objects{}
 	for path, object := range map[string]any{
@@ -131,7 +131,7 @@ func modern(d *appsv1.Deployment) error {
 	return json.Unmarshal(result, d)
 }
 
-// fillKubeDNS sets zone, images, arguments and the settings of the pods that run now.
+// fillKubeDNS sets zone, images, arguments and the settings of the current pods.
 func fillKubeDNS(d *appsv1.Deployment, p Plan, result translate.KubeDNS, opts Options) {
 	d.Annotations = merged(d.Annotations, map[string]string{CreatedAnnotation: "kubectl-kubedns"})
 	d.Spec.Replicas = &p.Replicas
@@ -159,7 +159,7 @@ func fillKubeDNS(d *appsv1.Deployment, p Plan, result translate.KubeDNS, opts Op
 	}
 }
 
-// dnsmasqArgs puts translated options in the place of those of the manifest.
+// dnsmasqArgs replaces the options of the manifest with translated options.
 func dnsmasqArgs(args []string, result translate.KubeDNS) []string {
 	split := slices.Index(args, "--")
 	out := slices.Clone(args[:split])
@@ -175,7 +175,7 @@ func dnsmasqArgs(args []string, result translate.KubeDNS) []string {
 	return out
 }
 
-// copyPodSettings keeps where pods run and with which priority.
+// copyPodSettings copies scheduling and priority.
 func copyPodSettings(to *corev1.PodSpec, from corev1.PodSpec) {
 	for _, toleration := range from.Tolerations {
 		matches := func(t corev1.Toleration) bool { return t.MatchToleration(&toleration) }
@@ -198,7 +198,7 @@ func copyPodSettings(to *corev1.PodSpec, from corev1.PodSpec) {
 	}
 }
 
-// resourcesOf returns those of the container that answers queries, or otherwise.
+// resourcesOf returns the resources of the container that answers queries, or otherwise.
 func resourcesOf(d appsv1.Deployment, otherwise corev1.ResourceRequirements) corev1.ResourceRequirements {
 	for _, c := range d.Spec.Template.Spec.Containers {
 		if kindOf(corev1.PodSpec{Containers: []corev1.Container{c}}) != "" &&

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// mergeKey returns the field by which the elements of a list are merged, or "" for a list
-// that is replaced.
+// mergeKey returns the field that merges the elements of a list, or "" for a list that is replaced.
 func mergeKey(list string) string {
 	switch list {
 	case "containers", "volumes":
@@ -17,8 +16,8 @@ func mergeKey(list string) string {
 	return ""
 }
 
-// overlay returns fields with those of a patch, as kustomize merges the patches of our
-// manifests: null removes a field. strategicpatch does the same, and brings 5 MB along.
+// overlay merges a patch into fields, as kustomize merges the patches of our manifests: null
+// removes a field. strategicpatch does the same, but adds 5 MB.
 func overlay(fields, patch map[string]any) map[string]any {
 	merged := maps.Clone(fields)
 	if merged == nil {
@@ -45,8 +44,8 @@ func overlay(fields, patch map[string]any) map[string]any {
 	return merged
 }
 
-// overlayList merges elements that have the same value of a key. Others come first, as
-// strategicpatch puts them.
+// overlayList merges elements with the same value of a key. Other elements come first, as in
+// strategicpatch.
 func overlayList(list, patch []any, key string) []any {
 	merged := slices.Clone(list)
 	var fresh []any

@@ -12,48 +12,49 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
 )
 
-// Options are what an inventory does not have.
+// Options are inputs besides the inventory.
 type Options struct {
 	// To is CoreDNS or KubeDNS.
 	To string
-	// Registry and Tag are of the images of kube-dns. Without a registry they are those of
-	// the Deployment that there is already.
+	// Registry and Tag are those of the images of kube-dns. Without a registry, an existing
+	// Deployment determines them.
 	Registry, Tag string
-	// Image is the image of CoreDNS. Empty: that of its Deployment, else DefaultCoreDNSImage.
+	// Image is the image of CoreDNS. Empty: that of its Deployment, or DefaultCoreDNSImage.
 	Image string
-	// Accept are the codes of refused settings that may be lost.
+	// Accept are the codes of refused settings to drop.
 	Accept []string
 	// Old: the API server is older than 1.22, and pods run as upstream's do.
 	Old bool
 }
 
-// CreatedAnnotation marks a Deployment that a plan made. Others of its name are only scaled.
+// CreatedAnnotation marks a Deployment that a plan made. Another Deployment of that name is only
+// scaled.
 const CreatedAnnotation = "dns.kube-dns.io/created-by"
 
 // A Plan is a move from one server to the other.
 type Plan struct {
 	To   string
 	From Server
-	// Target is the Deployment of the other server if there is one already.
+	// Target is the existing Deployment of the other server, or nil.
 	Target *Server
 	Zone   string
-	// Replicas is how many pods the other server gets.
+	// Replicas is the number of pods of the other server.
 	Replicas int32
 	Findings []translate.Finding
-	// Service is the Service as it is.
+	// Service is the current Service.
 	Service corev1.Service
-	// Objects are those of the other server, and the Service as it will be at the end.
+	// Objects are those of the other server, and the final Service.
 	Objects Objects
 	// Values are for the Helm chart kube-dns. Nil for CoreDNS.
 	Values map[string]any
-	// Images are the new images of the containers, by name, of a kube-dns that stays but for
-	// them. Nil for a move between servers.
+	// Images are the new images by container, of a kube-dns that is otherwise unchanged. Nil for a
+	// move between servers.
 	Images map[string]string
-	// Accepted are the codes of refused settings that may be lost.
+	// Accepted are the codes of refused settings to drop.
 	Accepted []string
 	// NoRegistry: the images of kube-dns have no registry yet.
 	NoRegistry bool
-	// Notes are what the operator has to do or to know.
+	// Notes are tasks and remarks for the operator.
 	Notes []string
 }
 
@@ -62,7 +63,7 @@ func (p Plan) Unaccepted(accept []string) []translate.Finding {
 	return translate.Unaccepted(p.Findings, accept)
 }
 
-// Make plans a move. Refused settings are findings and not an error.
+// Make plans a move. Refused settings are findings, not an error.
 func Make(inv Inventory, opts Options) (Plan, error) {
 	for _, code := range opts.Accept {
 		if !translate.IsCode(code) {
@@ -99,7 +100,7 @@ func Make(inv Inventory, opts Options) (Plan, error) {
 	return p, nil
 }
 
-// withImages takes images that the options do not name from a Deployment.
+// withImages takes images missing in the options from a Deployment.
 func (o Options) withImages(s Server) Options {
 	for _, c := range s.Deployment.Spec.Template.Spec.Containers {
 		if kindOf(corev1.PodSpec{Containers: []corev1.Container{c}}) == "" {
@@ -118,8 +119,8 @@ func (o Options) withImages(s Server) Options {
 	return o
 }
 
-// Reuses reports whether the other server's Deployment is there already, and not made by a
-// plan: then it is only scaled, with its own configuration.
+// Reuses reports whether the other server's Deployment exists and was not made by a plan: then it
+// is only scaled, with its own configuration.
 func (p Plan) Reuses() bool {
 	return p.Target != nil && p.Target.Deployment.Annotations[CreatedAnnotation] == ""
 }
@@ -181,8 +182,8 @@ func (p Plan) finalService() *corev1.Service {
 	return s
 }
 
-// keepPortNames keeps the names of ports that stay: kube-proxy refuses queries to a port
-// with a new name until the endpoints have it too.
+// keepPortNames keeps the names of unchanged ports: kube-proxy refuses queries to a port with a new
+// name until the endpoints have it too.
 func keepPortNames(ports, before []corev1.ServicePort) {
 	for i := range ports {
 		for _, old := range before {
@@ -193,7 +194,7 @@ func keepPortNames(ports, before []corev1.ServicePort) {
 	}
 }
 
-// notes are what a plan cannot do.
+// notes returns the tasks that a plan does not cover.
 func (p Plan) notes(inv Inventory) []string {
 	var notes []string
 	d := p.From.Deployment
@@ -249,7 +250,7 @@ func scales(d appsv1.Deployment, name string) bool {
 	return false
 }
 
-// requiresOtherNodes reports a required anti-affinity that keeps new pods away.
+// requiresOtherNodes reports a required anti-affinity that blocks new pods.
 func requiresOtherNodes(d appsv1.Deployment) bool {
 	a := d.Spec.Template.Spec.Affinity
 	return a != nil && a.PodAntiAffinity != nil &&
@@ -257,7 +258,7 @@ func requiresOtherNodes(d appsv1.Deployment) bool {
 		d.Spec.Template.Labels["k8s-app"] == "kube-dns"
 }
 
-// WayBack are the commands that undo a plan.
+// WayBack returns the commands that undo a plan.
 func (p Plan) WayBack() []string {
 	if p.Images != nil {
 		return []string{imagesBack(p.From.Deployment)}

@@ -9,8 +9,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
 )
 
-// Print writes a plan for people. With report it also lists what has no effect, and the
-// differences that no configuration takes away.
+// Print writes a plan for people. With report it also lists settings without effect, and the
+// differences that no configuration removes.
 func (p Plan) Print(w io.Writer, report bool) error {
 	diff, err := p.diff()
 	if err != nil {
@@ -58,7 +58,7 @@ func (p Plan) Print(w io.Writer, report bool) error {
 	return nil
 }
 
-// levelOf returns the level of a finding, or "accepted" for a refused one that may be lost.
+// levelOf returns the level of a finding, or "accepted" for an accepted refusal.
 func (p Plan) levelOf(f translate.Finding) string {
 	if f.Level == translate.Refused && slices.Contains(p.Accepted, f.Code) {
 		return "accepted"

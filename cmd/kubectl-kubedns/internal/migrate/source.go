@@ -14,7 +14,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
 )
 
-// corefileOf reads the Corefile of a CoreDNS with what its pod mounts. files are all of
+// corefileOf reads the Corefile of a CoreDNS with the files mounted in its pod. files are all of
 // them, by their path in the container.
 func (inv Inventory) corefileOf(s Server) (file corefile.File, files map[string]string, err error) {
 	pod := s.Deployment.Spec.Template.Spec
@@ -51,7 +51,7 @@ func (inv Inventory) corefileOf(s Server) (file corefile.File, files map[string]
 	return file, files, nil
 }
 
-// mounted returns the files that a container has from ConfigMaps.
+// mounted returns the files of a container from ConfigMaps.
 func (inv Inventory) mounted(s Server, container corev1.Container) (map[string]string, error) {
 	files := map[string]string{}
 	for _, mount := range container.VolumeMounts {
@@ -122,7 +122,7 @@ func (inv Inventory) addFiles(files map[string]string, s Server, mount corev1.Vo
 	return nil
 }
 
-// envOf returns the variables of a container that have a plain value.
+// envOf returns the variables of a container with a plain value.
 func envOf(c corev1.Container) map[string]string {
 	env := map[string]string{}
 	for _, e := range c.Env {
@@ -136,7 +136,7 @@ func envOf(c corev1.Container) map[string]string {
 // variable is a reference in arguments, or the escape of one.
 var variable = regexp.MustCompile(`\$\$|\$\([A-Za-z0-9_.-]+\)`)
 
-// expand replaces $(NAME) as Kubernetes does: unknown names stay.
+// expand replaces $(NAME) like Kubernetes: unknown names remain.
 func expand(text string, env map[string]string) string {
 	return variable.ReplaceAllStringFunc(text, func(ref string) string {
 		if ref == "$$" {

@@ -2,7 +2,7 @@ package migrate
 
 import "github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/translate"
 
-// A Summary is a plan as programs read it.
+// A Summary is a plan in the form for programs.
 type Summary struct {
 	APIVersion string              `json:"apiVersion"`
 	From       string              `json:"from"`

@@ -19,13 +19,13 @@ import (
 
 const (
 	maxCompared = 100
-	// settleTime is how long a difference may last: objects change, and caches keep replies.
+	// settleTime is the maximum duration of a difference: objects change, and caches keep replies.
 	settleTime = 45 * time.Second
-	// shownDifferences is how many names an error lists.
+	// shownDifferences is the number of names in an error.
 	shownDifferences = 3
 )
 
-// A question is asked at the pods of both servers.
+// A question is sent to the pods of both servers.
 type question struct {
 	name  string
 	qtype string
@@ -33,7 +33,7 @@ type question struct {
 	rcodeOnly bool
 }
 
-// compare asks each pod of the target and one of the old server, over TCP.
+// compare queries each pod of the target and one pod of the old server, over TCP.
 func (m *mover) compare(ctx context.Context) error {
 	d, _, err := m.deployment(ctx, m.target)
 	if err != nil {
@@ -42,7 +42,7 @@ func (m *mover) compare(ctx context.Context) error {
 	return m.compareWith(ctx, m.from, "", d, "")
 }
 
-// compareWith asks the pods of a revision of each Deployment. An empty hash means all pods.
+// compareWith queries the pods of a revision of each Deployment. An empty hash means all pods.
 func (m *mover) compareWith(
 	ctx context.Context, from appsv1.Deployment, before string, to appsv1.Deployment, after string,
 ) error {
@@ -87,13 +87,13 @@ func (m *mover) readyPods(ctx context.Context, d appsv1.Deployment, hash string)
 	return pods, nil
 }
 
-// sameReplies asks one pod. Objects change while it is asked: a difference has to last.
+// sameReplies queries one pod. Objects change at the same time: only a lasting difference counts.
 func (m *mover) sameReplies(ctx context.Context, p corev1.Pod, questions []question, want []string) error {
 	var different []string
 	err := pollFor(ctx, min(m.opts.Wait, settleTime), func(ctx context.Context) (string, error) {
 		got, err := m.askAll(ctx, p, questions)
 		if err != nil {
-			return err.Error(), nil // a pod that has just begun may refuse
+			return err.Error(), nil // a new pod can refuse
 		}
 		different = nil
 		for i, q := range questions {
@@ -112,7 +112,7 @@ func (m *mover) sameReplies(ctx context.Context, p corev1.Pod, questions []quest
 	return nil
 }
 
-// questions are names of Services, and one that does not exist.
+// questions are names of Services, and a name that does not exist.
 func (m *mover) questions(ctx context.Context) ([]question, error) {
 	zone := dns.Fqdn(m.plan.Zone)
 	list, err := m.c.Services("").List(ctx, metav1.ListOptions{Limit: maxCompared})

@@ -15,19 +15,19 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/migrate"
 )
 
-// heldSeconds is the minReadySeconds that keeps the old pods of a Deployment: it ends them
-// once the new ones have been ready for so long.
+// heldSeconds is the minReadySeconds that keeps the old pods of a Deployment: it removes them once
+// the new pods have been ready for that long.
 const heldSeconds = 24 * 60 * 60
 
-// A replacement gives a Deployment other images. Pods of both revisions run until the
-// Service has been switched, so that old pods end without a pending query.
+// A replacement replaces the images of a Deployment. Pods of both revisions run until the Service
+// is switched, so that old pods stop without a pending query.
 type replacement struct {
 	*mover
 	before rollout
 }
 
-// A rollout is what a replacement changes in a Deployment, as it was. The Deployment has it
-// as an annotation while the replacement runs.
+// A rollout is the original state that a replacement changes in a Deployment. It is an annotation
+// of the Deployment during the replacement.
 type rollout struct {
 	// Revision is the hash of the old pods.
 	Revision                string                    `json:"revision"`
@@ -59,7 +59,8 @@ func (r *replacement) run(ctx context.Context) error {
 	return nil
 }
 
-// read sets what the Deployment was before: it is an annotation if an earlier run began.
+// read sets the original state of the Deployment, from the annotation of an earlier run if there is
+// one.
 func (r *replacement) read(ctx context.Context) error {
 	if text := r.from.Annotations[migrate.ReplacingAnnotation]; text != "" {
 		if err := json.Unmarshal([]byte(text), &r.before); err != nil {
@@ -89,7 +90,7 @@ func (r *replacement) prepare(ctx context.Context) error {
 	return nil
 }
 
-// start creates the new pods, and waits until all of them are ready.
+// start creates the new pods, and waits until all are ready.
 func (r *replacement) start(ctx context.Context) error {
 	text, err := json.Marshal(r.before)
 	if err != nil {
@@ -145,7 +146,7 @@ func (r *replacement) change(ctx context.Context) error {
 	return r.changeTo(ctx, r.from, hash)
 }
 
-// finish lets the Deployment end its old pods, and the Service select all pods again.
+// finish releases the old pods of the Deployment, and the Service selects all pods again.
 func (r *replacement) finish(ctx context.Context) error {
 	if err := r.waitUnused(ctx); err != nil {
 		return err
@@ -166,7 +167,7 @@ func (r *replacement) finish(ctx context.Context) error {
 	return r.forget(ctx)
 }
 
-// waitOldGone waits until no pod of the old revision is left.
+// waitOldGone waits until all pods of the old revision have exited.
 func (r *replacement) waitOldGone(ctx context.Context) error {
 	return r.poll(ctx, func(ctx context.Context) (string, error) {
 		pods, err := r.podsOf(ctx, r.from, r.before.Revision)
@@ -177,7 +178,7 @@ func (r *replacement) waitOldGone(ctx context.Context) error {
 	})
 }
 
-// undo ends the new pods, and releases the Service.
+// undo removes the new pods, and releases the Service.
 func (r *replacement) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
@@ -216,7 +217,7 @@ func (r *replacement) undoWith(ctx context.Context) error {
 	return r.forget(ctx)
 }
 
-// settle gives the Deployment the way of rolling out that it had, and images if there are some.
+// settle restores the rollout settings of the Deployment, and sets images if there are some.
 func (r *replacement) settle(ctx context.Context, images map[string]string) error {
 	text, err := json.Marshal(r.before)
 	if err != nil {
@@ -244,7 +245,7 @@ func (r *replacement) patch(ctx context.Context, to rollout, strategy map[string
 		"progressDeadlineSeconds": to.ProgressDeadlineSeconds,
 	}
 	if len(to.Images) > 0 {
-		var containers []map[string]string // all of them: they keep their order
+		var containers []map[string]string // all of them, to keep their order
 		for _, c := range r.from.Spec.Template.Spec.Containers {
 			image := cmp.Or(to.Images[c.Name], r.before.Images[c.Name])
 			containers = append(containers, map[string]string{"name": c.Name, "image": image})

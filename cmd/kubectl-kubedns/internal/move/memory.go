@@ -11,9 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A memory is what the cluster stores of a move, for the way back.
+// A memory is the stored state of a move, for the way back.
 type memory struct {
-	// Services has, for each server that has run, its shape of the Service.
+	// Services has the shape of the Service for each server that has run.
 	Services map[string]shape `json:"services"`
 }
 
@@ -24,7 +24,7 @@ type shape struct {
 	Annotations map[string]string    `json:"annotations,omitempty"`
 }
 
-// ports returns the ports with the node ports that the Service has.
+// ports returns the ports with the Service's current node ports.
 func (s shape) ports(now []corev1.ServicePort) []corev1.ServicePort {
 	ports := slices.Clone(s.Ports)
 	for i, p := range ports {
@@ -42,7 +42,7 @@ const MemoryName = "kube-dns-migration"
 
 const memoryKey = "before.json"
 
-// remember reads the memory, and adds the Service as it is unless a move holds it.
+// remember reads the memory, and adds the current Service unless a move holds it.
 func (m *mover) remember(ctx context.Context) error {
 	configMaps := m.c.ConfigMaps(m.namespace())
 	stored, err := configMaps.Get(ctx, MemoryName, metav1.GetOptions{})
@@ -79,8 +79,7 @@ func (m *mover) remember(ctx context.Context) error {
 	return nil
 }
 
-// final returns the Service as it is after the move: as it was when the target ran
-// before, else as the plan has it.
+// final returns the Service after the move: its earlier shape with the target, or that of the plan.
 func (m *mover) final() shape {
 	if s, ok := m.memory.Services[m.plan.To]; ok {
 		return s

@@ -1,8 +1,8 @@
-// Package move changes a cluster's DNS server as a plan of package migrate has it.
+// Package move changes a cluster's DNS server according to a plan of package migrate.
 //
-// Each step is verified before the next one, and does nothing where it has been done: a
-// move that was stopped goes on with the same command. Until the switch, all queries go to
-// the old server. At the switch the Service's selector changes, with the pods of both ready.
+// Each step is verified before the next, and skipped if already done: the same command resumes an
+// interrupted move. Until the switch, all queries go to the old server. The switch changes the
+// Service's selector, with the pods of both servers ready.
 package move
 
 import (
@@ -21,18 +21,18 @@ import (
 
 // Options configure a move.
 type Options struct {
-	// Wait is how long a step may take.
+	// Wait is the timeout of a step.
 	Wait time.Duration
-	// Drain is the time between the switch and the end of the old pods.
+	// Drain is the time between the switch and the stop of the old pods.
 	Drain time.Duration
-	// Compare: ask the pods of both servers before the switch.
+	// Compare: query the pods of both servers before the switch.
 	Compare bool
 	// Out receives one line for each step.
 	Out io.Writer
 }
 
 const (
-	// hashLabel is the label by which a Deployment marks the pods of one revision.
+	// hashLabel is the label that Deployments set on the pods of one revision.
 	hashLabel    = "pod-template-hash"
 	fieldManager = "kubectl-kubedns"
 	pollEvery    = 500 * time.Millisecond
@@ -50,7 +50,7 @@ type mover struct {
 	done   int // steps
 }
 
-// Run applies a plan. With an error before the switch it puts back what it changed.
+// Run applies a plan. On an error before the switch it rolls back its changes.
 func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options) error {
 	m := &mover{c: c, plan: plan, opts: opts, from: plan.From.Deployment, target: targetName(plan)}
 	if plan.Images != nil {
@@ -79,8 +79,8 @@ func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options
 	return nil
 }
 
-// unfinished adds to an error after the switch how to go on. Ctrl-C is no error that is
-// printed: then the text is.
+// unfinished adds to an error after the switch how to continue. Ctrl-C prints no error, so it
+// prints the text.
 func (m *mover) unfinished(err error, leadsTo string) error {
 	text := fmt.Sprintf("The Service leads to %s. The same command goes on; the way back: %s", leadsTo,
 		m.plan.WayBack()[0])
@@ -104,7 +104,7 @@ func (m *mover) say(format string, args ...any) {
 	fmt.Fprintf(m.opts.Out, "%d  %s\n", m.done, fmt.Sprintf(format, args...))
 }
 
-// prepare runs the steps up to and with the switch.
+// prepare runs the steps up to the switch, inclusive.
 func (m *mover) prepare(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{m.remember, m.objects, m.hold, m.start, m.compare, m.change} {
 		if err := step(ctx); err != nil {
@@ -124,7 +124,7 @@ func (m *mover) finish(ctx context.Context) error {
 	return nil
 }
 
-// complete reports whether an earlier run has made the move.
+// complete reports whether an earlier run has finished the move.
 func (m *mover) complete(ctx context.Context) (bool, error) {
 	s, err := m.service(ctx)
 	if err != nil || m.plan.From.Replicas() > 0 || s.Spec.Selector[hashLabel] != "" {
@@ -139,7 +139,7 @@ func (m *mover) complete(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// switched reports whether the Service selects the pods of the target alone.
+// switched reports whether the Service selects only the pods of the target.
 func (m *mover) switched(ctx context.Context) (bool, error) {
 	s, err := m.service(ctx)
 	if err != nil {
@@ -157,8 +157,8 @@ func (m *mover) switched(ctx context.Context) (bool, error) {
 	return err == nil && revision == hash, err
 }
 
-// hold keeps the Service at the pods that run now: new ones of the same labels get no
-// queries until the switch. Pods that are replaced meanwhile have the label too.
+// hold keeps the Service at the current pods: new pods with the same labels get no queries until
+// the switch. Replacements of current pods have the label too.
 func (m *mover) hold(ctx context.Context) error {
 	hash, err := m.revision(ctx, m.from)
 	if err != nil {
@@ -228,7 +228,7 @@ func rolledOut(d appsv1.Deployment) bool {
 		d.Status.ReadyReplicas == want && d.Status.Replicas == want
 }
 
-// change lets the Service lead to the target, and back if its pods do not appear.
+// change points the Service to the target, and back if its pods do not appear.
 func (m *mover) change(ctx context.Context) error {
 	d, _, err := m.deployment(ctx, m.target)
 	if err != nil {
@@ -241,8 +241,8 @@ func (m *mover) change(ctx context.Context) error {
 	return m.changeTo(ctx, d, hash)
 }
 
-// changeTo lets the Service lead to the pods of one revision. The old pods stay in an
-// EndpointSlice until they end: kube-proxy keeps the connections of pending queries.
+// changeTo points the Service to the pods of one revision. The old pods remain in an EndpointSlice
+// until they exit: kube-proxy keeps the connections of pending queries.
 func (m *mover) changeTo(ctx context.Context, d appsv1.Deployment, hash string) error {
 	s, err := m.service(ctx)
 	if err != nil {
@@ -272,7 +272,7 @@ func (m *mover) changeTo(ctx context.Context, d appsv1.Deployment, hash string) 
 	return nil
 }
 
-// drain waits for clients of the old pods, and ends them.
+// drain waits for clients of the old pods, and stops the pods.
 func (m *mover) drain(ctx context.Context) error {
 	old, found, err := m.deployment(ctx, m.from.Name)
 	if err != nil {
@@ -295,7 +295,7 @@ func (m *mover) drain(ctx context.Context) error {
 	return nil
 }
 
-// release gives the Service the selector that the target's installers write.
+// release restores the selector that the target's installers use.
 func (m *mover) release(ctx context.Context) error {
 	s, err := m.service(ctx)
 	if err != nil {
@@ -316,8 +316,8 @@ func (m *mover) release(ctx context.Context) error {
 	return nil
 }
 
-// undo ends the target and releases the Service, in this order: no query may reach a
-// target that was not compared.
+// undo stops the target and releases the Service, in this order: no query must reach a target that
+// was not compared.
 func (m *mover) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()

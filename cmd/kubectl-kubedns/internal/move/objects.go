@@ -41,8 +41,8 @@ func (m *mover) service(ctx context.Context) (*corev1.Service, error) {
 	return s, m.c.Explain(ctx, "get", "services", m.namespace(), err)
 }
 
-// updateService writes a Service that was just read. The API server refuses it if another
-// client changed it meanwhile.
+// updateService writes a Service that was just read. The API server refuses it if another client
+// changed it in between.
 func (m *mover) updateService(ctx context.Context, s *corev1.Service) error {
 	_, err := m.c.Services(m.namespace()).Update(ctx, s, metav1.UpdateOptions{FieldManager: fieldManager})
 	return m.c.Explain(ctx, "update", "services", m.namespace(), err)
@@ -67,7 +67,7 @@ func (m *mover) scale(ctx context.Context, name string, replicas int32) error {
 	return m.c.Explain(ctx, "patch", "deployments.apps", m.namespace(), err)
 }
 
-// applyDeployment creates the target, or scales one that is there already.
+// applyDeployment creates the target, or scales an existing one.
 func (m *mover) applyDeployment(ctx context.Context) error {
 	if m.plan.Reuses() {
 		return m.scale(ctx, m.target, m.plan.Replicas)
@@ -155,7 +155,7 @@ func (m *mover) allSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.Repl
 	return slices.DeleteFunc(list.Items, func(r appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&r, &d) }), nil
 }
 
-// replicaSets returns those of a Deployment that have pods, or are to have some.
+// replicaSets returns the ReplicaSets of a Deployment with current or desired pods.
 func (m *mover) replicaSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.ReplicaSet, error) {
 	sets, err := m.allSets(ctx, d)
 	return slices.DeleteFunc(sets, func(r appsv1.ReplicaSet) bool {
@@ -163,7 +163,7 @@ func (m *mover) replicaSets(ctx context.Context, d appsv1.Deployment) ([]appsv1.
 	}), err
 }
 
-// revision returns the label that all pods of a Deployment have, and no other pods.
+// revision returns the label that selects exactly the pods of a Deployment.
 func (m *mover) revision(ctx context.Context, d appsv1.Deployment) (string, error) {
 	sets, err := m.replicaSets(ctx, d)
 	if err != nil {
@@ -185,8 +185,8 @@ func (m *mover) podsOf(ctx context.Context, d appsv1.Deployment, hash string) ([
 	return slices.DeleteFunc(pods, func(p corev1.Pod) bool { return hash != "" && p.Labels[hashLabel] != hash }), err
 }
 
-// pods returns the pods of a Deployment. Pods that end are among them until they have ended:
-// the status of a ReplicaSet no longer counts those.
+// pods returns the pods of a Deployment, including terminating pods, which the status of a
+// ReplicaSet does not count.
 func (m *mover) pods(ctx context.Context, d appsv1.Deployment) ([]corev1.Pod, error) {
 	sets, err := m.allSets(ctx, d)
 	if err != nil {
@@ -254,8 +254,8 @@ func (m *mover) endpoints(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// waitEndpoints waits until the Service leads to all ready pods of one revision of a
-// Deployment, at least one, and to no others.
+// waitEndpoints waits until the Service selects all ready pods of one revision of a Deployment, at
+// least one, and no other pods.
 func (m *mover) waitEndpoints(ctx context.Context, d appsv1.Deployment, hash string) error {
 	err := m.poll(ctx, func(ctx context.Context) (string, error) {
 		pods, err := m.podsOf(ctx, d, hash)
@@ -281,7 +281,7 @@ func (m *mover) waitEndpoints(ctx context.Context, d appsv1.Deployment, hash str
 	return nil
 }
 
-// waitGone waits until no pod of a Deployment is left.
+// waitGone waits until all pods of a Deployment have exited.
 func (m *mover) waitGone(ctx context.Context, d appsv1.Deployment) error {
 	return m.poll(ctx, func(ctx context.Context) (string, error) {
 		pods, err := m.pods(ctx, d)
@@ -292,7 +292,7 @@ func (m *mover) waitGone(ctx context.Context, d appsv1.Deployment) error {
 	})
 }
 
-// poll calls check until it returns nothing to wait for, or an error.
+// poll calls check until it returns "", or an error.
 func (m *mover) poll(ctx context.Context, check func(context.Context) (string, error)) error {
 	return pollFor(ctx, m.opts.Wait, check)
 }

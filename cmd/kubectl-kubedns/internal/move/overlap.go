@@ -13,12 +13,12 @@ import (
 	"github.com/kube-dns/kube-dns/internal/pause"
 )
 
-// clearTime is how long kube-proxy has to remove what leads to the old pods, before they end.
+// clearTime is the time for kube-proxy to remove its rules for the old pods, before they stop.
 const clearTime = 5 * time.Second
 
-// keepServing lists the pods that get queries now in EndpointSlices of its own, as pods that
-// end and still serve. kube-proxy sends new queries to other pods then, and keeps the
-// connections of pending queries, whose replies would be lost otherwise.
+// keepServing lists the current pods in separate EndpointSlices, as terminating and serving.
+// kube-proxy then sends new queries to other pods, and keeps the connections of pending queries.
+// Otherwise their replies would be lost.
 func (m *mover) keepServing(ctx context.Context, s *corev1.Service) error {
 	list, err := m.c.EndpointSlices(m.namespace()).List(ctx, metav1.ListOptions{
 		LabelSelector: discoveryv1.LabelServiceName + "=" + s.Name + "," + discoveryv1.LabelManagedBy + "!=" +
@@ -27,7 +27,7 @@ func (m *mover) keepServing(ctx context.Context, s *corev1.Service) error {
 	if err != nil {
 		return m.c.Explain(ctx, "list", "endpointslices.discovery.k8s.io", m.namespace(), err)
 	}
-	if err := m.stopServing(ctx); err != nil { // those of a run that was stopped
+	if err := m.stopServing(ctx); err != nil { // those of an interrupted run
 		return err
 	}
 	for i, slice := range list.Items {
@@ -44,7 +44,7 @@ func (m *mover) keepServing(ctx context.Context, s *corev1.Service) error {
 	return nil
 }
 
-// endingSlice returns a copy of a slice with its ready pods as pods that end.
+// endingSlice returns a copy of a slice with its ready pods as terminating.
 func endingSlice(s *corev1.Service, slice discoveryv1.EndpointSlice, n int) *discoveryv1.EndpointSlice {
 	ending := &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
@@ -76,7 +76,7 @@ func (m *mover) stopServing(ctx context.Context) error {
 	return m.c.Explain(ctx, "deletecollection", "endpointslices.discovery.k8s.io", m.namespace(), err)
 }
 
-// waitUnused waits until clients no longer use the old pods, and removes what leads to them.
+// waitUnused waits until the old pods have no clients, and removes the EndpointSlices.
 func (m *mover) waitUnused(ctx context.Context) error {
 	if !pause.For(ctx, m.opts.Drain) {
 		return context.Cause(ctx)

@@ -10,7 +10,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/migrate"
 )
 
-// Status prints how many pods each server has, and how many of them get queries.
+// Status prints the number of pods of each server, and how many get queries.
 func Status(ctx context.Context, c *cluster.Client, inv migrate.Inventory, out io.Writer) error {
 	servers := inv.Servers()
 	if len(servers) == 0 {

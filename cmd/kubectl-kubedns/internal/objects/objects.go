@@ -49,7 +49,7 @@ func newGroup(cfg *rest.Config, h *http.Client, version schema.GroupVersion, sch
 // A Set has the objects of a cluster.
 type Set struct{ core, apps, authorization, discovery, policy, rbac group }
 
-// NewSet returns the objects that h reaches.
+// NewSet returns the objects reachable through h.
 func NewSet(cfg *rest.Config, h *http.Client) (Set, error) {
 	var s Set
 	scheme := newScheme()
@@ -73,7 +73,7 @@ func NewSet(cfg *rest.Config, h *http.Client) (Set, error) {
 // RESTClient returns the client for other requests.
 func (s Set) RESTClient() rest.Interface { return s.core }
 
-// Pods returns those of a namespace, or of all if it is empty.
+// Pods returns the pods of a namespace, or of all if it is empty.
 func (s Set) Pods(namespace string) Resource[corev1.Pod, corev1.PodList] {
 	return Resource[corev1.Pod, corev1.PodList]{s.core, "pods", namespace}
 }
@@ -84,22 +84,22 @@ func (s Set) Logs(namespace, pod string, opts *corev1.PodLogOptions) *rest.Reque
 		s.core.parameters)
 }
 
-// Services returns those of a namespace, or of all if it is empty.
+// Services returns the Services of a namespace, or of all if it is empty.
 func (s Set) Services(namespace string) Resource[corev1.Service, corev1.ServiceList] {
 	return Resource[corev1.Service, corev1.ServiceList]{s.core, "services", namespace}
 }
 
-// ConfigMaps returns those of a namespace.
+// ConfigMaps returns the ConfigMaps of a namespace.
 func (s Set) ConfigMaps(namespace string) Resource[corev1.ConfigMap, corev1.ConfigMapList] {
 	return Resource[corev1.ConfigMap, corev1.ConfigMapList]{s.core, "configmaps", namespace}
 }
 
-// ServiceAccounts returns those of a namespace.
+// ServiceAccounts returns the ServiceAccounts of a namespace.
 func (s Set) ServiceAccounts(namespace string) Resource[corev1.ServiceAccount, corev1.ServiceAccountList] {
 	return Resource[corev1.ServiceAccount, corev1.ServiceAccountList]{s.core, "serviceaccounts", namespace}
 }
 
-// Events returns those of a namespace.
+// Events returns the Events of a namespace.
 func (s Set) Events(namespace string) Resource[corev1.Event, corev1.EventList] {
 	return Resource[corev1.Event, corev1.EventList]{s.core, "events", namespace}
 }
@@ -114,32 +114,32 @@ func (s Set) Namespaces() Resource[corev1.Namespace, corev1.NamespaceList] {
 	return Resource[corev1.Namespace, corev1.NamespaceList]{s.core, "namespaces", ""}
 }
 
-// Deployments returns those of a namespace.
+// Deployments returns the Deployments of a namespace.
 func (s Set) Deployments(namespace string) Resource[appsv1.Deployment, appsv1.DeploymentList] {
 	return Resource[appsv1.Deployment, appsv1.DeploymentList]{s.apps, "deployments", namespace}
 }
 
-// ReplicaSets returns those of a namespace.
+// ReplicaSets returns the ReplicaSets of a namespace.
 func (s Set) ReplicaSets(namespace string) Resource[appsv1.ReplicaSet, appsv1.ReplicaSetList] {
 	return Resource[appsv1.ReplicaSet, appsv1.ReplicaSetList]{s.apps, "replicasets", namespace}
 }
 
-// SelfSubjectAccessReviews asks for rights of the user.
+// SelfSubjectAccessReviews checks the rights of the user.
 func (s Set) SelfSubjectAccessReviews() Resource[authorizationv1.SelfSubjectAccessReview, struct{}] {
 	return Resource[authorizationv1.SelfSubjectAccessReview, struct{}]{s.authorization, "selfsubjectaccessreviews", ""}
 }
 
-// SubjectAccessReviews asks for rights of others.
+// SubjectAccessReviews checks the rights of another user.
 func (s Set) SubjectAccessReviews() Resource[authorizationv1.SubjectAccessReview, struct{}] {
 	return Resource[authorizationv1.SubjectAccessReview, struct{}]{s.authorization, "subjectaccessreviews", ""}
 }
 
-// EndpointSlices returns those of a namespace, or of all if it is empty.
+// EndpointSlices returns the EndpointSlices of a namespace, or of all if it is empty.
 func (s Set) EndpointSlices(namespace string) Resource[discoveryv1.EndpointSlice, discoveryv1.EndpointSliceList] {
 	return Resource[discoveryv1.EndpointSlice, discoveryv1.EndpointSliceList]{s.discovery, "endpointslices", namespace}
 }
 
-// PodDisruptionBudgets returns those of a namespace.
+// PodDisruptionBudgets returns the PodDisruptionBudgets of a namespace.
 func (s Set) PodDisruptionBudgets(namespace string) Resource[policyv1.PodDisruptionBudget,
 	policyv1.PodDisruptionBudgetList] {
 	return Resource[policyv1.PodDisruptionBudget, policyv1.PodDisruptionBudgetList]{s.policy, "poddisruptionbudgets",

@@ -1,5 +1,5 @@
-// Package objects reads and writes the kinds of objects that the plugin needs, and no others:
-// the typed clients of client-go bring all kinds of Kubernetes along.
+// Package objects reads and writes only the kinds of objects that the plugin needs: the typed
+// clients of client-go would link all kinds of Kubernetes.
 package objects
 
 import (
@@ -11,15 +11,15 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A Resource is the objects of one kind in a namespace, or in all. Its methods are those of
-// the typed clients of client-go.
+// A Resource is the objects of one kind in a namespace, or in all. Its methods are those of the
+// typed clients of client-go.
 type Resource[T, L any] struct {
 	client          group
 	name, namespace string
 }
 
-// of returns the object behind a pointer to one of the kinds of this package. Their pointers
-// are all runtime objects.
+// of returns the object of a pointer to a kind of this package. All these pointers are runtime
+// objects.
 func of(p any) runtime.Object { return p.(runtime.Object) }
 
 func (r Resource[T, L]) request(req *rest.Request) *rest.Request {
@@ -33,7 +33,7 @@ func (r Resource[T, L]) Get(ctx context.Context, name string, opts metav1.GetOpt
 	return into, err
 }
 
-// List returns the objects that the options select.
+// List returns the objects selected by the options.
 func (r Resource[T, L]) List(ctx context.Context, opts metav1.ListOptions) (*L, error) {
 	into := new(L)
 	err := r.request(r.client.Get()).VersionedParams(&opts, r.client.parameters).Do(ctx).Into(of(into))
@@ -57,7 +57,7 @@ func (r Resource[T, L]) Update(ctx context.Context, object *T, opts metav1.Updat
 	return into, err
 }
 
-// Patch changes an object, or creates it if the patch is to be applied.
+// Patch changes an object. An apply patch creates it if it is missing.
 func (r Resource[T, L]) Patch(
 	ctx context.Context, name string, kind types.PatchType, patch []byte, opts metav1.PatchOptions,
 ) (*T, error) {
@@ -67,7 +67,7 @@ func (r Resource[T, L]) Patch(
 	return into, err
 }
 
-// DeleteCollection deletes the objects that the options select.
+// DeleteCollection deletes the objects selected by the options.
 func (r Resource[T, L]) DeleteCollection(ctx context.Context, opts metav1.DeleteOptions,
 	list metav1.ListOptions) error {
 	return r.request(r.client.Delete()).VersionedParams(&list, r.client.parameters).Body(&opts).Do(ctx).Error()

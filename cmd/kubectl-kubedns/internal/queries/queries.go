@@ -29,7 +29,7 @@ type Row struct {
 	Rcodes map[string]int64 `json:"rcodes"`
 	Types  map[string]int64 `json:"types"`
 	Count  int64            `json:"count"`
-	Error  int64            `json:"error"` // Count is at most so much too high
+	Error  int64            `json:"error"` // Count is too high by at most this
 }
 
 // ParseReport reads a report. Unknown fields are ignored.
@@ -44,7 +44,7 @@ func ParseReport(body []byte) (Report, error) {
 	return r, nil
 }
 
-// A Line is a row of the sum, as estimates of all queries.
+// A Line is a row of the sum, estimated for all queries.
 type Line struct {
 	Key       string           `json:"key"`
 	Queries   float64          `json:"queries"`
@@ -55,7 +55,7 @@ type Line struct {
 	Types     map[string]int64 `json:"types,omitempty"`
 }
 
-// A Sum is what the reports of pods have together.
+// A Sum is the sum of the reports of pods.
 type Sum struct {
 	Pods      int     `json:"pods"`
 	Window    float64 `json:"window"`
@@ -64,7 +64,7 @@ type Sum struct {
 	Lines     []Line  `json:"lines"`
 }
 
-// Add returns the sum of reports: at most limit lines, those with most queries first.
+// Add returns the sum of reports: at most limit lines, most queries first.
 func Add(reports []Report, limit int) Sum {
 	s := Sum{Pods: len(reports)}
 	lines := map[string]*Line{}
@@ -121,7 +121,7 @@ func (l Line) ShareOf(rcode string) float64 {
 	return float64(l.Rcodes[rcode]) / float64(all)
 }
 
-// TypeNames returns the types of a line, the most frequent first.
+// TypeNames returns the types of a line, most frequent first.
 func (l Line) TypeNames() string {
 	return strings.Join(slices.SortedFunc(maps.Keys(l.Types), func(a, b string) int {
 		return cmp.Or(cmp.Compare(l.Types[b], l.Types[a]), strings.Compare(a, b))

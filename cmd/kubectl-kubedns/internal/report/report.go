@@ -22,13 +22,13 @@ const (
 	Table Format = "table"
 	JSON  Format = "json"
 	YAML  Format = "yaml"
-	// Wide is a table with more in it, and Name has the names of its rows alone. Only commands
+	// Wide is a table with more columns, and Name has only the names of its rows. Only commands
 	// that print rows have them.
 	Wide Format = "wide"
 	Name Format = "name"
 )
 
-// FormatNames returns the formats as help shows them.
+// FormatNames returns the formats for help.
 func FormatNames(extra ...Format) string {
 	names := []string{string(Table), string(JSON), string(YAML)}
 	for _, f := range extra {
@@ -46,7 +46,7 @@ func ParseFormat(name string, extra ...Format) (Format, error) {
 	return "", fmt.Errorf("%q is no format: write one of %s", name, FormatNames(extra...))
 }
 
-// Colored reports whether w is a terminal that shows colours, by NO_COLOR and TERM.
+// Colored reports whether w is a terminal with colours, by NO_COLOR and TERM.
 func Colored(w io.Writer, getenv func(string) string) bool {
 	f, ok := w.(*os.File)
 	if !ok || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" {
@@ -61,7 +61,7 @@ type Printer struct {
 	Out    io.Writer
 	Format Format
 	Color  bool
-	// NoHeaders leaves headings and sums out.
+	// NoHeaders omits headings and sums.
 	NoHeaders bool
 }
 
@@ -84,7 +84,7 @@ func (p *Printer) Encode(v any) error {
 	return enc.Encode(v)
 }
 
-// Rows writes a table. columns may be nil: then the table has no heading.
+// Rows writes a table. With nil columns the table has no heading.
 func (p *Printer) Rows(columns []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(p.Out, 0, 0, 2, ' ', 0)
 	if columns != nil && !p.NoHeaders {
@@ -96,7 +96,7 @@ func (p *Printer) Rows(columns []string, rows [][]string) error {
 	return tw.Flush()
 }
 
-// A Tone is how good a word is.
+// A Tone is the severity of a word.
 type Tone int
 
 // The tones, with their colours: green, yellow, red, and none.

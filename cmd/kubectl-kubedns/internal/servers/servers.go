@@ -1,5 +1,4 @@
-// Package servers reads the figures of upstream servers from status pages, and adds up those of
-// pods.
+// Package servers reads the metrics of upstreams from status pages, and adds up those of pods.
 package servers
 
 import (
@@ -15,13 +14,13 @@ import (
 // every is the time between two rates of a chart (internal/statuspage).
 const every = 10 * time.Second
 
-// The programs that send queries to servers.
+// The programs that send queries to upstreams.
 const (
 	KubeDNS = "kube-dns"
 	Dnsmasq = "dnsmasq"
 )
 
-// endings are those of the metrics of a program. No program has the metrics of another one.
+// endings are the suffixes of a program's metrics. No program has the metrics of another.
 var endings = map[string]struct{ queries, failures, took string }{
 	KubeDNS: {"_dns_upstream_duration_seconds_count", "_dns_upstream_failures_total",
 		"_dns_upstream_duration_seconds_sum"},
@@ -33,11 +32,11 @@ type chart struct {
 	Metric string `json:"metric"`
 	Lines  []struct {
 		Name  string    `json:"name"`
-		Rates []float64 `json:"rates"` // a second, the oldest first
+		Rates []float64 `json:"rates"` // per second, oldest first
 	} `json:"lines"`
 }
 
-// A Line has the figures of one server, as one program sees it.
+// A Line has the metrics of one upstream, from one program.
 type Line struct {
 	Server    string  `json:"server"`
 	By        string  `json:"by"` // KubeDNS or Dnsmasq
@@ -46,24 +45,24 @@ type Line struct {
 	Failures  float64 `json:"failures"`
 	// Failed is the share of failures in the queries, at most 1.
 	Failed float64 `json:"failed"`
-	// Latency is the mean time to a reply, in seconds. 0: it is not measured.
+	// Latency is the mean time to a reply, in seconds. 0: not measured.
 	Latency float64 `json:"latencySeconds,omitempty"`
 
 	took float64
 }
 
-// A Sum has the figures of some pages.
+// A Sum has the metrics of some pages.
 type Sum struct {
 	Pods   int     `json:"pods"`
 	Window float64 `json:"window"` // in seconds
 	Lines  []Line  `json:"lines"`
 }
 
-// ErrNone is that a page has no figures of servers.
+// ErrNone means that a page has no metrics of upstreams.
 var ErrNone = errors.New("its status page has no figures of servers: it needs a newer version")
 
-// Parse returns the figures that a status page in JSON has of program, for the last part of its
-// time that is at most window.
+// Parse returns the metrics of program in a status page in JSON, for the most recent part of its
+// history, at most window.
 func Parse(page []byte, program string, window time.Duration) (Sum, error) {
 	var p struct {
 		Charts []chart `json:"charts"`
@@ -96,12 +95,12 @@ func Parse(page []byte, program string, window time.Duration) (Sum, error) {
 
 // A growth collects the lines of one page.
 type growth struct {
-	window, covered time.Duration // what is asked for, and what there is of it
+	window, covered time.Duration // requested, and available
 	program         string
 	lines           map[string]*Line // by server
 }
 
-// add adds the growth of the counters of a chart to the lines of their servers.
+// add adds the growth of a chart's counters to the lines of their upstreams.
 func (g *growth) add(c chart, add func(l *Line, n float64)) {
 	for _, line := range c.Lines {
 		rates := line.Rates[max(0, len(line.Rates)-int(g.window/every)):]
@@ -117,8 +116,8 @@ func (g *growth) add(c chart, add func(l *Line, n float64)) {
 	}
 }
 
-// Add returns the sum of the figures of pods: at most limit lines, those with most queries
-// first. A server without queries and failures has no line.
+// Add returns the sum of the metrics of pods: at most limit lines, most queries first. An upstream
+// without queries and failures has no line.
 func Add(pods int, sums []Sum, limit int) Sum {
 	all := Sum{Pods: pods}
 	type key struct{ server, by string }

@@ -1,11 +1,11 @@
 package translate
 
-// A Behaviour is a difference that no configuration takes away.
+// A Behaviour is a difference that no configuration removes.
 type Behaviour struct {
 	Code string
-	// Name is what differs.
+	// Name names the difference.
 	Name string
-	// KubeDNS and CoreDNS are what each of them does.
+	// KubeDNS and CoreDNS are the behaviours of the two servers.
 	KubeDNS, CoreDNS string
 	// Find is how to find clients that depend on it.
 	Find string

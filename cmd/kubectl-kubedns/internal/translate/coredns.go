@@ -12,20 +12,20 @@ import (
 	"github.com/kube-dns/kube-dns/pkg/dnsmasq/cmdline"
 )
 
-// Running is the configuration of a kube-dns that runs: ours or upstream's.
+// Running is the configuration of a running kube-dns: ours or upstream's.
 type Running struct {
 	// ConfigMap is the data of the ConfigMap kube-dns.
 	ConfigMap map[string]string
-	// KubeDNS, Nanny and Dnsmasq are arguments, with variables expanded. Nanny are those in
-	// front of "--".
+	// KubeDNS, Nanny and Dnsmasq are arguments, with variables expanded. Nanny has the arguments
+	// before "--".
 	KubeDNS, Nanny, Dnsmasq []string
 }
 
 // defaultZone is kube-dns's own default of --domain.
 const defaultZone = "cluster.local"
 
-// ToCoreDNS translates a kube-dns that runs into a Corefile. The error is about a ConfigMap
-// that kube-dns itself would refuse.
+// ToCoreDNS translates a running kube-dns into a Corefile. The error is about a ConfigMap that
+// kube-dns itself would refuse.
 func ToCoreDNS(r Running) (text, zone string, found []Finding, err error) {
 	cfg, err := config.Parse(r.ConfigMap)
 	if err != nil {
@@ -41,7 +41,7 @@ func ToCoreDNS(r Running) (text, zone string, found []Finding, err error) {
 	return t.corefile(), t.zone, t.found, nil
 }
 
-// toCoreDNS collects what the Corefile has.
+// toCoreDNS collects the contents of the Corefile.
 type toCoreDNS struct {
 	found         findings
 	zone          string
@@ -49,7 +49,7 @@ type toCoreDNS struct {
 	stubs         map[string][]string
 	reverseBlocks map[string][]string // networks and their servers
 	hosts         []string            // lines of the plugin hosts
-	templates     []string            // whole plugins
+	templates     []string            // complete plugins
 	forward       []string            // options of forward
 	cache         cacheLines
 	lameduck      string
@@ -65,7 +65,7 @@ type cacheLines struct {
 	stale  string
 }
 
-// flagValue reads --name=value and -name=value; value may be the next argument.
+// flagValues parses --name=value and -name=value; value can be the next argument.
 func flagValues(args []string) map[string]string {
 	values := map[string]string{}
 	for i := 0; i < len(args); i++ {
@@ -241,7 +241,7 @@ func (t *toCoreDNS) option(o string) {
 	}
 }
 
-// numbers are the options whose value becomes a number of the Corefile.
+// numbers are the options with a value that becomes a number in the Corefile.
 func numbers() []string {
 	return []string{
 		"cache-size", "max-cache-ttl", "max-ttl", "min-cache-ttl", "use-stale-cache", "dns-forward-max",

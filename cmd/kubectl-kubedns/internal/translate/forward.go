@@ -62,7 +62,7 @@ func (s scope) servers(p corefile.Directive) (servers []string, ok bool) {
 	return servers, true
 }
 
-// forwardTo records where the names of a zone go.
+// forwardTo records the servers for the names of a zone.
 func (s scope) forwardTo(p corefile.Directive, from string, servers []string) {
 	domains := []string{from}
 	if from == "." {
@@ -95,7 +95,7 @@ func (s scope) network(p corefile.Directive, network string, servers []string) {
 	for _, server := range servers {
 		ns, err := config.ParseNameserver(server)
 		if err != nil {
-			continue // servers has none that does not parse
+			continue // servers has only valid addresses
 		}
 		option := "--rev-server=" + network + "," + ns.Addr().String()
 		if ns.Port() != config.DefaultPort {
@@ -106,7 +106,7 @@ func (s scope) network(p corefile.Directive, network string, servers []string) {
 	}
 }
 
-// stub records a stub domain, if the ConfigMap can have it.
+// stub records a stub domain, if the ConfigMap supports it.
 func (s scope) stub(p corefile.Directive, domain string, servers []string) {
 	if domain == s.t.zone && slices.ContainsFunc(s.block.Plugins, func(p corefile.Directive) bool {
 		return p.Name == "kubernetes"

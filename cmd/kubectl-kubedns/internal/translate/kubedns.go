@@ -23,7 +23,7 @@ type KubeDNS struct {
 	Dnsmasq []string
 	// Flags are further flags of kube-dns.
 	Flags []string
-	// Lameduck is how long a pod goes on answering after SIGTERM; 0 is the default.
+	// Lameduck is how long a pod still answers after SIGTERM; 0 is the default.
 	Lameduck time.Duration
 }
 
@@ -34,8 +34,7 @@ const (
 	defaultCacheSize = 1000
 )
 
-// ToKubeDNS translates a Corefile. files are those that the plugin hosts may read, by their
-// path.
+// ToKubeDNS translates a Corefile. files are the files that the plugin hosts can read, by path.
 func ToKubeDNS(file corefile.File, files map[string]string) (KubeDNS, []Finding) {
 	t := toKubeDNS{files: files, stubs: map[string][]string{}, cacheSize: defaultCacheSize}
 	t.zone = findZone(file)
@@ -61,9 +60,9 @@ type toKubeDNS struct {
 	flags     []string
 	cacheSize int
 	negcache  bool
-	cached    bool // the plugin cache was seen in the root block
+	cached    bool // the root block has the plugin cache
 	lameduck  time.Duration
-	zones     int // plugins kubernetes
+	zones     int // number of plugins kubernetes
 }
 
 func (t *toKubeDNS) result() KubeDNS {
@@ -87,7 +86,7 @@ func (t *toKubeDNS) result() KubeDNS {
 	return KubeDNS{Zone: t.zone, Config: data, Dnsmasq: options, Flags: t.flags, Lameduck: t.lameduck}
 }
 
-// findZone returns the first zone of a plugin kubernetes that is not for reverse names.
+// findZone returns the first zone of a plugin kubernetes that is not a reverse zone.
 func findZone(file corefile.File) string {
 	for _, b := range file.Blocks {
 		for _, p := range b.Plugins {
@@ -114,7 +113,7 @@ func clusterZones(p corefile.Directive, b corefile.Block) []string {
 	return zones
 }
 
-// forwardZones leaves out zones of reverse names, which kube-dns answers as a whole.
+// forwardZones skips reverse zones, which kube-dns answers entirely.
 func forwardZones(zones []string) []string {
 	var forward []string
 	for _, z := range zones {
@@ -151,8 +150,8 @@ func parseZone(key string) zoneKey {
 	return z
 }
 
-// rootPort returns the port of the block that answers for the cluster, to which the
-// Service's port 53 leads.
+// rootPort returns the port of the block for the cluster, which is the target of the Service's port
+// 53.
 func rootPort(file corefile.File) string {
 	for _, b := range file.Blocks {
 		for _, p := range b.Plugins {
@@ -211,7 +210,7 @@ func (s scope) refuse(p corefile.Directive, code, why string) {
 	s.t.found.add(Refused, code, p.Place.String(), s.text(p), why)
 }
 
-// text is the directive, with the zone in front where it is not that of all names.
+// text is the directive, after the zone unless that is the root.
 func (s scope) text(p corefile.Directive) string {
 	if s.root() {
 		return p.String()
@@ -243,7 +242,7 @@ func (s scope) plugin(p corefile.Directive) {
 	}
 }
 
-// other translates plugins that need no look at their options.
+// other translates plugins regardless of their options.
 func (s scope) other(p corefile.Directive) {
 	switch p.Name {
 	case "log":
@@ -292,7 +291,7 @@ func (s scope) health(p corefile.Directive) {
 	s.drop(p, "kube-dns has its own")
 }
 
-// rewrite is refused. A name of the zone can be an object.
+// rewrite is refused, because a name of the zone can be an object.
 func (s scope) rewrite(p corefile.Directive) {
 	args := slices.DeleteFunc(slices.Clone(p.Args), func(a string) bool { return a == "stop" || a == "continue" })
 	if len(args) == 4 && args[0] == "name" && args[1] == "exact" {
@@ -334,7 +333,7 @@ func listJSON(list []string) string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
-// plainServer returns a server as the ConfigMap has it: without the port if that is 53.
+// plainServer returns a server in the form of the ConfigMap: without port 53.
 func plainServer(ns config.Nameserver) string {
 	if ns.Port() == config.DefaultPort {
 		return ns.Addr().String()

@@ -60,7 +60,7 @@ func (s scope) hosts(p corefile.Directive) {
 	}
 }
 
-// hostsFile adds the lines of a mounted file. It reports whether there is one.
+// hostsFile adds the lines of a mounted file, and reports whether it exists.
 func (s scope) hostsFile(p corefile.Directive) bool {
 	name := p.Args[0]
 	text, ok := s.t.files[name]

@@ -190,7 +190,7 @@ func (t *toCoreDNS) record(o, option, value string) {
 	t.found.add(Same, "", placeDnsmasq, o, "template IN "+class+" "+name)
 }
 
-// validNames reports whether names can stand in a Corefile as they are.
+// validNames reports whether names are valid in a Corefile without quotes.
 func validNames(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool {
 		const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."

@@ -1,7 +1,7 @@
 // Package translate turns the configuration of CoreDNS into that of kube-dns, and back.
 //
-// It is pure. Everything that has no equivalent becomes a [Finding] of level [Refused] with
-// its line: nothing is left out silently.
+// It is pure. Each setting without an equivalent becomes a [Finding] of level [Refused] with its
+// line: no setting is dropped silently.
 package translate
 
 import (
@@ -9,21 +9,21 @@ import (
 	"slices"
 )
 
-// A Level is how much of a setting is left.
+// A Level is the result of translating a setting.
 type Level string
 
 const (
-	// Same has the same effect on the other side.
+	// Same has the same effect on the other server.
 	Same Level = "same"
-	// Dropped has no effect on replies, or the other side does it anyway.
+	// Dropped has no effect on replies, or is the other server's default.
 	Dropped Level = "dropped"
-	// Changed has an equivalent that differs in what clients or operators can see.
+	// Changed has an equivalent, with a difference for clients or operators.
 	Changed Level = "changed"
-	// Refused has no equivalent. It is left out only if its code is accepted.
+	// Refused has no equivalent. It is dropped only if its code is accepted.
 	Refused Level = "refused"
 )
 
-// A Finding is one setting and what becomes of it.
+// A Finding is one setting and its translation.
 type Finding struct {
 	Level Level `json:"level"`
 	// Code is empty for Same and Dropped.
@@ -32,18 +32,18 @@ type Finding struct {
 	Place string `json:"place"`
 	// From is the setting as written.
 	From string `json:"from"`
-	// To is what it becomes, or why it is refused and what to do instead.
+	// To is the translation, or the reason for a refusal with a remedy.
 	To string `json:"to"`
 }
 
-// findings collects them in the order of the source.
+// findings are in the order of the source.
 type findings []Finding
 
 func (f *findings) add(level Level, code, place, from, to string) {
 	*f = append(*f, Finding{level, code, place, from, to})
 }
 
-// Count returns how many of list have a level.
+// Count returns the number of findings of a level.
 func Count(list []Finding, level Level) int {
 	n := 0
 	for _, f := range list {
@@ -68,7 +68,7 @@ func Unaccepted(list []Finding, accepted []string) []Finding {
 // A Code is the kind of a change or a refusal.
 type Code struct {
 	Code string
-	// Text is what the code means.
+	// Text is the meaning of the code.
 	Text string
 }
 

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// minCoreDNSCache is the least that CoreDNS keeps for each kind of reply.
+// minCoreDNSCache is CoreDNS's minimum for each kind of reply.
 const minCoreDNSCache = 1024
 
-// corefile writes the result. CoreDNS runs its plugins in an order of its own.
+// corefile writes the result. CoreDNS runs its plugins in its own order.
 func (t *toCoreDNS) corefile() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -56,7 +56,7 @@ func (t *toCoreDNS) forwardText(servers []string) string {
 	to := cmp.Or(strings.Join(servers, " "), resolvConf)
 	options := t.forward
 	if !slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "max_concurrent ") }) {
-		options = append(slices.Clone(options), "max_concurrent 1500") // as dnsmasq-nanny has it
+		options = append(slices.Clone(options), "max_concurrent 1500") // as in dnsmasq-nanny
 	}
 	return "    forward . " + to + " {\n        " + strings.Join(options, "\n        ") + "\n    }"
 }
