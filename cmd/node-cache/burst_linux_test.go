@@ -31,11 +31,11 @@ func slowUpstream(addr string) error {
 	})}).ActivateAndServe()
 }
 
-// newNames is how many names askNew asks for.
+// newNames is the number of names that askNew queries.
 const newNames = 400
 
-// askNew asks servers in turn for new names, all of them within 100 ms where the machine is idle.
-// The function that it returns waits for the replies and returns how many names got no answer.
+// askNew queries servers in turn for new names, all of them within 100 ms on an idle machine. The
+// returned function waits for the replies and returns the number of names without one.
 func askNew(prefix string, server func(i int) string) (lost func() int64) {
 	var count atomic.Int64
 	var asking sync.WaitGroup
@@ -56,7 +56,7 @@ func askNew(prefix string, server func(i int) string) (lost func() int64) {
 	}
 }
 
-// burst prints how many new names got no answer.
+// burst prints the number of new names without a reply.
 func burst() error {
 	fmt.Println("ready")
 	lost := askNew("new", func(int) string { return localAddr })
@@ -81,8 +81,8 @@ func (n *network) dnsmasq() string {
 	return addr
 }
 
-// A burst of new names reaches dnsmasq, which accepts few TCP clients, although the
-// Corefile demands TCP.
+// A burst of new names reaches dnsmasq, which accepts few TCP clients, although the Corefile
+// requires TCP.
 func TestBurst(t *testing.T) {
 	n := newNetwork(t)
 	agent := n.agentAt(n.dnsmasq())

@@ -11,14 +11,14 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The part "names" asks for so many names, which begin with costPrefix.
+// The part "names" queries that number of names, which start with costPrefix.
 const (
 	costNames  = 100
 	costPrefix = "cost"
 )
 
-// countingKubeDNS answers every A query. For each line of its input it prints how many queries
-// for those names it has got, and for how many of them.
+// countingKubeDNS answers every A query. For each line of its input it prints the number of queries
+// for those names, and the number of distinct names.
 func countingKubeDNS(addr string) error {
 	conn, err := net.ListenPacket("udp", net.JoinHostPort(addr, "53"))
 	if err != nil {
@@ -58,7 +58,7 @@ func countingKubeDNS(addr string) error {
 	for {
 		select {
 		case name := <-arrived:
-			if strings.HasPrefix(name, costPrefix) { // else the agent's own query
+			if strings.HasPrefix(name, costPrefix) { // otherwise the agent's own query
 				queries++
 				names[name] = true
 			}
@@ -72,7 +72,7 @@ func countingKubeDNS(addr string) error {
 	}
 }
 
-// askNames asks for each name once, one after the other, and prints how many got no answer.
+// askNames queries each name once, in sequence, and prints the number without a reply.
 func askNames() error {
 	fmt.Println("ready")
 	lost := 0
@@ -88,7 +88,7 @@ func askNames() error {
 	return nil
 }
 
-// The cache of a new agent is empty: kube-dns gets each name once more, and none again.
+// The cache of a new agent is empty: kube-dns receives each name once more, and not again.
 func TestHandoverCost(t *testing.T) {
 	n := newNetwork(t)
 	const addr = "10.50.1.4"
@@ -109,7 +109,7 @@ func TestHandoverCost(t *testing.T) {
 		if _, err := fmt.Sscan(kubeDNS.lines.Text(), &queries, &names); err != nil {
 			t.Fatal(err)
 		}
-		// An agent on a busy machine asks again before it reads the reply.
+		// An agent on a busy machine retries before it reads the reply.
 		t.Logf("%s: kube-dns got %d queries", when, queries)
 		if names != want {
 			t.Errorf("%s: kube-dns got queries for %d names, want %d", when, names, want)

@@ -10,7 +10,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/docs"
 )
 
-// TestDocs compares what is written about node-cache with what it is.
+// TestDocs compares the documentation of node-cache with its code.
 func TestDocs(t *testing.T) {
 	_, fs := options.NewFlags()
 	docs.CheckFlags(t, "node-cache", docs.GoFlags(fs), []string{

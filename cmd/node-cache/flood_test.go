@@ -13,9 +13,9 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// TestNodeFlood sends queries for new names to an upstream that is silent, until the agent has
-// refused many. The pod has no more than its part, and leaves the others theirs. The agent answers
-// when the upstream is back. The log has its memory.
+// TestNodeFlood sends queries for new names to a silent upstream, until the agent has refused many.
+// The pod uses no more than its part, and other clients have theirs. The agent answers when the
+// upstream is back. The log shows its memory.
 func TestNodeFlood(t *testing.T) {
 	t.Parallel()
 	const limit = 20
@@ -54,7 +54,7 @@ func TestNodeFlood(t *testing.T) {
 		return ""
 	})
 	t.Logf("%d queries, %d sockets at most, %d MiB before, %d MiB at most", sent, sockets, before>>10, n.memory(t)>>10)
-	// The part is half of it. A list of sockets can have one that is closed and the next one.
+	// The part is half of it. A list of sockets can have a closed socket and its successor.
 	if sockets == 0 || sockets > limit {
 		t.Errorf("the agent had %d sockets for %d queries, want %d at most", sockets, sent, limit)
 	}
@@ -72,7 +72,7 @@ func (n nodeCache) counter(name string) (count float64) {
 	return count
 }
 
-// memory returns the most memory that the agent had, in KiB.
+// memory returns the peak memory of the agent, in KiB.
 func (n nodeCache) memory(t *testing.T) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))

@@ -15,7 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// series are what dashboards of the original use.
+// series are the metrics in dashboards of the original.
 var series = []string{
 	"coredns_dns_requests_total{", "coredns_dns_responses_total{", "coredns_dns_request_duration_seconds_bucket{",
 	"coredns_dns_request_size_bytes_bucket{", "coredns_dns_response_size_bytes_bucket{", "coredns_cache_entries{",
@@ -32,7 +32,7 @@ var series = []string{
 }
 
 // TestNodeInstallers runs the DaemonSets of the Kubernetes documentation and of kubespray with
-// their arguments, variables and Corefiles: the image alone is another one.
+// their arguments, variables and Corefiles: only the image differs.
 func TestNodeInstallers(t *testing.T) {
 	installers := map[string]struct {
 		corefile string // in corefile/testdata
@@ -85,7 +85,7 @@ func TestNodeInstallers(t *testing.T) {
 			n := newNodeCache(t, w.Node, dir, mounted)
 			n.cmd.Args = append([]string{"node-cache"}, tt.args(dir)...)
 			n.cmd.Env = append(os.Environ(), tt.env...)
-			if name == "kubespray" { // its Corefile is mounted as the one to load
+			if name == "kubespray" { // its Corefile is mounted as the loaded Corefile
 				if err := os.Rename(filepath.Join(dir, "Corefile.base"), filepath.Join(dir, "Corefile")); err != nil {
 					t.Fatal(err)
 				}
@@ -130,7 +130,7 @@ func TestNodeInstallers(t *testing.T) {
 	}
 }
 
-// askCluster asks for a name of the cluster, and returns what is wrong with the reply.
+// askCluster queries a cluster name, and returns an error about the reply, or "".
 func askCluster(from world.Namespace, at netip.Addr) string {
 	var conn net.Conn
 	var err error

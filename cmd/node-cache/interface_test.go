@@ -14,8 +14,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// TestInterfaceOfOthers starts the command with the name of a link that is in use. It ends with
-// one line, and the node stays as it is.
+// TestInterfaceOfOthers starts the command with a link that is in use. It exits with one line, and
+// does not change the node.
 func TestInterfaceOfOthers(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -64,8 +64,8 @@ func TestInterfaceOfOthers(t *testing.T) {
 	}
 }
 
-// networkOf is all links, addresses and rules of a node. The kernel makes link-local addresses some
-// time after a link.
+// networkOf returns all links, addresses and rules of a node. The kernel adds link-local addresses
+// some time after a link.
 func networkOf(t *testing.T, node world.Namespace) string {
 	t.Helper()
 	var text strings.Builder

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// scripts puts the command into the PATH of scripts, and runs the tests.
+// scripts adds the command to the PATH of scripts, and runs the tests.
 type scripts struct{ m *testing.M }
 
 // Run does not return.
@@ -43,7 +43,7 @@ func (s scripts) Run() int {
 	return 0
 }
 
-// TestScripts runs the stories in testdata against the real command.
+// TestScripts runs the scripts in testdata against the real command.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", Cmds: clitest.Commands("testdata")})
 }

@@ -19,14 +19,15 @@ import (
 // Caches in front of one kube-dns, and their clients.
 const (
 	manyCaches = 50
-	manyKept   = 1000 // connections that clients keep
+	manyKept   = 1000 // persistent connections of clients
 	manyRounds = 3
-	startFiles = 5 // that a cache may open once it listens
+	startFiles = 5 // files that a cache can open once it listens
 )
 
 func manyAddr(i int) string { return fmt.Sprintf("10.60.0.%d", i%manyCaches+1) }
 
-// askMany prints how many clients that keep a connection got no answer, and how many new names.
+// askMany prints the number of clients with a persistent connection but no reply, and the number of
+// unanswered new names.
 func askMany() error {
 	fmt.Println("ready")
 	var stuck atomic.Int64
@@ -57,7 +58,7 @@ func askMany() error {
 	return nil
 }
 
-// A keeper is a client that keeps its connection. A server may close it between two queries.
+// A keeper is a client with a persistent connection. A server can close it between two queries.
 type keeper struct{ conn *dns.Conn }
 
 func (k *keeper) ask(addr string) error {
@@ -90,8 +91,8 @@ func (k *keeper) close() {
 	}
 }
 
-// Fifty caches send bursts of new names to one dnsmasq, while clients keep a thousand connections:
-// each query is answered, dnsmasq gets few TCP connections, and the caches close what they opened.
+// Fifty caches send bursts of new names to one dnsmasq, while clients keep a thousand connections.
+// Each query is answered, dnsmasq gets few TCP connections, and the caches close those they opened.
 func TestManyCaches(t *testing.T) {
 	n := newNetwork(t)
 	dnsmasqAddr := n.dnsmasq()
@@ -136,7 +137,7 @@ func TestManyCaches(t *testing.T) {
 	}
 }
 
-// cache starts a cache that has no link and no rules.
+// cache starts a cache without link and rules.
 func (n *network) cache(program, addr, upstream string) *exec.Cmd {
 	n.t.Helper()
 	dir := n.t.TempDir()
@@ -159,7 +160,7 @@ func (n *network) cache(program, addr, upstream string) *exec.Cmd {
 	return cmd
 }
 
-// descriptors returns how many descriptors a process has.
+// descriptors returns the number of descriptors of a process.
 func descriptors(c *exec.Cmd) int {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.Process.Pid))
 	return len(entries)

@@ -40,7 +40,7 @@ type nodeCache struct {
 	dir string // has Corefile.base and Corefile
 }
 
-// lockedBuffer is a log that is read while it is written.
+// lockedBuffer is a log that can be read during writes.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -71,7 +71,7 @@ func startNodeCache(t *testing.T, in world.Namespace, flags ...string) nodeCache
 	return n
 }
 
-// newNodeCache returns a command that is not started.
+// newNodeCache returns an unstarted command.
 func newNodeCache(t *testing.T, in world.Namespace, dir, text string, flags ...string) nodeCache {
 	t.Helper()
 	base := filepath.Join(dir, "Corefile.base")
@@ -92,7 +92,7 @@ func newNodeCache(t *testing.T, in world.Namespace, dir, text string, flags ...s
 	return n
 }
 
-// start starts the command until the test ends.
+// start runs the command for the duration of the test.
 func (n nodeCache) start(t *testing.T) {
 	t.Helper()
 	var err error
@@ -141,7 +141,7 @@ func (n nodeCache) get(url string) string {
 	return strings.TrimSpace(string(body))
 }
 
-// TestNode is a node with each mode of kube-proxy, from the start of the agent to its end.
+// TestNode has a node with each mode of kube-proxy, from the start of the agent to its exit.
 func TestNode(t *testing.T) {
 	for proxy, install := range world.Proxies {
 		t.Run(proxy, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestNode(t *testing.T) {
 	}
 }
 
-// startAndStop ends the agent under load: kube-dns answers all queries after that.
+// startAndStop stops the agent under load: afterwards kube-dns answers all queries.
 func startAndStop(t *testing.T, install func(*testing.T, world.Namespace)) {
 	t.Helper()
 	w := world.New(t)
@@ -189,7 +189,7 @@ func startAndStop(t *testing.T, install func(*testing.T, world.Namespace)) {
 	world.WantNoneLostSince(t, l.Stop(), ended)
 }
 
-// TestNodeInPod is an agent in the network of a pod, to which a proxy leads the queries.
+// TestNodeInPod has an agent in a pod network, with a proxy that directs queries to it.
 func TestNodeInPod(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -217,8 +217,7 @@ func TestNodeKilled(t *testing.T) {
 	world.WantNoneLostSince(t, l.Stop(), ended)
 }
 
-// TestNodeAlone starts the agent while kube-dns is away. Its own queries do not depend on
-// kube-dns.
+// TestNodeAlone starts the agent while kube-dns is away. Its own queries do not depend on kube-dns.
 func TestNodeAlone(t *testing.T) {
 	for _, rules := range []string{"nft", "iptables"} {
 		t.Run(rules, func(t *testing.T) {

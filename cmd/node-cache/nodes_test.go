@@ -19,7 +19,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// eventually waits until f returns "", which is its complaint.
+// eventually waits until f returns "" instead of an error.
 func eventually(t *testing.T, f func() string) {
 	t.Helper()
 	last := ""
@@ -42,7 +42,7 @@ func eventuallyFrom(t *testing.T, want string, from world.Namespace, at netip.Ad
 	})
 }
 
-// TestNodeBothUpstreams forwards to a Service of each family. Each answers alone.
+// TestNodeBothUpstreams forwards to a Service of each family. Each answers without the other.
 func TestNodeBothUpstreams(t *testing.T) {
 	for name, families := range map[string][]string{
 		"list of Services":    {"-upstreamsvc=up,up6", "UP_SERVICE_HOST=10.0.2.2", "UP6_SERVICE_HOST=fd00:2::2"},
@@ -93,8 +93,8 @@ func changeAddr(t *testing.T, node world.Namespace, text string, change func(net
 	})
 }
 
-// TestNodeHangs stops the agent with SIGSTOP: its rules end, kube-dns answers. After SIGCONT
-// the agent serves again.
+// TestNodeHangs stops the agent with SIGSTOP: its rules expire, kube-dns answers. After SIGCONT the
+// agent serves again.
 func TestNodeHangs(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -105,7 +105,7 @@ func TestNodeHangs(t *testing.T) {
 	if err := n.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() string { // the kernel has dropped the elements that are not renewed
+	eventually(t, func() string { // the kernel has dropped expired elements
 		if rules, err := w.Node.Try("", "nft", "list", "ruleset"); err != nil || strings.Contains(rules, "expires") {
 			return fmt.Sprintf("the rules are still in place: %v\n%s", err, rules)
 		}
@@ -125,8 +125,8 @@ func TestNodeHangs(t *testing.T) {
 	}
 }
 
-// TestNodeFullDisk changes the template when the Corefile cannot be written: the change runs,
-// and the file stays whole.
+// TestNodeFullDisk changes the template when the Corefile cannot be written: the change is used,
+// and the file is not truncated.
 func TestNodeFullDisk(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -169,7 +169,7 @@ func TestNodeFullDisk(t *testing.T) {
 	})
 }
 
-// change makes the agent answer with another name.
+// change changes the name that the agent answers with.
 func (n nodeCache) change(t *testing.T, name string) {
 	t.Helper()
 	base := filepath.Join(n.dir, "Corefile.base")
@@ -178,8 +178,8 @@ func (n nodeCache) change(t *testing.T, name string) {
 	}
 }
 
-// TestNodeIPVS is ipvs mode: the ClusterIP is on a link of kube-proxy. The agent has the
-// link-local address alone, and takes only that along.
+// TestNodeIPVS has ipvs mode: the ClusterIP is on a link of kube-proxy. The agent has only the
+// link-local address, and removes only that.
 func TestNodeIPVS(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -205,7 +205,7 @@ func TestNodeIPVS(t *testing.T) {
 	}
 }
 
-// end sends SIGTERM and wants exit code 0.
+// end sends SIGTERM and expects exit code 0.
 func (n nodeCache) end(t *testing.T) {
 	t.Helper()
 	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -216,8 +216,8 @@ func (n nodeCache) end(t *testing.T) {
 	}
 }
 
-// original makes what the original program has on a node: its link, rules in iptables, and
-// the second listener for metrics, which is not shared.
+// original sets up a node like the original program: its link, rules in iptables, and the second
+// listener for metrics, which is not shared.
 func original(t *testing.T, node world.Namespace) (removeAll func()) {
 	t.Helper()
 	node.Do(func() {
@@ -239,7 +239,7 @@ func original(t *testing.T, node world.Namespace) (removeAll func()) {
 	}
 	rules("-I")
 	return func() {
-		// The agent may have removed some.
+		// The agent might have removed some.
 		for _, addr := range []string{"169.254.20.10", "10.96.0.10"} {
 			_, _ = node.Try("", "iptables-nft", "-w", "-t", "raw", "-D", "PREROUTING", "-d", addr, "-p", "udp",
 				"--dport", "53", "-m", "comment", "--comment", "NodeLocal DNS Cache: skip conntrack", "-j", "NOTRACK")
@@ -256,8 +256,8 @@ func original(t *testing.T, node world.Namespace) (removeAll func()) {
 	}
 }
 
-// TestNodeAfterOriginal replaces an agent of the original: it shares port 53, not 9353, has
-// rules in iptables, and removes its link when it ends.
+// TestNodeAfterOriginal replaces an agent of the original: it shares port 53, not 9353, has rules
+// in iptables, and removes its link when it exits.
 func TestNodeAfterOriginal(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -298,8 +298,8 @@ func listen(t *testing.T, in world.Namespace, addr string) net.Listener {
 	return ln
 }
 
-// TestNodePortTaken starts next to a server that does not share port 53: one line, exit code 1,
-// and what that server has stays.
+// TestNodePortTaken starts next to a server that does not share port 53: one line, exit code 1, and
+// the server is not affected.
 func TestNodePortTaken(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)

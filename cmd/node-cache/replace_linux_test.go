@@ -51,8 +51,8 @@ const baseCorefile = `cluster.local:53 {
 `
 
 // play runs one process of the test network: "kube-dns ADDR", "load", "slow ADDR", "burst",
-// "names", "counting-kube-dns ADDR", or "foreign", a server at the agents' addresses that shares
-// the port and has no hand-over.
+// "names", "counting-kube-dns ADDR", or "foreign". The last is a server at the agents' addresses
+// that shares the port and has no handover.
 func play(args []string) error {
 	switch args[0] {
 	case "kube-dns":
@@ -106,11 +106,11 @@ func serveAt(addrs []string, answer string) error {
 	return nil
 }
 
-// A tally counts queries by how they went.
+// A tally counts queries by result.
 type tally struct{ udp, udpLost, tcp, tcpLost, kept, keptLost, keptClosed atomic.Int64 }
 
-// load asks until its input ends, and prints what became of the queries: over UDP and TCP
-// from a new port each, and over connections that are kept.
+// load sends queries until its input ends, and prints their results: over UDP and TCP from a new
+// port each, and over persistent connections.
 func load() error {
 	ctx, stop := context.WithCancel(context.Background())
 	var t tally
@@ -149,10 +149,10 @@ func load() error {
 	return nil
 }
 
-// lostMark begins the line of a query that was lost, before the time when it was sent.
+// lostMark starts the line of a lost query, before its send time.
 const lostMark = "lost:"
 
-// lostSince returns the lines of the queries that were sent at or after a time and lost.
+// lostSince returns the lines of lost queries that were sent at or after a time.
 func (p *process) lostSince(t *testing.T, since time.Time) (lines []string) {
 	t.Helper()
 	for line := range strings.Lines(p.readLog()) {
@@ -171,19 +171,19 @@ func (p *process) lostSince(t *testing.T, since time.Time) (lines []string) {
 	return lines
 }
 
-// The pauses between two queries, and how many of each protocol wait for a reply. A busy machine
-// gets fewer queries: no queue of the kernel overflows.
+// The pauses between two queries, and the limits of pending queries for each protocol. A busy
+// machine gets fewer queries: no queue of the kernel overflows.
 const (
 	udpPause    = time.Millisecond
 	tcpPause    = 10 * time.Millisecond
 	mostPending = 20
 )
 
-// patience is longer than a busy machine takes for a reply, or for a change.
+// patience is longer than a reply or a change takes on a busy machine.
 const patience = time.Minute
 
-// keepAsking asks over one connection, and over a new one when it was closed between two
-// queries, which a server may do (RFC 7766 section 6.2.3).
+// keepAsking queries over one connection. It reopens a connection closed between two queries, which
+// a server can do (RFC 7766 section 6.2.3).
 func keepAsking(ctx context.Context, addr string, t *tally) {
 	var conn *dns.Conn
 	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
@@ -333,7 +333,7 @@ func (n *network) agentAt(upstream string) *process {
 		"-kubednscm=" + filepath.Join(dir, "kube-dns"), "-upstreamsvc=kube-dns-upstream",
 		"-health-listen-address=" + localAddr + ":8181", "-syncinterval=1s",
 	}, "PLAY=agent", "KUBE_DNS_UPSTREAM_SERVICE_HOST="+upstream)
-	go func() { _, _ = io.Copy(io.Discard, p.out) }() // CoreDNS prints what it serves
+	go func() { _, _ = io.Copy(io.Discard, p.out) }() // CoreDNS prints its zones
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		if strings.Contains(p.readLog(), "this agent is ready") {
 			return p
@@ -344,7 +344,7 @@ func (n *network) agentAt(upstream string) *process {
 	}
 }
 
-// result ends a load, and returns what it counted.
+// result stops a load, and returns its counters.
 func (p *process) result(t *testing.T) (r [7]int64) {
 	t.Helper()
 	_ = p.in.Close()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Agents follow each other twenty times without a lost query. At the end the last one
-// takes link, addresses and rules with it.
+// Agents replace each other twenty times without a lost query. At the end the last agent removes
+// link, addresses and rules.
 func TestReplacements(t *testing.T) {
 	n := newNetwork(t)
 	before := n.in(n.node, "ip -br addr; nft list tables")
@@ -30,7 +30,7 @@ func TestReplacements(t *testing.T) {
 	}
 }
 
-// An agent of another kind is replaced without a lost query, and takes its link along.
+// An agent of another kind is replaced without a lost query, and removes its own link.
 func TestReplaceForeign(t *testing.T) {
 	n := newNetwork(t)
 	n.in(n.node, "ip link add nodelocaldns type bridge && ip addr add "+localAddr+
@@ -66,7 +66,7 @@ func TestRollBack(t *testing.T) {
 		`chain out { type filter hook output priority -300; ip saddr 10.96.0.10 notrack; }; }" | nft -f -`)
 	current.terminate(t)
 	ended := time.Now()
-	time.Sleep(time.Second) // of queries to the other agent alone
+	time.Sleep(time.Second) // of queries to only the other agent
 	r := load.result(t)
 	if late := load.lostSince(t, ended); len(late) > 0 || r[0] == 0 {
 		t.Errorf("lost %d of %d queries that were sent after the agent ended:\n%s", len(late), r[0],

@@ -11,8 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// TestNodeLingers ends an agent while another one has started and does not serve yet: the
-// agent answers until the other one has ended, too.
+// TestNodeLingers stops an agent while another has started and does not serve yet: the agent
+// answers until the other has exited too.
 func TestNodeLingers(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -52,8 +52,8 @@ func TestNodeLingers(t *testing.T) {
 	world.WantServer(t, "kube-dns", w.Pod, world.ClusterIP)
 }
 
-// TestNodeSecondSignal ends an agent that waits for one that starts: the second signal ends
-// the wait, the third one the process.
+// TestNodeSecondSignal stops an agent that waits for a starting agent: the second signal ends the
+// wait, the third the process.
 func TestNodeSecondSignal(t *testing.T) {
 	for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(second.String(), func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestNodeSecondSignal(t *testing.T) {
 	}
 }
 
-// endAtOnce sends a signal until the process has ended.
+// endAtOnce sends a signal until the process has exited.
 func (n nodeCache) endAtOnce(t *testing.T, signal syscall.Signal) {
 	t.Helper()
 	ended := make(chan struct{})
@@ -109,7 +109,7 @@ func (n nodeCache) endAtOnce(t *testing.T, signal syscall.Signal) {
 	}
 }
 
-// TestNodeInterruptedTwice ends an agent whose plugins take an hour to end: the second SIGINT
+// TestNodeInterruptedTwice stops an agent with plugins that take an hour to stop: the second SIGINT
 // does not wait for them, and kube-dns answers.
 func TestNodeInterruptedTwice(t *testing.T) {
 	t.Parallel()

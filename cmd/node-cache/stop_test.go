@@ -10,8 +10,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// TestNodeStopsWithDeadUpstream ends the agent while queries wait for an upstream that is
-// silent: kube-dns answers, and nothing is left on the node.
+// TestNodeStopsWithDeadUpstream stops the agent while queries wait for a silent upstream: kube-dns
+// answers, and the node has no leftovers.
 func TestNodeStopsWithDeadUpstream(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)

@@ -40,7 +40,7 @@ type node struct {
 	lastResult error
 }
 
-// buffer is a log that is read while it is written.
+// buffer is a log that can be read during writes.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -116,7 +116,7 @@ func newNode(t *testing.T) *node {
 
 func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
 
-// write replaces a file at once, as the kubelet does.
+// write replaces a file atomically, like the kubelet.
 func (n *node) write(name, text string) {
 	n.t.Helper()
 	path := n.path(name)
@@ -132,7 +132,7 @@ func (n *node) write(name, text string) {
 	}
 }
 
-// start runs the agent until the test ends.
+// start runs the agent for the duration of the test.
 func (n *node) start() {
 	n.t.Helper()
 	ctx, stop := context.WithCancel(n.t.Context())
@@ -174,7 +174,7 @@ func (n *node) ask(name string) string {
 	return reply.Answer[0].(*dns.A).A.String()
 }
 
-// until waits for an answer.
+// until waits for a reply.
 func (n *node) until(name, want string) {
 	n.t.Helper()
 	n.eventually(func() string {
@@ -228,8 +228,8 @@ func (n *node) configErrors() float64 {
 	return n.count("coredns_nodecache_setup_errors_total", "configmap")
 }
 
-// Invalid input while the agent runs: what runs goes on, one line gives the reason, it is
-// counted, and the correction is used.
+// Invalid input while the agent runs: the running configuration remains, one line has the reason,
+// it is counted, and the correction is used.
 func TestInvalidInputLater(t *testing.T) {
 	tests := map[string]struct{ file, text, line string }{
 		"JSON":            {"map/stubDomains", `{"a.example"`, "Invalid config:"},
@@ -269,11 +269,11 @@ func TestInvalidInputLater(t *testing.T) {
 	}
 }
 
-// The same at the start.
+// The same at startup.
 func TestInvalidInputAtStart(t *testing.T) {
 	tests := map[string]struct {
 		file, text, line string
-		cluster          string // the answer for a name of the cluster until the correction
+		cluster          string // the reply for a cluster name until the correction
 	}{
 		"JSON":             {"map/stubDomains", `{"a.example"`, "Invalid config:", "192.0.2.1"},
 		"unknown plugin":   {"base", ". {\n acl\n}\n", "Corefile refused at the start", "SERVFAIL"},
@@ -298,8 +298,8 @@ func TestInvalidInputAtStart(t *testing.T) {
 	}
 }
 
-// Stub servers given by name are looked up at the cluster upstream; those that have no
-// address refuse nothing.
+// Stub servers given by name are looked up at the cluster upstream. A server without an address
+// refuses nothing.
 func TestStubServerWithoutAddress(t *testing.T) {
 	n := newNode(t)
 	n.write("map/stubDomains", fmt.Sprintf(`{"named.example": ["ns.example"], "good.example": [%q]}`, n.kubeDNS.Addr()))
@@ -308,8 +308,8 @@ func TestStubServerWithoutAddress(t *testing.T) {
 	n.until("a.named.example.", "the stub servers have no address: ns.example")
 }
 
-// A Corefile that somebody else wrote is loaded and not written. Files that it imports
-// are followed.
+// A Corefile written by another program is loaded and not overwritten. Its imported files are
+// watched.
 func TestForeignCorefile(t *testing.T) {
 	n := newNode(t)
 	if err := os.Remove(n.path("base")); err != nil {
@@ -328,7 +328,7 @@ func TestForeignCorefile(t *testing.T) {
 	}
 }
 
-// A port that another program has ends the agent.
+// A port in use stops the agent.
 func TestTakenPort(t *testing.T) {
 	n := newNode(t)
 	dnstest.NewServerAt(t, n.addr, dns.HandlerFunc(func(dns.ResponseWriter, *dns.Msg) {}))
@@ -337,7 +337,7 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-// The pidfile is there while DNS is served.
+// The pidfile exists while DNS is served.
 func TestPIDFile(t *testing.T) {
 	n := newNode(t)
 	n.opts.PIDFile = n.path("pid")
@@ -356,7 +356,7 @@ func TestPIDFile(t *testing.T) {
 	}
 }
 
-// After a Corefile that is refused, health and metrics of the old one are still served.
+// After a refused Corefile, health and metrics of the old Corefile are still served.
 func TestListenersAfterRefusal(t *testing.T) {
 	n := newNode(t)
 	health, metrics := dnstest.FreeAddr(t), dnstest.FreeAddr(t)
@@ -379,7 +379,7 @@ func TestListenersAfterRefusal(t *testing.T) {
 	}
 }
 
-// get returns what is wrong with the reply to a request.
+// get returns an error about the reply to a request, or "".
 func get(t *testing.T, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// A hundred changes, every tenth of them invalid, under load: no query is lost, and no TCP
+// A hundred changes under load, every tenth of them invalid: no query is lost, and no TCP
 // connection is closed before its client closes it.
 func TestChangesUnderLoad(t *testing.T) {
 	n := newNode(t)
@@ -61,9 +61,9 @@ func TestChangesUnderLoad(t *testing.T) {
 
 // The ways to send a query.
 const (
-	udp  = iota // from a port of its own
-	tcp         // over a connection of its own
-	kept        // over a connection that stays open
+	udp  = iota // from its own port
+	tcp         // over its own connection
+	kept        // over a persistent connection
 )
 
 var transports = [3]string{"UDP", "new TCP connections", "kept TCP connections"}
@@ -83,7 +83,8 @@ func (l *load) counts() (counts [3]int64) {
 	return counts
 }
 
-// run asks until ctx is done. Of fourteen clients, four open TCP connections and two keep one.
+// run sends queries until ctx is done. Of fourteen clients, four open TCP connections and two keep
+// one.
 func (l *load) run(ctx context.Context, i int) {
 	transport := [7]int{udp, udp, udp, udp, tcp, tcp, kept}[i%7]
 	var conn *dns.Conn
@@ -112,10 +113,10 @@ func (l *load) run(ctx context.Context, i int) {
 	}
 }
 
-// patience is how long a query may take on a busy machine.
+// patience is the timeout of a query on a busy machine.
 const patience = 30 * time.Second
 
-// ask sends a query and wants a record.
+// ask sends a query and expects a record.
 func ask(conn *dns.Conn, name string) error {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// The Corefiles of the usual installers are loaded and answer, with imports of files,
-// snippets and variables of the environment.
+// The Corefiles of common installers are loaded and answer, with imports of files, snippets and
+// environment variables.
 func TestInstallers(t *testing.T) {
 	bases, err := filepath.Glob("../corefile/testdata/*.base")
 	if err != nil || len(bases) != 6 {
@@ -29,7 +29,7 @@ func TestInstallers(t *testing.T) {
 			writeFile(t, "resolv.conf", "nameserver 127.0.0.1\n")
 			writeFile(t, "custom/one.server", "custom.example:53 {\n bind 127.0.0.1\n hosts {\n  192.0.2.3 "+
 				"a.custom.example\n }\n}\n")
-			// Here everything is on one address and on free ports.
+			// Here everything is on one address with free ports.
 			local := func(text string) string {
 				port, health := ":"+strconv.Itoa(int(addr.Port())), ":"+strconv.Itoa(int(dnstest.FreeAddr(t).Port()))
 				return strings.NewReplacer(

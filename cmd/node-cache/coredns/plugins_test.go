@@ -18,7 +18,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// start runs a Corefile until the test ends. The port of addr is the default.
+// start runs a Corefile for the duration of the test. The port of addr is the default.
 func start(t *testing.T, addr netip.AddrPort, text string) *coredns.Server {
 	t.Helper()
 	server, err := coredns.Start(coredns.Options{Path: "Corefile", Port: addr.Port(), Quiet: true}, text)
@@ -33,7 +33,7 @@ func start(t *testing.T, addr netip.AddrPort, text string) *coredns.Server {
 	return server
 }
 
-// answering returns a server whose every A record has the address, while it is on.
+// answering returns a server that answers each A query with the address, while it is on.
 func answering(t *testing.T, ip string, on *atomic.Bool) *dnstest.Server {
 	t.Helper()
 	return dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
@@ -72,8 +72,7 @@ func sum(t *testing.T, name, value string) float64 {
 	return total
 }
 
-// While kube-dns is away, a name that was asked before is answered with its expired
-// reply, marked as such.
+// While kube-dns is away, a cached name is answered with its expired reply, marked as such.
 func TestStale(t *testing.T) {
 	var on atomic.Bool
 	on.Store(true)
@@ -108,7 +107,7 @@ func TestStale(t *testing.T) {
 	})
 }
 
-// until repeats f until it returns nothing.
+// until repeats f until it returns "".
 func until(t *testing.T, f func() string) {
 	t.Helper()
 	var last string
@@ -135,7 +134,8 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// A zone that is forwarded to ourselves answers SERVFAIL. Other zones and the process go on.
+// A zone that is forwarded to ourselves answers SERVFAIL. Other zones and the process are not
+// affected.
 func TestLoop(t *testing.T) {
 	addr, other := dnstest.FreeAddr(t), answering(t, "192.0.2.1", nil)
 	server := start(t, addr, fmt.Sprintf(
@@ -165,7 +165,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// A zone that becomes a loop by a new Corefile is found, though the server before it still
+// A zone that becomes a loop by a new Corefile is detected, though the previous server still
 // replies to probes for a moment.
 func TestLoopAfterReload(t *testing.T) {
 	corefile := func(upstream string) string {
@@ -194,8 +194,8 @@ func TestLoopAfterReload(t *testing.T) {
 	}
 }
 
-// misses returns what an address replies if it does not have the text. The query may get lost:
-// the server of the Corefile before takes some for a moment.
+// misses returns the reply of an address if it lacks the text. The query can get lost: the previous
+// server takes some for a moment.
 func misses(addr netip.AddrPort, text string) string {
 	q := dnstest.Query("name.example.", dns.TypeA)
 	q.SetEdns0(1232, false)
@@ -209,7 +209,7 @@ func misses(addr netip.AddrPort, text string) string {
 	return ""
 }
 
-// Dashboards from before CoreDNS 1.11 find their metrics.
+// Dashboards for CoreDNS before 1.11 still have their metrics.
 func TestOldForwardMetrics(t *testing.T) {
 	addr, other := dnstest.FreeAddr(t), answering(t, "192.0.2.1", nil)
 	start(t, addr, fmt.Sprintf(". {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n forward . %s\n}\n", other.Addr()))

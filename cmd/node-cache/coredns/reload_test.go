@@ -17,7 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// run runs a Corefile until the test ends.
+// run runs a Corefile for the duration of the test.
 func run(t *testing.T, text string) *coredns.Server {
 	t.Helper()
 	server, err := coredns.Start(coredns.Options{Path: "Corefile", Port: 53, Quiet: true}, text)
@@ -44,7 +44,7 @@ func reload(t *testing.T, server *coredns.Server, text string) {
 	}
 }
 
-// dial opens a TCP connection until the test ends.
+// dial opens a TCP connection for the duration of the test.
 func dial(t *testing.T, addr netip.AddrPort) *dns.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr.String())
@@ -63,7 +63,7 @@ func send(t *testing.T, conn *dns.Conn) {
 	}
 }
 
-// receive wants a reply with an address.
+// receive expects a reply with an address.
 func receive(t *testing.T, conn *dns.Conn, want string) {
 	t.Helper()
 	reply, err := conn.ReadMsg()
@@ -75,7 +75,7 @@ func receive(t *testing.T, conn *dns.Conn, want string) {
 	}
 }
 
-// A reload closes no TCP connection, whatever its client has sent by then.
+// A reload closes no TCP connection, whether or not its client has sent a query.
 func TestReloadKeepsConnections(t *testing.T) {
 	addr := dnstest.FreeAddr(t)
 	server := run(t, hosts(addr, "192.0.2.1"))
@@ -103,8 +103,7 @@ func TestReloadKeepsConnections(t *testing.T) {
 	}
 }
 
-// A reload opens addresses that are new and closes those that are gone. One that fails does
-// neither.
+// A reload opens new addresses and closes old ones. A failed reload does neither.
 func TestReloadOfAddresses(t *testing.T) {
 	first, second, third := dnstest.FreeAddr(t), dnstest.FreeAddr(t), dnstest.FreeAddr(t)
 	server := run(t, hosts(first, "192.0.2.1"))
@@ -147,7 +146,7 @@ func TestReloadOfAddresses(t *testing.T) {
 	}
 }
 
-// A zone may have one block for each address.
+// A zone can have one block for each address.
 func TestZoneTwice(t *testing.T) {
 	addr := dnstest.FreeAddr(t)
 	zone := func(bind string) string { return fmt.Sprintf("a.example:%d {\n%s\twhoami\n}\n", addr.Port(), bind) }
@@ -160,7 +159,7 @@ func TestZoneTwice(t *testing.T) {
 	}
 }
 
-// Blocks of an imported file are served like the others, and a network is all its zones.
+// Blocks of an imported file are served too, and a network is all its zones.
 func TestImportedBlocks(t *testing.T) {
 	addr := dnstest.FreeAddr(t)
 	file := filepath.Join(t.TempDir(), "more.server")
@@ -193,9 +192,9 @@ func TestReloadChangesTimeouts(t *testing.T) {
 	}
 	reload(t, server, strings.Replace(hosts(addr, "192.0.2.2"), "\thosts",
 		"\ttimeouts {\n\t\tmaxtcpqueries 2\n\t}\n\thosts", 1))
-	_ = conn.WriteMsg(dnstest.Query("name.example.", dns.TypeA)) // the server may have closed it
+	_ = conn.WriteMsg(dnstest.Query("name.example.", dns.TypeA)) // the server might have closed it
 	_, err := conn.ReadMsg()
-	if err == nil { // it began to wait for this query before the reload
+	if err == nil { // it started to wait for this query before the reload
 		_, err = conn.ReadMsg()
 	}
 	if err == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// A Corefile is served, another one replaces it on the same socket, and one that is
-// refused changes nothing.
+// A Corefile is served, another replaces it on the same socket, and a refused Corefile changes
+// nothing.
 func TestServer(t *testing.T) {
 	addr := dnstest.FreeAddr(t)
 	text := func(ip string) string {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A stop that takes longer than its context is left alone.
+// A stop that takes longer than its context is abandoned.
 func TestWithin(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
 	cancel()

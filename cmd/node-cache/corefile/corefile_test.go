@@ -40,7 +40,7 @@ func withMap() corefile.Values {
 	return v
 }
 
-// The Corefiles of the usual installers, each with and without the ConfigMap kube-dns.
+// The Corefiles of common installers, each with and without the ConfigMap kube-dns.
 func TestInstallers(t *testing.T) {
 	bases, err := filepath.Glob("testdata/*.base")
 	if err != nil || len(bases) != 6 {
@@ -77,8 +77,8 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// A forward without any usable server answers SERVFAIL with a reason, and does not keep
-// CoreDNS from starting.
+// A forward without any usable server answers SERVFAIL with a reason, and does not prevent CoreDNS
+// from starting.
 func TestForwardWithoutServers(t *testing.T) {
 	tests := map[string]struct{ base, want string }{
 		"unknown cluster upstream": {
@@ -177,7 +177,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// Whatever the template: nothing panics, and a Corefile that was adapted stays as it is.
+// For any template, nothing panics, and an adapted Corefile is not changed again.
 func FuzzRender(f *testing.F) {
 	for _, path := range []string{"standard", "kubespray", "kops", "gardener", "gke", "deckhouse"} {
 		text, err := os.ReadFile("testdata/" + path + ".base")
@@ -216,8 +216,8 @@ func TestClusterZone(t *testing.T) {
 	}
 }
 
-// TestBothFamilies has an upstream of each family: forward gets both, over UDP, and expired
-// replies are for their zone.
+// TestBothFamilies has an upstream of each family: forward has both, over UDP, and their zone
+// serves expired replies.
 func TestBothFamilies(t *testing.T) {
 	v := values()
 	v.ClusterUpstream = []netip.Addr{netip.MustParseAddr("10.96.0.3"), netip.MustParseAddr("fd00:96::3")}

@@ -18,10 +18,10 @@ import (
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// iface is a name that no other test uses.
+// iface is a name unique to the test.
 func iface(t *testing.T) string { return fmt.Sprintf("%s-%d", t.Name(), os.Getpid()) }
 
-// A member is a Peer that runs.
+// A member is a running Peer.
 type member struct {
 	*handover.Peer
 	stop func()
@@ -52,7 +52,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// joinAfter joins when the one before can be found.
+// joinAfter joins once the predecessor can be found.
 func joinAfter(t *testing.T, name string) (m member) {
 	t.Helper()
 	eventually(t, "a predecessor", func() bool {
@@ -83,13 +83,13 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the first knows", first.succeeded)
-	// A third one, while the first is still there.
+	// A third agent, while the first still runs.
 	third := joinAfter(t, iface(t))
 	if err := third.Serving("link0"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the second knows", second.succeeded)
-	// The third one ends first: the second serves again, and the first not.
+	// The third agent exits first: the second serves again, and the first does not.
 	third.stop()
 	eventually(t, "the second serves again", func() bool { return !second.succeeded() })
 	if !first.succeeded() {
@@ -108,7 +108,7 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// A successor that ends before it serves changes nothing.
+// A successor that exits before it serves changes nothing.
 func TestSuccessorDiesBeforeItServes(t *testing.T) {
 	first := join(t, iface(t))
 	second := joinAfter(t, iface(t))
@@ -123,7 +123,7 @@ func TestSuccessorDiesBeforeItServes(t *testing.T) {
 	eventually(t, "the first knows", first.succeeded)
 }
 
-// What is no message of an agent changes nothing, and other users are refused.
+// Invalid messages change nothing, and other users are refused.
 func TestStrangers(t *testing.T) {
 	name := iface(t)
 	first := join(t, name)
@@ -161,8 +161,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// An agent waits for one that has started and does not serve yet, and not for one that has
-// ended.
+// An agent waits for an agent that has started and does not serve yet, and not for an exited agent.
 func TestAwaitSuccessor(t *testing.T) {
 	first := join(t, iface(t))
 	first.AwaitSuccessor(t.Context()) // there is none

@@ -23,7 +23,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// config is that of an agent in a world.
+// config is the configuration of an agent in a world.
 func config() Config {
 	return Config{
 		Interface: "nodelocaldns", Addrs: []netip.Addr{world.LinkLocal, world.ClusterIP, world.LinkLocal6,
@@ -32,7 +32,7 @@ func config() Config {
 	}
 }
 
-// runAgent is a process that answers on its addresses and holds the rules.
+// runAgent is a process that answers on its addresses and maintains the rules.
 func runAgent(text string) error {
 	var cfg Config
 	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
@@ -52,8 +52,8 @@ func runAgent(text string) error {
 	return keepServing(context.Background(), n, log)
 }
 
-// selfQuery returns when this process answers at addr. The kernel makes the route of an
-// IPv6 address a moment after the address.
+// selfQuery returns when this process answers at addr. The kernel adds the route of an IPv6 address
+// a moment after the address.
 func selfQuery(own []netip.Addr, addr netip.Addr) error {
 	var problem error
 	for range 100 {
@@ -74,7 +74,8 @@ func selfQuery(own []netip.Addr, addr netip.Addr) error {
 	return problem
 }
 
-// keepServing does what it reads: withdraw for good, and end with close, leave or exit.
+// keepServing executes the words that it reads: withdraw for good, and exit with close, leave or
+// exit.
 func keepServing(ctx context.Context, n *Network, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -141,8 +142,7 @@ type agentProcess struct {
 	lines chan string
 }
 
-// startAgent returns when the agent prints that it serves. With a wrapper, that program
-// starts it.
+// startAgent returns when the agent prints that it serves. With a wrapper, that program starts it.
 func startAgent(t *testing.T, in world.Namespace, cfg Config, wrapper ...string) *agentProcess {
 	t.Helper()
 	a := newAgent(t, in, cfg, wrapper...)
@@ -213,7 +213,7 @@ func (a *agentProcess) signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
-// end ends the agent as keepServing does.
+// end stops the agent with a word for keepServing.
 func (a *agentProcess) end(t *testing.T, word string) {
 	t.Helper()
 	fmt.Fprintln(a.words, word)

@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// TestKilled is an agent that is killed under load: the kernel removes its rules.
+// TestKilled kills an agent under load: the kernel removes its rules.
 func TestKilled(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
@@ -28,7 +28,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestHangs is an agent that stops under load: its rules time out.
+// TestHangs stops an agent under load with SIGSTOP: its rules time out.
 func TestHangs(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		t.Run(proxy, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestHangs(t *testing.T) {
 	}
 }
 
-// TestKilledWithIPTables is an agent without nftables: its addresses time out.
+// TestKilledWithIPTables kills an agent without nftables: its addresses time out.
 func TestKilledWithIPTables(t *testing.T) {
 	t.Parallel()
 	w, l, a := startUnderLoad(t, "iptables-legacy", options.RulesIPTables)
@@ -68,8 +68,8 @@ func startUnderLoad(t *testing.T, proxy string, way options.Rules) (world.World,
 	return w, l, a
 }
 
-// wantKubeDNSAfter waits until the kernel has dropped what switches the rules on, which is so
-// when over returns true. From then on all queries have a reply of kube-dns.
+// wantKubeDNSAfter waits until over returns true: the kernel has then dropped the addresses that
+// enable the rules. From then on kube-dns replies to all queries.
 func wantKubeDNSAfter(t *testing.T, l *world.Load, over func() bool) {
 	t.Helper()
 	started := l.Now()

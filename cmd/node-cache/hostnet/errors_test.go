@@ -12,7 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// TestLock is a lock of iptables that another program holds.
+// TestLock has another program that holds the lock of iptables.
 func TestLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	t.Setenv("XTABLES_LOCKFILE", path)

@@ -9,7 +9,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// podFirewall lets a pod ask and get replies of tracked connections, and nothing else.
+// podFirewall allows queries of a pod and replies of tracked connections, and nothing else.
 const podFirewall = `table inet firewall {
 	chain to-pod { type filter hook output priority 0
 		oifname "pod" meta l4proto { tcp, udp } ct state established accept
@@ -17,7 +17,7 @@ const podFirewall = `table inet firewall {
 	}
 }`
 
-// TestTracked is a firewall that drops replies of untracked connections.
+// TestTracked has a firewall that drops replies of untracked connections.
 func TestTracked(t *testing.T) {
 	for _, proxy := range []string{"iptables-legacy", "iptables-nft", "nftables"} {
 		for _, way := range []options.Rules{options.RulesAuto, options.RulesIPTables} {
@@ -38,7 +38,7 @@ func TestTracked(t *testing.T) {
 	}
 }
 
-// TestUntracked is the same firewall without Tracked. It shows that TestTracked has one.
+// TestUntracked has the same firewall without Tracked. It verifies the firewall of TestTracked.
 func TestUntracked(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -51,8 +51,8 @@ func TestUntracked(t *testing.T) {
 	}
 }
 
-// TestHostFirewall is a host whose firewall drops what no rule accepts. Rules of ours that
-// accept queries are in it, until the agent ends.
+// TestHostFirewall has a firewall on the host that drops packets by default. It contains our rules
+// that accept queries, until the agent exits.
 func TestHostFirewall(t *testing.T) {
 	closed := map[string][]string{
 		"policy": {"-P INPUT DROP", "-P OUTPUT DROP"},
@@ -112,7 +112,7 @@ func TestRefusesRest(t *testing.T) {
 	}
 }
 
-// TestRules is the table of rules for iptables. Programs on nodes look for some of them.
+// TestRules checks the rules for iptables. Programs on nodes match some of them.
 func TestRules(t *testing.T) {
 	cfg := config()
 	var got []string

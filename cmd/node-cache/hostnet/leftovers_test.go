@@ -15,7 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// A state is what an agent can leave on a node.
+// A state is everything that an agent can leave on a node.
 type state struct {
 	links []string
 	addrs []string // without those of the world
@@ -44,7 +44,7 @@ func stateOf(t *testing.T, node world.Namespace) state {
 			}
 		}
 	})
-	// Tables of iptables-nft are there after the first look into them.
+	// Tables of iptables-nft exist after the first read.
 	for line := range strings.Lines(node.Run(t, "nft", "list", "ruleset")) {
 		if strings.Contains(line, "node-cache") || strings.Contains(line, "NodeLocal") {
 			s.rules += line
@@ -70,7 +70,7 @@ var (
 	agentAddrs = []string{"10.96.0.10", "169.254.20.10", "fd00:20::10", "fd00:96::10"}
 )
 
-// TestLeftovers ends an agent in each way. Only what is promised stays.
+// TestLeftovers stops an agent in each way. Only documented parts remain.
 func TestLeftovers(t *testing.T) {
 	addrs := func(*Config) {}
 	for name, tt := range map[string]struct {
@@ -123,7 +123,7 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// addEmptyLink makes a link as an administrator does.
+// addEmptyLink adds a link like an administrator.
 func addEmptyLink(t *testing.T, node world.Namespace) {
 	node.Do(func() {
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: config().Interface}}); err != nil {
@@ -141,8 +141,8 @@ func addLink(t *testing.T, node world.Namespace) {
 	world.Up(t, node, config().Interface, addrs...)
 }
 
-// TestSecondAgent starts an agent while another one runs and ends the first: a table per
-// agent, and the link stays.
+// TestSecondAgent starts a second agent and stops the first: each agent has its table, and the link
+// remains.
 func TestSecondAgent(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -163,7 +163,7 @@ func TestSecondAgent(t *testing.T) {
 	}
 }
 
-// TestNoRight is an agent that may not change the network.
+// TestNoRight has an agent without network permissions.
 func TestNoRight(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -182,7 +182,7 @@ func TestNoRight(t *testing.T) {
 	}
 }
 
-// TestNoRightForRules is the same agent on a node that has the addresses.
+// TestNoRightForRules has the same agent on a node with the addresses.
 func TestNoRightForRules(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// TestVeth is the link of a kernel without dummy and bridge: both ends are made and removed.
+// TestVeth has the link of a kernel without dummy and bridge: both ends are added and removed.
 func TestVeth(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// TestFlushRuleset deletes all tables but ours: a table that has an owner stays.
+// TestFlushRuleset deletes all tables but ours: a table with an owner remains.
 func TestFlushRuleset(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -26,8 +26,8 @@ func TestFlushRuleset(t *testing.T) {
 	}
 }
 
-// TestFlushIPTables deletes rules that were made with iptables, while the agent is stopped with
-// SIGSTOP: kube-dns answers. The agent adds them back.
+// TestFlushIPTables deletes iptables rules, while the agent is stopped with SIGSTOP: kube-dns
+// answers. The agent adds them back.
 func TestFlushIPTables(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
@@ -76,7 +76,7 @@ func TestLinkDeleted(t *testing.T) {
 	}
 }
 
-// awaitAddr returns when the link-local address is back, and that time.
+// awaitAddr waits until the link-local address is back, and returns that time.
 func awaitAddr(t *testing.T, w world.World, l *world.Load) time.Duration {
 	t.Helper()
 	for !strings.Contains(w.Node.Run(t, "ip", "-br", "address"), world.LinkLocal.String()) {

@@ -12,8 +12,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/options"
 )
 
-// TestServe is a node with each mode of kube-proxy: pods and the host reach the agent, and
-// after Withdraw kube-dns.
+// TestServe has a node with each mode of kube-proxy: pods and the host reach the agent, and
+// kube-dns after Withdraw.
 func TestServe(t *testing.T) {
 	for _, proxy := range slices.Sorted(maps.Keys(world.Proxies)) {
 		for _, way := range []options.Rules{options.RulesAuto, options.RulesIPTables} {
@@ -44,8 +44,8 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// agentEntries returns the entries of connection tracking for flows between the node and
-// the agent. Flows to kube-dns have the address of kube-dns, too.
+// agentEntries returns the connection tracking entries of flows between the node and the agent.
+// Flows to kube-dns also have the address of kube-dns.
 func agentEntries(t *testing.T, node world.Namespace) []string {
 	t.Helper()
 	var text []byte

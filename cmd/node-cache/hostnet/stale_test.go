@@ -9,8 +9,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/node-cache/internal/world"
 )
 
-// TestStale is a node with rules of an agent that was killed. Ours removes them, so that
-// they do not outlive it.
+// TestStale has a node with rules of a killed agent. Ours removes them, so that they do not outlive
+// it.
 func TestStale(t *testing.T) {
 	for _, backend := range backends {
 		t.Run(backend, func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestCalico is a node whose firewall may need -tracked.
+// TestCalico has a node with a firewall that can require -tracked.
 func TestCalico(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)

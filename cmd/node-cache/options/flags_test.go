@@ -14,7 +14,7 @@ import (
 
 var compareAddrs = cmpopts.EquateComparable(netip.Addr{})
 
-// How a command line ends: 0 it is good, 1 a value is wrong, 2 it cannot be parsed.
+// parse returns the exit code of a command line: 0 is valid, 1 an invalid value, 2 a parse error.
 func parse(args ...string) (options.Options, int) {
 	f, fs := options.NewFlags()
 	fs.SetOutput(io.Discard)
@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Each flag: what a good value changes.
+// Each flag with the effect of a valid value.
 func TestGoodValues(t *testing.T) {
 	addrs := func(texts ...string) []netip.Addr {
 		var list []netip.Addr
@@ -123,7 +123,7 @@ func TestGoodValues(t *testing.T) {
 	}
 }
 
-// Each flag: how a bad value ends.
+// Each flag with the exit code of an invalid value.
 func TestBadValues(t *testing.T) {
 	tests := map[string]int{
 		"-localip=":                       1,

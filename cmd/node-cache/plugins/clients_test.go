@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A writer is that of a query from an address.
+// A writer is the writer of a query from an address.
 type writer struct {
 	dns.ResponseWriter
 	from string
@@ -21,8 +21,8 @@ type writer struct {
 func (w writer) LocalAddr() net.Addr  { return &net.UDPAddr{IP: net.IPv4(169, 254, 20, 10), Port: 53} }
 func (w writer) RemoteAddr() net.Addr { return &net.UDPAddr{IP: net.ParseIP(w.from), Port: 4242} }
 
-// TestClients: a client has half of the pending queries of all forwards of a zone. Others,
-// and the node itself, are not refused meanwhile.
+// TestClients: a client has half of the pending queries of all forwards of a zone. Other clients,
+// and the node itself, are not refused.
 func TestClients(t *testing.T) {
 	c := caddy.NewTestController("dns", "clients 4\nclients 2\n")
 	if err := setupClients(c, NewMetrics(prometheus.NewRegistry())); err != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// A pipeListener accepts connections that buffer nothing, from any address.
+// A pipeListener accepts unbuffered connections, from any address.
 type pipeListener struct {
 	conns chan net.Conn
 	close func()
@@ -151,8 +151,8 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestConnections: a client has an eighth of the connections, and the node itself all of them.
-// Others are closed at once.
+// TestConnections: a client can have an eighth of the connections, and the node itself all of them.
+// Further connections are closed at once.
 func TestConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
@@ -228,7 +228,7 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-// TestUnreadReplies: replies that a client does not read have no more bytes than its part.
+// TestUnreadReplies: replies that a client does not read use at most its part of the bytes.
 func TestUnreadReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
@@ -260,7 +260,8 @@ func TestUnreadReplies(t *testing.T) {
 	})
 }
 
-// TestLargeQuery: a query that is too large ends the connection before the server has read it.
+// TestLargeQuery: a query above the maximum size closes the connection before the server has read
+// it.
 func TestLargeQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
@@ -278,8 +279,8 @@ func TestLargeQuery(t *testing.T) {
 	})
 }
 
-// TestFullSendBuffer: replies over UDP that wait for the socket have a bound, also those to queries
-// that cannot be read.
+// TestFullSendBuffer: UDP replies that wait for the socket are limited, including replies to
+// unreadable queries.
 func TestFullSendBuffer(t *testing.T) {
 	for name, counts := range map[string]string{"query": "\x00\x01", "no question": "\x00\x00"} {
 		t.Run(name, func(t *testing.T) {

@@ -35,8 +35,8 @@ func answering(t *testing.T, addr, ip string, wait func()) *dnsserver.Server {
 	return server
 }
 
-// A pending query gets the reply of the server that it came to, over each transport. New ones get
-// those of the new server meanwhile.
+// A pending query gets the reply of the server that received it, over each transport. New queries
+// get replies of the new server.
 func TestUseWaitsForPending(t *testing.T) {
 	for _, network := range []string{"tcp", "udp"} {
 		t.Run(network, func(t *testing.T) {
