@@ -90,7 +90,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// relayTo listens, and connects each client with the address that target has at the time.
+// relayTo listens, and connects each client to the current address in target.
 func relayTo(t *testing.T, target *atomic.Value) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -19,7 +19,7 @@ func runCommand(t *testing.T, args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// TestUsage pins what a mistake on the command line prints: one line.
+// TestUsage checks that a command line error prints one line.
 func TestUsage(t *testing.T) {
 	tests := []struct {
 		name, args, want string
@@ -51,7 +51,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestCompletion checks the scripts of the shells, and the answers for kubectl.
+// TestCompletion checks the shell scripts, and the completions for kubectl.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if code, out, _ := runCommand(t, "completion", shell); code != codeOK ||

@@ -50,7 +50,7 @@ func TestMigrateFiles(t *testing.T) {
 	}
 }
 
-// A mistake is one line.
+// An error is one line.
 func TestMigrateErrors(t *testing.T) {
 	in := migrateInputs + "kubeadm/in.yaml"
 	broken := filepath.Join(t.TempDir(), "broken.yaml")

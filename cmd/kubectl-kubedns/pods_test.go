@@ -94,7 +94,7 @@ func TestTopClients(t *testing.T) {
 	}
 }
 
-// TestTopServers adds up what the status pages of kube-dns and of the sidecar have.
+// TestTopServers adds up the status pages of kube-dns and of the sidecar.
 func TestTopServers(t *testing.T) {
 	const ofKubeDNS = `{"command":"kube-dns","charts":[
 		{"metric":"kubedns_dns_upstream_duration_seconds_count","lines":[{"name":"192.0.2.53:53","rates":[10,20]}]},
@@ -179,7 +179,7 @@ func TestExplainAsk(t *testing.T) {
 	}
 }
 
-// A watchOutput calls a function for each line that is written.
+// A watchOutput calls a function for each written line.
 type watchOutput struct {
 	all  bytes.Buffer
 	line func(string)
@@ -204,7 +204,7 @@ func TestDiffWatch(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var seen []string
-	out := &watchOutput{line: func(text string) { // each line brings about the next one
+	out := &watchOutput{line: func(text string) { // each line triggers the next
 		switch {
 		case strings.Contains(text, " 1 same, 0 different of 1"):
 			seen = append(seen, "first")

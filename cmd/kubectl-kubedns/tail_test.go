@@ -39,7 +39,7 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestLogErrors pins what a user reads when a pod does not serve its log.
+// TestLogErrors checks the message for a user when a pod does not serve its log.
 func TestLogErrors(t *testing.T) {
 	for status, want := range map[int]string{
 		http.StatusNotFound:  "it needs a newer version",

@@ -69,7 +69,7 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// The index links each file, also those whose names look like secrets.
+// The index links each file, even if its name looks like a secret.
 func TestIndex(t *testing.T) {
 	var b bytes.Buffer
 	w := NewWriter(&b, "kube-dns", time.Unix(0, 0), NewHider([]byte("secret"), "cluster.local"))

@@ -66,7 +66,7 @@ func pod(n int) Pod {
 	}
 }
 
-// healthy returns the facts of a cluster in which nothing is wrong.
+// healthy returns the facts of a cluster without problems.
 func healthy() *Facts {
 	endpoint := func(n int) discoveryv1.Endpoint {
 		name := fmt.Sprintf("kube-dns-%d", n)
@@ -264,8 +264,8 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// TestNothing runs all checks without any facts: none may panic or find something wrong
-// that it cannot see.
+// TestNothing runs all checks without any facts: no check may panic or report a problem that it
+// cannot see.
 func TestNothing(t *testing.T) {
 	unread := map[string]string{}
 	for _, what := range []string{"services", "pods", "endpointslices", "deployments", "configmaps", "rights",

@@ -55,7 +55,7 @@ func status(code int, reason, message string) func(http.ResponseWriter) {
 	}
 }
 
-// page is a reply of the pod, which the proxy passes on.
+// page is a reply of the pod, passed on by the proxy.
 func page(code int, body string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		w.WriteHeader(code)

@@ -31,7 +31,7 @@ func TestForwardOverSPDY(t *testing.T) {
 	}
 	defer c.Close()
 	pod := Pod{"kube-system", "kube-dns-1"}
-	for range 3 { // one port-forward serves all
+	for range 3 { // all share one port-forward
 		addr, err := c.Forward(t.Context(), pod, 8081)
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,8 @@ import (
 	"github.com/kube-dns/kube-dns/cmd/kubectl-kubedns/internal/cluster"
 )
 
-// The configuration of each kubelet is read where the user may, and that of kubeadm in any case.
+// The configuration of each kubelet is read if the user has permission, and that of kubeadm in any
+// case.
 func TestKubelets(t *testing.T) {
 	const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 	review := func(allowed bool) authorizationv1.SelfSubjectAccessReview {

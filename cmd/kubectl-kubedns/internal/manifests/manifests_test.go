@@ -52,7 +52,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// A mistake is one line, which names the file.
+// An error is one line with the file name.
 func TestErrors(t *testing.T) {
 	empty := t.TempDir()
 	for path, want := range map[string]string{

@@ -101,7 +101,7 @@ func write(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// A plan reads the same when its Deployment runs already, so that a move can go on.
+// A plan is the same when its Deployment already runs, so that a move can be resumed.
 func TestResume(t *testing.T) {
 	in := readFile(t, "testdata/kubeadm/in.yaml")
 	opts := Options{To: KubeDNS, Registry: "registry.example/dns", Tag: "v1.0.0"}
@@ -124,12 +124,12 @@ func TestResume(t *testing.T) {
 	if diff := cmp.Diff(first.Objects, second.Objects); diff != "" {
 		t.Errorf("(-first +second):\n%s", diff)
 	}
-	// Without a registry the images of the Deployment stay.
+	// Without a registry the images of the Deployment remain.
 	second, err = Make(decode(t, in), Options{To: KubeDNS, Tag: "other"})
 	if err != nil || second.NoRegistry || !cmp.Equal(first.Objects, second.Objects) {
 		t.Errorf("without a registry: %v\n%s", err, cmp.Diff(first.Objects, second.Objects))
 	}
-	// The way back only scales what runs.
+	// The way back only scales the running Deployment.
 	back, err := Make(decode(t, in), Options{To: CoreDNS})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// Upstream's kube-dns keeps all but its images.
+// Upstream's kube-dns keeps everything but its images.
 func TestReplaceImages(t *testing.T) {
 	in := readFile(t, "testdata/kube-dns/in.yaml")
 	opts := Options{To: KubeDNS, Registry: "registry.example/dns", Tag: "v1.0.0"}
@@ -167,7 +167,7 @@ func TestReplaceImages(t *testing.T) {
 	}
 }
 
-// A plan names what would undo it.
+// A plan warns of anything that would undo it.
 func TestNotes(t *testing.T) {
 	in := readFile(t, "testdata/kubeadm/in.yaml") + `---
 apiVersion: apps/v1

@@ -59,7 +59,7 @@ func TestSum(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	for page, want := range map[string]error{
 		`{"command":"kube-dns","charts":[{"title":"Replies","lines":null}]}`: ErrNone,
-		ofSidecar:  ErrNone, // no program has the metrics of another one
+		ofSidecar:  ErrNone, // no program has the metrics of another
 		`not JSON`: nil,
 	} {
 		_, err := Parse([]byte(page), KubeDNS, time.Minute)

@@ -20,7 +20,7 @@ func read(t *testing.T, text string) corefile.File {
 	return file
 }
 
-// lines returns findings as text, those that are the same or dropped left out.
+// lines returns findings as text, except the same and dropped ones.
 func lines(found []Finding) []string {
 	var out []string
 	for _, f := range found {
@@ -291,7 +291,7 @@ b.example:53 {
 	if diff := cmp.Diff(wantFound, lines(found)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
-	// What was written can be read, and leads to the same configuration.
+	// The result can be read back, and has the same configuration.
 	back, found := ToKubeDNS(read(t, text), nil)
 	if got := Unaccepted(found, nil); len(got) > 1 { // the record of a CNAME
 		t.Errorf("the way back refuses %v", got)
@@ -308,7 +308,7 @@ func TestToCoreDNSInvalid(t *testing.T) {
 	}
 }
 
-// Every finding has a code that is listed, and the other way round.
+// Every finding has a listed code, and every listed code a finding.
 func TestCodes(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range Codes() {
