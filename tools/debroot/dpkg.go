@@ -17,7 +17,7 @@ type deb struct {
 	stanza        []byte // its entry in dpkg's status file
 }
 
-// owners returns the packages that files come from, sorted by name.
+// owners returns the packages of files, sorted by name.
 func (s system) owners(files map[string]string) ([]deb, error) {
 	names := map[string]bool{}
 	for _, from := range files {
@@ -43,9 +43,8 @@ func (s system) owners(files map[string]string) ([]deb, error) {
 	return debs, nil
 }
 
-// owner returns the name of the package that a file belongs to. dpkg lists a file under
-// its path in the package. That can be the path before /lib moved to /usr/lib, or the
-// file that a symbolic link points to.
+// owner returns the package of a file. dpkg lists a file under its path in the package. That can be
+// the path before /lib moved to /usr/lib, or the file that a symbolic link points to.
 func (s system) owner(path string) (string, error) {
 	target, err := s.path(path)
 	if err != nil {

@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// closure adds a program and the libraries that it needs to files. The loader keeps
-// the name that the program has for it. Libraries go where the loader looks without
-// a cache (ld.so(8)).
+// closure adds a program and its libraries to files. The loader keeps the program's name for it.
+// Libraries go to the folders that the loader searches without a cache (ld.so(8)).
 func (s system) closure(program string, files map[string]string) error {
 	path, err := s.path(program)
 	if err != nil {
@@ -57,7 +56,7 @@ func (s system) closure(program string, files map[string]string) error {
 	return nil
 }
 
-// interpreter returns the loader that a program names, or "" for a library.
+// interpreter returns the loader of a program, or "" for a library.
 func interpreter(f *elf.File) string {
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {

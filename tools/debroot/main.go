@@ -1,6 +1,6 @@
-// Command debroot copies what a program of a Debian system needs to run without the
-// rest of Debian: the program, its libraries, their licenses, and the packages' entries,
-// by which scanners identify the contents.
+// Command debroot copies everything that a program of a Debian system needs to run without the rest
+// of Debian: the program, its libraries, their licenses, and the packages' entries, which scanners
+// use to identify the contents.
 //
 //	debroot -o DIR /usr/sbin/dnsmasq
 package main
@@ -57,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]string{} // where it goes -> where it is
+	files := map[string]string{} // destination -> source
 	for _, program := range fs.Args() {
 		if err := s.closure(program, files); err != nil {
 			return err

@@ -20,7 +20,7 @@ func newSystem(root string) (system, error) {
 	return system{root}, err
 }
 
-// path returns where a file of the system is on this machine, without symbolic links.
+// path returns the path on this machine of a file of the system, without symbolic links.
 func (s system) path(inside string) (string, error) {
 	path, err := filepath.EvalSymlinks(filepath.Join(s.root, inside))
 	if err != nil {

@@ -1,4 +1,4 @@
-// Kubectl is the command of that name, for tests on machines without one.
+// Kubectl is the command of that name, for tests on machines without it.
 package main
 
 import (

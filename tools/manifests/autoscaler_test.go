@@ -18,8 +18,8 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// linear has the parameters that the cluster-proportional-autoscaler reads below the key of
-// that name. Its README describes them.
+// linear has the parameters of the cluster-proportional-autoscaler below the key of that name. Its
+// README describes them.
 type linear struct {
 	CoresPerReplica           float64 `json:"coresPerReplica"`
 	NodesPerReplica           float64 `json:"nodesPerReplica"`
@@ -68,7 +68,7 @@ func TestAutoscalerReplicas(t *testing.T) {
 		small, large := params.replicas(nodes, 4*nodes), params.replicas(nodes, 64*nodes)
 		table += fmt.Sprintf("| %d | %d | %d |\n", nodes, small, large)
 		for _, got := range []int{small, large} {
-			// Two always; of large clusters never more than every fourth node.
+			// At least two, and in large clusters at most every fourth node.
 			if got < 2 || got > max(3, nodes/4) {
 				t.Errorf("%d nodes: got %d pods, want 2 to %d", nodes, got, max(3, nodes/4))
 			}
@@ -110,7 +110,7 @@ func TestAutoscalerObjects(t *testing.T) {
 	if account != name {
 		t.Errorf("service account: got %q, want %q", account, name)
 	}
-	// They are there under the names of the arguments, in that namespace.
+	// They exist under the names of the arguments, in that namespace.
 	for key, got := range map[string]string{
 		"ConfigMap":      object[corev1.ConfigMap](t, "ConfigMap "+name).Namespace,
 		"Deployment":     kubeDNSNamespace(t),
@@ -124,8 +124,8 @@ func TestAutoscalerObjects(t *testing.T) {
 	}
 }
 
-// TestAutoscalerRights checks that the rights are those that the program uses, for its
-// account and its objects only.
+// TestAutoscalerRights checks that the rights are exactly those that the program uses, for its
+// account and its objects.
 func TestAutoscalerRights(t *testing.T) {
 	const name, namespace = autoscaler, "kube-system"
 	everywhere := object[rbacv1.ClusterRole](t, "ClusterRole "+name).Rules
@@ -154,7 +154,7 @@ func TestAutoscalerRights(t *testing.T) {
 	}
 }
 
-// kubeDNSNamespace is where the overlay's Deployment kube-dns is.
+// kubeDNSNamespace is the namespace of the overlay's Deployment kube-dns.
 func kubeDNSNamespace(t *testing.T) string {
 	t.Helper()
 	for _, d := range deployments(t, "overlays/autoscaler") {

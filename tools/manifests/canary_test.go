@@ -10,8 +10,8 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// TestCanary checks that the canary has no object, address or label of the kube-dns that
-// runs: neither apply nor delete changes it.
+// TestCanary checks that the canary has no object, address or label of the running kube-dns:
+// neither apply nor delete changes it.
 func TestCanary(t *testing.T) {
 	tree, err := render.Load("../../manifests", foreign)
 	if err != nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// foreign is a cluster without any usual value.
+// foreign is a cluster without any default value.
 var foreign = render.Cluster{
 	Registry: "registry.example:5000/some/dns", Version: "v1.2.3_x", Zone: "prod.k8s.example", Address: "10.43.0.53",
 	AutoscalerImage: "registry.example:5000/cpa:v1",
 }
 
-// TestCombinations renders base and each overlay with every set of components that it
-// does not have yet, in two orders, for a foreign cluster.
+// TestCombinations renders base and each overlay with every set of additional components, in two
+// orders, for a foreign cluster.
 func TestCombinations(t *testing.T) {
 	tree, err := render.Load("../../manifests", foreign)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestCombinations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range dirs {
-		// The component lean comes last, so an overlay has it.
+		// The component lean must be last, so an overlay has it.
 		if name := filepath.Base(dir); name != "cluster" && name != "lean" {
 			components = append(components, name)
 		}
@@ -41,7 +41,7 @@ func TestCombinations(t *testing.T) {
 	parsers := newParsers(t)
 	for folder := range folders {
 		if folder == "overlays/example" || folder == "overlays/canary" {
-			continue // a cluster of its own, and other names
+			continue // its own cluster, and other names
 		}
 		text, err := os.ReadFile(filepath.Join("../../manifests", folder, "kustomization.yaml"))
 		if err != nil {
@@ -59,7 +59,7 @@ func TestCombinations(t *testing.T) {
 			}
 			if slices.Contains(chosen, "node-local-ipvs") && (slices.Contains(chosen, "node-local") ||
 				folder == "overlays/node-local") {
-				continue // one or the other
+				continue // they exclude each other
 			}
 			if slices.Contains(chosen, "cluster-first") && folder == "overlays/lean" {
 				continue // there is no dnsmasq
@@ -145,8 +145,8 @@ func checkObjects(t *testing.T, stream []byte, parsers *parsers) {
 	}
 }
 
-// TestClusterIsComplete checks that an overlay fails to render while cluster.yaml lacks a
-// value, as in the repository.
+// TestClusterIsComplete checks that an overlay fails to render while cluster.yaml lacks a value, as
+// in the repository.
 func TestClusterIsComplete(t *testing.T) {
 	changes := map[string]func(*render.Cluster){
 		"registry": func(c *render.Cluster) { c.Registry = "" },
@@ -180,7 +180,7 @@ func missing(t *testing.T, folder, key string, cluster render.Cluster) {
 	}
 }
 
-// TestClusterFile uncomments the keys of cluster.yaml as a person would.
+// TestClusterFile uncomments the keys of cluster.yaml like a person.
 func TestClusterFile(t *testing.T) {
 	data, err := os.ReadFile("../../manifests/cluster/cluster.yaml")
 	if err != nil {
@@ -211,8 +211,8 @@ func TestClusterFile(t *testing.T) {
 	}
 }
 
-// TestNoPatchByIndex keeps patches by container name: one by index changes another
-// argument after the list has changed.
+// TestNoPatchByIndex requires patches by container name: a patch by index changes another argument
+// after the list has changed.
 func TestNoPatchByIndex(t *testing.T) {
 	for _, pattern := range []string{"../../manifests/*/kustomization.yaml", "../../manifests/*/*/kustomization.yaml"} {
 		paths, err := filepath.Glob(pattern)

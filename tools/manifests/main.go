@@ -1,5 +1,5 @@
-// Command manifests renders a folder of the manifests as `kubectl kustomize` does, so that
-// tests and releases need no kubectl. The defaults are those of tests:
+// Command manifests renders a folder of the manifests like `kubectl kustomize`, so that tests and
+// releases need no kubectl. The defaults are those of tests:
 //
 //	go -C tools run ./manifests -zone k8s.example -address 10.43.0.10 overlays/modern
 //

@@ -19,8 +19,8 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// folders are base and all overlays, with the Pod Security Standard that their pods
-// meet and the oldest release of Kubernetes that has all their fields.
+// folders are base and all overlays, with the Pod Security Standard of their pods and the oldest
+// release of Kubernetes with all their fields.
 var folders = map[string]struct {
 	level   api.Level
 	release string
@@ -76,7 +76,7 @@ func TestEveryOverlayIsHere(t *testing.T) {
 }
 
 // TestReleases decodes the rendered objects into the API types of several releases and refuses
-// fields that these do not have.
+// unknown fields.
 func TestReleases(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the API types of four releases")
@@ -135,7 +135,7 @@ func TestPodSecurity(t *testing.T) {
 	}
 }
 
-// TestDropIn keeps arguments, volumes and rights as clusters have them.
+// TestDropIn checks that arguments, volumes and rights are those of existing clusters.
 func TestDropIn(t *testing.T) {
 	objects, err := render.Objects(rendered(t, "overlays/drop-in"))
 	if err != nil {
@@ -236,7 +236,7 @@ func rendered(t *testing.T, folder string) []byte {
 	return out
 }
 
-// deployments returns those of a folder.
+// deployments returns the Deployments of a folder.
 func deployments(t *testing.T, folder string) []*appsv1.Deployment {
 	t.Helper()
 	var out []*appsv1.Deployment

@@ -15,9 +15,9 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// TestNetworkPolicy adds the component network-policy to each overlay. The policy selects
-// the pods, and opens their ports and no others. Upstreams stay reachable at every port, since
-// they may be queried over TLS.
+// TestNetworkPolicy adds the component network-policy to each overlay. The policy selects the pods,
+// and opens exactly their ports. Upstreams remain reachable at every port, since they can be
+// queried over TLS.
 func TestNetworkPolicy(t *testing.T) {
 	tree, err := render.Load("../../manifests", render.Default())
 	if err != nil {
@@ -25,7 +25,7 @@ func TestNetworkPolicy(t *testing.T) {
 	}
 	for folder := range folders {
 		if folder == "overlays/canary" {
-			continue // its pods have labels of their own
+			continue // its pods have their own labels
 		}
 		t.Run(folder, func(t *testing.T) {
 			text := "resources: [../../" + folder + "]\ncomponents: [../../components/network-policy]\n"
@@ -77,7 +77,7 @@ func checkPolicy(t *testing.T, p networkingv1.NetworkPolicySpec, pod corev1.PodT
 	}
 	for _, c := range pod.Spec.Containers {
 		for _, cp := range c.Ports {
-			// Only dnsmasq in the same pod asks there.
+			// Only dnsmasq in the same pod sends queries there.
 			if cp.ContainerPort != 10053 {
 				want[port{cp.ContainerPort, cp.Protocol}] = true
 			}

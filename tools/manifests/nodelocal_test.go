@@ -53,7 +53,7 @@ func TestNodeLocal(t *testing.T) {
 	}
 }
 
-// checkUpdate checks that the new pod of an update can run while the old one does.
+// checkUpdate checks that the new pod of an update can run next to the old pod.
 func checkUpdate(t *testing.T, d appsv1.DaemonSet) {
 	t.Helper()
 	update := d.Spec.UpdateStrategy.RollingUpdate
@@ -68,7 +68,7 @@ func checkUpdate(t *testing.T, d appsv1.DaemonSet) {
 	}
 }
 
-// checkProbesOfCache checks that the probes ask where the cache listens.
+// checkProbesOfCache checks that the probes use the address of the cache.
 func checkProbesOfCache(t *testing.T, c corev1.Container) {
 	t.Helper()
 	want := one(t, flags(c.Args), "health-listen-address", "")
@@ -80,8 +80,8 @@ func checkProbesOfCache(t *testing.T, c corev1.Container) {
 	}
 }
 
-// checkPrivileges keeps the pod from having more than it needs. hostNetwork and NET_ADMIN
-// are beyond the standard baseline.
+// checkPrivileges checks that the pod has no unneeded privileges. hostNetwork and NET_ADMIN are
+// beyond the standard baseline.
 func checkPrivileges(t *testing.T, d appsv1.DaemonSet) {
 	t.Helper()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)

@@ -38,7 +38,7 @@ func flags(args []string) map[string][]string {
 	return values
 }
 
-// one returns the value of a flag that is given at most once.
+// one returns the value of a flag that occurs at most once.
 func one(t *testing.T, values map[string][]string, name, missing string) string {
 	t.Helper()
 	switch list := values[name]; len(list) {
@@ -231,8 +231,8 @@ func newParsers(t *testing.T) *parsers {
 	return p
 }
 
-// check runs each command with its arguments and the flag for the version, which
-// counts only when all others are valid.
+// check runs each command with its arguments and the version flag, which takes effect only if all
+// other flags are valid.
 func (p *parsers) check(t *testing.T, pod corev1.PodSpec) {
 	t.Helper()
 	commands := map[string]string{"kubedns": "kube-dns", "dnsmasq": "dnsmasq-nanny", "sidecar": "sidecar"}

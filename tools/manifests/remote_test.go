@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// TestRemote renders the overlay example outside of the repository, with base and components
-// by the address of a git repository, as docs/install.md describes it.
+// TestRemote renders the overlay example outside of the repository, with base and components from a
+// git URL, as docs/install.md describes.
 func TestRemote(t *testing.T) {
 	repository := t.TempDir()
 	if err := os.CopyFS(filepath.Join(repository, "manifests"), os.DirFS("../../manifests")); err != nil {

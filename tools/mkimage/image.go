@@ -70,8 +70,8 @@ func platform(arch string) v1.Platform {
 	return p
 }
 
-// archive writes the image to o.out as a tar of an OCI image layout, with the index that
-// `docker load` read before it read layouts. The file appears when it is complete.
+// archive writes the image to o.out as a tar of an OCI image layout. Its index is for versions of
+// `docker load` that cannot read layouts. The file appears once it is complete.
 func archive(o options, img v1.Image, work string) error {
 	dir := filepath.Join(work, "layout")
 	path, err := layout.Write(dir, empty.Index)
@@ -103,7 +103,7 @@ func archive(o options, img v1.Image, work string) error {
 	return os.Rename(whole, o.out)
 }
 
-// dockerIndex returns manifest.json, in which Docker names the blobs of an archive.
+// dockerIndex returns manifest.json, Docker's list of the blobs of an archive.
 func dockerIndex(o options, img v1.Image) ([]byte, error) {
 	manifest, err := img.Manifest()
 	if err != nil {

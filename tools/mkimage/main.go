@@ -1,11 +1,11 @@
-// Command mkimage writes a container image from directories, without a container
-// engine, as an archive that `ctr images import`, `docker load`, `podman load` and
-// `skopeo copy oci-archive:` read (OCI image layout 1.0).
+// Command mkimage writes a container image from directories, without a container engine. The
+// archive has the OCI image layout 1.0 for `ctr images import`, `docker load`, `podman load` and
+// `skopeo copy oci-archive:`.
 //
 //	mkimage -o pause.tar -name localhost/pause:1 -entrypoint /pause rootfs
 //
-// The archive depends on the arguments and the files alone, not on the time, the
-// machine or the umask, so that two builds can be compared byte by byte.
+// The archive depends only on the arguments and the files, not on the time, the machine or the
+// umask, so that builds can be compared byte by byte.
 package main
 
 import (
@@ -57,7 +57,7 @@ func main() {
 	}
 }
 
-// run makes the image that args describe.
+// run builds the image that args describe.
 func run(args []string, stderr io.Writer) error {
 	o, err := parse(args, stderr)
 	if err != nil {
@@ -75,7 +75,7 @@ func run(args []string, stderr io.Writer) error {
 	return archive(o, img, work)
 }
 
-// parse reads the command line.
+// parse parses the command line.
 func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{config: v1.Config{
 		Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// sources makes two directories to pack, with modes that the image must not have.
+// sources writes two directories to pack, with file modes that the image must not have.
 func sources(t *testing.T) (bottom, top string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -172,7 +172,7 @@ func files(t *testing.T, img v1.Image) (found [][]string) {
 	return found
 }
 
-// TestDocker reads the archive by the index that older versions of Docker need.
+// TestDocker reads the archive by the index for older versions of Docker.
 func TestDocker(t *testing.T) {
 	bottom, top := sources(t)
 	archive := mkimage(t, "-name", "localhost/x:1", bottom, top)

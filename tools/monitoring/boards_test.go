@@ -7,7 +7,7 @@ import (
 	"github.com/kube-dns/kube-dns/tools/monitoring/boards"
 )
 
-// variables have values as Grafana puts them into queries.
+// variables have values in the form that Grafana uses in queries.
 var variables = strings.NewReplacer("$__rate_interval", "5m", "$namespace", "kube-system", "$instance", ".*")
 
 // TestBoards checks that dashboards show existing series, and that each panel has a unit

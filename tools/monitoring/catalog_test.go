@@ -17,10 +17,10 @@ const root = "../.."
 // kube-state-metrics, the libraries for Go and processes, and CoreDNS in the node cache.
 var foreign = []string{"up", "ALERTS", "container_", "kube_", "coredns_", "go_", "process_"}
 
-// ours begins the names of metrics of cmd/node-cache.
+// ours is the prefix of metrics of cmd/node-cache.
 const ours = "coredns_nodecache_"
 
-// targetLabels are those that the scrape configuration and histograms add.
+// targetLabels are added by the scrape configuration and by histograms.
 var targetLabels = []string{"job", "instance", "namespace", "pod", "container", "le"}
 
 // A catalog has the labels of each metric by name.
@@ -35,7 +35,7 @@ var (
 	quotedLabel  = regexp.MustCompile("`([a-z_]+)`")
 )
 
-// newCatalog reads docs/metrics.md, which the tests of the commands write, the source of
+// newCatalog reads docs/metrics.md, which the tests of the commands generate, the source of
 // node-cache, and the names of recorded series.
 func newCatalog(t *testing.T) catalog {
 	t.Helper()
@@ -71,7 +71,7 @@ func newCatalog(t *testing.T) catalog {
 	return c
 }
 
-// hasPrefix reports whether the name of a metric begins with prefix.
+// hasPrefix reports whether the name of a metric starts with prefix.
 func (c catalog) hasPrefix(prefix string) bool {
 	for name := range c {
 		if strings.HasPrefix(name, prefix) {

@@ -1,10 +1,10 @@
-// Command monitoring writes the files that are made of monitoring/rules and of the package
-// boards: the rules as an object for the Prometheus operator, the dashboards, and the copies
-// of both in the chart. Helm warns of links in a chart.
+// Command monitoring generates files from monitoring/rules and the package boards: the rules as an
+// object for the Prometheus operator, the dashboards, and the chart's copies of both. They are
+// copies because Helm warns of links in a chart.
 //
 //	go -C tools run ./monitoring
 //
-// Its tests check the whole folder: `make monitoring`.
+// Its tests check the complete folder: `make monitoring`.
 package main
 
 import (
@@ -24,8 +24,8 @@ func main() {
 	}
 }
 
-// run writes all files below dir, the root of the repository, and removes files in the
-// chart whose original is gone.
+// run writes all files below dir, the root of the repository, and removes files from the chart
+// without an original.
 func run(dir string) error {
 	files, err := generate(dir)
 	if err != nil {
@@ -107,8 +107,8 @@ spec:
   groups:
 `
 
-// prometheusRule returns the rules of these files as one object. It indents their text, so
-// comments and order stay.
+// prometheusRule returns the rules of these files as one object. It indents their text, so comments
+// and order remain.
 func prometheusRule(paths []string) ([]byte, error) {
 	var b strings.Builder
 	b.WriteString(ruleHeader)

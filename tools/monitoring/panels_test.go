@@ -23,14 +23,14 @@ type panel struct {
 
 type source struct{ Type, UID string }
 
-// chosen is the data source that the variable of the dashboard names.
+// chosen is the data source selected by the variable of the dashboard.
 var chosen = source{"prometheus", "${datasource}"}
 
-// units are those of Grafana that the panels use.
+// units are the Grafana units of the panels.
 var units = []string{"bytes", "cps", "none", "percentunit", "reqps", "s", "short"}
 
-// TestPanels checks the files that users import: unique ids, a place of its own for each
-// panel, a data source that the user chooses, queries that parse, and the unit.
+// TestPanels checks the files that users import: unique ids, a separate place for each panel, a
+// data source that the user chooses, valid queries, and the unit.
 func TestPanels(t *testing.T) {
 	uids := map[string]string{}
 	for _, path := range paths(t, "monitoring/dashboards/*.json") {
@@ -64,7 +64,7 @@ func TestPanels(t *testing.T) {
 	}
 }
 
-// checkPlaces checks that the ids are unique and that no panel covers another one.
+// checkPlaces checks that the ids are unique and that no panel covers another.
 func checkPlaces(t *testing.T, path string, panels []panel) {
 	t.Helper()
 	for i, p := range panels {

@@ -45,8 +45,8 @@ func alerts(t *testing.T) []rule {
 	return slices.DeleteFunc(list, func(r rule) bool { return r.Alert == "" })
 }
 
-// TestRules checks that rules read existing metrics, and that alerts have all that a
-// receiver needs.
+// TestRules checks that rules read existing metrics, and that alerts have everything that a
+// receiver requires.
 func TestRules(t *testing.T) {
 	known := newCatalog(t)
 	seen := map[string]bool{}
@@ -86,14 +86,14 @@ type unitTest struct {
 	}
 }
 
-// A coverage is what the tests of an alert show.
+// A coverage is the result of the tests of an alert.
 type coverage struct {
 	quiet, fires, recovers bool
 	labels                 string // of its firing series
 }
 
-// TestUnitTests checks that the tests of promtool make existing series, and that each
-// alert is shown quiet, firing and quiet again in one of them.
+// TestUnitTests checks that the promtool tests use existing series. In one of them, each alert is
+// quiet, firing and quiet again.
 func TestUnitTests(t *testing.T) {
 	known, covered := newCatalog(t), map[string]coverage{}
 	for _, path := range paths(t, "monitoring/tests/*.yaml") {
@@ -166,8 +166,8 @@ var (
 	metric   = regexp.MustCompile(`\b(?:kubedns|skydns_skydns)_[a-z_]+`)
 )
 
-// TestRunbooks checks that each alert has its page and each page its alert, with three
-// commands at least.
+// TestRunbooks checks that each alert has its page and each page its alert, with at least three
+// commands.
 func TestRunbooks(t *testing.T) {
 	known := newCatalog(t)
 	wanted := map[string]bool{"docs/runbooks/README.md": true}
@@ -180,7 +180,7 @@ func TestRunbooks(t *testing.T) {
 		}
 		delete(wanted, path)
 		text := read(t, path)
-		for _, name := range metric.FindAllString(text, -1) { // or its beginning, for grep
+		for _, name := range metric.FindAllString(text, -1) { // or its start, for grep
 			if !known.hasPrefix(name) {
 				t.Errorf("%s: docs/metrics.md has no metric %s", path, name)
 			}

@@ -14,8 +14,8 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// TestGenerated checks that the generated files are those that the command writes, and that
-// the chart has no others.
+// TestGenerated checks that the generated files match the command's output, and that the chart has
+// no other files.
 func TestGenerated(t *testing.T) {
 	files, err := generate(root)
 	if err != nil {
@@ -37,8 +37,8 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// scraped are the ports of a pod that serve metrics, by container. drop-in keeps the
-// arguments of upstream, whose nanny has no port. lean has no dnsmasq.
+// scraped are the metrics ports of a pod, by container. drop-in keeps the arguments of upstream,
+// which has no port of the nanny. lean has no dnsmasq.
 func scraped(folder string) map[string]int32 {
 	ports := map[string]int32{"sidecar": 10054, "kubedns": 10055, "dnsmasq": 10056}
 	if folder == "overlays/drop-in" || folder == "overlays/lean" {
@@ -47,8 +47,8 @@ func scraped(folder string) map[string]int32 {
 	return ports
 }
 
-// TestScraped checks that the PodMonitor and scrape.yaml choose the metrics of all
-// processes in the pods of each overlay, and nothing else.
+// TestScraped checks that the PodMonitor and scrape.yaml select exactly the metrics of all
+// processes in the pods of each overlay.
 func TestScraped(t *testing.T) {
 	tree, err := render.Load(root+"/manifests", render.Default())
 	if err != nil {
@@ -84,8 +84,8 @@ func TestScraped(t *testing.T) {
 	}
 }
 
-// TestNodeCacheScraped checks that the ServiceMonitor chooses the Service of node-cache,
-// and that both it and scrape.yaml have the port that node-cache listens on.
+// TestNodeCacheScraped checks that the ServiceMonitor selects the Service of node-cache, and that
+// both it and scrape.yaml have node-cache's port.
 func TestNodeCacheScraped(t *testing.T) {
 	tree, err := render.Load(root+"/manifests", render.Default())
 	if err != nil {
@@ -163,7 +163,7 @@ func monitoredNames(t *testing.T) []string {
 	return names
 }
 
-// scrapedNumbers returns what the job kube-dns in scrape.yaml keeps, as container:port.
+// scrapedNumbers returns the ports that the job kube-dns in scrape.yaml keeps, as container:port.
 func scrapedNumbers(t *testing.T) *regexp.Regexp {
 	t.Helper()
 	var file struct {

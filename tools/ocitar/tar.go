@@ -1,4 +1,4 @@
-// Package ocitar packs directories in the same way on every machine.
+// Package ocitar packs directories identically on every machine.
 package ocitar
 
 import (
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Pack returns a tar of what is below dir, in the order of the paths. All files belong
-// to root and have the same time.
+// Pack returns a tar of the contents of dir, in path order. All files belong to root and have the
+// same time.
 func Pack(dir string, at time.Time) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)

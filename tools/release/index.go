@@ -21,7 +21,7 @@ import (
 	"github.com/kube-dns/kube-dns/tools/ocitar"
 )
 
-// runIndex joins the images of several archives into one index, in an archive of its own.
+// runIndex joins the images of several archives into one index, in a separate archive.
 func runIndex(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) error {
 	out := fs.String("o", "", "`archive` to write")
 	tag := fs.String("name", "", "`name:tag` of the index")
@@ -72,8 +72,8 @@ func runIndex(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) e
 	return os.WriteFile(*out, data, 0o644)
 }
 
-// sameLabels returns the labels of the first image. Another image must have the same ones,
-// and so the same version of dnsmasq. Licenses may depend on the architecture.
+// sameLabels returns the labels of the first image. Other images must have the same labels, and so
+// the same version of dnsmasq. Licenses can depend on the architecture.
 func sameLabels(first map[string]string, img v1.Image) (map[string]string, error) {
 	config, err := img.ConfigFile()
 	if err != nil {
@@ -93,7 +93,7 @@ func sameLabels(first map[string]string, img v1.Image) (map[string]string, error
 	return first, nil
 }
 
-// open reads the one image of an archive, which it unpacks into dir.
+// open reads the only image of an archive, which it unpacks into dir.
 func open(archive, dir string) (v1.Image, *v1.Platform, error) {
 	top, entry, err := single(archive, dir)
 	if err != nil {

@@ -6,7 +6,7 @@
 //	release provenance -version v1.0.0 -registry registry.example/dns -revision REV FILE ...
 //	release sign -key release.key SHA256SUMS
 //
-// What it writes depends on the arguments and the files alone.
+// Its output depends only on the arguments and the files.
 package main
 
 import (

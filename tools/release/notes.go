@@ -28,14 +28,14 @@ func runNotes(_ context.Context, fs *flag.FlagSet, args []string, stdout io.Writ
 	if err != nil {
 		return fmt.Errorf("%s: %w", fs.Arg(0), err)
 	}
-	// The notes are read outside of the repository.
+	// The notes are published outside of the repository.
 	link := regexp.MustCompile(`\]\(((?:docs|monitoring)/[^)]*|[A-Z]+\.md[^)]*)\)`)
 	_, err = io.WriteString(stdout, link.ReplaceAllString(notes, "]("+source+"/blob/"+*version+"/$1)"))
 	return err
 }
 
-// section returns what is below "## VERSION" or "## [VERSION] - DATE", else below
-// "## Unreleased" (keepachangelog.com).
+// section returns the text below "## VERSION" or "## [VERSION] - DATE", or else below "##
+// Unreleased" (keepachangelog.com).
 func section(changelog, version string) (string, error) {
 	found := map[string]string{}
 	for part := range strings.SplitSeq("\n"+changelog, "\n## ") {

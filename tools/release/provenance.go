@@ -51,7 +51,7 @@ type runDetails struct {
 	} `json:"builder"`
 }
 
-// runProvenance prints which revision and which Go the files come from.
+// runProvenance prints the revision and the Go version of the files.
 func runProvenance(_ context.Context, fs *flag.FlagSet, args []string, stdout io.Writer) error {
 	version := fs.String("version", "", "`version` of the release")
 	registry := fs.String("registry", "", "`registry` in the names of the images")

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// release runs the command and returns what it prints.
+// release runs the command and returns its output.
 func release(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -34,8 +34,8 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
-// images makes an archive for each of two architectures with the command mkimage. Each may
-// have a label.
+// images builds an archive for each of two architectures with the command mkimage. Each can have a
+// label.
 func images(t *testing.T, labels ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -118,7 +118,7 @@ func TestIndexAndPush(t *testing.T) {
 	}
 }
 
-// TestIndexOfOtherPackages joins images that hold different versions of dnsmasq.
+// TestIndexOfOtherPackages joins images with different versions of dnsmasq.
 func TestIndexOfOtherPackages(t *testing.T) {
 	archives := images(t, "dnsmasq.version=2.90-4", "dnsmasq.version=2.90-5")
 	out := filepath.Join(t.TempDir(), "x.tar")

@@ -19,8 +19,8 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
-// runSign writes the signature of a file next to it, alone and in a bundle, as `cosign
-// sign-blob` makes both. The password of an encrypted key is in COSIGN_PASSWORD, as for cosign.
+// runSign writes the signature of a file next to it, separately and in a bundle, like `cosign
+// sign-blob`. The password of an encrypted key is in COSIGN_PASSWORD, as for cosign.
 func runSign(_ context.Context, fs *flag.FlagSet, args []string, _ io.Writer) error {
 	path := fs.String("key", "",
 		"`file` with a private ECDSA key in PEM, of openssl ecparam -genkey or cosign generate-key-pair")

@@ -18,7 +18,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
-// shell runs a script in dir and returns what it prints.
+// shell runs a script in dir and returns its output.
 func shell(t *testing.T, dir, script string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euc", script)
@@ -42,7 +42,7 @@ func verification(t *testing.T) string {
 	return "base64 -d SHA256SUMS.sig" + commands
 }
 
-// cosignKey writes a key pair as `cosign generate-key-pair` does.
+// cosignKey writes a key pair like `cosign generate-key-pair`.
 func cosignKey(t *testing.T, dir, password string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -68,8 +68,8 @@ func cosignKey(t *testing.T, dir, password string) {
 	}
 }
 
-// TestSign signs with the keys of openssl and of cosign, and checks the signature with the
-// commands of RELEASE.md. A file that was changed later is refused.
+// TestSign signs with the keys of openssl and of cosign, and checks the signature with the commands
+// of RELEASE.md. A file changed later is refused.
 func TestSign(t *testing.T) {
 	check := verification(t)
 	openssl := func(script string) func(*testing.T, string) {

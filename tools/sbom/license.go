@@ -28,7 +28,7 @@ var exceptions = map[string]string{
 
 var gnu = regexp.MustCompile(`^(GPL|LGPL|AGPL|GFDL)-([0-9])(?:\.([0-9]))?(\+?)$`)
 
-// refPrefix begins the identifiers of licenses that SPDX has no name for.
+// refPrefix is the prefix of identifiers for licenses unknown to SPDX.
 const refPrefix = "LicenseRef-Debian-"
 
 // identifier is the SPDX expression of one name in a copyright file.
@@ -60,8 +60,8 @@ func ref(name string) string {
 	return refPrefix + strings.Trim(notInID.ReplaceAllString(name, "-"), "-")
 }
 
-// expression is the SPDX expression of a License field. A comma binds less than "and"
-// and "or" do, and "and" more than "or".
+// expression is the SPDX expression of a License field. A comma binds less than "and" and "or", and
+// "and" more than "or".
 func expression(field string) string {
 	for _, operator := range []string{" and ", " or "} {
 		if left, right, ok := strings.Cut(field, ","+operator); ok {
@@ -84,7 +84,7 @@ func group(expression string) string {
 	return expression
 }
 
-// all joins the licenses of parts, each once.
+// all joins the licenses of parts without duplicates.
 func all(licenses []string) string {
 	var parts []string
 	for _, l := range licenses {
@@ -112,12 +112,12 @@ func all(licenses []string) string {
 var commonLicense = regexp.MustCompile(
 	`/usr/share/common-licenses/((?:L?GPL|GFDL|Apache|BSD|Artistic|MPL|CC0)(?:-[0-9](?:\.[0-9])?)?)`)
 
-// unnumbered are names there that lead to the newest version of a license. The texts that
-// use them allow that and, as far as Debian's are known, these older ones.
+// unnumbered are names there that stand for the newest version of a license. The texts that use
+// these names allow that version and, as far as Debian's texts are known, these older versions.
 var unnumbered = map[string]string{"GPL": "GPL-2", "LGPL": "LGPL-2.1", "BSD": "BSD-3-clause"}
 
-// debianLicense is the license of a package by its copyright file: the License fields of
-// its files where it is machine-readable (DEP 5), else the common licenses that it names.
+// debianLicense is the license of a package by its copyright file. A machine-readable file (DEP 5)
+// has License fields; any other file names common licenses.
 func debianLicense(name string, text []byte) string {
 	var found []string
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("Format:")) {
@@ -139,7 +139,7 @@ func debianLicense(name string, text []byte) string {
 		for _, m := range commonLicense.FindAllSubmatch(text, -1) {
 			id := cmp.Or(unnumbered[string(m[1])], string(m[1]))
 			if gnu.MatchString(id) {
-				id += "+" // these files speak of "or any later version" or do not say
+				id += "+" // these files have "or any later version", or no version
 			}
 			found = append(found, identifier(id))
 		}
@@ -154,7 +154,7 @@ func debianLicense(name string, text []byte) string {
 func goLicense(text []byte) string {
 	var found []string
 	for _, m := range licensecheck.Scan(text).Match {
-		if m.ID != "GooglePatentsFile" { // a grant of patents, with no name in SPDX
+		if m.ID != "GooglePatentsFile" { // a patent grant, with no name in SPDX
 			found = append(found, m.ID)
 		}
 	}

@@ -140,8 +140,8 @@ func TestLicenses(t *testing.T) {
 	}
 }
 
-// TestModules reads the modules that programs record in themselves, replacements included.
-// A module that two programs link is listed once.
+// TestModules reads the modules that programs record in themselves, including replacements. A
+// module that two programs link is listed once.
 func TestModules(t *testing.T) {
 	info := &debug.BuildInfo{
 		GoVersion: "go1.26.0", Path: "example.org/program", Main: debug.Module{Path: "example.org", Version: "(devel)"},

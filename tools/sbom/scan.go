@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// contents are the parts of an image, in the order of the paths.
+// contents are the parts of an image, in path order.
 type contents struct {
 	programs []program
 	debs     []deb
@@ -24,7 +24,7 @@ type contents struct {
 	licenses map[string]string // of Debian packages and Go modules, by their name
 }
 
-// A program is an executable that the go command has built.
+// A program is an executable built by the go command.
 type program struct {
 	path   string // in the image
 	sha256 string
@@ -34,7 +34,7 @@ type program struct {
 // A deb is a Debian package.
 type deb struct {
 	name, version, arch string
-	source              string // name of the source package, where it is another
+	source              string // name of the source package, if different
 	homepage            string
 }
 
@@ -43,7 +43,7 @@ const (
 	goLicenses = "/usr/share/kube-dns/licenses/"
 )
 
-// addLicense stores the license of a package, if the file at a path of the image is one.
+// addLicense stores the license of a package if the file at a path of the image is a license.
 func (c *contents) addLicense(inside string, data []byte) {
 	if name, ok := strings.CutPrefix(inside, debianDocs); ok {
 		if name, ok := strings.CutSuffix(name, "/copyright"); ok {
@@ -58,7 +58,7 @@ func (c *contents) addLicense(inside string, data []byte) {
 	}
 }
 
-// statusDir is where images without dpkg keep one file for each package.
+// statusDir has one file for each package in images without dpkg.
 const statusDir = "/var/lib/dpkg/status.d/"
 
 func scan(root string) (contents, error) {
@@ -126,7 +126,7 @@ func parseStatus(data []byte) (deb, error) {
 	if err := lines.Err(); err != nil {
 		return deb{}, err
 	}
-	source, _, _ := strings.Cut(fields["Source"], " ") // may have its version after it
+	source, _, _ := strings.Cut(fields["Source"], " ") // its version can follow
 	p := deb{fields["Package"], fields["Version"], fields["Architecture"], source, fields["Homepage"]}
 	if p.name == "" || p.version == "" {
 		return deb{}, fmt.Errorf("there is no Package or no Version")

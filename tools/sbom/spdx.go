@@ -41,7 +41,7 @@ func newDocument(name, version string, at time.Time, c contents) (*document, err
 		d.relate(image, common.TypeRelationshipContains, d.debian(p, c.distro, c.licenses[p.name]))
 	}
 	d.license()
-	// The specification requires a namespace of its own for each content.
+	// The specification requires a unique namespace for each content.
 	data, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func newDocument(name, version string, at time.Time, c contents) (*document, err
 	return d, nil
 }
 
-// program adds a program of the image with the Go modules that it links.
+// program adds a program of the image with its linked Go modules.
 func (d *document) program(image common.ElementID, p program, version string, licenses map[string]string) {
 	id := d.add("Program"+p.path, spdx.Package{
 		PackageName: p.info.Path, PackageVersion: moduleVersion(p.info.Main, version), PackageFileName: p.path,
@@ -71,14 +71,14 @@ func (d *document) program(image common.ElementID, p program, version string, li
 		case r.Version == "" || r.Version == "(devel)": // a folder next to the program: our own module
 			m = &debug.Module{Path: m.Path, Version: version}
 		default:
-			m = r // its license is filed by the name that it replaces
+			m = r // its license is stored under the replaced name
 		}
 		d.relate(id, common.TypeRelationshipDependsOn, d.module(m, license))
 	}
 }
 
-// license declares the license of the image, which is that of all its parts, and lists
-// the licenses that SPDX has no name for.
+// license declares the license of the image, which is that of all its parts, and lists the licenses
+// unknown to SPDX.
 func (d *document) license() {
 	var parts []string
 	refs := map[string]string{}

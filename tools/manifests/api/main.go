@@ -1,11 +1,11 @@
-// Command api decodes manifests into the types of one release of the Kubernetes API
-// and refuses every field that this release does not have:
+// Command api decodes manifests into the types of one release of the Kubernetes API and refuses
+// every field unknown to that release:
 //
 //	go -C tools run -modfile=manifests/api/1.22.mod ./manifests/api base.yaml
 //	go -C tools run -modfile=manifests/api/1.16.mod -tags=api116 ./manifests/api base.yaml
 //
-// Each file NAME.mod names a release, and NAME.sum has its checksums. The module's own
-// go.mod names the newest.
+// Each file NAME.mod names a release, and NAME.sum has its checksums. The module's own go.mod names
+// the newest.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// kinds are the types of the objects, by version and kind; policy.go has those that
-// not every release has.
+// kinds are the types of the objects, by version and kind; policy.go has those that some releases
+// lack.
 var kinds = map[string]func() any{
 	"v1 ServiceAccount":  func() any { return new(corev1.ServiceAccount) },
 	"v1 ConfigMap":       func() any { return new(corev1.ConfigMap) },
@@ -52,7 +52,7 @@ func main() {
 	}
 }
 
-// check decodes all documents of a file and returns how many there are.
+// check decodes all documents of a file and returns their number.
 func check(path string) (int, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestSameAsManifests(t *testing.T) {
 				t.Fatal(err)
 			}
 			want, got := objects(t, manifests), objects(t, chart(t, tt.values))
-			delete(want, "ConfigMap kube-dns") // the chart writes it only when config has something in it
+			delete(want, "ConfigMap kube-dns") // the chart writes it only for a config with content
 			spec := got["Deployment kube-dns"]["spec"].(map[string]any)
 			if spec["replicas"] != 2.0 {
 				t.Errorf("the chart has %v replicas where nothing runs, want 2", spec["replicas"])
@@ -117,7 +117,7 @@ func execute(t *testing.T, values map[string]any) (map[string]string, error) {
 	return executeIn(t, values, "v1.36.0")
 }
 
-// executeIn renders the chart for a release of Kubernetes, where these objects exist.
+// executeIn renders the chart for a release of Kubernetes with these existing objects.
 func executeIn(t *testing.T, values map[string]any, release string, existing ...runtime.Object) (map[string]string,
 	error) {
 	t.Helper()
@@ -153,7 +153,7 @@ func (c cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 	return c.client.Resource(version.WithResource(strings.ToLower(kind) + "s")), true, nil
 }
 
-// objects decodes a stream without the parts that may differ.
+// objects decodes a stream without the parts that can differ.
 func objects(t *testing.T, stream []byte) map[string]map[string]any {
 	t.Helper()
 	all, err := render.Objects(stream)
@@ -170,7 +170,7 @@ func objects(t *testing.T, stream []byte) map[string]map[string]any {
 	return all
 }
 
-// parseJSON replaces JSON texts by their values, since JSON has many forms.
+// parseJSON replaces JSON texts with their values, since JSON has many forms.
 func parseJSON(t *testing.T, data map[string]any) {
 	t.Helper()
 	for key, text := range data {
@@ -182,8 +182,8 @@ func parseJSON(t *testing.T, data map[string]any) {
 	}
 }
 
-// expand replaces the variables of the cluster in the arguments of a pod, as the kubelet
-// does, and removes them.
+// expand replaces the variables of the cluster in the arguments of a pod, like the kubelet, and
+// removes them.
 func expand(o map[string]any) {
 	containers, _, _ := unstructured.NestedSlice(o, "spec", "template", "spec", "containers")
 	for _, c := range containers {

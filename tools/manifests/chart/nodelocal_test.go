@@ -12,7 +12,7 @@ import (
 	"github.com/kube-dns/kube-dns/tools/manifests/render"
 )
 
-// TestNodeLocal checks the values of the cache that the manifests have no variant for.
+// TestNodeLocal checks the values of the cache that have no variant in the manifests.
 func TestNodeLocal(t *testing.T) {
 	both := service("10.96.0.10")
 	both.Spec.ClusterIPs = []string{"10.96.0.10", "fd00:96::a"}
@@ -89,8 +89,8 @@ func cacheContainer(t *testing.T, values map[string]any, dual bool, existing *co
 	return containers[0].(map[string]any)
 }
 
-// TestPodMonitor checks that the PodMonitor is there only when it is asked for: it needs
-// the Prometheus operator.
+// TestPodMonitor checks that the PodMonitor exists only if requested: it requires the Prometheus
+// operator.
 func TestPodMonitor(t *testing.T) {
 	for _, monitor := range []bool{false, true} {
 		all := objects(t, chart(t, map[string]any{"nodeLocal": map[string]any{"enabled": true, "podMonitor": monitor}}))

@@ -129,7 +129,7 @@ func TestMonitoring(t *testing.T) {
 	}
 }
 
-// TestNoOperator checks that the chart names what is missing in a cluster that it sees.
+// TestNoOperator checks that the chart names missing parts of a cluster that it can read.
 func TestNoOperator(t *testing.T) {
 	namespace := &corev1.Namespace{}
 	namespace.APIVersion, namespace.Kind, namespace.Name = "v1", "Namespace", "kube-system"

@@ -51,8 +51,8 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// rows writes a row for each value below a mapping: its path, its default, its comments.
-// A mapping in one line is a value; others are descended into.
+// rows writes a row for each value below a mapping: its path, its default, its comments. A mapping
+// in one line is a value; others are nested.
 func rows(table *strings.Builder, prefix string, mapping *yaml.Node) {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		key, value := mapping.Content[i], mapping.Content[i+1]
@@ -69,7 +69,7 @@ func rows(table *strings.Builder, prefix string, mapping *yaml.Node) {
 	}
 }
 
-// comment joins comments without their signs.
+// comment joins comments without their comment signs.
 func comment(parts ...string) string {
 	var words []string
 	for _, part := range parts {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRefused checks values that cannot work, each together with valid ones.
+// TestRefused checks values that cannot work, each combined with valid values.
 func TestRefused(t *testing.T) {
 	stub := func(domain, server string) map[string]any {
 		return map[string]any{"config": map[string]any{"stubDomains": map[string]any{domain: []any{server}}}}
@@ -151,7 +151,7 @@ func TestOldReleases(t *testing.T) {
 	for _, tt := range []struct {
 		release string
 		values  map[string]any
-		want    string // part of the error; none if empty
+		want    string // part of the error; empty: no error
 		modern  bool
 	}{
 		{"v1.16.15", nil, "", false},

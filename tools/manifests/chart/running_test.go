@@ -74,8 +74,8 @@ func TestKeepsWhatRuns(t *testing.T) {
 	}
 }
 
-// TestHelmKeeps checks which objects have the annotation that stops Helm from deleting them,
-// and that an add-on manager ignores all of them.
+// TestHelmKeeps checks for the annotation that prevents Helm from deleting objects, and that an
+// add-on manager ignores all of them.
 func TestHelmKeeps(t *testing.T) {
 	all, err := execute(t, map[string]any{
 		"nodeLocal": map[string]any{"enabled": true}, "config": map[string]any{"upstreamNameservers": []any{"192.0.2.3"}},
@@ -96,7 +96,7 @@ func TestHelmKeeps(t *testing.T) {
 				t.Errorf("an object of %s has no mode for an add-on manager", name)
 			}
 			keep := strings.Contains(doc, "helm.sh/resource-policy: keep")
-			// The cache may go: kube-dns then answers at the address of the Service.
+			// The cache can be deleted: kube-dns then answers at the address of the Service.
 			if keep != (!strings.Contains(doc, "\n  name: node-local-dns\n") && (strings.Contains(doc, "kind: Service\n") ||
 				strings.Contains(doc, "kind: ConfigMap\n") || strings.Contains(doc, "apiVersion: v1\nkind: ServiceAccount\n"))) {
 				t.Errorf("kept by Helm: %v in\n%s", keep, doc)

@@ -14,15 +14,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// A trial sets one value to something else than its default.
+// A trial sets one value to a value other than its default.
 type trial struct {
 	value any
 	with  map[string]any // other values, in both renderings
 	want  string         // a text that is rendered only with the value
-	gone  string         // or one that is rendered only without it
+	gone  string         // or a text that is rendered only without it
 }
 
-// nest returns values in which the value at a path is v.
+// nest returns values with v at a path.
 func nest(path []string, v any) map[string]any {
 	for _, key := range slices.Backward(path) {
 		v = map[string]any{key: v}
@@ -117,8 +117,8 @@ func trials() map[string]trial {
 	return all
 }
 
-// leaves calls found with each value below a mapping of values.yaml that the table of the
-// README has a default for.
+// leaves calls found with each value below a mapping of values.yaml that has a default in the table
+// of the README.
 func leaves(mapping *yaml.Node, path []string, found func([]string, *yaml.Node)) {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		key, value := mapping.Content[i], mapping.Content[i+1]
@@ -145,7 +145,7 @@ func defaults(t *testing.T) *yaml.Node {
 	return values.Content[0]
 }
 
-// text returns all that the chart renders with these values, or the error.
+// text returns the rendered chart with these values, or the error.
 func text(t *testing.T, name string, values ...map[string]any) string {
 	t.Helper()
 	all := map[string]any{"clusterIP": "10.96.0.10", "image": map[string]any{"registry": "localhost"}}
@@ -191,7 +191,7 @@ func TestEachValue(t *testing.T) {
 	}
 }
 
-// TestWrongTypes gives each value one of another type. The schema names the value.
+// TestWrongTypes sets each value to another type. The schema names the value.
 func TestWrongTypes(t *testing.T) {
 	leaves(defaults(t), nil, func(path []string, node *yaml.Node) {
 		var wrong any = "!"
@@ -205,8 +205,8 @@ func TestWrongTypes(t *testing.T) {
 	})
 }
 
-// TestNull takes away each value and each group: Helm removes a default that is set to
-// null. The chart renders without it, or the error names it.
+// TestNull removes each value and each group: Helm removes a default that is set to null. The chart
+// renders without it, or the error names it.
 func TestNull(t *testing.T) {
 	check := func(path []string) {
 		values := nest(path, nil)

@@ -1,4 +1,4 @@
-// Package render renders the manifests as `kubectl kustomize` does.
+// Package render renders the manifests like `kubectl kustomize`.
 package render
 
 import (
@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A Cluster is the data of the ConfigMap kube-dns-cluster. Empty fields are left out.
+// A Cluster is the data of the ConfigMap kube-dns-cluster. Empty fields are omitted.
 type Cluster struct {
 	Registry        string `json:"registry,omitempty"`
 	Version         string `json:"version,omitempty"`
@@ -22,7 +22,7 @@ type Cluster struct {
 	AutoscalerImage string `json:"autoscalerImage,omitempty"`
 }
 
-// Default returns a cluster with the usual zone and address, and the images of `make images`.
+// Default returns a cluster with the default zone and address, and the images of `make images`.
 func Default() Cluster {
 	return Cluster{
 		Registry: "localhost", Version: "dev", Zone: "cluster.local", Address: "10.96.0.10",
@@ -35,7 +35,7 @@ type Tree struct{ files filesys.FileSystem }
 
 const top = "/manifests"
 
-// Load copies the manifests below dir, with cluster in place of cluster/cluster.yaml.
+// Load copies the manifests below dir, with cluster instead of cluster/cluster.yaml.
 func Load(dir string, cluster Cluster) (*Tree, error) {
 	t := &Tree{filesys.MakeFsInMemory()}
 	source := os.DirFS(dir)
@@ -87,7 +87,7 @@ func (t *Tree) YAML(folder string) ([]byte, error) {
 // Separator separates two documents of a stream.
 const Separator = "---\n"
 
-// Documents splits a stream; empty documents are left out.
+// Documents splits a stream and skips empty documents.
 func Documents(stream []byte) [][]byte {
 	var docs [][]byte
 	for doc := range bytes.SplitSeq(append([]byte("\n"), stream...), []byte("\n"+Separator)) {

@@ -1,14 +1,14 @@
-// Package boards has the dashboards for Grafana as data. JSON makes the classic format
-// of them, which Grafana 9 and later read.
+// Package boards has the dashboards for Grafana as data. JSON returns their classic format, for
+// Grafana 9 and later.
 package boards
 
 import "strings"
 
 // A Board is a dashboard.
 type Board struct {
-	// Name is that of the file and the UID.
+	// Name is the name of the file and the UID.
 	Name, Title, Description string
-	// Instances is what the variable instance lists.
+	// Instances is the query of the variable instance.
 	Instances string
 	Rows      []Row
 }
@@ -38,15 +38,15 @@ type Panel struct {
 	Title, Help string
 	// Unit is one of package units.
 	Unit string
-	// Width is of 24. 0: 8, for numbers 4.
+	// Width is in 24ths. 0: 8, for numbers 4.
 	Width   uint32
 	Targets []Target
-	// Red is the value from which on numbers are red, or lines have a mark. 0: none.
+	// Red is the threshold for red numbers, or a mark in graphs. 0: none.
 	Red float64
 }
 
-// A Target is a query with the legend of its series. In the files of this package, words
-// with a dollar sign are short for parts of queries: see short.
+// A Target is a query with the legend of its series. In the files of this package, words with a
+// dollar sign abbreviate parts of queries: see short.
 type Target struct{ Expr, Legend string }
 
 // short has selectors with the variables of the dashboards.
@@ -61,8 +61,8 @@ var short = strings.NewReplacer(
 // one is a single query.
 func one(expr, legend string) []Target { return []Target{{expr, legend}} }
 
-// quantiles are the median and the 99th percentile of a histogram, by a label if it is
-// not empty. labels selects series.
+// quantiles are the median and the 99th percentile of a histogram, by a label if it is not empty.
+// labels selects series.
 func quantiles(histogram, labels, by string) []Target {
 	sum, legend := "le", ""
 	if by != "" {
