@@ -47,7 +47,7 @@ func (b *bench) change(ctx context.Context, s *setup, p peer.Peer) error {
 	var last *peer.Running
 	for i := range starts {
 		if p.Pod && i < starts-1 {
-			continue // its kube-dns has had its starts
+			continue // its kube-dns was started before
 		}
 		r, took, err := b.start(ctx, s, p)
 		if err != nil {
@@ -81,8 +81,8 @@ func (b *bench) change(ctx context.Context, s *setup, p peer.Peer) error {
 	return nil
 }
 
-// updates returns the processor time in ms of one changed EndpointSlice, without that of an
-// idle server, and the updates a second.
+// updates returns the processor time in ms of one changed EndpointSlice, minus that of an idle
+// server, and the updates per second.
 func updates(ctx context.Context, api *kubeapi.Client, r *peer.Running, g dataset.Group, rate int,
 	d time.Duration) (ms, perSecond float64, err error) {
 	const idle = 2 * time.Second
@@ -100,14 +100,14 @@ func updates(ctx context.Context, api *kubeapi.Client, r *peer.Running, g datase
 	return cost / float64(n) * 1e3, perSecond, r.Alive()
 }
 
-// newService makes Services one by one and returns the times from the watch event and from
-// the request to the first right reply. It sends no query before the event, since the
-// negative reply could be cached.
+// newService creates Services one by one and returns the times from the watch event and from the
+// request to the first correct reply. It sends no query before the event, since the negative reply
+// could be cached.
 func newService(ctx context.Context, s *setup, r *peer.Running) (after, send []float64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	events := make(chan event, newServices) // sent by the watch
-	ended := make(chan struct{})            // closed when the watch has ended
+	ended := make(chan struct{})            // closed when the watch has returned
 	go func() {
 		defer close(ended)
 		err := s.api.Watch(ctx, kubeapi.ServicesPath(newNamespace),
@@ -139,8 +139,8 @@ func newService(ctx context.Context, s *setup, r *peer.Running) (after, send []f
 
 const newNamespace = "svc-0"
 
-// newOne makes and deletes one Service. It returns the times of the request, of the event and
-// of the first right reply.
+// newOne creates and deletes one Service. It returns the times of the request, of the event and of
+// the first correct reply.
 func newOne(ctx context.Context, s *setup, r *peer.Running, events <-chan event, i int) (
 	sent, seen, right time.Time, err error) {
 	name := fmt.Sprintf("new-%d-%d", os.Getpid(), i)

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// clusterUp starts a control plane with the objects of some runs of the loader, from the
-// cache if they were loaded before. Then it has the client's core only. down stops it and
-// removes its data.
+// clusterUp starts a control plane with the objects of some runs of the loader, cached from an
+// earlier load if possible. Then the control plane is limited to the client's core. down stops it
+// and removes its data.
 func (b *bench) clusterUp(ctx context.Context, name string, loads [][]string) (kubeconfig string, down func(),
 	err error) {
 	b.step("%s: starting a control plane with its data", name)

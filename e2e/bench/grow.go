@@ -22,8 +22,7 @@ var (
 	growSizes     = []int{10, 50, 200, 1_000}
 )
 
-// grow measures kube-dns alone while the cluster grows, and updates of Services of several
-// sizes.
+// grow measures only kube-dns while the cluster grows, and updates of Services of several sizes.
 func (b *bench) grow(ctx context.Context) error {
 	kubeconfig, down, err := b.clusterUp(ctx, "grow", nil)
 	if err != nil {

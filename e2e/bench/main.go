@@ -1,5 +1,5 @@
-// Command bench measures kube-dns and other DNS servers with a cluster of a real API server.
-// run.sh builds what it needs and calls it.
+// Command bench measures kube-dns and other DNS servers with a cluster of a real API server. run.sh
+// builds its inputs and calls it.
 package main
 
 import (
@@ -86,7 +86,7 @@ func sendBack(args []string) error {
 	return echo.Serve(addr, *polled)
 }
 
-// generate is the load generator as a process of its own.
+// generate runs the load generator as a separate process.
 func generate(args []string) error {
 	f := flag.NewFlagSet("gen", flag.ContinueOnError)
 	server := f.String("server", "127.0.0.1:53", "address to ask")
@@ -130,7 +130,7 @@ func generate(args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(res)
 }
 
-// update changes EndpointSlices of a cluster that holds a data set.
+// update changes EndpointSlices of a cluster with a data set.
 func update(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("update", flag.ContinueOnError)
 	kubeconfig := f.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig that e2e/cluster/up.sh has written")

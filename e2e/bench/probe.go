@@ -13,7 +13,7 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/peer"
 )
 
-// A probe is a question of type A and an address that its answer must have.
+// A probe is a question of type A and the expected address.
 type probe struct {
 	name    string
 	records int
@@ -59,7 +59,7 @@ func (p probe) right(conn *dns.Conn) error {
 	}
 }
 
-// start starts a peer and waits until all probes are right. It returns the time until then.
+// start starts a peer and waits until all probes succeed. It returns that time.
 func (b *bench) start(ctx context.Context, s *setup, p peer.Peer) (*peer.Running, time.Duration, error) {
 	site := peer.Site{Bin: b.bin, Kubeconfig: s.kubeconfig, Set: s.Set, Dir: b.fresh(s.Name + "-" + p.Name)}
 	began := time.Now()
@@ -78,7 +78,7 @@ func (b *bench) start(ctx context.Context, s *setup, p peer.Peer) (*peer.Running
 	return r, time.Since(began), nil
 }
 
-// awaitRight asks every 2 ms until all probes have had the right answer.
+// awaitRight queries every 2 ms until all probes have had the right reply.
 func awaitRight(ctx context.Context, r *peer.Running, probes []probe, limit time.Duration) error {
 	var conn *dns.Conn
 	defer func() {
@@ -100,7 +100,7 @@ func awaitRight(ctx context.Context, r *peer.Running, probes []probe, limit time
 			}
 			continue
 		}
-		_ = conn.Close() // a refused packet spoils the socket
+		_ = conn.Close() // a refused packet breaks the socket
 		conn = nil
 		if err := r.Alive(); err != nil {
 			return err

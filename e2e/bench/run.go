@@ -30,7 +30,7 @@ type options struct {
 	versions                   map[string]string
 }
 
-// run measures. It writes its results after every step, so that an interrupted run keeps
+// run runs the benchmark. It writes its results after every step, so that an interrupted run keeps
 // them.
 func run(ctx context.Context, args []string) error {
 	o := options{bin: map[string]string{}, versions: map[string]string{}}
@@ -114,7 +114,7 @@ func (b *bench) run(ctx context.Context) error {
 
 func (b *bench) has(phase string) bool { return listed(b.phases, phase) }
 
-// listed reports whether a list has an item. An empty list has everything.
+// listed reports whether a list has an item. An empty list has every item.
 func listed(list, item string) bool {
 	return list == "" || strings.Contains(","+list+",", ","+item+",")
 }
@@ -135,7 +135,7 @@ func (b *bench) chosen() []peer.Peer {
 	return out
 }
 
-// setup is a data set while it is measured.
+// setup is a data set during its measurement.
 type setup struct {
 	dataset.Set
 	mixes      []dataset.Mix
@@ -178,7 +178,7 @@ func (b *bench) measureSet(ctx context.Context, set dataset.Set) error {
 	return nil
 }
 
-// visits runs the turns of all servers. Each turn begins with another one.
+// visits runs the turns of all servers. Each turn starts with another server.
 func (b *bench) visits(ctx context.Context, s *setup) error {
 	peers := b.chosen()
 	for turn := range b.turns {

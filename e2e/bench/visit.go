@@ -68,8 +68,8 @@ func sum(processes map[string]meter.Memory) report.Memory {
 	return m
 }
 
-// asks reports whether a peer gets a mix. A pod gets those that show the cost of its two
-// servers together, and echo has no TCP.
+// asks reports whether a peer gets a mix. A pod gets those that show the total cost of its two
+// servers, and echo has no TCP.
 func asks(p peer.Peer, m dataset.Mix) bool {
 	switch {
 	case p.Echo:
@@ -81,12 +81,12 @@ func asks(p peer.Peer, m dataset.Mix) bool {
 	}
 }
 
-// maxPace is the number of queries a second that the generator paces reliably, one by one.
-// Above that it would measure itself.
+// maxPace is the number of queries a second that the generator paces reliably, one by one. Above
+// that it would measure itself.
 const maxPace = 40_000
 
-// extras measures the latency at half of the queries a second that the server has just
-// answered, but at most maxPace, and mix A by dnsperf, as a second opinion.
+// extras measures the latency at half of the measured queries a second, but at most maxPace. It
+// also measures mix A with dnsperf, as a second opinion.
 func (b *bench) extras(ctx context.Context, s *setup, r *peer.Running, p peer.Peer, res *report.Peer) error {
 	for _, m := range s.mixes {
 		if p.Echo || m.Name != dataset.MixA && m.Name != dataset.MixReal {
@@ -136,7 +136,7 @@ func (b *bench) length(share float64) string {
 	return strconv.FormatFloat(b.seconds*share, 'f', 2, 64)
 }
 
-// timed divides the time of the server's processes and of its core by the answers.
+// timed divides the time of the server's processes and of its core by the replies.
 func (b *bench) timed(r *peer.Running, ask func() (loadgen.Result, error)) (report.MixRun, error) {
 	before, busy, began := r.CPU(), meter.Busy(b.core), time.Now()
 	out, err := ask()
@@ -181,7 +181,7 @@ func (b *bench) generator(ctx context.Context, s *setup, r *peer.Running, m data
 	return res, json.Unmarshal(out, &res)
 }
 
-// dnsperf runs the program of that name, over TCP or UDP.
+// dnsperf runs dnsperf, over TCP or UDP.
 func (b *bench) dnsperf(ctx context.Context, s *setup, r *peer.Running, m dataset.Mix) (loadgen.Result, error) {
 	args := []string{"-c", strconv.Itoa(b.clientCore), b.bin["dnsperf"], "-s", r.Address.Addr().String(),
 		"-p", strconv.Itoa(int(r.Address.Port())), "-d", b.questions(s,
@@ -219,7 +219,7 @@ func parseDnsperf(text string) loadgen.Result {
 	return res
 }
 
-// fresh makes an empty directory for a server's files.
+// fresh creates an empty directory for a server's files.
 func (b *bench) fresh(name string) string {
 	dir := filepath.Join(b.out, "site", name)
 	_ = os.RemoveAll(dir)

@@ -10,8 +10,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// serveWorld is the server of outside names for lookups.sh: names below example.com have an
-// IPv4 address, all others do not exist.
+// serveWorld is the server of outside names for lookups.sh: names below example.com have an IPv4
+// address, all other names do not exist.
 func serveWorld(args []string) error {
 	f := flag.NewFlagSet("world", flag.ContinueOnError)
 	delay := f.Duration("delay", 5*time.Millisecond, "time from a query to its reply")

@@ -24,8 +24,7 @@ func TestMixesAreTheSameEachTime(t *testing.T) {
 	}
 }
 
-// Every name that exists in a mix is in the zone, and no name of the mix of
-// absent names is.
+// Every existing name in a mix is in the zone, and no name of the mix of absent names is.
 func TestZoneHasTheQuestions(t *testing.T) {
 	set, dir := dataset.Large(), t.TempDir()
 	forward, reverse := filepath.Join(dir, "f"), filepath.Join(dir, "r")

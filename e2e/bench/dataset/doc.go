@@ -1,7 +1,6 @@
-// Package dataset describes the clusters that the benchmark loads, the queries for them, and
-// the same names as a static zone.
+// Package dataset describes the clusters that the benchmark loads, the queries for them, and the
+// same names as a static zone.
 //
-// The objects are made by e2e/cluster/load, so the names here are its names:
-// Service svc-I in namespace svc-(I mod namespaces), headless Service
-// headless-I in a namespace that begins with the group's name.
+// e2e/cluster/load creates the objects and determines the names: Service svc-I in namespace svc-(I
+// mod namespaces), headless Service headless-I in a namespace with the group's name as prefix.
 package dataset

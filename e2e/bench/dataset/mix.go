@@ -11,25 +11,25 @@ import (
 
 // A Question is one line of a mix.
 type Question struct {
-	Name string // without trailing dot
+	Name string // without final dot
 	Type string
 }
 
 // A Mix is a list of questions that are sent repeatedly.
 type Mix struct {
-	// Name is its key in results.
+	// Name is the key in results.
 	Name string
-	// Title is its name in the report.
+	// Title is the name in the report.
 	Title string
 	// EDNS: the queries have an OPT record.
 	EDNS bool
 	// TCP: the queries go over TCP.
 	TCP bool
-	// Questions in the order they are asked.
+	// Questions in the order they are sent.
 	Questions []Question
 }
 
-// The names of the mixes.
+// Names of the mixes.
 const (
 	MixA      = "a"
 	MixSRV    = "srv"
@@ -110,11 +110,11 @@ func (s Set) searchQuestions(rng *rand.Rand) []Question {
 		own, full := s.namespace(rng.IntN(s.Namespaces)), s.Service(i)
 		var names []string
 		switch x := rng.IntN(100); {
-		case x < 40: // a Service of the pod's own namespace: the first try
+		case x < 40: // a Service of the pod's own namespace: the first search domain
 			names = []string{full}
-		case x < 65: // service.namespace of another: the second try
+		case x < 65: // service.namespace of another: the second search domain
 			names = []string{fmt.Sprintf("svc-%d.%s.%s.svc.%s", i, s.namespace(i), own, Zone), full}
-		case x < 75: // the full name without the last dot: the fourth try
+		case x < 75: // the full name without the final dot: the fourth attempt
 			names = []string{full + "." + own + ".svc." + Zone, full + ".svc." + Zone, full + "." + Zone, full}
 		default:
 			name := fmt.Sprintf("api.ext%d.com", external.Uint64())

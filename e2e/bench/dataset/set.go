@@ -12,11 +12,10 @@ const Zone = "cluster.local"
 
 // A Set is the content of one cluster.
 type Set struct {
-	// Name is its name on the command line and in the report.
+	// Name is the name on the command line and in the report.
 	Name string
-	// Services with a ClusterIP and one port, over so many namespaces, whose
-	// names begin with Prefix, "svc" by default. The first Service has the
-	// FirstIP-th ClusterIP.
+	// Services with a ClusterIP and one port, in that number of namespaces, with names that start
+	// with Prefix, "svc" by default. The first Service has the FirstIP-th ClusterIP.
 	Services, Namespaces int
 	Prefix               string
 	FirstIP              int
@@ -24,11 +23,11 @@ type Set struct {
 	Headless []Group
 }
 
-// A Group is a number of headless Services with equally many endpoints.
+// A Group is a number of headless Services with the same number of endpoints.
 type Group struct {
-	// Name begins the names of its namespaces.
+	// Name is the prefix of its namespaces.
 	Name string
-	// Services of the group, over so many namespaces.
+	// Services of the group, in that number of namespaces.
 	Services, Namespaces int
 	// Endpoints of each Service.
 	Endpoints int
@@ -41,8 +40,8 @@ func Small() Set {
 	return Set{Name: "small", Services: 1_000, Namespaces: 10, Headless: []Group{tens(100)}}
 }
 
-// Large has a few Services with 10 endpoints in addition to its 1,000 with 50, so that both
-// sizes can be asked for.
+// Large has a few Services with 10 endpoints in addition to its 1,000 with 50, so that both sizes
+// can be queried.
 func Large() Set {
 	return Set{Name: "large", Services: 10_000, Namespaces: 100, Headless: []Group{tens(100), Fifties(1_000)}}
 }
@@ -78,7 +77,7 @@ func (s Set) LoadArgs() [][]string {
 	return runs
 }
 
-// LoadArgs returns the arguments of e2e/cluster/load for this group alone.
+// LoadArgs returns the arguments of e2e/cluster/load for this group only.
 func (g Group) LoadArgs() []string {
 	return []string{
 		"-prefix", g.Name, "-namespaces", strconv.Itoa(g.Namespaces), "-services", "0",
@@ -132,7 +131,7 @@ func (g Group) Service(i int) string {
 	return ServiceName(i) + "." + g.Namespace(i) + ".svc." + Zone
 }
 
-// Addresses returns those of the i-th Service of the group.
+// Addresses returns the addresses of the i-th Service of the group.
 func (g Group) Addresses(i int) []netip.Addr {
 	out := make([]netip.Addr, g.Endpoints)
 	for j := range out {

@@ -1,5 +1,5 @@
-// Package echo is the lower bound of any UDP server: it receives packets and sends replies,
-// and does nothing in between.
+// Package echo is the lower bound of any UDP server: it receives packets and sends replies, without
+// any work between.
 package echo
 
 import (
@@ -32,12 +32,12 @@ type server struct {
 	bufs    [batchSize][packetSize]byte
 }
 
-// Serve sends every packet back with the response bit set. The id of a query is the size of
-// its reply. The bytes after the query are arbitrary. It only returns with an error.
+// Serve sends every packet back with the response bit set. The id of a query is the size of its
+// reply. The bytes after the query are arbitrary. It only returns with an error.
 //
-// The calls block outside of Go's scheduler and so do not pay for it. The process must not
-// do anything else. Polled registers the socket with an epoll instance, as Go's poller
-// would, without reading its events.
+// The calls block outside of Go's scheduler and so avoid its cost. The process must not do anything
+// else. Polled registers the socket with an epoll instance, as Go's poller would, without reading
+// its events.
 func Serve(addr netip.AddrPort, polled bool) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -11,8 +11,8 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/dataset"
 )
 
-// Churn replaces one address of one Service after the other, rate times a second, as rolling
-// updates do. It returns the number of updates and the first error.
+// Churn replaces one address of one Service after the other, rate times a second, like rolling
+// updates. It returns the number of updates and the first error.
 func Churn(ctx context.Context, c *Client, g dataset.Group, rate int, duration time.Duration) (int, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -45,7 +45,7 @@ func Churn(ctx context.Context, c *Client, g dataset.Group, rate int, duration t
 
 func replace(ctx context.Context, c *Client, g dataset.Group, n int) error {
 	service := n % g.Services
-	// Another address each time, so that no update is without effect.
+	// A different address each time, so that each update has an effect.
 	clock := int(time.Now().UnixNano() / 1e6)
 	other := netip.AddrFrom4([4]byte{10, 250, byte(clock >> 8), byte(clock)})
 	_, err := c.Do(ctx, http.MethodPut, SlicePath(g, service), Slice(g, service, n/g.Services, other))

@@ -27,8 +27,8 @@ type Client struct {
 	http   *http.Client
 }
 
-// New reads a kubeconfig with one cluster and one user, certificates embedded,
-// such as e2e/cluster/up.sh writes.
+// New reads a kubeconfig with one cluster and one user, and with embedded certificates, as written
+// by e2e/cluster/up.sh.
 func New(kubeconfig string) (*Client, error) {
 	b, err := os.ReadFile(kubeconfig)
 	if err != nil {
@@ -59,8 +59,7 @@ func New(kubeconfig string) (*Client, error) {
 	return &Client{server: value("server"), http: &http.Client{Transport: transport}}, nil
 }
 
-// Do sends a request and returns the reply's body. A status that is not 2xx is
-// an error.
+// Do sends a request and returns the reply's body. A status other than 2xx is an error.
 func (c *Client) Do(ctx context.Context, method, path string, body Object) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -29,7 +29,7 @@ func SlicePath(g dataset.Group, service int) string {
 
 func sliceName(service int) string { return dataset.ServiceName(service) + "-" + strconv.Itoa(0) }
 
-// Slice returns the first EndpointSlice of a group's Service as the loader made it, but with
+// Slice returns the first EndpointSlice of a group's Service as the loader created it, but with
 // another address of endpoint at.
 func Slice(g dataset.Group, service, at int, other netip.Addr) Object {
 	addresses := g.Addresses(service)

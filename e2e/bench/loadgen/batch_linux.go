@@ -19,7 +19,7 @@ type mmsghdr struct {
 	_   [4]byte
 }
 
-// A batch is the arrays of recvmmsg or sendmmsg, made once.
+// A batch has the arrays of recvmmsg or sendmmsg, allocated once.
 type batch struct {
 	hdrs [batchSize]mmsghdr
 	iovs [batchSize]unix.Iovec
@@ -39,7 +39,7 @@ func (b *batch) set(i int, p []byte) {
 	b.iovs[i].SetLen(len(p))
 }
 
-// send sends the first n packets. A packet that the kernel refuses counts as lost.
+// send sends the first n packets. A packet refused by the kernel counts as lost.
 func (b *batch) send(fd, n int) {
 	for sent := 0; sent < n; {
 		k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.hdrs[sent])),
@@ -52,7 +52,7 @@ func (b *batch) send(fd, n int) {
 	}
 }
 
-// A receiver is a batch with buffers of its own.
+// A receiver is a batch with its own buffers.
 type receiver struct {
 	*batch
 	bufs [batchSize][packetSize]byte

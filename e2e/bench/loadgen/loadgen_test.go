@@ -18,7 +18,7 @@ import (
 
 const echoVariable = "BENCH_TEST_ECHO"
 
-// TestMain is also the echo server, which needs a process of its own.
+// TestMain is also the echo server, which needs its own process.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(echoVariable); addr != "" {
 		os.Stdout.WriteString("listening\n")
@@ -40,7 +40,7 @@ func pack(t *testing.T) [][]byte {
 	return packets
 }
 
-// serve answers everything but "no", which does not exist.
+// serve answers every name except "no", which does not exist.
 func serve(t *testing.T) netip.AddrPort {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -68,7 +68,8 @@ func serve(t *testing.T) netip.AddrPort {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// repeat runs a load, for longer each time, until it has so many answers: a busy machine sends few.
+// repeat runs a load, longer each time, until it has that number of replies: a busy machine sends
+// few.
 func repeat(t *testing.T, load func(loadgen.Options) (loadgen.Result, error), o loadgen.Options,
 	answers int) loadgen.Result {
 	t.Helper()
@@ -121,7 +122,7 @@ func TestPaceCountsTheLost(t *testing.T) {
 	}
 }
 
-// The echo's replies are as large as the answers that Sizes has seen.
+// The echo's replies have the sizes that Sizes returned.
 func TestEchoRepliesInSize(t *testing.T) {
 	packets := pack(t)
 	sizes, err := loadgen.Sizes(serve(t), packets)

@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pace sends Rate queries a second, evenly, whether replies come or not, and measures the
-// time of each. It never sleeps, so it needs a core of its own. The 65,536 ids of DNS bound
-// the window.
+// Pace sends Rate queries a second, evenly, regardless of replies, and measures the time of each.
+// It never sleeps, so it needs its own core. The 65,536 ids of DNS limit the window.
 func Pace(o Options) (Result, error) {
 	o = o.withDefaults()
 	o.Sockets, o.Sizes = 1, nil
@@ -29,7 +28,7 @@ type pacer struct {
 	asker
 	in    *receiver
 	fd    int
-	asked []time.Duration // when the question with that id was due; 0: none is under way
+	asked []time.Duration // send time of the question with that id; 0: none is pending
 	took  histogram
 	start time.Time
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/dataset"
 )
 
-// EDNSSize is the payload size that questions with EDNS offer.
+// EDNSSize is the payload size in queries with EDNS.
 const EDNSSize = 1232
 
-// Pack makes one packet of each question.
+// Pack packs each question into a packet.
 func Pack(questions []dataset.Question, edns bool) ([][]byte, error) {
 	var out [][]byte
 	for _, q := range questions {

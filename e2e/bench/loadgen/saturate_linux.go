@@ -1,5 +1,5 @@
-// Package loadgen sends queries to a DNS server over UDP, from one thread: as many as the
-// server can answer, or at a given rate.
+// Package loadgen sends queries to a DNS server over UDP, from one thread: at the maximum rate of
+// the server, or at a given rate.
 package loadgen
 
 import (
@@ -15,17 +15,16 @@ type Options struct {
 	Server netip.AddrPort
 	// Questions, each a packet.
 	Questions [][]byte
-	// Sizes, if any, are the packets' ids, one for each question. The echo server replies
-	// with so many bytes.
+	// Sizes, if any, are the packets' ids, one for each question. The echo server replies with that
+	// number of bytes.
 	Sizes []int
 	// Duration of the run.
 	Duration time.Duration
 	// Window is the number of pending queries (256).
 	Window int
-	// Sockets to ask from (4).
+	// Sockets to send from (4).
 	Sockets int
-	// Rate is the number of questions a second; 0 means as many as the server
-	// answers.
+	// Rate is the number of queries a second; 0 means the maximum of the server.
 	Rate int
 }
 
@@ -39,21 +38,21 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Result has the figures of a run.
+// A Result is the result of a run.
 type Result struct {
 	Sent, Answered, Lost int
 	Seconds              float64
-	// Rcodes counts the answers by their rcode's number.
+	// Rcodes counts the replies by rcode.
 	Rcodes [16]int
-	// Empty are answers NOERROR without a record, Truncated those with TC.
+	// Empty are NOERROR replies without a record, Truncated those with TC.
 	Empty, Truncated int
-	// Bytes of all answers.
+	// Bytes of all replies.
 	Bytes int
-	// Latency in microseconds at these shares; only of a paced run.
+	// Latency in microseconds at these shares; only for a paced run.
 	P50, P90, P99, P999 float64 `json:",omitempty"`
 }
 
-// QPS returns the number of answers a second.
+// QPS returns the number of replies a second.
 func (r Result) QPS() float64 { return float64(r.Answered) / r.Seconds }
 
 func (r *Result) count(p []byte) {
@@ -72,8 +71,8 @@ func (r *Result) count(p []byte) {
 	}
 }
 
-// Saturate keeps Window queries pending: after each reply it sends the next query. A query
-// without a reply within 200 ms is lost, and another one is sent.
+// Saturate keeps Window queries pending: after each reply it sends the next query. A query without
+// a reply within 200 ms is lost and replaced by another.
 func Saturate(o Options) (Result, error) {
 	o = o.withDefaults()
 	fds, err := dialAll(o, unix.Timeval{Usec: 200_000})

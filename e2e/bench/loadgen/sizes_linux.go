@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sizes asks each question once and returns how long the answers are.
+// Sizes sends each question once and returns the sizes of the replies.
 func Sizes(server netip.AddrPort, questions [][]byte) ([]int, error) {
 	fd, err := dial(server, unix.Timeval{Sec: 1})
 	if err != nil {

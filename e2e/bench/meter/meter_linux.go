@@ -10,9 +10,8 @@ import (
 	"strings"
 )
 
-// CPU returns the processor time in seconds of a process and its descendants, to the
-// nanosecond as the scheduler counts it. Children that exited count in ticks of 10 ms, and
-// threads that exited do not count.
+// CPU returns the processor time in seconds of a process and its descendants, with the scheduler's
+// nanosecond precision. Exited children count in ticks of 10 ms, and exited threads do not count.
 func CPU(pid int) float64 {
 	sum := 0.0
 	for _, p := range family(pid) {
@@ -30,10 +29,10 @@ func CPU(pid int) float64 {
 	return sum
 }
 
-// Memory is a process's memory in MiB with that of its children. Shared pages count once.
+// Memory is the memory of a process and its children in MiB. Shared pages count once.
 type Memory struct {
-	RSS  float64 // now
-	Peak float64 // the most that RSS ever was; of several processes, their sum
+	RSS  float64 // current
+	Peak float64 // maximum of RSS; for several processes, the sum of their maxima
 }
 
 // MemoryOf reads the memory of a process.
@@ -126,8 +125,7 @@ func family(pid int) []int {
 	return slices.Compact(out)
 }
 
-// stat returns the fields after the command's name, which may have blanks. The first is
-// number 0.
+// stat returns the fields after the command's name, which can have blanks. The first is number 0.
 func stat(path string) []string {
 	b, _ := os.ReadFile(path)
 	_, rest, _ := strings.Cut(string(b), ") ")

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// kubeDNS is kube-dns alone, with the manifest's flags, metrics on.
+// kubeDNS is only kube-dns, with the manifest's flags, metrics on.
 func kubeDNS(flags ...string) func(*Site) ([]command, error) {
 	return func(s *Site) ([]command, error) {
 		p, err := ports(3)
@@ -52,8 +52,8 @@ func nanny(s *Site, backend string, dnsmasq []string) command {
 	return command{label: "dnsmasq", args: append(args, dnsmasq...)}
 }
 
-// dropIn is the pod of the base manifest: dnsmasq gets the queries. Its arguments in without
-// are left out.
+// dropIn is the pod of the base manifest: dnsmasq gets the queries. It omits the arguments in
+// without.
 func dropIn(without ...string) func(*Site) ([]command, error) {
 	return func(s *Site) ([]command, error) {
 		p, err := ports(4)

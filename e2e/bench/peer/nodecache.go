@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// cached is the Corefile of a node's cache: {to} is the pod behind it, and {how} the
-// transport to it.
+// cached is the Corefile of a node's cache: {to} is the pod that it forwards to, and {how} the
+// transport.
 const cached = `cluster.local:{port} in-addr.arpa:{port} ip6.arpa:{port} {
     errors
     cache {

@@ -1,4 +1,4 @@
-// Package peer starts and stops the servers that are measured.
+// Package peer starts and stops the measured servers.
 package peer
 
 import (
@@ -14,22 +14,22 @@ import (
 
 // A Peer is one way to serve a cluster's names.
 type Peer struct {
-	// Name is its key in results.
+	// Name is the key in results.
 	Name string
-	// Title is its name in the report.
+	// Title is the name in the report.
 	Title string
-	// Follows: it follows the API server.
+	// Follows: it watches the API server.
 	Follows bool
-	// Pod: it has a dnsmasq, and is asked fewer mixes.
+	// Pod: it has a dnsmasq, and gets fewer mixes.
 	Pod bool
-	// Echo: its replies are no answers.
+	// Echo: its replies have no answers.
 	Echo bool
 	// SlowChanges: it caches negative replies for seconds.
 	SlowChanges bool
 	// needs are the required programs.
 	needs []string
-	// command writes the files into the site's directory and returns the processes, in
-	// the order of starting.
+	// command writes the files into the site's directory and returns the processes, in starting
+	// order.
 	command func(s *Site) ([]command, error)
 }
 
@@ -48,7 +48,7 @@ type Site struct {
 	Kubeconfig string
 	// Set is the data.
 	Set dataset.Set
-	// Dir is a directory of its own for the peer's files.
+	// Dir is a separate directory for the peer's files.
 	Dir string
 	// Address gets the queries. MetricsPort is kube-dns's, on the same address. The peer
 	// sets both.
@@ -134,13 +134,13 @@ func All() []Peer {
 	}
 }
 
-// Profiled is kube-dns with its profiles served.
+// Profiled is kube-dns with profiling enabled.
 func Profiled() Peer {
 	return Peer{Name: "kube-dns-profiled", Title: "kube-dns --profiling", Follows: true,
 		command: kubeDNS("--profiling")}
 }
 
-// Missing returns the first required program that is missing, or "".
+// Missing returns the first missing program, or "".
 func (p Peer) Missing(bin map[string]string) string {
 	for _, n := range p.needs {
 		if bin[n] == "" {

@@ -22,7 +22,7 @@ type Running struct {
 type process struct {
 	label string
 	cmd   *exec.Cmd
-	ended chan struct{} // closed by the one goroutine that waits for the process
+	ended chan struct{} // closed by the only goroutine that waits for the process
 }
 
 // Start starts the peer's processes, all on one core. Its files and logs are in site.Dir.
@@ -97,7 +97,7 @@ func (r *Running) Memory() map[string]meter.Memory {
 	return out
 }
 
-// Stop kills the processes, the last one first. They have no clients any more.
+// Stop kills the processes, last one first. They have no clients at this point.
 func (r *Running) Stop() {
 	for _, p := range slices.Backward(r.processes) {
 		_ = p.cmd.Process.Signal(syscall.SIGINT)

@@ -6,7 +6,7 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/bench/dataset"
 )
 
-// A budget is a promise and its measured value.
+// A budget is a target and its measured value.
 type budget struct {
 	what, want string
 	got        float64
@@ -14,7 +14,7 @@ type budget struct {
 	met        bool
 }
 
-// budgets compares the figures with the promises in docs/performance.md.
+// budgets compares the results with the targets in docs/performance.md.
 func budgets(r *Results) []budget {
 	var out []budget
 	for _, s := range r.Sets {

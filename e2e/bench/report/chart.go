@@ -74,7 +74,7 @@ func drawAll(r *Results, dir string) ([]chart, error) {
 	return out, nil
 }
 
-// addFonts adds fonts to a chart for readers without the one of the plotting library.
+// addFonts adds fonts to a chart for readers without the font of the plotting library.
 func addFonts(path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {

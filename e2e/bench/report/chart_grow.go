@@ -48,7 +48,7 @@ func growCharts(r *Results) []growChart {
 func bySvc(g GrowPoint) float64 { return float64(g.Services) }
 func byEp(g GrowPoint) float64  { return float64(g.Endpoints) }
 
-// series splits the points. The last point of the first series begins the second.
+// series splits the points. The last point of the first series starts the second.
 func (r *Results) series() (services, endpoints []GrowPoint) {
 	for _, g := range r.Grow {
 		if g.Series == "services" {

@@ -1,7 +1,7 @@
 package report
 
-// Merge adds the results of another run, so that a long one can be done in
-// parts. The machine and the turns stay those of the first.
+// Merge adds the results of another run, so that a long run can be split. The machine and the turns
+// remain those of the first.
 func (r *Results) Merge(other *Results) {
 	r.Machine.Load = append(r.Machine.Load, other.Machine.Load...)
 	if other.Machine.End.After(r.Machine.End) {

@@ -12,8 +12,8 @@ const (
 	end   = "<!-- end of results -->"
 )
 
-// Page puts tables and charts between the markers of a Markdown page. The charts go to
-// the directory that has the page's name without its extension.
+// Page inserts tables and charts between the markers of a Markdown page. The charts go to the
+// directory with the page's name without its extension.
 func Page(r *Results, path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {

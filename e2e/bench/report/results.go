@@ -1,5 +1,5 @@
-// Package report holds the benchmark's results and makes tables, charts and the page
-// docs/performance.md from them.
+// Package report holds the benchmark's results and writes tables, charts and the page
+// docs/performance.md.
 package report
 
 import (
@@ -12,7 +12,7 @@ import (
 // Results of one run of the benchmark.
 type Results struct {
 	Machine Machine
-	// Turns that each server had, and seconds of each measurement.
+	// Turns of each server, and seconds of each measurement.
 	Turns   int
 	Seconds float64
 	Sets    []*Set
@@ -38,7 +38,7 @@ type Machine struct {
 type Set struct {
 	Name                string
 	Services, Endpoints int
-	// Mixes in the order asked.
+	// Mixes in the order sent.
 	Mixes []Mix
 	// Peers by name.
 	Peers map[string]*Peer
@@ -52,28 +52,27 @@ type Peer struct {
 	Mixes   map[string][]MixRun
 	Latency map[string][]Latency
 	Memory  []Memory
-	// StartMs is the time from exec to the first moment when all probes had
-	// the right answer, StartCPU the processor seconds until then.
+	// StartMs is the time from exec until all probes first succeed, StartCPU the processor seconds
+	// until then.
 	StartMs, StartCPU []float64
-	// ChangeMs is the time from a Service's watch event to its first right
-	// answer, SendMs from the request that made the Service.
+	// ChangeMs is the time from a Service's watch event to the first correct reply, SendMs from the
+	// request that created the Service.
 	ChangeMs, SendMs []float64
-	// UpdateMs is the processor time in ms that one changed EndpointSlice
-	// takes, and UpdateRate how many a second there were.
+	// UpdateMs is the processor time in ms of one changed EndpointSlice, and UpdateRate the updates
+	// per second.
 	UpdateMs, UpdateRate []float64
 }
 
-// MixRun is one mix, asked once.
+// MixRun is one run of a mix.
 type MixRun struct {
-	// CPU seconds per million answers, in all and of each process.
+	// CPU seconds per million replies, in total and by process.
 	CPU       float64
 	ByProcess map[string]float64 `json:",omitempty"`
 	QPS       float64
 	Lost      int
-	// Busy is the share of its core that the server had, Other the share that
-	// others had meanwhile.
+	// Busy is the server's share of its core, Other the share of other processes.
 	Busy, Other float64
-	// Rcodes counts answers, Empty those of NOERROR without records.
+	// Rcodes counts replies, Empty those of NOERROR without records.
 	Rcodes           map[string]int
 	Empty, Truncated int
 	AnswerBytes      float64
@@ -86,15 +85,15 @@ type Latency struct {
 	Lost                int
 }
 
-// Memory in MiB, of all processes of a server together and of each.
+// Memory in MiB, of all processes of a server, and of each.
 type Memory struct {
 	AfterSync, Peak, AfterMixes float64
 	ByProcess                   map[string]float64 // after the mixes
 }
 
-// GrowPoint is kube-dns alone on a cluster of some size.
+// GrowPoint is the measurement of only kube-dns at one cluster size.
 type GrowPoint struct {
-	// Series is what grows: "services" or "endpoints".
+	// Series is the growing part: "services" or "endpoints".
 	Series              string
 	Services, Endpoints int
 	RSS, Peak, Heap     float64 // MiB
@@ -132,7 +131,7 @@ func (r *Results) Write(path string) error {
 	return os.Rename(path+".new", path)
 }
 
-// Read reads results that Write wrote.
+// Read reads the results of Write.
 func Read(path string) (*Results, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -142,7 +141,7 @@ func Read(path string) (*Results, error) {
 	return r, json.Unmarshal(b, r)
 }
 
-// Median returns the median of values, or 0 if there are none.
+// Median returns the median of values, or 0 without values.
 func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0

@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// A table is written as Markdown whose columns line up, so that it can be read
-// in a terminal too. The first column is text, the others are figures.
+// A table is written as Markdown with aligned columns, so that a terminal can show it too. The
+// first column is text, all others are numbers.
 type table struct {
 	head []string
 	rows [][]string
@@ -55,7 +55,7 @@ func thousands(v float64) string {
 	return s
 }
 
-// ratio formats the ratio of two figures. It returns "" if one of them is 0.
+// ratio formats the ratio of two values. It returns "" if one is 0.
 func ratio(a, b float64) string {
 	if a == 0 || b == 0 {
 		return ""

@@ -83,7 +83,7 @@ func (s *Set) each(f func(title string, p *Peer)) {
 	}
 }
 
-// CPU returns the median CPU seconds per million answers, or 0 if it was not measured.
+// CPU returns the median CPU seconds per million replies, or 0 if not measured.
 func (s *Set) CPU(peer, mix string) float64 {
 	p := s.Peers[peer]
 	if p == nil {
@@ -142,7 +142,7 @@ func (s *Set) ratioTable() string {
 	return t.String()
 }
 
-// processTable splits the CPU of servers that have several processes.
+// processTable splits the CPU of servers with several processes.
 func (s *Set) processTable() string {
 	names, head := s.columns()
 	t := table{head: head}

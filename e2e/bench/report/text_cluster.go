@@ -19,8 +19,7 @@ func (s *Set) changeTable() string {
 	return t.String()
 }
 
-// lostTable lists lost and truncated answers, and response codes other than NOERROR
-// and NXDOMAIN.
+// lostTable lists lost and truncated replies, and response codes other than NOERROR and NXDOMAIN.
 func (s *Set) lostTable() string {
 	t := table{head: []string{"server", "mix", "lost", "answered", "cut", "NOERROR", "NXDOMAIN", "other"}}
 	names, _ := s.columns()
