@@ -29,18 +29,18 @@ const nodeConf = "nameserver 127.0.0.1\nsearch corp.example\n"
 
 const clusterDomains = "default.svc.cluster.local svc.cluster.local cluster.local"
 
-// A searched name has the addresses that a client gets with --autopath, and the number of
-// queries for them.
+// A searched name has the addresses for a client with --autopath, and the number of queries for
+// them.
 type searched struct {
 	name    string
 	want    []string // nil: the name does not exist
 	queries int
-	// without are the addresses without --autopath where the search list of the pod is another
-	// than that of kubelet. docs/autopath.md lists these cases.
+	// without are the addresses without --autopath where the search list of the pod differs from
+	// that of kubelet. docs/autopath.md lists these cases.
 	without []string
 }
 
-// searchLists are the lists of pods.
+// searchLists are search lists of pods.
 var searchLists = []struct {
 	name, conf string
 	names      []searched
@@ -53,10 +53,10 @@ var searchLists = []struct {
 		{name: "www.outside.example", want: []string{wwwAddr6, wwwAddr}, queries: 2},
 		{name: "git.dev", want: []string{gitAddr}, queries: 2},
 		{name: "absent.outside.example", queries: 10},
-		// Their second question looks like the first one of a namespace "absent".
+		// Their second query looks like the first of a namespace "absent".
 		{name: "git.dev.absent", queries: 10},
 		{name: "www.outside.example.absent", queries: 10},
-		// The first label is a Service of the namespace, so these may be members of it.
+		// The first label is a Service of the namespace, so these could be its members.
 		{name: "web.default.svc.cluster.local", want: []string{webAddr}, queries: 10},
 		{name: "web.outside.example", want: []string{wwwAddr}, queries: 10},
 		{name: "www.outside.example.", want: []string{wwwAddr6, wwwAddr}, queries: 2},
@@ -89,8 +89,8 @@ var searchLists = []struct {
 	}},
 }
 
-// TestAutopath looks names up with each client and each search list, with --autopath and
-// without. The answers are the same but where docs/autopath.md lists a difference.
+// TestAutopath looks names up with each client and each search list, with --autopath and without.
+// The results are the same except where docs/autopath.md lists a difference.
 func TestAutopath(t *testing.T) {
 	dir := os.Getenv(insideVariable)
 	write(t, filepath.Join(dir, "world.hosts"), strings.Join([]string{
@@ -116,16 +116,16 @@ func TestAutopath(t *testing.T) {
 	}
 }
 
-// A searchClient goes through the search list.
+// A searchClient walks through the search list.
 type searchClient struct {
-	// start returns the client's look-up. Resolvers read resolv.conf at their start.
+	// start returns the client's look-up. Resolvers read resolv.conf on startup.
 	start func(t *testing.T) lookup
-	ipv4  bool // looks up IPv4 alone
-	keeps bool // has a cache of its own
+	ipv4  bool // looks up only IPv4
+	keeps bool // has its own cache
 }
 
-// searchClients returns the clients. Each look-up is a process of its own, but for Java. The
-// arguments in front start each of them.
+// searchClients returns the clients. Each look-up is a separate process, except for Java. The
+// arguments in front start each process.
 func searchClients(t *testing.T, front ...string) map[string]searchClient {
 	bin := filepath.Join(os.Getenv(insideVariable), "bin")
 	self, err := os.Executable()
@@ -150,7 +150,7 @@ func searchClients(t *testing.T, front ...string) map[string]searchClient {
 // lookupVariable marks a process that prints the addresses of its argument.
 const lookupVariable = "KUBE_DNS_CLIENTS_LOOKUP"
 
-// lookUp prints the addresses of a name as the other clients do, with Go's own resolver.
+// lookUp prints the addresses of a name like the other clients, with Go's own resolver.
 func lookUp(name string) error {
 	addrs, err := goLookup("")(context.Background(), name)
 	if errors.Is(err, errNotFound) {
@@ -162,7 +162,7 @@ func lookUp(name string) error {
 	return err
 }
 
-// wantSearched looks names up, each of them twice, and counts queries.
+// wantSearched looks each name up twice, and counts queries.
 func (c searchClient) wantSearched(t *testing.T, autopath bool, names []searched) {
 	look := c.start(t)
 	for i, n := range slices.Concat(names, names) {
@@ -187,7 +187,7 @@ func (c searchClient) wantSearched(t *testing.T, autopath bool, names []searched
 	}
 }
 
-// wantFound checks what a look-up returned. A name without addresses does not exist.
+// wantFound checks the result of a look-up. A name without addresses does not exist.
 func wantFound(t *testing.T, name string, got, want []string, err error) {
 	t.Helper()
 	switch {
@@ -204,9 +204,8 @@ func ipv4Only(addrs []string) []string {
 	return slices.DeleteFunc(slices.Clone(addrs), func(addr string) bool { return strings.Contains(addr, ":") })
 }
 
-// wantWhole looks names up with the JDK's own DNS client. It has no search list: it asks for
-// each name as it is. Only a program that asks for a whole name below the namespace gets
-// another answer with --autopath.
+// wantWhole looks names up with the JDK's own DNS client. It has no search list: it queries each
+// name unchanged. With --autopath the reply differs only for a full name below the namespace.
 func wantWhole(t *testing.T, autopath bool) {
 	look := startJava(t, nil, javaJNDI)
 	searched := map[string][]string{}
@@ -247,13 +246,13 @@ func startDirectAt(t *testing.T, upstreams string, flags ...string) {
 	waitAnswer(t, pod, "web.default.svc.cluster.local")
 }
 
-// setResolvConf replaces the text of the file that is mounted over /etc/resolv.conf.
+// setResolvConf replaces the text of the file mounted over /etc/resolv.conf.
 func setResolvConf(t *testing.T, text string) {
 	t.Helper()
 	write(t, filepath.Join(os.Getenv(insideVariable), "resolv.conf"), text)
 }
 
-// queryCount is how many queries kube-dns has replied to.
+// queryCount returns the number of queries that kube-dns has replied to.
 func queryCount(t *testing.T) int {
 	t.Helper()
 	resp, err := http.Get("http://127.0.0.1:10055/metrics")

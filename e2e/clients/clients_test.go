@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// TestClients asks the same names with each client.
+// TestClients looks up the same names with each client.
 func TestClients(t *testing.T) {
 	w := startWorld(t)
 	bin := filepath.Join(w.dir, "bin")
@@ -22,7 +22,7 @@ func TestClients(t *testing.T) {
 			wantNames(t, false, program([]string{"RES_OPTIONS=" + options}, bin+"/glibc"))
 		})
 	}
-	// musl before 1.2.4 never asks over TCP.
+	// musl before 1.2.4 never uses TCP.
 	t.Run("musl", func(t *testing.T) { wantNames(t, true, program(nil, bin+"/musl")) })
 	t.Run("c-ares", func(t *testing.T) { wantNames(t, false, program(nil, bin+"/cares")) })
 	t.Run("c-ares over TCP", func(t *testing.T) { wantNames(t, false, program(nil, bin+"/cares", "tcp")) })
@@ -44,8 +44,8 @@ type lookup func(ctx context.Context, name string) ([]string, error)
 
 var errNotFound = errors.New("no such name")
 
-// wantNames looks all names up, each of them twice: the second time dnsmasq has
-// it in its cache. udpOnly leaves out what does not fit into UDP.
+// wantNames looks each name up twice: the second time from dnsmasq's cache. udpOnly skips replies
+// that do not fit into UDP.
 func wantNames(t *testing.T, udpOnly bool, look lookup) {
 	t.Helper()
 	for _, n := range slices.Concat(names, names) {
@@ -69,7 +69,7 @@ func program(env []string, path string, args ...string) lookup {
 	return programAfter(nil, env, path, args...)
 }
 
-// programAfter is program with the arguments of another program in front, which starts it.
+// programAfter is program, started by another program with the arguments in front.
 func programAfter(front, env []string, path string, args ...string) lookup {
 	return func(ctx context.Context, name string) ([]string, error) {
 		all := slices.Concat(front, []string{path, name}, args)
@@ -91,8 +91,7 @@ func programAfter(front, env []string, path string, args ...string) lookup {
 	}
 }
 
-// goLookup looks names up with Go's own resolver, over the given network
-// instead of the one it chooses.
+// goLookup looks names up with Go's own resolver, over the given network instead of its default.
 func goLookup(network string) lookup {
 	resolver := goResolver(network)
 	return func(ctx context.Context, name string) ([]string, error) {

@@ -21,13 +21,13 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// memoryLimit is what clients may make of kube-dns, in MiB. The manifests' limit
-// is 170.
+// memoryLimit is the limit of kube-dns's memory with such clients, in MiB. The manifests' limit is
+// 170.
 const memoryLimit = 100
 
-// TestMemory lets clients do what takes memory: read the whole tree many times
-// at once, open connections and send nearly all of a large query, ask once for a
-// large reply and stay, and ask for every port of a Service with many.
+// TestMemory has clients that use memory of the server. They read the whole tree many times at
+// once, and open connections and send nearly all of a large query. They query a large reply once
+// and stay connected, and query every port of a Service with many.
 func TestMemory(t *testing.T) {
 	const connections = 3000
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 20000, Max: 20000}); err != nil {
@@ -56,7 +56,7 @@ func TestMemory(t *testing.T) {
 			return
 		}
 		defer resp.Body.Close()
-		_, _ = io.Copy(io.Discard, resp.Body) // refused with 503 is as good
+		_, _ = io.Copy(io.Discard, resp.Body) // a refusal with 503 is fine too
 	})
 	report("20 readers of /cache")
 
@@ -64,7 +64,7 @@ func TestMemory(t *testing.T) {
 	announced = append(announced, make([]byte, 65534)...)
 	held := openAll(t, connections, func(c net.Conn) error {
 		_ = c.SetWriteDeadline(time.Now().Add(5 * time.Second))
-		_, _ = c.Write(announced) // the server may close it
+		_, _ = c.Write(announced) // the server can close it
 		return nil
 	})
 	report("connections that send nearly all of a large query")
@@ -146,8 +146,8 @@ func together(n int, call func(int)) {
 	wait.Wait()
 }
 
-// openAll opens connections, some hundred at a time, and uses each once. Those
-// that the server does not take are left out.
+// openAll opens connections, some hundred at a time, and uses each once. It skips those that the
+// server refuses.
 func openAll(t *testing.T, n int, use func(net.Conn) error) []net.Conn {
 	t.Helper()
 	conns := make([]net.Conn, n)
@@ -176,7 +176,7 @@ func closeAll(conns []net.Conn) {
 	}
 }
 
-// askOnce sends a query and reads the whole reply.
+// askOnce sends a query and reads the complete reply.
 func askOnce(c net.Conn, query []byte) error {
 	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return err
@@ -193,7 +193,7 @@ func askOnce(c net.Conn, query []byte) error {
 	return err
 }
 
-// residentMiB is the memory of a process that is in RAM.
+// residentMiB returns the resident memory of a process.
 func residentMiB(t *testing.T, pid int) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

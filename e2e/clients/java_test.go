@@ -17,16 +17,16 @@ import (
 
 // Arguments of testdata/Lookup.java.
 const (
-	javaKeeps = "3600" // InetAddress keeps what it found for so many seconds
+	javaKeeps = "3600" // InetAddress caches results for that number of seconds
 	javaDrops = "0"
 	javaJNDI  = "jndi" // the JDK's own DNS client
 )
 
-// startJava runs a JVM that looks names up until the test ends. The C library in it reads
-// resolv.conf at its start. The arguments in front start the JVM.
+// startJava runs a JVM that looks names up for the duration of the test. Its C library reads
+// resolv.conf on startup. The arguments in front start the JVM.
 func startJava(t *testing.T, front []string, arg string, options ...string) lookup {
 	t.Helper()
-	// A JVM of few threads starts sooner.
+	// A JVM with few threads starts faster.
 	args := slices.Concat(front, []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}, options,
 		[]string{"-cp", filepath.Join(os.Getenv(insideVariable), "bin"), "Lookup", arg})
 	cmd := exec.Command(args[0], args[1:]...)
@@ -44,7 +44,7 @@ func startJava(t *testing.T, front []string, arg string, options ...string) look
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = in.Close() // the end of the names ends the JVM
+		_ = in.Close() // the end of the input stops the JVM
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("java: %v: %s", err, stderr.String())
 		}
@@ -69,8 +69,8 @@ func fullNames(look lookup) lookup {
 	}
 }
 
-// javaAnswer reads a line of testdata/Lookup.java. For a name that its cache does not have,
-// InetAddress drops the reason.
+// javaAnswer reads a line of testdata/Lookup.java. InetAddress drops the reason for a name that is
+// not in its cache.
 func javaAnswer(name, line string) ([]string, error) {
 	trouble, failed := strings.CutPrefix(line, "error: ")
 	switch {

@@ -15,20 +15,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// insideVariable marks the second process, the one in the namespaces.
+// insideVariable marks the second process, in the namespaces.
 const insideVariable = "KUBE_DNS_CLIENTS_DIR"
 
-// resolvConf is the file that a kubelet writes for a pod of namespace default.
+// resolvConf is a kubelet's file for a pod of namespace default.
 const resolvConf = `nameserver 127.0.0.1
 search default.svc.cluster.local svc.cluster.local cluster.local
 options ndots:5
 `
 
-// TestMain runs the test binary again, in namespaces of its own. Everything in
-// them ends with that process.
+// TestMain runs the test binary again, in its own namespaces. Everything in them stops with that
+// process.
 func TestMain(m *testing.M) {
 	if os.Getenv(sandboxVariable) != "" {
-		fmt.Fprintln(os.Stderr, "clients:", enterSandbox()) // it returns an error only
+		fmt.Fprintln(os.Stderr, "clients:", enterSandbox()) // it only returns errors
 		os.Exit(1)
 	}
 	if os.Getenv(lookupVariable) != "" {
@@ -74,7 +74,7 @@ func runInside() (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	// The programs under test drop their rights and still read files here.
+	// The programs under test drop their privileges and still read files here.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return 1, err
 	}
@@ -88,7 +88,7 @@ func runInside() (int, error) {
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), insideVariable+"="+dir)
-	// In a PID namespace of its own, so that no program outlives the tests.
+	// In its own PID namespace, so that no program outlives the tests.
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
 	}
@@ -124,7 +124,7 @@ func checkTools() error {
 	return errors.Join(errs...)
 }
 
-// lookPath finds a program, also where only root's PATH leads.
+// lookPath finds a program, also in root's PATH.
 func lookPath(tool string) (string, error) {
 	if path, err := exec.LookPath(tool); err == nil {
 		return path, nil
@@ -132,7 +132,7 @@ func lookPath(tool string) (string, error) {
 	return exec.LookPath(filepath.Join("/usr/sbin", tool))
 }
 
-// build makes the commands, and the programs in C and Java, in dir/bin.
+// build builds the commands, and the programs in C and Java, in dir/bin.
 func build(dir string) error {
 	bin := filepath.Join(dir, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -155,8 +155,8 @@ func build(dir string) error {
 	return nil
 }
 
-// enter prepares the namespaces: a loopback device that has the Services'
-// addresses, and the files that resolvers read.
+// enter prepares the namespaces: a loopback device with the Services' addresses, and the files that
+// resolvers read.
 func enter(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -164,7 +164,7 @@ func enter(dir string) error {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mount /proc for the new PID namespace: %w", err)
 	}
-	// Names of network namespaces, of our own.
+	// Our own names of network namespaces.
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err
 	}

@@ -18,11 +18,11 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// TestSendBuffer has clients ask from addresses that do not resolve. The kernel
-// keeps their replies in the socket's send buffer for seconds; meanwhile a client
-// that is there is answered as ever. A process without CAP_NET_ADMIN cannot raise
-// the buffer above the system's limit. Where that is low, the client loses the
-// queries that it sends while the buffer is full, and is answered when it asks again.
+// TestSendBuffer has clients that query from addresses that do not resolve. The kernel keeps their
+// replies in the socket's send buffer for seconds; a client that exists is still answered as usual.
+// A process without CAP_NET_ADMIN cannot raise the buffer above the system's limit. With a low
+// limit, the client loses the queries that it sends while the buffer is full, and its retries are
+// answered.
 func TestSendBuffer(t *testing.T) {
 	dir := t.TempDir()
 	openToAll(t, dir)
@@ -67,7 +67,7 @@ func TestSendBuffer(t *testing.T) {
 	}
 }
 
-// openToAll lets other users read a test's folder and pass those above it.
+// openToAll allows other users to read a test's folder and to enter those above it.
 func openToAll(t *testing.T, dir string) {
 	t.Helper()
 	for _, dir := range []string{dir, filepath.Dir(dir)} {
@@ -77,8 +77,7 @@ func openToAll(t *testing.T, dir string) {
 	}
 }
 
-// A burst is many queries for one name, from absent clients in turn. Size 0 is
-// without EDNS.
+// A burst is a number of queries for one name, from absent clients in turn. Size 0 is without EDNS.
 type burst struct {
 	absent  int
 	name    string
@@ -103,14 +102,14 @@ func (l *link) send(t *testing.T, b burst) {
 	}
 }
 
-// A link is a pair of interfaces to another network namespace, with the sockets
-// of clients there: one whose address resolves, and some that do not.
+// A link is a pair of interfaces to another network namespace, with the sockets of its clients: one
+// with a resolvable address, and some without.
 type link struct {
 	honest net.Conn
 	absent []net.Conn
 }
 
-// resolve makes the address of an absent client known.
+// resolve makes the address of an absent client resolvable.
 func (l *link) resolve(t *testing.T, addr string) {
 	t.Helper()
 	if out, err := exec.Command("ip", "neigh", "add", addr, "lladdr", farMAC, "dev", "near", "nud",
@@ -122,8 +121,8 @@ func (l *link) resolve(t *testing.T, addr string) {
 // The addresses of the two interfaces.
 const nearMAC, farMAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
-// newLink makes a link with that many absent clients: 10.9.0.50 and those that
-// follow. The honest one is 10.9.0.2.
+// newLink adds a link with that number of absent clients: 10.9.0.50 and the following. The honest
+// client is 10.9.0.2.
 func newLink(t *testing.T, absent int) *link {
 	t.Helper()
 	command := func(args ...string) {
@@ -146,7 +145,7 @@ func newLink(t *testing.T, absent int) *link {
 	for _, last := range hosts {
 		command("-n", "peer", "addr", "add", fmt.Sprintf("10.9.0.%d/24", last), "dev", "far")
 	}
-	// The far side answers no ARP request; the honest client is entered by hand.
+	// The far side answers no ARP request; the honest client has a static entry.
 	command("-n", "peer", "link", "set", "far", "up", "arp", "off")
 	command("neigh", "add", "10.9.0.2", "lladdr", farMAC, "dev", "near", "nud", "permanent")
 	command("-n", "peer", "neigh", "add", "10.9.0.1", "lladdr", nearMAC, "dev", "far", "nud", "permanent")
@@ -175,7 +174,7 @@ func inNamespace(t *testing.T, name string, f func() error) {
 	t.Helper()
 	result := make(chan error, 1) // sent to by the goroutine below
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread exits with the goroutine
 		namespace, err := os.Open("/run/netns/" + name)
 		if err == nil {
 			defer namespace.Close()
@@ -191,7 +190,7 @@ func inNamespace(t *testing.T, name string, f func() error) {
 	}
 }
 
-// askHonestly asks twelve times, each time for four seconds.
+// askHonestly sends twelve queries, with a timeout of four seconds each.
 func (l *link) askHonestly(t *testing.T) (lost int, slowest time.Duration) {
 	t.Helper()
 	buf := make([]byte, 512)

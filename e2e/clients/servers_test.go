@@ -16,8 +16,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// testNginx lets nginx resolve the names of its upstreams for each request. No
-// address but web's is there, so nginx tries all that it got and lists them.
+// testNginx has nginx resolve the names of its upstreams for each request. Only web's address
+// exists, so nginx tries all addresses and lists them.
 func testNginx(t *testing.T, w *world) {
 	listener, err := net.Listen("tcp", webAddr+":80")
 	if err != nil {
@@ -158,9 +158,9 @@ func wantServers(socket string, want map[string][]string) error {
 	return nil
 }
 
-// testUnbound asks through unbound: as a forwarder over UDP and over TCP, and as
-// an iterative resolver with strict QNAME minimisation (RFC 9156), which asks
-// kube-dns for every name above the one it looks for.
+// testUnbound queries through unbound: as a forwarder over UDP and over TCP, and as an iterative
+// resolver with strict QNAME minimisation (RFC 9156). That resolver queries kube-dns for every
+// parent of the name.
 func testUnbound(t *testing.T, w *world) {
 	for _, mode := range []struct {
 		name, conf string
@@ -199,7 +199,7 @@ func testUnbound(t *testing.T, w *world) {
 				webAddr: "web.default.svc.cluster.local.", "fd00:10:96::30": "dual.default.svc.cluster.local.",
 			} {
 				if strings.Contains(addr, ":") && !mode.outside {
-					continue // it asks for A there first, which kube-dns forwards (docs/compatibility.md)
+					continue // it queries A, which kube-dns forwards (docs/compatibility.md)
 				}
 				reverse, err := dns.ReverseAddr(addr)
 				if err != nil {
@@ -222,7 +222,7 @@ func stubZones(zones ...string) string {
 	return b.String()
 }
 
-// testNodeCache asks through a node's cache, which keeps TCP connections to the pod.
+// testNodeCache queries through a node's cache, which keeps TCP connections to the pod.
 func testNodeCache(t *testing.T, w *world) {
 	write(t, filepath.Join(w.dir, "Corefile.base"), `.:5355 {
   errors
@@ -240,8 +240,8 @@ func testNodeCache(t *testing.T, w *world) {
 	askFamilies(t, "127.0.0.1:5355", func(name) bool { return true })
 }
 
-// askFamilies asks a server for both families of the names, in both orders and
-// over both transports.
+// askFamilies queries a server for both families of the names, in both orders and over both
+// transports.
 func askFamilies(t *testing.T, server string, ask func(name) bool) {
 	t.Helper()
 	both := []uint16{dns.TypeAAAA, dns.TypeA, dns.TypeAAAA}
@@ -282,9 +282,8 @@ func addresses(reply *dns.Msg) []string {
 	return list
 }
 
-// TestFamiliesOverTCP asks the pod for the families of ExternalName Services, in
-// every order of two questions over two transports. Each pair is asked of a pod
-// that has nothing in its cache yet.
+// TestFamiliesOverTCP queries the pod for the families of ExternalName Services, in every order of
+// two questions over two transports. Each pair is sent to a pod with an empty cache.
 func TestFamiliesOverTCP(t *testing.T) {
 	for _, n := range names {
 		if n.asked != "small" && n.asked != "big" {

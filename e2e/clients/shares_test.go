@@ -15,8 +15,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// TestShares has one client take all that it can get: queries that wait for a
-// silent upstream, and TCP connections. Another one is served as ever.
+// TestShares has one client use all that it can get: queries that wait for a silent upstream, and
+// TCP connections. Another client is served as usual.
 func TestShares(t *testing.T) {
 	answer := dnstest.Records(t, "answered.example. 60 IN A 203.0.113.9")
 	upstream := dnstest.NewServer(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
@@ -42,8 +42,8 @@ func TestShares(t *testing.T) {
 	t.Run("TCP connections", link.connections)
 }
 
-// pendingQueries sends 640 queries a second for silent names, for 5 seconds, and
-// meanwhile 120 for names that are answered.
+// pendingQueries sends 640 queries a second for silent names, for 5 seconds, and at the same time
+// 120 for names that are answered.
 func (l *link) pendingQueries(t *testing.T) {
 	var flood sync.WaitGroup
 	flood.Go(func() {
@@ -84,8 +84,8 @@ func (l *link) pendingQueries(t *testing.T) {
 	}
 }
 
-// connections opens TCP connections and uses each of them until the server
-// takes no more, and then asks once from another address.
+// connections opens and uses TCP connections until the server accepts no more, and then queries
+// once from another address.
 func (l *link) connections(t *testing.T) {
 	dial := func(from string) (conn net.Conn, err error) {
 		inNamespace(t, "peer", func() error {

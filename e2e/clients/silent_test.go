@@ -19,10 +19,10 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// silentName is in the node's search domain, and on its own.
+// silentName exists in the node's search domain, and as an absolute name.
 const silentName = "git.dev"
 
-// A silentServer has the names of TestSilent, and drops some queries.
+// A silentServer answers the names of TestSilent, and drops some queries.
 type silentServer struct {
 	drops atomic.Pointer[func(name string, qtype uint16) bool]
 }
@@ -49,19 +49,19 @@ func (s *silentServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 		m.Rcode = dns.RcodeNameError
 	}
 	if addr != "" && qtype == dns.TypeA {
-		// The TTL is short, so that the cache soon has a stale reply alone.
+		// The TTL is short, so that the cache soon has only a stale reply.
 		hdr := dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}
 		m.Answer, m.Ns = []dns.RR{&dns.A{Hdr: hdr, A: netip.MustParseAddr(addr).AsSlice()}}, nil
 	}
 	_ = w.WriteMsg(m)
 }
 
-// A silence is what upstreams do not answer.
+// A silence is the set of queries without a reply.
 type silence struct {
 	name string
-	// begin makes upstreams silent. The server has no name in its cache before.
+	// begin makes upstreams silent. The server's cache is empty before.
 	begin func(t *testing.T, server string, one, two *silentServer)
-	// finds has the address that each client finds. For other clients the look-up fails.
+	// finds has the address that each client finds. For all other clients the look-up fails.
 	finds map[string]string
 }
 
@@ -75,12 +75,12 @@ var silences = []silence{
 	}, finds: map[string]string{
 		"glibc": gitAddr, "musl": gitAddr, "c-ares": gitAddr, "Go": gitAddr, "Java": gitAddr, "Java, IPv4": gitAddr,
 	}},
-	// Some clients go on with the name itself, also without --autopath.
+	// Some clients continue with the name itself, even without --autopath.
 	{name: "the node's domain", begin: func(_ *testing.T, _ string, one, two *silentServer) {
 		one.dropping(inNodeDomain)
 		two.dropping(inNodeDomain)
 	}, finds: map[string]string{"glibc": gitAlone, "Go": gitAlone, "Java": gitAlone, "Java, IPv4": gitAlone}},
-	// The cache has an address, and nothing of the other family. musl takes both or none.
+	// The cache has an address of only one family. musl requires both replies.
 	{name: "a family that is in no cache", begin: func(t *testing.T, server string, one, two *silentServer) {
 		dnstest.Exchange(t, server, dnstest.Query(silentName+".corp.example", dns.TypeA), false)
 		one.dropping(all)
@@ -99,9 +99,9 @@ func all(string, uint16) bool { return true }
 
 func inNodeDomain(name string, _ uint16) bool { return strings.HasSuffix(name, ".corp.example.") }
 
-// TestSilent looks a name up while upstreams are silent, with --autopath and without. The
-// outcome is the same for each client, and a name that exists is never denied. All clients
-// run at the same time, since they mostly wait.
+// TestSilent looks a name up while upstreams are silent, with --autopath and without. The outcome
+// is the same for each client, and an existing name is never denied. All clients run concurrently,
+// since they mostly wait.
 func TestSilent(t *testing.T) {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -127,7 +127,7 @@ func TestSilent(t *testing.T) {
 	}
 }
 
-// checkSilent checks that a look-up finds an address, or fails for now where that is "".
+// checkSilent checks that a look-up finds an address, or fails temporarily if that is "".
 func checkSilent(ctx context.Context, addr string, look lookup) error {
 	got, err := look(ctx, silentName)
 	switch {
@@ -138,14 +138,14 @@ func checkSilent(ctx context.Context, addr string, look lookup) error {
 	case addr != "" && (err != nil || !slices.Equal(got, []string{addr})):
 		return fmt.Errorf("got %v and error %w, want %s", got, err, addr)
 	}
-	// Names of the cluster are answered all the while.
+	// Cluster names are answered throughout.
 	if got, err = look(ctx, "web"); err != nil || !slices.Equal(got, []string{webAddr}) {
 		return fmt.Errorf("web: got %v and error %w", got, err)
 	}
 	return nil
 }
 
-// startSilent runs kube-dns at an address of its own.
+// startSilent runs kube-dns at its own address.
 func startSilent(t *testing.T, addr string, upstreams, flags []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -159,7 +159,7 @@ func startSilent(t *testing.T, addr string, upstreams, flags []string) {
 	waitAnswer(t, addr+":53", "web.default.svc.cluster.local")
 }
 
-// withResolvConf returns the start of a command that has its own file at /etc/resolv.conf.
+// withResolvConf returns the prefix of a command with its own /etc/resolv.conf.
 func withResolvConf(file string) []string {
 	return []string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`, file}
 }

@@ -24,12 +24,12 @@ const (
 	webAddr = "10.96.0.20"
 )
 
-// A name is asked by every client, as a pod of namespace default writes it.
+// A name is looked up by every client, as a pod of namespace default writes it.
 type name struct {
 	asked string
-	// full is the name for clients that use no search list.
+	// full is the name for clients without a search list.
 	full  string
-	addrs []string // sorted; none: the name does not exist
+	addrs []string // sorted; empty: the name does not exist
 	// large marks a reply that does not fit into a UDP message.
 	large bool
 }
@@ -62,8 +62,8 @@ type world struct {
 	outsider string // log of the outside name server
 }
 
-// startWorld runs the three containers as the manifest does, and waits until
-// cluster names and outside names are answered on port 53.
+// startWorld runs the three containers as in the manifest, and waits until cluster names and
+// outside names are answered on port 53.
 func startWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{dir: os.Getenv(insideVariable), outsider: filepath.Join(t.TempDir(), "outside.log")}
@@ -90,7 +90,7 @@ func startWorld(t *testing.T) *world {
 	return w
 }
 
-// objects are the Services that names is about.
+// objects are the Services for names.
 func objects() string {
 	var b strings.Builder
 	b.WriteString(`{apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default}, spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, protocol: TCP}]}}
@@ -135,8 +135,8 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// run starts a program until the test ends and returns its process ID. Its output
-// is shown when the test failed.
+// run runs a program for the duration of the test and returns its process ID. If the test fails,
+// its output is shown.
 func run(t *testing.T, program string, args ...string) int {
 	t.Helper()
 	return runCommand(t, command(t, program, args...))
@@ -175,7 +175,7 @@ func runCommand(t *testing.T, cmd *exec.Cmd) int {
 			t.Errorf("%s ended before the test: %v", cmd.Path, cmd.ProcessState)
 		default:
 		}
-		// Ours stop at once at SIGINT, the others at SIGTERM.
+		// Our programs stop at once at SIGINT, all others at SIGTERM.
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -191,8 +191,7 @@ func runCommand(t *testing.T, cmd *exec.Cmd) int {
 	return cmd.Process.Pid
 }
 
-// eventually calls check until it returns nil. The limit only ends a test that
-// cannot succeed any more.
+// eventually calls check until it returns nil. The limit only stops a test that cannot succeed.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
