@@ -18,20 +18,18 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
 
-// awayTime is longer than the liveness probes of the manifests need for two
-// restarts.
+// awayTime is longer than two restarts by the liveness probes of the manifests take.
 const awayTime = 5 * time.Minute
 
-// away takes the API server away and restarts kube-dns. With the snapshot of
-// the manifests it answers from that; without one it waits, and nothing that
-// waits is restarted.
+// away stops the API server and restarts kube-dns. With the snapshot of the manifests it answers
+// from that. Without one it waits, and nothing that waits is restarted.
 func (c *cluster) away(t *testing.T) {
 	t.Run("with the snapshot", func(t *testing.T) { c.awayWithSnapshot(t) })
 	t.Run("without a snapshot", func(t *testing.T) { c.awayWithout(t) })
 }
 
 func (c *cluster) awayWithSnapshot(t *testing.T) {
-	// A snapshot is written at most once in some seconds.
+	// A snapshot is written at most once every few seconds.
 	time.Sleep(15 * time.Second)
 	pods, web := c.dnsPods(t), c.service(t, "shop", "web")[0]
 	c.killAPIServer(t)
@@ -112,7 +110,7 @@ func (c *cluster) awayWithout(t *testing.T) {
 	})
 }
 
-// watchWaiting looks for five minutes whether what waits stays as it is.
+// watchWaiting checks for five minutes that waiting pods are not changed.
 func (c *cluster) watchWaiting(t *testing.T, pods []corev1.Pod, pids map[string]string) {
 	t.Helper()
 	for end := time.Now().Add(awayTime); time.Now().Before(end); time.Sleep(5 * time.Second) {
@@ -128,14 +126,14 @@ func (c *cluster) watchWaiting(t *testing.T, pods []corev1.Pod, pids map[string]
 			t.Errorf("after %v: %v", awayTime, err)
 		}
 	}
-	// A C program's look-up goes on after SERVFAIL in its search path.
+	// A C program's look-up continues after SERVFAIL in its search path.
 	got, err := c.shop.getent("www.example.test")
 	if err != nil || len(got) != 2 {
 		t.Errorf("getent www.example.test in a pod: got %q, %v; want two addresses", got, err)
 	}
 }
 
-// waits checks that a pod without data reports that and stays alive.
+// waits checks that a pod without data reports that and is not restarted.
 func (c *cluster) waits(p *corev1.Pod) error {
 	a, err := c.shop.ask(p.Status.PodIP+":53", "web.shop"+zone, "A", false)
 	if err != nil {
@@ -160,7 +158,7 @@ func (c *cluster) waits(p *corev1.Pod) error {
 	return nil
 }
 
-// withoutSnapshot takes --snapshot out of the Deployment's arguments.
+// withoutSnapshot removes --snapshot from the Deployment's arguments.
 func (c *cluster) withoutSnapshot(t *testing.T) {
 	t.Helper()
 	for i, container := range c.deployment.Spec.Template.Spec.Containers {
@@ -175,8 +173,7 @@ func (c *cluster) withoutSnapshot(t *testing.T) {
 	t.Fatal("the Deployment has no argument --snapshot: this test has nothing to take away")
 }
 
-// killKubeDNS ends kube-dns the hard way; the kubelet starts it again, API
-// server or not.
+// killKubeDNS kills kube-dns; the kubelet restarts it, with or without the API server.
 func (c *cluster) killKubeDNS(t *testing.T, p *corev1.Pod) {
 	t.Helper()
 	was, err := process(p, "kube-dns")
@@ -186,15 +183,15 @@ func (c *cluster) killKubeDNS(t *testing.T, p *corev1.Pod) {
 	if err := syscall.Kill(was, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	// Its container has another ID then, which the API server cannot tell.
+	// Its container then has another ID, which the API server cannot report.
 	eventually(t, time.Minute, func() error {
 		_, err := get("http://" + p.Status.PodIP + ":8081/healthz")
 		return err
 	})
 }
 
-// processes finds the main processes of all pods, "pod/name" to pid: this is
-// how a restart shows without an API server.
+// processes returns the main processes of all pods, "pod/name" to pid. They show restarts without
+// an API server.
 func (c *cluster) processes(t *testing.T, pods []corev1.Pod) map[string]string {
 	t.Helper()
 	pids := map[string]string{}
@@ -210,7 +207,7 @@ func (c *cluster) processes(t *testing.T, pods []corev1.Pod) map[string]string {
 	return pids
 }
 
-// killAPIServer ends the API server until restartAPIServer.
+// killAPIServer stops the API server until restartAPIServer.
 func (c *cluster) killAPIServer(t *testing.T) {
 	t.Helper()
 	file := c.dir + "/run/kube-apiserver.pid"
@@ -230,11 +227,10 @@ func (c *cluster) killAPIServer(t *testing.T) {
 	t.Cleanup(func() { c.restartAPIServer(t) })
 }
 
-// restartAPIServer starts what is not running of the cluster.
+// restartAPIServer starts the stopped parts of the cluster.
 func (c *cluster) restartAPIServer(t *testing.T) {
 	t.Helper()
-	// node-up.sh has limits of its own, which a machine that is busy with other
-	// things may pass; done again it waits again.
+	// node-up.sh has its own timeouts, which a busy machine can exceed; another run waits again.
 	eventually(t, 5*time.Minute, func() error {
 		if out, err := exec.Command("./node-up.sh", c.dir).CombinedOutput(); err != nil {
 			return fmt.Errorf("bring the API server back: %w\n%s", err, out)

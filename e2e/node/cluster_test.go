@@ -24,26 +24,25 @@ import (
 )
 
 const (
-	// clusterDNS is the Service that every pod's resolv.conf names.
+	// clusterDNS is the Service in every pod's resolv.conf.
 	clusterDNS = "10.96.0.10:53"
-	// nodeIP is where the tests' own name servers listen.
+	// nodeIP is the address of the tests' own name servers.
 	nodeIP = "10.254.0.2"
 	zone   = ".svc.cluster.local"
 )
 
-// A cluster is the node that run.sh started, with kube-dns and the pods of
-// pods.yaml on it.
+// A cluster is the node that run.sh started, with kube-dns and the pods of pods.yaml.
 type cluster struct {
 	dir        string
 	client     kubernetes.Interface
-	upstream   *upstream // the node's own resolver: what pods of dnsPolicy Default ask
+	upstream   *upstream // the node's own resolver, for pods of dnsPolicy Default
 	stub       *upstream // a name server for a stub domain
 	second     *upstream // a name server for upstreamNameservers
 	shop       pod       // clients, one in each namespace
 	other      pod
 	hostnet    pod
 	deployment *appsv1.Deployment // as applied
-	networks   int                // of pod names that were asked for
+	networks   int                // of queried pod names
 }
 
 // newCluster applies the manifests and waits until everything is ready.
@@ -82,8 +81,8 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// deploy applies an overlay of the manifests and components on it, with the images
-// that were packed here and two replicas, and waits until it is rolled out.
+// deploy applies an overlay of the manifests with components, the images that were packed here and
+// two replicas. It waits until it is rolled out.
 func (c *cluster) deploy(t *testing.T, overlay string, components ...string) {
 	t.Helper()
 	text := fmt.Sprintf("resources: [../%s]\nreplicas: [{name: kube-dns, count: 2}]\n", overlay)
@@ -116,12 +115,12 @@ func (c *cluster) deployAs(t *testing.T, settings, kustomization string) {
 			t.Fatal(err)
 		}
 	}
-	// The account of a namespace comes a moment after it.
+	// The service account is created a moment after its namespace.
 	eventually(t, time.Minute, func() error { _, err := c.kubectl("apply", "-k", dir); return err })
 	c.rolledOut(t, "kube-system", "deployment/kube-dns")
 }
 
-// clusterFile is the file of that name of the manifests, filled in for this node.
+// clusterFile is the manifests' file of that name, filled in for this node.
 const clusterFile = `apiVersion: v1
 kind: ConfigMap
 metadata:
@@ -131,8 +130,8 @@ metadata:
 data: {registry: localhost, version: dev, zone: cluster.local, address: 10.96.0.10}
 `
 
-// explain shows what the cluster looks like, to help find out why a
-// test failed. The logs of all pods are in the node's folder.
+// explain prints the state of the cluster after a failed test. The logs of all pods are in the
+// node's folder.
 func (c *cluster) explain(t *testing.T) {
 	for _, args := range [][]string{
 		{"get", "pods", "-A", "-o", "wide"},
@@ -173,8 +172,7 @@ func (c *cluster) rolledOut(t *testing.T, namespace, object string) {
 	c.mustKubectl(t, "-n", namespace, "rollout", "status", object, "--timeout=150s")
 }
 
-// settle waits until kube-dns is as it should be, so that a test does not see
-// what the one before it did.
+// settle waits until kube-dns is in its normal state, independent of the test before.
 func (c *cluster) settle(t *testing.T) {
 	t.Helper()
 	c.rolledOut(t, "kube-system", "deployment/kube-dns")
@@ -192,7 +190,7 @@ func (c *cluster) settle(t *testing.T) {
 	})
 }
 
-// dnsPods are the pods of kube-dns, those that are going away included.
+// dnsPods are the pods of kube-dns, including terminating pods.
 func (c *cluster) dnsPods(t *testing.T) []corev1.Pod {
 	t.Helper()
 	list, err := c.client.CoreV1().Pods("kube-system").List(t.Context(),
@@ -203,7 +201,7 @@ func (c *cluster) dnsPods(t *testing.T) []corev1.Pod {
 	return list.Items
 }
 
-// restarts is how often a container of a pod was restarted.
+// restarts returns the number of restarts of a container.
 func restarts(p *corev1.Pod, container string) int {
 	for _, s := range p.Status.ContainerStatuses {
 		if s.Name == container {
@@ -222,7 +220,7 @@ func ready(p *corev1.Pod) bool {
 	return false
 }
 
-// waitPod waits until a pod is ready and gives its agent.
+// waitPod waits until a pod is ready and returns its agent.
 func (c *cluster) waitPod(t *testing.T, namespace, name string) pod {
 	t.Helper()
 	var p pod
@@ -250,7 +248,7 @@ func (c *cluster) service(t *testing.T, namespace, name string) []string {
 	return s.Spec.ClusterIPs
 }
 
-// apply makes or changes objects.
+// apply creates or changes objects.
 func (c *cluster) apply(t *testing.T, yaml string) {
 	t.Helper()
 	file := t.TempDir() + "/objects.yaml"
@@ -260,9 +258,8 @@ func (c *cluster) apply(t *testing.T, yaml string) {
 	eventually(t, 30*time.Second, func() error { _, err := c.kubectl("apply", "-f", file); return err })
 }
 
-// eventually calls check until it returns nil, and fails the test with its
-// last error after limit. The limit is when to give up, not how fast it has
-// to be.
+// eventually calls check until it returns nil, and fails the test with its last error after limit.
+// The limit is a timeout, not a performance target.
 func eventually(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()
 	began := time.Now()
@@ -287,7 +284,7 @@ func eventually(t *testing.T, limit time.Duration, check func() error) {
 	}
 }
 
-// progress shows that a long test is alive, at once.
+// progress prints at once that a long test is alive.
 func progress(t *testing.T, format string, args ...any) {
 	fmt.Printf("%s %s: %s\n", time.Now().Format("15:04:05"), t.Name(), fmt.Sprintf(format, args...))
 }
@@ -295,7 +292,7 @@ func progress(t *testing.T, format string, args ...any) {
 // during runs a load in the client pod while do runs, and returns its account.
 func (c *cluster) during(t *testing.T, opts agent.LoadOptions, do func()) agent.Account {
 	t.Helper()
-	_, _ = c.shop.endLoad() // of a run that was killed
+	_, _ = c.shop.endLoad() // of a killed run
 	if err := c.shop.startLoad(opts); err != nil {
 		t.Fatalf("start the load: %v", err)
 	}

@@ -16,12 +16,12 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
 
-// volumeTime is how long a ConfigMap may take to the files of a pod: the
-// kubelet looks once in its syncFrequency, kube-dns and the nanny every 10 s.
+// volumeTime is the maximum delay of a ConfigMap to the files of a pod: the kubelet checks once per
+// syncFrequency, kube-dns and the nanny every 10 s.
 const volumeTime = 2 * time.Minute
 
-// setConfig writes the ConfigMap with kubectl, as an operator does: it may not
-// be there yet. nil empties it.
+// setConfig writes the ConfigMap with kubectl, like an operator: it might not exist yet. nil
+// empties it.
 func (c *cluster) setConfig(t *testing.T, data map[string]string) {
 	t.Helper()
 	object, err := json.Marshal(map[string]any{
@@ -37,8 +37,8 @@ func (c *cluster) setConfig(t *testing.T, data map[string]string) {
 // changedLine is the line of the nanny's log after a change of servers.
 var changedLine = regexp.MustCompile(`changed servers without a restart.* leaving=(\d+)`)
 
-// wantSettled waits until a pod's dnsmasq has no server of an older configuration, which stays
-// for some seconds and may answer meanwhile.
+// wantSettled waits until a pod's dnsmasq has no server of an older configuration. Such servers
+// remain for some seconds and can still reply.
 func (c *cluster) wantSettled(p corev1.Pod) error {
 	log, err := c.kubectl("-n", "kube-system", "logs", p.Name, "-c", "dnsmasq")
 	if err != nil {
@@ -51,8 +51,8 @@ func (c *cluster) wantSettled(p corev1.Pod) error {
 	return nil
 }
 
-// wantAnswered waits until both pods of kube-dns send a question to the name
-// server of that name; none: no such name.
+// wantAnswered waits until both pods of kube-dns send a question to the name server of that name;
+// "": the name does not exist.
 func (c *cluster) wantAnswered(t *testing.T, question, server string) {
 	t.Helper()
 	began := time.Now()
@@ -78,10 +78,9 @@ func (c *cluster) wantAnswered(t *testing.T, question, server string) {
 	progress(t, "%s is answered by %s after %.1f s", question, server, time.Since(began).Seconds())
 }
 
-// load is what is asked while the pods are disturbed: names of the cluster,
-// outside names, reverse names, over UDP and TCP, each from a new socket, so
-// that kube-proxy chooses a pod for each. Every answer stays the same
-// throughout.
+// load is the load during disturbances: cluster names, outside names, reverse names, over UDP and
+// TCP. Each query has a new socket, so that kube-proxy chooses a pod for each. Every reply is the
+// same throughout.
 func (c *cluster) load(t *testing.T) agent.LoadOptions {
 	t.Helper()
 	web := c.service(t, "shop", "web")
@@ -101,9 +100,9 @@ func (c *cluster) load(t *testing.T) agent.LoadOptions {
 	}
 }
 
-// configuration edits the ConfigMap while the pods are asked: each edit takes
-// effect, and nothing restarts. No query is lost but those that a removed upstream
-// has not replied to: 5 in 1000 of what dnsmasq forwards (docs/reliability.md, case 1).
+// configuration edits the ConfigMap under load: each edit takes effect, and nothing restarts. Only
+// queries pending at a removed upstream are lost: 5 in 1000 of those that dnsmasq forwards
+// (docs/reliability.md, case 1).
 func (c *cluster) configuration(t *testing.T) {
 	before := c.containers(t)
 	c.wantAnswered(t, "who.example.test", "upstream")

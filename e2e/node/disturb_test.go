@@ -22,8 +22,8 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
 
-// against runs a load while do runs, and then for a while without it: the
-// control run. Losing more than it is an error.
+// against runs a load while do runs, and then for some time without it: the control run. More lost
+// queries than in the control run are an error.
 func (c *cluster) against(t *testing.T, load agent.LoadOptions, do func()) {
 	t.Helper()
 	began := time.Now()
@@ -38,7 +38,7 @@ func (c *cluster) against(t *testing.T, load agent.LoadOptions, do func()) {
 	}
 }
 
-// rollingUpdate replaces both pods while they are asked.
+// rollingUpdate replaces both pods under load.
 func (c *cluster) rollingUpdate(t *testing.T) {
 	before := c.containers(t)
 	c.against(t, c.load(t), func() {
@@ -48,7 +48,7 @@ func (c *cluster) rollingUpdate(t *testing.T) {
 	})
 }
 
-// gone waits until the pods of these containers have gone.
+// gone waits until the pods of these containers have exited.
 func (c *cluster) gone(t *testing.T, containers map[string]string) {
 	t.Helper()
 	eventually(t, 3*time.Minute, func() error {
@@ -61,8 +61,8 @@ func (c *cluster) gone(t *testing.T, containers map[string]string) {
 	})
 }
 
-// drain empties the node with kubectl. It has nowhere else to go, so the second
-// pod must stay, by the disruption budget, until the node takes pods again.
+// drain drains the node with kubectl. There is no other node, so the disruption budget must keep
+// the second pod until the node accepts pods again.
 func (c *cluster) drain(t *testing.T) {
 	budgets, err := c.client.PolicyV1().PodDisruptionBudgets("kube-system").List(t.Context(), metav1.ListOptions{})
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *cluster) drain(t *testing.T) {
 		running.Go(func() { out, drained = cmd.CombinedOutput() })
 		defer running.Wait()
 
-		// One goes, and what comes in its place cannot be placed.
+		// One pod exits, and its replacement cannot be scheduled.
 		var stays corev1.Pod
 		eventually(t, time.Minute, func() error {
 			var going, serving, waiting int
@@ -134,14 +134,14 @@ func (c *cluster) wantBudgetHolds(t *testing.T, name string) {
 	}
 }
 
-// hung stops kube-dns in one pod, and then dnsmasq in another, without ending
-// them: each is noticed, and restarted by its liveness probe.
+// hung stops kube-dns in one pod, and then dnsmasq in another, with SIGSTOP: each is detected, and
+// restarted by its liveness probe.
 func (c *cluster) hung(t *testing.T) {
 	var last string
 	for _, tt := range []struct {
 		container, process string
-		// unready reports whether the pod gets no new queries meanwhile: only what
-		// /readiness asks for makes it so.
+		// unready reports whether the pod gets no new queries: only a process that /readiness
+		// checks has this effect.
 		unready bool
 	}{
 		{"kubedns", "kube-dns", true},
@@ -153,14 +153,14 @@ func (c *cluster) hung(t *testing.T) {
 			last = victim.Name
 			count := restarts(victim, tt.container)
 			signal(t, victim, tt.process, syscall.SIGSTOP)
-			if tt.process == "dnsmasq-nanny" { // what answers is its child
+			if tt.process == "dnsmasq-nanny" { // its child replies
 				signal(t, victim, "dnsmasq", syscall.SIGSTOP)
 			}
 			began := time.Now()
 			if tt.unready {
 				eventually(t, time.Minute, func() error { return c.serving(t, victim, false) })
 				progress(t, "the pod is out of the Service after %.0f s", time.Since(began).Seconds())
-				time.Sleep(2 * time.Second) // for kube-proxy, which has no sign of being done
+				time.Sleep(2 * time.Second) // for kube-proxy, which does not report that it is done
 				account := c.during(t, c.load(t), func() { time.Sleep(8 * time.Second) })
 				progress(t, "asked meanwhile: %v", &account)
 				if account.Bad() > 0 {
@@ -188,8 +188,8 @@ func (c *cluster) hung(t *testing.T) {
 	}
 }
 
-// otherPod is a pod of kube-dns, but not the one of that name: its liveness
-// probes may still act on what was done to it.
+// otherPod is a pod of kube-dns with another name: the liveness probes of the named pod can still
+// react to the test.
 func (c *cluster) otherPod(t *testing.T, name string) *corev1.Pod {
 	t.Helper()
 	for _, p := range c.dnsPods(t) {
@@ -201,7 +201,7 @@ func (c *cluster) otherPod(t *testing.T, name string) *corev1.Pod {
 	return nil
 }
 
-// answers asks a pod of kube-dns itself.
+// answers queries kube-dns in a pod directly.
 func (c *cluster) answers(p *corev1.Pod) error {
 	a, err := c.shop.ask(p.Status.PodIP+":53", "kubernetes.default"+zone, "A", false)
 	if err != nil {

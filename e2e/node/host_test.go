@@ -36,7 +36,7 @@ func sameContainers(before, after map[string]string) error {
 	return nil
 }
 
-// process finds the process of that name in a pod, as this machine sees it.
+// process returns the process of that name in a pod, with its PID on this machine.
 func process(p *corev1.Pod, name string) (int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {
@@ -47,7 +47,7 @@ func process(p *corev1.Pod, name string) (int, error) {
 		dir := filepath.Dir(file)
 		b, err := os.ReadFile(file)
 		if err != nil || !strings.Contains(string(b), "pod"+string(p.UID)) {
-			continue // ended meanwhile, or not of the pod
+			continue // exited, or not of the pod
 		}
 		comm, err := os.ReadFile(dir + "/comm")
 		if err != nil || strings.TrimSpace(string(comm)) != name {
@@ -60,7 +60,7 @@ func process(p *corev1.Pod, name string) (int, error) {
 	if len(pids) == 0 {
 		return 0, fmt.Errorf("pod %s has no process %s", p.Name, name)
 	}
-	return slices.Min(pids), nil // dnsmasq forks for TCP: the first is meant
+	return slices.Min(pids), nil // dnsmasq forks for TCP: use the first
 }
 
 // signal sends a signal to a process in a pod.
@@ -75,8 +75,8 @@ func signal(t *testing.T, p *corev1.Pod, name string, s syscall.Signal) {
 	}
 }
 
-// cgroupFile reads a number of the memory cgroup of a process: the first of the
-// names that there is, as versions 1 and 2 of cgroups have different ones.
+// cgroupFile reads a number of the memory cgroup of a process, from the first existing name:
+// versions 1 and 2 of cgroups have different names.
 func cgroupFile(pid int, names ...string) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {

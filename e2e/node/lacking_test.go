@@ -14,18 +14,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// lacking applies the manifests where something that they need is not there: one
-// event or one log line names it, and no container is restarted over and over.
+// lacking applies the manifests without something that they require: one event or one log line
+// names it, and no container restarts repeatedly.
 func (c *cluster) lacking(t *testing.T) {
 	t.Run("no ConfigMap, no right to EndpointSlices", func(t *testing.T) { c.lackingObjects(t) })
 	for _, tt := range []struct {
 		name, reason string
-		// text is what the event must name.
+		// text is the name required in the event.
 		text string
 		take func(*corev1.PodSpec)
 	}{
-		// As a kubelet before 1.22 does with the one of the manifests, which it
-		// does not know to be safe.
+		// Like a kubelet before 1.22, which does not list the manifests' sysctl as safe.
 		{"a sysctl that the kubelet refuses", "SysctlForbidden", `"kernel.msgmax"`, func(s *corev1.PodSpec) {
 			s.SecurityContext.Sysctls = []corev1.Sysctl{{Name: "kernel.msgmax", Value: "65536"}}
 		}},
@@ -78,8 +77,8 @@ func (c *cluster) wantEvent(t *testing.T, deployment, reason, text string) error
 	return fmt.Errorf("no event %s of %s with %q", reason, deployment, text)
 }
 
-// lackingObjects takes the ConfigMap and the right to EndpointSlices away and starts
-// the pods again: they work, and report what is missing.
+// lackingObjects removes the ConfigMap and the right to EndpointSlices and restarts the pods: they
+// work, and report the missing parts.
 func (c *cluster) lackingObjects(t *testing.T) {
 	t.Cleanup(func() {
 		c.deploy(t, "modern")

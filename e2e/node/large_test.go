@@ -18,16 +18,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What the large cluster holds.
+// Contents of the large cluster.
 const (
 	largeServices  = 10_000
 	largeHeadless  = 1_000
 	largeEndpoints = 50 // of each headless Service
 )
 
-// large fills the cluster, and lets both pods start again in it: they must hold
-// all of it within the memory limit of the manifests. Kubernetes' own tests
-// call this "Should answer DNS query for maximum number of services per cluster".
+// large fills the cluster, and restarts both pods: they must hold all objects within the memory
+// limit of the manifests. Kubernetes' own tests call this "Should answer DNS query for maximum
+// number of services per cluster".
 func (c *cluster) large(t *testing.T) {
 	began := time.Now()
 	c.fill(t)
@@ -51,7 +51,7 @@ func (c *cluster) large(t *testing.T) {
 	}
 }
 
-// wantLarge asks both pods for the last of everything.
+// wantLarge queries both pods for the last object of each kind.
 func (c *cluster) wantLarge(t *testing.T) {
 	t.Helper()
 	last := largeServices - 1
@@ -80,7 +80,7 @@ func (c *cluster) wantLarge(t *testing.T) {
 	}
 }
 
-// memory shows what kube-dns uses and checks that it was never refused any.
+// memory prints the memory of kube-dns and checks that no allocation failed.
 func (c *cluster) memory(t *testing.T, when string) {
 	t.Helper()
 	for _, p := range c.dnsPods(t) {
@@ -109,8 +109,7 @@ func largeEndpoint(service, n int) string {
 	return netip.AddrFrom4([4]byte{10, 128 + byte(x>>16), byte(x >> 8), byte(x)}).String()
 }
 
-// fill makes the objects, a few at a time: it is not the API server that is
-// tested.
+// fill creates the objects, a few at a time: the API server is not under test.
 func (c *cluster) fill(t *testing.T) {
 	t.Helper()
 	for n := range 10 {
@@ -155,11 +154,11 @@ func each(t *testing.T, what string, n int, create func(context.Context, int) er
 	return context.Cause(ctx)
 }
 
-// unproxied keeps kube-proxy from making rules for Services without connections.
+// unproxied keeps kube-proxy from adding rules for Services without connections.
 var unproxied = map[string]string{"service.kubernetes.io/service-proxy-name": "none"}
 
 func (c *cluster) createService(ctx context.Context, i int) error {
-	// Addresses by number, from where the API server chooses none: choosing is
+	// Addresses by number, from a range that the API server does not choose from: its choice is
 	// slow.
 	ip := netip.AddrFrom4([4]byte{10, 111, byte(i >> 8), byte(i)}).String()
 	s := &corev1.Service{
@@ -167,7 +166,7 @@ func (c *cluster) createService(ctx context.Context, i int) error {
 		Spec:       corev1.ServiceSpec{ClusterIP: ip, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
 	}
 	_, err := c.client.CoreV1().Services(fmt.Sprintf("large-%d", i%10)).Create(ctx, s, metav1.CreateOptions{})
-	if apierrors.IsInvalid(err) { // taken: any other will do
+	if apierrors.IsInvalid(err) { // in use: take any other
 		s.Spec.ClusterIP = ""
 		_, err = c.client.CoreV1().Services(fmt.Sprintf("large-%d", i%10)).Create(ctx, s, metav1.CreateOptions{})
 	}

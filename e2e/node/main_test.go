@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestNode has an order: first what leaves the cluster as it was, then what
-// disturbs the DNS pods, at last what loads and breaks the cluster.
+// TestNode has an order: first tests without side effects, then those that disturb the DNS pods, at
+// last those that load and break the cluster.
 func TestNode(t *testing.T) {
 	c := newCluster(t)
 	for _, tt := range []struct {

@@ -19,15 +19,14 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
 
-// coreDNSImage is the one of images.sh.
+// coreDNSImage is that of images.sh.
 const coreDNSImage = "localhost/coredns:1"
 
-// drain is twice as long as the kernel keeps a UDP connection. The load takes so many source
-// ports that some are taken again, and keep their connection to an old pod, for 30 s more.
+// drain is twice as long as the kernel keeps a UDP connection. The load uses enough source ports
+// that some are reused, and keep their connection to an old pod, for 30 s more.
 const drain = "65s"
 
-// migrate moves the cluster's DNS to CoreDNS, from it to a kube-dns that does not exist
-// yet, and back, under load.
+// migrate moves the cluster's DNS to CoreDNS, from CoreDNS to a new kube-dns, and back, under load.
 func (c *cluster) migrate(t *testing.T) {
 	stub := `{"stub.test":["` + nodeIP + `:5301"]}`
 	c.setConfig(t, map[string]string{"stubDomains": stub})
@@ -85,7 +84,7 @@ func wantNoneBad(t *testing.T, account *agent.Account) {
 	}
 }
 
-// moveFails lets a move fail at pods that never get ready: all is put back.
+// moveFails has a move that fails at pods that never get ready: everything is rolled back.
 func (c *cluster) moveFails(t *testing.T) {
 	c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/coredns")
 	account := c.during(t, c.moveLoad(t), func() {
@@ -98,7 +97,7 @@ func (c *cluster) moveFails(t *testing.T) {
 	c.movedTo(t, "kube-dns")
 }
 
-// moveLoad is the load without the record whose priority the servers disagree on.
+// moveLoad is the load without the record with a different priority on each server.
 func (c *cluster) moveLoad(t *testing.T) agent.LoadOptions {
 	opts := c.load(t)
 	opts.Questions = slices.DeleteFunc(opts.Questions, func(q agent.Question) bool { return q.Type == "SRV" })
@@ -106,7 +105,7 @@ func (c *cluster) moveLoad(t *testing.T) agent.LoadOptions {
 	return opts
 }
 
-// movedTo checks that the pods of one Deployment alone get queries, and answer.
+// movedTo checks that only the pods of one Deployment get queries, and reply.
 func (c *cluster) movedTo(t *testing.T, deployment string) {
 	t.Helper()
 	s, err := c.client.CoreV1().Services("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
@@ -123,7 +122,7 @@ func (c *cluster) movedTo(t *testing.T, deployment string) {
 	})
 }
 
-// leadsTo waits until the Service leads to two pods of that prefix, and to no others.
+// leadsTo waits until the Service selects two pods of that prefix, and no other pods.
 func (c *cluster) leadsTo(t *testing.T, prefix string) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {

@@ -14,10 +14,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// patience is how long a test waits for an answer to become right.
+// patience is the timeout for a right reply.
 const patience = time.Minute
 
-// names asks for every kind of name, as programs in pods do.
+// names queries every kind of name, like programs in pods.
 func (c *cluster) names(t *testing.T) {
 	web, six, other := c.service(t, "shop", "web"), c.service(t, "shop", "six"), c.service(t, "other", "web")
 	db0, db1 := c.waitPod(t, "shop", "db-0"), c.waitPod(t, "shop", "db-1")
@@ -103,7 +103,7 @@ func (c *cluster) names(t *testing.T) {
 	t.Run("health and metrics", func(t *testing.T) { c.health(t) })
 }
 
-// health looks at what operators look at.
+// health checks the pages that operators read.
 func (c *cluster) health(t *testing.T) {
 	for _, p := range c.dnsPods(t) {
 		for port, want := range map[string][]string{
@@ -126,7 +126,7 @@ func (c *cluster) health(t *testing.T) {
 	}
 }
 
-// readinessChanges follows pods that turn unready and ready again.
+// readinessChanges has pods that turn unready and ready again.
 func (c *cluster) readinessChanges(t *testing.T) {
 	list, err := c.client.CoreV1().Pods("shop").List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
 	if err != nil || len(list.Items) != 2 {
@@ -134,7 +134,7 @@ func (c *cluster) readinessChanges(t *testing.T) {
 	}
 	a, b := podOf(&list.Items[0]), podOf(&list.Items[1])
 	all := slices.Concat(a.ips, b.ips)
-	// The tolerant one has one family only.
+	// The tolerant Service has only one family.
 	both := []string{a.ip, b.ip}
 	t.Cleanup(func() { _ = a.setReady(true); _ = b.setReady(true) })
 	c.wantEach(t, all, both)
@@ -155,14 +155,14 @@ func (c *cluster) readinessChanges(t *testing.T) {
 		}
 		c.wantEach(t, step.want, both)
 	}
-	// dnsmasq keeps an answer for its TTL of 30 s, so programs see it later.
+	// dnsmasq caches a reply for its TTL of 30 s, so programs see the change later.
 	eventually(t, time.Minute, func() error {
 		return errors.Join(c.shop.wantResolved("web-each", all...), c.shop.wantResolved("web-all", both...))
 	})
 }
 
-// wantEach waits until kube-dns in both pods has these addresses of the
-// headless Services, and does not know the name of one that has none.
+// wantEach waits until kube-dns in both pods has these addresses of the headless Services, and
+// replies NXDOMAIN for a Service without any.
 func (c *cluster) wantEach(t *testing.T, each, tolerant []string) {
 	t.Helper()
 	for _, p := range c.dnsPods(t) {
@@ -194,7 +194,7 @@ func (c *cluster) wantEach(t *testing.T, each, tolerant []string) {
 	}
 }
 
-// reverse is the name that a PTR question asks for.
+// reverse is the name in a PTR question.
 func reverse(ip string) string {
 	name, err := dns.ReverseAddr(ip)
 	if err != nil {

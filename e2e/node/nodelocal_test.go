@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// nodeLocalIP is where node-cache listens on every node.
+	// nodeLocalIP is the address of node-cache on every node.
 	nodeLocalIP      = "169.254.20.10"
 	nodeLocalMetrics = "http://127.0.0.1:9253/metrics"
 	nodeLocalLink    = "nodelocaldns"
 	nodeLocalName    = "node-local-dns" // of the DaemonSet
 )
 
-// nodeLocalPod is a client of the link-local address, as all are where kube-proxy is in
-// ipvs mode. The other pods reach the cache at the address of the Service.
+// nodeLocalPod is a client of the link-local address, like all clients with kube-proxy in ipvs
+// mode. The other pods reach the cache at the address of the Service.
 const nodeLocalPod = `
 apiVersion: v1
 kind: Pod
@@ -42,7 +42,7 @@ spec:
   containers: [{name: agent, image: "localhost/testpod:1", args: [serve, ":8080"]}]
 `
 
-// nodeLocal puts node-cache on the node, with the DaemonSet of the manifests.
+// nodeLocal deploys node-cache on the node, with the DaemonSet of the manifests.
 func (c *cluster) nodeLocal(t *testing.T) {
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -83,7 +83,7 @@ func (c *cluster) nodeLocal(t *testing.T) {
 	t.Run("removed", func(t *testing.T) { c.removeNodeLocal(t) })
 }
 
-// explainNodeLocal shows the cache and what it did to the node.
+// explainNodeLocal prints the state of the cache and its changes to the node.
 func (c *cluster) explainNodeLocal(t *testing.T) {
 	for _, args := range [][]string{
 		{"-n", "kube-system", "get", "pods", "-l", "k8s-app=" + nodeLocalName, "-o", "wide"},
@@ -99,7 +99,7 @@ func (c *cluster) explainNodeLocal(t *testing.T) {
 	}
 }
 
-// cachePods are the pods of the cache, those that are going away included.
+// cachePods are the pods of the cache, including terminating pods.
 func (c *cluster) cachePods(t *testing.T) []corev1.Pod {
 	t.Helper()
 	list, err := c.client.CoreV1().Pods("kube-system").List(t.Context(),
@@ -110,8 +110,7 @@ func (c *cluster) cachePods(t *testing.T) []corev1.Pod {
 	return list.Items
 }
 
-// throughNodeLocal asks the cache at both addresses, and checks that it was the cache that
-// answered at each.
+// throughNodeLocal queries the cache at both addresses, and checks that the cache replied at each.
 func (c *cluster) throughNodeLocal(t *testing.T, local pod) {
 	web, db := c.service(t, "shop", "web"), c.waitPod(t, "shop", "db-0")
 	for _, p := range []struct {
@@ -141,13 +140,13 @@ func (c *cluster) throughNodeLocal(t *testing.T, local pod) {
 	}
 }
 
-// requests returns how many queries the cache had at an address.
+// requests returns the number of queries of the cache at an address.
 func (c *cluster) requests(t *testing.T, server string) int {
 	t.Helper()
 	return c.metric(t, "coredns_dns_requests_total", `server="dns://`+server+`"`)
 }
 
-// metric sums up the series of the cache that have all of the labels.
+// metric sums up the series of the cache with all of the labels.
 func (c *cluster) metric(t *testing.T, name string, labels ...string) int {
 	t.Helper()
 	var body string
@@ -167,8 +166,8 @@ func (c *cluster) metric(t *testing.T, name string, labels ...string) int {
 	return sum
 }
 
-// forceTCP gives the cache the option that older Corefiles have, and the flag that leaves
-// it as it is. It waits until it is in use.
+// forceTCP sets the option of older Corefiles in the cache, and the flag that keeps it. It waits
+// until it is in use.
 func (c *cluster) forceTCP(t *testing.T) {
 	t.Helper()
 	maps := c.client.CoreV1().ConfigMaps("kube-system")
@@ -204,7 +203,7 @@ func (c *cluster) forceTCP(t *testing.T) {
 	})
 }
 
-// askedOverUDP returns how often the cache has asked kube-dns over UDP.
+// askedOverUDP returns the number of the cache's UDP queries to kube-dns.
 func (c *cluster) askedOverUDP(t *testing.T) int {
 	t.Helper()
 	labels := []string{`to="` + c.service(t, "kube-system", "kube-dns-upstream")[0] + `:53"`, `proto="udp"`}
@@ -212,8 +211,8 @@ func (c *cluster) askedOverUDP(t *testing.T) int {
 		c.metric(t, "coredns_proxy_conn_cache_misses_total", labels...)
 }
 
-// upstreamOfNodeLocal checks what the cache asks kube-dns: over few TCP connections, which
-// are used again, also after they were idle, and while a pod of kube-dns is replaced.
+// upstreamOfNodeLocal checks the queries of the cache to kube-dns: over few TCP connections, which
+// are reused, even after an idle time and while a pod of kube-dns is replaced.
 func (c *cluster) upstreamOfNodeLocal(t *testing.T) {
 	load := c.nodeLocalLoad(t)
 	udp := c.askedOverUDP(t)
@@ -235,7 +234,7 @@ func (c *cluster) upstreamOfNodeLocal(t *testing.T) {
 		t.Errorf("%d of %d queries needed a new TCP connection: they are not used again", opened, opened+used)
 	}
 
-	// kube-dns closes a connection that was idle for 8 s, the cache after 10 s.
+	// kube-dns closes a connection after 8 s of idle time, the cache after 10 s.
 	for _, idle := range []time.Duration{7 * time.Second, 9 * time.Second, 11 * time.Second} {
 		time.Sleep(idle)
 		account := c.during(t, c.nodeLocalLoad(t), func() { time.Sleep(2 * time.Second) })
@@ -259,8 +258,8 @@ func (c *cluster) upstreamOfNodeLocal(t *testing.T) {
 	})
 }
 
-// nodeLocalLoad asks the node's cache. Besides the usual names it has so many others
-// that most queries are not in a cache: names of pods, another set each time.
+// nodeLocalLoad queries the node's cache. Besides the usual names it has pod names, different each
+// time, so that most queries are cache misses.
 func (c *cluster) nodeLocalLoad(t *testing.T) agent.LoadOptions {
 	t.Helper()
 	load := c.load(t)
@@ -275,8 +274,8 @@ func (c *cluster) nodeLocalLoad(t *testing.T) agent.LoadOptions {
 	return load
 }
 
-// connections counts the queries of the node's cache to kube-dns that needed a new
-// TCP connection, and those that used an open one.
+// connections counts the queries of the node's cache to kube-dns over new TCP connections, and
+// those over open connections.
 func (c *cluster) connections(t *testing.T) (opened, used int) {
 	t.Helper()
 	labels := []string{`to="` + c.service(t, "kube-system", "kube-dns-upstream")[0] + `:53"`, `proto="tcp"`}
@@ -302,8 +301,8 @@ func (c *cluster) both(t *testing.T, local pod, do func()) (service, link agent.
 	return service, link
 }
 
-// updateNodeLocal replaces the pod of the cache under load. The new one runs on the node
-// while the old one does, and no query is lost.
+// updateNodeLocal replaces the pod of the cache under load. The new pod runs on the node next to
+// the old pod, and no query is lost.
 func (c *cluster) updateNodeLocal(t *testing.T, local pod) {
 	old := c.onlyCachePod(t)
 	progress(t, "the cache has %s", c.resident(t, old))
@@ -319,7 +318,7 @@ func (c *cluster) updateNodeLocal(t *testing.T, local pod) {
 			}
 			return nil
 		})
-		time.Sleep(2 * time.Second) // the node is the new one's alone
+		time.Sleep(2 * time.Second) // only the new pod is on the node
 	})
 	took := time.Since(began)
 	progress(t, "updated in %.0f s, at the address of the Service: %v\nat %s: %v", took.Seconds(), &service,
@@ -350,7 +349,7 @@ func (c *cluster) onlyCachePod(t *testing.T) *corev1.Pod {
 	return &one
 }
 
-// sideBySide reports whether a second pod runs while the old one does.
+// sideBySide reports whether a second pod runs next to the old pod.
 func (c *cluster) sideBySide(t *testing.T, old string) error {
 	var others int
 	for _, p := range c.cachePods(t) {
@@ -367,8 +366,8 @@ func (c *cluster) sideBySide(t *testing.T, old string) error {
 	return nil
 }
 
-// killNodeLocal kills the cache under load. kube-dns answers at the address of the Service
-// until the kubelet has started it again.
+// killNodeLocal kills the cache under load. kube-dns answers at the address of the Service until
+// the kubelet has restarted the cache.
 func (c *cluster) killNodeLocal(t *testing.T, local pod) {
 	victim := c.onlyCachePod(t)
 	count := restarts(victim, "node-cache")
@@ -384,7 +383,7 @@ func (c *cluster) killNodeLocal(t *testing.T, local pod) {
 		time.Sleep(2 * time.Second)
 	})
 	progress(t, "killed, at the address of the Service: %v\nat %s: %v", &service, nodeLocalIP, &link)
-	// Those in the process and in its sockets are lost.
+	// Queries in the process and in its sockets are lost.
 	if service.Bad() > 5 {
 		t.Errorf("%d queries at the address of the Service were not answered right: %v", service.Bad(), &service)
 	}
@@ -394,8 +393,8 @@ func (c *cluster) killNodeLocal(t *testing.T, local pod) {
 	c.throughNodeLocal(t, local)
 }
 
-// removeNodeLocal deletes the DaemonSet under load. kube-dns answers, and the node is as it
-// was.
+// removeNodeLocal deletes the DaemonSet under load. kube-dns answers, and the node has no
+// leftovers.
 func (c *cluster) removeNodeLocal(t *testing.T) {
 	account := c.during(t, c.load(t), func() {
 		c.mustKubectl(t, "-n", "kube-system", "delete", "daemonset", nodeLocalName)
@@ -427,7 +426,7 @@ func (c *cluster) removeNodeLocal(t *testing.T) {
 	}
 }
 
-// resident returns the resident memory of the cache, as the kernel writes it.
+// resident returns the resident memory of the cache, in the kernel's format.
 func (c *cluster) resident(t *testing.T, p *corev1.Pod) string {
 	t.Helper()
 	pid, err := process(p, "node-cache")

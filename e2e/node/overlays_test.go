@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// overlays deploys each shape of the manifests over the one before it: all of
-// them run on a real node. What is lost meanwhile is shown.
+// overlays deploys each shape of the manifests over the one before: all run on a real node. Lost
+// queries are printed.
 func (c *cluster) overlays(t *testing.T) {
 	t.Cleanup(func() { c.deploy(t, "modern") })
 	for _, overlay := range []string{"drop-in", "dual-stack", "cluster-first"} {
 		t.Run(overlay, func(t *testing.T) {
 			c.settle(t)
-			if overlay == "drop-in" { // the API server's own role is all it has
+			if overlay == "drop-in" { // it has only the API server's own role
 				c.mustKubectl(t, "delete", "clusterrolebinding", "kube-dns-endpointslices")
 			}
 			account := c.during(t, c.load(t), func() {
 				c.deploy(t, overlay)
-				c.settle(t) // where the pods differ, until the old ones have gone
+				c.settle(t) // where the pods differ, until the old pods have exited
 			})
 			progress(t, "deployed under load: %v", &account)
 			web, db := c.service(t, "shop", "web"), c.waitPod(t, "shop", "db-0")
-			// dnsmasq may have an older answer, for its TTL of 30 s.
+			// dnsmasq can have an older reply, for its TTL of 30 s.
 			eventually(t, time.Minute, func() error {
 				return errors.Join(
 					c.shop.wantResolved("web", web...),

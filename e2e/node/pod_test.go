@@ -20,13 +20,13 @@ import (
 	"github.com/kube-dns/kube-dns/e2e/node/agent"
 )
 
-// A pod is where a test asks from: the agent that runs in it.
+// A pod is the source of a test's queries: the agent that runs in it.
 type pod struct {
 	name string
 	ip   string
 	ips  []string // both families
 	port string
-	dns  string // whom it asks; empty: the cluster's DNS
+	dns  string // its server; empty: the cluster's DNS
 }
 
 func podOf(p *corev1.Pod) pod {
@@ -40,7 +40,7 @@ func podOf(p *corev1.Pod) pod {
 	return out
 }
 
-// call sends a request to the agent and decodes its answer, unless into is nil.
+// call sends a request to the agent and decodes its reply, unless into is nil.
 func (p pod) call(method, path string, query url.Values, body []byte, into any) error {
 	u := "http://" + net.JoinHostPort(p.ip, p.port) + path
 	if len(query) > 0 {
@@ -90,8 +90,7 @@ func (p pod) ask(server, name, qtype string, tcp bool) (agent.Answer, error) {
 	return a, nil
 }
 
-// want asks over UDP and TCP and checks rcode and answer: these records and no
-// others.
+// want queries over UDP and TCP and checks rcode and answer section: exactly these records.
 func (p pod) want(name, qtype, rcode string, records ...string) error {
 	for _, tcp := range []bool{false, true} {
 		a, err := p.ask("", name, qtype, tcp)
@@ -119,8 +118,8 @@ func records(qtype string, values ...string) []string {
 	return out
 }
 
-// wantResolved looks a name up through the pod's resolv.conf, in two ways: with
-// Go's resolver and with the C library's.
+// wantResolved looks a name up through the pod's resolv.conf, with Go's resolver and with the C
+// library's.
 func (p pod) wantResolved(name string, addrs ...string) error {
 	var l agent.Lookup
 	if err := p.call(http.MethodGet, "/resolve", url.Values{"name": {name}}, nil, &l); err != nil {
@@ -140,7 +139,7 @@ func (p pod) wantResolved(name string, addrs ...string) error {
 	return nil
 }
 
-// getent looks a name up with the C library; no addresses when it has none.
+// getent looks a name up with the C library. It returns no addresses for a missing name.
 func (p pod) getent(name string) ([]string, error) {
 	var out agent.Output
 	err := p.call(http.MethodGet, "/exec", url.Values{"arg": {"/usr/bin/getent", "ahosts", name}}, nil, &out)
@@ -185,7 +184,7 @@ func (p pod) endLoad() (agent.Account, error) {
 	return a, err
 }
 
-// get reads a URL; only status 200 is right.
+// get reads a URL and requires status 200.
 func get(u string) (string, error) {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(u)

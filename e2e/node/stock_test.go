@@ -33,8 +33,8 @@ metadata:
 data: {registry: registry.k8s.io/dns, version: 1.26.7, zone: corp.example, address: 172.30.0.10}
 `
 
-// stockKustomization is the add-on with upstream's arguments and rights. Its pods end at
-// once: upstream's programs have no lame duck.
+// stockKustomization is the add-on with upstream's arguments and rights. Its pods stop at once:
+// upstream's programs have no lame duck.
 const stockKustomization = `resources: [../drop-in]
 replicas: [{name: kube-dns, count: 2}]
 patches:
@@ -64,8 +64,7 @@ spec:
 `
 
 // migrateStock moves a kube-dns with upstream's image names, arguments and rights to this
-// revision's images and back, under load. Images of the earlier revision stand in for
-// upstream's.
+// revision's images and back, under load. Images of the earlier revision stand in for upstream's.
 func (c *cluster) migrateStock(t *testing.T) {
 	t.Cleanup(func() {
 		_, _ = c.kubectl("-n", "shop", "delete", "pod", "stock-client", "--wait=false")
@@ -113,7 +112,7 @@ func (c *cluster) migrateStock(t *testing.T) {
 	})
 }
 
-// startStock replaces kube-dns and its Service by the stock ones.
+// startStock replaces kube-dns and its Service with the stock objects.
 func (c *cluster) startStock(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"k8s-dns-kube-dns", "k8s-dns-dnsmasq-nanny", "k8s-dns-sidecar"} {
@@ -131,8 +130,8 @@ func (c *cluster) startStock(t *testing.T) {
 	c.deployAs(t, stockSettings, stockKustomization)
 }
 
-// removeDNS deletes kube-dns, its Service, what a move leaves, and the rights that
-// upstream's manifests do not have.
+// removeDNS deletes kube-dns, its Service, leftovers of a move, and the rights that upstream's
+// manifests do not have.
 func (c *cluster) removeDNS(t *testing.T) {
 	t.Helper()
 	c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/kube-dns", "service/kube-dns",
@@ -153,7 +152,7 @@ func (c *cluster) stockLoad(t *testing.T) agent.LoadOptions {
 	return opts
 }
 
-// stockRuns checks that the Deployment has these images and nothing else has changed.
+// stockRuns checks that the Deployment has these images and is otherwise unchanged.
 func (c *cluster) stockRuns(t *testing.T, registry, tag string) {
 	t.Helper()
 	d, err := c.client.AppsV1().Deployments("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
@@ -181,7 +180,7 @@ func (c *cluster) stockRuns(t *testing.T, registry, tag string) {
 	c.leadsTo(t, "kube-dns-")
 }
 
-// stockAnswers asks each ready pod about names of all kinds.
+// stockAnswers queries each ready pod for names of all kinds.
 func (c *cluster) stockAnswers(t *testing.T, client pod) map[string]string {
 	t.Helper()
 	var all map[string]string
@@ -198,7 +197,7 @@ func (c *cluster) stockAnswers(t *testing.T, client pod) map[string]string {
 	return all
 }
 
-// answersOf asks one server about names of all kinds, over UDP and TCP.
+// answersOf queries one server for names of all kinds, over UDP and TCP.
 func (c *cluster) answersOf(t *testing.T, client pod, server, zone string) map[string]string {
 	t.Helper()
 	web, db0 := c.service(t, "shop", "web"), c.waitPod(t, "shop", "db-0")

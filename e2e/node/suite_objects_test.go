@@ -2,7 +2,7 @@
 
 package node
 
-// suiteObjects are made as the Kubernetes project's tests make theirs.
+// suiteObjects are created like those of the Kubernetes project's tests.
 const suiteObjects = `
 apiVersion: v1
 kind: Namespace

@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// suite is what the Kubernetes project's own end-to-end tests ask of a cluster's
-// DNS ([sig-network] DNS and DNS configMap), point by point and by their names.
-// Changes there in addition to names (64-bit or Windows nodes, cloud providers'
-// metadata servers) does not depend on the DNS server. The largest number of
+// suite has the checks of the Kubernetes project's own end-to-end tests for cluster DNS
+// ([sig-network] DNS and DNS configMap), by their names. Further tests there (64-bit or Windows
+// nodes, cloud providers' metadata servers) do not depend on the DNS server. The largest number of
 // Services is in "large cluster".
 func (c *cluster) suite(t *testing.T) {
 	c.apply(t, suiteObjects)
@@ -72,7 +71,7 @@ func (c *cluster) suiteHosts(t *testing.T, p pod) {
 	if !strings.Contains(hosts, full) {
 		t.Errorf("/etc/hosts has no %s:\n%s", full, hosts)
 	}
-	// From elsewhere only the cluster's DNS has it.
+	// Elsewhere only the cluster's DNS has it.
 	eventually(t, patience, func() error { return c.shop.wantA(full, p.ip) })
 }
 
@@ -92,7 +91,7 @@ func (c *cluster) suiteServices(t *testing.T, p pod) {
 	})
 }
 
-// srvTarget waits for the one SRV record of a name.
+// srvTarget waits for the only SRV record of a name.
 func (c *cluster) srvTarget(t *testing.T, p pod, name string) string {
 	t.Helper()
 	var record string
@@ -140,7 +139,7 @@ func (c *cluster) suiteExternalName(t *testing.T, p pod) {
 	full := "dns-test-service-3.dns-test" + zone
 	want := func(qtype string, records ...string) {
 		t.Helper()
-		// dnsmasq keeps an answer for its TTL of 30 s.
+		// dnsmasq caches a reply for its TTL of 30 s.
 		eventually(t, time.Minute, func() error { return p.want(full, qtype, "NOERROR", records...) })
 	}
 	want("CNAME", "CNAME foo.example.test.")
@@ -154,7 +153,7 @@ func (c *cluster) suiteExternalName(t *testing.T, p pod) {
 	want("A", "A "+c.service(t, "dns-test", "dns-test-service-3")[0])
 }
 
-// suiteNameservers: a pod that names the cluster's DNS in its own dnsConfig.
+// suiteNameservers: a pod with the cluster's DNS in its own dnsConfig.
 func (c *cluster) suiteNameservers(t *testing.T, _ pod) {
 	p := c.waitPod(t, "dns-test", "dns-nameservers")
 	text, err := p.file("/etc/resolv.conf")
@@ -168,7 +167,7 @@ func (c *cluster) suiteNameservers(t *testing.T, _ pod) {
 	})
 }
 
-// suiteResolvConf: a pod whose search path and ndots are its own.
+// suiteResolvConf: a pod with its own search path and ndots.
 func (c *cluster) suiteResolvConf(t *testing.T, _ pod) {
 	p := c.waitPod(t, "dns-test", "dns-resolv-conf")
 	text, err := p.file("/etc/resolv.conf")

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// upgrade puts the images of an earlier revision into the running Deployment and then
-// those of this one again, all while the pods are asked. Then each image runs with the
-// other two of the other revision.
+// upgrade sets the images of an earlier revision in the running Deployment and then those of this
+// revision again, under load. Then each image runs with the other two of the other revision.
 func (c *cluster) upgrade(t *testing.T) {
 	t.Cleanup(func() { c.deploy(t, "modern") })
 	c.setImages(t, "previous", "previous", "previous")
@@ -31,7 +30,7 @@ func (c *cluster) upgrade(t *testing.T) {
 	}
 }
 
-// setImages changes the tags of the three images and waits until the old pods are gone.
+// setImages changes the tags of the three images and waits until the old pods have exited.
 func (c *cluster) setImages(t *testing.T, kubedns, nanny, sidecar string) {
 	t.Helper()
 	before := c.containers(t)
@@ -39,13 +38,13 @@ func (c *cluster) setImages(t *testing.T, kubedns, nanny, sidecar string) {
 		"kubedns=localhost/k8s-dns-kube-dns:"+kubedns, "dnsmasq=localhost/k8s-dns-dnsmasq-nanny:"+nanny,
 		"sidecar=localhost/k8s-dns-sidecar:"+sidecar)
 	if !strings.Contains(out, "updated") {
-		return // as they are
+		return // unchanged
 	}
 	c.rolledOut(t, "kube-system", "deployment/kube-dns")
 	c.gone(t, before)
 }
 
-// helmTest runs the pod of `helm test`, as Helm makes it.
+// helmTest runs the pod of `helm test`, as Helm creates it.
 func (c *cluster) helmTest(t *testing.T) {
 	address, _, _ := strings.Cut(clusterDNS, ":")
 	helm := exec.CommandContext(t.Context(), "go", "-C", "../../tools", "tool", "helm", "template", "kube-dns",

@@ -11,8 +11,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// An upstream is a name server outside the cluster. It answers every A question
-// of its zones, unless configured otherwise, and identifies itself by its TXT records.
+// An upstream is a name server outside the cluster. It answers every A question of its zones,
+// unless configured otherwise, and identifies itself by its TXT records.
 type upstream struct {
 	name string
 
@@ -21,7 +21,7 @@ type upstream struct {
 	asked   map[string]int
 }
 
-// The addresses and names that all of them have.
+// The addresses and names common to all.
 var outsideRecords = map[string][]string{
 	"www.example.test. A":         {"www.example.test. 30 IN A 192.0.2.80"},
 	"www.example.test. AAAA":      {"www.example.test. 30 IN AAAA 2001:db8::80"},
@@ -50,7 +50,7 @@ func startUpstream(t *testing.T, addr, name string) *upstream {
 	for _, s := range servers {
 		started := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }
-		serving.Go(func() { _ = s.ActivateAndServe() }) // ends with Shutdown
+		serving.Go(func() { _ = s.ActivateAndServe() }) // returns on Shutdown
 		<-started
 	}
 	t.Cleanup(func() {
@@ -62,8 +62,7 @@ func startUpstream(t *testing.T, addr, name string) *upstream {
 	return u
 }
 
-// ServeDNS implements dns.Handler. Names it does not have do not exist; the
-// names above those it has are empty.
+// ServeDNS implements dns.Handler. Unknown names do not exist; parents of known names are empty.
 func (u *upstream) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	m := new(dns.Msg).SetReply(q)
 	m.RecursionAvailable = true
@@ -86,11 +85,11 @@ func (u *upstream) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	if !exists {
 		m.Rcode = dns.RcodeNameError
 	}
-	// A client that has gone needs no answer.
+	// A disconnected client needs no reply.
 	_ = w.WriteMsg(m)
 }
 
-// exists is called with mu held.
+// exists must be called with mu held.
 func (u *upstream) exists(name string) bool {
 	for _, all := range []map[string][]string{u.records, outsideRecords} {
 		for key := range all {
@@ -103,7 +102,7 @@ func (u *upstream) exists(name string) bool {
 	return false
 }
 
-// leaked lists the names of the cluster that came here.
+// leaked lists the cluster names that were queried here.
 func (u *upstream) leaked() []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()

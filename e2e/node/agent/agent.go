@@ -17,32 +17,32 @@ import (
 	"github.com/miekg/dns"
 )
 
-// askTimeout is how long a query waits for its answer: as long as glibc's.
+// askTimeout is the timeout of a query: the same as glibc's.
 const askTimeout = 5 * time.Second
 
 // Answer is the reply to a query.
 type Answer struct {
 	Rcode string // "NOERROR"
-	// Records of the answer section as "TYPE rdata", in the order given.
+	// Records of the answer section as "TYPE rdata", in the order of the reply.
 	Records []string
 	// ExtendedError is the code of an Extended DNS Error (RFC 8914), or -1.
 	ExtendedError int
 	// Authoritative and Truncated are the header's AA and TC.
 	Authoritative, Truncated bool
-	// Err is the reason why there is no reply; the rest is empty then.
+	// Err is the reason for a missing reply; all else is empty then.
 	Err string
 }
 
-// Lookup is what the resolver of the pod found.
+// Lookup is the result of the pod's resolver.
 type Lookup struct {
 	Addrs []string
-	// Err is empty when there is at least one address.
+	// Err is empty if there is at least one address.
 	Err string
 	// NotFound reports whether Err is about a name without addresses.
 	NotFound bool
 }
 
-// Output is what a program printed, on both streams, and its exit code.
+// Output is the output of a program, on both streams, and its exit code.
 type Output struct {
 	Text string
 	Code int
@@ -83,7 +83,7 @@ func (a *Agent) Handler() http.Handler {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
 		}
-		// A client that has gone needs no answer.
+		// A disconnected client needs no reply.
 		_, _ = w.Write(b)
 	})
 	mux.HandleFunc("GET /exec", func(w http.ResponseWriter, r *http.Request) {
@@ -198,6 +198,6 @@ func (a *Agent) endLoad(w http.ResponseWriter, _ *http.Request) {
 
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	// A client that has gone needs no answer.
+	// A disconnected client needs no reply.
 	_ = json.NewEncoder(w).Encode(v)
 }

@@ -14,50 +14,49 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxRate bounds a load: it has to leave the machine to those that are tested.
+// maxRate limits a load, so that the servers under test get enough of the machine.
 const maxRate = 1000
 
-// LoadOptions say what to ask.
+// LoadOptions are the options of a load.
 type LoadOptions struct {
 	// Server is "ip:port".
 	Server string
 	// Rate is in queries a second, 1 to 1000; over TCP, 0 for none.
 	Rate, TCPRate int
-	// Questions are asked in turn.
+	// Questions are sent in turn.
 	Questions []Question
-	// Limit ends the load, in seconds; 0: after 900.
+	// Limit is the maximum duration, in seconds; 0: 900.
 	Limit int
 }
 
-// A Question has one right answer.
+// A Question has one right reply.
 type Question struct {
 	Name, Type string
-	// Rcode is what is right; empty: NOERROR.
+	// Rcode is the right response code; empty: NOERROR.
 	Rcode string
-	// Record must be among the answers ("A 192.0.2.1"); empty: none is looked for.
+	// Record must be in the answer section ("A 192.0.2.1"); empty: not checked.
 	Record string
 }
 
-// Account is what became of the queries of a load. Each was sent once, from a
-// socket of its own, and waited five seconds for its answer.
+// Account has the results of a load's queries. Each was sent once, from its own socket, and waited
+// five seconds for its reply.
 type Account struct {
 	Sent, Right int
-	// Lost got no answer. Refused found no socket at the port.
+	// Lost got no reply. Refused found no socket at the port.
 	Lost, Refused int
-	// LostOf is the number of lost queries for each name that has any.
+	// LostOf is the number of lost queries by name.
 	LostOf map[string]int
-	// Wrong holds the number of each answer that was not right, by what it was.
+	// Wrong counts the wrong replies by content.
 	Wrong map[string]int
-	// Gap is the longest time without a right answer, Slowest the longest wait
-	// for one; in milliseconds.
+	// Gap is the longest time without a right reply, Slowest the longest wait for one; in
+	// milliseconds.
 	Gap, Slowest int64
-	// Failures are the first twenty queries that were not answered right: when
-	// they were sent, since the load began, from where, what was asked, and what
-	// came of it.
+	// Failures are the first twenty queries without a right reply: send time since the start,
+	// source, question, and result.
 	Failures []string
 }
 
-// Bad is the number of queries that were not answered right.
+// Bad is the number of queries without a right reply.
 func (a *Account) Bad() int { return a.Sent - a.Right }
 
 func (a *Account) String() string {
@@ -69,7 +68,7 @@ func (a *Account) String() string {
 	return strings.Join(append([]string{s}, a.Failures...), "\n\t")
 }
 
-// A load asks at a fixed pace, whatever comes back.
+// A load sends at a fixed pace, regardless of replies.
 type load struct {
 	opts  LoadOptions
 	wire  [][]byte
@@ -79,10 +78,10 @@ type load struct {
 
 	mu      sync.Mutex
 	account Account
-	last    time.Duration // of the last right answer
+	last    time.Duration // of the last right reply
 }
 
-// newLoad begins a load that lasts until finish, its limit, or the end of ctx.
+// newLoad starts a load that runs until finish, its limit, or the end of ctx.
 func newLoad(ctx context.Context, opts LoadOptions) (*load, error) {
 	if opts.Rate < 1 || opts.Rate > maxRate || opts.TCPRate < 0 || opts.TCPRate > maxRate {
 		return nil, fmt.Errorf("rate %d, TCP rate %d: want 1 to %d and 0 to %d", opts.Rate, opts.TCPRate, maxRate, maxRate)
@@ -111,7 +110,7 @@ func newLoad(ctx context.Context, opts LoadOptions) (*load, error) {
 	return l, nil
 }
 
-// finish stops asking, waits for what is on its way, and returns the account.
+// finish stops sending, waits for pending queries, and returns the account.
 func (l *load) finish() Account {
 	l.stop()
 	l.work.Wait()
@@ -171,8 +170,7 @@ func (l *load) ask(network string, n int) {
 	}
 }
 
-// exchange returns where a query was sent from, and what became of it; nothing
-// when it was answered right.
+// exchange returns the source of a query, and its failure, or "" for a right reply.
 func (l *load) exchange(network string, id uint16, i int) (from, what string) {
 	conn, err := net.DialTimeout(network, l.opts.Server, askTimeout)
 	if err != nil {

@@ -2,7 +2,7 @@
 //
 //	testpod serve :8080    the agent (package agent) of a pod that tests use
 //	testpod pause          the first process of every pod, which holds its
-//	                       namespaces and reaps what is left to it
+//	                       namespaces and reaps orphans
 package main
 
 import (
