@@ -13,9 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The role for EndpointSlices is taken away from a kube-dns that uses them: it keeps
-// the endpoints that it has, shows why they do not change, and goes on when the role is
-// back.
+// kube-dns loses the role for EndpointSlices while it uses them: it keeps its endpoints, shows the
+// reason for missing updates, and continues when the role is back.
 func TestSlicesForbiddenLater(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	proxy := startFilterProxy(t, id)
@@ -29,7 +28,7 @@ func TestSlicesForbiddenLater(t *testing.T) {
 	mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 10.244.76.2")
 
 	rig.cluster.kubeDNSIdentity(t, false, false)
-	// A watch that is open stays allowed; a new one is not.
+	// An open watch remains allowed; a new one is forbidden.
 	proxy.down(t)
 	proxy.up(t)
 	eventually(t, 60*time.Second, func() error {
@@ -48,12 +47,12 @@ func TestSlicesForbiddenLater(t *testing.T) {
 	eventually(t, 30*time.Second, func() error { return wantAnswer(k.dns, q, dns.RcodeSuccess, "A 10.244.76.3") })
 }
 
-// /readiness has what is wrong and what to change.
+// /readiness has the problem and its remedy.
 func TestReadinessNamesTheReason(t *testing.T) {
 	good := rig.cluster.kubeDNSIdentity(t, true, false)
 	wrongToken, wrongCA := good, good
 	wrongToken.token = "nonsense"
-	other := startFilterProxy(t, good).identity() // whose certificate has another issuer
+	other := startFilterProxy(t, good).identity() // its certificate has another issuer
 	wrongCA.ca = other.ca
 	for _, tt := range []struct {
 		name string
@@ -86,7 +85,7 @@ func (c *controlPlane) stranger(t *testing.T, like identity) identity {
 	return like
 }
 
-// --config-map: the named ConfigMap and no other one, also after a change.
+// --config-map: only the named ConfigMap, even after a change.
 func TestConfigMap(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	role, binding := kubeDNSRole("e2e:kube-dns-configmaps", "configmaps", "get", "list", "watch")
@@ -108,7 +107,7 @@ func TestConfigMap(t *testing.T) {
 	mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 203.0.113.2")
 	setConfigMap(t, "other", upstream(one))
 	setConfigMap(t, "kube-dns", map[string]string{"upstreamNameservers": "broken"})
-	time.Sleep(time.Second) // in which either could be taken
+	time.Sleep(time.Second) // either could be read in this time
 	mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 203.0.113.2")
 	setConfigMap(t, "kube-dns", upstream(one))
 	mustAnswer(t, k.dns, q, dns.RcodeSuccess, "A 203.0.113.1")

@@ -11,17 +11,16 @@ import (
 	"testing"
 )
 
-// emptyPanels show nothing while nothing is wrong, or while kube-dns itself forwards no
-// query.
+// emptyPanels are empty without problems, or while kube-dns itself forwards no query.
 var emptyPanels = []string{
 	"Servers that are left out", "Servers that fail", "Errors by reason", "Reply time of kube-dns's upstreams",
 	"Failures of kube-dns's upstreams", "Cache of kube-dns", "SERVFAIL by node",
 }
 
-// boardVariables have values as Grafana puts them into queries.
+// boardVariables have values in the form that Grafana uses in queries.
 var boardVariables = strings.NewReplacer("$__rate_interval", "1m", "$namespace", ".*", "$instance", ".*")
 
-// checkBoards evaluates the queries of all dashboards. Each has a result.
+// checkBoards evaluates the queries of all dashboards. Each must have a result.
 func (f *fleet) checkBoards(t *testing.T) {
 	t.Helper()
 	files, err := filepath.Glob("../monitoring/dashboards/*.json")

@@ -20,8 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startLoneCache starts a node cache in a network of its own, in which it makes its rules.
-// Its metrics can be scraped from here.
+// startLoneCache starts a node cache in its own network, where it adds its rules. Its metrics can
+// be scraped from here.
 func startLoneCache(t *testing.T, upstreamDNS string, config *configDir) *nodeCache {
 	t.Helper()
 	const program = "lone.node-cache"
@@ -39,7 +39,7 @@ func startLoneCache(t *testing.T, upstreamDNS string, config *configDir) *nodeCa
 	return n
 }
 
-// forward returns an address whose connections lead to one in the network of a process.
+// forward returns an address that forwards connections to an address in the network of a process.
 func forward(t *testing.T, pid int, to string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
@@ -60,7 +60,7 @@ func forward(t *testing.T, pid int, to string) string {
 	return listener.Addr().String()
 }
 
-// pass copies what conn and the other end send, until one of them closes or time is over.
+// pass copies data between conn and the other end, until one of them closes or the time is up.
 func pass(conn net.Conn, pid int, to string) {
 	defer conn.Close()
 	other, err := dialIn(pid, to)
@@ -87,7 +87,7 @@ func dialIn(pid int, to string) (net.Conn, error) {
 	var err error
 	var dialing sync.WaitGroup
 	dialing.Go(func() {
-		runtime.LockOSThread() // for ever: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread exits with the goroutine
 		var network *os.File
 		if network, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", pid)); err != nil {
 			return
@@ -101,14 +101,14 @@ func dialIn(pid int, to string) (net.Conn, error) {
 	return conn, err
 }
 
-// breakCaches makes a node cache its own upstream and gives it a Corefile with a mistake and
-// more TCP connections than it accepts, stops the second one, and drops the replies of the
-// third one.
+// breakCaches makes a node cache its own upstream, with an invalid Corefile and more TCP
+// connections than it accepts. It stops the second cache with SIGSTOP, and drops the replies of the
+// third.
 func (l *lastingRun) breakCaches(t *testing.T) {
 	t.Helper()
-	t.Cleanup(connect(t, l.looping.dns, 2100)) // they end after seconds
+	t.Cleanup(connect(t, l.looping.dns, 2100)) // they close after some seconds
 	signalAll(t, syscall.SIGSTOP, l.hung.cmd.Process.Pid)
-	t.Cleanup(func() { _ = l.hung.cmd.Process.Signal(syscall.SIGCONT) }) // it may have ended
+	t.Cleanup(func() { _ = l.hung.cmd.Process.Signal(syscall.SIGCONT) }) // it might have exited
 	_, port, _ := strings.Cut(l.lone.dns, ":")
 	l.netfilter(t, "table inet harm { chain output { type filter hook output priority 0; udp sport "+port+" drop; }; }")
 
@@ -144,7 +144,7 @@ func (l *lastingRun) editCorefile(t *testing.T, old, word string) {
 	}
 }
 
-// netfilter makes rules in the network of the node cache that has its own.
+// netfilter adds rules in the network of the node cache that has its own.
 func (l *lastingRun) netfilter(t *testing.T, rules string) {
 	t.Helper()
 	nft := exec.Command("nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", l.lone.cmd.Process.Pid), "nft", "-f", "-")
@@ -154,7 +154,7 @@ func (l *lastingRun) netfilter(t *testing.T, rules string) {
 	}
 }
 
-// mendCaches ends the harm of breakCaches.
+// mendCaches reverts breakCaches.
 func (l *lastingRun) mendCaches(t *testing.T) {
 	t.Helper()
 	signalAll(t, syscall.SIGCONT, l.hung.cmd.Process.Pid)

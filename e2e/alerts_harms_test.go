@@ -17,7 +17,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// ask begins a load of names that are queried once.
+// ask starts a load of names that are queried once.
 func (r *alertRun) ask(t *testing.T, server string, rate int) {
 	t.Helper()
 	load := startLoad(t, loadOptions{server: server, rate: rate, mix: []share{{weight: 1, fresh: func() *asked {
@@ -28,7 +28,7 @@ func (r *alertRun) ask(t *testing.T, server string, rate int) {
 	r.loads = append(r.loads, load)
 }
 
-// stopAsking ends all loads.
+// stopAsking stops all loads.
 func (r *alertRun) stopAsking() {
 	for _, load := range r.loads {
 		load.stop()
@@ -36,10 +36,10 @@ func (r *alertRun) stopAsking() {
 	r.loads = nil
 }
 
-// configLoops gives a other servers, which its nanny may not use without a restart, and b
-// an upstream that is its own dnsmasq and a stub server without an address.
+// configLoops sets other servers for a, which its nanny cannot use without a restart. It sets two
+// servers for b: an upstream that is its own dnsmasq, and a stub server without an address.
 func (r *alertRun) configLoops(t *testing.T) func() {
-	r.ask(t, r.b.dns, 60) // also during the next harm: the cache has to overflow for a while
+	r.ask(t, r.b.dns, 60) // also during the next harm: the cache must overflow for some time
 	r.a.configure(t, upstreams(r.two, r.one))
 	loop := strings.Replace(r.config["upstreamNameservers"], "]", `, "`+r.b.dns+`"]`, 1)
 	r.b.configure(t, map[string]string{
@@ -52,8 +52,8 @@ func (r *alertRun) configLoops(t *testing.T) func() {
 	}
 }
 
-// configRefused gives b a ConfigMap with a mistake and starts its kube-dns again, which
-// then replies slowly. It takes slices and disk from a.
+// configRefused sets an invalid ConfigMap for b and restarts its kube-dns, which then replies
+// slowly. It removes slices and disk from a.
 func (r *alertRun) configRefused(t *testing.T) func() {
 	r.b.configure(t, map[string]string{"upstreamNameservers": `["no.address.example"]`})
 	r.b.restart(t)
@@ -85,7 +85,7 @@ func move(t *testing.T, from, to string) {
 	}
 }
 
-// hideSlices starts kube-dns of a with an API server that has EndpointSlices or not.
+// hideSlices starts kube-dns of a with an API server with or without EndpointSlices.
 func (r *alertRun) hideSlices(t *testing.T, hide bool) {
 	t.Helper()
 	r.a.proxy.down(t)
@@ -105,8 +105,8 @@ func (r *alertRun) waitReady(t *testing.T) {
 	}
 }
 
-// apiAway starts both kube-dns without API server, one of them without a snapshot. The
-// snapshot of the other one is almost an hour old.
+// apiAway starts both kube-dns without API server, one of them without a snapshot. The other's
+// snapshot is almost an hour old.
 func (r *alertRun) apiAway(t *testing.T) func() {
 	snapshot := filepath.Join(r.a.state, "snapshot.yaml")
 	waitFile(t, snapshot)
@@ -130,8 +130,8 @@ func (r *alertRun) apiAway(t *testing.T) func() {
 	}
 }
 
-// upstreamsFail makes both upstreams reply SERVFAIL. kube-dns of b starts with a wrong
-// token, and that of a gets more TCP connections than it accepts.
+// upstreamsFail makes both upstreams reply SERVFAIL. kube-dns of b starts with a wrong token, and a
+// gets more TCP connections than it accepts.
 func (r *alertRun) upstreamsFail(t *testing.T) func() {
 	r.one.fail()
 	r.two.fail()
@@ -152,8 +152,7 @@ func (r *alertRun) upstreamsFail(t *testing.T) func() {
 	}
 }
 
-// connect opens TCP connections that ask once and stay open for as long as the server
-// lets them.
+// connect opens TCP connections that send one query and remain open until the server closes them.
 func connect(t *testing.T, server string, n int) (disconnect func()) {
 	t.Helper()
 	query, err := new(dns.Msg).SetQuestion("kubernetes.default.svc.cluster.local.", dns.TypeA).Pack()
@@ -167,7 +166,7 @@ func connect(t *testing.T, server string, n int) (disconnect func()) {
 		if err != nil {
 			break // no more open files
 		}
-		_, _ = conn.Write(query) // the server may have closed it
+		_, _ = conn.Write(query) // the server can close it
 		conns = append(conns, conn)
 	}
 	t.Logf("%d TCP connections were opened", len(conns))
@@ -178,8 +177,8 @@ func connect(t *testing.T, server string, n int) (disconnect func()) {
 	}
 }
 
-// upstreamsSilent makes both upstreams silent, with more pending queries than dnsmasq of a
-// and kube-dns of b accept.
+// upstreamsSilent silences both upstreams, with more pending queries than dnsmasq of a and kube-dns
+// of b accept.
 func (r *alertRun) upstreamsSilent(t *testing.T) func() {
 	r.one.silence()
 	r.two.silence()
@@ -193,7 +192,7 @@ func (r *alertRun) upstreamsSilent(t *testing.T) func() {
 	}
 }
 
-// burst sends queries for outside names as fast as it can and reads no reply.
+// burst sends queries for outside names at the maximum rate and reads no reply.
 func burst(t *testing.T, server string, n int) {
 	t.Helper()
 	conn, err := net.Dial("udp", server)
@@ -213,7 +212,7 @@ func burst(t *testing.T, server string, n int) {
 	}
 }
 
-// processesHang stops both kube-dns and dnsmasq of a.
+// processesHang stops both kube-dns and dnsmasq of a with SIGSTOP.
 func (r *alertRun) processesHang(t *testing.T) func() {
 	pids := []int{r.a.kubeDNS.cmd.Process.Pid, r.b.kubeDNS.cmd.Process.Pid, r.a.dnsmasqPID()}
 	signalAll(t, syscall.SIGSTOP, pids...)
@@ -231,7 +230,7 @@ func signalAll(t *testing.T, sig syscall.Signal, pids ...int) {
 	}
 }
 
-// stutter lets the process run for a short time in each third of a second.
+// stutter runs the process only for a short time in each third of a second.
 func (p *process) stutter(t *testing.T) (resume func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -257,8 +256,7 @@ func (p *process) stutter(t *testing.T) (resume func()) {
 	return resume
 }
 
-// oneLeft ends kube-dns of a. That of b does not read for a moment in which many queries
-// arrive.
+// oneLeft stops kube-dns of a. That of b does not read for a moment in which many queries arrive.
 func (r *alertRun) oneLeft(t *testing.T) func() {
 	r.a.kubeDNS.kill()
 	signalAll(t, syscall.SIGSTOP, r.b.kubeDNS.cmd.Process.Pid)

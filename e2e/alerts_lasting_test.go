@@ -24,8 +24,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// lasting are alerts with the harm that makes them. All of it is done at once to a fleet
-// of three pods and three node caches, from the beginning of the test: it takes minutes.
+// lasting are alerts with the harm that triggers them. All harms affect a fleet of three pods and
+// three node caches, from the start of the test: they take minutes.
 var lasting = map[string]string{
 	"KubeDNSDnsmasqServersDiffer": "dnsmasq may not read its servers file",
 	"KubeDNSMissedChanges":        "a proxy drops the changes of a namespace",
@@ -45,18 +45,18 @@ var lasting = map[string]string{
 	"NodeCacheUpstreamLoop":       "a node cache is its own upstream",
 }
 
-// lastingAlso may fire as a consequence: the servers of one pod are others, and watches end.
+// lastingAlso can fire as a consequence: the servers of one pod differ, and watches close.
 var lastingAlso = []string{"KubeDNSConfigDiffers", "KubeDNSWatchLost"}
 
 const (
 	// lastingLimit is longer than any of these alerts takes to fire.
 	lastingLimit = 5 * time.Minute
-	// outage is so long that kube-dns compares its data with the API server's afterwards.
+	// outage is long enough for kube-dns to compare its data with the API server's afterwards.
 	outage = 25 * time.Second
-	// heldBack is how long changes are delayed. It is shorter than the 10 s after which
-	// kube-dns takes pages in place of a streamed list.
+	// heldBack is the delay of changes. It is shorter than the 10 s after which kube-dns reads
+	// pages instead of a streamed list.
 	heldBack = 8 * time.Second
-	// watchLife is how long watches live. After 10 s kube-dns opens the next one at once.
+	// watchLife is the lifetime of watches. After 10 s kube-dns opens the next watch at once.
 	watchLife = 12 * time.Second
 
 	changingNamespace = "alerts-changing"
@@ -67,7 +67,7 @@ const (
 type lastingRun struct {
 	*chaos
 	fleet               *fleet
-	late, mute, cut     *member // by what their proxies do
+	late, mute, cut     *member // by fault of their proxies
 	looping, hung, lone *nodeCache
 	one, two            *farServer
 	config              map[string]string
@@ -98,7 +98,8 @@ func newLastingRun(t *testing.T, c *chaos) *lastingRun {
 	return l
 }
 
-// otherVersion builds kube-dns as another version, and returns what podOptions.wrap has to be.
+// otherVersion builds kube-dns with another version, and returns the value of podOptions.wrap for
+// it.
 func otherVersion(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(rig.dir, "bin")
@@ -114,7 +115,7 @@ func otherVersion(t *testing.T) string {
 	return "other."
 }
 
-// begin does all harm.
+// begin starts all harms.
 func (l *lastingRun) begin(t *testing.T) {
 	t.Helper()
 	if names, err := l.fleet.fired(); err != nil || len(names) > 0 {
@@ -141,8 +142,8 @@ func (l *lastingRun) begin(t *testing.T) {
 	l.running.Go(func() { l.change(ctx, t) })
 }
 
-// change ends the outage of a pod, with a proxy that drops some changes and delays the
-// others, and then makes changes.
+// change ends the outage of a pod, with a proxy that drops some changes and delays the rest. Then
+// it changes objects.
 func (l *lastingRun) change(ctx context.Context, t *testing.T) {
 	if !wait(ctx, time.Until(l.began.Add(outage))) {
 		return
@@ -157,7 +158,7 @@ func (l *lastingRun) change(ctx context.Context, t *testing.T) {
 	}
 }
 
-// wait reports false when ctx is done before d has passed.
+// wait reports false if ctx is done before d has passed.
 func wait(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -175,8 +176,8 @@ func (l *lastingRun) apply(t *testing.T, object map[string]any) {
 	}
 }
 
-// changes changes a Service and its endpoints, with the time of the change as the controller
-// of endpoints notes it, and returns what is right from then on.
+// changes changes a Service and its endpoints, with the time of the change as the endpoints
+// controller records it. It returns the right replies from then on.
 func (l *lastingRun) changes(t *testing.T, n int) []*asked {
 	t.Helper()
 	now := time.Now().UTC().Format(time.RFC3339Nano)
@@ -191,7 +192,7 @@ func (l *lastingRun) changes(t *testing.T, n int) []*asked {
 	return []*asked{newAsked(classA, "set."+changingNamespace+".svc.cluster.local", dns.TypeA, dns.RcodeSuccess, addr)}
 }
 
-// dropNamespace makes watches leave out the objects of a namespace.
+// dropNamespace removes the objects of a namespace from watches.
 func dropNamespace(_ http.ResponseWriter, r *http.Request) bool {
 	if query := r.URL.Query(); query.Has("watch") {
 		query.Set("fieldSelector", "metadata.namespace!="+droppedNamespace)
@@ -200,7 +201,7 @@ func dropNamespace(_ http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// cutWatches ends all watches of a pod, again and again.
+// cutWatches repeatedly closes all watches of a pod.
 func (l *lastingRun) cutWatches(ctx context.Context, t *testing.T) {
 	for wait(ctx, watchLife) {
 		l.cut.proxy.down(t)
@@ -208,13 +209,13 @@ func (l *lastingRun) cutWatches(ctx context.Context, t *testing.T) {
 	}
 }
 
-// serversDir is where the nanny of a pod keeps dnsmasq's servers file.
+// serversDir is the directory of dnsmasq's servers file in a pod.
 func (l *lastingRun) serversDir() string {
 	_, port, _ := net.SplitHostPort(l.cut.dns)
 	return "/dev/shm/dnsmasq-nanny-" + port
 }
 
-// breakServers changes the upstream of a pod whose dnsmasq may not read its servers file.
+// breakServers changes the upstream of a pod with an unreadable servers file.
 func (l *lastingRun) breakServers(t *testing.T) {
 	t.Helper()
 	if err := os.Chmod(l.serversDir(), 0o700); err != nil {
@@ -223,7 +224,7 @@ func (l *lastingRun) breakServers(t *testing.T) {
 	l.cut.configure(t, upstreams(l.two))
 }
 
-// unroutable sends queries from an address that replies cannot be sent to from loopback.
+// unroutable sends queries from an address that is unreachable from loopback.
 func unroutable(ctx context.Context, t *testing.T, server string) {
 	transparent := func(_, _ string, raw syscall.RawConn) error {
 		var err error
@@ -273,7 +274,7 @@ func (l *lastingRun) missing(t *testing.T) []string {
 		func(name string) bool { return slices.Contains(fired, name) })
 }
 
-// endIfFired ends the harm if all alerts have fired.
+// endIfFired reverts the harm if all alerts have fired.
 func (l *lastingRun) endIfFired(t *testing.T) {
 	t.Helper()
 	if !l.ended && len(l.missing(t)) == 0 {
@@ -281,7 +282,7 @@ func (l *lastingRun) endIfFired(t *testing.T) {
 	}
 }
 
-// end waits until all alerts have fired, and ends the harm. A second call does nothing.
+// end waits until all alerts have fired, and reverts the harm. A second call does nothing.
 func (l *lastingRun) end(t *testing.T) {
 	t.Helper()
 	if l.ended {
@@ -299,12 +300,12 @@ func (l *lastingRun) end(t *testing.T) {
 	l.undo(t)
 }
 
-// allowed are the alerts that may fire.
+// allowed are the alerts that are allowed to fire.
 func (l *lastingRun) allowed() []string {
 	return slices.AppendSeq(slices.Clone(lastingAlso), maps.Keys(lasting))
 }
 
-// logTimes logs when each alert fired for the first time.
+// logTimes logs the first time of each alert.
 func (l *lastingRun) logTimes(t *testing.T) {
 	t.Helper()
 	for name, harm := range lasting {
@@ -321,7 +322,7 @@ func (l *lastingRun) logTimes(t *testing.T) {
 	}
 }
 
-// undo ends all harm.
+// undo reverts all harm.
 func (l *lastingRun) undo(t *testing.T) {
 	t.Helper()
 	l.stop()
@@ -340,7 +341,7 @@ func (l *lastingRun) undo(t *testing.T) {
 	l.mendCaches(t)
 }
 
-// value returns the smallest value that a PromQL expression has now; zero when it has none.
+// value returns the smallest current value of a PromQL expression, or zero without any.
 func (f *fleet) value(expr string) (float64, error) {
 	samples, err := f.samples(expr)
 	if err != nil {

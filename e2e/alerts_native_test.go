@@ -14,9 +14,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// TestAlertsNativeHistograms: a Prometheus that takes native histograms gets the duration
-// of queries as one, with each query in it, and no classic buckets of it. The legacy
-// histogram stays classic.
+// TestAlertsNativeHistograms: a Prometheus that accepts native histograms gets the duration of
+// queries as a native histogram, with each query in it, and no classic buckets. The legacy
+// histogram remains classic.
 func TestAlertsNativeHistograms(t *testing.T) {
 	dir := stateDir(t)
 	manifest := "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: prod}, spec: {clusterIP: 10.0.0.1}}"

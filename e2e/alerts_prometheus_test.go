@@ -17,21 +17,21 @@ import (
 	"time"
 )
 
-// hurry divides all durations of the rules: [5m] becomes [15s], "for: 10m" becomes 30 s.
-// Times of the commands themselves stay, for example 5 s between two probes.
+// hurry divides all durations of the rules: [5m] becomes [15s], "for: 10m" becomes 30 s. Times of
+// the commands themselves are not changed, for example 5 s between two probes.
 const hurry = 20
 
 var ruleDuration = regexp.MustCompile(`(\[|\bfor: )(\d+)(s|m|h)\b`)
 
-// fewer are thresholds of rules that are shorter, too, but by 6: the API server sends a
-// bookmark each minute and ends a watch after 5 minutes.
+// fewer are thresholds of rules that are also shorter, but by 6: the API server sends a bookmark
+// each minute and closes a watch after 5 minutes.
 var fewer = strings.NewReplacer(
 	"last_event_timestamp_seconds > 900", "last_event_timestamp_seconds > 150",
 	"watches_total[30m]) > 20", "watches_total[30m]) > 3",
 )
 
-// hurried returns the text of rules with shorter durations, for pods whose kube-dns has
-// other ports than 10053.
+// hurried returns the text of rules with shorter durations, for pods with other kube-dns ports than
+// 10053.
 func hurried(text string, ports []string) string {
 	text = fewer.Replace(text)
 	text = ruleDuration.ReplaceAllStringFunc(text, func(match string) string {
@@ -43,7 +43,7 @@ func hurried(text string, ports []string) string {
 	return strings.ReplaceAll(text, "):10053", "):("+strings.Join(ports, "|")+")")
 }
 
-// A member is a pod whose three processes Prometheus scrapes.
+// A member is a pod with three processes that Prometheus scrapes.
 type member struct {
 	*pod
 	name                   string
@@ -52,8 +52,7 @@ type member struct {
 	baseFlags              []string
 }
 
-// startMember starts a pod with ports for metrics. The options of nanny and sidecar are its
-// own.
+// startMember starts a pod with metrics ports, and its own options of nanny and sidecar.
 func (c *chaos) startMember(t *testing.T, name string, opts podOptions) *member {
 	t.Helper()
 	m := &member{name: name, kubeDNSPort: freePort(t), nannyPort: freePort(t), state: stateDir(t)}
@@ -119,8 +118,8 @@ func startPrometheus(t *testing.T, dir, config string, flags ...string) string {
 	return "http://" + listen
 }
 
-// settle waits until all targets have been scraped several times. The increase of a
-// counter needs a sample before it.
+// settle waits until all targets have been scraped several times. The increase of a counter
+// requires an earlier sample.
 func (f *fleet) settle(t *testing.T) {
 	t.Helper()
 	eventually(t, 30*time.Second, func() error {
@@ -214,13 +213,13 @@ func alertNames(t *testing.T) []string {
 	return names
 }
 
-// A sample is a series with its value now.
+// A sample is a series with its current value.
 type sample struct {
 	Metric map[string]string
 	Value  [2]any // the time and, as text, the value
 }
 
-// samples returns the series that a PromQL expression has now.
+// samples returns the current series of a PromQL expression.
 func (f *fleet) samples(expr string) ([]sample, error) {
 	body, err := get(f.url+"/api/v1/query?query="+url.QueryEscape(expr), 200)
 	if err != nil {
@@ -237,7 +236,7 @@ func (f *fleet) samples(expr string) ([]sample, error) {
 	return reply.Data.Result, nil
 }
 
-// query returns the label sets that a PromQL expression has now.
+// query returns the current label sets of a PromQL expression.
 func (f *fleet) query(expr string) ([]map[string]string, error) {
 	samples, err := f.samples(expr)
 	var list []map[string]string
@@ -247,12 +246,12 @@ func (f *fleet) query(expr string) ([]map[string]string, error) {
 	return list, err
 }
 
-// firing returns the names of the alerts that fire now.
+// firing returns the names of the firing alerts.
 func (f *fleet) firing() ([]string, error) {
 	return f.names(`ALERTS{alertstate="firing"}`)
 }
 
-// fired returns the names of the alerts that have fired since Prometheus began.
+// fired returns the names of all alerts since Prometheus started.
 func (f *fleet) fired() ([]string, error) {
 	seconds := int(time.Since(f.began).Seconds()) + 1
 	return f.names(fmt.Sprintf(`count_over_time(ALERTS{alertstate="firing"}[%ds])`, seconds))

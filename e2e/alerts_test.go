@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// A harm is done to a fleet of two pods. Each of its alerts has to fire while it lasts.
-// The alerts in also may fire as a consequence.
+// A harm is done to a fleet of two pods. Each of its alerts must fire during the harm. The alerts
+// in also can fire as a consequence.
 type harm struct {
 	name        string
 	do          func(*alertRun, *testing.T) (undo func())
 	fires, also []string
 }
 
-// harms follow each other. Together they make what takes minutes at most, see hurry.
+// harms run in sequence. They have the alerts that take minutes at most, see hurry.
 var harms = []harm{
 	{
 		name: "ConfigMaps that loop and differ, a dead dnsmasq", do: (*alertRun).configLoops,
@@ -76,8 +76,7 @@ var harms = []harm{
 	},
 }
 
-// unprovoked are the alerts that no harm makes, with the reason. Their tests are those of
-// promtool.
+// unprovoked are the alerts without a harm, with the reason. promtool tests them.
 var unprovoked = map[string]string{
 	"KubeDNSMemoryNearLimit": "the metrics are those of the kubelet and of kube-state-metrics",
 	"KubeDNSPanic":           "no bug is known",
@@ -85,16 +84,15 @@ var unprovoked = map[string]string{
 }
 
 const (
-	// fireLimit is longer than any alert takes to fire, clearLimit than any takes to clear:
-	// the longest range of a rule is an hour.
+	// fireLimit is longer than any alert takes to fire, clearLimit than any takes to clear: the
+	// longest range of a rule is an hour.
 	fireLimit  = 150 * time.Second
 	clearLimit = time.Hour/hurry + time.Minute
 )
 
-// TestAlerts does harm to a fleet of two pods that a real Prometheus scrapes. Each alert
-// has to fire during its harm and clear afterwards. A second fleet has the lasting harms at
-// the same time: their number is the one after the last of harms. In a third fleet,
-// without harm, no alert may fire.
+// TestAlerts harms a fleet of two pods that a real Prometheus scrapes. Each alert must fire during
+// its harm and clear afterwards. A second fleet has the lasting harms at the same time: their
+// number is the one after the last of harms. In a third fleet, without harm, no alert may fire.
 //
 //	go test -tags chaos -timeout 20m -run TestAlerts -v .
 //	go test -tags chaos -timeout 20m -run TestAlerts -v . -cases=1,2
@@ -118,7 +116,7 @@ func TestAlerts(t *testing.T) {
 	for _, n := range control.caches {
 		startLoad(t, loadOptions{server: n.dns, rate: 20, mix: mix})
 	}
-	// Rates need two scrapes, and the caches their first names.
+	// Rates require two scrapes, and the caches their first names.
 	time.Sleep(20 * time.Second)
 	if lasts != nil {
 		lasts.begin(t)
@@ -150,15 +148,15 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// machineProbe is a probe of a server that is neither kube-dns nor dnsmasq. Its replies
-// take as long as the machine lets them.
+// machineProbe is a probe of a server that is neither kube-dns nor dnsmasq. Its latency depends
+// only on the machine.
 func machineProbe(server *farServer) string {
 	return fmt.Sprintf("--probe=machine,%s,%s,1,A", server.addr, outsideQuestion(1).name)
 }
 
-// machineIsSlow reports whether KubeDNSLatencyHigh fired only at times at which the probe
-// of the machine was slow, too: at least one of its last 240 replies took over 64 ms. On a
-// machine that is short of CPU the alert is right.
+// machineIsSlow reports whether KubeDNSLatencyHigh fired only while the probe of the machine was
+// slow too: at least one of its last 240 replies took over 64 ms. On a machine short of CPU the
+// alert is right.
 func (f *fleet) machineIsSlow(t *testing.T) bool {
 	t.Helper()
 	const wrong = `ALERTS{alertname="KubeDNSLatencyHigh", alertstate="firing", probe!="machine"} unless on () ` +
@@ -170,7 +168,7 @@ func (f *fleet) machineIsSlow(t *testing.T) bool {
 	return len(series) == 0
 }
 
-// TestAlertsAreKnown checks that each alert of the rules has its harm, or a reason why not.
+// TestAlertsAreKnown checks that each alert of the rules has its harm, or a reason for its absence.
 func TestAlertsAreKnown(t *testing.T) {
 	provoked := map[string]bool{}
 	for _, h := range harms {
@@ -188,14 +186,14 @@ func TestAlertsAreKnown(t *testing.T) {
 	}
 }
 
-// An alertRun is the fleet that harm is done to.
+// An alertRun is the harmed fleet.
 type alertRun struct {
 	*chaos
 	fleet    *fleet
 	a, b     *member
 	one, two *farServer
 	config   map[string]string
-	names    atomic.Int64 // that are queried once, so far
+	names    atomic.Int64 // number of names queried once, so far
 	loads    []*load
 }
 
@@ -210,7 +208,7 @@ func newAlertRun(t *testing.T, c *chaos) *alertRun {
 	return r
 }
 
-// during does harm and waits until all its alerts fire.
+// during starts a harm and waits until all its alerts fire.
 func (r *alertRun) during(t *testing.T, h harm) {
 	t.Helper()
 	r.fleet.settle(t)
@@ -247,7 +245,7 @@ func (r *alertRun) during(t *testing.T, h harm) {
 	}
 }
 
-// clears waits until no alert fires any more.
+// clears waits until no alert fires.
 func (f *fleet) clears(t *testing.T) {
 	t.Helper()
 	began := time.Now()
@@ -262,7 +260,7 @@ func (f *fleet) clears(t *testing.T) {
 	t.Logf("all alerts cleared %.0f s after the last harm", time.Since(began).Seconds())
 }
 
-// firedOnly checks that no other alerts than these have fired.
+// firedOnly checks that only these alerts have fired.
 func (f *fleet) firedOnly(t *testing.T, allowed []string) {
 	t.Helper()
 	fired, err := f.fired()

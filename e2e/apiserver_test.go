@@ -15,8 +15,8 @@ import (
 // outside is a record of the world.
 const outside = "www.outside.example. 60 IN A 203.0.113.80"
 
-// follow starts a kube-dns with EndpointSlices and waits for its data. The
-// target changes what it sees. Outside names do not exist.
+// follow starts a kube-dns with EndpointSlices and waits for its data. The target changes its
+// objects. Outside names do not exist.
 func follow(t *testing.T, id identity) (*kubeDNS, *apiTarget) {
 	t.Helper()
 	k := startKubeDNS(t, id.write(t), upstream(startResolver(t)))
@@ -24,8 +24,8 @@ func follow(t *testing.T, id identity) (*kubeDNS, *apiTarget) {
 	return k, &apiTarget{objects: rig.cluster.objects, server: k.dns, config: k.config, endpoints: "EndpointSlice"}
 }
 
-// A pod is ready to serve outside names before there is any API server, by
-// what it waits for, and gets its data without a restart.
+// Before there is an API server, a pod answers outside names and reports the missing data. It gets
+// its data without a restart.
 func TestAPIServerAwayAtStart(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	proxy := startFilterProxy(t, id)
@@ -61,8 +61,7 @@ func TestAPIServerAwayAtStart(t *testing.T) {
 	mustAnswer(t, k.dns, inside, dns.RcodeSuccess, "A 10.96.0.1")
 }
 
-// Once there is data, nothing of it goes because the API server does; when it
-// is back, kube-dns goes on from there.
+// An API server outage removes no data. When the API server is back, kube-dns continues from there.
 func TestAPIServerKilled(t *testing.T) {
 	k, target := follow(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	one, other := startResolver(t, outside), startResolver(t, "www.outside.example. 60 IN A 203.0.113.81")
@@ -100,7 +99,7 @@ func TestAPIServerKilled(t *testing.T) {
 			t.Fatalf("after the API server was killed: %v", err)
 		}
 	}
-	// The configuration is a directory: it still changes.
+	// The configuration is a directory: it can still change.
 	if err := k.config.set(upstream(other)); err != nil {
 		t.Fatal(err)
 	}
@@ -117,11 +116,10 @@ func TestAPIServerKilled(t *testing.T) {
 	eventually(t, 60*time.Second, check)
 }
 
-// One of several API servers hangs, and its connections stay open: the watches
-// go on at another one. That the first ones are dead shows in the bookmarks
-// that do not come.
+// One of several API servers hangs, and its connections remain open: the watches continue at
+// another one. Missing bookmarks show that the first watches are dead.
 func TestWatchesHang(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel() // it mostly waits
 	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	k, target := follow(t, proxy.identity())
 	eventually(t, 4*time.Minute, func() error {
@@ -143,8 +141,8 @@ func TestWatchesHang(t *testing.T) {
 	eventually(t, 2*time.Minute, func() error { return wantAnswer(k.dns, q, dns.RcodeSuccess, "A 10.96.72.1") })
 }
 
-// A kube-dns that restarts while the API server is away answers from what its
-// predecessor had, and reports that.
+// A kube-dns that restarts while the API server is away answers from its predecessor's data, and
+// reports that.
 func TestRestartWithoutAPIServer(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	proxy := startFilterProxy(t, id)
@@ -193,8 +191,8 @@ func TestRestartWithoutAPIServer(t *testing.T) {
 	}
 }
 
-// What is deleted while the watches are down is gone when they are back,
-// whether they go on where they were or have to list again.
+// Objects deleted while the watches are down are removed when they are back, whether the watches
+// resume or list again.
 func TestDeletedWhileWatchIsDown(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -12,7 +12,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A question is asked over UDP with RD set and, unless plain, an OPT.
+// A question is sent over UDP with RD set and, unless plain, an OPT.
 type question struct {
 	name  string
 	qtype uint16
@@ -37,8 +37,8 @@ func ask(server string, q question) (*dns.Msg, error) {
 	return reply, nil
 }
 
-// wantAnswer checks rcode and answer of a reply. A record is given by its type
-// and rdata: "A 10.96.0.10". More than the wanted ones is wrong.
+// wantAnswer checks the rcode and the answer section of a reply. A record is given by its type and
+// rdata: "A 10.96.0.10". Additional records are an error.
 func wantAnswer(server string, q question, rcode int, records ...string) error {
 	reply, err := ask(server, q)
 	if err != nil {
@@ -105,7 +105,7 @@ func get(url string, status int) (string, error) {
 	return string(body), nil
 }
 
-// mustAnswer is wantAnswer, tried again until it is right.
+// mustAnswer retries wantAnswer until it succeeds.
 func mustAnswer(t *testing.T, server string, q question, rcode int, records ...string) {
 	t.Helper()
 	eventually(t, time.Minute, func() error { return wantAnswer(server, q, rcode, records...) })

@@ -19,8 +19,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// restarts kills kube-dns while the API server is away. In the control run it
-// is killed while the API server is there.
+// restarts kills kube-dns while the API server is away. The control run kills it while the API
+// server is available.
 func (c *chaos) restarts(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -88,7 +88,7 @@ func waitFile(t *testing.T, file string) {
 	})
 }
 
-// moves are changes of objects that no load asks for.
+// moves are changes of objects that no load queries.
 type moves struct {
 	objects *apiTarget
 	round   int
@@ -96,8 +96,8 @@ type moves struct {
 
 const movingNamespace = "chaos-moving"
 
-// next makes a Service, deletes the one before it, and moves the endpoints of
-// a headless one. It returns what is right from then on.
+// next creates a Service, deletes the previous Service, and moves the endpoints of a headless
+// Service. It returns the right replies from then on.
 func (m *moves) next(t *testing.T) []*asked {
 	t.Helper()
 	m.round++
@@ -126,8 +126,7 @@ func (m *moves) next(t *testing.T) []*asked {
 	}
 }
 
-// shows waits until kube-dns, asked directly, shows what is right, and returns
-// how long that took.
+// shows waits until kube-dns itself returns the right replies, and returns that time.
 func (p *pod) shows(t *testing.T, questions []*asked) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -146,7 +145,7 @@ func (p *pod) shows(t *testing.T, questions []*asked) time.Duration {
 	return time.Since(began)
 }
 
-// apiAway takes the API server away for a minute in which objects change.
+// apiAway stops the API server for a minute in which objects change.
 func (c *chaos) apiAway(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -189,7 +188,7 @@ func (c *chaos) etcdStopped(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		rig.cluster.restart(t)
 		began := time.Now()
-		// The API server takes writes again some time after it reports that.
+		// The API server accepts writes some time after it reports that.
 		var last []*asked
 		eventually(t, 60*time.Second, func() error {
 			_, err := rig.cluster.client.CoreV1().Services("").List(t.Context(), listOne)
@@ -206,8 +205,7 @@ func (c *chaos) etcdStopped(t *testing.T) {
 	}, harmed, undisturbed)
 }
 
-// watchesCut cuts all connections to the API server each second, while objects
-// change.
+// watchesCut cuts all connections to the API server each second, while objects change.
 func (c *chaos) watchesCut(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -233,7 +231,7 @@ func (c *chaos) watchesCut(t *testing.T) {
 	}, harmed, undisturbed)
 }
 
-// What the liveness probes of the manifests say.
+// The liveness probes of the manifests.
 const (
 	livenessTime      = 5 * time.Minute
 	livenessDelay     = time.Minute
@@ -241,9 +239,8 @@ const (
 	livenessThreshold = 5
 )
 
-// liveness starts two pods, one without API server, with a load for outside
-// names, and does what kubelet would do with their liveness probes. The
-// function that it returns waits for the end.
+// liveness starts two pods, one without API server, with a load for outside names, and acts like
+// kubelet on their liveness probes. The returned function waits for the end.
 func (c *chaos) liveness(t *testing.T) func(*testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one), apart: true})
@@ -287,7 +284,7 @@ func (c *chaos) liveness(t *testing.T) func(*testing.T) {
 	}
 }
 
-// A kubelet follows one liveness probe.
+// A kubelet runs one liveness probe.
 type kubelet struct {
 	url              string
 	probes, restarts int

@@ -41,23 +41,23 @@ var scopes = []struct {
 	{"outside", []class{classOutside}},
 }
 
-// An outcome is what became of a query.
+// An outcome is the result of a query.
 type outcome int
 
 const (
 	right    outcome = iota
-	lost             // no answer within the client's timeout
+	lost             // no reply within the client's timeout
 	refused          // REFUSED
 	noSocket         // no socket at the port: the client gets an error immediately
 	failed           // SERVFAIL
-	wrong            // an answer that contradicts the objects
+	wrong            // a reply that contradicts the objects
 )
 
 func (o outcome) String() string {
 	return [...]string{"right", "lost", "refused", "no socket at the port", "failed", "wrong"}[o]
 }
 
-// asked is a question with its right answer. It is not changed once made.
+// asked is a question with its right reply. It is immutable.
 type asked struct {
 	class
 	name  string
@@ -67,7 +67,7 @@ type asked struct {
 	rdata []string // sorted
 }
 
-// ask makes a question: with RD and, as most clients do, without EDNS.
+// newAsked returns a question: with RD and, like most clients, without EDNS.
 func newAsked(c class, name string, qtype uint16, rcode int, rdata ...string) *asked {
 	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype)
 	wire, err := m.Pack()
@@ -78,7 +78,7 @@ func newAsked(c class, name string, qtype uint16, rcode int, rdata ...string) *a
 	return &asked{class: c, name: dns.Fqdn(name), qtype: qtype, wire: wire, rcode: rcode, rdata: rdata}
 }
 
-// judge returns the verdict on a reply, with the reason if it is not right.
+// judge returns the verdict on a reply, with the reason for a wrong reply.
 func (q *asked) judge(m *dns.Msg, reply []byte) (outcome, string) {
 	if err := m.Unpack(reply); err != nil {
 		return wrong, err.Error()
@@ -128,8 +128,8 @@ func rdata(rr dns.RR) string {
 	return rr.String()
 }
 
-// A share is a part of the questions of a load: a list to choose from, or a
-// function that makes one that was never asked before.
+// A share is a part of the questions of a load: a list to choose from, or a function that returns a
+// new question each time.
 type share struct {
 	weight int
 	list   []*asked
@@ -155,8 +155,7 @@ func pick(rng *rand.Rand, mix []share) *asked {
 	return nil
 }
 
-// podName makes the name of an address that has not been asked for before, so
-// that no cache has it.
+// podName returns the name of a new address each time, so that no cache has it.
 func podName() *asked {
 	n := podNames.Add(1)
 	a, b, c := byte(n>>16), byte(n>>8), byte(n)
@@ -166,7 +165,7 @@ func podName() *asked {
 
 var podNames atomic.Uint32
 
-// askTCP asks a cluster name over a connection of its own.
+// askTCP queries a cluster name over its own connection.
 func (l *load) askTCP(int) {
 	q := &asked{class: classTCP, name: tcpQuestion.name, qtype: tcpQuestion.qtype, rcode: tcpQuestion.rcode,
 		rdata: tcpQuestion.rdata}
@@ -180,12 +179,12 @@ func (l *load) askTCP(int) {
 	l.note(q, began, out, why)
 }
 
-// tcpQuestion is asked over TCP.
+// tcpQuestion is sent over TCP.
 var tcpQuestion = newAsked(classTCP, "kubernetes.default.svc.cluster.local", dns.TypeA, dns.RcodeSuccess, "10.96.0.1")
 
-// search looks an outside name up as the two C libraries do in a pod: through
-// the search list first, since it has fewer than five dots. Both go on after
-// "no such name"; after SERVFAIL glibc goes on and musl gives up.
+// search looks up an outside name like the two C libraries in a pod: through the search list first,
+// since it has fewer than five dots. Both continue after NXDOMAIN; after SERVFAIL glibc continues
+// and musl gives up.
 func (l *load) search(n int) {
 	base := outsideQuestion(n % outsideNames)
 	began := time.Now()
@@ -215,7 +214,7 @@ func (l *load) search(n int) {
 	l.note(&m, began, out, why)
 }
 
-// exchange asks one question through a socket of its own.
+// exchange sends one query through its own socket.
 func exchange(network, server, name string, qtype uint16) (*dns.Msg, error) {
 	client := &dns.Client{Net: network, Timeout: clientTimeout}
 	reply, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, qtype), server)

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// configPairs is how often the changes are made and not made.
+	// configPairs is the number of runs with the changes and without.
 	configPairs = 3
 	configSteps = 20
-	// lingers is longer than a removed server stays in dnsmasq's list.
+	// lingers is longer than a removed server remains in dnsmasq's list.
 	lingers = 7 * time.Second
 )
 
@@ -92,8 +92,8 @@ func pairText(pairs [][2]int) string {
 	return strings.Join(list, ", ")
 }
 
-// A resolvFile is a node's resolv.conf. It can only name servers at port 53, so
-// without root it is never used.
+// A resolvFile is a node's resolv.conf. It can only name servers at port 53, so it is unused
+// without root.
 type resolvFile struct {
 	file, text string
 	usable     bool
@@ -113,7 +113,7 @@ func (c *chaos) nodeResolvConf(t *testing.T) *resolvFile {
 	return r
 }
 
-// change swaps the servers that the file names.
+// change swaps the servers in the file.
 func (r *resolvFile) change(t *testing.T) {
 	t.Helper()
 	r.turn++
@@ -127,8 +127,8 @@ func (r *resolvFile) change(t *testing.T) {
 	}
 }
 
-// instead is the configuration that leaves the upstreams to the file, if that
-// can be, else another one.
+// instead is the configuration without upstreams, which uses the file, if possible, and otherwise
+// other.
 func (r *resolvFile) instead(config, other map[string]string) map[string]string {
 	if r.usable {
 		return config
@@ -136,7 +136,7 @@ func (r *resolvFile) instead(config, other map[string]string) map[string]string 
 	return other
 }
 
-// invalidConfig gives the pod five ConfigMaps that are refused as a whole.
+// invalidConfig sets five ConfigMaps that the pod refuses entirely.
 func (c *chaos) invalidConfig(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -167,14 +167,14 @@ func (c *chaos) invalidConfig(t *testing.T) {
 }
 
 const (
-	// nameResolver is the resolver of the nanny's own pod; only root can have
-	// one, since resolv.conf has no ports.
+	// nameResolver is the resolver of the nanny's own pod; it requires root, since resolv.conf has
+	// no ports.
 	nameResolver = "127.77.1.1"
 	nameAsked    = "ns.partner.example."
 )
 
-// stubNames configures a stub server by its name: one whose resolver is
-// silent, then names whose addresses rotate.
+// stubNames configures a stub server by its name: first with a silent resolver, then with rotating
+// addresses.
 func (c *chaos) stubNames(t *testing.T) {
 	if !c.root(t, "stub servers that are given by name") {
 		return

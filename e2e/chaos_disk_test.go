@@ -10,27 +10,26 @@ import (
 	"time"
 )
 
-// diskFull leaves no room in the directories for state and snapshot, or makes
-// them read-only, from the start or later, and changes the configuration. The
-// file with dnsmasq's servers is in /dev/shm then; where that is taken away too,
-// each change restarts dnsmasq.
+// diskFull fills the directories for state and snapshot, or makes them read-only, from the start or
+// later, and changes the configuration. The file with dnsmasq's servers is in /dev/shm then;
+// without room there, each change restarts dnsmasq.
 func (c *chaos) diskFull(t *testing.T) {
 	if !c.root(t, "state directories that are full or read-only") {
 		return
 	}
 	const (
 		fill = "dd if=/dev/zero of=$DIR/fill bs=4k 2>/dev/null || true"
-		// A second mount over the first, which may have open files.
+		// A second mount over the first, which can have open files.
 		readOnly = "mount --bind $DIR $DIR && mount -o remount,bind,ro $DIR"
 		memory   = "mount -t tmpfs -o size=32k,mode=1777 none /dev/shm"
 	)
 	for _, tt := range []struct {
 		harm string
-		// always, start and later are commands in the directory's mount
-		// namespace; the control run has only the first.
+		// always, start and later are commands in the directory's mount namespace; the control run
+		// has only the first.
 		always, start, later string
-		// fewLost: as for other changes of upstreams, queries that are pending at
-		// the removed server are lost when its line goes.
+		// fewLost: as for other changes of upstreams, queries pending at the removed server are
+		// lost with its line.
 		target target
 	}{
 		{"state directory full from the start, then 2 changes", "", fill, "", fewLost},
@@ -61,8 +60,7 @@ func (c *chaos) diskFull(t *testing.T) {
 				if tt.later != "" {
 					p.inNamespace(t, "DIR="+p.dir+"; "+tt.later)
 				}
-				// A change empties dnsmasq's cache, so the new server is asked at
-				// once.
+				// A change empties dnsmasq's cache, so the new server gets queries at once.
 				p.configure(t, upstreams(two))
 				time.Sleep(5 * time.Second)
 				if two.queries.Load() == 0 {
@@ -86,7 +84,7 @@ func (c *chaos) diskFull(t *testing.T) {
 	}
 }
 
-// inNamespace runs a command where the pod's processes have their mounts.
+// inNamespace runs a command in the mount namespace of the pod's processes.
 func (p *pod) inNamespace(t *testing.T, command string) {
 	t.Helper()
 	for _, proc := range []*process{p.kubeDNS, p.nanny} {

@@ -22,13 +22,13 @@ var listOne = metav1.ListOptions{Limit: 1}
 
 const (
 	kills = 5
-	// killPause keeps five deaths from being within one minute: then the nanny
-	// ends and leaves the rest to kubelet.
+	// killPause prevents five deaths within one minute, after which the nanny would exit and leave
+	// the restart to kubelet.
 	killPause = 15500 * time.Millisecond
 )
 
-// dnsmasqKilled kills dnsmasq five times, with TCP clients whose children of
-// dnsmasq hold the port.
+// dnsmasqKilled kills dnsmasq five times, with TCP clients connected to children of dnsmasq that
+// hold the port.
 func (c *chaos) dnsmasqKilled(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -55,8 +55,8 @@ func (c *chaos) dnsmasqKilled(t *testing.T) {
 	}, harmed, undisturbed)
 }
 
-// idleConnections connects TCP clients that ask nothing to a server, until the
-// test ends. Those that are cut connect again. It returns how many there are.
+// idleConnections connects TCP clients without queries to a server, until the test returns. Closed
+// connections are reopened. It returns the number of open connections.
 func idleConnections(t *testing.T, server string, n int) *atomic.Int64 {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -88,10 +88,10 @@ func hold(ctx context.Context, server string, connected *atomic.Int64) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	defer conn.Close()
 	buf := make([]byte, 1)
-	_, _ = conn.Read(buf) // nothing was asked: it returns when the connection ends
+	_, _ = conn.Read(buf) // nothing was sent: it returns when the connection closes
 }
 
-// idleClients connects many TCP clients that ask nothing.
+// idleClients connects many TCP clients without queries.
 func (c *chaos) idleClients(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	for _, tt := range []struct {
@@ -132,7 +132,7 @@ func (c *chaos) idleClients(t *testing.T) {
 	}
 }
 
-// flood queries names once each, at twice the usual rate.
+// flood queries each name once, at twice the usual rate.
 func (c *chaos) flood(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -163,7 +163,7 @@ func (c *chaos) flood(t *testing.T) {
 	c.record(t, row{harm: what, scope: "the flood itself", with: flooding.of()}, flooding, nil)
 }
 
-// drain stops the pod as kubelet does: all processes get SIGTERM at once.
+// drain stops the pod like kubelet: all processes get SIGTERM at once.
 func (c *chaos) drain(t *testing.T) {
 	one := startFarServer(t, "127.0.0.1:0", farDelay)
 	p := c.startPod(t, podOptions{config: upstreams(one)})
@@ -171,7 +171,7 @@ func (c *chaos) drain(t *testing.T) {
 	p.warm(t)
 	control.warm(t)
 	var rest func() []string
-	// The load ends soon after the last process that it could reach.
+	// The load stops soon after the last process that it could reach.
 	harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 6500*time.Millisecond, func() {
 		rest = p.terminate(t)
 	})
@@ -188,9 +188,8 @@ func (c *chaos) drain(t *testing.T) {
 	}
 }
 
-// terminate sends SIGTERM to all processes. The function that it returns waits
-// for them and returns their names in the order in which they ended. Each has to
-// end with exit code 0.
+// terminate sends SIGTERM to all processes. The returned function waits for them and returns their
+// names in the order of their exits. Each must exit with code 0.
 func (p *pod) terminate(t *testing.T) func() []string {
 	t.Helper()
 	var waiting sync.WaitGroup

@@ -15,10 +15,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// classPath are first questions of a search list, which --autopath answers at once.
+// classPath are first queries of a search list, which --autopath answers at once.
 const classPath class = "search path"
 
-// leanTTL is so short that the cache asks again during each case.
+// leanTTL is short enough that the cache queries again during each case.
 const leanTTL = 2
 
 // startLeanPod starts the two processes of the overlay lean, with the differences of startPod,
@@ -62,8 +62,8 @@ func pathQuestion(n int) *asked {
 		worldAddr(n).String())
 }
 
-// leanLoad is the usual load, with the reply that lean has to names of search lists, and
-// with few names of the world, each asked so often that the cache keeps it.
+// leanLoad is the usual load, with lean's replies to names of search lists. It has few names of the
+// world, queried often enough that the cache keeps them.
 func (c *chaos) leanLoad(p *pod) loadOptions {
 	const names = 100
 	var paths []*asked
@@ -75,8 +75,8 @@ func (c *chaos) leanLoad(p *pod) loadOptions {
 	return opts
 }
 
-// leanPods starts two pods, the second one for the control run, each with the upstreams that
-// config makes of two servers.
+// leanPods starts two pods, the second for the control run, each with the upstreams that config
+// returns for two servers.
 func (c *chaos) leanPods(t *testing.T, config func(one, two *farServer) map[string]string) (pods [2]*pod,
 	servers [2][2]*farServer) {
 	t.Helper()
@@ -92,7 +92,7 @@ func (c *chaos) leanPods(t *testing.T, config func(one, two *farServer) map[stri
 
 func firstUpstream(one, _ *farServer) map[string]string { return upstreams(one) }
 
-// leanRows records what became of the names of the cluster, of the world, and of search lists.
+// leanRows records the results for names of the cluster, of the world, and of search lists.
 func (c *chaos) leanRows(t *testing.T, harm, note string, harmed, undisturbed *score, outside target) {
 	t.Helper()
 	for _, scope := range []struct {
@@ -111,7 +111,7 @@ func (c *chaos) leanRows(t *testing.T, harm, note string, harmed, undisturbed *s
 	}
 }
 
-// leanAPI takes the API server away while objects change, and gives it back.
+// leanAPI stops the API server while objects change, and starts it again.
 func (c *chaos) leanAPI(t *testing.T) {
 	pods, _ := c.leanPods(t, firstUpstream)
 	m := &moves{objects: &apiTarget{objects: rig.cluster.objects}, round: 300}
@@ -130,8 +130,8 @@ func (c *chaos) leanAPI(t *testing.T) {
 		harmed, undisturbed, asControl)
 }
 
-// leanKilled kills kube-dns, which is alone at port 53. It is started again at once, as
-// kubelet does it the first time.
+// leanKilled kills kube-dns, the only server on port 53. It is restarted at once, like kubelet's
+// first restart.
 func (c *chaos) leanKilled(t *testing.T) {
 	pods, _ := c.leanPods(t, firstUpstream)
 	waitFile(t, filepath.Join(pods[0].dir, "snapshot"))
@@ -150,8 +150,8 @@ func (c *chaos) leanKilled(t *testing.T) {
 	}
 }
 
-// leanSilent silences the only upstream, and gives it back. The cache answers meanwhile,
-// though all TTLs are over. When the upstream is back it is used again.
+// leanSilent silences the only upstream for some time. The cache answers during this time, though
+// all TTLs have expired. Afterwards the upstream is used again.
 func (c *chaos) leanSilent(t *testing.T) {
 	pods, servers := c.leanPods(t, firstUpstream)
 	var took time.Duration
@@ -166,14 +166,14 @@ func (c *chaos) leanSilent(t *testing.T) {
 		harmed, undisturbed, asControl)
 }
 
-// freshQuestion is a name of the world that no load asks for.
+// freshQuestion is a name of the world that no load queries.
 func freshQuestion() *asked {
 	n := outsideNames + int(podNames.Add(1))
 	return newAsked(classOutside, fmt.Sprintf("f%d.outside.example", n), dns.TypeA, dns.RcodeSuccess,
 		worldAddr(n).String())
 }
 
-// leanFlapping makes the only upstream silent and lets it answer again, in turn.
+// leanFlapping alternates the only upstream between silent and working.
 func (c *chaos) leanFlapping(t *testing.T) {
 	pods, servers := c.leanPods(t, firstUpstream)
 	harmed, undisturbed := c.compare(t, c.leanLoad(pods[0]), c.leanLoad(pods[1]), 18*time.Second, func() {

@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// clientTimeout is how long a client waits for an answer. glibc waits as
-	// long, but it asks again then, which a load does not.
+	// clientTimeout is the timeout of a client. glibc has the same, but then retries, which a load
+	// does not.
 	clientTimeout = 5 * time.Second
-	// tick is the pace at which queries are sent.
+	// tick is the interval at which queries are sent.
 	tick = 2 * time.Millisecond
 )
 
-// A load asks a DNS server at a fixed pace, whatever comes back, and keeps
-// account of each query: it has an ID, a time and an answer that is right.
+// A load queries a DNS server at a fixed pace, regardless of replies, and tracks each query: it has
+// an ID, a time and a right reply.
 type load struct {
 	opts  loadOptions
 	to    netip.AddrPort
@@ -35,7 +35,7 @@ type load struct {
 	raw   syscall.RawConn
 	begun time.Time
 	stop  context.CancelFunc
-	// sending ends with the last query, reading with the socket.
+	// sending stops after the last query, reading with the socket.
 	sending, reading sync.WaitGroup
 
 	mu    sync.Mutex
@@ -43,31 +43,31 @@ type load struct {
 	next  uint16
 	open  int
 	score *score
-	// err is what kept us from sending.
+	// err is the error that prevented sending.
 	err error
 }
 
-// loadOptions say what to ask. Rates are queries a second.
+// loadOptions configure a load. Rates are queries a second.
 type loadOptions struct {
 	server string
 	rate   int
 	mix    []share
-	// tcp queries, each over a connection of its own; 0: none.
+	// tcp queries, each over its own connection; 0: none.
 	tcp int
 	// search is for names that are looked up through a search list; 0: none.
 	search int
-	// limit ends the load; 0: after an hour.
+	// limit is the maximum duration; 0: an hour.
 	limit time.Duration
 }
 
-// A slot is a query that waits for its answer. Its index is the query's ID.
+// A slot is a pending query. Its index is the query's ID.
 type slot struct {
 	*asked
-	at   time.Duration // since the load began
+	at   time.Duration // since the start of the load
 	open bool
 }
 
-// startLoad asks until finish is called.
+// startLoad sends queries until finish is called.
 func startLoad(t *testing.T, opts loadOptions) *load {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -78,11 +78,11 @@ func startLoad(t *testing.T, opts loadOptions) *load {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What is lost must not be lost here.
+	// The client itself must not lose replies.
 	if err := conn.SetReadBuffer(4 << 20); err != nil {
 		t.Fatal(err)
 	}
-	// Each query that finds no socket comes back, with its ID.
+	// The kernel returns each query without a listening socket, with its ID.
 	control := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_RECVERR, 1) }
 	if controlErr := raw.Control(control); controlErr != nil || err != nil {
 		t.Fatalf("ask the kernel for ICMP errors: %v, %v", controlErr, err)
@@ -105,7 +105,7 @@ func startLoad(t *testing.T, opts loadOptions) *load {
 	return l
 }
 
-// finish stops asking, waits for what is on its way and returns the account.
+// finish stops sending, waits for pending queries and returns the score.
 func (l *load) finish(t *testing.T) *score {
 	t.Helper()
 	l.stop()
@@ -134,8 +134,8 @@ func (l *load) finish(t *testing.T) *score {
 	return l.score
 }
 
-// send sends what is due, tick by tick. What is due after a pause of our own
-// is not sent: it would be a burst that no client makes.
+// send sends due queries, tick by tick. After a pause of our own, it skips the overdue queries,
+// which would be a burst that no client sends.
 func (l *load) send(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -176,7 +176,7 @@ func (l *load) sendOne(q *asked, buf []byte) error {
 	id := l.next
 	l.next++
 	s := &l.slots[id]
-	if s.open { // as old as 65,536 queries
+	if s.open { // 65,536 queries old
 		l.score.add(s.asked, s.at, clientTimeout, lost, "")
 		l.open--
 	}
@@ -195,7 +195,7 @@ func (l *load) sendOne(q *asked, buf []byte) error {
 	return err
 }
 
-// read takes answers until the socket is closed.
+// read reads replies until the socket is closed.
 func (l *load) read() {
 	buf := make([]byte, 4096)
 	var m dns.Msg
@@ -236,8 +236,7 @@ func (l *load) resolve(id uint16, judge func(*asked) (outcome, string)) {
 	l.score.add(s.asked, s.at, took, out, why)
 }
 
-// unreachable closes the queries that the kernel sent back: nothing listened on
-// the port.
+// unreachable closes the queries that the kernel returned: nothing listened on the port.
 func (l *load) unreachable() {
 	var ids []uint16
 	payload, oob := make([]byte, 512), make([]byte, 512)
@@ -258,8 +257,7 @@ func (l *load) unreachable() {
 	}
 }
 
-// each calls ask at a rate, in goroutines that it waits for. Not more than 500
-// run at a time.
+// each calls ask at a rate, in goroutines that it waits for. At most 500 run at a time.
 func (l *load) each(ctx context.Context, rate int, ask func(n int)) {
 	ticker := time.NewTicker(time.Second / time.Duration(rate))
 	defer ticker.Stop()
@@ -280,7 +278,7 @@ func (l *load) each(ctx context.Context, rate int, ask func(n int)) {
 	}
 }
 
-// note adds a query that has its own socket to the account.
+// note adds a query with its own socket to the score.
 func (l *load) note(q *asked, began time.Time, out outcome, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

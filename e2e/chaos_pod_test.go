@@ -19,13 +19,13 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A pod is the three processes of the manifests, with their flags. What differs:
-// loopback ports, a kubeconfig in the place of the pod's token, a look at the
-// configuration each 200 ms in the place of 10 s, and shorter times of draining.
+// A pod is the three processes of the manifests, with their flags. Differences: loopback ports, a
+// kubeconfig instead of the pod's token, a check of the configuration each 200 ms instead of 10 s,
+// and shorter drain times.
 type pod struct {
 	opts                    podOptions
 	kubeDNS, nanny, sidecar *process
-	// dns is what the Service sends clients to; back is kube-dns behind it.
+	// dns is the address of the Service; back is that of kube-dns.
 	dns, back string
 	// status and probes are the URLs of kube-dns and of the sidecar.
 	status, probes string
@@ -35,22 +35,22 @@ type pod struct {
 	kubeDNSFlags   []string
 }
 
-// podOptions say what differs from the manifests beyond that.
+// podOptions are further differences from the manifests.
 type podOptions struct {
 	// config of the ConfigMap.
 	config map[string]string
 	// more flags and dnsmasq arguments.
 	kubeDNS, nanny, dnsmasq, sidecar []string
-	// wrap is the name of a script in the directory of the commands that runs
-	// a command in another world; empty: none.
+	// wrap is the name of a script in the directory of the commands that wraps a command; empty:
+	// none.
 	wrap string
-	// user is the one that dnsmasq runs as. Empty: that of the test.
+	// user is the user of dnsmasq. Empty: that of the test.
 	user string
-	// state is the directory for dnsmasq's state. Empty: one of its own.
+	// state is the directory for dnsmasq's state. Empty: its own.
 	state string
-	// apart starts without a way to the API server.
+	// apart starts the pod without access to the API server.
 	apart bool
-	// period is how often the configuration is read. Zero: 200 ms.
+	// period is the interval at which the configuration is read. Zero: 200 ms.
 	period time.Duration
 }
 
@@ -137,7 +137,7 @@ func (c *chaos) waitPod(t *testing.T, p *pod) {
 	}
 }
 
-// warm asks for all outside names once, so that dnsmasq has them.
+// warm queries all outside names once, so that dnsmasq has them.
 func (p *pod) warm(t *testing.T) {
 	t.Helper()
 	var asking sync.WaitGroup
@@ -161,10 +161,10 @@ func (p *pod) configure(t *testing.T, files map[string]string) {
 	}
 }
 
-// kill ends a process the hard way and waits for its end.
+// kill kills a process and waits for its exit.
 func (p *process) kill() {
 	p.stopping.Do(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
+		_ = p.cmd.Process.Kill() // it might have exited
 		<-p.ended
 	})
 }
@@ -179,7 +179,7 @@ func (p *pod) dnsmasqPID() int {
 	return 0
 }
 
-// killDNSMasq kills dnsmasq alone, not the children it forked.
+// killDNSMasq kills only dnsmasq, not its forked children.
 func (p *pod) killDNSMasq(t *testing.T) {
 	t.Helper()
 	pid := p.dnsmasqPID()
@@ -192,8 +192,8 @@ func (p *pod) killDNSMasq(t *testing.T) {
 	}
 }
 
-// wrapper makes a script that runs kube-dns or the nanny after some commands,
-// in a mount namespace of its own, and returns the prefix that names it.
+// wrapper writes a script that runs kube-dns or the nanny after some commands, in its own mount
+// namespace. It returns the prefix that names the script.
 func wrapper(t *testing.T, name string, commands ...string) string {
 	t.Helper()
 	for _, command := range []string{"kube-dns", "dnsmasq-nanny"} {

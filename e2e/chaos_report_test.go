@@ -21,26 +21,24 @@ const (
 	reportEnd   = "<!-- End of the table. -->"
 )
 
-// A target is what a harm may do, in comparison with the control run.
+// A target is the allowed effect of a harm, compared with the control run.
 type target int
 
 const (
-	// shown only: the documentation gives the reason.
+	// shown only: the documentation has the reason.
 	noTarget target = iota
 	// asControl: no more queries lost, refused, failed or wrong than noise explains.
 	asControl
-	// shortGap: no gap that is gapFactor times as long as the longest of the control run.
+	// shortGap: no gap longer than gapFactor times the longest of the control run.
 	shortGap
-	// noneLost: all that was sent before the end is answered, and what comes
-	// after it is refused at once, by a reply or by the closed port. The end is
-	// one moment: the only gap is from there to the end of the load. Where the
-	// control run loses queries, twice as many may be lost.
+	// noneLost: queries before the end are answered, and later queries are refused at once, by a
+	// reply or by the closed port. The end is one moment: the only gap is from there to the end of
+	// the load. If the control run loses queries, twice as many are allowed.
 	noneLost
-	// neverWrong: no answer contradicts the objects.
+	// neverWrong: no reply contradicts the objects.
 	neverWrong
-	// fewLost: 5 queries in 1,000 more than asControl. A change of upstreams
-	// loses those that are pending at a removed server after 6 s: an option that
-	// sends them again would make a storm of a forwarding loop.
+	// fewLost: 5 queries in 1,000 more than asControl. A change of upstreams loses queries pending
+	// at a removed server after 6 s: a resend option would turn a forwarding loop into a storm.
 	fewLost
 )
 
@@ -48,21 +46,21 @@ func (t target) String() string {
 	return [...]string{"none", "as control", "short gap", "0 lost", "0 wrong", "5 in 1000"}[t]
 }
 
-// What shortGap allows: a gap that is so much longer than the control run's, or so short. The
+// Limits of shortGap: the factor over the control run's gap, and a gap that is always allowed. The
 // gaps of the control run are those of the machine, which also delays the start of a process.
 const (
 	gapFactor = 5
 	gapTarget = 100 * time.Millisecond
 )
 
-// A row is one line of the report: what was done, and what became of the
-// queries of some classes, with the harm and without.
+// A row is one line of the report: the harm, and the results of queries of some classes, with the
+// harm and without.
 type row struct {
 	number, harm, scope string
 	target              target
 	with, without       summary
-	// pairs are the bad queries with and without, where the pair was run more
-	// than once; the target is for their medians.
+	// pairs are the bad queries with and without, if the pair was run more than once; the target
+	// applies to their medians.
 	pairs [][2]int
 	note  string
 }
@@ -73,16 +71,16 @@ func (r row) order() int {
 	return n
 }
 
-// allowed is how many bad queries noise explains: twice those of the control run, as many as were
-// sent in its longest gap, and one in ten thousand, or three.
+// allowed is the number of bad queries that noise explains: twice those of the control run, as many
+// as were sent in its longest gap, and one in ten thousand, or three.
 func (r row) allowed(control int) int {
 	return 2*control + r.without.sentInGap() + max(3, r.sentEach()/10_000)
 }
 
-// sentEach is how many queries each run sent: pairs are added up.
+// sentEach is the number of queries of each run: pairs are added up.
 func (r row) sentEach() int { return r.with.sent / max(1, len(r.pairs)) }
 
-// missed is the reason why the target was not met; empty when it was.
+// missed is the reason for a missed target, or "".
 func (r row) missed() string {
 	harm, control := r.with.bad(), r.without.bad()
 	if len(r.pairs) > 0 {
@@ -117,8 +115,7 @@ func (r row) missed() string {
 	return ""
 }
 
-// record adds a row to the report, and fails the test when its target is
-// missed.
+// record adds a row to the report, and fails the test if its target is missed.
 func (c *chaos) record(t *testing.T, r row, harm, control *score) {
 	t.Helper()
 	r.number = c.number
@@ -165,7 +162,7 @@ func (c *chaos) table() string {
 	return b.String()
 }
 
-// machine describes the machine of the figures.
+// machine describes the machine of the measurements.
 func (c *chaos) machine() string {
 	version := "dnsmasq"
 	if out, err := exec.Command("dnsmasq", "--version").Output(); err == nil {
@@ -177,7 +174,7 @@ func (c *chaos) machine() string {
 		runtime.NumCPU(), version, runtime.Version(), time.Since(c.began).Round(time.Second))
 }
 
-// report prints the table, and puts it into the documentation when asked to.
+// report prints the table, and writes it into the documentation if requested.
 func (c *chaos) report(t *testing.T) {
 	t.Helper()
 	text := c.table()

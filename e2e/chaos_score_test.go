@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// maxEvents bounds what is kept of each outcome, to show it.
+// maxEvents limits the stored events of each outcome.
 const maxEvents = 500
 
-// A score is the account of a load.
+// A score is the result of a load.
 type score struct {
 	begun   time.Time
 	tallies map[class]*tally
 	events  []event
-	// kept counts events by outcome; of each only the first are kept.
+	// kept counts events by outcome; only the first of each are stored.
 	kept [wrong + 1]int
-	// stall is the longest pause between two ticks of the load itself: a gap
-	// that is not longer proves nothing.
+	// stall is the longest pause between two ticks of the load itself: a gap up to that length
+	// proves nothing.
 	stall time.Duration
 	ended time.Duration
 }
 
-// A tally counts what became of the queries of one class.
+// A tally counts the results of queries of one class.
 type tally struct {
 	count [wrong + 1]int
-	// rights are the times of right answers, since the load began.
+	// rights are the times of right replies, since the start of the load.
 	rights  []time.Duration
-	slowest time.Duration // of all answers
+	slowest time.Duration // of all replies
 }
 
-// An event is a query that was not answered rightly.
+// An event is a query without a right reply.
 type event struct {
 	at   time.Duration
 	name string
@@ -44,7 +44,7 @@ type event struct {
 
 func newScore() *score { return &score{tallies: map[class]*tally{}} }
 
-// add counts a query that was sent at a time and took so long.
+// add counts a query that was sent at that time and took that long.
 func (s *score) add(q *asked, at, took time.Duration, out outcome, why string) {
 	t := s.tallies[q.class]
 	if t == nil {
@@ -65,12 +65,12 @@ func (s *score) add(q *asked, at, took time.Duration, out outcome, why string) {
 	s.events = append(s.events, event{at, q.name, q.class, out, why})
 }
 
-// close puts the account in order.
+// close sorts the score.
 func (s *score) close() {
 	slices.SortFunc(s.events, func(a, b event) int { return int(a.at - b.at) })
 }
 
-// A summary is an account of some classes in one line.
+// A summary is a score of some classes in one line.
 type summary struct {
 	sent, lost, refused, noSocket, failed, wrong int
 	gap, slowest                                 time.Duration
@@ -78,7 +78,7 @@ type summary struct {
 	lasted                                       time.Duration
 }
 
-// of sums up classes; with none, those of the UDP load.
+// of sums up classes; without any, those of the UDP load.
 func (s *score) of(classes ...class) summary {
 	if len(classes) == 0 {
 		classes = append(slices.Clone(clusterClasses), classOutside)
@@ -112,8 +112,8 @@ func (s *score) of(classes ...class) summary {
 	return sum
 }
 
-// gapAfter returns the longest time without a right answer to the UDP load that
-// began within a second of a moment.
+// gapAfter returns the longest time without a right reply to the UDP load that started within a
+// second of a moment.
 func (s *score) gapAfter(moment time.Time) time.Duration {
 	from := moment.Sub(s.begun)
 	var rights []time.Duration
@@ -132,10 +132,10 @@ func (s *score) gapAfter(moment time.Time) time.Duration {
 	return gap
 }
 
-// bad is all that a client would complain about.
+// bad is the number of queries that a client would complain about.
 func (s summary) bad() int { return s.lost + s.refused + s.noSocket + s.failed + s.wrong }
 
-// sentInGap returns how many queries were sent in the longest gap, at the rate of the whole load.
+// sentInGap returns the number of queries sent in the longest gap, at the rate of the entire load.
 func (s summary) sentInGap() int {
 	if s.lasted == 0 {
 		return 0
@@ -151,7 +151,7 @@ func (s summary) String() string {
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// trouble lists what went wrong, by second, class and outcome, with an example.
+// trouble lists problems by second, class and outcome, with an example.
 func (s *score) trouble() string {
 	type key struct {
 		second int

@@ -21,10 +21,9 @@ var (
 	updateReport = flag.Bool("update", false, "chaos: put the table into "+reportFile)
 )
 
-// TestChaos does harm to a pod while it is asked, and compares what becomes of
-// the queries with a control run: the same load for the same time, without the
-// harm. Where the harm is no work for the machine the control run is another
-// pod at the same time, else it comes after the harm.
+// TestChaos harms a pod under load, and compares the results of queries with a control run: the
+// same load for the same time, without the harm. If the harm needs no CPU, the control run is
+// another pod at the same time, otherwise it runs after the harm.
 //
 //	go test -tags chaos -timeout 20m -run TestChaos -v .
 //	go test -tags chaos -timeout 20m -run TestChaos -v . -cases=1,9
@@ -58,7 +57,7 @@ func TestChaos(t *testing.T) {
 	wanted := func(number string) bool { return len(only) == 0 || slices.Contains(only, number) }
 	var liveness func(*testing.T)
 	if wanted("8") {
-		liveness = c.liveness(t) // continues during the others
+		liveness = c.liveness(t) // continues during the other cases
 	}
 	for _, tt := range cases {
 		if wanted(tt.number) {
@@ -73,7 +72,7 @@ func TestChaos(t *testing.T) {
 	c.report(t)
 }
 
-// A chaos is what the cases have in common.
+// A chaos has the parts common to all cases.
 type chaos struct {
 	id      identity
 	cluster map[class][]*asked
@@ -96,15 +95,15 @@ func newChaos(t *testing.T) *chaos {
 }
 
 const (
-	// chaosNamespace has the Services that loads ask for: so many with an
-	// address, and headless ones with so many endpoints.
+	// chaosNamespace has the Services that loads query: a number of Services with an address, and
+	// headless Services with a number of endpoints.
 	chaosNamespace   = "chaos"
 	plainServices    = 100
 	headlessServices = 20
 	endpointsEach    = 5
 )
 
-// makeServices makes the Services, and the questions for them.
+// makeServices creates the Services, and the questions for them.
 func (c *chaos) makeServices(t *testing.T) {
 	t.Helper()
 	objects := &apiTarget{objects: rig.cluster.objects}
@@ -140,7 +139,7 @@ func (c *chaos) makeServices(t *testing.T) {
 
 func (c *chaos) add(q *asked) { c.cluster[q.class] = append(c.cluster[q.class], q) }
 
-// applyService makes a Service and returns its address.
+// applyService creates a Service and returns its address.
 func (c *chaos) applyService(t *testing.T, objects *apiTarget, object map[string]any) string {
 	t.Helper()
 	got, err := objects.apply(t.Context(), &unstructured.Unstructured{Object: object})
@@ -151,7 +150,7 @@ func (c *chaos) applyService(t *testing.T, objects *apiTarget, object map[string
 	return ip
 }
 
-// mix is what clients of a cluster ask: mostly through search lists.
+// mix is the typical queries of a cluster's clients: mostly through search lists.
 func (c *chaos) mix() []share {
 	return []share{
 		{weight: 30, list: c.outside},
@@ -163,8 +162,7 @@ func (c *chaos) mix() []share {
 	}
 }
 
-// rate is what each of two pods is asked at the same time, fullRate what one
-// alone is.
+// rate is the rate for each of two pods at the same time, fullRate that for only one.
 const rate, fullRate = 1000, 3000
 
 // load is the usual load for a pod.
@@ -172,8 +170,8 @@ func (c *chaos) load(p *pod, rate int) loadOptions {
 	return loadOptions{server: p.dns, rate: rate, mix: c.mix()}
 }
 
-// compare puts the same load on two pods for a time, and does harm to the first
-// one second after the beginning.
+// compare applies the same load to two pods for a time, and harms the first pod one second after
+// the start.
 func (c *chaos) compare(t *testing.T, harmed, control loadOptions, d time.Duration, harm func()) (with,
 	without *score) {
 	t.Helper()
@@ -182,15 +180,14 @@ func (c *chaos) compare(t *testing.T, harmed, control loadOptions, d time.Durati
 	time.Sleep(time.Second)
 	harm()
 	time.Sleep(time.Until(end))
-	// Both stop asking before either is waited for.
+	// Stop both before waiting for either.
 	a.stop()
 	b.stop()
 	return a.finish(t), b.finish(t)
 }
 
-// inTurn puts the same load on a pod twice: first with the harm, which begins
-// after one second, for a time or as long as the harm takes; then without it, for
-// as long.
+// inTurn applies the same load to a pod twice. The first run has the harm, which starts after one
+// second, for a time or as long as the harm takes. The second run takes as long, without it.
 func (c *chaos) inTurn(t *testing.T, opts loadOptions, d time.Duration, harm func()) (with, without *score) {
 	t.Helper()
 	began := time.Now()
@@ -205,8 +202,8 @@ func (c *chaos) inTurn(t *testing.T, opts loadOptions, d time.Duration, harm fun
 	return with, control.finish(t)
 }
 
-// root reports whether this process may use port 53 and mount; else it reports in
-// the report what was left out.
+// root reports whether this process can use port 53 and mount; otherwise it adds the skipped case
+// to the report.
 func (c *chaos) root(t *testing.T, what string) bool {
 	t.Helper()
 	if os.Geteuid() == 0 {

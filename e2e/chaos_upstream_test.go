@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// deadUpstreams takes the pod's upstreams away, all of them or one of two.
+// deadUpstreams stops the pod's upstreams, all of them or one of two.
 func (c *chaos) deadUpstreams(t *testing.T) {
 	for _, tt := range []struct {
 		harm    string
@@ -26,7 +26,7 @@ func (c *chaos) deadUpstreams(t *testing.T) {
 			for i := range servers {
 				servers[i] = startFarServer(t, "127.0.0.1:0", farDelay)
 			}
-			// Nothing is in the cache: each name has to be asked for.
+			// The cache is empty: each name must be queried.
 			p := c.startPod(t, podOptions{config: upstreams(servers[0], servers[1])})
 			control := c.startPod(t, podOptions{config: upstreams(servers[2], servers[3])})
 			harmed, undisturbed := c.compare(t, c.load(p, rate), c.load(control, rate), 13*time.Second, func() {

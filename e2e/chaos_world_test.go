@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// outsideNames is how many names the world has that loads ask for.
+	// outsideNames is the number of names of the world that loads query.
 	outsideNames = 1000
-	// worldTTL is longer than any case: what is cached stays so.
+	// worldTTL is longer than any case, so that no cached reply expires.
 	worldTTL = 600
-	// farDelay is how far away the world is.
+	// farDelay is the delay of the world.
 	farDelay = 50 * time.Millisecond
 )
 
-// A mode is how a server of the world behaves.
+// A mode is the behaviour of a server of the world.
 type mode int32
 
 const (
@@ -36,15 +36,14 @@ const (
 	servfails
 )
 
-// A farServer is a name server of the world. All of them know the same names:
-// below any domain n0 to n999, and f followed by a number, which stands for
-// names that are queried once.
+// A farServer is a name server of the world. All have the same names: below any domain n0 to n999,
+// and f followed by a number, for names that are queried once.
 type farServer struct {
 	addr    netip.AddrPort
 	mode    atomic.Int32
 	queries atomic.Int64
 	ttl     atomic.Uint32 // 0: worldTTL
-	// hosts, when set, returns the addresses of other names.
+	// hosts, if set, returns the addresses of other names.
 	hosts func(name string) []netip.Addr
 
 	conn    *net.UDPConn
@@ -68,7 +67,7 @@ func startFarServer(t *testing.T, addr string, delay time.Duration) *farServer {
 	if err != nil {
 		t.Fatalf("listen for a server of the world: %v", err)
 	}
-	_ = conn.SetReadBuffer(4 << 20) // less only makes it a worse server
+	_ = conn.SetReadBuffer(4 << 20) // a smaller buffer only makes it a worse server
 	s := &farServer{
 		conn: conn, delay: delay, late: make(chan lateReply, 1<<15),
 		addr: conn.LocalAddr().(*net.UDPAddr).AddrPort(),
@@ -108,12 +107,11 @@ func (s *farServer) read() {
 	}
 }
 
-// write sends replies when they are due. All wait for as long, so the oldest
-// is always the next.
+// write sends replies when they are due. All have the same delay, so the oldest is always the next.
 func (s *farServer) write() {
 	for r := range s.late {
 		time.Sleep(time.Until(r.due))
-		_, _ = s.conn.WriteToUDPAddrPort(r.wire, r.to) // who asked may have gone
+		_, _ = s.conn.WriteToUDPAddrPort(r.wire, r.to) // the client might be gone
 	}
 }
 
@@ -169,8 +167,8 @@ func worldAddr(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{198, 18 + byte(n>>16&1), byte(n >> 8), byte(n)})
 }
 
-// outsideQuestion is one of the names that loads ask the world for. Each tenth
-// is below partner.example, which gets servers of its own at times.
+// outsideQuestion is one of the names of the world that loads query. Each tenth is below
+// partner.example, which sometimes has its own servers.
 func outsideQuestion(n int) *asked {
 	domain := "outside.example"
 	if n%10 == 0 {

@@ -13,9 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// The pod of the overlay cluster-first: kube-dns stands in front and dnsmasq behind
-// it. Who asks gets the same answers as from the other shape, also outside ones, and
-// the ConfigMap goes on working.
+// The pod of the overlay cluster-first: kube-dns is in front of dnsmasq. Clients get the same
+// replies as with the other shape, also for outside names, and ConfigMap changes still work.
 func TestClusterFirst(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90", "www.outside.example. 60 IN A 203.0.113.91")
@@ -55,7 +54,7 @@ func TestClusterFirst(t *testing.T) {
 		return err
 	})
 
-	// The upstream changes and the stub domain goes, behind kube-dns.
+	// The upstream of kube-dns changes and the stub domain is removed.
 	if err := k.config.set(upstream(partner)); err != nil {
 		t.Fatal(err)
 	}

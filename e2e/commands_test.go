@@ -15,15 +15,14 @@ import (
 // A kubeDNS is a running kube-dns.
 type kubeDNS struct {
 	*process
-	// dns is where it answers; status and metrics are URLs without a path.
+	// dns is its address; status and metrics are URLs without a path.
 	dns, status, metrics string
 	config               *configDir
 }
 
-// startKubeDNS runs kube-dns with the arguments of the manifests, on loopback
-// ports, with a kubeconfig instead of the pod's token. It does not wait for its
-// data. A nil config is no configuration directory. Of a flag that comes twice
-// the later one counts, so more may replace any of them.
+// startKubeDNS runs kube-dns with the arguments of the manifests, on loopback ports, with a
+// kubeconfig instead of the pod's token. It does not wait for its data. A nil config means no
+// configuration directory. The last value of a flag counts, so more can replace any flag.
 func startKubeDNS(t *testing.T, kubeconfig string, config map[string]string, more ...string) *kubeDNS {
 	t.Helper()
 	dnsPort, statusPort, metricsPort := freePort(t), freePort(t), freePort(t)
@@ -59,15 +58,15 @@ func (k *kubeDNS) waitReady(t *testing.T, limit time.Duration) {
 	})
 }
 
-// A front is dnsmasq under its nanny and the sidecar that probes both.
+// A front is dnsmasq with its nanny, and the sidecar that probes dnsmasq and kube-dns.
 type front struct {
 	nanny, sidecar *process
 	// dns is dnsmasq's address; status is the sidecar's URL without a path.
 	dns, status string
 }
 
-// startFront runs what stands in front of kube-dns in the pod, with the
-// arguments of the manifests, on unprivileged loopback ports.
+// startFront runs the containers in front of kube-dns in the pod, with the arguments of the
+// manifests, on unprivileged loopback ports.
 func startFront(t *testing.T, k *kubeDNS) *front {
 	t.Helper()
 	port, statusPort := freePort(t), freePort(t)
@@ -83,8 +82,7 @@ func startFront(t *testing.T, k *kubeDNS) *front {
 	end := slices.Index(nanny, "--")
 	own, dnsmasq := slices.Clone(nanny[:end]), nanny[end+1:]
 	own = append(own, "-syncInterval=200ms", "-kubednsServer="+k.dns, "--")
-	// What differs from the pod: an unprivileged port on loopback, and no
-	// files of this machine.
+	// Differences from the pod: an unprivileged port on loopback, and no files of this machine.
 	dnsmasq = append(dnsmasq, "--port="+strconv.Itoa(port), "--listen-address=127.0.0.1", "--bind-interfaces",
 		"--user="+userName(), "--pid-file=", "--no-hosts")
 	f.nanny = start(t, "dnsmasq-nanny", nil, append(own, dnsmasq...)...)
@@ -96,7 +94,7 @@ func startFront(t *testing.T, k *kubeDNS) *front {
 	return f
 }
 
-// userName keeps dnsmasq from changing to a user that this machine may not have.
+// userName prevents dnsmasq from changing to a user that this machine might not have.
 func userName() string {
 	if os.Geteuid() == 0 {
 		return "root"
@@ -104,7 +102,7 @@ func userName() string {
 	return ""
 }
 
-// stateDir is a directory that every user may enter.
+// stateDir is a directory that every user can enter.
 func stateDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(rig.dir, "state-")
@@ -117,9 +115,8 @@ func stateDir(t *testing.T) string {
 	return dir
 }
 
-// A configDir is a directory with one file per key that changes as a ConfigMap
-// volume does: the files are links into a directory that a link names, and one
-// rename changes them all.
+// A configDir is a directory with one file per key that changes like a ConfigMap volume. The files
+// are links into a directory that a link names, and one rename changes all files.
 type configDir struct{ dir string }
 
 func newConfigDir(t *testing.T, config map[string]string) *configDir {

@@ -8,9 +8,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// The conformance vectors, over the API in the three ways that clusters have:
-// EndpointSlices; Endpoints because slices are forbidden; Endpoints because
-// the API server is older than slices.
+// The conformance vectors, over the three API variants of clusters: EndpointSlices; Endpoints
+// because slices are forbidden; Endpoints because the API server is older than slices.
 func TestConformance(t *testing.T) {
 	files, err := conformance.Vectors(conformance.Zone)
 	if err != nil {
@@ -18,8 +17,8 @@ func TestConformance(t *testing.T) {
 	}
 	for _, mode := range []struct {
 		name      string
-		slices    bool // the role for EndpointSlices is there
-		hide      bool // the API server does not know them
+		slices    bool // the role for EndpointSlices exists
+		hide      bool // the API server does not have them
 		endpoints string
 		suite     conformance.Suite
 	}{
@@ -57,8 +56,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// startResolver runs a name server for what is outside the cluster. It has
-// the given records, lines of a zone file, and nothing else.
+// startResolver runs a name server for outside names. It has only the given records, lines of a
+// zone file.
 func startResolver(t *testing.T, records ...string) *conformance.Resolver {
 	t.Helper()
 	resolver, err := conformance.NewResolver("")
@@ -78,7 +77,7 @@ func startResolver(t *testing.T, records ...string) *conformance.Resolver {
 	return resolver
 }
 
-// upstream is the configuration that asks the resolver for everything outside.
+// upstream is the configuration with the resolver for all outside names.
 func upstream(resolver *conformance.Resolver) map[string]string {
 	return map[string]string{"upstreamNameservers": `["` + resolver.Addr().String() + `"]`}
 }

@@ -38,7 +38,7 @@ func openControlPlane(dir string) (*controlPlane, error) {
 		return nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
 	}
 	admin.QPS = -1
-	// Deprecated Endpoints are half of what is tested here.
+	// Half of the tests here use the deprecated Endpoints.
 	admin.WarningHandler = rest.NoWarnings{}
 	c := &controlPlane{dir: dir, admin: admin}
 	if c.client, err = kubernetes.NewForConfig(admin); err != nil {
@@ -50,7 +50,7 @@ func openControlPlane(dir string) (*controlPlane, error) {
 	return c, nil
 }
 
-// kill ends kube-apiserver the hard way; restart brings it back.
+// kill kills kube-apiserver; restart starts it again.
 func (c *controlPlane) kill(t *testing.T) {
 	t.Helper()
 	c.signal(t, "kube-apiserver", syscall.SIGKILL)
@@ -74,7 +74,7 @@ func (c *controlPlane) signal(t *testing.T, name string, sig syscall.Signal) {
 	}
 }
 
-// restart starts what is not running.
+// restart starts the stopped processes.
 func (c *controlPlane) restart(t *testing.T) {
 	t.Helper()
 	var out strings.Builder
@@ -99,18 +99,17 @@ func (c *controlPlane) version(t *testing.T) int64 {
 	return version
 }
 
-// An identity is what a client needs to speak to an API server as the service
-// account kube-system/kube-dns.
+// An identity has a client's credentials for an API server, as the service account
+// kube-system/kube-dns.
 type identity struct {
 	token string
 	ca    []byte
 	url   string
 }
 
-// kubeDNSIdentity makes the service account and gives it the access that the
-// manifests give it: the API server's built-in role system:kube-dns and, if
-// slices, our own role for EndpointSlices. With nodes it may list Nodes, as
-// federation needs. It returns when the API server applies exactly that.
+// kubeDNSIdentity creates the service account with the access of the manifests: the API server's
+// built-in role system:kube-dns and, if slices, our own role for EndpointSlices. With nodes it can
+// list Nodes, as federation requires. It returns when the API server applies exactly that.
 func (c *controlPlane) kubeDNSIdentity(t *testing.T, slices, nodes bool) identity {
 	t.Helper()
 	ca, err := os.ReadFile(filepath.Join(c.dir, "pki", "ca.crt"))
@@ -135,8 +134,7 @@ func (c *controlPlane) kubeDNSIdentity(t *testing.T, slices, nodes bool) identit
 	return id
 }
 
-// token makes a service account of kube-system, unless it exists, and a token
-// for it.
+// token creates a service account of kube-system, unless it exists, and a token for it.
 func (c *controlPlane) token(t *testing.T, account string) string {
 	t.Helper()
 	accounts := c.client.CoreV1().ServiceAccounts("kube-system")
@@ -167,7 +165,7 @@ func kubeDNSRole(name, resource string, verbs ...string) (*rbacv1.ClusterRole, *
 		}
 }
 
-// setRole makes a role and its binding, or takes the binding away.
+// setRole creates a role and its binding, or removes the binding.
 func (c *controlPlane) setRole(t *testing.T, role *rbacv1.ClusterRole, binding *rbacv1.ClusterRoleBinding, bound bool) {
 	t.Helper()
 	ctx := t.Context()
@@ -217,7 +215,7 @@ func (id identity) client(t *testing.T) kubernetes.Interface {
 	return cs
 }
 
-// write makes a kubeconfig file of the identity and returns its path.
+// write writes a kubeconfig file of the identity and returns its path.
 func (id identity) write(t *testing.T) string {
 	t.Helper()
 	cfg := clientcmdapi.NewConfig()

@@ -15,8 +15,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// The pod as it is deployed: dnsmasq in front, kube-dns behind it, the sidecar
-// next to them, all with one ConfigMap.
+// The pod as deployed: dnsmasq in front of kube-dns, the sidecar next to them, all with one
+// ConfigMap.
 func TestThroughDNSMasq(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90", "www.outside.example. 60 IN A 203.0.113.91")
@@ -49,7 +49,7 @@ func TestThroughDNSMasq(t *testing.T) {
 	mustAnswer(t, f.dns, question{name: "absent.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeNameError)
 	mustAnswer(t, f.dns, question{name: "set.shop.svc.cluster.local", qtype: dns.TypeAAAA}, dns.RcodeSuccess)
 
-	// The upstream changes and the stub domain goes.
+	// The upstream changes and the stub domain is removed.
 	if err := k.config.set(upstream(partner)); err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +58,14 @@ func TestThroughDNSMasq(t *testing.T) {
 	if err := k.config.set(map[string]string{"upstreamNameservers": `["no.address.example"]`}); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // five periods in which it could
+	time.Sleep(time.Second) // five periods for a possible reload
 	mustAnswer(t, f.dns, question{name: "www.outside.example", qtype: dns.TypeA}, dns.RcodeSuccess, "A 203.0.113.91")
-	// dnsmasq asks the world itself; this one kube-dns forwards.
+	// dnsmasq sends queries for outside names itself; kube-dns forwards this one.
 	mustAnswer(t, k.dns, question{name: "www.outside.example", qtype: dns.TypeA}, dns.RcodeSuccess, "A 203.0.113.91")
 	checkHealth(t, k, f)
 }
 
-// throughDNSMasq is asked of TestThroughDNSMasq's objects.
+// throughDNSMasq are queries for TestThroughDNSMasq's objects.
 var throughDNSMasq = []struct {
 	name    string
 	qtype   uint16
@@ -81,11 +81,11 @@ var throughDNSMasq = []struct {
 	{"10-1-2-3.shop.pod.cluster.local", dns.TypeA, []string{"A 10.1.2.3"}},
 	{"www.outside.example", dns.TypeA, []string{"A 203.0.113.80"}},
 	{"www.partner.example", dns.TypeA, []string{"A 203.0.113.90"}},
-	// kube-dns itself asks the stub domain's server for the target.
+	// kube-dns itself queries the stub domain's server for the target.
 	{"away.shop.svc.cluster.local", dns.TypeA, []string{"CNAME www.partner.example.", "A 203.0.113.90"}},
 }
 
-// checkHealth checks what the probes and scrapers of a cluster look at.
+// checkHealth checks the probe and metrics endpoints of a cluster.
 func checkHealth(t *testing.T, k *kubeDNS, f *front) {
 	t.Helper()
 	for _, probe := range []string{"kubedns", "dnsmasq"} {
@@ -123,8 +123,8 @@ func checkHealth(t *testing.T, k *kubeDNS, f *front) {
 	}
 }
 
-// A pod that waits for the API server answers what it can, and its liveness
-// probes leave it alone: they restart what hangs, not what waits.
+// A pod that waits for the API server answers outside names, and its liveness probes do not restart
+// it: they restart a hung process, not a waiting one.
 func TestPodWaitsForAPIServer(t *testing.T) {
 	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	kubeconfig := proxy.identity().write(t)
@@ -172,8 +172,7 @@ func wantHealth(f *front, probe string, check func(health) bool) error {
 	return nil
 }
 
-// A configuration change is no reason to lose a question, of the cluster or of
-// the world.
+// A configuration change must not lose a query, for cluster names or outside names.
 func TestConfigurationChangesUnderLoad(t *testing.T) {
 	var records []string
 	for i := range 200 {

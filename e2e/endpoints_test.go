@@ -17,7 +17,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// One Endpoints object ends at 1,000 addresses; slices do not.
+// One Endpoints object is limited to 1,000 addresses; slices are not.
 func TestMoreThanThousandEndpoints(t *testing.T) {
 	k, target := follow(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	const n = 2500
@@ -41,8 +41,7 @@ func TestMoreThanThousandEndpoints(t *testing.T) {
 	mustAnswer(t, k.dns, q, dns.RcodeSuccess, want[1000:]...)
 }
 
-// A Service that becomes headless later has its endpoints at once, whatever came
-// first.
+// A Service that becomes headless later has its endpoints at once, in any order of events.
 func TestBecomesHeadless(t *testing.T) {
 	for _, mode := range []struct {
 		name, kind string
@@ -90,9 +89,8 @@ func patchService(t *testing.T, namespace, name, patch string) {
 	}
 }
 
-// Pods, as objects without a kubelet, from which the cluster's own
-// controllers make slices of both families; and Endpoints made by hand, which
-// they mirror.
+// Pods, as objects without a kubelet, for which the cluster's own controllers create slices of both
+// families; and manual Endpoints, which they mirror.
 func TestEndpointsOfControllers(t *testing.T) {
 	k, target := follow(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	change(t, target, []map[string]any{{"apiVersion": "v1", "kind": "Node",
@@ -111,7 +109,7 @@ func TestEndpointsOfControllers(t *testing.T) {
 	})
 	makePod(t, "db-0", "10.244.74.1", "fd00:10:244::1", true)
 	makePod(t, "db-1", "10.244.74.2", "fd00:10:244::2", false)
-	// Not through the target, which would forbid the mirroring.
+	// Not through the target, which would disable the mirroring.
 	hand := &corev1.Endpoints{
 		ObjectMeta: metav1.ObjectMeta{Name: "hand"},
 		Subsets:    []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "10.244.74.9"}}}},
@@ -124,7 +122,7 @@ func TestEndpointsOfControllers(t *testing.T) {
 
 	ask := func(name string, qtype uint16, rcode int, records ...string) {
 		t.Helper()
-		eventually(t, 30*time.Second, func() error { // the controllers take their time
+		eventually(t, 30*time.Second, func() error { // the controllers are slow
 			return wantAnswer(k.dns, question{name: name + ".made.svc.cluster.local", qtype: qtype}, rcode, records...)
 		})
 	}
@@ -149,8 +147,8 @@ func TestEndpointsOfControllers(t *testing.T) {
 	ask("db-all", dns.TypeA, dns.RcodeSuccess, "A 10.244.74.1")
 }
 
-// makePod makes a pod of the namespace "made" as a StatefulSet names it, that
-// runs on a node and has addresses.
+// makePod creates a pod of the namespace "made", named as by a StatefulSet, on a node and with
+// addresses.
 func makePod(t *testing.T, name, ip4, ip6 string, ready bool) {
 	t.Helper()
 	zero := int64(0)

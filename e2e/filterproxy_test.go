@@ -25,24 +25,21 @@ import (
 
 const discoveryGroup = "discovery.k8s.io"
 
-// A filterProxy stands in front of the API server and takes away parts of it,
-// or all of it. Callers prove who they are to the API server behind it.
+// A filterProxy is a proxy for the API server that removes parts of it, or all of it. Callers
+// authenticate to the API server itself.
 type filterProxy struct {
-	// hideDiscovery makes it an API server that does not know EndpointSlices.
-	// Set it before the first request.
+	// hideDiscovery makes it an API server without EndpointSlices. Set it before the first request.
 	hideDiscovery bool
-	// Watches from this version or an older one get "too old resource
-	// version", so that clients have to list again; expired counts them.
+	// Watches from this version or older get "too old resource version", so that clients must list
+	// again; expired counts them.
 	expireUpTo, expired atomic.Int64
-	// marked counts the watches that brought a bookmark, other than the one that
-	// ends a list.
+	// marked counts the watches with a bookmark, other than the one that ends a list.
 	marked atomic.Int64
-	// fault may answer a request itself, and then reports true. Nil: none does.
+	// fault can reply to a request itself, and then reports true. Nil: no fault.
 	fault atomic.Pointer[fault]
-	// http1 makes it speak HTTP/1.1 alone, else it speaks HTTP/2 alone. Set it while
-	// the proxy is down.
+	// http1 restricts it to HTTP/1.1, otherwise to HTTP/2. Set it while the proxy is down.
 	http1 bool
-	// delay is how long watches hold back each piece of what they bring.
+	// delay is the delay of each piece of data from watches.
 	delay atomic.Int64
 
 	to    identity
@@ -51,10 +48,10 @@ type filterProxy struct {
 
 	mu     sync.Mutex
 	server *httptest.Server // nil while down
-	hung   chan struct{}    // closed: the watches that got it bring nothing any more
+	hung   chan struct{}    // closed: open watches that have it receive nothing more
 }
 
-// A fault is what goes wrong with a request.
+// A fault is a failure of a request.
 type fault func(http.ResponseWriter, *http.Request) (answered bool)
 
 // startFilterProxy starts a proxy to the API server that id names.
@@ -76,9 +73,9 @@ func startFilterProxy(t *testing.T, id identity) *filterProxy {
 	p.proxy = &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:      transport,
-		FlushInterval:  -1, // watch events have to pass at once
+		FlushInterval:  -1, // watch events must pass at once
 		ModifyResponse: p.modifyResponse,
-		// Requests that the client or down cut off are no news.
+		// Requests cut off by the client or by down are expected.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	p.up(t)
@@ -106,7 +103,7 @@ func (p *filterProxy) up(t *testing.T) {
 	p.server.StartTLS()
 }
 
-// down ends all connections and refuses new ones.
+// down closes all connections and refuses new ones.
 func (p *filterProxy) down(t *testing.T) {
 	t.Helper()
 	p.mu.Lock()
@@ -121,7 +118,7 @@ func (p *filterProxy) down(t *testing.T) {
 		server.Close()
 		close(closed)
 	}()
-	for { // a connection may have been made since the last turn
+	for { // a connection might be new since the last iteration
 		server.CloseClientConnections()
 		select {
 		case <-closed:
@@ -131,8 +128,8 @@ func (p *filterProxy) down(t *testing.T) {
 	}
 }
 
-// hang silences the watches that are open. Their connections stay, and new
-// ones work: one of several API servers hangs.
+// hang silences the open watches. Their connections remain, and new ones work: one of several API
+// servers hangs.
 func (p *filterProxy) hang() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,12 +137,12 @@ func (p *filterProxy) hang() {
 	p.hung = make(chan struct{})
 }
 
-// A watchBody is what a watch brings, until it hangs or the client goes.
+// A watchBody is the data of a watch, until it hangs or the client disconnects.
 type watchBody struct {
 	io.ReadCloser
 	proxy      *filterProxy
 	hung, gone <-chan struct{}
-	bookmarks  int // -1: the list has not ended
+	bookmarks  int // -1: the list is not complete
 }
 
 func (b *watchBody) Read(buf []byte) (int, error) {
@@ -198,7 +195,7 @@ func (p *filterProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if r.URL.Path == "/apis" {
-			// The plain list is the one that modifyResponse can read.
+			// modifyResponse can only read the plain list.
 			r.Header.Set("Accept", "application/json")
 			r.Header.Del("Accept-Encoding")
 		}
@@ -206,8 +203,8 @@ func (p *filterProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.proxy.ServeHTTP(w, r)
 }
 
-// modifyResponse takes the group of EndpointSlices out of the list of groups,
-// and watches the watches.
+// modifyResponse removes the group of EndpointSlices from the list of groups, and tracks the
+// watches.
 func (p *filterProxy) modifyResponse(resp *http.Response) error {
 	if query := resp.Request.URL.Query(); query.Has("watch") {
 		p.mu.Lock()
@@ -242,7 +239,7 @@ func (p *filterProxy) modifyResponse(resp *http.Response) error {
 	return nil
 }
 
-// writeStatus writes an error as the API server does.
+// writeStatus writes an error like the API server.
 func writeStatus(w http.ResponseWriter, code int, reason metav1.StatusReason, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

@@ -10,9 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestHelm takes over a kube-dns with the chart, changes its configuration, and
-// uninstalls it, as Helm 4 does by default and as Helm 3 does: nothing that the chart
-// did not make is lost.
+// TestHelm takes over a kube-dns with the chart, changes its configuration, and uninstalls it, like
+// Helm 4 by default and like Helm 3: objects that the chart did not create remain.
 func TestHelm(t *testing.T) {
 	helm := goTool(t, "helm")
 	for name, mode := range map[string]string{"server side": "--force-conflicts", "client side": "--server-side=false"} {
@@ -76,7 +75,7 @@ func testHelm(t *testing.T, helm, mode string) {
 	}
 }
 
-// TestHelmAfterOverlay takes over what an overlay made, with the commands of docs/install.md,
+// TestHelmAfterOverlay takes over the objects of an overlay, with the commands of docs/install.md,
 // and goes back to the overlay.
 func TestHelmAfterOverlay(t *testing.T) {
 	withoutKubeDNS(t)
@@ -165,7 +164,7 @@ func uninstalling(t *testing.T, docs []byte, row string) string {
 	return script
 }
 
-// TestHelmDryRun checks what the chart renders as TestManifestsDryRun does.
+// TestHelmDryRun checks the rendered chart like TestManifestsDryRun.
 func TestHelmDryRun(t *testing.T) {
 	helm := goTool(t, "helm")
 	for _, shape := range []string{"clusterFirst", "lean"} {

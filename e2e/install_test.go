@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// stock is a cluster's kube-dns that has little in common with our manifests.
+// stock is a cluster's kube-dns that differs a lot from our manifests.
 const stock = `
 apiVersion: v1
 kind: ServiceAccount
@@ -65,15 +65,15 @@ spec:
         args: ["--probe=kubedns,127.0.0.1:10053,kubernetes.default.svc.prod.example,5,SRV"]
 `
 
-// installStock makes these objects, and removes all objects of kube-dns at the end.
+// installStock creates these objects, and removes all objects of kube-dns at the end.
 func installStock(t *testing.T) {
 	t.Helper()
 	withoutKubeDNS(t)
 	kubectl(t, stock, "apply", "-f", "-")
 }
 
-// withoutKubeDNS removes all objects of kube-dns, now and at the end. It puts kubectl and
-// helm into PATH.
+// withoutKubeDNS removes all objects of kube-dns, now and at the end. It adds kubectl and helm to
+// PATH.
 func withoutKubeDNS(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"kubectl", "helm"} {
@@ -95,13 +95,13 @@ func withoutKubeDNS(t *testing.T) {
 	t.Cleanup(remove)
 }
 
-// kubectl runs the real command and returns what it prints.
+// kubectl runs the real command and returns its output.
 func kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	return tool(t, stdin, "kubectl", args...)
 }
 
-// goTool builds a program of the module tools, unless that is done, and returns its path.
+// goTool builds a program of the module tools, once, and returns its path.
 func goTool(t *testing.T, name string) string {
 	t.Helper()
 	return strings.TrimSpace(tool(t, "", "go", "-C", "../tools", "tool", "-n", name))
@@ -130,7 +130,7 @@ func try(t *testing.T, stdin, name string, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// live are the objects of kube-dns that the API server has; nil where there is none.
+// live are the current objects of kube-dns in the API server; a missing object is nil.
 type live struct {
 	deployment *appsv1.Deployment
 	service    *corev1.Service
@@ -165,9 +165,8 @@ func lookAtService(t *testing.T) *corev1.Service {
 	return s
 }
 
-// TestFirstStep runs the commands that README.md offers first, on a kube-dns with its
-// own zone, address and number of pods: only the images change, and all of it can be
-// taken back.
+// TestFirstStep runs the first commands of README.md, on a kube-dns with its own zone, address and
+// number of pods: only the images change, and everything can be undone.
 func TestFirstStep(t *testing.T) {
 	installStock(t)
 	before := lookAt(t)
@@ -180,7 +179,7 @@ func TestFirstStep(t *testing.T) {
 		t.Fatal("README.md has no set_images")
 	}
 	script = "set_images() {" + script
-	// The API server here has no nodes: no pod becomes ready.
+	// The API server here has no nodes, so no pod becomes ready.
 	script = strings.Replace(script, "rollout status", "get", 1)
 	forward, undo, ok := strings.Cut(script, "    kubectl -n kube-system rollout undo")
 	if !ok {
@@ -211,8 +210,8 @@ func TestFirstStep(t *testing.T) {
 	}
 }
 
-// TestOverlayKeepsReplicas applies overlays to a Deployment that kubectl has applied with
-// a number of pods, after the line that docs/install.md has for that.
+// TestOverlayKeepsReplicas applies overlays to a Deployment that kubectl has applied with a number
+// of pods, after the command for it in docs/install.md.
 func TestOverlayKeepsReplicas(t *testing.T) {
 	installStock(t)
 	docs, err := os.ReadFile("../docs/install.md")

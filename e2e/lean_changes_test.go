@@ -17,9 +17,9 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// Stub domains and upstream nameservers change under load, also to servers over TLS. No query
-// is lost over UDP or TCP: each one gets the right reply. The next change comes when the
-// servers of the last one are in use.
+// Stub domains and upstream nameservers change under load, also to servers over TLS. No query is
+// lost over UDP or TCP: each gets the right reply. The next change starts when the last servers are
+// in use.
 func TestLeanChangesLoseNothing(t *testing.T) {
 	w := startChangingWorld(t)
 	k, _ := startLean(t, rig.cluster.kubeDNSIdentity(t, true, false), w.config("one", ""), "SSL_CERT_FILE="+w.roots)
@@ -42,7 +42,7 @@ func TestLeanChangesLoseNothing(t *testing.T) {
 			load.waitMore(t)
 		}
 	}
-	// Servers over TLS that cannot be are refused by key and value, and the last servers stay.
+	// Impossible servers over TLS are refused by key and value, and the last servers remain.
 	for _, bad := range []struct{ key, value, server string }{
 		{"upstreamNameservers", `["tls://dns.example.com"]`, "tls://dns.example.com"},
 		{"stubDomains", `{"partner.example": ["tls://192.0.2.1#a_b"]}`, "tls://192.0.2.1#a_b"},
@@ -79,10 +79,10 @@ func waitRefused(t *testing.T, p *process, key, server string) {
 	})
 }
 
-// A changingWorld has name servers that all have the same names: <anything>.<domain>.
+// A changingWorld has name servers with the same names: <anything>.<domain>.
 type changingWorld struct {
-	roots string // the file with the certificates of those over TLS
-	// servers are written as in the configuration.
+	roots string // the file with the certificates of servers over TLS
+	// servers are in the form of the configuration.
 	servers map[string]string
 	queries map[string]*atomic.Int64 // by domain and server
 }
@@ -110,7 +110,7 @@ func startChangingWorld(t *testing.T) *changingWorld {
 	return w
 }
 
-// handler returns a server that takes a while, so that queries are pending at each change.
+// handler returns a slow server, so that queries are pending at each change.
 func (w *changingWorld) handler(server string) dns.HandlerFunc {
 	counts := map[string]*atomic.Int64{}
 	for domain := range changingDomains {
@@ -131,12 +131,11 @@ func (w *changingWorld) handler(server string) dns.HandlerFunc {
 			}
 			reply.Answer = []dns.RR{rr}
 		}
-		_ = rw.WriteMsg(reply) // the client may have gone
+		_ = rw.WriteMsg(reply) // the client might be gone
 	}
 }
 
-// config is the ConfigMap with an upstream, and with a server for partner.example unless
-// that is empty.
+// config is the ConfigMap with an upstream, and with a server for partner.example unless empty.
 func (w *changingWorld) config(upstream, stub string) map[string]string {
 	config := map[string]string{"upstreamNameservers": `["` + w.servers[upstream] + `"]`}
 	if stub != "" {
@@ -166,10 +165,10 @@ func (w *changingWorld) waitInUse(t *testing.T, domain, server string) {
 	})
 }
 
-// A mixedLoad asks a server for names of the cluster, of outside and of a stub domain, over
-// UDP and TCP, until finish is called. Each of its clients asks again after each reply.
+// A mixedLoad queries a server for cluster names, outside names and a stub domain, over UDP and
+// TCP, until finish is called. Each client sends its next query after each reply.
 type mixedLoad struct {
-	stop  func() // returns when all replies are there
+	stop  func() // returns after all replies
 	ended chan struct{}
 	wait  sync.WaitGroup
 
@@ -198,7 +197,7 @@ func startMixedLoad(t *testing.T, server string) *mixedLoad {
 	return l
 }
 
-// ask asks for a new name each time, or for one that the cache has.
+// ask queries a new name each time, or a cached name.
 func (l *mixedLoad) ask(server, kind, domain, addr string, tcp bool, client int) {
 	for {
 		select {
@@ -243,7 +242,7 @@ func (l *mixedLoad) waitMore(t *testing.T) {
 	})
 }
 
-// finish stops the load, and fails the test for each query that was lost.
+// finish stops the load, and fails the test for each lost query.
 func (l *mixedLoad) finish(t *testing.T) {
 	t.Helper()
 	l.stop()

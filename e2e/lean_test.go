@@ -12,8 +12,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// The pod of the overlay lean: kube-dns is alone at port 53 and the sidecar probes it.
-// Clients get the same answers as from the other shapes, and the search path at once.
+// The pod of the overlay lean: kube-dns is the only server on port 53 and the sidecar probes it.
+// Clients get the same replies as with the other shapes, and the search path at once.
 func TestLean(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90", "www.outside.example. 60 IN A 203.0.113.91")
@@ -52,21 +52,21 @@ func TestLean(t *testing.T) {
 		t.Errorf("the sidecar polls a dnsmasq: %v\n%.3000s", err, body)
 	}
 
-	// The upstream changes and the stub domain goes.
+	// The upstream changes and the stub domain is removed.
 	if err := k.config.set(upstream(partner)); err != nil {
 		t.Fatal(err)
 	}
 	mustAnswer(t, k.dns, question{name: "www.outside.example", qtype: dns.TypeA}, dns.RcodeSuccess, "A 203.0.113.91")
 }
 
-// leanDifferences are the vectors whose replies differ in the overlay lean, with the flag
-// that is documented to change them. All others have the same replies as with dnsmasq.
+// leanDifferences are the vectors with different replies in the overlay lean, with the documented
+// flag that changes them. All other vectors have the same replies as with dnsmasq.
 var leanDifferences = map[string]string{
 	"15-behind-dnsmasq/start/one label is never forwarded/short/A": "--direct",
 	"15-behind-dnsmasq/start/the root is never forwarded/./NS":     "--direct",
 }
 
-// The conformance vectors over the overlay lean: those of kube-dns with dnsmasq, but for the
+// The conformance vectors over the overlay lean: those of kube-dns with dnsmasq, except for the
 // listed differences, and its own.
 func TestLeanConformance(t *testing.T) {
 	files, err := conformance.Vectors(conformance.Zone)
@@ -109,8 +109,8 @@ func TestLeanConformance(t *testing.T) {
 	t.Logf("%d vectors, %d differences", played, len(found))
 }
 
-// startLean runs the two commands with the arguments of the overlay, on unprivileged
-// loopback ports. env is more environment of kube-dns. It returns the URL of the sidecar too.
+// startLean runs the two commands with the arguments of the overlay, on unprivileged loopback
+// ports. env is more environment of kube-dns. It also returns the URL of the sidecar.
 func startLean(t *testing.T, id identity, config map[string]string, env ...string) (k *kubeDNS, status string) {
 	t.Helper()
 	args := overlayArgs(t, "lean")

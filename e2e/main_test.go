@@ -11,12 +11,12 @@ import (
 // dirVariable names the supervisor's directory for the second process.
 const dirVariable = "KUBE_DNS_E2E_DIR"
 
-// rig is what the supervisor prepared for all tests.
+// rig is the environment that the supervisor prepared for all tests.
 var rig struct {
 	// dir holds bin (the commands), cluster and log.
 	dir     string
 	cluster *controlPlane
-	ports   sync.Map // that freePort has given out
+	ports   sync.Map // handed out by freePort
 }
 
 func TestMain(m *testing.M) {

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// What users deploy is what is tested: arguments and rights come from here.
+// Tests use the deployed manifests: arguments and rights are read from here.
 const manifests = "../manifests/base/"
 
 // manifest decodes the object of a kind from a file of the manifests.
@@ -40,17 +40,16 @@ func manifest[T any](t *testing.T, file, kind string) *T {
 	return nil
 }
 
-// sliceRole is the role that the manifests give kube-dns for EndpointSlices.
+// sliceRole is the manifests' role of kube-dns for EndpointSlices.
 func sliceRole(t *testing.T) (*rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding) {
 	t.Helper()
 	return manifest[rbacv1.ClusterRole](t, "rbac.yaml", "ClusterRole"),
 		manifest[rbacv1.ClusterRoleBinding](t, "rbac.yaml", "ClusterRoleBinding")
 }
 
-// manifestArgs returns the arguments of a container of the Deployment, with
-// changes of text for this machine: pairs of what is there and what to put in
-// its place. A change that fits nothing fails the test, since the manifest has
-// moved on then.
+// manifestArgs returns the arguments of a container of the Deployment, with text changes for this
+// machine: pairs of old and new text. A change without a match fails the test, since the manifest
+// has changed.
 func manifestArgs(t *testing.T, container string, changes ...string) []string {
 	t.Helper()
 	deployment := manifest[appsv1.Deployment](t, "deployment.yaml", "Deployment")

@@ -21,10 +21,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestManifestsDryRun applies base and each overlay as `kubectl apply
-// --dry-run=server` does: the API server validates every field and has each of
-// them, and has nothing to warn about. Pods made from them pass its admission of Pod
-// Security Standards in a namespace that enforces the one they promise.
+// TestManifestsDryRun applies base and each overlay like `kubectl apply --dry-run=server`. The API
+// server validates every field and has each of them, and sends no warning. Their pods pass its
+// admission of Pod Security Standards, in a namespace that enforces the documented standard.
 func TestManifestsDryRun(t *testing.T) {
 	folders, err := filepath.Glob("../manifests/overlays/*")
 	if err != nil || len(folders) == 0 {
@@ -82,7 +81,7 @@ func decoded(t *testing.T, text string) *unstructured.Unstructured {
 	return object
 }
 
-// dryRun applies an object without keeping it.
+// dryRun applies an object without storing it.
 func dryRun(t *testing.T, client dynamic.Interface, object *unstructured.Unstructured) {
 	t.Helper()
 	gvk := object.GroupVersionKind()
@@ -119,8 +118,8 @@ func standardNamespace(t *testing.T, standard string) string {
 	return name
 }
 
-// podOf is a pod as the Deployment's controller would make it, in another namespace
-// and without the service account, which that does not have.
+// podOf is a pod of the Deployment as its controller would create it. It is in another namespace,
+// and has no service account, which does not exist there.
 func podOf(t *testing.T, deployment *unstructured.Unstructured, namespace string) *unstructured.Unstructured {
 	t.Helper()
 	var d appsv1.Deployment
@@ -162,7 +161,7 @@ func (w *warnings) list() []string {
 	return slices.Clone(w.texts)
 }
 
-// warningClient is the administrator's client, which keeps warnings.
+// warningClient is the administrator's client, which collects warnings.
 func warningClient(t *testing.T) (dynamic.Interface, *warnings) {
 	t.Helper()
 	w := new(warnings)

@@ -18,8 +18,8 @@ import (
 
 const migrateNamespace = "migrate"
 
-// A move keeps the Service at ready pods of one server at each moment, and can be made
-// again, both ways. Nodes are absent: the test makes pods ready.
+// A move keeps the Service at ready pods of one server at each moment, and can be repeated, both
+// ways. Nodes are absent: the test makes pods ready.
 func TestMigrateApply(t *testing.T) {
 	kubectl := kubectlPath(t)
 	tool(t, "", kubectl, "create", "namespace", migrateNamespace)
@@ -79,7 +79,7 @@ func TestMigrateApply(t *testing.T) {
 	watch.end(t)
 }
 
-// replaceImages replaces the images of a kube-dns, and puts back what cannot start.
+// replaceImages replaces the images of a kube-dns, and rolls back images that cannot start.
 func replaceImages(t *testing.T, move func(...string) string, watch *podWatch) {
 	move("--to", "kube-dns", "--registry", "registry.example", "--tag", "v1")
 	kubectl := []string{"-n", migrateNamespace}
@@ -127,7 +127,7 @@ func leadsTo(t *testing.T, prefix string) error {
 	return nil
 }
 
-// queriedPods are the pods that the Service leads to.
+// queriedPods are the pods selected by the Service.
 func queriedPods(ctx context.Context) ([]string, error) {
 	list, err := rig.cluster.client.DiscoveryV1().EndpointSlices(migrateNamespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -144,11 +144,11 @@ func queriedPods(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// A podWatch stands for the kubelets, and looks at the Service all the time.
+// A podWatch acts as the kubelets, and checks the Service all the time.
 type podWatch struct {
 	mu      sync.Mutex
 	begun   bool
-	held    bool // new pods do not get ready
+	held    bool // new pods do not become ready
 	trouble []string
 }
 
@@ -177,7 +177,7 @@ func makePodsReady(t *testing.T) *podWatch {
 	return w
 }
 
-// tick gives addresses to new pods, from n on, and looks at the Service.
+// tick sets addresses of new pods, from n on, and checks the Service.
 func (w *podWatch) tick(ctx context.Context, n int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 
 const migrateCases = "../cmd/kubectl-kubedns/internal/migrate/testdata/"
 
-// migrateFiles runs the plugin on manifests, and returns the folder that it wrote.
+// migrateFiles runs the plugin on manifests, and returns the output folder.
 func migrateFiles(t *testing.T, manifests string, args ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
@@ -38,7 +38,7 @@ func decodeFile(t *testing.T, path string, into any) {
 	}
 }
 
-// The API server accepts each file that the plugin writes, and has nothing to warn about.
+// The API server accepts each file that the plugin writes, without a warning.
 func TestMigrateDryRun(t *testing.T) {
 	for name, args := range map[string][]string{
 		"kubeadm":  {"--to", "kube-dns", "--registry", "registry.example/dns", "--tag", "v1"},
@@ -79,7 +79,7 @@ func kubectlPath(t *testing.T) string {
 	return goTool(t, "kubectl")
 }
 
-// kubeDNSManifests is a kube-dns with options that CoreDNS has plugins for.
+// kubeDNSManifests is a kube-dns with options that have CoreDNS plugins.
 const kubeDNSManifests = `
 apiVersion: apps/v1
 kind: Deployment
@@ -110,7 +110,7 @@ data:
   upstreamNameservers: '["%s"]'
 `
 
-// CoreDNS loads the Corefile that was made from a kube-dns, and replies as that did.
+// CoreDNS loads the Corefile translated from a kube-dns, and gives the same replies.
 func TestMigrateToCoreDNS(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")
@@ -157,7 +157,7 @@ func TestMigrateToCoreDNS(t *testing.T) {
 	}
 }
 
-// coreDNSManifests is a CoreDNS with plugins that dnsmasq has options for.
+// coreDNSManifests is a CoreDNS with plugins that have dnsmasq options.
 const coreDNSManifests = `
 apiVersion: apps/v1
 kind: Deployment
@@ -209,7 +209,7 @@ data:
     }
 `
 
-// dnsmasq accepts the arguments that were made from a Corefile, and replies as CoreDNS did.
+// dnsmasq accepts the arguments translated from a Corefile, and gives the same replies as CoreDNS.
 func TestMigrateToKubeDNS(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")

@@ -15,22 +15,22 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A nodeCache is a node-cache that runs.
+// A nodeCache is a running node-cache.
 type nodeCache struct {
 	*process
 	dns, health, metrics string // the last two are URLs without a path
 	base                 string // the template of the Corefile
 }
 
-// startNodeCache runs node-cache in front of a pod, with the arguments and the Corefile of
-// the manifests. It makes neither link nor rules, and its ports are those of this machine.
+// startNodeCache runs node-cache in front of a pod, with the arguments and the Corefile of the
+// manifests. It adds neither link nor rules, and its ports are those of this machine.
 func startNodeCache(t *testing.T, f *front, config *configDir) *nodeCache {
 	t.Helper()
 	return runNodeCache(t, "node-cache", f.dns, config)
 }
 
-// runNodeCache is startNodeCache for a program that runs node-cache, the address of a dnsmasq,
-// and more flags.
+// runNodeCache is startNodeCache for a program that runs node-cache, the address of a dnsmasq, and
+// more flags.
 func runNodeCache(t *testing.T, program, upstreamDNS string, config *configDir, flags ...string) *nodeCache {
 	t.Helper()
 	port, health, metrics := freePort(t), freePort(t), freePort(t)
@@ -62,11 +62,11 @@ func runNodeCache(t *testing.T, program, upstreamDNS string, config *configDir, 
 	return n
 }
 
-// nodeLocal are the manifests of the cache, seen from those of the pod.
+// nodeLocal are the manifests of the cache, relative to those of the pod.
 const nodeLocal = "../components/node-local/"
 
-// A pod that uses a cache on its node: node-cache, dnsmasq and kube-dns in a row, with one
-// ConfigMap for all.
+// A pod with a cache on its node: node-cache, dnsmasq and kube-dns in a row, with one ConfigMap for
+// all.
 func TestThroughNodeCache(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90", "www.elsewhere.example. 60 IN A 203.0.113.92")
@@ -100,7 +100,7 @@ func TestThroughNodeCache(t *testing.T) {
 	mustAnswer(t, n.dns, question{name: "set.shop.svc.cluster.local", qtype: dns.TypeAAAA}, dns.RcodeSuccess)
 	checkNodeCache(t, n)
 
-	// The upstream changes, and an invalid configuration after it changes nothing.
+	// The upstream changes. A later invalid configuration changes nothing.
 	if err := k.config.set(upstream(partner)); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestThroughNodeCache(t *testing.T) {
 	time.Sleep(2 * time.Second) // in which it could
 	mustAnswer(t, n.dns, elsewhere, dns.RcodeSuccess, "A 203.0.113.92")
 
-	// Names that were asked before outlive the pod.
+	// Cached names outlive the pod.
 	set := question{name: "set.shop.svc.cluster.local", qtype: dns.TypeA}
 	mustAnswer(t, n.dns, set, dns.RcodeSuccess, "A 10.244.75.1", "A 10.244.75.2")
 	f.sidecar.stop(t)
@@ -121,7 +121,7 @@ func TestThroughNodeCache(t *testing.T) {
 	mustAnswer(t, n.dns, question{name: "new.shop.svc.cluster.local", qtype: dns.TypeA}, dns.RcodeServerFailure)
 }
 
-// checkNodeCache checks what probes and scrapers of the cache look at.
+// checkNodeCache checks the cache's pages for probes and scrapers.
 func checkNodeCache(t *testing.T, n *nodeCache) {
 	t.Helper()
 	for _, page := range []struct{ url, want string }{

@@ -7,8 +7,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// change applies and deletes objects and waits until kube-dns shows that. At
-// the end of the test it removes what it applied.
+// change applies and deletes objects and waits until kube-dns shows the change. At the end of the
+// test it removes the applied objects.
 func change(t *testing.T, target *apiTarget, apply []map[string]any, del ...conformance.Ref) {
 	t.Helper()
 	var objects []conformance.Object
@@ -30,7 +30,7 @@ func removeLater(t *testing.T, target *apiTarget, ref conformance.Ref) {
 	})
 }
 
-// service is a Service with a nameless port, unless spec has others.
+// service is a Service with a nameless port, unless spec has ports.
 func service(namespace, name string, spec map[string]any) map[string]any {
 	if spec["ports"] == nil {
 		spec["ports"] = []any{map[string]any{"port": 1}}

@@ -19,34 +19,33 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// streaming is what a server does when it is asked to stream a list, that
-// is, for a watch with sendInitialEvents.
+// streaming is the behaviour of a server when a client requests a streamed list, that is, a watch
+// with sendInitialEvents.
 type streaming int
 
 const (
-	// streamIgnored: a plain watch. The objects come as events, but never the
-	// bookmark that ends the initial list.
+	// streamIgnored: a plain watch. The objects arrive as events, but never the bookmark that ends
+	// the initial list.
 	streamIgnored streaming = iota
-	// streamSilent: a watch from now on: neither objects nor a bookmark.
+	// streamSilent: a watch from now on, without objects or a bookmark.
 	streamSilent
-	// streamRejected: status 422, as servers with the feature gate off reply.
+	// streamRejected: status 422, like servers with the feature gate off.
 	streamRejected
 )
 
-// An oldServer is an API server of a release that cannot be had here, as far
-// as kube-dns can tell: it lists and watches Services, Endpoints and, where
-// set, EndpointSlices. It replies in JSON whatever it is asked for.
+// An oldServer behaves like an API server of a release that is not available here: it lists and
+// watches Services, Endpoints and, if set, EndpointSlices. It always replies in JSON.
 type oldServer struct {
 	// minor is the y of version 1.y.
 	minor     int
 	streaming streaming
-	// slices is the version of discovery.k8s.io it serves; may be empty.
+	// slices is the served version of discovery.k8s.io; can be empty.
 	slices string
 
 	server *httptest.Server
 
 	mu       sync.Mutex
-	changed  chan struct{} // closed and replaced at every change
+	changed  chan struct{} // closed and replaced on every change
 	version  int
 	objects  map[string]map[string]*unstructured.Unstructured // by path of the list, then namespace/name
 	events   []oldEvent
@@ -101,8 +100,7 @@ func (o *oldServer) set(object map[string]any) {
 	o.changed = make(chan struct{})
 }
 
-// asked returns how many streamed lists were asked for, and how many lists of
-// the last part of a path.
+// asked returns the number of requests for streamed lists, and of lists of the last part of a path.
 func (o *oldServer) asked(resource string) (streamed, lists int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -130,7 +128,7 @@ func (o *oldServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// discover answers the questions about what the server is and has.
+// discover replies to discovery requests.
 func (o *oldServer) discover(w http.ResponseWriter, r *http.Request) {
 	group := metav1.APIGroup{Name: discoveryGroup}
 	var groups []metav1.APIGroup
@@ -170,7 +168,7 @@ func (o *oldServer) discover(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// wanted makes a filter of what a request selects.
+// wanted returns a filter for the selection of a request.
 func wanted(r *http.Request, namespace string) (func(*unstructured.Unstructured) bool, error) {
 	byLabel, err := labels.Parse(r.URL.Query().Get("labelSelector"))
 	if err != nil {
@@ -213,8 +211,8 @@ func (o *oldServer) list(w http.ResponseWriter, r *http.Request, path, namespace
 	})
 }
 
-// watch sends events until the client goes. From version "" on it starts with
-// all objects, as the API server does.
+// watch sends events until the client disconnects. From version "" it starts with all objects, like
+// the API server.
 func (o *oldServer) watch(w http.ResponseWriter, r *http.Request, path, namespace string) {
 	want, err := wanted(r, namespace)
 	if err != nil {

@@ -7,21 +7,21 @@ import (
 	"github.com/miekg/dns"
 )
 
-// API servers of all ages: kube-dns finds out what each of them can do, has
-// its data within a bounded time and follows changes.
+// API servers of all ages: kube-dns detects their features, has its data within a bounded time and
+// watches changes.
 func TestOldAPIServers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		server *oldServer
-		// reads is the kind of endpoints that it has to use.
+		// reads is the required kind of endpoints.
 		reads string
-		// limit bounds the time to the first data.
+		// limit is the maximum time to the first data.
 		limit time.Duration
-		// streams reports whether it may ask for a streamed list at all.
+		// streams reports whether kube-dns is allowed to request a streamed list.
 		streams bool
 	}{
 		{"1.16 without slices", &oldServer{minor: 16}, "Endpoints", 10 * time.Second, false},
-		// Until 1.19 nothing mirrors hand-made Endpoints into slices.
+		// Until 1.19 manual Endpoints are not mirrored into slices.
 		{"1.18 with v1beta1 slices", &oldServer{minor: 18, slices: "v1beta1"}, "Endpoints", 10 * time.Second, false},
 		{"1.20 with v1beta1 slices", &oldServer{minor: 20, slices: "v1beta1"}, "EndpointSlice", 10 * time.Second, false},
 		{"1.30 rejects streaming", &oldServer{minor: 30, slices: "v1", streaming: streamRejected}, "EndpointSlice",
@@ -39,7 +39,7 @@ func TestOldAPIServers(t *testing.T) {
 			id := old.start(t)
 			old.set(service("shop", "web", map[string]any{"clusterIP": "10.96.1.1", "clusterIPs": []any{"10.96.1.1"}}))
 			old.set(service("shop", "set", map[string]any{"clusterIP": "None"}))
-			// Which kind was read shows in the address.
+			// The address shows which kind was read.
 			old.set(endpoints("shop", "set", "10.244.1.1"))
 			if old.slices != "" {
 				old.set(slice(old.slices, "shop", "set", "10.244.2.1"))

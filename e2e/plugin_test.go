@@ -66,8 +66,8 @@ func hostAddress(t *testing.T) string {
 	return ""
 }
 
-// pluginPod shows a running kube-dns to the API server as a pod of the namespace. There is
-// no kubelet: the proxy reaches the pod, a port-forward does not.
+// pluginPod registers a running kube-dns in the API server as a pod of the namespace. There is no
+// kubelet: the proxy reaches the pod, a port-forward does not.
 func pluginPod(t *testing.T, namespace, name string, k *kubeDNS) {
 	t.Helper()
 	port := func(address string) string {
@@ -172,7 +172,7 @@ func TestPlugin(t *testing.T) {
 	})
 }
 
-// bindPluginViewer gives the account plugin-viewer the rights of the manifests.
+// bindPluginViewer binds the rights of the manifests to the account plugin-viewer.
 func bindPluginViewer(t *testing.T, role *rbacv1.ClusterRole) {
 	t.Helper()
 	rbac := rig.cluster.client.RbacV1()

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// stopTime bounds how long a command may take to stop in order.
+// stopTime is the maximum time of a command to stop in order.
 const stopTime = 10 * time.Second
 
-// A process is one of the commands, run by a test. Its output is in log.
+// A process is a command run by a test. Its output is in log.
 type process struct {
 	name, log string
 	cmd       *exec.Cmd
@@ -26,8 +26,8 @@ type process struct {
 	stopping  sync.Once
 }
 
-// start runs a command of this repository until the test ends. A process that
-// ends before fails the test; its last lines are shown when the test failed.
+// start runs a command of this repository for the duration of the test. An early exit fails the
+// test; the last lines of a failed test are shown.
 func start(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
 	dir := filepath.Join(rig.dir, "log", strings.ReplaceAll(t.Name(), "/", "_"))
@@ -43,7 +43,7 @@ func start(t *testing.T, name string, env []string, args ...string) *process {
 	p.cmd = exec.Command(filepath.Join(rig.dir, "bin", name), args...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	// Ctrl-C at the terminal is the supervisor's to handle.
+	// The supervisor handles Ctrl-C at the terminal.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	fmt.Fprintf(log, "%s\n", strings.Join(p.cmd.Args, " "))
 	if err := p.cmd.Start(); err != nil {
@@ -64,8 +64,8 @@ func start(t *testing.T, name string, env []string, args ...string) *process {
 	return p
 }
 
-// stop ends the process at once and in order, and checks that it does so with
-// exit code 0. Only the first call counts.
+// stop stops the process at once and in order, and checks for exit code 0. Only the first call has
+// an effect.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	p.stopping.Do(func() {
@@ -91,7 +91,7 @@ func (p *process) stop(t *testing.T) {
 
 var errEnded = errors.New("has ended")
 
-// running reports errEnded once the process has ended.
+// running returns errEnded once the process has exited.
 func (p *process) running() error {
 	select {
 	case <-p.ended:
@@ -111,9 +111,8 @@ func (p *process) tail(n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// eventually calls check until it returns nil, and fails the test with its
-// last error after limit. The limit is when to give up, not how fast it has
-// to be.
+// eventually calls check until it returns nil, and fails the test with its last error after limit.
+// The limit is a timeout, not a performance target.
 func eventually(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
@@ -136,9 +135,8 @@ func eventually(t *testing.T, limit time.Duration, check func() error) {
 	}
 }
 
-// freePort returns a loopback port that is free over UDP and TCP, below the
-// range that the kernel takes the ports of outgoing connections from, so that
-// it stays free until somebody asks for it.
+// freePort returns a loopback port that is free over UDP and TCP. It is below the kernel's range
+// for outgoing connections, so that it remains free until it is used.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {

@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Two pods of kube-dns disagree while the watches of one of them are frozen. The plugin and the
-// status page name the pod and the names that differ, and nothing after the recovery.
+// Two pods of kube-dns disagree while the watches of one are frozen. The plugin and the status page
+// name the pod and the names that differ, and report nothing after the recovery.
 func TestReplicasDisagree(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	proxy := startFilterProxy(t, id)
@@ -29,7 +29,7 @@ func TestReplicasDisagree(t *testing.T) {
 	eventuallyPlugin(t, 0, []string{"all watches are open", "2 pods have the same names"}, agree...)
 	eventuallyPlugin(t, 0, []string{" 0 different of "}, diff...)
 
-	// The connections stay, and nothing arrives. New requests fail, so that the pod stays frozen.
+	// The connections remain open without data. New requests fail, so that the pod remains frozen.
 	refuse := fault(func(w http.ResponseWriter, _ *http.Request) bool {
 		writeStatus(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "frozen by the test")
 		return true
@@ -43,7 +43,7 @@ func TestReplicasDisagree(t *testing.T) {
 		"kubectl kubedns diff POD POD"}, agree...)
 	wantPlugin(t, 1, []string{"one.replicas.svc.cluster.local.", "10.96.78.2"}, diff...)
 
-	// The connections end, and the pod itself notices.
+	// The connections close, and the pod itself detects it.
 	proxy.down(t)
 	eventually(t, time.Minute, func() error {
 		page, err := get(frozen.status+"/", 200)
@@ -70,13 +70,13 @@ func wantPageOK(k *kubeDNS) error {
 	return err
 }
 
-// stateOf returns the line of a status page that has its level.
+// stateOf returns the line with the level of a status page.
 func stateOf(page string) string {
 	_, rest, _ := strings.Cut(page, "\n\n")
 	return rest
 }
 
-// eventuallyPlugin waits until the plugin ends with an exit code and parts of the output.
+// eventuallyPlugin waits until the plugin exits with a code and prints parts of the output.
 func eventuallyPlugin(t *testing.T, wantCode int, want []string, args ...string) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {

@@ -6,9 +6,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// An API server without EndpointSlices is replaced by one that has them: a process
-// that runs goes on following Endpoints until it tries slices again, some minutes
-// later; a process that starts afterwards uses slices.
+// An API server without EndpointSlices is replaced by one with them. A running process continues to
+// watch Endpoints until it retries slices, some minutes later; a process started afterwards uses
+// slices.
 func TestSlicesAppearLater(t *testing.T) {
 	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	proxy.hideDiscovery = true
@@ -22,7 +22,7 @@ func TestSlicesAppearLater(t *testing.T) {
 	q := question{name: "set.appear.svc.cluster.local", qtype: dns.TypeA}
 	mustAnswer(t, before.dns, q, dns.RcodeSuccess, "A 10.244.77.1")
 
-	// Nothing reads the field while the proxy is down.
+	// The field is not read while the proxy is down.
 	proxy.down(t)
 	proxy.hideDiscovery = false
 	proxy.up(t)

@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// supervise prepares the rig, runs the tests in a second process of the same
-// binary and takes everything down. It returns the exit code.
+// supervise prepares the rig, runs the tests in a second process of the same binary and stops
+// everything. It returns the exit code.
 func supervise() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// Whatever outlives its parent becomes our child, so that nothing can be
-	// left behind, however the tests end.
+	// Any process that outlives its parent becomes our child, so that the tests leave no process
+	// behind.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		progress("become the reaper of orphans: %v", err)
 		return 1
@@ -39,7 +39,7 @@ func supervise() int {
 		code = 1
 	}
 	interrupted := ctx.Err() != nil
-	// From here on Ctrl-C does nothing: this takes some seconds only.
+	// From here on Ctrl-C has no effect: this only takes some seconds.
 	if err := command(context.Background(), nil, "cluster/down.sh", dir+"/cluster").Run(); err != nil {
 		progress("stop the control plane: %v", err)
 	}
@@ -50,7 +50,7 @@ func supervise() int {
 	}
 	keep := code != 0 || os.Getenv("KUBE_DNS_E2E_KEEP") != ""
 	if keep && !interrupted {
-		dir = filepath.Join(dir, "cluster", "etcd") // of no use to people
+		dir = filepath.Join(dir, "cluster", "etcd") // not useful to people
 		progress("logs and configuration are kept in %s", filepath.Dir(filepath.Dir(dir)))
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -114,7 +114,7 @@ func runTests(ctx context.Context, dir string) (int, error) {
 	return 0, nil
 }
 
-// command is a child that gets SIGINT when ctx ends, and is killed 10 s later.
+// command is a child that gets SIGINT when ctx is done, and is killed 10 s later.
 func command(ctx context.Context, stdout io.Writer, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = stdout, os.Stderr
@@ -127,8 +127,8 @@ func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05")+" e2e: "+format+"\n", args...)
 }
 
-// killChildren kills and reaps every child, and those that become ours by
-// that, and returns the names of those that were still running.
+// killChildren kills and reaps every child, and the processes that become children by that. It
+// returns the names of those still running.
 func killChildren() (running []string) {
 	for range 100 {
 		children := childProcesses(os.Getpid())
@@ -158,9 +158,9 @@ func childProcesses(parent int) []child {
 	for _, file := range stats {
 		b, err := os.ReadFile(file)
 		if err != nil {
-			continue // ended meanwhile
+			continue // already exited
 		}
-		// pid (name) state ppid ...; the name may hold anything.
+		// pid (name) state ppid ...; the name can contain anything.
 		text := string(b)
 		open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
 		if open < 0 || end < open {

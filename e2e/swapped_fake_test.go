@@ -11,8 +11,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A stockFake answers as upstream's kube-dns does: REFUSED to everything until it has
-// its data, no EDNS, NXDOMAIN without AA and RA, and in class CHAOS its version alone.
+// A stockFake replies like upstream's kube-dns: REFUSED to everything until it has its data, no
+// EDNS, NXDOMAIN without AA and RA, and in class CHAOS only its version.
 type stockFake struct {
 	addr   string
 	synced atomic.Bool
@@ -27,8 +27,8 @@ var stockRecords = map[string]string{
 	"ns.corp.svc.cluster.local. A": "30 IN A 127.0.0.99",
 }
 
-// startStockFake runs a stockFake without data at a free port of loopback until the
-// test ends.
+// startStockFake runs a stockFake without data at a free loopback port for the duration of the
+// test.
 func startStockFake(t *testing.T) *stockFake {
 	t.Helper()
 	s := &stockFake{addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
@@ -45,7 +45,7 @@ func startStockFake(t *testing.T) *stockFake {
 	for _, server := range servers {
 		started := make(chan struct{}) // closed by the server
 		server.NotifyStartedFunc = func() { close(started) }
-		serving.Go(func() { _ = server.ActivateAndServe() }) // ends with Shutdown
+		serving.Go(func() { _ = server.ActivateAndServe() }) // returns on Shutdown
 		<-started
 	}
 	t.Cleanup(func() {
@@ -77,11 +77,11 @@ func (s *stockFake) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	default:
 		s.answer(reply, q)
 	}
-	// A client that has gone needs no answer.
+	// A disconnected client needs no reply.
 	_ = w.WriteMsg(reply)
 }
 
-// answer looks a question up, with the SOA of a negative answer.
+// answer looks a question up, and adds the SOA to a negative reply.
 func (s *stockFake) answer(reply *dns.Msg, q dns.Question) {
 	name := strings.ToLower(q.Name)
 	if rdata, ok := stockRecords[name+" "+dns.TypeToString[q.Qtype]]; ok {

@@ -17,16 +17,15 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Each of the three images alone in a pod with upstream's others, with the arguments
-// of the overlay drop-in, which are upstream's. What stands in for upstream's: a plain
-// dnsmasq for its dnsmasq-nanny, plainProbe for its sidecar, stockKubeDNS for its
-// kube-dns.
+// Each of the three images in a pod with upstream's other two, with the arguments of the overlay
+// drop-in, which are upstream's. Stand-ins for upstream's programs: a plain dnsmasq for
+// dnsmasq-nanny, plainProbe for the sidecar, stockKubeDNS for kube-dns.
 
 // A stockPod has the arguments of the drop-in, by container.
 type stockPod map[string][]string
 
-// args are the arguments of a container, with changes of text for this machine: pairs
-// of what is there and what to put in its place.
+// args are the arguments of a container, with text changes for this machine: pairs of old and new
+// text.
 func (s stockPod) args(t *testing.T, container string, changes ...string) []string {
 	t.Helper()
 	if len(s[container]) == 0 {
@@ -41,16 +40,15 @@ func (s stockPod) args(t *testing.T, container string, changes ...string) []stri
 	return strings.Split(strings.NewReplacer(changes...).Replace(all), "\n")
 }
 
-// local makes dnsmasq listen at an address of loopback, as any user, without files
-// of this machine.
+// local makes dnsmasq listen on a loopback address, as any user, without files of this machine.
 func local(dnsmasq []string, addr string) []string {
 	_, port, _ := strings.Cut(addr, ":")
 	return append(dnsmasq, "--port="+port, "--listen-address=127.0.0.1", "--bind-interfaces",
 		"--user="+userName(), "--pid-file=", "--no-hosts")
 }
 
-// startPlainDNSMasq runs dnsmasq as upstream's nanny does: the arguments behind "--",
-// then two for each stub domain's server, then the upstreams. It may be ended by kill.
+// startPlainDNSMasq runs dnsmasq like upstream's nanny: the arguments after "--", then two for each
+// stub domain's server, then the upstreams. kill stops it.
 func (s stockPod) startPlainDNSMasq(t *testing.T, addr, kubeDNS string, servers ...string) *process {
 	t.Helper()
 	link := filepath.Join(rig.dir, "bin", "dnsmasq")
@@ -67,19 +65,19 @@ func (s stockPod) startPlainDNSMasq(t *testing.T, addr, kubeDNS string, servers 
 	return p
 }
 
-// kill ends dnsmasq as upstream's nanny does; SIGINT would not end it.
+// kill kills dnsmasq like upstream's nanny; SIGINT would not stop it.
 func kill(p *process) {
 	p.stopping.Do(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended
+		_ = p.cmd.Process.Signal(syscall.SIGKILL) // it might have exited
 		<-p.ended
 	})
 }
 
-// hash is an address as dnsmasq writes it.
+// hash is an address in dnsmasq's form.
 func hash(addr string) string { return strings.Replace(addr, ":", "#", 1) }
 
-// plainProbe asks as upstream's sidecar does, over UDP and without EDNS: whatever has
-// an answer is well.
+// plainProbe queries like upstream's sidecar, over UDP and without EDNS: any reply with an answer
+// is healthy.
 func plainProbe(server, name string, qtype uint16) error {
 	reply, err := ask(server, question{name: name, qtype: qtype, plain: true})
 	if err != nil {
@@ -94,8 +92,8 @@ func plainProbe(server, name string, qtype uint16) error {
 
 const probed = "kubernetes.default.svc.cluster.local"
 
-// Our kube-dns behind a plain dnsmasq, with the rights that the API server itself
-// gives and no others, probed in the old way.
+// Our kube-dns behind a plain dnsmasq, with only the API server's own rights, and with the old
+// probes.
 func TestSwappedKubeDNS(t *testing.T) {
 	world, other := startResolver(t, outside), startResolver(t, "www.outside.example. 60 IN A 203.0.113.91")
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")
@@ -136,7 +134,7 @@ func TestSwappedKubeDNS(t *testing.T) {
 		}
 	}
 
-	// A change: upstream's nanny kills dnsmasq and starts another one.
+	// On a change, upstream's nanny kills dnsmasq and starts another.
 	if err := k.config.set(map[string]string{"stubDomains": stub,
 		"upstreamNameservers": `["` + other.Addr().String() + `"]`}); err != nil {
 		t.Fatal(err)
@@ -177,7 +175,7 @@ func TestSwappedNanny(t *testing.T) {
 	world, other := startResolver(t, outside), startResolver(t, "www.outside.example. 60 IN A 203.0.113.91")
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")
 	stock := startStockFake(t)
-	// The second one's server is a name of the cluster, which only kube-dns resolves.
+	// The second stub domain's server is a cluster name, which only kube-dns resolves.
 	stub := `{"partner.example": ["` + partner.Addr().String() + `"], "corp.example": ["ns.corp.svc.cluster.local"]}`
 	config := newConfigDir(t, map[string]string{
 		"stubDomains": stub, "upstreamNameservers": `["` + world.Addr().String() + `"]`,
@@ -207,7 +205,7 @@ func TestSwappedNanny(t *testing.T) {
 	}
 	eventually(t, time.Minute, func() error { return wantServer(front, "127.0.0.99#53") })
 
-	// The upstream changes; what is invalid changes nothing.
+	// The upstream changes; an invalid configuration changes nothing.
 	change := question{name: "www.outside.example", qtype: dns.TypeA}
 	if err := config.set(map[string]string{"stubDomains": stub,
 		"upstreamNameservers": `["` + other.Addr().String() + `"]`}); err != nil {
@@ -217,7 +215,7 @@ func TestSwappedNanny(t *testing.T) {
 	if err := config.set(map[string]string{"stubDomains": `{"partner.example": [`}); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // five periods in which it could
+	time.Sleep(time.Second) // five periods for a possible reload
 	mustAnswer(t, front, change, dns.RcodeSuccess, "A 203.0.113.91")
 	mustAnswer(t, front, question{name: "www.partner.example", qtype: dns.TypeA}, dns.RcodeSuccess, "A 203.0.113.90")
 	mustAnswer(t, front, question{name: probed, qtype: dns.TypeA}, dns.RcodeSuccess, "A 10.96.0.1")
@@ -267,7 +265,7 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 		"--prometheus-addr=127.0.0.1", "--prometheus-port="+strconv.Itoa(statusPort),
 		"--dnsmasq-port="+port, "--dnsmasq-poll-interval-ms=200")...)
 
-	// A refusal is no answer, and no sign of waiting.
+	// A refusal is neither an answer nor a sign of waiting.
 	for _, label := range []string{"kubedns", "dnsmasq"} {
 		eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/"+label, 503); return err })
 	}
@@ -291,7 +289,7 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 	} {
 		wantMetric(t, f, line)
 	}
-	// Only the container that does not answer is restarted.
+	// Only the container without a reply is restarted.
 	kill(dnsmasq)
 	eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/dnsmasq", 503); return err })
 	eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/kubedns", 200); return err })
@@ -300,7 +298,7 @@ func (s stockPod) testSidecar(t *testing.T, old, probe string) {
 	eventually(t, time.Minute, func() error { _, err := get(f.status+"/healthcheck/dnsmasq", 200); return err })
 }
 
-// wantMetric waits until the sidecar's metrics have a line.
+// wantMetric waits for a line in the sidecar's metrics.
 func wantMetric(t *testing.T, f *front, line string) {
 	t.Helper()
 	pattern := regexp.MustCompile(`(?m)^` + line)

@@ -26,31 +26,29 @@ var resources = map[string]schema.GroupVersionResource{
 	"EndpointSlice": {Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
 }
 
-// An apiTarget is a kube-dns that follows the API server, as the target of the
-// conformance vectors and of everything else that changes objects.
+// An apiTarget is a kube-dns that watches the API server, as the target of the conformance vectors
+// and of everything else that changes objects.
 type apiTarget struct {
 	objects dynamic.Interface
 	server  string
-	// config may be nil where nothing configures.
+	// config can be nil in tests without configuration.
 	config *configDir
-	// endpoints is the kind that the server reads: Endpoints or
-	// EndpointSlice. The marker is made of it, and Endpoints objects are kept
-	// from being mirrored, so that reading the wrong kind shows.
+	// endpoints is the kind that the server reads: Endpoints or EndpointSlice. The marker has this
+	// kind, and Endpoints objects are not mirrored, so that a read of the wrong kind is detected.
 	endpoints string
 
 	namespaces map[string]bool
 	marks      int
 }
 
-// markerNamespace holds two Services that change last in every step. Services
-// and endpoints are watched apart, so each kind has its own.
+// markerNamespace holds two Services that change last in every step. Services and endpoints have
+// separate watches, so each kind has its own.
 const markerNamespace = "e2e-marker"
 
-// Server is where the questions go.
+// Server returns the address for the queries.
 func (a *apiTarget) Server() string { return a.server }
 
-// Configure replaces the configuration directory and waits for five of the
-// periods that kube-dns reads it at.
+// Configure replaces the configuration directory and waits for five of kube-dns's check periods.
 func (a *apiTarget) Configure(ctx context.Context, files map[string]string) error {
 	if err := a.config.set(files); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
@@ -63,8 +61,7 @@ func (a *apiTarget) Configure(ctx context.Context, files map[string]string) erro
 	}
 }
 
-// Change applies and deletes the objects and waits until the server answers
-// with the marker that was made after them.
+// Change applies and deletes the objects and waits until the server answers with a later marker.
 func (a *apiTarget) Change(ctx context.Context, apply []conformance.Object,
 	del []conformance.Ref) (map[netip.Addr]netip.Addr, error) {
 	given := map[netip.Addr]netip.Addr{}
@@ -90,8 +87,8 @@ func (a *apiTarget) Change(ctx context.Context, apply []conformance.Object,
 	return given, a.mark(ctx)
 }
 
-// apply creates the object or replaces the whole of it. A Service whose
-// ClusterIP is not to be had gets another.
+// apply creates the object or replaces it entirely. A Service with an unavailable ClusterIP gets
+// another.
 func (a *apiTarget) apply(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if err := a.ensureNamespace(ctx, u.GetNamespace()); err != nil {
 		return nil, err
@@ -107,8 +104,8 @@ func (a *apiTarget) apply(ctx context.Context, u *unstructured.Unstructured) (*u
 	if !apierrors.IsInvalid(err) || len(clusterIPs(u)) == 0 {
 		return got, err
 	}
-	// The address is taken or outside the range, or it may not change in
-	// place: a new Service, if need be with another address.
+	// The address is taken or outside the range, or it cannot change in place: create a new
+	// Service, if necessary with another address.
 	if err := client.Delete(ctx, u.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
 	}

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// A way is the state of the way to the API server.
+// A way is the state of the connection path to the API server.
 type way int
 
 const (
 	passes way = iota
-	closes     // a balancer without backends: connections end at once
-	hangs      // a dead proxy: connections are accepted, and nothing is passed on
+	closes     // a balancer without backends: connections close at once
+	hangs      // a dead proxy: connections are accepted, without any data
 )
 
 // A tcpProxy passes bytes to the API server, so that TLS and HTTP are the API
@@ -29,8 +29,8 @@ type tcpProxy struct {
 	wait  sync.WaitGroup
 }
 
-// startTCPProxy starts a proxy to the API server that id names, and returns it
-// with an identity that goes through it.
+// startTCPProxy starts a proxy to the API server of id, and returns it with an identity that uses
+// it.
 func startTCPProxy(t *testing.T, id identity) (*tcpProxy, identity) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -60,7 +60,7 @@ func startTCPProxy(t *testing.T, id identity) (*tcpProxy, identity) {
 	return p, id
 }
 
-// set changes the state. With cut, connections that exist end.
+// set changes the state. With cut, it closes existing connections.
 func (p *tcpProxy) set(state way, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +72,7 @@ func (p *tcpProxy) set(state way, cut bool) {
 	}
 }
 
-// keep takes a connection, unless there is to be none.
+// keep keeps a connection, unless the state allows none.
 func (p *tcpProxy) keep(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +105,7 @@ func (p *tcpProxy) serve(c net.Conn) {
 	p.pass(c, server)
 }
 
-// pass copies until either side ends. While the way hangs it drops what it reads.
+// pass copies until either side closes. In state hangs it drops the data.
 func (p *tcpProxy) pass(to io.Writer, from io.Reader) {
 	buf := make([]byte, 32<<10)
 	for lost := false; ; {
@@ -114,7 +114,7 @@ func (p *tcpProxy) pass(to io.Writer, from io.Reader) {
 			return
 		}
 		p.mu.Lock()
-		lost = lost || p.state == hangs // for good: bytes are missing
+		lost = lost || p.state == hangs // permanent: bytes are missing
 		p.mu.Unlock()
 		if lost {
 			continue

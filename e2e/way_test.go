@@ -18,8 +18,8 @@ import (
 	"github.com/kube-dns/kube-dns/internal/conformance"
 )
 
-// The way to the API server is lost, and its host still accepts connections: no watch
-// counts as open, the reason is reported, and the snapshot is not confirmed any more.
+// The path to the API server is lost, and its host still accepts connections: no watch counts as
+// open, the reason is reported, and the snapshot is not confirmed.
 func TestWayToAPIServer(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	for _, tt := range []struct {
@@ -33,7 +33,7 @@ func TestWayToAPIServer(t *testing.T) {
 		{"connections that are open hang", hangs, false, "connection_lost"}, // as the pings of HTTP/2 find
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel() // it waits most of the time
+			t.Parallel() // it mostly waits
 			proxy, through := startTCPProxy(t, id)
 			snapshot := stateDir(t) + "/snapshot"
 			k := startKubeDNS(t, through.write(t), upstream(startResolver(t)), "--snapshot="+snapshot)
@@ -68,8 +68,8 @@ func TestWayToAPIServer(t *testing.T) {
 	}
 }
 
-// All is forbidden while an API server starts, and later for some seconds: nothing wrong
-// is answered, and EndpointSlices are read afterwards.
+// Everything is forbidden while an API server starts, and later for some seconds: no reply is
+// wrong, and EndpointSlices are read afterwards.
 func TestForbiddenForSeconds(t *testing.T) {
 	id := rig.cluster.kubeDNSIdentity(t, true, false)
 	target := &apiTarget{objects: rig.cluster.objects, endpoints: "EndpointSlice"}
@@ -111,7 +111,7 @@ func apply(t *testing.T, target *apiTarget, objects ...map[string]any) {
 	}
 }
 
-// always fails the test unless check returns nil for a while.
+// always fails the test unless check returns nil for some time.
 func always(t *testing.T, d time.Duration, check func() error) {
 	t.Helper()
 	for until := time.Now().Add(d); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
@@ -121,7 +121,7 @@ func always(t *testing.T, d time.Duration, check func() error) {
 	}
 }
 
-// A front end that speaks HTTP/1.1 alone is replaced by one that speaks HTTP/2 alone.
+// A front end with only HTTP/1.1 is replaced by one with only HTTP/2.
 func TestFrontEndChangesProtocol(t *testing.T) {
 	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	proxy.down(t)
@@ -137,7 +137,7 @@ func TestFrontEndChangesProtocol(t *testing.T) {
 		"A 10.96.79.2")
 }
 
-// Large annotations are not kept, and no more than one is in memory at a time.
+// Large annotations are dropped, and at most one is in memory at a time.
 func TestMemoryOfAnnotations(t *testing.T) {
 	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	target := &apiTarget{objects: rig.cluster.objects, endpoints: "EndpointSlice"}
@@ -170,7 +170,7 @@ func TestMemoryOfAnnotations(t *testing.T) {
 	}
 }
 
-// peakMiB is the most memory that the process has had.
+// peakMiB is the peak memory of the process.
 func (p *process) peakMiB(t *testing.T) int {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -185,8 +185,7 @@ func (p *process) peakMiB(t *testing.T) int {
 	return kiB >> 10
 }
 
-// etcd is restored from a backup: what was made since is gone, and what was deleted is
-// back.
+// etcd is restored from a backup: later objects are gone, and deleted objects are back.
 func TestRestoredBackup(t *testing.T) {
 	k, target := follow(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	change(t, target, []map[string]any{
@@ -230,7 +229,7 @@ func TestRestoredBackup(t *testing.T) {
 	}
 }
 
-// Endpoints that come before their headless Services are kept, and not read again.
+// Endpoints that arrive before their headless Services are kept, and not read again.
 func TestEndpointsBeforeServices(t *testing.T) {
 	k, target := follow(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	const n = 100

@@ -1,5 +1,5 @@
-// Package images runs the programs of the images of each architecture, with qemu where it
-// is not this machine's: kube-dns, dnsmasq with its nanny, and the sidecar, which asks both.
+// Package images runs the programs of the images of each architecture, with qemu if it differs from
+// this machine's: kube-dns, dnsmasq with its nanny, and the sidecar, which queries both.
 //
 //	make image-tests ARCHS="arm64 s390x"
 package images
@@ -24,15 +24,14 @@ import (
 	"time"
 )
 
-// emulators are the programs of Debian's package qemu-user-static by Go's name of an
-// architecture.
+// emulators are the programs of Debian's package qemu-user-static by Go's name of an architecture.
 var emulators = map[string]string{
 	"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static", "arm": "qemu-arm-static",
 	"ppc64le": "qemu-ppc64le-static", "s390x": "qemu-s390x-static",
 }
 
-// TestImages builds the images of each architecture in ARCHS, and looks up a name of the
-// cluster through dnsmasq and kube-dns with the sidecar.
+// TestImages builds the images of each architecture in ARCHS, and looks up a cluster name through
+// dnsmasq and kube-dns with the sidecar.
 func TestImages(t *testing.T) {
 	archs := strings.Fields(os.Getenv("ARCHS"))
 	if len(archs) == 0 {
@@ -96,7 +95,7 @@ func (m machine) command(ctx context.Context, name string, args ...string) *exec
 	return exec.CommandContext(ctx, m.emulator, append([]string{"-L", root, program}, args...)...)
 }
 
-// start runs a program until the end of the test.
+// start runs a program for the duration of the test.
 func (m machine) start(t *testing.T, name string, args ...string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(m.dir, name+".log"))
@@ -142,7 +141,7 @@ func (m machine) dnsmasq(t *testing.T) string {
 	return path
 }
 
-// untilAnswered runs the sidecar until all of its probes have an answer.
+// untilAnswered runs the sidecar until all of its probes have a reply.
 func (m machine) untilAnswered(t *testing.T, args ...string) {
 	t.Helper()
 	var out []byte

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// apiServer starts an API server that has one Service. lose ends it.
+// apiServer starts an API server with one Service. lose stops it.
 func apiServer(t *testing.T) (address string, lose func()) {
 	t.Helper()
 	ended, end := context.WithCancel(t.Context())
@@ -20,7 +20,7 @@ func apiServer(t *testing.T) (address string, lose func()) {
 					kind, version, items)
 				return
 			}
-			_ = http.NewResponseController(w).Flush() // an error is a client that went away
+			_ = http.NewResponseController(w).Flush() // an error means a disconnected client
 			select {
 			case <-ended.Done():
 			case <-r.Context().Done():

@@ -90,14 +90,14 @@ func evaluate[T any](p *view, expression string) T {
 	return value
 }
 
-// firstScreen returns the text that is seen without scrolling.
+// firstScreen returns the text visible without scrolling.
 func (p *view) firstScreen() string {
 	return evaluate[string](p, `[...document.querySelectorAll("h1,p,th,td,caption")].filter(e => {
 		const r = e.getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight && r.right <= innerWidth
 	}).map(e => e.innerText).join("\n")`)
 }
 
-// lacks returns the first text that is not seen without scrolling, or "".
+// lacks returns the first text that is not visible without scrolling, or "".
 func (p *view) lacks(want []string) string {
 	p.t.Helper()
 	screen := p.firstScreen()
@@ -109,9 +109,8 @@ func (p *view) lacks(want []string) string {
 	return ""
 }
 
-// checkAll checks what all pages have in common. The texts of want are on the first screen
-// whatever its colors and its width are, and without scripts; those of a narrow screen are
-// the verdict, want[0].
+// checkAll checks the requirements of all pages. The texts of want are on the first screen for any
+// colors and width, and without scripts. A narrow screen has only the verdict, want[0].
 func (p *view) checkAll(name string, want []string) {
 	p.t.Helper()
 	here, _ := url.Parse(evaluate[string](p, "location.href"))

@@ -1,4 +1,4 @@
-// Package pages tests the status pages of the commands in a browser: what the first screen
-// shows in each trouble, contrast, keyboard, small screens, and that nothing is loaded from
-// elsewhere. It needs Chromium: make pages.
+// Package pages tests the status pages of the commands in a browser: the first screen in each kind
+// of trouble, contrast, keyboard, small screens, and that nothing is loaded from elsewhere. It
+// needs Chromium: make pages.
 package pages

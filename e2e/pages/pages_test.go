@@ -17,8 +17,8 @@ import (
 
 const service = `{apiVersion: v1, kind: Service, metadata: {name: web, namespace: prod}, spec: {clusterIP: 10.0.0.1}}`
 
-// kubeDNS starts kube-dns with more arguments and returns the address of its page. It asks
-// it for some names outside the cluster first.
+// kubeDNS starts kube-dns with more arguments and returns the address of its page. It first queries
+// it for some names outside the cluster.
 func kubeDNS(t *testing.T, args ...string) string {
 	t.Helper()
 	status, queries := free(t), free(t)
@@ -51,7 +51,7 @@ func dnsmasq(t *testing.T, upstreams ...string) string {
 	return queries
 }
 
-// ask sends queries to a DNS server until the test ends.
+// ask sends queries to a DNS server for the duration of the test.
 func ask(t *testing.T, server string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -60,7 +60,7 @@ func ask(t *testing.T, server string) {
 		client := &dns.Client{Timeout: time.Second}
 		for i := 0; ctx.Err() == nil; i++ {
 			q := new(dns.Msg).SetQuestion(fmt.Sprintf("www%d.example.com.", i), dns.TypeA)
-			_, _, _ = client.ExchangeContext(ctx, q, server) // it fails, which is the purpose
+			_, _, _ = client.ExchangeContext(ctx, q, server) // it fails intentionally
 			pause(ctx)
 		}
 	})
@@ -94,7 +94,7 @@ func server(t *testing.T, rcode int) string {
 	return addr
 }
 
-// TestPages checks what the first screen of each page shows.
+// TestPages checks the first screen of each page.
 func TestPages(t *testing.T) {
 	browser := newBrowser(t)
 	for _, tt := range []struct {
@@ -146,7 +146,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// apiServerLost starts kube-dns with an API server that goes away once it has been read.
+// apiServerLost starts kube-dns with an API server that stops after the first read.
 func apiServerLost(t *testing.T) string {
 	t.Helper()
 	api, lose := apiServer(t)
@@ -156,8 +156,8 @@ func apiServerLost(t *testing.T) string {
 	return status
 }
 
-// TestExplain uses the form with the keyboard alone and without scripts: the answer is on the
-// first screen.
+// TestExplain uses the form with only the keyboard and without scripts: the reply is on the first
+// screen.
 func TestExplain(t *testing.T) {
 	p := open(newBrowser(t), t, "http://"+kubeDNS(t, "--manifests="+write(t, "web.yaml", service),
 		"--nameservers="+server(t, dns.RcodeSuccess))+"/")

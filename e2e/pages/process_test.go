@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// start runs a command until the test ends, and waits until it serves its page at addr.
+// start runs a command for the duration of the test, and waits until it serves its page at addr.
 func start(t *testing.T, addr, name string, args ...string) {
 	t.Helper()
 	var log bytes.Buffer
@@ -48,7 +48,7 @@ func start(t *testing.T, addr, name string, args ...string) {
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait() // its exit code is the business of other tests
+		_ = cmd.Wait() // other tests check its exit code
 		if t.Failed() {
 			t.Logf("%s:\n%s", name, &log)
 		}
@@ -56,7 +56,7 @@ func start(t *testing.T, addr, name string, args ...string) {
 	eventually(t, func() bool { return get(t, addr, "text") != "" })
 }
 
-// get returns the page at addr in a format, or "" when there is none.
+// get returns the page at addr in a format, or "" if there is none.
 func get(t *testing.T, addr, format string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/?format="+format, nil)
@@ -95,7 +95,7 @@ func eventually(t *testing.T, check func() bool) {
 	}
 }
 
-// free returns an address at which nothing listens.
+// free returns an unused address.
 func free(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +111,7 @@ func port(addr string) string {
 	return p
 }
 
-// write makes a directory with one file.
+// write creates a directory with one file.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	dir := t.TempDir()

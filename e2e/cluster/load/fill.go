@@ -13,7 +13,7 @@ import (
 
 var labels = map[string]string{"load": "true"}
 
-// A loader makes and deletes the objects that its options ask for.
+// A loader creates and deletes the objects of its options.
 type loader struct {
 	options
 	cs *kubernetes.Clientset
@@ -86,8 +86,8 @@ func (l *loader) createHeadless(ctx context.Context, i int) error {
 	return err
 }
 
-// createSlice makes the n-th EndpointSlice of a headless Service. Every
-// address in the cluster is another one.
+// createSlice creates the n-th EndpointSlice of a headless Service. Every address in the cluster is
+// unique.
 func (l *loader) createSlice(ctx context.Context, service, n int) error {
 	name := fmt.Sprintf("headless-%d", service)
 	port, portName, proto, yes := int32(80), "http", corev1.ProtocolTCP, true

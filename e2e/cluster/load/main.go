@@ -1,10 +1,8 @@
-// Command load fills a cluster with Services and EndpointSlices, quickly, and
-// prints how long that took.
+// Command load fills a cluster with Services and EndpointSlices, quickly, and prints the duration.
 //
-// It makes three kinds of thing, all labelled load=true so that -delete finds
-// them again:
+// It creates three kinds of objects, all labelled load=true for -delete:
 //
-//   - namespaces (-namespaces) over which the Services are spread;
+//   - namespaces (-namespaces) for the Services;
 //   - Services with one port (-services), dual stack with -dual-stack;
 //   - headless Services without selector (-headless), each with
 //     -endpoints-per-headless addresses in EndpointSlices of -slice-size.

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// step calls do for 0 to n-1 from all workers and reports how long that took.
-// What exists already counts as made.
+// step calls do for 0 to n-1 from all workers and reports the duration. Existing objects count as
+// created.
 func (l *loader) step(ctx context.Context, what string, n int, do func(context.Context, int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -46,7 +46,7 @@ func (l *loader) step(ctx context.Context, what string, n int, do func(context.C
 	return nil
 }
 
-// report prints one line: what, how many and, unless took is zero, how fast.
+// report prints one line: the action, the count and, unless took is zero, the rate.
 func (l *loader) report(what string, n int, took time.Duration) {
 	switch {
 	case l.json:
@@ -58,7 +58,7 @@ func (l *loader) report(what string, n int, took time.Duration) {
 	}
 }
 
-// list reads everything back once, as an informer does when it starts.
+// list reads all objects back once, like an informer on startup.
 func (l *loader) list(ctx context.Context) error {
 	start := time.Now()
 	svcs, err := l.cs.CoreV1().Services("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
@@ -83,8 +83,8 @@ func (l *loader) list(ctx context.Context) error {
 	return nil
 }
 
-// deleteAll removes everything that carries the label. The Services go first:
-// the namespace controller would delete them one after the other.
+// deleteAll deletes everything with the label. The Services go first: the namespace controller
+// would delete them one after the other.
 func (l *loader) deleteAll(ctx context.Context) error {
 	opts := metav1.ListOptions{LabelSelector: "load=true"}
 	list, err := l.cs.CoreV1().Namespaces().List(ctx, opts)
