@@ -40,7 +40,6 @@ Examples:
   node-cache -localip=169.254.20.10,10.96.0.10 -conf=/etc/Corefile -upstreamsvc=kube-dns-upstream
   node-cache -check=Corefile.base`
 
-// run runs the command.
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	f, fs := options.NewFlags()
 	if err := cli.ParseGo(fs, args, about, stdout); err != nil {

@@ -68,7 +68,7 @@ const (
 
 var transports = [3]string{"UDP", "new TCP connections", "kept TCP connections"}
 
-// load is many clients.
+// load is a set of clients.
 type load struct {
 	node        *node
 	running     sync.WaitGroup

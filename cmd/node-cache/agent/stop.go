@@ -49,8 +49,8 @@ func followStops(ctx context.Context) *stops {
 	return s
 }
 
-// lingerTime is how long a terminated agent still serves for a successor that is starting. A probe
-// of the new pod can get the reply of this agent, which is then stopped too early.
+// lingerTime is how long an agent still serves after SIGTERM for a successor that is starting. A
+// probe of the new pod can get the reply of this agent, which is then stopped too early.
 const lingerTime = 10 * time.Second
 
 // linger returns a context that is canceled after ctx, once no successor is starting or hurry is

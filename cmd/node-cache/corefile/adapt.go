@@ -88,8 +88,8 @@ func (f Facts) preferUDP(d directive) []edit {
 	return edits
 }
 
-// maxPending is the number of pending queries of a forward. Each takes some 10 KiB, for 5 s if the
-// upstream is silent.
+// maxPending is the default limit of pending queries of a forward. Each takes some 10 KiB, for 5 s
+// if the upstream is silent.
 const maxPending = 1000
 
 // bound counts the pending queries of a forward, and limits them if it has no limit. Without a

@@ -72,7 +72,7 @@ func lineLength(text string) int {
 	return len(text)
 }
 
-// A directive is one line in braces, with its own braces if it has any.
+// A directive is one line in braces, with the braces that follow it.
 type directive struct {
 	words []token
 	body  []directive // in its own braces
