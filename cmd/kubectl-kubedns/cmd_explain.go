@@ -86,7 +86,7 @@ Exit codes: 0 some query has an answer or goes outside, 1 none has, 2 could not 
 	return cmd
 }
 
-// exactly returns a check for exactly the named arguments.
+// exactly returns a check for exactly the named arguments, which its error lists.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == len(names) {

@@ -15,7 +15,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// dnsServer answers A queries over TCP from a map of names, and NXDOMAIN else.
+// dnsServer answers A queries over TCP from a map of names, and otherwise NXDOMAIN.
 func dnsServer(t *testing.T, addresses map[string]string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -45,8 +45,8 @@ func dnsPods(ctx context.Context, client *cluster.Client) ([]dnsPod, error) {
 	return list, nil
 }
 
-// openTarget opens a port-forward to the DNS port of a pod, or of a ready pod of a
-// Deployment or Service, and returns the local address.
+// openTarget opens a port-forward to a DNS port and returns the local address. The target is a pod,
+// or a ready pod of a Deployment or Service.
 func openTarget(ctx context.Context, client *cluster.Client, target string) (string, error) {
 	pod, err := podOf(ctx, client, target)
 	if err != nil {

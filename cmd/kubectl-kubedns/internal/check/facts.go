@@ -58,7 +58,7 @@ type Kubelet struct {
 // An Autoscaler is a Deployment that sets the replicas of another.
 type Autoscaler struct{ Name, Target string }
 
-// AutoscalersOf returns the targets of a Deployment that scales. Only the
+// AutoscalersOf returns the scaling targets of a Deployment. Only the
 // cluster-proportional-autoscaler has its target in its arguments, as in
 // --target=deployment/kube-dns.
 func AutoscalersOf(d *appsv1.Deployment) []Autoscaler {

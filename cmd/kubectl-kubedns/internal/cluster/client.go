@@ -48,8 +48,8 @@ func newClient(cfg *rest.Config, namespace, selector string) (*Client, error) {
 // Host returns the address of the API server.
 func (c *Client) Host() string { return c.cfg.Host }
 
-// Explain adds the action to err, in one line: the missing permission, the missing namespace, or
-// the unreachable API server.
+// Explain returns err with the failed action, in one line: the missing permission, the missing
+// namespace, or the unreachable API server.
 func (c *Client) Explain(ctx context.Context, verb, resource, namespace string, err error) error {
 	switch {
 	case err == nil:

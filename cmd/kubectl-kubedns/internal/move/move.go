@@ -79,8 +79,8 @@ func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options
 	return nil
 }
 
-// unfinished adds to an error after the switch how to continue. Ctrl-C prints no error, so it
-// prints the text.
+// unfinished adds instructions to an error after the switch. Ctrl-C prints no error, so it prints
+// the instructions.
 func (m *mover) unfinished(err error, leadsTo string) error {
 	text := fmt.Sprintf("The Service leads to %s. The same command goes on; the way back: %s", leadsTo,
 		m.plan.WayBack()[0])
@@ -316,7 +316,7 @@ func (m *mover) release(ctx context.Context) error {
 	return nil
 }
 
-// undo stops the target and releases the Service, in this order: no query must reach a target that
+// undo stops the target and releases the Service, in this order: no query may reach a target that
 // was not compared.
 func (m *mover) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
