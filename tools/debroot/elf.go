@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// closure adds a program and its libraries to files. The loader keeps the program's name for it.
-// Libraries go to the folders that the loader searches without a cache (ld.so(8)).
+// closure adds a program and its libraries to files. The loader keeps the path that the program
+// names. Libraries go to the folders that the loader searches without a cache (ld.so(8)).
 func (s system) closure(program string, files map[string]string) error {
 	path, err := s.path(program)
 	if err != nil {

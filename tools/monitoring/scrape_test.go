@@ -38,7 +38,7 @@ func TestGenerated(t *testing.T) {
 }
 
 // scraped are the metrics ports of a pod, by container. drop-in keeps the arguments of upstream,
-// which has no port of the nanny. lean has no dnsmasq.
+// where the nanny has no port. lean has no dnsmasq.
 func scraped(folder string) map[string]int32 {
 	ports := map[string]int32{"sidecar": 10054, "kubedns": 10055, "dnsmasq": 10056}
 	if folder == "overlays/drop-in" || folder == "overlays/lean" {

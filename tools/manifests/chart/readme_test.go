@@ -52,7 +52,7 @@ func TestReadme(t *testing.T) {
 }
 
 // rows writes a row for each value below a mapping: its path, its default, its comments. A mapping
-// in one line is a value; others are nested.
+// in one line is a value; rows descends into any other mapping.
 func rows(table *strings.Builder, prefix string, mapping *yaml.Node) {
 	for i := 0; i < len(mapping.Content); i += 2 {
 		key, value := mapping.Content[i], mapping.Content[i+1]
