@@ -130,8 +130,8 @@ func (r *alertRun) apiAway(t *testing.T) func() {
 	}
 }
 
-// upstreamsFail makes both upstreams reply SERVFAIL. kube-dns of b starts with a wrong token, and a
-// gets more TCP connections than it accepts.
+// upstreamsFail makes both upstreams reply SERVFAIL. kube-dns of b starts with a wrong token, and
+// kube-dns of a gets more TCP connections than it accepts.
 func (r *alertRun) upstreamsFail(t *testing.T) func() {
 	r.one.fail()
 	r.two.fail()

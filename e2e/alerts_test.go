@@ -20,7 +20,7 @@ type harm struct {
 	fires, also []string
 }
 
-// harms run in sequence. They have the alerts that take minutes at most, see hurry.
+// harms run in sequence. They trigger the alerts that take minutes at most, see hurry.
 var harms = []harm{
 	{
 		name: "ConfigMaps that loop and differ, a dead dnsmasq", do: (*alertRun).configLoops,

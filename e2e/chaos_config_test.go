@@ -127,8 +127,8 @@ func (r *resolvFile) change(t *testing.T) {
 	}
 }
 
-// instead is the configuration without upstreams, which uses the file, if possible, and otherwise
-// other.
+// instead returns config, which leaves the upstreams to the file, if the file is usable, and
+// otherwise other.
 func (r *resolvFile) instead(config, other map[string]string) map[string]string {
 	if r.usable {
 		return config

@@ -123,8 +123,8 @@ func checkHealth(t *testing.T, k *kubeDNS, f *front) {
 	}
 }
 
-// A pod that waits for the API server answers outside names, and its liveness probes do not restart
-// it: they restart a hung process, not a waiting one.
+// A pod that waits for the API server answers all other names, and its liveness probes do not
+// restart it: they restart a hung process, not a waiting one.
 func TestPodWaitsForAPIServer(t *testing.T) {
 	proxy := startFilterProxy(t, rig.cluster.kubeDNSIdentity(t, true, false))
 	kubeconfig := proxy.identity().write(t)

@@ -37,7 +37,8 @@ type filterProxy struct {
 	marked atomic.Int64
 	// fault can reply to a request itself, and then reports true. Nil: no fault.
 	fault atomic.Pointer[fault]
-	// http1 restricts it to HTTP/1.1, otherwise to HTTP/2. Set it while the proxy is down.
+	// http1 restricts it to HTTP/1.1; otherwise it only speaks HTTP/2. Set it while the proxy is
+	// down.
 	http1 bool
 	// delay is the delay of each piece of data from watches.
 	delay atomic.Int64

@@ -22,8 +22,8 @@ import (
 )
 
 // TestManifestsDryRun applies base and each overlay like `kubectl apply --dry-run=server`. The API
-// server validates every field and has each of them, and sends no warning. Their pods pass its
-// admission of Pod Security Standards, in a namespace that enforces the documented standard.
+// server must accept every field, without a warning. Their pods pass its admission of Pod Security
+// Standards, in a namespace that enforces the documented standard.
 func TestManifestsDryRun(t *testing.T) {
 	folders, err := filepath.Glob("../manifests/overlays/*")
 	if err != nil || len(folders) == 0 {

@@ -110,7 +110,7 @@ data:
   upstreamNameservers: '["%s"]'
 `
 
-// CoreDNS loads the Corefile translated from a kube-dns, and gives the same replies.
+// CoreDNS loads the Corefile translated from a kube-dns, and its replies are the same.
 func TestMigrateToCoreDNS(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")
@@ -209,7 +209,7 @@ data:
     }
 `
 
-// dnsmasq accepts the arguments translated from a Corefile, and gives the same replies as CoreDNS.
+// dnsmasq accepts the arguments translated from a Corefile, and its replies are those of CoreDNS.
 func TestMigrateToKubeDNS(t *testing.T) {
 	world := startResolver(t, outside)
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")

@@ -19,7 +19,7 @@ import (
 
 // Each of the three images in a pod with upstream's other two, with the arguments of the overlay
 // drop-in, which are upstream's. Stand-ins for upstream's programs: a plain dnsmasq for
-// dnsmasq-nanny, plainProbe for the sidecar, stockKubeDNS for kube-dns.
+// dnsmasq-nanny, plainProbe for the sidecar, stockFake for kube-dns.
 
 // A stockPod has the arguments of the drop-in, by container.
 type stockPod map[string][]string

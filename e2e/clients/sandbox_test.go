@@ -12,15 +12,13 @@ import (
 // sandboxVariable marks a process that runs its arguments in a sandbox.
 const sandboxVariable = "KUBE_DNS_CLIENTS_SANDBOX"
 
-// enterSandbox replaces this process with the program of its arguments, which
-// cannot change the size of send buffers. Its sockets have the system's default,
-// as those of a pod on a node with default settings.
+// enterSandbox replaces this process with the program of its arguments, which cannot change the
+// size of send buffers. Its sockets have the system's default, like those of a pod on a node with
+// default settings.
 func enterSandbox() error {
 	const jumpEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 	const load = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
-	// enterSandbox replaces this process with the program of its arguments, which cannot change the
-	// size of send buffers. Its sockets have the system's default, like those of a pod on a node
-	// with default settings.
+	// struct seccomp_data: the number of the call at 0, its arguments from 16 on.
 	filter := []unix.SockFilter{
 		{Code: load, K: 0},
 		{Code: jumpEqual, Jf: 6, K: unix.SYS_SETSOCKOPT},

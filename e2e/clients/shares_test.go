@@ -15,7 +15,7 @@ import (
 	"github.com/kube-dns/kube-dns/internal/dnstest"
 )
 
-// TestShares has one client use all that it can get: queries that wait for a silent upstream, and
+// TestShares has a client that uses all it can get: queries that wait for a silent upstream, and
 // TCP connections. Another client is served as usual.
 func TestShares(t *testing.T) {
 	answer := dnstest.Records(t, "answered.example. 60 IN A 203.0.113.9")

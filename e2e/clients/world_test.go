@@ -175,7 +175,7 @@ func runCommand(t *testing.T, cmd *exec.Cmd) int {
 			t.Errorf("%s ended before the test: %v", cmd.Path, cmd.ProcessState)
 		default:
 		}
-		// Our programs stop at once at SIGINT, all others at SIGTERM.
+		// Our programs stop at once at SIGINT, the rest at SIGTERM.
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {

@@ -80,7 +80,7 @@ func (c *cluster) wantLarge(t *testing.T) {
 	}
 }
 
-// memory prints the memory of kube-dns and checks that no allocation failed.
+// memory prints the memory of kube-dns and checks that it never reached its limit.
 func (c *cluster) memory(t *testing.T, when string) {
 	t.Helper()
 	for _, p := range c.dnsPods(t) {

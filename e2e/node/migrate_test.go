@@ -135,7 +135,7 @@ func (c *cluster) leadsTo(t *testing.T, prefix string) {
 		for _, slice := range list.Items {
 			for _, e := range slice.Endpoints {
 				if e.Conditions.Ready != nil && !*e.Conditions.Ready {
-					continue // it ends
+					continue // terminating
 				}
 				if !strings.HasPrefix(e.TargetRef.Name, prefix) {
 					return fmt.Errorf("the Service leads to pod %s", e.TargetRef.Name)

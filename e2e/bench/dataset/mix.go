@@ -97,9 +97,9 @@ func (s Set) absentQuestions() []Question {
 	return out
 }
 
-// searchQuestions are the queries of pods with "options ndots:5" and the usual search path,
-// A and AAAA together, some Services far more often than others. The last query for a name
-// of the internet, which leaves the cluster, is left out.
+// searchQuestions are the queries of pods with "options ndots:5" and the default search path, A and
+// AAAA. Some Services are far more frequent than the rest. The last query for a name of the
+// internet is omitted, since it leaves the cluster.
 func (s Set) searchQuestions(rng *rand.Rand) []Question {
 	popular := rand.NewZipf(rng, 1.1, 4, uint64(s.Services-1))
 	external := rand.NewZipf(rng, 1.2, 2, 999)

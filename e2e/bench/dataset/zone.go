@@ -43,7 +43,7 @@ func (s Set) writeForward(w *bufio.Writer) {
 		for i := range g.Services {
 			for _, a := range g.Addresses(i) {
 				name := g.Service(i)
-				target := fmt.Sprintf("%x.%s", fmt.Sprintf("%x", a.As4()), name) // same length as ours
+				target := fmt.Sprintf("%x.%s", fmt.Sprintf("%x", a.As4()), name) // as long as ours
 				fmt.Fprintf(w, "%s. 30 IN A %s\n%s. 30 IN A %s\n", name, a, target, a)
 				fmt.Fprintf(w, "_http._tcp.%s. 30 IN SRV 10 10 80 %s.\n", name, target)
 			}
