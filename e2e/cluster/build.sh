@@ -7,8 +7,8 @@
 #   build.sh --path     print the folder without building
 #
 # The folder is ${XDG_CACHE_HOME:-$HOME/.cache}/kube-dns-e2e/HASH, where HASH
-# is that of kubebox's sources, its go.sum and the Go version: another clone of
-# the same commit finds the same binary. It takes 136 MB and is safe to delete.
+# is that of kubebox's source, of e2e's go.mod and go.sum, and of the Go version:
+# another clone of the same commit finds the same binary. It takes 136 MB and is safe to delete.
 #
 # The first build downloads about 93 MB of modules and compiles some 2,600
 # packages: 4 to 10 minutes on two cores. KUBEBOX_NICE (5) is its niceness.
@@ -20,11 +20,12 @@ die() { say "error: $*"; exit 1; }
 
 command -v go >/dev/null || die "no go command in PATH: install Go (see go.mod for the version)"
 
-version=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$HERE/kubebox/go.mod")
-[ -n "$version" ] || die "$HERE/kubebox/go.mod names no version of k8s.io/kubernetes"
-go_version=$(cd "$HERE/kubebox" && go env GOVERSION GOOS GOARCH | tr '\n' ' ')
+module=$(cd "$HERE/.." && pwd)
+version=$(awk '$1 == "k8s.io/kubernetes" { print $2; exit }' "$module/go.mod")
+[ -n "$version" ] || die "$module/go.mod names no version of k8s.io/kubernetes"
+go_version=$(cd "$module" && go env GOVERSION GOOS GOARCH | tr '\n' ' ')
 hash=$({
-	cat "$HERE/kubebox/go.mod" "$HERE/kubebox/go.sum" "$HERE/kubebox/main.go"
+	cat "$module/go.mod" "$module/go.sum" "$HERE/kubebox/main.go"
 	printf '%s\n' "$go_version"
 } | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kube-dns-e2e
@@ -60,7 +61,7 @@ if [ ! -x "$dir/kubebox" ]; then
 	flags+=" -X $x.gitMajor=1 -X $x.gitMinor=${minor%%.*}"
 	trap 'kill "$build" 2>/dev/null; rm -f "$dir/kubebox.new"; die "interrupted"' INT TERM
 	CGO_ENABLED=0 nice -n "${KUBEBOX_NICE:-5}" \
-		go -C "$HERE/kubebox" build -v -ldflags "$flags" -o "$dir/kubebox.new" . >"$log" 2>&1 9>&- &
+		go -C "$module" build -v -tags kubebox -ldflags "$flags" -o "$dir/kubebox.new" ./cluster/kubebox >"$log" 2>&1 9>&- &
 	build=$!
 	ticks=0
 	while kill -0 "$build" 2>/dev/null; do

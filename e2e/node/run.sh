@@ -58,7 +58,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 command -v go >/dev/null || die "there is no go command: install Go (https://go.dev/dl)"
 command -v kubectl >/dev/null || die "there is no kubectl command: install one of the versions next to $(
-	awk '$1 == "k8s.io/kubernetes" { print $2; exit }' ../cluster/kubebox/go.mod)"
+	awk '$1 == "k8s.io/kubernetes" { print $2; exit }' ../go.mod)"
 
 # ---- run ----------------------------------------------------------------------
 # Children run in the background, so that a signal is acted upon at once, and in
