@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -190,24 +191,58 @@ func inNamespace(t *testing.T, name string, f func() error) {
 	}
 }
 
-// askHonestly sends twelve queries, with a timeout of four seconds each.
+// askHonestly sends twelve queries. It waits four seconds for each reply, and for late ones until
+// the server answers a last query: a busy machine is slow, but loses none.
 func (l *link) askHonestly(t *testing.T) (lost int, slowest time.Duration) {
 	t.Helper()
-	buf := make([]byte, 512)
+	pending := map[uint16]bool{}
 	for i := range 12 {
-		packet, err := dnstest.Query(fmt.Sprintf("s%d.default.svc.cluster.local", i), dns.TypeA).Pack()
-		if err != nil {
-			t.Fatal(err)
-		}
 		began := time.Now()
-		_ = l.honest.SetDeadline(began.Add(4 * time.Second))
-		if _, err := l.honest.Write(packet); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.honest.Read(buf); err != nil {
-			lost++
-		}
+		l.await(pending, l.query(t, i, pending), began.Add(4*time.Second))
 		slowest = max(slowest, time.Since(began))
 	}
-	return lost, slowest
+	for range 10 {
+		if len(pending) == 0 {
+			break
+		}
+		last := l.query(t, 12, pending)
+		l.await(pending, last, time.Now().Add(4*time.Second))
+		answered := !pending[last]
+		delete(pending, last)
+		if answered {
+			break
+		}
+	}
+	return len(pending), slowest
+}
+
+// query sends the query for a name and adds its ID to those that are pending.
+func (l *link) query(t *testing.T, i int, pending map[uint16]bool) uint16 {
+	t.Helper()
+	query := dnstest.Query(fmt.Sprintf("s%d.default.svc.cluster.local", i), dns.TypeA)
+	query.Id = uint16(i)
+	packet, err := query.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.honest.Write(packet); err != nil {
+		t.Fatal(err)
+	}
+	pending[query.Id] = true
+	return query.Id
+}
+
+// await reads replies, and removes their IDs, until the one with an ID has come or time is up.
+func (l *link) await(pending map[uint16]bool, id uint16, until time.Time) {
+	_ = l.honest.SetReadDeadline(until)
+	buf := make([]byte, 512)
+	for pending[id] {
+		n, err := l.honest.Read(buf)
+		if err != nil {
+			return
+		}
+		if n >= 2 {
+			delete(pending, binary.BigEndian.Uint16(buf))
+		}
+	}
 }
