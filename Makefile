@@ -43,7 +43,7 @@ e2e: go ## Test the three commands against a real control plane (e2e/README.md)
 	@e2e/run.sh
 
 .PHONY: clients
-clients: go ## Ask the pod with glibc, musl, c-ares, Go, Java, nginx, HAProxy, unbound and CoreDNS; needs root
+clients: go ## Ask the pod with glibc, musl, c-ares, Go, Java, nginx, HAProxy, unbound and CoreDNS; needs root (about 4 minutes)
 ## RUN='TestClients/musl' only these
 	@hack/dnsmasq.sh >/dev/null
 	go -C e2e test -count=1 $(if $(RUN),-run '$(RUN)') ./clients
@@ -68,7 +68,7 @@ alerts: go ## Do harm to running pods that a real Prometheus scrapes: alerts fir
 	@e2e/run.sh -tags=chaos -run='^TestAlerts' $(if $(CASES),-cases=$(CASES))
 
 .PHONY: e2e-cluster
-e2e-cluster: go ## Test the pod on a real node: kubelet, containerd, kube-proxy; needs root
+e2e-cluster: go ## Test the pod on a real node: kubelet, containerd, kube-proxy; needs root (about 50 minutes)
 ## RUN='TestNode/names$$' only these (e2e/node/run.sh --help)
 	@e2e/node/run.sh $(if $(RUN),-run '$(RUN)')
 
