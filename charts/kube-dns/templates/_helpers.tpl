@@ -114,7 +114,7 @@ imagePullPolicy: {{ . }}
 
 {{/*
 The argument lameduck of each container in seconds, as YAML; none where the command's own
-fits. The server at port 53 ends first.
+fits. The server on port 53 ends first.
 */}}
 {{- define "kube-dns.lameduck" -}}
 {{- $times := dict -}}
