@@ -23,8 +23,8 @@ const (
 	ednsSize = 1232
 )
 
-// Stats are dnsmasq's cache counters. All but CacheSize count from dnsmasq's start, and restart at
-// zero with it.
+// Stats are dnsmasq's cache counters. All but CacheSize start at zero with dnsmasq's process. A
+// reload (SIGHUP) also resets Insertions and Evictions.
 type Stats struct {
 	// Hits and Misses count queries answered from the cache, or forwarded.
 	Hits, Misses uint64
