@@ -24,7 +24,7 @@ import (
 // which would close them and their connections on each change.
 const directive = "node-cache-sockets"
 
-// An engine is CoreDNS, of which a process has only one.
+// An engine is CoreDNS. A process has only one.
 type engine struct {
 	metrics *metrics
 	sockets *sockets.Metrics

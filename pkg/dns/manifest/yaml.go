@@ -130,7 +130,7 @@ func (w *writer) fail(format string, args ...any) {
 }
 
 // fields writes the fields of a mapping, then the merged fields that it lacks. A merge is a
-// mapping, or a list of mappings of which the first counts.
+// mapping, or a list of mappings. In a list, the first mapping counts.
 func (w *writer) fields(n *yaml.Node, has map[string]bool, merged bool) {
 	var merges []*yaml.Node
 	switch {
