@@ -43,7 +43,7 @@ e2e: go ## Test the three commands against a real control plane (e2e/README.md)
 	@e2e/run.sh
 
 .PHONY: clients
-clients: go ## Ask the pod with glibc, musl, c-ares, Go, Java, nginx, HAProxy, unbound and CoreDNS; needs root (about 4 minutes)
+clients: go ## Ask the pod with glibc, musl, c-ares, Go, Java, nginx, HAProxy, unbound and CoreDNS; needs root (2 to 4 minutes)
 ## RUN='TestClients/musl' only these
 	@hack/dnsmasq.sh >/dev/null
 	go -C e2e test -count=1 $(if $(RUN),-run '$(RUN)') ./clients

@@ -41,7 +41,7 @@ func (p *probe) run(ctx context.Context) {
 	for pause.For(ctx, wait) {
 		state := ask(ctx, p.target, p.exchange)
 		if ctx.Err() != nil {
-			return // a query cut short by the stop says nothing about the server
+			return // the stop cut the query short: it does not show the state of the server
 		}
 		p.record(state)
 		wait = p.target.Interval - state.Latency
