@@ -95,8 +95,11 @@ func TestGNUFlagsRefused(t *testing.T) {
 }
 
 func TestGNUFlagsHelp(t *testing.T) {
-	const want = `      --log-flush-frequency time    maximum time before buffered lines are written to a log file (default 5s)
-      --logging-format format       format of the log: text, or json for one object a line, without --vmodule and log files (default "text")
+	const want = "" +
+		`      --log-flush-frequency time    maximum time before buffered lines are written to a log file ` +
+		`(default 5s)
+      --logging-format format       format of the log: text, or json for one object a line, ` +
+		`without --vmodule and log files (default "text")
   -v, --v level                     log level: 0 is normal, 2 is usual in clusters, 4 is for debugging
       --vmodule pattern=level,...   log level of single source files, as pattern=level,...; example: server=4,kube*=2
 `

@@ -102,7 +102,8 @@ func TestLoggerJSON(t *testing.T) {
 		klog.V(2).InfoS("of a library", "port", 53)
 		klog.V(3).InfoS("not shown either")
 	})
-	want := regexp.MustCompile(`^{"ts":\d+(\.\d+)?,"level":"WARN","v":0,"caller":"log_test\.go:\d+","msg":"a warning","zone":"cluster\.local\.","waited":"2s","err":"gone"}
+	want := regexp.MustCompile(`^{"ts":\d+(\.\d+)?,"level":"WARN","v":0,"caller":"log_test\.go:\d+",` +
+		`"msg":"a warning","zone":"cluster\.local\.","waited":"2s","err":"gone"}
 {"ts":\d+(\.\d+)?,"level":"INFO","v":2,"caller":"log_test\.go:\d+","msg":"of a library","port":53}
 $`)
 	if !want.MatchString(out) {

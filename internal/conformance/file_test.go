@@ -97,7 +97,10 @@ func TestAllSteps(t *testing.T) {
 	}{
 		{"steps alone", conformance.File{Steps: steps}, steps},
 		{"top level first", conformance.File{
-			Objects: []conformance.Object{object}, Config: map[string]string{"a": "b"}, Queries: []conformance.Query{first}, Steps: steps,
+			Objects: []conformance.Object{object},
+			Config:  map[string]string{"a": "b"},
+			Queries: []conformance.Query{first},
+			Steps:   steps,
 		}, []conformance.Step{
 			{Name: "start", Apply: []conformance.Object{object}, Config: map[string]string{"a": "b"},
 				Queries: []conformance.Query{first}},

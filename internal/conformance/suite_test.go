@@ -246,7 +246,8 @@ func TestWrong(t *testing.T) {
 		Patience: time.Nanosecond}
 	suite.Run(t, []conformance.File{file(t, "wrong", `
 queries:
-  - {id: first, query: web.shop.svc.cluster.local A, rcode: NOERROR, answer_min: 1, answer: [`+wantOne+`], upstream: differs, reason: because}
+  - {id: first, query: web.shop.svc.cluster.local A, rcode: NOERROR, answer_min: 1, answer: [`+wantOne+`],
+     upstream: differs, reason: because}
   - {id: second, query: web.shop.svc.cluster.local A, rcode: NXDOMAIN}
 `)})
 }

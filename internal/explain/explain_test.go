@@ -134,7 +134,9 @@ func TestJSON(t *testing.T) {
 			`{"question":{"name":"web","namespace":"prod"},` +
 				`"search":["prod.svc.cluster.local","svc.cluster.local","cluster.local","a"],` +
 				`"candidates":[{"name":"web.prod.svc.cluster.local.","answeredBy":"zone","rcode":"NOERROR",` +
-				`"records":[{"type":"A","data":"10.0.0.1","ttl":30}],"objects":["Service prod/web, ClusterIP, without a ready endpoint: connections fail"],"used":true}],` +
+				`"records":[{"type":"A","data":"10.0.0.1","ttl":30}],` +
+				`"objects":["Service prod/web, ClusterIP, without a ready endpoint: connections fail"],` +
+				`"used":true}],` +
 				`"advice":["The pod gets an answer at query 1: web.prod.svc.cluster.local."]}`,
 		},
 		{

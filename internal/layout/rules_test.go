@@ -18,9 +18,12 @@ var mayImport = map[string][]string{
 
 	"pkg/dns/kube/listwatch": {"internal/pause"},
 
-	"pkg/dns/manifest":      {"internal/label", "internal/pause", "pkg/dns", "pkg/dns/convert"},
-	"pkg/dns/snapshot":      {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
-	"pkg/dnsmasq":           {"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "internal/rcode", "pkg/config", "pkg/dnsmasq/chaos", "pkg/dnsmasq/cmdline", "pkg/dnsmasq/upstreams"},
+	"pkg/dns/manifest": {"internal/label", "internal/pause", "pkg/dns", "pkg/dns/convert"},
+	"pkg/dns/snapshot": {"internal/atomicfile", "pkg/dns", "pkg/dns/manifest"},
+	"pkg/dnsmasq": {
+		"internal/atomicfile", "internal/cgroup", "internal/pause", "internal/process", "internal/rcode",
+		"pkg/config", "pkg/dnsmasq/chaos", "pkg/dnsmasq/cmdline", "pkg/dnsmasq/upstreams",
+	},
 	"pkg/dnsmasq/chaos":     {"internal/rcode"},
 	"pkg/dnsmasq/cmdline":   {"internal/spelling", "pkg/config", "pkg/dnsmasq/upstreams"},
 	"pkg/dnsmasq/upstreams": {"pkg/config"},
@@ -28,7 +31,10 @@ var mayImport = map[string][]string{
 	"pkg/querylog/dnstap":   {"internal/pause", "pkg/querylog"},
 	"pkg/sidecar":           {"internal/pause", "internal/rcode", "pkg/dnsmasq/chaos"},
 	"pkg/skydns/upstream":   {"pkg/skydns/internal/cache", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire"},
-	"pkg/skydns":            {"internal/pause", "internal/rcode", "internal/shares", "pkg/querylog", "pkg/skydns/backend", "pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream"},
+	"pkg/skydns": {
+		"internal/pause", "internal/rcode", "internal/shares", "pkg/querylog", "pkg/skydns/backend",
+		"pkg/skydns/internal/udpbatch", "pkg/skydns/internal/wire", "pkg/skydns/upstream",
+	},
 
 	"internal/cli":         {"internal/spelling"},
 	"conformance":          {"internal/conformance", "internal/pause"},
@@ -69,8 +75,8 @@ var forTests = []string{"internal/clitest", "internal/conformance", "internal/dn
 // stdOnly are the packages that import only the standard library and each other: they are the
 // easiest to test and to reuse, and must remain so.
 var stdOnly = []string{
-	"internal/atomicfile", "internal/cgroup", "internal/label", "internal/pause", "internal/shares", "internal/spelling", "pkg/config",
-	"pkg/skydns/backend", "pkg/skydns/internal/wire", "pkg/treecache",
+	"internal/atomicfile", "internal/cgroup", "internal/label", "internal/pause", "internal/shares",
+	"internal/spelling", "pkg/config", "pkg/skydns/backend", "pkg/skydns/internal/wire", "pkg/treecache",
 }
 
 // kept lists where certain imports are allowed. A trailing "/..." includes everything below; files,

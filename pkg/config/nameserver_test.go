@@ -73,7 +73,8 @@ func TestParseNameserverList(t *testing.T) {
 		},
 		{
 			name: "empty element", in: "192.0.2.1,",
-			err: `"": want an IP address, with a port if it is not 53: 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353`,
+			err: `"": want an IP address, with a port if it is not 53: ` +
+				`192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353`,
 		},
 		{
 			name: "bad port", in: "192.0.2.1,192.0.2.2:0",

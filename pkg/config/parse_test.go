@@ -311,10 +311,11 @@ func TestMistypedKeys(t *testing.T) {
 
 // A stub domain that is listed twice has the last servers, and is reported.
 func TestRepeatedStubDomains(t *testing.T) {
+	const twice = `{"acme.example": ["192.0.2.1"], "b.example": null, "\u0061cme.example": ["192.0.2.3", "ns.example"]}`
 	for text, want := range map[string]string{
 		`{"acme.example": ["192.0.2.1"], "b.example": ["192.0.2.2"]}`:                    "",
 		`{"acme.example": ["192.0.2.1"], "b.example": ["acme.example", "acme.example"]}`: "",
-		`{"acme.example": ["192.0.2.1"], "b.example": null, "\u0061cme.example": ["192.0.2.3", "ns.example"]}`: `key stubDomains: "acme.example" is given more than once: only the last one is used, ` +
+		twice: `key stubDomains: "acme.example" is given more than once: only the last one is used, ` +
 			"with the servers [192.0.2.3:53 ns.example]",
 	} {
 		cfg, err := config.Parse(map[string]string{"stubDomains": text})

@@ -171,10 +171,16 @@ func TestStrictOrder(t *testing.T) {
 	t.Parallel()
 	a, b := newUpstream(t, "192.0.2.1"), newUpstream(t, "192.0.2.2")
 	r := startNanny(t, "--strict-order", nil)
-	r.configure(keyUpstreams, fmt.Sprintf(`["%s","%s"]`, b.Addr(), a.Addr()), keyStubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, a.Addr(), b.Addr()))
+	r.configure(
+		keyUpstreams, fmt.Sprintf(`["%s","%s"]`, b.Addr(), a.Addr()),
+		keyStubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, a.Addr(), b.Addr()),
+	)
 	r.waitAnswer("x.test.", "192.0.2.2")
 	r.waitAnswer("x.acme.test.", "192.0.2.1")
-	r.configure(keyUpstreams, fmt.Sprintf(`["%s","%s"]`, a.Addr(), b.Addr()), keyStubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, b.Addr(), a.Addr()))
+	r.configure(
+		keyUpstreams, fmt.Sprintf(`["%s","%s"]`, a.Addr(), b.Addr()),
+		keyStubs, fmt.Sprintf(`{"acme.test":["%s","%s"]}`, b.Addr(), a.Addr()),
+	)
 	r.waitLog(1, confirmedLine)
 	for i := range 10 {
 		if got := r.answer(fmt.Sprintf("x%d.test.", i)); got != "192.0.2.1" {
@@ -276,7 +282,8 @@ func TestClientsChangeNothing(t *testing.T) {
 		for i := 0; ctx.Err() == nil; i++ {
 			for _, name := range []string{
 				"cannot\\032x\\032" + file + ":\\032y", "bad\\032option\\032at\\032line\\0321\\032of\\032" + file,
-				fmt.Sprintf("NOT\\032using\\032nameserver\\03210.0.%d.%d#53\\032-\\032query\\032loop\\032detected", i/256%256, i%256),
+				fmt.Sprintf("NOT\\032using\\032nameserver\\03210.0.%d.%d#53\\032-\\032query\\032loop\\032detected",
+					i/256%256, i%256),
 			} {
 				short, stop := context.WithTimeout(ctx, 100*time.Millisecond)
 				_, _ = dnstest.TryExchange(short, r.addr.String(), dnstest.Query(dns.Fqdn(name), dns.TypeA), false)

@@ -218,7 +218,11 @@ func TestOptionsValidate(t *testing.T) {
 		"good":      {func(*Options) {}, ""},
 		"no exec":   {func(o *Options) { o.Exec = "" }, "the path of dnsmasq is empty"},
 		"no config": {func(o *Options) { o.Config = nil }, "there is no source of configurations"},
-		"no port":   {func(o *Options) { o.KubeDNS = "127.0.0.1" }, `the address of kube-dns "127.0.0.1" is no host:port, such as 127.0.0.1:10053: address 127.0.0.1: missing port in address`},
+		"no port": {
+			func(o *Options) { o.KubeDNS = "127.0.0.1" },
+			`the address of kube-dns "127.0.0.1" is no host:port, such as 127.0.0.1:10053: ` +
+				"address 127.0.0.1: missing port in address",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -37,7 +37,8 @@ func TestFailingUpstream(t *testing.T) {
 				}
 				const line = `level=WARN msg="an upstream replies to all test queries with an error"`
 				r.waitLog(1, line+`.*server=`+server.Addr()+`.*rcode=`+text)
-				r.waitMetric(fmt.Sprintf(`kubedns_nanny_upstream_failing{domain="%s",rcode="%s",server="%s"} 1`, domain, text, server.Addr()))
+				r.waitMetric(fmt.Sprintf(`kubedns_nanny_upstream_failing{domain="%s",rcode="%s",server="%s"} 1`,
+					domain, text, server.Addr()))
 				want := upstreams.Server{Domain: domain, Addr: server.AddrPort()}.String()
 				if got := r.nanny.State().Failing; len(got) != 1 || got[0] != (FailingServer{Server: want, Rcode: text}) {
 					t.Errorf("got %v, want %s with %s", got, want, text)

@@ -81,7 +81,10 @@ func TestNamedStubServer(t *testing.T) {
 		o.KubeDNS = kubeDNS.Addr()
 		o.NamePeriod = 20 * time.Millisecond
 	})
-	r.configure(keyStubs, `{"acme.test":["dns.acme.svc.cluster.test"],"widget.test":["none.acme.svc.cluster.test","192.0.2.1"]}`)
+	r.configure(keyStubs, `{
+		"acme.test": ["dns.acme.svc.cluster.test"],
+		"widget.test": ["none.acme.svc.cluster.test", "192.0.2.1"]
+	}`)
 	const want = "/acme.test/192.0.2.8 /acme.test/192.0.2.9 /acme.test/2001:db8::8 /widget.test/192.0.2.1"
 	r.wait("the addresses", func() bool { return r.serversFile() == want })
 	r.waitLog(1, `stub server left out.* name=none.acme.svc.cluster.test`)

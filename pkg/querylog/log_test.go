@@ -137,7 +137,8 @@ func TestEndsByItself(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
-		line := `msg=query client=192.0.2.0 proto=udp name=www.example.com. type=A rcode=SERVFAIL bytes=100 seconds=0.001 path=fast`
+		line := "msg=query client=192.0.2.0 proto=udp name=www.example.com. type=A rcode=SERVFAIL " +
+			"bytes=100 seconds=0.001 path=fast"
 		if n := strings.Count(out.String(), "msg=query"); n != 4 || strings.Count(out.String(), line) != n {
 			t.Errorf("%d lines in two seconds, want 4 of %s:\n%s", n, line, out.String())
 		}
@@ -198,7 +199,8 @@ func TestFloodIsBounded(t *testing.T) {
 	put(l, 10_000, "a.", 0)
 	want := `
 # HELP kubedns_querylog_dropped_total Sampled queries that were dropped because there were too many. ` +
-		`They were for all sinks (sink="buffer"), for the log ("log"), for a reader of /querylog ("stream"), or for dnstap ("dnstap").
+		`They were for all sinks (sink="buffer"), for the log ("log"), for a reader of /querylog ("stream"), ` +
+		`or for dnstap ("dnstap").
 # TYPE kubedns_querylog_dropped_total counter
 kubedns_querylog_dropped_total{sink="buffer"} 1808
 kubedns_querylog_dropped_total{sink="dnstap"} 0

@@ -118,8 +118,14 @@ func TestAutopath(t *testing.T) {
 		ttl     string
 		noReply bool
 	}{
-		{name: "www.example.com.ns", qtype: dns.TypeA, ttl: "20", want: "CNAME www.example.com. CNAME cdn.example.net. A 192.0.2.1"},
-		{name: "WWW.example.COM.other-Namespace", qtype: dns.TypeA, ttl: "20", want: "CNAME www.example.com. CNAME cdn.example.net. A 192.0.2.1"},
+		{
+			name: "www.example.com.ns", qtype: dns.TypeA, ttl: "20",
+			want: "CNAME www.example.com. CNAME cdn.example.net. A 192.0.2.1",
+		},
+		{
+			name: "WWW.example.COM.other-Namespace", qtype: dns.TypeA, ttl: "20",
+			want: "CNAME www.example.com. CNAME cdn.example.net. A 192.0.2.1",
+		},
 		// Both families agree on the candidate.
 		{name: "www.example.com.ns", qtype: dns.TypeAAAA, want: "CNAME www.example.com."},
 		{name: "both.example.com.ns", qtype: dns.TypeA, ttl: "30", want: "CNAME both.example.com. A 192.0.2.2"},
@@ -164,7 +170,8 @@ func TestAutopath(t *testing.T) {
 					t.Errorf("%s %s: TTL %s, want %s", tt.name, dns.Type(tt.qtype), ttl, tt.ttl)
 				}
 			}
-			if len(reply.Answer) > 0 && reply.Answer[len(reply.Answer)-1].Header().Rrtype == dns.TypeCNAME && len(reply.Ns) != 1 {
+			n := len(reply.Answer)
+			if n > 0 && reply.Answer[n-1].Header().Rrtype == dns.TypeCNAME && len(reply.Ns) != 1 {
 				t.Errorf("%s %s: NODATA without SOA", tt.name, dns.Type(tt.qtype))
 			}
 		}
@@ -252,7 +259,8 @@ func TestAutopathWhileAFamilyIsSilent(t *testing.T) {
 	}), skydns.Options{Autopath: true})
 	// Fill the cache: the candidates before are denied, and the name has an address.
 	for _, q := range []*dns.Msg{
-		dnstest.Query("both.example.com.corp.example", dns.TypeA), dnstest.Query("both.example.com.corp.example", dns.TypeAAAA),
+		dnstest.Query("both.example.com.corp.example", dns.TypeA),
+		dnstest.Query("both.example.com.corp.example", dns.TypeAAAA),
 		dnstest.Query("both.example.com", dns.TypeA),
 	} {
 		dnstest.Exchange(t, addr, q, false)
@@ -316,7 +324,8 @@ func TestAutopathAtOnce(t *testing.T) {
 			dns.TypeA: "CNAME both.example.com. A 192.0.2.2", dns.TypeAAAA: "CNAME both.example.com. AAAA 2001:db8::2",
 		} {
 			clients.Go(func() {
-				reply, err := dnstest.TryExchange(t.Context(), addr, dnstest.Query("both.example.com.ns.svc.cluster.local", qtype), false)
+				query := dnstest.Query("both.example.com.ns.svc.cluster.local", qtype)
+				reply, err := dnstest.TryExchange(t.Context(), addr, query, false)
 				if err != nil {
 					t.Error(err)
 				} else if got := brief(reply); got != want {

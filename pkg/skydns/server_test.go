@@ -672,7 +672,8 @@ skydns_skydns_dns_error_count_total{cause="refused",system="auth"} 1
 skydns_skydns_dns_request_count_total{system="auth"} 4
 skydns_skydns_dns_request_count_total{system="recursive"} 1
 skydns_skydns_dns_request_count_total{system="reverse"} 1
-# HELP skydns_skydns_dns_cachemiss_count_total Counter of DNS requests about the zone. There is no cache of responses, so each of them is a miss.
+# HELP skydns_skydns_dns_cachemiss_count_total Counter of DNS requests about the zone. ` +
+		`There is no cache of responses, so each of them is a miss.
 # TYPE skydns_skydns_dns_cachemiss_count_total counter
 skydns_skydns_dns_cachemiss_count_total{cache="response"} 3
 `

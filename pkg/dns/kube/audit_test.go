@@ -118,7 +118,8 @@ func TestAuditFindsMissedChange(t *testing.T) {
 			wantLog: "shop/db-a: held in version 105, the server has version 10",
 		},
 		{
-			name: "Endpoints changed", path: endpointsPath, resource: "endpoints", refuse: map[string]int{slicesPath: 403, betaSlicesPath: 403},
+			name: "Endpoints changed", path: endpointsPath, resource: "endpoints",
+			refuse: map[string]int{slicesPath: 403, betaSlicesPath: 403},
 			miss:   func(a *fakeAPI) { a.store(endpoints("db", "10.1.0.9")) },
 			before: []string{"db", "10.1.0.3"}, after: []string{"db", "10.1.0.9"},
 			wantLog: "shop/db: held in version 106, the server has version 10",
@@ -167,14 +168,17 @@ func TestAuditFindsMissedChange(t *testing.T) {
 
 // If no change was missed, an audit costs one small request for each kind, and finds no difference.
 func TestAuditOfSameState(t *testing.T) {
-	domains, orphan, nameless := slice("web", "fqdn"), slice("web", "orphan", "10.1.0.2"), slice("web", "nameless", "10.1.0.3")
+	domains := slice("web", "fqdn")
 	domains.AddressType = discoveryv1.AddressTypeFQDN
 	domains.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"www.example.com"}}}
+	orphan := slice("web", "orphan", "10.1.0.2")
 	orphan.Labels = nil
+	nameless := slice("web", "nameless", "10.1.0.3")
 	nameless.Labels["kubernetes.io/service-name"] = ""
 	api := newFakeAPI("36")
 	api.put(clusterIP("web", "10.0.0.1"), headless("db"), externalName("ext", "www.example.com"),
-		slice("web", "a", "10.1.9.9"), slice("db", "a", "10.1.0.1"), slice("none", "a", "10.1.0.4"), domains, orphan, nameless)
+		slice("web", "a", "10.1.9.9"), slice("db", "a", "10.1.0.1"), slice("none", "a", "10.1.0.4"),
+		domains, orphan, nameless)
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		for i := range 20 {
 			time.Sleep(time.Hour / 2)
@@ -371,7 +375,9 @@ func TestAuditFails(t *testing.T) {
 	}{
 		{"server error", metadataAPI{refuse: 500}, "server_error"},
 		{"answer cut off", metadataAPI{cut: 20}, "connection_lost"},
-		{"not the whole list", metadataAPI{edit: func(_ string, l *metav1.PartialObjectMetadataList) { l.Continue = "more" }}, "other"},
+		{"not the whole list", metadataAPI{edit: func(_ string, l *metav1.PartialObjectMetadataList) {
+			l.Continue = "more"
+		}}, "other"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -95,7 +95,8 @@ func clientOf(t *testing.T, server *httptest.Server, url, more string) *kube.Cli
 	config := filepath.Join(t.TempDir(), "config")
 	text := `{"apiVersion": "v1", "kind": "Config", "current-context": "c",
 		"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-		"clusters": [{"name": "c", "cluster": {"server": "https://wrong.invalid", "certificate-authority-data": "` + authority + `"` + more + `}}],
+		"clusters": [{"name": "c", "cluster": {"server": "https://wrong.invalid",
+			"certificate-authority-data": "` + authority + `"` + more + `}}],
 		"users": [{"name": "u", "user": {"token": "secret"}}]}`
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -317,7 +317,12 @@ func statusObject(code int) *metav1.Status {
 		401: metav1.StatusReasonUnauthorized, 403: metav1.StatusReasonForbidden, 404: metav1.StatusReasonNotFound,
 		410: metav1.StatusReasonExpired, 422: metav1.StatusReasonInvalid, 500: metav1.StatusReasonInternalError,
 	}[code]
-	s := &metav1.Status{Status: "Failure", Code: int32(code), Reason: reason, Message: fmt.Sprintf("the fake says %d", code)}
+	s := &metav1.Status{
+		Status:  "Failure",
+		Code:    int32(code),
+		Reason:  reason,
+		Message: fmt.Sprintf("the fake says %d", code),
+	}
 	if code == 429 {
 		s.Details = &metav1.StatusDetails{RetryAfterSeconds: 30}
 	}
@@ -406,7 +411,9 @@ func endsAfter(ctx context.Context, d time.Duration) context.Context {
 	return ctx
 }
 
-func (a *fakeAPI) stream(ctx context.Context, w *io.PipeWriter, sel selection, at int, next []change, cuts, stalls int) {
+func (a *fakeAPI) stream(
+	ctx context.Context, w *io.PipeWriter, sel selection, at int, next []change, cuts, stalls int,
+) {
 	defer w.Close()
 	enc := a.wire().events(w)
 	bookmark := time.NewTimer(2 * a.bookmarks) // the first one of real servers is late, too

@@ -79,7 +79,8 @@ func TestSliceReaderSkipsUnknownFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unknown := []byte("\x98\x06\x07\x91\x06abcdefgh\x95\x06abcd\x92\x06\x03abc") // 99 as a number, 98 as 8 bytes, 4 bytes, 3 bytes
+	// Field 99 as a number, and field 98 as 8 bytes, 4 bytes and 3 bytes.
+	unknown := []byte("\x98\x06\x07\x91\x06abcdefgh\x95\x06abcd\x92\x06\x03abc")
 	endpoint := append([]byte("\x1a\x02h0\x12\x04\x08\x00\x10\x01\x0a\x0810.1.0.2"), unknown...)
 	port := append([]byte("\x18\x50\x0a\x04http"), unknown...)
 	raw = append(raw, unknown...)
@@ -276,7 +277,9 @@ func toBeta(v1 *discoveryv1.EndpointSlice) *discoveryv1beta1.EndpointSlice {
 			Topology:  e.DeprecatedTopology, NodeName: e.NodeName,
 		})
 		if e.Hints != nil {
-			s.Endpoints[len(s.Endpoints)-1].Hints = &discoveryv1beta1.EndpointHints{ForZones: []discoveryv1beta1.ForZone{{Name: "z1"}}}
+			s.Endpoints[len(s.Endpoints)-1].Hints = &discoveryv1beta1.EndpointHints{
+				ForZones: []discoveryv1beta1.ForZone{{Name: "z1"}},
+			}
 		}
 	}
 	for _, p := range v1.Ports {

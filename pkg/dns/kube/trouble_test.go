@@ -21,7 +21,12 @@ func TestServerAwayAtStart(t *testing.T) {
 		}
 		status := r.src.Status()
 		got := status.String()
-		for _, want := range []string{"waiting for services and endpoints", started.UTC().Format(time.RFC3339), "connection_refused", "dial tcp"} {
+		for _, want := range []string{
+			"waiting for services and endpoints",
+			started.UTC().Format(time.RFC3339),
+			"connection_refused",
+			"dial tcp",
+		} {
 			if !strings.Contains(got, want) {
 				t.Errorf("Status = %q, want it to contain %q", got, want)
 			}
@@ -84,7 +89,12 @@ func TestForbiddenForAll(t *testing.T) {
 	api.refuse = map[string]int{servicesPath: 403, slicesPath: 403, endpointsPath: 403}
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		time.Sleep(time.Minute)
-		for _, want := range []string{"forbidden: ", "services: the fake says 403", "list and watch services", "ClusterRole system:kube-dns"} {
+		for _, want := range []string{
+			"forbidden: ",
+			"services: the fake says 403",
+			"list and watch services",
+			"ClusterRole system:kube-dns",
+		} {
 			if got := r.src.Status().String(); !strings.Contains(got, want) {
 				t.Errorf("Status = %q, want it to contain %q", got, want)
 			}
@@ -117,7 +127,8 @@ func TestUnauthorized(t *testing.T) {
 	api.put(clusterIP("web", "10.0.0.1"))
 	inBubble(t, api, func(t *testing.T, r *rig) {
 		time.Sleep(10 * time.Second)
-		if got := r.src.Status().String(); !strings.Contains(got, "unauthorized") || !strings.Contains(got, "check the user") {
+		got := r.src.Status().String()
+		if !strings.Contains(got, "unauthorized") || !strings.Contains(got, "check the user") {
 			t.Errorf("Status = %q, want unauthorized and advice", got)
 		}
 		api.change(func() { clear(api.refuse) })
@@ -260,8 +271,9 @@ func TestSlicesRefusedLater(t *testing.T) {
 			if n := r.count(func(q request) bool { return q.Path == endpointsPath }); n != 0 {
 				t.Errorf("%d requests for Endpoints", n)
 			}
-			if got := r.src.Status(); !strings.Contains(got.Trouble(), "no changes of endpoints since") || !strings.Contains(got.Trouble(), "the fake says") {
-				t.Errorf("Trouble = %q, want the reason", got.Trouble())
+			got := r.src.Status().Trouble()
+			if !strings.Contains(got, "no changes of endpoints since") || !strings.Contains(got, "the fake says") {
+				t.Errorf("Trouble = %q, want the reason", got)
 			}
 			if got := r.metric("kubedns_api_watch_connected", "resource=endpoints"); got != 0 {
 				t.Errorf("connected = %v", got)

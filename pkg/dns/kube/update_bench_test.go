@@ -37,7 +37,8 @@ func BenchmarkUpdate(b *testing.B) {
 		s.ManagedFields = []metav1.ManagedFieldsEntry{{
 			Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate,
 			APIVersion: "discovery.k8s.io/v1",
-			FieldsV1:   metav1.NewFieldsV1(`{"f:addressType":{},"f:endpoints":{},"f:metadata":{"f:labels":{"f:kubernetes.io/service-name":{}}},"f:ports":{}}`),
+			FieldsV1: metav1.NewFieldsV1(`{"f:addressType":{},"f:endpoints":{},` +
+				`"f:metadata":{"f:labels":{"f:kubernetes.io/service-name":{}}},"f:ports":{}}`),
 		}}
 		for j := range 50 {
 			ip := fmt.Sprintf("10.1.0.%d", j)

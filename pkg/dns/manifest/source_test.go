@@ -81,7 +81,9 @@ func (w *world) must(err error) {
 // can exist.
 func (w *world) want(step, service, addr string) {
 	w.t.Helper()
-	a, err := w.zone.Records(w.t.Context(), backend.Query{Name: service + ".default.svc.cluster.local.", Type: backend.TypeA, Limit: 10})
+	a, err := w.zone.Records(w.t.Context(), backend.Query{
+		Name: service + ".default.svc.cluster.local.", Type: backend.TypeA, Limit: 10,
+	})
 	got := ""
 	switch {
 	case err == nil && len(a.Records) == 1:
@@ -122,7 +124,11 @@ func (l *logBuffer) count(text string) int {
 }
 
 func TestSourceFollowsFiles(t *testing.T) {
-	files := map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yml": service("db", "10.96.0.2"), "notes.txt": "no manifest"}
+	files := map[string]string{
+		"a.yaml":    service("web", "10.96.0.1"),
+		"b.yml":     service("db", "10.96.0.2"),
+		"notes.txt": "no manifest",
+	}
 	inWorld(t, files, func(w *world) {
 		if !w.zone.HasSynced() {
 			t.Error("not synced after the first look")
@@ -210,7 +216,8 @@ func TestSourceDeniesNothingUnread(t *testing.T) {
 		if _, err := w.zone.ReverseRecords(netip.MustParseAddr("10.96.0.2")); !errors.Is(err, backend.ErrNotReady) {
 			t.Errorf("reverse: got %v, want not ready", err)
 		}
-		if plain := w.zone.PlainRecords("db.default.svc.cluster.local.", backend.TypeA); plain.Kind != (backend.Plain{}).Kind {
+		plain := w.zone.PlainRecords("db.default.svc.cluster.local.", backend.TypeA)
+		if plain.Kind != (backend.Plain{}).Kind {
 			t.Errorf("the fast path answers %+v", plain)
 		}
 		w.write("good.yaml", service("web", "10.96.0.7"))
@@ -288,9 +295,12 @@ func TestSourceBrokenAtTheStart(t *testing.T) {
 		"a tab":             {"db.yaml", good + "\tx: 1\n", ":8: this is not right YAML"},
 		"one object of two": {"db.yaml", good + service("queue", "10.96.0.300"), ":14: Service queue: spec.clusterIP"},
 		"an unset variable": {"db.yaml", good + service("$NAME", "10.96.0.3"), ":12: Service $NAME: metadata.name"},
-		"template braces":   {"db.yaml", good + "---\nkind: {{ .Values.kind }}\n", ":9: this is not right YAML: a key must be text; render the template before it is used"},
-		"a cut list":        {"db.json", `{"apiVersion":"v1","kind":"List","items":[`, ":1: this is not right JSON"},
-		"a wrong type":      {"db.yaml", strings.Replace(good, "name: db", "name: 12", 1), ":5: Service: metadata.name"},
+		"template braces": {
+			"db.yaml", good + "---\nkind: {{ .Values.kind }}\n",
+			":9: this is not right YAML: a key must be text; render the template before it is used",
+		},
+		"a cut list":   {"db.json", `{"apiVersion":"v1","kind":"List","items":[`, ":1: this is not right JSON"},
+		"a wrong type": {"db.yaml", strings.Replace(good, "name: db", "name: 12", 1), ":5: Service: metadata.name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, map[string]string{"good.yaml": service("web", "10.96.0.1"), tt.file: tt.content}, func(w *world) {
@@ -350,12 +360,15 @@ func TestSourceConfigMapVolume(t *testing.T) {
 }
 
 func TestSourceConflict(t *testing.T) {
-	inWorld(t, map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yaml": service("web", "10.96.0.2")}, func(w *world) {
+	files := map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yaml": service("web", "10.96.0.2")}
+	inWorld(t, files, func(w *world) {
 		w.want("start", "web", "10.96.0.2")
 		w.write("a.yaml", service("web", "10.96.0.3"))
 		time.Sleep(followed)
 		w.want("the other one changed", "web", "10.96.0.2")
-		if n := w.log.count(fmt.Sprintf("Service default/web is declared in %s and in %[2]s; %[2]s counts", w.path("a.yaml"), w.path("b.yaml"))); n != 1 {
+		warning := fmt.Sprintf("Service default/web is declared in %s and in %[2]s; %[2]s counts",
+			w.path("a.yaml"), w.path("b.yaml"))
+		if n := w.log.count(warning); n != 1 {
 			t.Errorf("warned %d times, want once", n)
 		}
 		w.must(os.Remove(w.path("b.yaml")))
@@ -366,13 +379,26 @@ func TestSourceConflict(t *testing.T) {
 
 func TestSourceEndpointsAndNodes(t *testing.T) {
 	files := map[string]string{
-		"a.yaml": service("web", "None") + "---\napiVersion: v1\nkind: Endpoints\nmetadata: {name: web}\nsubsets:\n- addresses: [{ip: 10.244.0.1}]\n",
-		"b.yaml": "apiVersion: v1\nkind: Node\nmetadata: {name: node-1, labels: {topology.kubernetes.io/zone: z, topology.kubernetes.io/region: r}}\n",
+		"a.yaml": service("web", "None") + `---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: web}
+subsets:
+- addresses: [{ip: 10.244.0.1}]
+`,
+		"b.yaml": `apiVersion: v1
+kind: Node
+metadata: {name: node-1, labels: {topology.kubernetes.io/zone: z, topology.kubernetes.io/region: r}}
+`,
 	}
 	inWorld(t, files, func(w *world) {
 		w.want("Endpoints", "web", "10.244.0.1")
-		w.write("slice.yaml", "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web, labels: {kubernetes.io/service-name: web}}\n"+
-			"addressType: IPv4\nendpoints: [{addresses: [10.244.0.2]}]\n")
+		w.write("slice.yaml", `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.244.0.2]}]
+`)
 		time.Sleep(followed)
 		w.want("a slice", "web", "10.244.0.2")
 		w.must(os.Remove(w.path("slice.yaml")))
@@ -380,7 +406,9 @@ func TestSourceEndpointsAndNodes(t *testing.T) {
 		w.want("no slice", "web", "10.244.0.1")
 
 		w.zone.SetFederations(map[string]string{"fed": "example.com"})
-		a, err := w.zone.Records(t.Context(), backend.Query{Name: "svc.ns.fed.svc.cluster.local.", Type: backend.TypeA, Limit: 10})
+		a, err := w.zone.Records(t.Context(), backend.Query{
+			Name: "svc.ns.fed.svc.cluster.local.", Type: backend.TypeA, Limit: 10,
+		})
 		if err != nil || len(a.Records) != 1 || a.Records[0].Host != "svc.ns.fed.svc.z.r.example.com." {
 			t.Errorf("got %v, %v, want an alias made of the Node's zone and region", a, err)
 		}
@@ -389,7 +417,8 @@ func TestSourceEndpointsAndNodes(t *testing.T) {
 
 // TestSourceLeavesOthersAlone: a change of one file never affects the names of the other files.
 func TestSourceLeavesOthersAlone(t *testing.T) {
-	inWorld(t, map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yaml": service("db", "10.96.0.2")}, func(w *world) {
+	files := map[string]string{"a.yaml": service("web", "10.96.0.1"), "b.yaml": service("db", "10.96.0.2")}
+	inWorld(t, files, func(w *world) {
 		for i := range 20 {
 			w.write("b.yaml", service("db", fmt.Sprintf("10.96.1.%d", i)))
 			time.Sleep(50 * time.Millisecond)
@@ -447,7 +476,8 @@ func TestExamples(t *testing.T) {
 		}
 		objects, err := manifest.Decode(filepath.Base(file), data)
 		if err != nil || len(objects.Warnings) > 0 || objects.Ignored > 0 {
-			t.Errorf("%s: got error %v, warnings %q and %d ignored objects, want none", file, err, objects.Warnings, objects.Ignored)
+			t.Errorf("%s: got error %v, warnings %q and %d ignored objects, want none",
+				file, err, objects.Warnings, objects.Ignored)
 		}
 	}
 }
