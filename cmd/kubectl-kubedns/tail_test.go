@@ -22,8 +22,8 @@ func logServer(t *testing.T, status int, body string) logPod {
 	return logPod{"kube-dns-1", strings.TrimPrefix(s.URL, "http://")}
 }
 
-const logLine = `{"time":"2026-01-01T00:00:00.5Z","client":"192.0.2.7","proto":"udp","name":"web.a.svc.cluster.local.",` +
-	`"type":"A","rcode":"NXDOMAIN","bytes":71,"seconds":0.0021,"path":"fast"}` + "\n"
+const logLine = `{"time":"2026-01-01T00:00:00.5Z","client":"192.0.2.7","proto":"udp",` +
+	`"name":"web.a.svc.cluster.local.","type":"A","rcode":"NXDOMAIN","bytes":71,"seconds":0.0021,"path":"fast"}` + "\n"
 
 func TestTail(t *testing.T) {
 	for format, want := range map[report.Format]string{

@@ -240,8 +240,17 @@ func newNetwork(t *testing.T) *network {
 		n.in(peer, fmt.Sprintf("ip addr add 10.50.%d.2/24 dev eth0 && ip link set eth0 up && ip route add default via "+
 			"10.50.%d.1", i, i))
 	}
-	n.in(n.node, `echo "table ip kube { chain pre { type nat hook prerouting priority -100; ip daddr 10.96.0.10 udp dport 53 dnat to 10.50.1.2; `+
-		`ip daddr 10.96.0.10 tcp dport 53 dnat to 10.50.1.2; }; chain post { type nat hook postrouting priority 100; ct status dnat masquerade; }; }" | nft -f -`)
+	n.in(n.node, `echo "table ip kube {
+		chain pre {
+			type nat hook prerouting priority -100
+			ip daddr 10.96.0.10 udp dport 53 dnat to 10.50.1.2
+			ip daddr 10.96.0.10 tcp dport 53 dnat to 10.50.1.2
+		}
+		chain post {
+			type nat hook postrouting priority 100
+			ct status dnat masquerade
+		}
+	}" | nft -f -`)
 	n.start(n.kube, "PLAY=kube-dns "+kubeAddr)
 	return n
 }

@@ -30,13 +30,24 @@ func TestReplacements(t *testing.T) {
 	}
 }
 
+// foreignRules adds the rules of an agent of another kind.
+const foreignRules = `echo "table ip foreign {
+	chain pre {
+		type filter hook prerouting priority -300
+		ip daddr 10.96.0.10 notrack
+	}
+	chain out {
+		type filter hook output priority -300
+		ip saddr 10.96.0.10 notrack
+	}
+}" | nft -f -`
+
 // An agent of another kind is replaced without a lost query, and removes its own link.
 func TestReplaceForeign(t *testing.T) {
 	n := newNetwork(t)
 	n.in(n.node, "ip link add nodelocaldns type bridge && ip addr add "+localAddr+
 		"/32 dev nodelocaldns && ip addr add "+serviceAddr+"/32 dev nodelocaldns && ip link set nodelocaldns up")
-	n.in(n.node, `echo "table ip foreign { chain pre { type filter hook prerouting priority -300; ip daddr 10.96.0.10 notrack; }; `+
-		`chain out { type filter hook output priority -300; ip saddr 10.96.0.10 notrack; }; }" | nft -f -`)
+	n.in(n.node, foreignRules)
 	foreign := n.start(n.node, "PLAY=foreign")
 	load := n.start(n.pod, "PLAY=load")
 	current := n.agent()
@@ -62,8 +73,7 @@ func TestRollBack(t *testing.T) {
 	current := n.agent()
 	load := n.start(n.pod, "PLAY=load")
 	foreign := n.start(n.node, "PLAY=foreign")
-	n.in(n.node, `echo "table ip foreign { chain pre { type filter hook prerouting priority -300; ip daddr 10.96.0.10 notrack; }; `+
-		`chain out { type filter hook output priority -300; ip saddr 10.96.0.10 notrack; }; }" | nft -f -`)
+	n.in(n.node, foreignRules)
 	current.terminate(t)
 	ended := time.Now()
 	time.Sleep(time.Second) // of queries to only the other agent

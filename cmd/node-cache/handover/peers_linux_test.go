@@ -146,7 +146,8 @@ func TestStrangers(t *testing.T) {
 	if os.Getuid() == 0 {
 		cmd := exec.Command("setpriv", "--reuid=65534", "--clear-groups", "sh", "-c",
 			`printf '{"serving":true}\n' | timeout 5 perl -MSocket -e '
-				$SIG{PIPE} = "IGNORE"; socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, pack("S a*", AF_UNIX, "\0".$ARGV[0])) or die "connect: $!";
+				$SIG{PIPE} = "IGNORE"; socket(S, AF_UNIX, SOCK_STREAM, 0);
+				connect(S, pack("S a*", AF_UNIX, "\0".$ARGV[0])) or die "connect: $!";
 				syswrite(S, "{\"serving\":true}\n"); print sysread(S, $_, 1) ? "reply" : "closed"' "kube-dns/node-cache/`+name+`"`)
 		if out, err := cmd.CombinedOutput(); err != nil || string(out) != "closed" {
 			t.Errorf("a process of another user: got %q, %v, want a closed connection", out, err)

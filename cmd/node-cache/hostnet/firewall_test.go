@@ -119,7 +119,8 @@ func TestRules(t *testing.T) {
 	for _, r := range slices.Concat(switchRules(cfg), filterRules(cfg)) {
 		got = append(got, r.table()+" "+describe(r, world.LinkLocal))
 	}
-	const raw, filter = ` -m comment --comment ` + commentRaw + ` -j NOTRACK`, ` -m comment --comment ` + commentFilter + ` -j ACCEPT`
+	const raw = " -m comment --comment " + commentRaw + " -j NOTRACK"
+	const filter = " -m comment --comment " + commentFilter + " -j ACCEPT"
 	const local = " -m addrtype --dst-type LOCAL"
 	var want []string
 	for _, proto := range []string{"tcp", "udp"} {

@@ -98,10 +98,12 @@ func TestReadNames(t *testing.T) {
 }
 
 func TestReadLog(t *testing.T) {
-	log := `I0101 00:00:00.000000 1 nanny.go:1] dnsmasq[7]: 12 192.0.2.9/4711 query[A] web.prod.svc.cluster.local from 192.0.2.9
+	log := "I0101 00:00:00.000000 1 nanny.go:1] " +
+		`dnsmasq[7]: 12 192.0.2.9/4711 query[A] web.prod.svc.cluster.local from 192.0.2.9
 dnsmasq[7]: 12 192.0.2.9/4711 cached web.prod.svc.cluster.local is 192.0.2.1
 [INFO] 192.0.2.9:4711 - 7 "AAAA IN web.prod.svc.cluster.local. udp 44 false 512" NOERROR qr,aa 44 0.0001s
-{"time":"2026-01-01T00:00:00Z","client":"192.0.2.9","proto":"udp","name":"x.example.com.","type":"SRV","rcode":"NOERROR"}
+{"time":"2026-01-01T00:00:00Z","client":"192.0.2.9","proto":"udp","name":"x.example.com.","type":"SRV",` +
+		`"rcode":"NOERROR"}
 `
 	got, err := ReadLog(strings.NewReader(log))
 	want := []Question{{"web.prod.svc.cluster.local.", "A"}, {"web.prod.svc.cluster.local.", "AAAA"},
