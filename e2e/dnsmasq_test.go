@@ -73,8 +73,14 @@ var throughDNSMasq = []struct {
 }{
 	{"kube-dns.kube-system.svc.cluster.local", dns.TypeA, []string{"A 10.96.0.10"}},
 	{"set.shop.svc.cluster.local", dns.TypeA, []string{"A 10.244.75.1", "A 10.244.75.2"}},
-	{"_dns._udp.kube-dns.kube-system.svc.cluster.local", dns.TypeSRV, []string{"SRV 10 100 53 kube-dns.kube-system.svc.cluster.local."}},
-	{"_dns-tcp._tcp.kube-dns.kube-system.svc.cluster.local", dns.TypeSRV, []string{"SRV 10 100 53 kube-dns.kube-system.svc.cluster.local."}},
+	{
+		"_dns._udp.kube-dns.kube-system.svc.cluster.local", dns.TypeSRV,
+		[]string{"SRV 10 100 53 kube-dns.kube-system.svc.cluster.local."},
+	},
+	{
+		"_dns-tcp._tcp.kube-dns.kube-system.svc.cluster.local", dns.TypeSRV,
+		[]string{"SRV 10 100 53 kube-dns.kube-system.svc.cluster.local."},
+	},
 	{"10.0.96.10.in-addr.arpa", dns.TypePTR, []string{"PTR kube-dns.kube-system.svc.cluster.local."}},
 	{"ns.dns.cluster.local", dns.TypeA, []string{"A 10.96.0.10"}},
 	{"dns-version.cluster.local", dns.TypeTXT, []string{`TXT "1.1.0"`}},

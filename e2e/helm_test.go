@@ -169,7 +169,8 @@ func TestHelmDryRun(t *testing.T) {
 	helm := goTool(t, "helm")
 	for _, shape := range []string{"clusterFirst", "lean"} {
 		t.Run(shape, func(t *testing.T) {
-			out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system", "--set=clusterIP=10.96.0.10",
+			out := tool(t, "", helm, "template", "kube-dns", "../charts/kube-dns", "--namespace=kube-system",
+				"--set=clusterIP=10.96.0.10",
 				"--set=image.registry=registry.example/dns,nodeLocal.enabled=true,dualStack=true,"+shape+"=true")
 			client, warnings := warningClient(t)
 			for doc := range strings.SplitSeq(out, "\n---\n") {

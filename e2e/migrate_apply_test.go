@@ -87,8 +87,8 @@ func replaceImages(t *testing.T, move func(...string) string, watch *podWatch) {
 	run("delete", "deployment/coredns")
 	images := func() string {
 		return run("get", "deployment/kube-dns", "-o",
-			"jsonpath={.spec.template.spec.containers[*].image} {.spec.minReadySeconds} {.spec.strategy.rollingUpdate.maxSurge} "+
-				"{.metadata.annotations.dns\\.kube-dns\\.io/replacing}")
+			"jsonpath={.spec.template.spec.containers[*].image} {.spec.minReadySeconds} "+
+				"{.spec.strategy.rollingUpdate.maxSurge} {.metadata.annotations.dns\\.kube-dns\\.io/replacing}")
 	}
 	before := images()
 	move("--to", "kube-dns", "--registry", "registry.example/new", "--tag", "v2")

@@ -127,7 +127,11 @@ func checkNodeCache(t *testing.T, n *nodeCache) {
 	for _, page := range []struct{ url, want string }{
 		{n.health + "/health", ""},
 		{n.health + "/ready", ""},
-		{n.metrics + "/metrics", `(?m)^coredns_dns_requests_total\{.*server="dns://` + regexp.QuoteMeta(n.dns) + `".*zone="cluster\.local\.".*\} [1-9]`},
+		{
+			n.metrics + "/metrics",
+			`(?m)^coredns_dns_requests_total\{.*server="dns://` + regexp.QuoteMeta(n.dns) +
+				`".*zone="cluster\.local\.".*\} [1-9]`,
+		},
 		{n.metrics + "/metrics", `(?m)^coredns_cache_hits_total\{.*type="success".*\} [1-9]`},
 		{n.metrics + "/metrics", `(?m)^coredns_nodecache_setup_errors_total\{errortype="configmap"\} 0$`},
 	} {

@@ -153,7 +153,8 @@ func TestPlugin(t *testing.T) {
 	})
 	t.Run("bad input", func(t *testing.T) {
 		wantPlugin(t, 2, []string{"has no namespace nowhere: set -n"}, "check", "-n", "nowhere", admin[0], admin[1])
-		wantPlugin(t, 2, []string{"cannot reach the API server https://127.0.0.1:1"}, with("check", "-s", "https://127.0.0.1:1")...)
+		wantPlugin(t, 2, []string{"cannot reach the API server https://127.0.0.1:1"},
+			with("check", "-s", "https://127.0.0.1:1")...)
 		wantPlugin(t, 2, []string{"port-forward to pod plugin/kube-dns-plugin-1"}, with("top")...)
 	})
 	t.Run("rights", func(t *testing.T) {

@@ -177,7 +177,10 @@ func (a *apiTarget) mark(ctx context.Context) error {
 	}
 	objects := []map[string]any{
 		{"apiVersion": "v1", "kind": "Service", "metadata": metadata("ends"), "spec": map[string]any{"clusterIP": "None"}},
-		{"apiVersion": "v1", "kind": "Service", "metadata": metadata("name"), "spec": map[string]any{"type": "ExternalName", "externalName": target}},
+		{
+			"apiVersion": "v1", "kind": "Service", "metadata": metadata("name"),
+			"spec": map[string]any{"type": "ExternalName", "externalName": target},
+		},
 	}
 	switch a.endpoints {
 	case "Endpoints":

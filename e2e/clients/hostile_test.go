@@ -109,10 +109,12 @@ func TestMemory(t *testing.T) {
 func largeObjects() string {
 	var b strings.Builder
 	for i := range 1000 {
-		fmt.Fprintf(&b, "---\n{apiVersion: v1, kind: Service, metadata: {name: s%d, namespace: default}, spec: {clusterIP: 10.97.%d.%d, ports: [{port: 80}]}}\n", i, i/250, i%250+1)
+		fmt.Fprintf(&b, "---\n{apiVersion: v1, kind: Service, metadata: {name: s%d, namespace: default}, "+
+			"spec: {clusterIP: 10.97.%d.%d, ports: [{port: 80}]}}\n", i, i/250, i%250+1)
 	}
 	for _, name := range []string{"wide", "odd"} {
-		fmt.Fprintf(&b, "---\n{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: data}, spec: {clusterIP: None}}\n", name)
+		fmt.Fprintf(&b, "---\n{apiVersion: v1, kind: Service, metadata: {name: %s, namespace: data}, "+
+			"spec: {clusterIP: None}}\n", name)
 	}
 	wide := make([]string, 5000)
 	for i := range wide {

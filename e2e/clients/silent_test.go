@@ -92,7 +92,13 @@ var silences = []silence{
 			}
 			return err
 		})
-	}, finds: map[string]string{"glibc": gitAddr, "c-ares": gitAddr, "Go": gitAddr, "Java": gitAddr, "Java, IPv4": gitAddr}},
+	}, finds: map[string]string{
+		"glibc":      gitAddr,
+		"c-ares":     gitAddr,
+		"Go":         gitAddr,
+		"Java":       gitAddr,
+		"Java, IPv4": gitAddr,
+	}},
 }
 
 func all(string, uint16) bool { return true }
@@ -153,8 +159,8 @@ func startSilent(t *testing.T, addr string, upstreams, flags []string) {
 	conf := filepath.Join(dir, "resolv.conf")
 	write(t, conf, nodeConf)
 	args := slices.Concat(withResolvConf(conf), []string{filepath.Join(os.Getenv(insideVariable), "bin", "kube-dns"),
-		"--manifests=" + filepath.Join(dir, "manifests"), "--dns-bind-address=" + addr, "--http-bind-address=" + addr, "--direct",
-		"--nameservers=" + strings.Join(upstreams, ","), "--v=2"}, flags)
+		"--manifests=" + filepath.Join(dir, "manifests"), "--dns-bind-address=" + addr, "--http-bind-address=" + addr,
+		"--direct", "--nameservers=" + strings.Join(upstreams, ","), "--v=2"}, flags)
 	runCommand(t, exec.Command(args[0], args[1:]...))
 	waitAnswer(t, addr+":53", "web.default.svc.cluster.local")
 }

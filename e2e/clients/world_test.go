@@ -41,7 +41,10 @@ var names = []name{
 	{asked: "db-1.db.data", full: "db-1.db.data.svc.cluster.local", addrs: []string{"10.244.2.10"}},
 	{asked: "many.data", full: "many.data.svc.cluster.local", addrs: numbered("10.245.0.%d", 60), large: true},
 	{asked: "small", full: "small.default.svc.cluster.local", addrs: []string{"2001:db8::80", "203.0.113.80"}},
-	{asked: "big", full: "big.default.svc.cluster.local", addrs: sorted(append(numbered("198.51.100.%d", 60), "2001:db8::1")), large: true},
+	{
+		asked: "big", full: "big.default.svc.cluster.local", large: true,
+		addrs: sorted(append(numbered("198.51.100.%d", 60), "2001:db8::1")),
+	},
 	{asked: "small.outside.example", full: "small.outside.example", addrs: []string{"2001:db8::80", "203.0.113.80"}},
 	{asked: "absent", full: "absent.default.svc.cluster.local"},
 }
@@ -83,8 +86,8 @@ func startWorld(t *testing.T) *world {
 		"--config-dir="+filepath.Join(w.dir, "config"), "--v=2")
 	run(t, filepath.Join(w.dir, "bin", "dnsmasq-nanny"), "-v=2", "-configDir="+filepath.Join(w.dir, "config"),
 		"-restartDnsmasq=true", "--", "-k", "--cache-size=1000", "--no-negcache", "--dns-loop-detect", "--log-facility=-",
-		"--server=/cluster.local/127.0.0.1#10053", "--server=/in-addr.arpa/127.0.0.1#10053", "--server=/ip6.arpa/127.0.0.1#10053",
-		"--user=root", "--no-hosts", "--pid-file=")
+		"--server=/cluster.local/127.0.0.1#10053", "--server=/in-addr.arpa/127.0.0.1#10053",
+		"--server=/ip6.arpa/127.0.0.1#10053", "--user=root", "--no-hosts", "--pid-file=")
 	waitAnswer(t, pod, "web.default.svc.cluster.local")
 	waitAnswer(t, pod, "small.outside.example")
 	return w
@@ -93,15 +96,21 @@ func startWorld(t *testing.T) *world {
 // objects are the Services for names.
 func objects() string {
 	var b strings.Builder
-	b.WriteString(`{apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default}, spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, protocol: TCP}]}}
+	b.WriteString(`{apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default},
+ spec: {clusterIP: 10.96.0.1, ports: [{name: https, port: 443, protocol: TCP}]}}
 ---
-{apiVersion: v1, kind: Service, metadata: {name: web, namespace: default}, spec: {clusterIP: ` + webAddr + `, ports: [{name: http, port: 80, protocol: TCP}]}}
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: default},
+ spec: {clusterIP: ` + webAddr + `, ports: [{name: http, port: 80, protocol: TCP}]}}
 ---
-{apiVersion: v1, kind: Service, metadata: {name: dual, namespace: default}, spec: {clusterIP: 10.96.0.30, clusterIPs: [10.96.0.30, "fd00:10:96::30"], ipFamilies: [IPv4, IPv6], ports: [{port: 80}]}}
+{apiVersion: v1, kind: Service, metadata: {name: dual, namespace: default},
+ spec: {clusterIP: 10.96.0.30, clusterIPs: [10.96.0.30, "fd00:10:96::30"],
+  ipFamilies: [IPv4, IPv6], ports: [{port: 80}]}}
 ---
-{apiVersion: v1, kind: Service, metadata: {name: small, namespace: default}, spec: {type: ExternalName, externalName: small.outside.example}}
+{apiVersion: v1, kind: Service, metadata: {name: small, namespace: default},
+ spec: {type: ExternalName, externalName: small.outside.example}}
 ---
-{apiVersion: v1, kind: Service, metadata: {name: big, namespace: default}, spec: {type: ExternalName, externalName: big.outside.example}}
+{apiVersion: v1, kind: Service, metadata: {name: big, namespace: default},
+ spec: {type: ExternalName, externalName: big.outside.example}}
 `)
 	headless(&b, "db", []string{"10.244.1.10", "10.244.2.10", "10.244.3.10"})
 	headless(&b, "many", numbered("10.245.0.%d", 60))
@@ -111,7 +120,8 @@ func objects() string {
 // headless adds a headless Service of namespace data and its endpoints.
 func headless(b *strings.Builder, service string, addrs []string) {
 	fmt.Fprintf(b, `---
-{apiVersion: v1, kind: Service, metadata: {name: %[1]s, namespace: data}, spec: {clusterIP: None, ports: [{name: psql, port: 5432, protocol: TCP}]}}
+{apiVersion: v1, kind: Service, metadata: {name: %[1]s, namespace: data},
+ spec: {clusterIP: None, ports: [{name: psql, port: 5432, protocol: TCP}]}}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice

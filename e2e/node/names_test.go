@@ -81,12 +81,18 @@ func (c *cluster) names(t *testing.T) {
 		{"AAAA", "web.shop" + zone, "AAAA", "NOERROR", records("AAAA", web[1])},
 		{"no A of an IPv6 Service", "six.shop" + zone, "A", "NOERROR", nil},
 		{"SRV of a Service", "_http._tcp.web.shop" + zone, "SRV", "NOERROR", []string{"SRV 10 100 80 web.shop" + zone + "."}},
-		{"SRV of a StatefulSet", "_sql._tcp.db.shop" + zone, "SRV", "NOERROR", records("SRV", "10 50 8080 "+zero, "10 50 8080 "+one)},
+		{
+			"SRV of a StatefulSet", "_sql._tcp.db.shop" + zone, "SRV", "NOERROR",
+			records("SRV", "10 50 8080 "+zero, "10 50 8080 "+one),
+		},
 		{"PTR of a ClusterIP", reverse(web[0]), "PTR", "NOERROR", []string{"PTR web.shop" + zone + "."}},
 		{"PTR of an IPv6 ClusterIP", reverse(web[1]), "PTR", "NOERROR", []string{"PTR web.shop" + zone + "."}},
 		{"PTR of a StatefulSet's pod", reverse(db0.ip), "PTR", "NOERROR", []string{"PTR " + zero}},
 		{"pod name", strings.ReplaceAll(db0.ip, ".", "-") + ".shop.pod.cluster.local", "A", "NOERROR", records("A", db0.ip)},
-		{"CNAME and address of an ExternalName", "outside.shop" + zone, "A", "NOERROR", []string{"CNAME www.example.test.", "A 192.0.2.80"}},
+		{
+			"CNAME and address of an ExternalName", "outside.shop" + zone, "A", "NOERROR",
+			[]string{"CNAME www.example.test.", "A 192.0.2.80"},
+		},
 		{"missing Service", "missing.shop" + zone, "A", "NXDOMAIN", nil},
 		{"missing namespace", "web.missing" + zone, "A", "NXDOMAIN", nil},
 	}

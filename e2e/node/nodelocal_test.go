@@ -118,7 +118,8 @@ func (c *cluster) throughNodeLocal(t *testing.T, local pod) {
 		pod    pod
 		server string
 	}{
-		{"address of the Service", c.shop, clusterDNS}, {"address of the Service, from the host's network", c.hostnet, clusterDNS},
+		{"address of the Service", c.shop, clusterDNS},
+		{"address of the Service, from the host's network", c.hostnet, clusterDNS},
 		{"link-local address", local, nodeLocalIP + ":53"},
 	} {
 		before := c.requests(t, p.server)
