@@ -153,7 +153,22 @@ func TestRefused(t *testing.T) {
 }
 
 func TestNotes(t *testing.T) {
-	const changelog = "# Changelog\n\n## Unreleased\n\nNew: [a](docs/faq.md#x).\n\n## [1.1.0] - 2026-10-01\n\n### Fixed\n\n- A.\n\n## 1.0.0\n\nFirst.\n"
+	const changelog = `# Changelog
+
+## Unreleased
+
+New: [a](docs/faq.md#x).
+
+## [1.1.0] - 2026-10-01
+
+### Fixed
+
+- A.
+
+## 1.0.0
+
+First.
+`
 	const link = "https://github.com/kube-dns/kube-dns/blob/v2.0.0/docs/faq.md#x"
 	path := write(t, filepath.Join(t.TempDir(), "CHANGELOG.md"), changelog)
 	for version, want := range map[string]string{

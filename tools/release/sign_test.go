@@ -130,8 +130,11 @@ func TestSignRefused(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for key, want := range map[string]string{
-		"key.pem": "set COSIGN_PASSWORD", "public.pem": "no private key", "ed25519.pem": "want an ECDSA key", "p384.pem": "want P-256",
-		"none.pem": "none.pem",
+		"key.pem":     "set COSIGN_PASSWORD",
+		"public.pem":  "no private key",
+		"ed25519.pem": "want an ECDSA key",
+		"p384.pem":    "want P-256",
+		"none.pem":    "none.pem",
 	} {
 		_, err := release(t, "sign", "-key", filepath.Join(dir, key), file)
 		if err == nil || !strings.Contains(err.Error(), want) {

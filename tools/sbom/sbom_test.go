@@ -33,7 +33,14 @@ func root(t *testing.T) string {
 		"text":                        []byte("no program"),
 		"etc/os-release":              []byte("PRETTY_NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\n"),
 		"usr/share/doc/tag/copyright": []byte("Format: x\n\nFiles: *\nLicense: GPL-2 or custom\n"),
-		"var/lib/dpkg/status.d/tag":   []byte("Package: tag\nVersion: 1:2.3+b1\nArchitecture: amd64\nSource: tags (2.3)\nHomepage: https://tag.example\nDescription: x\n Name: none\n"),
+		"var/lib/dpkg/status.d/tag": []byte(`Package: tag
+Version: 1:2.3+b1
+Architecture: amd64
+Source: tags (2.3)
+Homepage: https://tag.example
+Description: x
+ Name: none
+`),
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -85,7 +92,8 @@ func TestDocument(t *testing.T) {
 		t.Errorf("stdlib: got %q", purls["stdlib"])
 	}
 	wantOther := []*spdx.OtherLicense{{
-		LicenseIdentifier: "LicenseRef-Debian-custom", ExtractedText: "The text is in the image: /usr/share/doc/tag/copyright",
+		LicenseIdentifier: "LicenseRef-Debian-custom",
+		ExtractedText:     "The text is in the image: /usr/share/doc/tag/copyright",
 	}}
 	if diff := cmp.Diff(wantOther, d.OtherLicenses); diff != "" {
 		t.Errorf("licenses without a name (-want +got):\n%s", diff)
@@ -112,12 +120,14 @@ func TestLicenses(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"two licenses to choose from", dep5 +
 			"Files: *\nCopyright: x\nLicense: GPL-2 or GPL-3\n\nLicense: GPL-2\n text\n", "(GPL-2.0-only OR GPL-3.0-only)"},
-		{"several files", dep5 + "Files: *\nLicense: LGPL-2.1+\n\nFiles: a\nLicense: Expat\n text\n\nFiles: b\nLicense: LGPL-2.1+\n", "LGPL-2.1-or-later AND MIT"},
+		{"several files", dep5 + "Files: *\nLicense: LGPL-2.1+\n\nFiles: a\nLicense: Expat\n text\n\n" +
+			"Files: b\nLicense: LGPL-2.1+\n", "LGPL-2.1-or-later AND MIT"},
 		{"exception", dep5 + "Files: *\nLicense: GPL-3+ with Autoconf exception\n",
 			"GPL-3.0-or-later WITH Autoconf-exception-2.0"},
 		{"comma", dep5 + "Files: *\nLicense: GPL-2+ or AFL-2.1, and Expat\n", "(GPL-2.0-or-later OR AFL-2.1) AND MIT"},
 		{"no name", dep5 + "Files: *\nLicense: public-domain\n", "LicenseRef-Debian-public-domain"},
-		{"prose", "This is GNU libc, see /usr/share/common-licenses/LGPL-2.1 and\n/usr/share/common-licenses/GPL-2.\n", "GPL-2.0-or-later AND LGPL-2.1-or-later"},
+		{"prose", "This is GNU libc, see /usr/share/common-licenses/LGPL-2.1 and\n/usr/share/common-licenses/GPL-2.\n",
+			"GPL-2.0-or-later AND LGPL-2.1-or-later"},
 		{"prose without a number", "in `/usr/share/common-licenses/LGPL'; and /usr/share/common-licenses/GPL-2'.",
 			"GPL-2.0-or-later AND LGPL-2.1-or-later"},
 		{"nothing", "See elsewhere.\n", "LicenseRef-Debian-tag"},
@@ -154,7 +164,12 @@ func TestModules(t *testing.T) {
 	}
 	d, err := newDocument("image", "v2", time.Time{}, contents{
 		programs: []program{{"/one", "00", info}, {"/two", "11", info}},
-		licenses: map[string]string{"go": "BSD-3-Clause", "example.org/a": "MIT", "example.org/b": "ISC", "example.org/c": "0BSD"},
+		licenses: map[string]string{
+			"go":            "BSD-3-Clause",
+			"example.org/a": "MIT",
+			"example.org/b": "ISC",
+			"example.org/c": "0BSD",
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

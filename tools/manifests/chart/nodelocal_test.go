@@ -29,7 +29,8 @@ func TestNodeLocal(t *testing.T) {
 			name: "all", values: map[string]any{"localIP": "169.254.25.10", "image": "registry.example/cache:v2",
 				"tracked": true, "healthPort": 9254, "extraArgs": []any{"-lameduck=5s"}},
 			image: "registry.example/cache:v2", args: []string{"-localip=169.254.25.10,10.96.0.10",
-				"-health-listen-address=169.254.25.10:9254", "-health-port=9254", "-tracked=true", "-lameduck=5s"}, probed: "169.254.25.10",
+				"-health-listen-address=169.254.25.10:9254", "-health-port=9254", "-tracked=true", "-lameduck=5s"},
+			probed: "169.254.25.10",
 		},
 		{
 			name: "IPv6", values: map[string]any{"localIP": "fd00::53", "mode": "ipvs"},
@@ -42,7 +43,8 @@ func TestNodeLocal(t *testing.T) {
 		},
 		{
 			name: "a Service with both families, of which one is used", existing: both,
-			image: "localhost/k8s-dns-node-cache:dev", args: []string{"-localip=169.254.20.10,10.96.0.10"}, probed: "169.254.20.10",
+			image: "localhost/k8s-dns-node-cache:dev", args: []string{"-localip=169.254.20.10,10.96.0.10"},
+			probed: "169.254.20.10",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

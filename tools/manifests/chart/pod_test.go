@@ -37,14 +37,16 @@ func TestPodValues(t *testing.T) {
 	mount := map[string]any{"name": "extra", "mountPath": "/extra"}
 	each := func(v any) map[string]any { return map[string]any{"kubedns": v, "dnsmasq": v, "sidecar": v} }
 	d := pod(t, map[string]any{
-		"images":                        map[string]any{"sidecar": image},
-		"podAnnotations":                map[string]any{"a.example/b": "c", "prometheus.io/port": "10055"},
-		"podLabels":                     map[string]any{"team": "network"},
-		"deploymentAnnotations":         map[string]any{"d.example/e": "f"},
-		"priorityClassName":             "system-node-critical",
-		"affinity":                      map[string]any{"nodeAffinity": map[string]any{}},
-		"topologySpreadConstraints":     []any{},
-		"updateStrategy":                map[string]any{"rollingUpdate": map[string]any{"maxSurge": 1, "maxUnavailable": "25%"}},
+		"images":                    map[string]any{"sidecar": image},
+		"podAnnotations":            map[string]any{"a.example/b": "c", "prometheus.io/port": "10055"},
+		"podLabels":                 map[string]any{"team": "network"},
+		"deploymentAnnotations":     map[string]any{"d.example/e": "f"},
+		"priorityClassName":         "system-node-critical",
+		"affinity":                  map[string]any{"nodeAffinity": map[string]any{}},
+		"topologySpreadConstraints": []any{},
+		"updateStrategy": map[string]any{
+			"rollingUpdate": map[string]any{"maxSurge": 1, "maxUnavailable": "25%"},
+		},
 		"lameduck":                      40,
 		"terminationGracePeriodSeconds": 45,
 		"env":                           each([]any{map[string]any{"name": "GODEBUG", "value": "x=1"}}),
@@ -71,7 +73,8 @@ func TestPodValues(t *testing.T) {
 		ok   bool
 	}{
 		{"image", sidecar.Image == image},
-		{"podAnnotations", template.Annotations["a.example/b"] == "c" && template.Annotations["prometheus.io/port"] == "10055"},
+		{"podAnnotations", template.Annotations["a.example/b"] == "c" &&
+			template.Annotations["prometheus.io/port"] == "10055"},
 		{"monitoring.annotations", template.Annotations["prometheus.io/scrape"] == ""},
 		{"podLabels", template.Labels["team"] == "network" && template.Labels["k8s-app"] == "kube-dns"},
 		{"deploymentAnnotations", d.Annotations["d.example/e"] == "f"},
@@ -99,8 +102,11 @@ func TestMonitoring(t *testing.T) {
 	label := map[string]any{"release": "prometheus"}
 	on := map[string]any{"enabled": true, "labels": label}
 	all := objects(t, chart(t, map[string]any{
-		"monitoring":    map[string]any{"podMonitor": on, "rules": on, "dashboards": map[string]any{"enabled": true}},
-		"networkPolicy": map[string]any{"enabled": true, "httpFrom": []any{map[string]any{"namespaceSelector": map[string]any{}}}},
+		"monitoring": map[string]any{"podMonitor": on, "rules": on, "dashboards": map[string]any{"enabled": true}},
+		"networkPolicy": map[string]any{
+			"enabled":  true,
+			"httpFrom": []any{map[string]any{"namespaceSelector": map[string]any{}}},
+		},
 	}))
 	for _, key := range []string{"PodMonitor kube-dns", "PrometheusRule kube-dns"} {
 		labels, _ := all[key]["metadata"].(map[string]any)["labels"].(map[string]any)
