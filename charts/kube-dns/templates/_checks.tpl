@@ -33,7 +33,8 @@
 {{- if and (ne . nil) (eq (int (trimSuffix "%" (toString .))) 0) }}true{{ end -}}
 {{- end -}}
 
-{{/* Fails on an address of the cache that is another's: include "kube-dns.checkLocalIP" (list "169.254.20.10" "10.96.0.10") */}}
+{{/* Fails on an address of the cache that is another's:
+     include "kube-dns.checkLocalIP" (list "169.254.20.10" "10.96.0.10") */}}
 {{- define "kube-dns.checkLocalIP" -}}
 {{- $address := index . 0 -}}
 {{- if eq $address (index . 1) -}}

@@ -147,7 +147,8 @@ fits. The server on port 53 ends first.
 {{- mergeOverwrite $probe . | toYaml -}}
 {{- end -}}
 
-{{/* Fails in a cluster without these objects: include "kube-dns.needs" (list . "monitoring.podMonitor" "monitoring.coreos.com/v1/PodMonitor") */}}
+{{/* Fails in a cluster without these objects:
+     include "kube-dns.needs" (list . "monitoring.podMonitor" "monitoring.coreos.com/v1/PodMonitor") */}}
 {{- define "kube-dns.needs" -}}
 {{- $ := index . 0 -}}
 {{- $seen := lookup "v1" "Namespace" "" "kube-system" -}}
