@@ -8,9 +8,9 @@
 #
 # The folder is ${XDG_CACHE_HOME:-$HOME/.cache}/kube-dns-e2e/HASH, where HASH
 # is that of kubebox's source, of e2e's go.mod and go.sum, and of the Go version:
-# another clone of the same commit finds the same binary. It takes 136 MB and is safe to delete.
+# another clone of the same commit finds the same binary. It takes 150 MB and is safe to delete.
 #
-# The first build downloads about 93 MB of modules and compiles some 2,600
+# The first build downloads about 93 MB of modules and compiles some 1,950
 # packages: 4 to 10 minutes on two cores. KUBEBOX_NICE (5) is its niceness.
 set -uo pipefail
 
@@ -69,7 +69,7 @@ if [ ! -x "$dir/kubebox" ]; then
 		ticks=$((ticks + 1))
 		[ $((ticks % 20)) -ne 0 ] ||
 			say "kubebox: ${ticks} s, $(grep -c '^go: downloading' "$log") modules downloaded," \
-				"$(grep -vc '^go:' "$log") of about 2,600 packages compiled"
+				"$(grep -vc '^go:' "$log") of about 1,950 packages compiled"
 	done
 	if ! wait "$build"; then
 		tail -n 20 "$log" >&2
