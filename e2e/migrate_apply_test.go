@@ -67,7 +67,7 @@ func TestMigrateApply(t *testing.T) {
 		out, err := try(t, "", rig.dir+"/bin/kubectl-kubedns", append([]string{
 			"migrate", "-n", migrateNamespace, "--apply", "--no-compare", "--wait", "3s",
 		}, toKubeDNS...)...)
-		if err == nil || !strings.Contains(out, "put back: service/kube-dns leads to deployment/coredns") {
+		if err == nil || !strings.Contains(out, "rolled back: service/kube-dns leads to deployment/coredns") {
 			t.Errorf("got %v:\n%s", err, out)
 		}
 		watch.hold(false)
@@ -99,7 +99,7 @@ func replaceImages(t *testing.T, move func(...string) string, watch *podWatch) {
 	watch.hold(true)
 	out, err := try(t, "", rig.dir+"/bin/kubectl-kubedns", "migrate", "-n", migrateNamespace, "--apply", "--no-compare",
 		"--wait", "3s", "--to", "kube-dns", "--registry", "registry.example/new", "--tag", "v3")
-	if err == nil || !strings.Contains(out, "put back the images of deployment/kube-dns") {
+	if err == nil || !strings.Contains(out, "rolled back the images of deployment/kube-dns") {
 		t.Errorf("got %v:\n%s", err, out)
 	}
 	watch.hold(false)

@@ -22,13 +22,13 @@ Usage:
   dnsmasq-nanny [flags] -- [dnsmasq's arguments]
 
 Everything after the first -- goes to dnsmasq. A flag has one dash or two, and
-a flag that is on or off needs = before its value: -restartDnsmasq=true.
+a boolean flag needs = before its value: -restartDnsmasq=true.
 
 The configuration directory has one file for each key of the ConfigMap kube-dns:
   stubDomains           {"acme.example": ["192.0.2.1", "192.0.2.2:5353"]}
   upstreamNameservers   ["192.0.2.3", "[2001:db8::3]:53"]
 
-Signals: SIGTERM makes /readiness say 503 at once and ends dnsmasq after the
+Signals: SIGTERM makes /readiness return 503 at once and ends dnsmasq after the
 time of -lameduck; SIGINT or a second SIGTERM ends it at once.
 
 Exit codes: 0 after a stop, 2 for a bad flag, 255 when dnsmasq cannot run.
@@ -59,12 +59,12 @@ func newFlags() (*flags, *flag.FlagSet) {
 	f.KubeDNS = "127.0.0.1:10053"
 	fs := flag.NewFlagSet("dnsmasq-nanny", flag.ContinueOnError)
 	fs.StringVar(&f.Exec, "dnsmasqExec", "/usr/sbin/dnsmasq", "`path` of dnsmasq")
-	fs.BoolVar(&f.Restart, "restartDnsmasq", false, "give changes of the configuration to the running dnsmasq, with a "+
-		"reload or, where that cannot work, a restart. false: changes are only noted in the log")
+	fs.BoolVar(&f.Restart, "restartDnsmasq", false, "apply changes of the configuration to the running dnsmasq, with a "+
+		"reload or, where a reload cannot work, a restart. false: changes are only logged")
 	fs.StringVar(&f.configDir, "configDir", "/etc/k8s/dns/dnsmasq-nanny", "`directory` with the configuration, one file "+
 		"for each key")
 	fs.Var(cli.Duration(&f.syncInterval), "syncInterval",
-		"`time` between two readings of the configuration; 0: it is read once")
+		"`time` between two reads of the configuration; 0: read it once")
 	fs.Var(cli.Parsed(&f.KubeDNS, "string", parseServer), "kubednsServer",
 		"`address:port` of kube-dns, which resolves stub servers that are given by a name in the cluster")
 	fs.Var(cli.Duration(&f.LogInterval), "logInterval",
@@ -75,7 +75,7 @@ func newFlags() (*flags, *flag.FlagSet) {
 	fs.Var(cli.Parsed(&f.httpAddr, "string", parseListener), "httpAddr",
 		"`address:port` to serve /readiness, /healthz and /metrics on, for example :8080 (default none)")
 	fs.Var(cli.Duration(&f.lameduck), "lameduck",
-		"`time` from SIGTERM to the end of dnsmasq, in which it goes on answering")
+		"`time` that dnsmasq keeps answering after SIGTERM")
 	fs.BoolVar(&f.version, "version", false, "print the version and exit")
 	cli.AddGoFlags(fs)
 	return f, fs

@@ -109,7 +109,7 @@ func replies(state dnsmasq.State) statuspage.Part {
 func serverTable(state dnsmasq.State) statuspage.Table {
 	t := statuspage.Table{
 		Caption: "Servers of the configuration, as dnsmasq reads them", Columns: []string{"server", "state"},
-		Empty: "None: dnsmasq has those of its own arguments.",
+		Empty: "None: dnsmasq uses the servers of its own arguments.",
 	}
 	failing := map[string]string{}
 	for _, s := range state.Failing {

@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return nil
 	}
 	log := cli.Logger()
-	log.Info("dnsmasq-nanny starts", "version", cli.Version(), "arguments", args)
+	log.Info("starting dnsmasq-nanny", "version", cli.Version(), "arguments", args)
 	if fs.NArg() > 0 {
 		// Compat: these arguments have always been accepted and never had an effect.
 		log.Warn("ignoring non-flag arguments before --, and everything after them; boolean flags need '=' "+

@@ -91,7 +91,7 @@ func count(n int, thing string) string {
 }
 
 func (s *status) snapshot() statuspage.Part {
-	part := statuspage.Part{Name: "snapshot", Level: statuspage.OK, Text: "kept for the next start in " + s.keeper.Path}
+	part := statuspage.Part{Name: "snapshot", Level: statuspage.OK, Text: "saved for the next start in " + s.keeper.Path}
 	if since, ok := s.keeper.StaleSince(); ok && s.zone.Status() == backend.Stale {
 		part.Level, part.Since = statuspage.Warning, since
 		part.Text = "answers come from it, until the API server is read"
@@ -116,7 +116,7 @@ func (s *status) configuration() statuspage.Part {
 func (s *status) upstreams() (statuspage.Part, statuspage.Table) {
 	part := statuspage.Part{Name: "upstreams", Level: statuspage.OK}
 	t := statuspage.Table{
-		Caption: "Servers for names outside the cluster, as kube-dns itself asks them",
+		Caption: "Servers that kube-dns itself queries for names outside the cluster",
 		Columns: []string{"server", "state", "time to reply"},
 		Empty:   "None is configured.",
 	}
@@ -130,7 +130,7 @@ func (s *status) upstreams() (statuspage.Part, statuspage.Table) {
 			down = append(down, server.Addr.String())
 			state, took = "does not answer", ""
 		case server.RTT == 0:
-			state, took = "not asked lately", ""
+			state, took = "not queried lately", ""
 		}
 		t.Rows = append(t.Rows, []string{server.Addr.String(), state, took})
 	}
@@ -195,7 +195,7 @@ func (s *status) question(r *http.Request) *statuspage.Question {
 	form.Asked = true
 	walk, err := s.explain(r.Context(), q)
 	if err != nil {
-		form.Summary = "This cannot be asked: " + err.Error()
+		form.Summary = "Invalid question: " + err.Error()
 		return form
 	}
 	form.Summary = walk.Summary
@@ -204,9 +204,9 @@ func (s *status) question(r *http.Request) *statuspage.Question {
 		form.Steps.Rows = append(form.Steps.Rows,
 			[]string{step.Name, step.Result, strings.Join(step.Answer, ", "), step.Objects[0], step.Reason})
 	}
-	form.Notes = []string{"The search list is the one of a pod with dnsPolicy ClusterFirst. This server answers " +
-		"alone: dnsmasq in front of it may have options of its own. Of ClusterIP Services, endpoints that are not " +
-		"ready are not kept."}
+	form.Notes = []string{"The search list is the one of a pod with dnsPolicy ClusterFirst. The result is that of this " +
+		"server: dnsmasq in front of it may have options of its own. Endpoints of ClusterIP Services that are not ready " +
+		"are not shown."}
 	return form
 }
 

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	log.Info("starting kube-dns", "version", cli.Version())
 	cli.LogFlags(o.flags, log)
 	if words := o.flags.Args(); len(words) > 0 {
-		log.Warn("ignoring arguments that are no flags", "arguments", words)
+		log.Warn("ignoring arguments that are not flags", "arguments", words)
 	}
 	o.warn(log)
 	tuneMemory(log)
@@ -76,7 +76,7 @@ type process struct {
 func newProcess(ctx context.Context, o *options, draining <-chan struct{}, log *slog.Logger) (*process, error) {
 	metrics, err := metricsFromEnv(os.Getenv)
 	if err != nil { // this must not leave a cluster without DNS
-		log.Error("cannot serve metrics: PROMETHEUS_PORT is no port", "err", err)
+		log.Error("cannot serve metrics: PROMETHEUS_PORT is not a port", "err", err)
 	}
 	p := &process{
 		status: status{

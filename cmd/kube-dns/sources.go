@@ -19,7 +19,7 @@ func watchParts(st kube.Status) []statuspage.Part {
 			part.Text += ", from " + st.Endpoints
 		}
 		if !w.Confirmed.IsZero() {
-			part.Text += fmt.Sprintf(", last news %s ago", time.Since(w.Confirmed).Round(time.Second))
+			part.Text += fmt.Sprintf(", last change or bookmark %s ago", time.Since(w.Confirmed).Round(time.Second))
 		}
 		if !w.Connected {
 			part.Level, part.Text = statuspage.Warning, "not open: changes do not arrive"

@@ -58,7 +58,7 @@ Exit codes: 0 written, 2 could not write it.`,
 	fs := cmd.Flags()
 	fs.StringVar(&f.names, "names", "hash", "`how` names and addresses are written: hash, plain")
 	fs.StringVarP(&f.file, "file", "f", "", "`file` to write (default kube-dns-TIME.tar.gz)")
-	fs.DurationVar(&f.since, "since", time.Hour, "`time` that logs go back")
+	fs.DurationVar(&f.since, "since", time.Hour, "`time` to look back for logs")
 	return cmd
 }
 

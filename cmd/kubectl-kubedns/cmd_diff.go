@@ -34,8 +34,8 @@ func (a *app) diffCommand() *cobra.Command {
 	f := &diffFlags{}
 	cmd := &cobra.Command{
 		Use:   "diff A B",
-		Short: "Ask two DNS servers the same, and show where they differ",
-		Long: `Ask two DNS servers the same questions over TCP, and show each kind of difference with one
+		Short: "Query two DNS servers, and show where their replies differ",
+		Long: `Send two DNS servers the same queries over TCP, and show each kind of difference with one
 example, and whether clients notice.
 
 A and B are a pod (NAME or pod/NAME), deployment/NAME or service/NAME (one of its ready
@@ -54,14 +54,14 @@ Exit codes: 0 no difference, 1 differences, 2 could not find out.`,
 		RunE: func(c *cobra.Command, args []string) error { return a.runDiff(c.Context(), f, c.InOrStdin(), args) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.names, "names", "", "ask for the names in this `file` (- is stdin): NAME or NAME TYPE in each line")
-	fs.StringVar(&f.log, "from-log", "", "ask what this query log `file` (- is stdin) has")
-	fs.StringSliceVar(&f.types, "types", nil, "ask only for these `types` (default: of --names A, of others all)")
+	fs.StringVar(&f.names, "names", "", "query the names in this `file` (- is stdin): NAME or NAME TYPE on each line")
+	fs.StringVar(&f.log, "from-log", "", "query the names in this query log `file` (- is stdin)")
+	fs.StringSliceVar(&f.types, "types", nil, "query only these `types` (default: A for --names, else all)")
 	fs.StringSliceVar(&f.ignore, "ignore", []string{"ttl", "aa"},
 		"do not compare `these`: ttl, aa, none. The order of records is never compared")
 	fs.IntVar(&f.limit, "limit", 2000, "`number` of questions, spread evenly over all")
-	fs.IntVar(&f.rate, "rate", 50, "`queries` a second to each server")
-	fs.BoolVar(&f.watch, "watch", false, "repeat until Ctrl-C, and print each difference when it comes or goes")
+	fs.IntVar(&f.rate, "rate", 50, "`queries` per second to each server")
+	fs.BoolVar(&f.watch, "watch", false, "repeat until Ctrl-C, and print each difference when it appears or disappears")
 	fs.DurationVar(&f.every, "every", 10*time.Second, "`time` between two rounds of --watch")
 	fs.StringVar(&f.zone, "zone", "", "`zone` of the cluster (default: the one of the pods, else cluster.local)")
 	cmd.MarkFlagsMutuallyExclusive("names", "from-log")
@@ -72,11 +72,11 @@ Exit codes: 0 no difference, 1 differences, 2 could not find out.`,
 func (f *diffFlags) check() error {
 	switch {
 	case f.rate < 1 || f.rate > 10000:
-		return fmt.Errorf("--rate: %d is no rate: write 1 to 10000", f.rate)
+		return fmt.Errorf("--rate: %d is out of range: write 1 to 10000", f.rate)
 	case f.limit < 1:
-		return fmt.Errorf("--limit: %d is no number of questions: write 1 or more", f.limit)
+		return fmt.Errorf("--limit: %d is out of range: write 1 or more", f.limit)
 	case f.every <= 0:
-		return fmt.Errorf("--every: %s is no time between rounds: write 10s or so", f.every)
+		return fmt.Errorf("--every: %s is out of range: write a time such as 10s", f.every)
 	}
 	for i, t := range f.types {
 		f.types[i] = strings.ToUpper(t)
@@ -205,7 +205,7 @@ func (a *app) questions(
 		all = compare.Only(all, f.types)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("there is nothing to ask: no name has one of these types")
+		return nil, fmt.Errorf("--types: no name has one of these types: add a type")
 	}
 	return compare.Sample(all, f.limit), nil
 }

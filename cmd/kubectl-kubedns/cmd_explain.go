@@ -60,7 +60,7 @@ and the ConfigMap of the cluster.
 
 Exit codes: 0 some query has an answer or goes outside, 1 none has, 2 could not find out.`,
 		Example: `  kubectl kubedns explain shop.prod
-  kubectl kubedns explain shop --from dev/web-0       # as that pod asks
+  kubectl kubedns explain shop --from dev/web-0       # as that pod queries
   kubectl kubedns explain shop --in dev -t SRV
   kubectl kubedns explain shop.prod --resolver musl
   kubectl kubedns explain www.example.com --ask       # also send the query outside
@@ -71,15 +71,15 @@ Exit codes: 0 some query has an answer or goes outside, 1 none has, 2 could not 
 	}
 	fs := cmd.Flags()
 	fs.StringVarP(&f.question.Type, "type", "t", "A", "`type` of the records: "+strings.Join(explain.Types(), ", "))
-	fs.StringVar(&f.from, "from", "", "the `pod` that asks: NAMESPACE/NAME")
-	fs.StringVar(&f.question.Namespace, "in", "default", "the `namespace` of the pod that asks")
+	fs.StringVar(&f.from, "from", "", "the `pod` that queries: NAMESPACE/NAME")
+	fs.StringVar(&f.question.Namespace, "in", "default", "the `namespace` of the pod that queries")
 	fs.StringVar(&f.question.Resolver, "resolver", "glibc",
 		"`library` that asks: "+strings.Join(explain.Resolvers(), ", "))
 	fs.StringVar(&f.question.Ndots, "ndots", "5", "`number` of the option ndots")
 	fs.StringVar(&f.question.Search, "search", "", "search `domains` of the node, after those of the cluster")
 	fs.BoolVar(&f.local, "local", false, "explain from the objects of the cluster, without a kube-dns pod")
-	fs.BoolVar(&f.ask, "ask", false, "also ask a kube-dns pod for names outside the cluster")
-	fs.BoolVar(&f.allPods, "all-pods", false, "let all kube-dns pods explain it, and show where they differ")
+	fs.BoolVar(&f.ask, "ask", false, "also query a kube-dns pod for names outside the cluster")
+	fs.BoolVar(&f.allPods, "all-pods", false, "get explanations from all kube-dns pods, and show where they differ")
 	fs.StringVar(&f.zone, "zone", "", "`zone` of the cluster (default: the one of the pods, else cluster.local)")
 	cmd.MarkFlagsMutuallyExclusive("from", "in")
 	cmd.MarkFlagsMutuallyExclusive("local", "all-pods")
@@ -137,7 +137,7 @@ func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) e
 	}
 	namespace, name, ok := strings.Cut(f.from, "/")
 	if !ok {
-		return fmt.Errorf("--from: %q is no pod: write NAMESPACE/NAME", f.from)
+		return fmt.Errorf("--from: %q is not a pod: write NAMESPACE/NAME", f.from)
 	}
 	pod, err := client.Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
@@ -149,7 +149,7 @@ func (f *explainFlags) checkAsker(ctx context.Context, client *cluster.Client) e
 	f.question.Namespace = namespace
 	if policy := pod.Spec.DNSPolicy; policy == "Default" || policy == "None" ||
 		policy == "ClusterFirst" && pod.Spec.HostNetwork {
-		return fmt.Errorf("--from: pod %s does not ask kube-dns: dnsPolicy %s, hostNetwork %t", f.from, policy,
+		return fmt.Errorf("--from: pod %s does not query kube-dns: dnsPolicy %s, hostNetwork %t", f.from, policy,
 			pod.Spec.HostNetwork)
 	}
 	return nil
@@ -324,7 +324,7 @@ func printWalkTable(p *report.Printer, f *explainFlags, walks []walk, agree bool
 		if agree && len(walks) > 1 {
 			by = fmt.Sprintf("%d pods, which agree", len(walks))
 		}
-		fmt.Fprintf(p.Out, "A pod in namespace %s asks (by %s):\n", f.question.Namespace, by)
+		fmt.Fprintf(p.Out, "A pod in namespace %s sends these queries (according to %s):\n", f.question.Namespace, by)
 		rows := make([][]string, 0, len(w.Steps))
 		for i, s := range w.Steps {
 			text := s.Answer

@@ -29,12 +29,12 @@ func (a *app) tailCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Show queries as they arrive at the kube-dns pods",
-		Long: `Show queries as they arrive at the kube-dns pods, until --for is over, or Ctrl-C.
+		Long: `Show queries as they arrive at the kube-dns pods, until --for has passed, or Ctrl-C.
 
-The query log sends them, which is off until somebody switches it on: --switch-on does so in
-all pods for a time (docs/querylog.md). Names and clients are personal data. dnsmasq's cache
-answers most queries before they reach kube-dns; those are not shown. With -o json each line
-is one JSON object, which "kubectl kubedns diff --from-log" reads.
+The query log sends them. It is off by default: --switch-on switches it on in all pods for a
+time (docs/querylog.md). Names and clients are personal data. dnsmasq's cache answers most
+queries before they reach kube-dns; those are not shown. With -o json each line is one JSON
+object, which "kubectl kubedns diff --from-log" reads.
 
 Exit codes: 0 shown, 2 could not find out.`,
 		Example: `  kubectl kubedns tail --switch-on 1m --for 1m
@@ -51,7 +51,7 @@ Exit codes: 0 shown, 2 could not find out.`,
 	fs.StringVar(&f.slower, "slower", "", "only queries that took longer than this `time`, such as 100ms")
 	fs.DurationVar(&f.length, "for", 30*time.Second, "`time` to show, at most 15m")
 	fs.DurationVar(&f.switchOn, "switch-on", 0, "first switch the query log on, for this `time` (at most 15m)")
-	fs.IntVar(&f.rate, "rate", 100, "`lines` a second of each pod, at most 1000")
+	fs.IntVar(&f.rate, "rate", 100, "`lines` per second from each pod, at most 1000")
 	return cmd
 }
 
@@ -154,7 +154,7 @@ func printEntry(p *report.Printer, pod logPod, line []byte) error {
 	}
 	e, err := queries.ParseEntry(line)
 	if err != nil {
-		return fmt.Errorf("pod %s: its query log has a line that is no JSON: %w", pod.name, err)
+		return fmt.Errorf("pod %s: its query log has a line that is not JSON: %w", pod.name, err)
 	}
 	tone := report.Good
 	switch e.Rcode {

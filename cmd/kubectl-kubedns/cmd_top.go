@@ -44,8 +44,8 @@ func (a *app) topCommand() *cobra.Command {
 		Long: `Show which names and clients are most frequent, or how upstream servers reply, added up over
 all kube-dns pods.
 
-The query log counts names, clients, response codes and types. It is off until somebody
-switches it on: --switch-on does so in all pods for a time (docs/querylog.md). Names and
+The query log counts names, clients, response codes and types. It is off by default:
+--switch-on switches it on in all pods for a time (docs/querylog.md). Names and
 clients are personal data. dnsmasq's cache answers most queries before they reach kube-dns;
 those are not counted.
 

@@ -91,7 +91,7 @@ func printServers(p *report.Printer, sum servers.Sum) error {
 		}
 		return nil
 	case len(sum.Lines) == 0 && !p.NoHeaders:
-		fmt.Fprintf(p.Out, "no server has been asked lately by %d pods: --watch repeats\n", sum.Pods)
+		fmt.Fprintf(p.Out, "no server was queried lately by %d pods: --watch repeats\n", sum.Pods)
 		return nil
 	}
 	var rows [][]string

@@ -70,8 +70,8 @@ func TestDiff(t *testing.T) {
 		{"no cluster", []string{left, "pod/x", "--names", names}, codeUnknown,
 			[]string{"set --kubeconfig or KUBECONFIG"}},
 		{"one side", []string{left}, codeUnknown, []string{"kubectl kubedns diff takes A and B"}},
-		{"bad rate", []string{left, right, "--rate", "0"}, codeUnknown, []string{"--rate: 0 is no rate"}},
-		{"bad type", []string{left, right, "--types", "X"}, codeUnknown, []string{`--types: "X" is no type`}},
+		{"bad rate", []string{left, right, "--rate", "0"}, codeUnknown, []string{"--rate: 0 is out of range"}},
+		{"bad type", []string{left, right, "--types", "X"}, codeUnknown, []string{`--types: "X" is not a type`}},
 		{"bad ignore", []string{left, right, "--ignore", "x"}, codeUnknown, []string{`--ignore: "x" is not compared`}},
 		{"empty log", []string{left, right, "--from-log", names}, codeUnknown, []string{"no line is a query"}},
 	}

@@ -26,7 +26,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"unknown flag", "version --nothing", "unknown flag: --nothing: see kubectl kubedns version --help"},
 		{"unknown command", "nothing", `there is no command "nothing": see kubectl kubedns --help`},
-		{"unknown format", "version -o xml", `--output: "xml" is no format: write one of table, json, yaml`},
+		{"unknown format", "version -o xml", `--output: "xml" is not a format: write one of table, json, yaml`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -50,7 +50,7 @@ images, such as upstream's, keeps all of that: only its images change.
 A setting that has no equivalent is refused with its line and a code. --accept CODE leaves it out.
 Nothing in the cluster changes without --apply. With --apply the move is made in steps: the new pods
 start next to the old ones and get no queries, their replies are compared, then the Service's selector
-changes. A move that stops before that is put back; the same command goes on with one that stops later.
+changes. A move that stops before that is rolled back; the same command continues one that stops later.
 
 Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 		Example: `  # Show what would change
@@ -75,11 +75,11 @@ Exit codes: 0 fine, 1 a setting was refused, 2 error.`,
 	fs := c.Flags()
 	fs.StringVar(&m.opts.To, "to", "", "the `server` to move to: kube-dns or coredns")
 	fs.StringArrayVarP(&m.files, "filename", "f", nil,
-		"read manifests from this `file` or directory, or stdin (-), and not from a cluster")
+		"read manifests from this `file` or directory, or stdin (-), instead of a cluster")
 	fs.StringVar(&m.dir, "out", "", "write the manifests into this new `folder`")
 	fs.StringSliceVar(&m.opts.Accept, "accept", nil, "leave out refused settings of these `codes`, such as MG41")
-	fs.BoolVar(&m.report, "report", false, "list all settings, and what differs for clients")
-	fs.BoolVar(&m.status, "status", false, "show how far a move is")
+	fs.BoolVar(&m.report, "report", false, "list all settings, and the differences for clients")
+	fs.BoolVar(&m.status, "status", false, "show the progress of a move")
 	fs.BoolVar(&m.apply, "apply", false, "make the move, step by step")
 	fs.StringVar(&m.opts.Registry, "registry", "", "`registry` of the images of kube-dns, such as registry.example/dns")
 	fs.StringVar(&m.opts.Tag, "tag", cli.Version(), "`tag` of the images of kube-dns")

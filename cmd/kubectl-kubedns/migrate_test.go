@@ -67,7 +67,7 @@ func TestMigrateErrors(t *testing.T) {
 		"--to bind":                      `--to "bind": write kube-dns or coredns`,
 		"--to kube-dns -f missing.yaml":  "-f stat missing.yaml: no such file or directory",
 		"--to kube-dns --apply -f " + in: "--apply needs a cluster: leave -f out, or write the manifests with --out",
-		"--to coredns -f " + in:          "deployment/coredns runs coredns already: nothing is to do",
+		"--to coredns -f " + in:          "deployment/coredns runs coredns already: nothing to do",
 		"--to kube-dns --out x -f " + in: "--registry is missing: write where the images of kube-dns are",
 		"--to kube-dns -f " + broken:     "this brace is never closed",
 		"--to kube-dns -n other -f " + in: "no Deployment in namespace other has an image coredns: there are no " +

@@ -69,7 +69,7 @@ func TestTopAndTailUsage(t *testing.T) {
 		"tail -o yaml":                     "tail writes table or json",
 		"explain":                          "kubectl kubedns explain takes NAME",
 		"explain web -t X":                 `--type: "X" cannot be explained`,
-		"check --fail-on bad":              `--fail-on: "bad" is no level`,
+		"check --fail-on bad":              `--fail-on: "bad" is not a level`,
 	} {
 		code, out, errOut := runCommand(t, strings.Fields(args)...)
 		if code != codeUnknown || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {

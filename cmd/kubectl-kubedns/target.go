@@ -85,7 +85,7 @@ func podOf(ctx context.Context, client *cluster.Client, target string) (*corev1.
 			selector = labels.SelectorFromSet(s.Spec.Selector)
 		}
 	default:
-		return nil, fmt.Errorf("%q is no kind: write pod/NAME, deployment/NAME, service/NAME or an address", kind)
+		return nil, fmt.Errorf("%q is not a kind: write pod/NAME, deployment/NAME, service/NAME or an address", kind)
 	}
 	if apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("not found in namespace %s of %s", ns, client.Host())

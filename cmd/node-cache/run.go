@@ -18,17 +18,17 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-const about = `A DNS cache on each node. Pods ask it on a link-local address, or on the ClusterIP
+const about = `A DNS cache on each node. Pods query it on a link-local address, or on the ClusterIP
 of kube-dns, which packet rules bring to it while it answers. CoreDNS serves; the
 Corefile is made from a template and the ConfigMap kube-dns.
 
 Usage:
   node-cache -localip=ADDRESS[,ADDRESS...] [flags]
 
-A flag has one dash or two, and a flag that is on or off needs = before its value:
+A flag has one dash or two, and a boolean flag needs = before its value:
 -setupinterface=false.
 
-Signals: SIGTERM makes /ready say 503 and ends the agent after the time of
+Signals: SIGTERM makes /ready return 503 and ends the agent after the time of
 -lameduck; SIGINT, SIGQUIT or a second SIGTERM ends it without that time. One more
 ends the process at once, with link and addresses left. SIGUSR1 loads the Corefile
 again.

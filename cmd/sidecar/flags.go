@@ -12,9 +12,9 @@ import (
 	"github.com/kube-dns/kube-dns/internal/cli"
 )
 
-const about = `The sidecar of a kube-dns pod. It asks DNS servers a question every few seconds
+const about = `The sidecar of a kube-dns pod. It sends DNS servers a query every few seconds
 and serves the outcome at /healthcheck/<label>, as JSON: status 200 while the
-server answers or says that it waits for its data, 503 when it fails. It polls
+server answers or reports that it waits for its data, 503 when it fails. It polls
 the counters of dnsmasq, and exports all of it as Prometheus metrics.
 
 Usage:
@@ -66,7 +66,7 @@ func newFlags() (*flags, *pflag.FlagSet) {
 	fs.Var(&f.probes, "probe", "what to probe, as `label,server,name[,interval[,type]]`; give the flag once for each "+
 		"probe")
 	fs.BoolVar(&f.once, "once", false,
-		"ask each probe once, print what comes out, and exit: with 0 when all have an answer")
+		"run each probe once, print the results, and exit: with 0 when all got an answer")
 
 	fs.Var(cli.Parsed(&f.dnsmasqAddr, "string", cli.ParseHost), "dnsmasq-addr",
 		"`host` of the dnsmasq whose counters are exported")
@@ -82,7 +82,7 @@ func newFlags() (*flags, *pflag.FlagSet) {
 		"`prefix` of the names of the metrics")
 
 	fs.Var(cli.Duration(&f.lameduck), "lameduck",
-		"`time` from SIGTERM to the stop, in which everything goes on; a second SIGTERM, or SIGINT, stops at once")
+		"`time` to keep running after SIGTERM; a second SIGTERM, or SIGINT, stops at once")
 	f.version = cli.AddVersionFlag(fs)
 	cli.AddGNUFlags(fs)
 	return f, fs
@@ -102,9 +102,9 @@ func parsePath(path string) (string, error) {
 	case !strings.HasPrefix(path, "/"):
 		return "", errors.New("must begin with /")
 	case strings.ContainsAny(path, "?# \t"):
-		return "", errors.New("must be a path alone, such as /metrics, without ?, # and blanks")
+		return "", errors.New("must be only a path, such as /metrics, without ?, # and blanks")
 	case path == "/healthz", strings.HasPrefix(path, "/healthcheck/"):
-		return "", errors.New("the sidecar answers something else there")
+		return "", errors.New("the sidecar serves another page there")
 	}
 	return path, nil
 }

@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return cli.Failed(once(ctx, f.probes, stdout))
 	}
 	log := cli.Logger()
-	log.Info("sidecar starts", "version", cli.Version())
+	log.Info("starting the sidecar", "version", cli.Version())
 	cli.LogFlags(fs, log)
 
 	_, ctx, release := cli.NotifyStop(ctx, f.lameduck, log)
@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 // once runs each probe once and prints a line for it. It fails if a probe has no reply.
 func once(ctx context.Context, probes []sidecar.Target, stdout io.Writer) error {
 	if len(probes) == 0 {
-		return errors.New("--once needs a --probe to ask")
+		return errors.New("--once needs a --probe")
 	}
 	failed := 0
 	for _, p := range sidecar.Once(ctx, probes) {
@@ -81,7 +81,7 @@ func serve(ctx context.Context, f *flags, log *slog.Logger) error {
 		return fmt.Errorf("%w (--prometheus-addr, --prometheus-port)", err)
 	}
 	if len(f.probes) == 0 && f.dnsmasqPort != 0 {
-		log.Info("no --probe is given: exporting the counters of dnsmasq alone")
+		log.Info("no --probe is given: exporting only the counters of dnsmasq")
 	}
 	log.Info("serving HTTP", "address", ln.Addr().String(), "probes", len(f.probes), "dnsmasq", dnsmasqAddr)
 

@@ -89,7 +89,7 @@ func (c *cluster) moveFails(t *testing.T) {
 	c.mustKubectl(t, "-n", "kube-system", "delete", "deployment/coredns")
 	account := c.during(t, c.moveLoad(t), func() {
 		out, err := c.plugin(t, "migrate", "--apply", "--to", "coredns", "--image", "localhost/missing:1", "--wait", "20s")
-		if err == nil || !strings.Contains(out, "put back: service/kube-dns leads to deployment/kube-dns") {
+		if err == nil || !strings.Contains(out, "rolled back: service/kube-dns leads to deployment/kube-dns") {
 			t.Errorf("got %v: %s", err, out)
 		}
 	})

@@ -103,7 +103,7 @@ func (c *cluster) migrateStock(t *testing.T) {
 		account := c.during(t, c.stockLoad(t), func() {
 			out, err := c.plugin(t, "migrate", "--apply", "--to", "kube-dns", "--registry", "localhost", "--tag", "missing",
 				"--wait", "20s")
-			if err == nil || !strings.Contains(out, "put back the images of deployment/kube-dns") {
+			if err == nil || !strings.Contains(out, "rolled back the images of deployment/kube-dns") {
 				t.Errorf("got %v: %s", err, out)
 			}
 		})

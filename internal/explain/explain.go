@@ -163,7 +163,7 @@ func (e *Explainer) step(ctx context.Context, name string, qtype uint16) Step {
 	if name != e.Domain && !strings.HasSuffix(name, "."+e.Domain) {
 		route := e.Route(name)
 		if route.String() == "" {
-			return newStep(name, "NXDOMAIN", "not a name of the zone", "a name of one label is not asked outside")
+			return newStep(name, "NXDOMAIN", "not a name of the zone", "a name of one label is not forwarded outside")
 		}
 		s := newStep(name, outside, "not a name of the zone", route.String())
 		s.ask(route)
@@ -221,7 +221,7 @@ func (e *Explainer) follow(ctx context.Context, target string, qtype uint16) str
 	}
 	x := e.Zone.Explain(ctx, target, qtype)
 	if len(x.Records) == 0 {
-		return fmt.Sprintf("the target gives %s: %s", resultOf(0, x.Err), x.Reason)
+		return fmt.Sprintf("the target returns %s: %s", resultOf(0, x.Err), x.Reason)
 	}
 	return fmt.Sprintf("the target is %s with %s", x.Object, recordOf(x.Records[0]))
 }
@@ -238,7 +238,7 @@ func (e *Explainer) reverse(addr netip.Addr) Walk {
 	s = newStep(s.Name, s.Result, "no Service", "no ClusterIP, and no endpoint with a hostname, has this address")
 	if route := e.Route("a.b.in-addr.arpa."); errors.Is(err, backend.ErrNotFound) && len(route.Servers) > 0 {
 		s.ask(route)
-		s.Reason += ": " + route.String() + " are asked"
+		s.Reason += ": " + route.String() + " are queried"
 	}
 	w.Steps = []Step{s}
 	return w

@@ -153,7 +153,7 @@ func TestJSON(t *testing.T) {
 			`{"question":{"name":"10.9.9.9"},"search":[],"candidates":[{"name":"10.9.9.9","answeredBy":"upstream",` +
 				`"rule":"nameservers","servers":["192.0.2.53:53"],"rcode":"","records":[],"objects":["no Service"],` +
 				`"reason":"no ClusterIP, and no endpoint with a hostname, has this address: ` +
-				`the nameservers 192.0.2.53:53 are asked","used":true}],` +
+				`the nameservers 192.0.2.53:53 are queried","used":true}],` +
 				`"advice":["The address has no name in the cluster."]}`,
 		},
 	} {

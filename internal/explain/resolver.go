@@ -47,12 +47,12 @@ func newResolver(q Question, domain string) (*resolver, error) {
 	}
 	ndots, err := strconv.ParseUint(cmp.Or(q.Ndots, "5"), 10, 8)
 	if err != nil || ndots > 15 {
-		return nil, fmt.Errorf("ndots %q is no number from 0 to 15", q.Ndots)
+		return nil, fmt.Errorf("ndots %q is not a number from 0 to 15", q.Ndots)
 	}
 	r.ndots = int(ndots)
 	namespace := cmp.Or(strings.ToLower(strings.TrimSpace(q.Namespace)), "default")
 	if strings.ContainsAny(namespace, ". ") {
-		return nil, fmt.Errorf("%q is no name of a namespace", q.Namespace)
+		return nil, fmt.Errorf("%q is not a name of a namespace", q.Namespace)
 	}
 	domain = strings.TrimSuffix(domain, ".")
 	r.search = []string{namespace + ".svc." + domain, "svc." + domain, domain}
@@ -62,7 +62,7 @@ func newResolver(q Question, domain string) (*resolver, error) {
 	}
 	for _, suffix := range more {
 		if suffix = strings.TrimSuffix(suffix, "."); checkName(suffix) != nil {
-			return nil, fmt.Errorf("search domain %q is no name", suffix)
+			return nil, fmt.Errorf("search domain %q is not a name", suffix)
 		}
 		r.search = append(r.search, suffix)
 	}
@@ -104,11 +104,11 @@ func checkName(name string) error {
 	case len(bare) > 253:
 		return errors.New("the name has more than 253 characters")
 	case strings.ContainsAny(bare, " \t/\\:@"):
-		return fmt.Errorf("%q is no name: write a host name without scheme, port or path", name)
+		return fmt.Errorf("%q is not a name: write a host name without scheme, port or path", name)
 	}
 	for label := range strings.SplitSeq(bare, ".") {
 		if label == "" || len(label) > 63 {
-			return fmt.Errorf("%q is no name: each label has 1 to 63 characters", name)
+			return fmt.Errorf("%q is not a name: each label has 1 to 63 characters", name)
 		}
 	}
 	return nil

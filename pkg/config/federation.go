@@ -23,10 +23,10 @@ func ParseFederations(s string) (map[string]string, error) {
 		}
 		name, domain = strings.TrimSpace(name), strings.TrimSpace(domain)
 		if reason := label.Reason(name); reason != "" {
-			return nil, &KeyError{Value: quote(part), Reason: "the name " + quote(name) + " is no label: " + reason}
+			return nil, &KeyError{Value: quote(part), Reason: "the name " + quote(name) + " is not a label: " + reason}
 		}
 		if reason := checkName(domain); reason != "" {
-			return nil, &KeyError{Value: quote(part), Reason: "the domain " + quote(domain) + " is no domain name: " + reason}
+			return nil, &KeyError{Value: quote(part), Reason: "the domain " + quote(domain) + " is not a domain name: " + reason}
 		}
 		federations[name] = domain
 	}

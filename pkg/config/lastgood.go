@@ -56,7 +56,7 @@ func (l *LastGood) Run(ctx context.Context) error {
 			continue
 		}
 		if err := l.write(files); err != nil {
-			l.log.Warn("cannot keep the last good configuration", "err", err)
+			l.log.Warn("cannot save the last good configuration", "err", err)
 			continue
 		}
 		written = files

@@ -122,20 +122,20 @@ func TestParseInvalid(t *testing.T) {
 		err string // after "key KEY: "
 	}{
 		{"invalid-federation-empty-domain", "federations",
-			`"myfed=": the domain "" is no domain name: a name must not be empty`},
+			`"myfed=": the domain "" is not a domain name: a name must not be empty`},
 		{"invalid-federation-empty-name", "federations",
-			`"=fed.example.com": the name "" is no label: a label must not be empty`},
+			`"=fed.example.com": the name "" is not a label: a label must not be empty`},
 		{"invalid-federation-name-with-dot", "federations",
-			`"a.b=fed.example.com": the name "a.b" is no label: ` + labelForm},
+			`"a.b=fed.example.com": the name "a.b" is not a label: ` + labelForm},
 		{"invalid-federation-second-equals", "federations",
-			`"myfed=fed=example.com": the domain "fed=example.com" is no domain name: ` + labelForm},
+			`"myfed=fed=example.com": the domain "fed=example.com" is not a domain name: ` + labelForm},
 		{"invalid-federation-trailing-comma", "federations",
 			`"": want name=domain, for example myfed=fed.example.com`},
 		{"invalid-federation-trailing-dot", "federations",
-			`"myfed=fed.example.com.": the domain "fed.example.com." is no domain name: ` +
+			`"myfed=fed.example.com.": the domain "fed.example.com." is not a domain name: ` +
 				`a name is written without a trailing dot`},
 		{"invalid-federation-upper-case", "federations",
-			`"MyFed=fed.example.com": the name "MyFed" is no label: ` + labelForm},
+			`"MyFed=fed.example.com": the name "MyFed" is not a label: ` + labelForm},
 		{"invalid-federation-without-domain", "federations",
 			`"myfed": want name=domain, for example myfed=fed.example.com`},
 		{"invalid-one-bad-key-spoils-the-map", "stubDomains",

@@ -59,7 +59,7 @@ func readOnce(dir string) (map[string]string, error) {
 		info, err := os.Stat(path) // follows links
 		if errors.Is(err, fs.ErrNotExist) {
 			// Not fs.ErrNotExist, which means that there is no configuration.
-			return nil, fmt.Errorf("file %s has gone, or is a link to nothing", path)
+			return nil, fmt.Errorf("file %s was removed, or is a link without a target", path)
 		}
 		if err != nil {
 			return nil, err
@@ -77,7 +77,7 @@ func readOnce(dir string) (map[string]string, error) {
 func readFile(path string, info os.FileInfo) (string, error) {
 	switch {
 	case !info.Mode().IsRegular(): // reading a pipe could block
-		return "", fmt.Errorf("file %s is no regular file (%s)", path, info.Mode())
+		return "", fmt.Errorf("file %s is not a regular file (%s)", path, info.Mode())
 	case info.Size() > maxFile:
 		return "", fmt.Errorf("file %s is larger than %d MiB", path, maxFile>>20)
 	}

@@ -59,7 +59,7 @@ func TestReadErrors(t *testing.T) {
 		}, "not a directory", nil},
 		{"dangling link", func(dir string) error {
 			return os.Symlink("nowhere", filepath.Join(dir, "federations"))
-		}, "federations has gone, or is a link to nothing", nil},
+		}, "federations was removed, or is a link without a target", nil},
 		{"not UTF-8", func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "federations"), []byte{'a', 0x80}, 0o600)
 		}, "federations is not UTF-8 text", nil},
@@ -68,7 +68,7 @@ func TestReadErrors(t *testing.T) {
 		}, "dump is larger than 8 MiB", nil},
 		{"device", func(dir string) error {
 			return os.Symlink(os.DevNull, filepath.Join(dir, "federations"))
-		}, "federations is no regular file", nil},
+		}, "federations is not a regular file", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func (z *Zone) Explain(ctx context.Context, name string, qtype uint16) Explanati
 	case errors.Is(err, backend.ErrNotReady):
 		e.Reason = "the first lists are not complete: a Service of this name may follow"
 	case errors.Is(err, backend.ErrWouldWait):
-		e.Reason = "the answer takes a look-up that a real query waits for"
+		e.Reason = "the answer needs a lookup, which only a real query starts"
 	case err != nil && !errors.Is(err, backend.ErrNotFound):
 		e.Reason = err.Error()
 	}
@@ -61,13 +61,13 @@ func (v *view) explain(name string, qtype uint16) (object, reason string) {
 	case outside:
 		return "not a name of the zone", "it is not below " + v.domain
 	case apex:
-		return "the zone's apex", "it has NS and SOA records alone"
+		return "the zone's apex", "it has only NS and SOA records"
 	case emptyNode:
 		return "a name above others", "it has no records of its own"
 	case nameServer:
 		return "the zone's name server", "Service kube-system/kube-dns has no address of this family"
 	case version:
-		return "the version of the schema", "it has a TXT record alone"
+		return "the version of the schema", "it has only a TXT record"
 	case pod:
 		return "a pod's address", podReason(rest)
 	case wildcard:
@@ -86,7 +86,7 @@ func (v *view) explain(name string, qtype uint16) (object, reason string) {
 func podReason(rest string) string {
 	label, _ := cutFirst(rest)
 	if _, ok := podAddr(label); !ok && strings.Contains(rest, ".") {
-		return fmt.Sprintf("%q is no address with dashes, such as 10-0-0-1", label)
+		return fmt.Sprintf("%q is not an address with dashes, such as 10-0-0-1", label)
 	}
 	return "the address is of the other family"
 }
@@ -142,7 +142,7 @@ func reasonAt(s *service, rest string, qtype uint16) string {
 		if name.kind == hostOfPort && !s.headless {
 			return "a ClusterIP has no names of endpoints below its ports"
 		}
-		return "a port has SRV records alone"
+		return "a port has only SRV records"
 	}
 	return "no name of a Service has so many labels"
 }

@@ -392,11 +392,11 @@ func TestRestartsOff(t *testing.T) {
 		r.configure(keyStubs, `{"acme.test":["`+server+`"]}`)
 		r.waitMetric("kubedns_nanny_config_pending 1")
 	}
-	r.waitLog(2, "the configuration changed, but dnsmasq goes on with the old one")
+	r.waitLog(2, "the configuration changed, but dnsmasq keeps the old one")
 	if text := scrape(t, r.metrics); !regexp.MustCompile(`config_info{.*192\.0\.2\.1`).MatchString(text) {
 		t.Errorf("config_info has a version that is not in use:\n%s", text)
 	}
-	r.waitLog(1, "-restartDnsmasq is not set: adding no limits to dnsmasq's arguments, testing for no loops")
+	r.waitLog(1, "-restartDnsmasq is not set: not adding limits to dnsmasq's arguments, not testing for loops")
 	r.configure(keyStubs, `{"acme.test":["192.0.2.1"]}`)
 	r.waitMetric("kubedns_nanny_config_pending 0")
 	if n := r.logged(`started.*--server,?\s*/acme.test/192.0.2.1|started.*--server /acme.test/192.0.2.1`); n != 1 {

@@ -70,7 +70,7 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 		info: f.NewGaugeVec(gauge("dnsmasq_info",
 			"Always 1. The version of the dnsmasq that is running."), []string{"version"}),
 		overload: f.NewCounter(counter("dnsmasq_overload_lines_total",
-			"Complaints of dnsmasq that too many queries wait for upstream servers (--dns-forward-max).")),
+			"Warnings of dnsmasq that too many queries wait for upstream servers (--dns-forward-max).")),
 		differ: f.NewGauge(gauge("servers_differ",
 			"Servers that dnsmasq lacks, or still has, after the last change. 0 when it has those it was given.")),
 		loops: f.NewGaugeVec(gauge("upstream_loop",
@@ -78,7 +78,7 @@ func newMetrics(reg prometheus.Registerer) *Metrics {
 				"is empty for an upstream nameserver."), []string{"server", "domain"}),
 		failing: f.NewGaugeVec(gauge("upstream_failing",
 			"1 for each server that replied with SERVFAIL or REFUSED to its last two tests, and for that response code. A test "+
-				"asks for a random name and for the SOA record of the domain. The domain is empty for an upstream nameserver."),
+				"queries a random name and the SOA record of the domain. The domain is empty for an upstream nameserver."),
 			[]string{"server", "domain", "rcode"}),
 		unresolved: f.NewGauge(gauge("unresolved_names",
 			"Stub servers given by name that have never been resolved and are left out.")),

@@ -80,7 +80,7 @@ func (n *Nanny) Alive(ctx context.Context) (string, error) {
 		case <-ctx.Done():
 		}
 	}
-	return "", errors.New("the nanny does not move")
+	return "", errors.New("the nanny is stuck")
 }
 
 // Ready returns "ok" while dnsmasq replies, else the reason as an error.

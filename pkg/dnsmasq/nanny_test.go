@@ -220,7 +220,7 @@ func TestOptionsValidate(t *testing.T) {
 		"no config": {func(o *Options) { o.Config = nil }, "there is no source of configurations"},
 		"no port": {
 			func(o *Options) { o.KubeDNS = "127.0.0.1" },
-			`the address of kube-dns "127.0.0.1" is no host:port, such as 127.0.0.1:10053: ` +
+			`the address of kube-dns "127.0.0.1" is not host:port, such as 127.0.0.1:10053: ` +
 				"address 127.0.0.1: missing port in address",
 		},
 	}

@@ -57,7 +57,7 @@ func (o Options) Validate() error {
 		return errors.New("there is no source of configurations")
 	}
 	if _, _, err := net.SplitHostPort(o.KubeDNS); err != nil {
-		return fmt.Errorf("the address of kube-dns %q is no host:port, such as 127.0.0.1:10053: %w", o.KubeDNS, err)
+		return fmt.Errorf("the address of kube-dns %q is not host:port, such as 127.0.0.1:10053: %w", o.KubeDNS, err)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (r resolvConf) follow(ctx context.Context, lists chan<- []config.Nameserver
 		list, err := r.read()
 		if err != nil {
 			if err.Error() != problem {
-				log.Warn("no new nameservers, keeping those we have", "err", err)
+				log.Warn("cannot read new nameservers, keeping the present ones", "err", err)
 			}
 			problem = err.Error()
 			continue

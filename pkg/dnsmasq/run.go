@@ -180,7 +180,7 @@ func (s *supervisor) note(args []string) {
 	}
 	setBool(s.metrics.pending, pending)
 	if pending && !slices.Equal(args, s.noted) {
-		s.log.Warn("the configuration changed, but dnsmasq goes on with the old one: -restartDnsmasq is not set")
+		s.log.Warn("the configuration changed, but dnsmasq keeps the old one: -restartDnsmasq is not set")
 		s.noted = args
 	}
 }

@@ -67,7 +67,7 @@ func openLastGood(opts Options, port uint16) (state *stateDir, lastGood *config.
 	dir := opts.StateDir
 	state, err := openStateDir(dir, port)
 	if err != nil {
-		opts.Log.Warn("cannot keep the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
+		opts.Log.Warn("cannot save the last good configuration", "err", fmt.Errorf("no state directory: %w", err))
 	} else {
 		dir = state.path
 	}
@@ -106,8 +106,8 @@ func localAddrs() []cmdline.LocalAddr {
 // chooseWay decides how to pass servers to dnsmasq.
 func (s *supervisor) chooseWay(ctx context.Context) {
 	if !s.opts.Restart {
-		s.log.Info("-restartDnsmasq is not set: adding no limits to dnsmasq's arguments, testing for no loops, " +
-			"and only noting changes of the configuration")
+		s.log.Info("-restartDnsmasq is not set: not adding limits to dnsmasq's arguments, not testing for " +
+			"loops, and only logging changes of the configuration")
 	} else if why := s.fileProblem(); why != "" {
 		s.log.Warn("dnsmasq gets its servers as arguments: a change of them restarts it", "err", why)
 	} else {

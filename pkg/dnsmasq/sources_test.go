@@ -230,7 +230,7 @@ func TestLastGoodReadOnly(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(dir, lastGoodName)); err != nil || string(b) != kept {
 		t.Errorf("last good configuration %s, %v; want the old one", b, err)
 	}
-	if n := r.logged("level=WARN msg=\"cannot keep the last good configuration"); n != 1 {
+	if n := r.logged("level=WARN msg=\"cannot save the last good configuration"); n != 1 {
 		t.Errorf("%d warnings, want one", n)
 	}
 }

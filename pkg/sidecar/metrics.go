@@ -133,7 +133,7 @@ func newDnsmasqMetrics(factory promauto.Factory, namespace string) dnsmasqMetric
 			"Queries over UDP that dnsmasq sent again or that a server refused or failed. A query that is never answered and "+
 				"never repeated is not counted."), []string{"server"}),
 		upstreamErrors: counter("upstream_poll_errors_total",
-			"Number of times that dnsmasq gave its other counters but not those of its upstream servers."),
+			"Number of times that dnsmasq returned its other counters but not those of its upstream servers."),
 	}
 	// Compat: it is a counter by type, for dashboards, although it can decrease with the cache.
 	factory.NewCounterFunc(opts("max_size", "Number of entries that dnsmasq's cache can hold."),

@@ -95,8 +95,8 @@ func (p *probe) record(state *ProbeState) {
 	case state.State == OK:
 		p.log.Info("server answers", append(attrs, "before", string(before.State), "failures", before.FailuresInARow)...)
 	case state.State == before.State:
-		p.log.Debug("server still gives no answer", append(attrs, "failures", state.FailuresInARow, "err", state.Err)...)
+		p.log.Debug("server still does not answer", append(attrs, "failures", state.FailuresInARow, "err", state.Err)...)
 	default:
-		p.log.Warn("server gives no answer", append(attrs, "before", string(before.State), "err", state.Err)...)
+		p.log.Warn("server does not answer", append(attrs, "before", string(before.State), "err", state.Err)...)
 	}
 }

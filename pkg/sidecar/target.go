@@ -66,7 +66,7 @@ func ParseTarget(text string) (Target, error) {
 		return Target{}, fmt.Errorf("server %q: %w", fields[1], err)
 	}
 	if fields[2] == "" {
-		return Target{}, errors.New("the name is empty; write the name to ask for, such as " +
+		return Target{}, errors.New("the name is empty; write the name to query, such as " +
 			"kubernetes.default.svc.cluster.local")
 	}
 	t.Name = dns.Fqdn(fields[2])

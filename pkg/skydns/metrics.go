@@ -88,7 +88,7 @@ func (m *metrics) describe(opts Options) {
 	m.misses = legacy("dns_cachemiss_count_total", "Counter of DNS requests about the zone. "+
 		"There is no cache of responses, so each of them is a miss.", "cache")
 	m.durations = prometheus.NewDesc("kubedns_dns_query_duration_seconds",
-		"Time from the receipt of a query to its reply, in seconds. A scrape that asks for native histograms gets "+
+		"Time from the receipt of a query to its reply, in seconds. A scrape that requests native histograms gets "+
 			"buckets that grow by 9 %.", []string{"proto", "system"}, nil)
 	m.responses = prometheus.NewDesc("kubedns_dns_responses_total",
 		"DNS replies by protocol (udp, tcp), type of the question and response code.",
@@ -311,7 +311,7 @@ func newUpstreamMetrics(f *upstream.Forwarder) *upstreamMetrics {
 		durations: prometheus.NewDesc("kubedns_dns_upstream_duration_seconds",
 			"Time from a query to an upstream to its reply, in seconds, late replies included.", []string{"server"}, nil),
 		failures: prometheus.NewDesc("kubedns_dns_upstream_failures_total",
-			"Queries to an upstream that did not help, so that another server is asked. The reason is timeout (the reply "+
+			"Queries to an upstream that failed, so that another server is queried. The reason is timeout (the reply "+
 				"may be late), unreachable, servfail, refused, other_rcode or malformed.", []string{"server", "reason"}, nil),
 	}
 }

@@ -122,7 +122,7 @@ func (s *Server) Alive(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("a query to ourselves, at %s: %w", addr, err)
+		return fmt.Errorf("a query to this server, at %s: %w", addr, err)
 	}
 	return nil
 }

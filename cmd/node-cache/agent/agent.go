@@ -237,7 +237,7 @@ func (a *agent) takeOver() error {
 		a.Metrics.handover.WithLabelValues(handoverFailed).Inc()
 	case a.Handover.HasPredecessor():
 		a.Metrics.handover.WithLabelValues(handoverDone).Inc()
-		a.Log.Info("this agent serves in the place of the one before")
+		a.Log.Info("took over from the previous agent")
 	}
 	return err
 }

@@ -19,8 +19,8 @@ func Check(text string, plugins []string, port uint16) []string {
 	for _, b := range blocks {
 		for _, d := range b.directives {
 			if name := d.name(); name != "import" && !slices.Contains(plugins, name) {
-				problems = append(problems, fmt.Sprintf("line %d: there is no plugin %q; -plugins lists "+
-					"those that there are", d.line(), name))
+				problems = append(problems, fmt.Sprintf("line %d: there is no plugin %q; -plugins lists the "+
+					"available ones", d.line(), name))
 			}
 		}
 		for _, zone := range zones([]block{b}, port) {

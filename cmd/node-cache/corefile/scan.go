@@ -103,7 +103,7 @@ type block struct {
 
 func (b block) isSnippet() bool { return strings.HasPrefix(b.keys[0].text, "(") }
 
-var errBraces = errors.New("a brace is not closed, or stands alone")
+var errBraces = errors.New("a brace is not closed, or not opened")
 
 // scan returns the blocks of a Corefile. It does not follow imports.
 func scan(text string) ([]block, error) {

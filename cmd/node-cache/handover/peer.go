@@ -62,7 +62,7 @@ func parseMessage(line []byte) (message, error) {
 		return m, fmt.Errorf("the message has more than %d bytes", maxMessage)
 	}
 	if err := json.Unmarshal(line, &m); err != nil {
-		return m, fmt.Errorf("this is no message of an agent: %w", err)
+		return m, fmt.Errorf("this is not a message of an agent: %w", err)
 	}
 	if len(m.Link) >= unix.IFNAMSIZ {
 		return message{}, fmt.Errorf("no interface can be called %q", m.Link)
@@ -82,7 +82,7 @@ func Join(ctx context.Context, iface string, log *slog.Logger) (*Peer, error) {
 	}
 	if err := p.check(conn); err != nil {
 		_ = conn.Close()
-		p.log.Warn("ignoring a process that is no agent", "err", err)
+		p.log.Warn("ignoring a process that is not an agent", "err", err)
 		return p, nil
 	}
 	p.predecessor = conn
@@ -119,11 +119,11 @@ func (p *Peer) Serving(link string) error {
 		return err
 	}
 	if _, err := conn.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("tell the other agent that this one serves: %w", err)
+		return fmt.Errorf("notify the other agent that this one serves: %w", err)
 	}
 	// The predecessor closes its side of the name and then replies.
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
-		return fmt.Errorf("the other agent does not know that this one serves: %w", err)
+		return fmt.Errorf("the other agent did not confirm that this one serves: %w", err)
 	}
 	return conn.SetDeadline(time.Time{})
 }
@@ -153,7 +153,7 @@ func (p *Peer) Run(ctx context.Context) error {
 		p.set(successor, link)
 		p.addJoined(-1)
 		_, err = successor.Write([]byte{'\n'})
-		p.log.Info("another agent serves in the place of this one")
+		p.log.Info("handed over to another agent")
 		if err == nil {
 			p.awaitEnd(ctx, successor)
 		}
@@ -162,7 +162,7 @@ func (p *Peer) Run(ctx context.Context) error {
 			return nil // it still serves
 		}
 		p.set(nil, "")
-		p.log.Warn("the agent that served in the place of this one has ended, this one serves again")
+		p.log.Warn("the agent that took over has ended, serving again")
 	}
 }
 
@@ -250,7 +250,7 @@ func (p *Peer) listenTo(ctx context.Context, conn net.Conn, said chan<- arrival)
 		case <-ctx.Done():
 		}
 	case err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil:
-		p.log.Warn("ignoring a process that is no agent", "err", err)
+		p.log.Warn("ignoring a process that is not an agent", "err", err)
 	}
 	_ = conn.Close()
 }

@@ -58,7 +58,7 @@ func (f *Flags) addNet() {
 		"that need it")
 	fs.Var((*interval)(&n.SyncInterval), "syncinterval", "`time` between two checks of link and rules; "+
 		"without a unit, or below 1ms, the number counts seconds")
-	fs.BoolVar(&n.SkipTeardown, "skipteardown", false, "leave link and rules at exit")
+	fs.BoolVar(&n.SkipTeardown, "skipteardown", false, "keep link and rules at exit")
 }
 
 func (f *Flags) addListen() {
@@ -83,7 +83,7 @@ func (f *Flags) addConfig() {
 		"exists)")
 	fs.StringVar(&f.upstreams, "upstreamsvc", "kube-dns", "`name` of the Service whose address is the cluster "+
 		"upstream; for both IP families a Service of each, separated by commas")
-	fs.BoolVar(&c.ForceTCP, "forcetcp", false, "leave force_tcp towards the cluster upstream; false: queries "+
+	fs.BoolVar(&c.ForceTCP, "forcetcp", false, "keep force_tcp towards the cluster upstream; false: queries "+
 		"are sent over UDP, since dnsmasq accepts few TCP clients")
 	fs.BoolVar(&c.ReloadWithSignal, "reloadwithsignal", false, "log a line for each change, as the original does; "+
 		"changes are always loaded at once")
@@ -144,7 +144,7 @@ func (f *Flags) checkRest() error {
 	case o.Lameduck < 0:
 		return fmt.Errorf("-lameduck=%v: %w", o.Lameduck, cli.ErrNegative)
 	case f.set.NArg() > 0:
-		return fmt.Errorf("extra command line arguments: %q (a flag that is on or off needs = before its value)",
+		return fmt.Errorf("extra command line arguments: %q (a boolean flag needs = before its value)",
 			f.set.Args())
 	}
 	return nil

@@ -34,7 +34,7 @@ func setupClients(c *caddy.Controller, m *Metrics) error {
 		}
 		n, err := strconv.Atoi(args[0])
 		if err != nil || n < 1 {
-			return plugin.Error("clients", c.Errf("%q is no number above 0", args[0]))
+			return plugin.Error("clients", c.Errf("%q is not a number above 0", args[0]))
 		}
 		limit += n
 	}

@@ -115,8 +115,8 @@ func (l *loop) found(w dns.ResponseWriter) {
 		return
 	}
 	l.metrics.setLoop(l, 1)
-	clog.NewWithPlugin("loop").Errorf("Loop (%s -> %s) detected for zone %q: it answers SERVFAIL until its upstream "+
-		"is another one", w.RemoteAddr(), l.addr, l.zone)
+	clog.NewWithPlugin("loop").Errorf("Loop (%s -> %s) detected for zone %q: it answers SERVFAIL until its "+
+		"upstream changes", w.RemoteAddr(), l.addr, l.zone)
 }
 
 // run sends probes until two in a row are answered, and while the zone is a loop. The first probe
@@ -130,7 +130,7 @@ func (l *loop) run(ctx context.Context) {
 		case answered && !looped:
 			if l.looped.Swap(false) {
 				l.metrics.setLoop(l, 0)
-				clog.NewWithPlugin("loop").Infof("zone %q is no loop any more", l.zone)
+				clog.NewWithPlugin("loop").Infof("zone %q is no longer a loop", l.zone)
 			}
 			if replies++; replies == enoughReplies {
 				return

@@ -27,7 +27,7 @@ func setupStale(c *caddy.Controller) error {
 		for i, to := range []*uint32{&s.mark, &s.ttl} {
 			n, err := strconv.ParseUint(args[i], 10, 31)
 			if err != nil {
-				return plugin.Error("stale", fmt.Errorf("%q is no TTL", args[i]))
+				return plugin.Error("stale", fmt.Errorf("%q is not a TTL", args[i]))
 			}
 			*to = uint32(n)
 		}

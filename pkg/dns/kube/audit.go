@@ -173,7 +173,7 @@ func (a *auditor) report(k auditKind, err error) {
 		a.tracker.report(k.role, k.name, err)
 	case !a.logged:
 		a.logged = true
-		a.log.Info("the API server does not list metadata alone: what is held is not compared with it", "resource", k.name,
-			"err", err)
+		a.log.Info("the API server does not list only metadata: stored objects are not compared with it",
+			"resource", k.name, "err", err)
 	}
 }

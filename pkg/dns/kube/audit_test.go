@@ -345,7 +345,7 @@ func TestAuditWithoutMetadata(t *testing.T) {
 				api.silently(func() { api.store(clusterIP("web", "10.0.0.9")) })
 				api.pass(servicesPath)
 				time.Sleep(5 * time.Hour)
-				if n := r.log.lines("INFO", "does not list metadata alone"); n != 1 {
+				if n := r.log.lines("INFO", "does not list only metadata"); n != 1 {
 					t.Errorf("%d lines about it, want 1", n)
 				}
 				if got := r.audits("services", "unsupported"); got < 9 || got != r.audits("services", "") {

@@ -84,8 +84,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 21), // to 17.5 minutes
 		}, []string{"service_kind"}).WithLabelValues("headless_with_selector"),
 		audits: counter("kubedns_api_audits_total",
-			"Comparisons of the objects that are held with those that the API server shows. Result is ok, different, unclear "+
-				"(the watch was behind), unsupported (the server does not list metadata alone), skipped (a watch was not "+
+			"Comparisons of the stored objects with those of the API server. Result is ok, different, unclear "+
+				"(the watch was behind), unsupported (the server does not list only metadata), skipped (a watch was not "+
 				"open) or error.", "resource", "result"),
 		differences: counter("kubedns_api_audit_differences_total",
 			"Objects that are held in another state than the API server shows, although the watch has passed it: changes that "+

@@ -28,7 +28,7 @@ func (c *checker) refuse(at, format string, args ...any) {
 
 func (c *checker) meta(o metav1.Object) {
 	if len(validation.IsDNS1123Subdomain(o.GetName())) > 0 {
-		c.refuse("metadata.name", "%q is no name: use lower-case letters, digits, \"-\" and \".\"", o.GetName())
+		c.refuse("metadata.name", "%q is not a name: use lower-case letters, digits, \"-\" and \".\"", o.GetName())
 	}
 	c.label("metadata.namespace", o.GetNamespace())
 }
@@ -38,7 +38,7 @@ func (c *checker) service(s *corev1.Service) {
 	if s.Spec.Type == corev1.ServiceTypeExternalName {
 		name := strings.ToLower(strings.TrimSuffix(s.Spec.ExternalName, "."))
 		if _, err := netip.ParseAddr(name); err != nil && len(validation.IsDNS1123Subdomain(name)) > 0 {
-			c.refuse("spec.externalName", "%q is no domain name, and the type is ExternalName", s.Spec.ExternalName)
+			c.refuse("spec.externalName", "%q is not a domain name, and the type is ExternalName", s.Spec.ExternalName)
 		}
 		return
 	}
@@ -122,13 +122,13 @@ func (c *checker) port(at, name string, number int32, protocol corev1.Protocol) 
 
 func (c *checker) addr(at, ip string) {
 	if addr, err := netip.ParseAddr(ip); err != nil || addr.Zone() != "" {
-		c.refuse(at, "%q is no IP address", ip)
+		c.refuse(at, "%q is not an IP address", ip)
 	}
 }
 
 // label requires an RFC 1123 label or an empty string.
 func (c *checker) label(at, s string) {
 	if s != "" && label.Reason(s) != "" {
-		c.refuse(at, "%q is no DNS label: use at most 63 lower-case letters, digits and inner \"-\"", s)
+		c.refuse(at, "%q is not a DNS label: use at most 63 lower-case letters, digits and inner \"-\"", s)
 	}
 }

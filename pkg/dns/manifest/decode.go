@@ -139,7 +139,7 @@ func (d *decoder) list(o object, items metav1.TypeMeta) error {
 	case list == nil || string(list) == "null":
 		return nil
 	case list[0] != '[':
-		return o.errorf("items", "is no list")
+		return o.errorf("items", "is not a list")
 	case o.lists >= maxListDepth:
 		return o.errorf("items", "more than %d Lists within each other", maxListDepth)
 	}
@@ -168,7 +168,7 @@ func read[T any, O interface {
 		field, _ := errors.AsType[kjson.FieldError](err)
 		switch path := field.FieldPath(); {
 		case strings.HasPrefix(err.Error(), "duplicate field"):
-			d.warn(from, path, "the field is there twice; the last counts")
+			d.warn(from, path, "the field is there twice; the last one is used")
 		case !strings.HasSuffix(path, "].topology"): // a field of discovery.k8s.io/v1beta1
 			// Field names are case-sensitive: clusterip is not clusterIP.
 			d.warn(from, path, "unknown field is ignored")
@@ -235,7 +235,7 @@ func (d *decoder) warn(o object, path, format string, args ...any) {
 // declare adds an object, replacing an earlier one of the same name.
 func (d *decoder) declare(o object, id string, value any) {
 	if first, twice := d.lines[id]; twice {
-		d.warn(o, "", "declared again, first at line %d; what is here counts", first)
+		d.warn(o, "", "declared again, first at line %d; this declaration is used", first)
 	}
 	d.lines[id], d.out.All[id] = o.line, value
 }

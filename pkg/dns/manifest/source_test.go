@@ -177,7 +177,7 @@ func TestSourceKeepsWhatWasGood(t *testing.T) {
 		w.want("broken", "db", "10.96.0.2")
 		w.want("broken", "queue", "10.96.0.3")
 		w.want("broken another", "web", "10.96.0.5")
-		broken := w.path("broken.yaml") + `:14: Service queue: spec.clusterIP: "10.96.0.300" is no IP address`
+		broken := w.path("broken.yaml") + `:14: Service queue: spec.clusterIP: "10.96.0.300" is not an IP address`
 		w.wantErrors("broken", broken, never)
 		if st := w.source.Status(); st.Broken != 2 || st.Files != 3 {
 			t.Errorf("status is %+v, want 2 of 3 files broken", st)

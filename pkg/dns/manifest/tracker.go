@@ -152,7 +152,7 @@ func readFile(path string, info fs.FileInfo) ([]byte, error) {
 	switch {
 	case info == nil: // reading it has the error
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: this is no regular file", path)
+		return nil, fmt.Errorf("%s: this is not a regular file", path)
 	case info.Size() > maxFileSize:
 		return nil, fmt.Errorf("%s: %d bytes are too many for one file: divide it, %d are allowed", path, info.Size(),
 			maxFileSize)

@@ -133,7 +133,7 @@ func TestTrackerFiles(t *testing.T) {
 	wantErrors := []string{
 		filepath.Join(d.dir, "large.yaml") + ": 67108865 bytes are too many for one file: divide it, 67108864 are allowed",
 		"open " + filepath.Join(d.dir, "link.yaml") + ": no such file or directory",
-		filepath.Join(d.dir, "pipe.yaml") + ": this is no regular file",
+		filepath.Join(d.dir, "pipe.yaml") + ": this is not a regular file",
 	}
 	if diff := cmp.Diff(wantErrors, errs); diff != "" {
 		t.Errorf("errors -want +got:\n%s", diff)

@@ -45,7 +45,7 @@ func open(data []byte, domain string) (body []byte, written time.Time, err error
 	at := bytes.LastIndexByte(text, '\n') + 1
 	sum, isTrailer := bytes.CutPrefix(text[at:], []byte(trailer))
 	if !ok || !isTrailer {
-		return nil, written, errors.New("it is torn: the checksum at its end is missing")
+		return nil, written, errors.New("it is truncated: the checksum at its end is missing")
 	}
 	if want := sha256.Sum256(data[:at]); hex.EncodeToString(want[:]) != string(sum) {
 		return nil, written, errors.New("it is damaged: the checksum is wrong")

@@ -108,12 +108,12 @@ func BenchmarkEncode(b *testing.B) {
 func TestDecodeRefuses(t *testing.T) {
 	good := string(encoded(t))
 	for name, tt := range map[string]struct{ data, zone, want string }{
-		"empty":        {"", domain, "torn"},
-		"torn":         {good[:len(good)/2], domain, "torn"},
-		"last byte":    {good[:len(good)-1], domain, "torn"},
+		"empty":        {"", domain, "truncated"},
+		"cut off":      {good[:len(good)/2], domain, "truncated"},
+		"last byte":    {good[:len(good)-1], domain, "truncated"},
 		"changed":      {strings.Replace(good, "10.0.0.1", "10.0.0.2", 1), domain, "checksum is wrong"},
 		"another zone": {good, "other.zone.", "of the zone cluster.local., not other.zone."},
-		"other file":   {"kind: List\n", domain, "torn"},
+		"other file":   {"kind: List\n", domain, "truncated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, err := snapshot.Decode([]byte(tt.data), tt.zone); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -145,7 +145,7 @@ func queryTXT(ctx context.Context, addr, name string) ([]string, error) {
 	}
 	txt, ok := reply.Answer[0].(*dns.TXT)
 	if !ok {
-		return nil, &ReplyError{Name: name, Reason: "the answer is no TXT record"}
+		return nil, &ReplyError{Name: name, Reason: "the answer is not a TXT record"}
 	}
 	return txt.Txt, nil
 }
@@ -164,7 +164,7 @@ func exchange(ctx context.Context, addr, name string) (*dns.Msg, error) {
 		reply, _, err = (&dns.Client{Net: "tcp", Timeout: queryTimeout}).ExchangeContext(ctx, query, addr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for %s: %w", addr, name, err)
+		return nil, fmt.Errorf("query %s for %s: %w", addr, name, err)
 	}
 	return reply, nil
 }

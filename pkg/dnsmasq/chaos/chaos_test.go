@@ -79,7 +79,7 @@ func TestQueryStats(t *testing.T) {
 		"two records": {counters("insertions.bind.", "insertions.bind. 0 CH TXT \"1\"\ninsertions.bind. 0 CH TXT \"2\""),
 			Stats{}, `reply to insertions.bind. CH TXT: 2 answers, want one`},
 		"another type": {counters("cachesize.bind.", "cachesize.bind. 0 CH A 192.0.2.1"), Stats{},
-			`reply to cachesize.bind. CH TXT: the answer is no TXT record`},
+			`reply to cachesize.bind. CH TXT: the answer is not a TXT record`},
 		"not implemented": {counters("hits.bind.", "rcode:NOTIMP"), Stats{}, `reply to hits.bind. CH TXT: NOTIMP`},
 	}
 	for name, tt := range tests {

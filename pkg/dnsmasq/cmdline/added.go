@@ -48,7 +48,7 @@ func Usable(args []string) (usable, why []string) {
 	}
 	if cmd, err := Read(usable); err == nil && !cmd.Foreground {
 		usable = append([]string{optForeground}, usable...)
-		why = append(why, "adding "+optForeground+": dnsmasq would leave for the background, where it cannot be watched")
+		why = append(why, "adding "+optForeground+": dnsmasq would run in the background, where it cannot be watched")
 	}
 	return usable, why
 }

@@ -117,7 +117,7 @@ func (o *Output) sendTo(ctx context.Context, opened func()) error {
 	defer target.Close()
 	w, err := dnstap.NewWriter(target, opts)
 	if err != nil {
-		return fmt.Errorf("begin the stream: %w", err)
+		return fmt.Errorf("start the stream: %w", err)
 	}
 	opened()
 	return errors.Join(o.send(ctx, w, limit), w.Close())

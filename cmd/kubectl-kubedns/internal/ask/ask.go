@@ -45,7 +45,7 @@ const queryTime = 6 * time.Second
 func (s *Server) Ask(ctx context.Context, name, qtype string) Reply {
 	t, ok := dns.StringToType[strings.ToUpper(qtype)]
 	if !ok {
-		return Reply{Err: fmt.Sprintf("%q is no type of a record", qtype)}
+		return Reply{Err: fmt.Sprintf("%q is not a record type", qtype)}
 	}
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), t)

@@ -30,7 +30,7 @@ func ParseLevel(s string) (Level, error) {
 	case Info, Warning, Error:
 		return l, nil
 	}
-	return "", fmt.Errorf("%q is no level: write info, warning or error", s)
+	return "", fmt.Errorf("%q is not a level: write info, warning or error", s)
 }
 
 // A Finding is one problem, and its remedy.
@@ -74,7 +74,7 @@ var checks = []check{
 	{"KD101", "Service", "the Service selects pods, has port 53, and is the kubelets' cluster DNS", checkService},
 	{"KD102", "Service", "two or more kube-dns pods are ready, and no others answer", checkEndpoints},
 	{"KD103", "Service", "the zone is the same everywhere", checkZone},
-	{"KD104", "Service", "no other Deployment, budget, autoscaler or affinity means the same pods", checkOwners},
+	{"KD104", "Service", "no other Deployment, budget, autoscaler or affinity selects the same pods", checkOwners},
 	{"KD105", "Service", "pods are on different nodes, with priority and resources", checkPlacement},
 	{"KD201", "Pods", "all parts of each pod work", checkHealth},
 	{"KD202", "Pods", "images have a registry and a tag, and versions are equal", checkVersions},
@@ -102,7 +102,7 @@ func Codes() [][2]string {
 func Known(codes []string) error {
 	for _, code := range codes {
 		if !slices.ContainsFunc(checks, func(c check) bool { return strings.EqualFold(c.code, code) }) {
-			return fmt.Errorf("%q is no check: see kubectl kubedns check --help", code)
+			return fmt.Errorf("%q is not a check: see kubectl kubedns check --help", code)
 		}
 	}
 	return nil

@@ -239,7 +239,7 @@ func checkAgreement(f *Facts) outcome {
 	}
 	o := outcome{fine: fmt.Sprintf("%d pods have the same names", read)}
 	if len(groups) > 1 {
-		o.add(Error, "", "run the check again: a change may have been under way; then kubectl kubedns diff POD POD",
+		o.add(Error, "", "run the check again: a change may have been in progress; then kubectl kubedns diff POD POD",
 			"pods have different names, in %d groups: %s", len(groups), strings.Join(parts, " | "))
 	}
 	return o

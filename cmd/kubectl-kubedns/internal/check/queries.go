@@ -72,7 +72,7 @@ func checkOutside(f *Facts) outcome {
 		asked++
 		slowest = max(slowest, r.Took)
 		fix := "kubectl kubedns explain " + strings.TrimSuffix(f.Options.Outside, ".") +
-			". shows which servers are asked"
+			". shows which servers are queried"
 		switch {
 		case r.Err != "":
 			o.add(Error, p.title(), fix, "%s: no reply over TCP: %s", f.Options.Outside, r.Err)

@@ -67,7 +67,7 @@ func (f *Facts) sameAddress(o *outcome, s *corev1.Service) {
 	}
 	for _, text := range slices.Sorted(maps.Keys(others)) {
 		o.add(Error, "Service kube-dns",
-			"give the Service this address: pods ask there, and cannot be changed while they run",
+			"give the Service this address: running pods query it and cannot be changed",
 			"its address is %s, but kubelets write %s into the resolv.conf of pods (%s)", s.Spec.ClusterIP, text,
 			some(others[text]))
 	}
@@ -253,7 +253,7 @@ func (f *Facts) antiAffinity(o *outcome) {
 		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
 			if servers := f.selected(term.LabelSelector); len(servers) > 1 {
 				o.add(Warning, "Deployment "+d.Name,
-					"make the anti-affinity a preferred one, or use a label of this Deployment alone",
+					"make the anti-affinity preferred, or use a label that only this Deployment has",
 					"its pods share no node with pods of %s: without free nodes they stay Pending",
 					strings.Join(servers, " and "))
 			}

@@ -65,7 +65,7 @@ func checkDraining(f *Facts) outcome {
 			"container %s has no readiness probe: queries go to it before it has data", c.Name)
 	} else if period := c.ReadinessProbe.PeriodSeconds; period > 10 {
 		o.add(Warning, p.title(), "periodSeconds: 5",
-			"readiness is probed every %d s: a pod that drains stays behind the Service for so long", period)
+			"readiness is probed every %d s: a draining pod stays in the Service for up to that time", period)
 	}
 	return o
 }
@@ -129,7 +129,7 @@ func checkMetrics(f *Facts) outcome {
 	}
 	if !strings.EqualFold(pods[0].Object.Annotations["prometheus.io/scrape"], "true") {
 		o.add(Info, pods[0].title(), "a PodMonitor is in monitoring/operator",
-			"it has no annotation prometheus.io/scrape: check that something reads its metrics")
+			"it has no annotation prometheus.io/scrape: check that something scrapes its metrics")
 	}
 	return o
 }

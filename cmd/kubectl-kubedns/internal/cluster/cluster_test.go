@@ -97,7 +97,7 @@ func TestConnectErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		file:       file + `" is no kubeconfig`,
+		file:       file + `" is not a kubeconfig`,
 		file + "x": "no such file or directory",
 	} {
 		var f Flags

@@ -84,7 +84,7 @@ func plain(err error) error {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	if rest, ok := strings.CutPrefix(text, "error loading config file "); ok {
 		file, _, _ := strings.Cut(rest, ": ")
-		return fmt.Errorf("%s is no kubeconfig: compare `kubectl config view`", file)
+		return fmt.Errorf("%s is not a kubeconfig: compare `kubectl config view`", file)
 	}
 	return errors.New(text)
 }

@@ -29,10 +29,10 @@ const mostQuestions = 1_000_000
 func NewQuestion(name, qtype string) (Question, error) {
 	name, qtype = strings.ToLower(dns.Fqdn(name)), strings.ToUpper(qtype)
 	if _, ok := dns.IsDomainName(name); !ok || name == "." {
-		return Question{}, fmt.Errorf("%q is no name", name)
+		return Question{}, fmt.Errorf("%q is not a name", name)
 	}
 	if t, ok := dns.StringToType[qtype]; !ok || t == dns.TypeAXFR || t == dns.TypeIXFR {
-		return Question{}, fmt.Errorf("%q is no type that can be asked for", qtype)
+		return Question{}, fmt.Errorf("%q is not a type that can be queried", qtype)
 	}
 	return Question{Name: name, Type: qtype}, nil
 }
@@ -54,7 +54,7 @@ func ReadNames(r io.Reader, types []string) ([]Question, error) {
 		for _, t := range of {
 			q, err := NewQuestion(fields[0], t)
 			if err != nil {
-				return nil, fmt.Errorf("line %d: %w: write a name, and a type if you like", n, err)
+				return nil, fmt.Errorf("line %d: %w: write a name, or a name and a type", n, err)
 			}
 			set.add(q)
 		}

@@ -94,7 +94,7 @@ func TestReadErrors(t *testing.T) {
 		"":                     "Corefile:1: there is no server block",
 		". {\n errors\n":       "Corefile:1: this brace is never closed",
 		". {\n health {\n }\n": "Corefile:1: this brace is never closed",
-		". {\n}\n}\n":          "Corefile:3: this brace closes nothing",
+		". {\n}\n}\n":          "Corefile:3: this closing brace has no opening brace",
 		".\nerrors\n":          "Corefile:2: errors: want { after the zones of a server block",
 		".":                    "Corefile:1: .: want { after the zones of a server block",
 		"{\n}":                 "Corefile:1: this server block has no zone",

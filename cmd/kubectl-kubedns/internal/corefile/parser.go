@@ -40,7 +40,7 @@ func (p *parser) block() (Block, error) {
 			return b, errorf(start.place, "%s: want { after the zones of a server block", start.text)
 		}
 		if t.text == "}" {
-			return b, errorf(t.place, "this brace closes nothing")
+			return b, errorf(t.place, "this closing brace has no opening brace")
 		}
 		if t.first && !continued {
 			return b, errorf(t.place, "%s: want { after the zones of a server block", t.text)

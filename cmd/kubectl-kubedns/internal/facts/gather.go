@@ -56,7 +56,7 @@ func Gather(ctx context.Context, c *cluster.Client, opts check.Options) (*check.
 	}
 	wait.Wait()
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("asking the pods and the API server %s: %w", c.Host(), context.Cause(ctx))
+		return nil, fmt.Errorf("query the pods and the API server %s: %w", c.Host(), context.Cause(ctx))
 	}
 	return g.facts, nil
 }

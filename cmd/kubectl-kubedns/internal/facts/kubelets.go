@@ -40,7 +40,7 @@ func (g *gatherer) kubelets(ctx context.Context) {
 func (g *gatherer) kubeadmConfig(ctx context.Context) ([]check.Kubelet, error) {
 	m, err := g.client.ConfigMaps(cluster.DefaultNamespace).Get(ctx, "kubelet-config", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, errors.New("there is no ConfigMap kubelet-config: it is kubeadm's")
+		return nil, errors.New("there is no ConfigMap kubelet-config, which kubeadm creates")
 	}
 	if err != nil {
 		return nil, g.client.Explain(ctx, "get", "configmaps", cluster.DefaultNamespace, err)

@@ -51,7 +51,7 @@ func TestKubelets(t *testing.T) {
 		},
 		{
 			"nothing", map[string]any{reviews: review(false)}, "",
-			"there is no ConfigMap kubelet-config: it is kubeadm's; you may not get nodes/proxy, which reads it from " +
+			"there is no ConfigMap kubelet-config, which kubeadm creates; you may not get nodes/proxy, which reads it from " +
 				"the kubelets",
 		},
 	} {

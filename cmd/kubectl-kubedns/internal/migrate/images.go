@@ -48,8 +48,8 @@ func replaceImages(inv Inventory, opts Options) (p Plan, ok bool, err error) {
 	}
 	switch replacing := d.Annotations[ReplacingAnnotation] != ""; {
 	case replacing && len(p.Images) > 0:
-		return Plan{}, false, fmt.Errorf("a move of deployment/%s to the images that it has now is under way: "+
-			"go on with the same --registry and --tag", d.Name)
+		return Plan{}, false, fmt.Errorf("a move of deployment/%s to the images that it has now is in progress: "+
+			"continue with the same --registry and --tag", d.Name)
 	case !replacing && len(p.Images) == 0:
 		return Plan{}, false, nil
 	}

@@ -121,7 +121,7 @@ func (inv Inventory) source(to string) (Server, error) {
 	}
 	if s, ok := inv.Server(to); ok && s.Replicas() > 0 {
 		return Server{}, fmt.Errorf("there is no %s in namespace %s, and deployment/%s runs %s already: "+
-			"nothing is to do", from, inv.Namespace, s.Deployment.Name, to)
+			"nothing to do", from, inv.Namespace, s.Deployment.Name, to)
 	}
 	names := make([]string, 0, len(inv.Deployments))
 	for _, d := range inv.Deployments {

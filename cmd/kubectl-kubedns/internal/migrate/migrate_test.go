@@ -162,7 +162,7 @@ func TestReplaceImages(t *testing.T) {
 	_, rest, _ := strings.Cut(in, "\n---\n")
 	again := string(files["deployment.yaml"]) + "---\n" + rest
 	_, err = Make(decode(t, again), opts)
-	if err == nil || !strings.HasSuffix(err.Error(), "runs kube-dns already: nothing is to do") {
+	if err == nil || !strings.HasSuffix(err.Error(), "runs kube-dns already: nothing to do") {
 		t.Errorf("the second time: got %v", err)
 	}
 }
@@ -202,8 +202,8 @@ func TestMakeErrors(t *testing.T) {
 		"others": {other, Options{To: KubeDNS}, "no Deployment in namespace kube-system has an image coredns: the " +
 			"Deployments there are web; name the namespace with -n"},
 		"already": {kubeadm, Options{To: CoreDNS},
-			"there is no kube-dns in namespace kube-system, and deployment/coredns runs coredns already: nothing is " +
-				"to do"},
+			"there is no kube-dns in namespace kube-system, and deployment/coredns runs coredns already: " +
+				"nothing to do"},
 		"code": {kubeadm, Options{To: KubeDNS, Accept: []string{"MG99"}}, "--accept MG99: there is no such code"},
 		"no map": {replaced("name: coredns, namespace: kube-system}\ndata", "name: other}\ndata"), Options{To: KubeDNS},
 			"deployment/coredns mounts the ConfigMap coredns at /etc/coredns, and namespace kube-system has none of " +

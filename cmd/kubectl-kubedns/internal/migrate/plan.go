@@ -202,7 +202,7 @@ func (p Plan) notes(inv Inventory) []string {
 		notes = append(notes, "kubeadm installs CoreDNS again at an upgrade, next to kube-dns, and both answer. "+
 			"Run each later one with --skip-phases=addon/coredns: kubeadm upgrade apply (1.32 and later) and kubeadm "+
 			"upgrade node. "+
-			"kubeadm 1.31 and older skip CoreDNS when the ConfigMap coredns is gone.")
+			"kubeadm 1.31 and older skip CoreDNS when the ConfigMap coredns does not exist.")
 	}
 	const addonMode = "addonmanager.kubernetes.io/mode"
 	for owner, is := range map[string]bool{

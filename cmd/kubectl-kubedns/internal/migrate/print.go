@@ -42,11 +42,11 @@ func (p Plan) Print(w io.Writer, report bool) error {
 		fmt.Fprintf(w, "\n%s", diff)
 	}
 	if p.Reuses() {
-		fmt.Fprintf(w, "deployment/%s is there already: it is started again with its own configuration\n",
+		fmt.Fprintf(w, "deployment/%s exists already: it is started again with its own configuration\n",
 			p.Target.Deployment.Name)
 	}
 	if report {
-		fmt.Fprintf(w, "\nFor clients, whatever the configuration (kube-dns, CoreDNS):\n")
+		fmt.Fprintf(w, "\nDifferences for clients with any configuration (kube-dns, CoreDNS):\n")
 		for _, b := range translate.Behaviours() {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", b.Code, b.Name, b.KubeDNS, b.CoreDNS)
 		}

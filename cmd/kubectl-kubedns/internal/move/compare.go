@@ -82,7 +82,7 @@ func (m *mover) readyPods(ctx context.Context, d appsv1.Deployment, hash string)
 	}
 	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !cluster.IsReady(&p) })
 	if len(pods) == 0 {
-		return nil, fmt.Errorf("deployment/%s has no ready pod to ask", d.Name)
+		return nil, fmt.Errorf("deployment/%s has no ready pod to query", d.Name)
 	}
 	return pods, nil
 }
@@ -144,7 +144,7 @@ func (m *mover) questions(ctx context.Context) ([]question, error) {
 func (m *mover) askAll(ctx context.Context, p corev1.Pod, questions []question) ([]string, error) {
 	addr, err := m.c.Forward(ctx, cluster.Pod{Namespace: p.Namespace, Name: p.Name}, 53)
 	if err != nil {
-		return nil, fmt.Errorf("pod %s cannot be asked: %w; --no-compare leaves the comparison out", p.Name, err)
+		return nil, fmt.Errorf("cannot query pod %s: %w; --no-compare skips the comparison", p.Name, err)
 	}
 	server := &ask.Server{Addr: addr}
 	defer server.Close()

@@ -190,9 +190,9 @@ func (r *replacement) undo(ctx context.Context) error {
 		return nil // nothing was started
 	}
 	if err := r.undoWith(ctx); err != nil {
-		return fmt.Errorf("cannot put back what was changed: %w; run the same command again", err)
+		return fmt.Errorf("cannot roll back the changes: %w; run the same command again", err)
 	}
-	fmt.Fprintf(r.opts.Out, "put back the images of deployment/%s, and service/%s\n", r.from.Name, s.Name)
+	fmt.Fprintf(r.opts.Out, "rolled back the images of deployment/%s, and service/%s\n", r.from.Name, s.Name)
 	return nil
 }
 

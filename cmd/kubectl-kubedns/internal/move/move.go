@@ -82,7 +82,7 @@ func Run(ctx context.Context, c *cluster.Client, plan migrate.Plan, opts Options
 // unfinished adds instructions to an error after the switch. Ctrl-C prints no error, so it prints
 // the instructions.
 func (m *mover) unfinished(err error, leadsTo string) error {
-	text := fmt.Sprintf("The Service leads to %s. The same command goes on; the way back: %s", leadsTo,
+	text := fmt.Sprintf("The Service leads to %s. The same command continues the move; the way back: %s", leadsTo,
 		m.plan.WayBack()[0])
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintf(m.opts.Out, "stopped. %s\n", text)
@@ -291,7 +291,7 @@ func (m *mover) drain(ctx context.Context) error {
 			return err
 		}
 	}
-	m.say("scaled deployment/%s to 0: it stays, for the way back", m.from.Name)
+	m.say("scaled deployment/%s to 0: it is kept for the way back", m.from.Name)
 	return nil
 }
 
@@ -330,9 +330,9 @@ func (m *mover) undo(ctx context.Context) error {
 	}
 	err = m.undoWith(ctx, s)
 	if err != nil {
-		return fmt.Errorf("cannot put back what was changed: %w; run the same command again", err)
+		return fmt.Errorf("cannot roll back the changes: %w; run the same command again", err)
 	}
-	fmt.Fprintf(m.opts.Out, "put back: service/%s leads to deployment/%s, and deployment/%s has 0 replicas\n",
+	fmt.Fprintf(m.opts.Out, "rolled back: service/%s leads to deployment/%s, and deployment/%s has 0 replicas\n",
 		s.Name, m.from.Name, m.target)
 	return nil
 }

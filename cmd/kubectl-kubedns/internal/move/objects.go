@@ -102,7 +102,7 @@ func encode(object any) []byte {
 // objects applies the account, its rights, the ConfigMap and the disruption budget.
 func (m *mover) objects(ctx context.Context) error {
 	if m.plan.Reuses() {
-		m.say("deployment/%s is there: its configuration stays", m.target)
+		m.say("deployment/%s exists: its configuration stays", m.target)
 		return nil
 	}
 	o, ns := m.plan.Objects, m.namespace()

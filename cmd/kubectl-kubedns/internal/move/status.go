@@ -51,10 +51,10 @@ func Status(ctx context.Context, c *cluster.Client, inv migrate.Inventory, out i
 		selectorText(service.Spec.Selector))
 	switch held := service.Spec.Selector[hashLabel] != ""; {
 	case held:
-		fmt.Fprintln(out, "a move is under way: run the same command again, or the one of the other direction")
+		fmt.Fprintln(out, "a move is in progress: run the same command again, or the one for the other direction")
 	case behind > 1:
 		fmt.Fprintln(out,
-			"both servers get queries: kubectl kubedns migrate --to kube-dns|coredns --apply leaves one of them")
+			"both servers get queries: kubectl kubedns migrate --to kube-dns|coredns --apply keeps one of them")
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ type Row struct {
 func ParseReport(body []byte) (Report, error) {
 	var r Report
 	if err := json.Unmarshal(body, &r); err != nil {
-		return r, fmt.Errorf("the reply of /top is no report: %w", err)
+		return r, fmt.Errorf("the reply of /top is not a report: %w", err)
 	}
 	if r.Sampled <= 0 || r.Sampled > 1 {
 		r.Sampled = 1

@@ -43,7 +43,7 @@ func ParseFormat(name string, extra ...Format) (Format, error) {
 	if f == Table || f == JSON || f == YAML || slices.Contains(extra, f) {
 		return f, nil
 	}
-	return "", fmt.Errorf("%q is no format: write one of %s", name, FormatNames(extra...))
+	return "", fmt.Errorf("%q is not a format: write one of %s", name, FormatNames(extra...))
 }
 
 // Colored reports whether w is a terminal with colours, by NO_COLOR and TERM.

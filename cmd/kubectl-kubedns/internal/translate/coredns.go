@@ -235,7 +235,7 @@ func (t *toCoreDNS) option(o string) {
 	case "dns-loop-detect":
 		change(codeLoop, "loop")
 	case "all-servers":
-		change(codePolicy, "one server is asked at a time")
+		change(codePolicy, "one server is queried at a time")
 	default:
 		t.otherOption(o, name)
 	}
@@ -290,6 +290,6 @@ func (t *toCoreDNS) otherOption(o, name string) {
 		t.found.add(Refused, codeOption, placeDnsmasq, o,
 			"this file is in the pod of kube-dns: move its lines into arguments first")
 	default:
-		t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS has nothing for it")
+		t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS has no equivalent")
 	}
 }

@@ -40,7 +40,7 @@ func (s scope) servers(p corefile.Directive) (servers []string, ok bool) {
 			}
 			return nil, true
 		case protocol != to:
-			s.refuse(p, codeEncrypted, "kube-dns asks over UDP and TCP; run a forwarder for "+protocol+
+			s.refuse(p, codeEncrypted, "kube-dns queries upstreams over UDP and TCP; run a forwarder for "+protocol+
 				" and name its address")
 			return nil, false
 		case strings.HasPrefix(to, "/"):
@@ -154,18 +154,18 @@ func (s scope) forwardOption(o corefile.Directive) {
 				s.t.options = append(s.t.options, "--local=/"+parseZone(name).name+"/")
 			}
 		}
-		s.change(o, codeExcept, "NXDOMAIN in place of an error; a stub domain goes on to its servers")
+		s.change(o, codeExcept, "NXDOMAIN in place of an error; names of stub domains still go to their servers")
 	case "force_tcp", "prefer_udp":
 		s.change(o, codeTCP, "left out")
 	case "health_check", "max_fails", "expire", "read_timeout", "max_idle_conns", "max_connect_attempts", "doh_method",
 		"failover", "failfast_all_unhealthy_upstreams":
 		s.drop(o, "dnsmasq has its own")
 	case "tls", "tls_servername":
-		s.refuse(o, codeEncrypted, "kube-dns asks over UDP and TCP")
+		s.refuse(o, codeEncrypted, "kube-dns queries upstreams over UDP and TCP")
 	case "next":
-		s.refuse(o, codePlugin, "dnsmasq asks no second list of servers after an error")
+		s.refuse(o, codePlugin, "dnsmasq does not query a second list of servers after an error")
 	default:
-		s.refuse(o, codeUnknown, "this option of forward is not known")
+		s.refuse(o, codeUnknown, "this option of forward is unknown")
 	}
 }
 
@@ -216,7 +216,7 @@ func (s scope) cacheOption(o corefile.Directive) {
 				s.same(o, "--no-negcache")
 				return
 			}
-			s.change(o, "MG18", "dnsmasq caches NXDOMAIN of cluster names too; --no-negcache keeps it from that")
+			s.change(o, "MG18", "dnsmasq caches NXDOMAIN of cluster names too; --no-negcache prevents it")
 			s.t.negcache = false
 			return
 		}
@@ -229,9 +229,9 @@ func (s scope) cacheOption(o corefile.Directive) {
 		s.t.options = append(s.t.options, "--use-stale-cache="+strconv.Itoa(seconds))
 		s.same(o, "--use-stale-cache="+strconv.Itoa(seconds))
 	case "prefetch", "keepttl", "servfail":
-		s.drop(o, "dnsmasq has nothing for it")
+		s.drop(o, "dnsmasq has no equivalent")
 	default:
-		s.refuse(o, codeUnknown, "this option of cache is not known")
+		s.refuse(o, codeUnknown, "this option of cache is unknown")
 	}
 }
 

@@ -170,7 +170,7 @@ func (t *toKubeDNS) block(b corefile.Block, port string) {
 		z := parseZone(key)
 		if z.protocol != "dns" || z.port != port {
 			t.found.add(Refused, codeServer, b.Place.String(), key,
-				"kube-dns answers over UDP and TCP on the Service's port alone; leave this server block out")
+				"kube-dns answers only over UDP and TCP on the Service's port; leave this server block out")
 			continue
 		}
 		names = append(names, z.name)
@@ -256,7 +256,7 @@ func (s scope) other(p corefile.Directive) {
 			s.change(p, "MG17", "addresses are shuffled")
 			return
 		}
-		s.drop(p, "addresses are shuffled always")
+		s.drop(p, "addresses are always shuffled")
 	case "loop":
 		s.drop(p, "--dns-loop-detect")
 	case "errors", "ready", "reload", "prometheus", "minimal", "any", "bufsize", "nsid", "debug", "pprof", "chaos",
@@ -265,9 +265,9 @@ func (s scope) other(p corefile.Directive) {
 	case "k8s_external", "acl", "view", "dns64", "transfer", "file", "auto", "secondary", "etcd", "route53", "azure",
 		"clouddns", "tls", "grpc", "grpc_server", "https", "quic", "sign", "dnssec", "geoip", "tsig", "erratic",
 		"nomad", "multisocket", "proxyproto":
-		s.refuse(p, codePlugin, "kube-dns has nothing for this plugin; keep these names on a server of their own")
+		s.refuse(p, codePlugin, "kube-dns has no equivalent of this plugin; keep these names on a server of their own")
 	default:
-		s.refuse(p, codeUnknown, "this plugin is not known: what it does is lost")
+		s.refuse(p, codeUnknown, "this plugin is unknown: its effect is lost")
 	}
 }
 
@@ -285,7 +285,7 @@ func (s scope) health(p corefile.Directive) {
 			s.same(o, fmt.Sprintf("-lameduck=%v of dnsmasq-nanny", d))
 			return
 		}
-		s.same(o, fmt.Sprintf("a pod goes on answering for %v", defaultLameduck))
+		s.same(o, fmt.Sprintf("a pod keeps answering for %v", defaultLameduck))
 		return
 	}
 	s.drop(p, "kube-dns has its own")

@@ -74,6 +74,6 @@ func (s scope) kubernetesOption(o corefile.Directive) {
 	case "namespaces", "namespace_labels", "labels", "multicluster", "zonal", "noendpoints":
 		s.refuse(o, codeZone, "kube-dns serves all Services with their endpoints: names would appear or vanish")
 	default:
-		s.refuse(o, codeUnknown, "this option of kubernetes is not known")
+		s.refuse(o, codeUnknown, "this option of kubernetes is unknown")
 	}
 }

@@ -99,7 +99,7 @@ func (s scope) hostLine(at corefile.Directive, fields []string) {
 			continue
 		}
 		if strings.ContainsAny(name, "*,/") {
-			s.refuse(at, codeHosts, name+": dnsmasq takes no such name")
+			s.refuse(at, codeHosts, name+": dnsmasq does not accept this name")
 			continue
 		}
 		option := "--host-record=" + name + "," + addr.String()
@@ -124,7 +124,7 @@ func (s scope) template(p corefile.Directive) {
 	value, ok := templateValue(p)
 	if !ok || slices.Contains(zones, ".") ||
 		slices.ContainsFunc(zones, func(z string) bool { return parseZone(z).name == s.t.zone }) {
-		s.refuse(p, codeTemplate, "dnsmasq answers a whole domain with one address or with NXDOMAIN, and nothing else")
+		s.refuse(p, codeTemplate, "dnsmasq answers a whole domain only with one address or with NXDOMAIN")
 		return
 	}
 	for _, zone := range zones {

@@ -101,7 +101,7 @@ func (t *toCoreDNS) address(o, value string) {
 		domain = strings.ToLower(strings.Trim(domain, "."))
 		text, ok := addressTemplate(domain, rest[i+1:])
 		if !ok || domain == "" || domain == "#" {
-			t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS has nothing for all names at once")
+			t.found.add(Refused, codeOption, placeDnsmasq, o, "CoreDNS has no equivalent for all names at once")
 			continue
 		}
 		t.templates = append(t.templates, text...)

@@ -101,9 +101,9 @@ const (
 
 func changes() []Code {
 	return []Code{
-		{codeTCP, "upstream servers are asked over UDP first"},
+		{codeTCP, "upstream servers are queried over UDP first"},
 		{codeAutopath, "clients send one query for each name of their search list"},
-		{codePolicy, "which upstream server is asked first"},
+		{codePolicy, "which upstream server is queried first"},
 		{codeCache, "the cache counts or keeps records in another way"},
 		{codeLimit, "a limit has another value"},
 		{codeLog, "queries are logged in another form"},
@@ -134,21 +134,21 @@ const (
 
 func refusals() []Code {
 	return []Code{
-		{codeUnknown, "a plugin or an option of a plugin that is not known"},
+		{codeUnknown, "an unknown plugin, or an unknown option of a plugin"},
 		{codeRewrite, "rewrite"},
 		{codeEncrypted, "upstream servers over TLS or HTTPS"},
 		{codeZone, "a second cluster zone, or a limit to some namespaces or objects"},
 		{codeTemplate, "a template that is neither one address nor NXDOMAIN"},
 		{codeHosts, "hosts: names of the cluster zone, a file that is not mounted, or other names refused"},
 		{codeServer, "a server block on another port or with another protocol"},
-		{codePlugin, "a plugin that kube-dns has nothing for"},
+		{codePlugin, "a plugin without an equivalent in kube-dns"},
 		{codeUpstream, "upstream servers given by name or by a file of their own"},
 		{codeBind, "a server on some addresses only"},
 		{codeThrough, "names of the zone that are answered elsewhere (fallthrough)"},
 		{codeMany, "more upstream servers than the other side takes"},
 		{codeFederation, "federations"},
-		{codeOption, "an option of dnsmasq that CoreDNS has nothing for"},
+		{codeOption, "an option of dnsmasq without an equivalent in CoreDNS"},
 		{codeHost, "a stub server given by name"},
-		{codeFlag, "a flag of kube-dns that CoreDNS has nothing for"},
+		{codeFlag, "a flag of kube-dns without an equivalent in CoreDNS"},
 	}
 }

@@ -27,7 +27,7 @@ const (
 )
 
 // ErrNoMetadata is returned by Metadata if the server does not support it.
-var ErrNoMetadata = errors.New("the server does not list metadata alone")
+var ErrNoMetadata = errors.New("the server does not list only metadata")
 
 // errEnough stops a list early.
 var errEnough = errors.New("enough was read")
