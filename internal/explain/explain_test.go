@@ -95,7 +95,7 @@ func TestExplain(t *testing.T) {
 		{explain.Question{Name: "www.example.com"}, "NXDOMAIN NXDOMAIN NXDOMAIN asked outside", "192.0.2.53", "query 4"},
 		{explain.Question{Name: "a.b.c.d.e.example.com"}, "asked outside NXDOMAIN NXDOMAIN NXDOMAIN", "", ""},
 		{explain.Question{Name: "10-0-0-9.prod.pod.cluster.local."}, "NOERROR", "a pod's address", ""},
-		{explain.Question{Name: "ten.prod.pod.cluster.local."}, "NXDOMAIN", "no address with dashes", ""},
+		{explain.Question{Name: "ten.prod.pod.cluster.local."}, "NXDOMAIN", "not an address with dashes", ""},
 		{explain.Question{Name: "10.0.0.1"}, "NOERROR", "PTR web.prod.svc.cluster.local.", "has the name web"},
 		{explain.Question{Name: "10.9.9.9"}, "asked outside", "no ClusterIP", "no name in the cluster"},
 	} {
