@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -40,15 +41,17 @@ func NotifyStop(ctx context.Context, lameduck time.Duration, log *slog.Logger, m
 func notifyStop(ctx context.Context, signals <-chan os.Signal, lameduck time.Duration, log *slog.Logger) (
 	<-chan struct{}, context.Context, func(),
 ) {
-	stop, cancel := context.WithCancel(ctx)
+	stop, cancel := context.WithCancelCause(ctx)
 	draining := make(chan struct{}) // closed by the goroutine
 	var running sync.WaitGroup
 	running.Go(func() {
-		defer cancel()
+		var cause error
+		defer func() { cancel(cause) }()
 		var over <-chan time.Time // of lameduck; nil before draining
 		select {
 		case <-stop.Done():
 		case sig := <-signals:
+			cause = stopSignal{sig}
 			if sig == syscall.SIGTERM && lameduck > 0 {
 				log.Info("draining: not ready from now on, still answering", "signal", sig.String(), "lameduck", lameduck)
 				over = time.After(lameduck)
@@ -69,7 +72,20 @@ func notifyStop(ctx context.Context, signals <-chan os.Signal, lameduck time.Dur
 		}
 	})
 	return draining, stop, func() {
-		cancel()
+		cancel(nil)
 		running.Wait()
 	}
 }
+
+// StoppedBy returns the first signal that NotifyStop received, or nil. The context is that of
+// NotifyStop, after its end.
+func StoppedBy(stop context.Context) os.Signal {
+	var s stopSignal
+	errors.As(context.Cause(stop), &s)
+	return s.Signal
+}
+
+// A stopSignal is the cause of the end of a context.
+type stopSignal struct{ os.Signal }
+
+func (s stopSignal) Error() string { return "stopped by " + s.String() }

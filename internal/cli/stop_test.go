@@ -50,6 +50,13 @@ func (s *stopTest) expect(moment string, wantDraining, wantStopped bool) {
 	}
 }
 
+func (s *stopTest) expectStoppedBy(want os.Signal) {
+	s.t.Helper()
+	if got := cli.StoppedBy(s.stop); got != want {
+		s.t.Errorf("got stopped by %v, want %v", got, want)
+	}
+}
+
 func (s *stopTest) expectLog(want ...string) {
 	s.t.Helper()
 	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
@@ -77,6 +84,7 @@ func TestStopAfterLameduck(t *testing.T) {
 		s.expect("just before the end", true, false)
 		time.Sleep(time.Nanosecond)
 		s.expect("at the end", true, true)
+		s.expectStoppedBy(syscall.SIGTERM)
 		s.expectLog(`lameduck=28s`, `msg=stopping reason="lameduck is over"`)
 	})
 }
@@ -101,6 +109,7 @@ func TestStopAtOnce(t *testing.T) {
 					s.signals <- sig
 				}
 				s.expect("after the signals", true, true)
+				s.expectStoppedBy(tt.signals[0])
 			})
 		})
 	}
@@ -112,6 +121,7 @@ func TestStopWithParent(t *testing.T) {
 		s := newStopTest(ctx, t, lameduck)
 		cancel()
 		s.expect("after the parent", true, true)
+		s.expectStoppedBy(nil)
 		s.expectLog()
 	})
 }

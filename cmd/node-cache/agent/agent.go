@@ -58,11 +58,11 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 	a := &agent{opts: opts, Parts: parts, tookOver: make(chan struct{})}
 	line(a.Log, "Starting node-cache image: "+a.Version)
 	line(a.Log, "Using Corefile "+opts.Config.Corefile)
-	draining, ctx, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
+	draining, stop, release := cli.NotifyStop(ctx, opts.Lameduck, a.Log, syscall.SIGQUIT)
 	defer release()
 	stops := followStops(ctx)
 	defer stops.release()
-	ctx, end := a.linger(ctx, stops.hurry)
+	ctx, end := a.linger(stop, stops.hurry)
 	defer end()
 	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR2)
 	a.draining = draining
@@ -92,7 +92,7 @@ func Run(ctx context.Context, opts options.Options, parts Parts) error {
 		group.Go(func() error { return a.Handover.Run(ctx) })
 	}
 	err := errors.Join(group.Wait(), stopNetwork())
-	if stops.terminated.Load() {
+	if cli.StoppedBy(stop) == syscall.SIGTERM {
 		line(a.Log, "SIGTERM: Shutting down servers then terminating")
 	}
 	return errors.Join(err, a.close(context.WithoutCancel(ctx)))

@@ -4,16 +4,14 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // stops are the signals that stop the agent.
 type stops struct {
-	terminated atomic.Bool     // SIGTERM was received
-	hurry      context.Context // done when shutdown must not wait for a successor
-	release    func()
+	hurry   context.Context // done when shutdown must not wait for a successor
+	release func()
 }
 
 // followStops handles SIGTERM, SIGINT and SIGQUIT. The first SIGINT or SIGQUIT, or a second
@@ -32,12 +30,14 @@ func followStops(ctx context.Context) *stops {
 	}}
 	go func() {
 		defer close(done)
+		terminated := false
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case sig := <-signals:
-				if sig == syscall.SIGTERM && !s.terminated.Swap(true) {
+				if sig == syscall.SIGTERM && !terminated {
+					terminated = true
 					continue
 				}
 				hurryUp()
