@@ -135,7 +135,7 @@ func TestPlugin(t *testing.T) {
 	t.Run("explain", func(t *testing.T) {
 		wantPlugin(t, 0, []string{"shop.plugin.svc.cluster.local.", "A 10.96.77.1", "Service plugin/shop"},
 			with("explain", "shop.plugin")...)
-		wantPlugin(t, 0, []string{"A 10.96.77.1", "by the objects of the cluster"},
+		wantPlugin(t, 0, []string{"A 10.96.77.1", "according to the objects of the cluster"},
 			with("explain", "shop", "--in", "plugin", "--local")...)
 		wantPlugin(t, 1, []string{"NXDOMAIN"}, with("explain", "nothing.plugin.svc.cluster.local.", "--all-pods")...)
 		wantPlugin(t, 2, []string{"has no namespace nowhere"}, with("explain", "shop", "--in", "nowhere")...)
