@@ -76,6 +76,9 @@ func (c *cluster) migrateStock(t *testing.T) {
 	c.startStock(t)
 	client := c.waitPod(t, "shop", "stock-client")
 	client.dns = stockDNS
+	web := c.service(t, "shop", "web")
+	resolvesWeb := func() error { return client.wantResolved("web", web...) }
+	eventually(t, time.Minute, resolvesWeb) // kube-proxy leads to the new pods, not to those of the other zone
 	before := c.stockAnswers(t, client)
 
 	move := func(t *testing.T, registry, tag string) {
@@ -91,9 +94,8 @@ func (c *cluster) migrateStock(t *testing.T) {
 		wantNoneBad(t, &account)
 		c.stockRuns(t, registry, tag)
 		c.wantSameAnswers(t, before, c.stockAnswers(t, client))
-		web := c.service(t, "shop", "web")
 		eventually(t, time.Minute, func() error {
-			return errors.Join(client.wantResolved("web", web...),
+			return errors.Join(resolvesWeb(),
 				client.wantResolved("www.example.test", "192.0.2.80", "2001:db8::80"))
 		})
 	}
