@@ -14,7 +14,7 @@ import (
 // emptyPanels are empty without problems, or while kube-dns itself forwards no query.
 var emptyPanels = []string{
 	"Servers that are left out", "Servers that fail", "Errors by reason", "Reply time of kube-dns's upstreams",
-	"Failures of kube-dns's upstreams", "Cache of kube-dns", "SERVFAIL by node",
+	"Failures of kube-dns's upstreams", "Cache of kube-dns", "SERVFAIL by node", "Fallbacks and loops",
 }
 
 // boardVariables have values in the form that Grafana uses in queries.
