@@ -22,6 +22,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		failed: to.NewCounter(prometheus.CounterOpts{Name: "kubedns_snapshot_write_errors_total",
 			Help: "Writes of the snapshot that failed."}),
 		ignored: to.NewCounter(prometheus.CounterOpts{Name: "kubedns_snapshot_ignored_total",
-			Help: "1 when the snapshot found at the start was not used: truncated, too old, from the future, or of another zone."}),
+			Help: "1 when the snapshot found at the start was not used: " +
+				"truncated, too old, from the future, or of another zone."}),
 	}
 }
