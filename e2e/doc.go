@@ -7,5 +7,5 @@
 //
 // The test binary runs twice. The first process supervises: it builds the binaries, starts the
 // control plane (cluster/up.sh), and runs itself again with the tests. Then it stops everything,
-// also after a panic, a timeout or Ctrl-C. A process left behind by a test is an error.
+// also after a panic, a timeout or Ctrl-C. A process that outlives its test is an error.
 package e2e

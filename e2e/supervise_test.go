@@ -22,8 +22,8 @@ import (
 func supervise() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// Any process that outlives its parent becomes our child, so that the tests leave no process
-	// behind.
+	// Any process that outlives its parent becomes our child, so that no process outlives the
+	// tests.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		progress("become the reaper of orphans: %v", err)
 		return 1

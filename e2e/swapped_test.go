@@ -18,7 +18,7 @@ import (
 )
 
 // Each of the three images in a pod with upstream's other two, with the arguments of the overlay
-// drop-in, which are upstream's. Stand-ins for upstream's programs: a plain dnsmasq for
+// drop-in, which are upstream's. Substitutes for upstream's programs: a plain dnsmasq for
 // dnsmasq-nanny, plainProbe for the sidecar, stockFake for kube-dns.
 
 // A stockPod has the arguments of the drop-in, by container.
@@ -92,8 +92,8 @@ func plainProbe(server, name string, qtype uint16) error {
 
 const probed = "kubernetes.default.svc.cluster.local"
 
-// Our kube-dns behind a plain dnsmasq, with only the API server's own rights, and with the old
-// probes.
+// Our kube-dns with a plain dnsmasq in front, with only the API server's own rights, and with the
+// old probes.
 func TestSwappedKubeDNS(t *testing.T) {
 	world, other := startResolver(t, outside), startResolver(t, "www.outside.example. 60 IN A 203.0.113.91")
 	partner := startResolver(t, "www.partner.example. 60 IN A 203.0.113.90")

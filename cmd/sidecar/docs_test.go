@@ -19,7 +19,7 @@ func TestDocs(t *testing.T) {
 
 	rec := docs.NewRecorder()
 	httpd.RegisterBuildInfo(rec, "kubedns", "sidecar", "")
-	// LABEL stands for the label of a probe in the documents.
+	// LABEL is the placeholder for the label of a probe in the documents.
 	sidecar.New(sidecar.Options{
 		Targets: []sidecar.Target{{Label: "LABEL"}}, Metrics: sidecar.NewMetrics(rec, "kubedns"),
 	})

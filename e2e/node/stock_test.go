@@ -64,7 +64,7 @@ spec:
 `
 
 // migrateStock moves a kube-dns with upstream's image names, arguments and rights to this
-// revision's images and back, under load. Images of the earlier revision stand in for upstream's.
+// revision's images and back, under load. Images of the earlier revision replace upstream's.
 func (c *cluster) migrateStock(t *testing.T) {
 	t.Cleanup(func() {
 		_, _ = c.kubectl("-n", "shop", "delete", "pod", "stock-client", "--wait=false")

@@ -112,7 +112,7 @@ func all(licenses []string) string {
 var commonLicense = regexp.MustCompile(
 	`/usr/share/common-licenses/((?:L?GPL|GFDL|Apache|BSD|Artistic|MPL|CC0)(?:-[0-9](?:\.[0-9])?)?)`)
 
-// unnumbered are names there that stand for the newest version of a license. The texts that use
+// unnumbered are names there of the newest version of a license. The texts that use
 // these names allow that version and, as far as Debian's texts are known, these older versions.
 var unnumbered = map[string]string{"GPL": "GPL-2", "LGPL": "LGPL-2.1", "BSD": "BSD-3-clause"}
 

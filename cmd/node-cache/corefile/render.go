@@ -39,7 +39,7 @@ type Stub struct {
 }
 
 var (
-	// localPort is the placeholder with a port: it stands for one address.
+	// localPort is the placeholder with a port: one address replaces it.
 	localPort = regexp.MustCompile(localDNS + `:([0-9]+)`)
 	// clusterPort is the placeholder with a port, which is added to each address.
 	clusterPort = regexp.MustCompile(clusterDNS + `:([0-9]+)`)

@@ -85,7 +85,7 @@ func Explainer(
 	}, nil
 }
 
-// nodeServers stands for servers that only the pods can read.
+// nodeServers is the placeholder for servers that only the pods can read.
 const nodeServers = "(those of the node's resolv.conf)"
 
 // route returns the servers for a name outside the zone.
